@@ -1,0 +1,1 @@
+"""Every choice that a study can make; one Hydra group a folder."""

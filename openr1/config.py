@@ -1,0 +1,375 @@
+"""Typed schemas of every config group, and the checks that need more than one key.
+
+Hydra composes the YAML files under ``conf/`` onto these dataclasses, so an unknown key or a wrong type is refused while the
+config is composed. :func:`typed` does the same for a config from anywhere else (a tracked run, a file, Python) and adds the
+checks across keys. Nothing here imports torch, transformers or mlflow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from openr1.errors import ConfigError
+from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
+from openr1.models import FAMILIES
+
+
+@dataclass
+class ModelConfig:
+    """``model=``: a family, from scratch at the rung of ``scale`` or from a checkpoint."""
+
+    family: str = MISSING  # a name in openr1.models.FAMILIES
+    checkpoint: str | None = None  # directory or Hub id whose weights and tokenizer the run starts from
+    revision: str | None = None  # branch, tag or commit of a Hub checkpoint
+    pretrained: bool = False  # start from checkpoints[scale.name]
+    checkpoints: dict[str, str] = field(default_factory=dict)  # rung -> Hub id of the family's own model of that size
+    tie_embeddings: bool = True
+    rope_theta: float = 10_000.0
+    attention: str = "sdpa"  # the attention implementation of transformers: sdpa, eager, flash_attention_2
+    options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
+
+
+@dataclass
+class ScaleConfig:
+    """``scale=``: one rung of the ladder. The feed-forward size follows from ``params`` and the family."""
+
+    name: str = MISSING
+    params: float = MISSING  # target of (active) non-embedding parameters
+    width: int = MISSING  # size of the residual stream; a multiple of heads
+    depth: int = MISSING  # layers
+    heads: int = MISSING
+    kv_heads: int = MISSING  # a divisor of heads
+
+
+@dataclass
+class SourceConfig:
+    """One source of a data mix. ``kind`` selects the subclass below."""
+
+    kind: str = MISSING
+    weight: float = 1.0  # share of the mix's training tokens, relative to the other sources
+
+
+@dataclass
+class PythonStdlibSource(SourceConfig):
+    """The Python standard library of the running interpreter: real source code that is on every machine."""
+
+    kind: str = "python_stdlib"
+
+
+@dataclass
+class FilesSource(SourceConfig):
+    """Local text, JSONL or Parquet files."""
+
+    kind: str = "files"
+    path: str = MISSING  # a file, a directory or a glob
+    format: str | None = None  # text, jsonl or parquet; from the file name's suffix where null
+    text: str = "text"  # column of the document (jsonl and parquet)
+    prompt: str | None = None  # column of the prompt; with completion, in place of text
+    completion: str | None = None
+
+
+@dataclass
+class HubSource(SourceConfig):
+    """A Hugging Face data set: a Hub id, or the local directory of one."""
+
+    kind: str = "hub"
+    path: str = MISSING
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    text: str = "text"
+    prompt: str | None = None
+    completion: str | None = None
+    max_rows: int | None = None
+
+
+@dataclass
+class TaskSource(SourceConfig):
+    """Procedural problems with an answer and a reasoning trace, written by the task's own oracle."""
+
+    kind: str = "task"
+    task: str = MISSING  # a name in openr1.data.tasks.TASKS
+    problems: int = 20_000  # distinct problems, training and evaluation together
+    reasoned: float = 0.5  # share of the completions that reason before they answer
+    seed: int = 0  # of the problems, not of the run
+    options: dict[str, Any] = field(default_factory=dict)  # the task's difficulty parameters
+
+
+SOURCES: dict[str, type[SourceConfig]] = {
+    "python_stdlib": PythonStdlibSource,
+    "files": FilesSource,
+    "hub": HubSource,
+    "task": TaskSource,
+}
+
+
+@dataclass
+class TokenizerConfig:
+    """Byte-level BPE trained on the mix. A run from a checkpoint uses the checkpoint's own tokenizer instead."""
+
+    vocab_size: int = 512  # special tokens and the 256 bytes included
+    train_bytes: int = 16_000_000  # text that the merges are learned from
+
+
+@dataclass
+class DataConfig:
+    """``data=``: a mix of sources, how it is tokenized, and what is held out."""
+
+    name: str = MISSING
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    context: int = 128  # tokens a sequence
+    eval_fraction: float = 0.02  # documents held out, chosen by their content hash
+    eval_tokens: int = 65_536  # at most so many held-out tokens are evaluated
+    unique_tokens: int | None = None  # cap on the distinct training tokens, for data-constrained studies
+
+
+@dataclass
+class StageConfig:
+    """``stage=``: what is done. ``kind`` selects the subclass below."""
+
+    kind: str = MISSING
+
+
+@dataclass
+class PretrainStage(StageConfig):
+    """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
+
+    kind: str = "pretrain"
+    evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
+    logs: int = 50  # points of the training curve
+    checkpoints: int = 1  # resumable states over the run, the last is at the end
+
+
+@dataclass
+class SftStage(StageConfig):
+    """Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
+
+    kind: str = "sft"
+    evals: int = 5
+    logs: int = 50
+    checkpoints: int = 1
+
+
+STAGES: dict[str, type[StageConfig]] = {"pretrain": PretrainStage, "sft": SftStage}
+
+
+@dataclass
+class BudgetConfig:
+    """``budget=``: how long a run trains. One key is given and the others follow from it."""
+
+    tokens: float | None = None
+    flops: float | None = None  # of training, counted by openr1.flops
+    steps: float | None = None
+    epochs: float | None = None  # passes over the unique training tokens
+    tokens_per_param: float | None = 20.0  # non-embedding parameters; used where none of the others is given
+
+
+@dataclass
+class OptimConfig:
+    """``optim=``: AdamW and its schedule. A null ``lr`` or ``batch_tokens`` follows from the rule beside it."""
+
+    lr: float | None = None
+    lr_rule: str = "small"  # a name in openr1.hyperparameters.LR_RULES
+    lr_scale: float = 1.0  # multiplies what the rule gives
+    batch_tokens: float | None = None  # tokens a step, over all devices
+    batch_rule: str = "step_law"  # a name in openr1.hyperparameters.BATCH_RULES
+    schedule: str = "wsd"  # wsd (warm-up, stable, decay), cosine, linear or constant
+    warmup: float = 0.1  # share of the steps
+    decay: float = 0.3  # share of the steps, for wsd
+    min_lr_ratio: float = 0.0  # learning rate at the end over its peak
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-8
+    grad_clip: float = 1.0  # 0 for none
+
+
+@dataclass
+class ComputeConfig:
+    """``compute=``: where one run executes. Only ``precision`` may change a result, beyond rounding."""
+
+    device: str = "cpu"  # cpu or cuda
+    precision: str = "float32"  # float32 or bfloat16 (autocast)
+    threads: int | None = 1  # CPU threads of the run; null for all cores
+    micro_batch: int | None = None  # sequences of one forward pass; null for the whole batch
+    gradient_checkpointing: bool = False
+    compile: bool = False
+
+
+@dataclass
+class TrackingConfig:
+    """``tracking=``: the MLflow store."""
+
+    uri: str = MISSING
+    artifacts: str | None = None  # where MLflow keeps run artifacts; null for the store's default
+    experiment: str = "openr1"
+
+
+@dataclass
+class PathsConfig:
+    """Where a run writes. Relative paths are relative to the current directory."""
+
+    outputs: str = "outputs"
+    artifacts: str = "${paths.outputs}/artifacts"
+    cache: str = "${paths.outputs}/cache"
+    studies: str = "${paths.outputs}/studies"
+
+
+@dataclass
+class Config:
+    """Everything that decides one run."""
+
+    study: str = "default"
+    seed: int = 0
+    model: ModelConfig = field(default_factory=ModelConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    stage: StageConfig = field(default_factory=StageConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+def register() -> None:
+    """Put the schemas into Hydra's store. They have no group, so that ``--help`` lists only choices a user makes."""
+    store = ConfigStore.instance()
+    for schema in (Config, *SOURCES.values(), *STAGES.values()):
+        store.store(name=schema.__name__, node=schema)
+
+
+def typed(cfg: DictConfig | dict) -> Config:
+    """The config as dataclasses, interpolations resolved.
+
+    :raises ConfigError: for an unknown key, a wrong type, a missing value or an impossible combination.
+    """
+    try:
+        raw = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)
+        merged = OmegaConf.structured(Config)
+        OmegaConf.set_struct(merged, True)
+        stage = raw.get("stage") or {}
+        merged.stage = OmegaConf.structured(_subclass(STAGES, stage, "stage.kind"))
+        for name, source in ((raw.get("data") or {}).get("sources") or {}).items():
+            merged.data.sources[name] = OmegaConf.structured(_subclass(SOURCES, source, f"data.sources.{name}.kind"))
+        merged = OmegaConf.merge(merged, raw)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ConfigError(f"{missing[0]}: no value is given")
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    check(config)
+    return config
+
+
+def _subclass(kinds: dict[str, type], node: dict, key: str) -> type:
+    kind = node.get("kind", "???")
+    if kind not in kinds:
+        raise ConfigError(f"{key}: {kind!r} is not one of {', '.join(kinds)}")
+    return kinds[kind]
+
+
+def check(config: Config) -> None:
+    """Refuse what no single key shows to be impossible, before anything is trained."""
+    scale, optim, data, budget = config.scale, config.optim, config.data, config.budget
+    for value, key, allowed in (
+        (scale.params, "scale.params", "above 0"),
+        (scale.width, "scale.width", "above 0"),
+        (scale.depth, "scale.depth", "above 0"),
+        (scale.heads, "scale.heads", "above 0"),
+        (scale.kv_heads, "scale.kv_heads", "above 0"),
+        (data.context - 1, "data.context", "at least 2"),
+        (optim.lr_scale, "optim.lr_scale", "above 0"),
+        (optim.eps, "optim.eps", "above 0"),
+    ):
+        if value <= 0:
+            raise ConfigError(f"{key}: must be {allowed}")
+    if scale.width % scale.heads:
+        raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
+    if scale.width // scale.heads % 2:
+        raise ConfigError(f"scale.heads: a head of {scale.width // scale.heads} is odd; rotary embeddings need an even size")
+    if scale.heads % scale.kv_heads:
+        raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")
+    _one_of(config.model.family, "model.family", FAMILIES)
+    if config.model.pretrained and not config.model.checkpoint and scale.name not in config.model.checkpoints:
+        known = ", ".join(config.model.checkpoints) or "no rung"
+        raise ConfigError(f"model.pretrained: {config.model.family} has checkpoints for {known}, not for scale={scale.name}")
+    if not data.sources:
+        raise ConfigError("data.sources: at least one source is needed")
+    for name, source in data.sources.items():
+        if source.weight <= 0:
+            raise ConfigError(f"data.sources.{name}.weight: must be above 0")
+        if (getattr(source, "prompt", None) is None) != (getattr(source, "completion", None) is None):
+            raise ConfigError(f"data.sources.{name}.prompt: prompt and completion are given together or not at all")
+        if config.stage.kind == "sft" and source.kind != "task" and getattr(source, "prompt", None) is None:
+            raise ConfigError(f"data.sources.{name}: stage=sft needs prompts and completions; a {source.kind} source without has none")
+    if not 0 < data.eval_fraction < 1:
+        raise ConfigError("data.eval_fraction: must be between 0 and 1")
+    if data.eval_tokens < data.context:
+        raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
+    given = [key for key in ("tokens", "flops", "steps", "epochs") if getattr(budget, key) is not None]
+    if len(given) > 1:
+        raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
+    key = given[0] if given else "tokens_per_param"
+    if not getattr(budget, key) or getattr(budget, key) <= 0:
+        raise ConfigError(f"budget.{key}: must be above 0; or give one of tokens, flops, steps, epochs")
+    _one_of(optim.schedule, "optim.schedule", SCHEDULES)
+    _one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
+    _one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)
+    for key in ("lr", "batch_tokens"):
+        if getattr(optim, key) is not None and getattr(optim, key) <= 0:
+            raise ConfigError(f"optim.{key}: must be above 0, or null for the rule")
+    for key in ("warmup", "decay", "min_lr_ratio"):
+        if not 0 <= getattr(optim, key) <= 1:
+            raise ConfigError(f"optim.{key}: is a share, between 0 and 1")
+    if optim.schedule == "wsd" and optim.warmup + optim.decay > 1:
+        raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
+    _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
+    _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
+    for key in ("threads", "micro_batch"):
+        if getattr(config.compute, key) is not None and getattr(config.compute, key) < 1:
+            raise ConfigError(f"compute.{key}: must be at least 1, or null")
+    for key in ("evals", "logs", "checkpoints"):
+        if getattr(config.stage, key, 1) < 1:
+            raise ConfigError(f"stage.{key}: must be at least 1")
+
+
+def _one_of(value: str, key: str, allowed) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}: {value!r} is not one of {', '.join(allowed)}")
+
+
+def one_line(error: Exception) -> str:
+    """A composition or type error of Hydra or OmegaConf as one line that begins with the key."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
+    text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
+    return f"{key}: {text}" if key and not text.startswith(key) else text
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The resolved config as plain containers, ready for YAML or JSON."""
+    return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+
+
+def flatten(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested containers as dotted keys: ``{"optim": {"lr": 1}}`` -> ``{"optim.lr": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        flat.update(flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value})
+    return flat
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-serialisable value, in hexadecimal, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Learning rate, batch size and schedule as functions of model size N and training tokens D.
+
+A rule is a power law, so that a hyperparameter found at one size carries to another. N counts non-embedding parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEDULES = ("wsd", "cosine", "linear", "constant")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``coefficient * (N / n_unit) ** n_exponent * D ** d_exponent``."""
+
+    coefficient: float
+    n_exponent: float = 0.0
+    d_exponent: float = 0.0
+    n_unit: float = 1.0
+
+    def __call__(self, params: float, tokens: float) -> float:
+        return self.coefficient * (params / self.n_unit) ** self.n_exponent * tokens**self.d_exponent
+
+
+LR_RULES: dict[str, Rule] = {
+    # measured by the study experiment=lr_small on the Python standard library; small batches, up to about 1M parameters
+    "small": Rule(0.01, n_exponent=-0.3, n_unit=1e5),
+    # Step Law, arXiv 2503.04715, eq. 1: fitted on 60M to 1B parameters
+    "step_law": Rule(1.79, n_exponent=-0.713, d_exponent=0.307),
+}
+
+BATCH_RULES: dict[str, Rule] = {
+    # a small model trained on little learns per step, not per token (see experiment=demo)
+    "small": Rule(1024),
+    # Step Law, arXiv 2503.04715, eq. 1, in tokens
+    "step_law": Rule(0.58, d_exponent=0.571),
+}
