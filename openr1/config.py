@@ -145,7 +145,6 @@ class PretrainStage(StageConfig):
     kind: str = "pretrain"
     evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
     logs: int = 50  # points of the training curve
-    checkpoints: int = 1  # resumable states over the run, the last is at the end
 
 
 @dataclass
@@ -155,7 +154,6 @@ class SftStage(StageConfig):
     kind: str = "sft"
     evals: int = 5
     logs: int = 50
-    checkpoints: int = 1
 
 
 STAGES: dict[str, type[StageConfig]] = {"pretrain": PretrainStage, "sft": SftStage}
@@ -199,9 +197,13 @@ class ComputeConfig:
     device: str = "cpu"  # cpu or cuda
     precision: str = "float32"  # float32 or bfloat16 (autocast)
     threads: int | None = 1  # CPU threads of the run; null for all cores
+    parallel_trials: int = -1  # trials of a study side by side on one machine; -1 for one a core
     micro_batch: int | None = None  # sequences of one forward pass; null for the whole batch
     gradient_checkpointing: bool = False
     compile: bool = False
+    peak_flops: float | None = None  # of the hardware at this precision, for model FLOPs utilisation
+    checkpoint_minutes: float | None = 10.0  # a resumable state at least so often; null for none
+    checkpoint_steps: int | None = None  # and every so many steps
 
 
 @dataclass
@@ -335,10 +337,10 @@ def check(config: Config) -> None:
         raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
     _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
     _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
-    for key in ("threads", "micro_batch"):
-        if getattr(config.compute, key) is not None and getattr(config.compute, key) < 1:
-            raise ConfigError(f"compute.{key}: must be at least 1, or null")
-    for key in ("evals", "logs", "checkpoints"):
+    for key in ("threads", "micro_batch", "checkpoint_minutes", "checkpoint_steps"):
+        if getattr(config.compute, key) is not None and getattr(config.compute, key) <= 0:
+            raise ConfigError(f"compute.{key}: must be above 0, or null")
+    for key in ("evals", "logs"):
         if getattr(config.stage, key, 1) < 1:
             raise ConfigError(f"stage.{key}: must be at least 1")
 

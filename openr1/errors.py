@@ -3,3 +3,7 @@
 
 class ConfigError(ValueError):
     """A config that cannot run. Its message is one line that names the key and says what is allowed."""
+
+
+class RunError(RuntimeError):
+    """A run that cannot go on, such as one whose loss is no longer finite. Its message is one line that says what to do."""

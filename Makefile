@@ -1,0 +1,50 @@
+# Two commands do all the set-up on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= dev
+# where pip is told to look, uv is told too
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test integration lint format ui benchmark clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+install: $(VENV)/.installed  ## make the environment in .venv, with the tested set of pins
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 install"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+demo: install  ## train the demo study, fit the laws, write outputs/studies/demo/report.html
+	$(BIN)/openr1 -m experiment=demo
+	$(BIN)/openr1-fit experiment=demo
+
+test: install  ## the fast suite
+	$(BIN)/python -m pytest -m "not integration and not gpu" -n 2 -q
+
+integration: install  ## whole commands and real services
+	$(BIN)/python -m pytest -m "integration and not gpu" -q
+
+lint: install  ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: install  ## the MLflow UI on the store of the studies
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
+
+benchmark: install  ## training speed beside a bare PyTorch loop, start-up and overhead of a run
+	$(BIN)/python tests/benchmarks/training_speed.py
+	$(BIN)/python tests/benchmarks/startup.py
+
+clean:  ## remove what can be made again, results included
+	rm -rf outputs dist .pytest_cache .ruff_cache

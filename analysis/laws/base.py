@@ -1,0 +1,123 @@
+"""What a law is: a formula with parameters, how they are estimated from runs, and what it then says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a law; an estimate outside of ``lower`` to ``upper`` is reported as not determined by the data."""
+
+    name: str
+    meaning: str
+    lower: float = 0.0
+    upper: float = np.inf
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Training FLOPs as ``C = coefficient * N^exponent * D``, so that a frontier in C has a closed form.
+
+    6ND is (6, 1). Where N leaves out embeddings, as it should at small scale (arXiv 2406.19146), the FLOPs of the
+    vocabulary and of attention make the exponent less than 1.
+    """
+
+    coefficient: float = 6.0
+    exponent: float = 1.0
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Cost:
+        """Least squares in logarithms on the FLOPs that were counted; 6ND for runs without."""
+        if "C" not in frame:
+            return cls()
+        log_n, per_token = np.log(frame["N"].to_numpy()), np.log((frame["C"] / frame["D"]).to_numpy())
+        spread = np.sum((log_n - log_n.mean()) ** 2)
+        exponent = np.sum((log_n - log_n.mean()) * (per_token - per_token.mean())) / spread if spread > 1e-12 else 1.0
+        return cls(float(np.exp(per_token.mean() - exponent * log_n.mean())), float(exponent))
+
+
+@dataclass
+class Solution:
+    """Estimates of a batch of problems: one for the runs themselves, or one a resample."""
+
+    params: np.ndarray  # (m, p), natural units; NaN where a resample does not determine them
+    value: np.ndarray  # (m,), the objective
+    basins: int = 1  # local optima that the starts ended in
+    agreeing: float = 1.0  # share of the starts that ended in the best of them
+    tables: dict[str, list[dict]] = field(default_factory=dict)  # what the estimate was made of
+    warnings: list[str] = field(default_factory=list)
+
+
+class Law(ABC):
+    """A law is a dataclass whose fields are its options, so that ``law=NAME law.option=value`` makes one.
+
+    Arrays of parameters are (m, p), in the order of ``parameters``: m is 1 for the estimate, or the number of resamples.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    objective: ClassVar[str]
+    delta: float | None = None
+    formula: str
+    parameters: Sequence[Parameter]
+    needs: Sequence[str]  # columns of the frame
+
+    @abstractmethod
+    def estimate(self, frame: pd.DataFrame) -> Solution:
+        """The best of many starts on the runs of the frame.
+
+        :raises ConfigError: where they cannot determine the parameters.
+        """
+
+    @abstractmethod
+    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Estimates (m, p) for each row of counts (m, n), from the estimate ``params`` (1, p) on."""
+
+    @abstractmethod
+    def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        """Losses (m, n) of the runs of the frame."""
+
+    @abstractmethod
+    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+        """What is best for each of (k,) budgets: those of ``N``, ``D`` and ``loss``, each (m, k), that the law knows."""
+
+    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Those rows whose loss the law claims to predict."""
+        return frame
+
+    def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Labels (n,) within which the bootstrap draws runs, for a law that needs every group; null to draw from all."""
+        return None
+
+    def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float | None:
+        """How close to collinear the parameters are; null where the estimate is not a regression of them all."""
+        return None
+
+    def require(self, frame: pd.DataFrame, points: int, what: str) -> None:
+        """Refuse runs that could not contradict the law.
+
+        :raises ConfigError: where there are no more points than parameters.
+        """
+        if points <= len(self.parameters):
+            raise ConfigError(
+                f"law: {self.name} has {len(self.parameters)} parameters and needs at least {len(self.parameters) + 1} {what};"
+                f" there {'is' if points == 1 else 'are'} {points}"
+            )
+
+
+def best_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The compute-efficient frontier: the run of lowest loss of each budget, unless a smaller budget reached as low."""
+    best = frame.loc[frame.groupby("budget")["loss"].idxmin()].sort_values("C")
+    return best[best["loss"] < best["loss"].cummin().shift(fill_value=np.inf)]

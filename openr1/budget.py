@@ -1,0 +1,128 @@
+"""From a config to what a run will do: parameters N, tokens D, FLOPs C, steps, batch size and learning rate.
+
+One of the keys of ``budget`` is given and the others follow from it, so that a run is priced before anything is built. No heavy
+import: a sweep resolves hundreds of runs in its parent process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from openr1 import flops
+from openr1.config import Config
+from openr1.data import vocab_size
+from openr1.errors import ConfigError
+from openr1.hyperparameters import BATCH_RULES, LR_RULES
+from openr1.models import ParamCount, Shape, checkpoint_of, checkpoint_shape, count, shape
+
+if TYPE_CHECKING:
+    from openr1.data import Dataset
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one run will do.
+
+    ``tokens`` is a whole number of steps: within one step of what was asked for. ``flops`` counts training only, with attention
+    and the head (:mod:`openr1.flops`); ``flops_6nd`` is the usual approximation, with non-embedding parameters.
+    """
+
+    shape: Shape
+    params: ParamCount
+    flops_per_token: float
+    batch: int  # sequences a step, over all devices
+    steps: int
+    lr: float
+    tokens_per_sequence: float
+
+    @property
+    def batch_tokens(self) -> float:
+        return self.batch * self.tokens_per_sequence
+
+    @property
+    def sequences(self) -> int:
+        return self.batch * self.steps
+
+    @property
+    def tokens(self) -> float:
+        return self.sequences * self.tokens_per_sequence
+
+    @property
+    def flops(self) -> float:
+        return self.tokens * self.flops_per_token
+
+    @property
+    def flops_6nd(self) -> float:
+        return flops.six_nd(self.params.non_embedding, self.tokens)
+
+    def summary(self) -> dict[str, float]:
+        """The resolved figures by the names that runs are tracked under."""
+        return {
+            "lr": self.lr,
+            "steps": self.steps,
+            "batch_tokens": self.batch_tokens,
+            "tokens": self.tokens,
+            "flops": self.flops,
+            "flops_per_token": self.flops_per_token,
+            **{f"shape.{key}": value for key, value in asdict(self.shape).items() if value is not None},
+        }
+
+
+def resolve(config: Config, dataset: Dataset | None = None) -> Budget:
+    """The budget of a run.
+
+    :param dataset: needed where the length of a sequence or the number of unique tokens is a property of the data: for
+        ``stage=sft`` and ``budget.epochs``.
+    :raises ConfigError: where the budget is below one step, or needs a data set that is not there.
+    """
+    model, context, asked = config.model, config.data.context, config.budget
+    if checkpoint_of(model, config.scale):
+        form = checkpoint_shape(model, config.scale, context)
+    else:
+        form = shape(model, config.scale, vocab_size(config), context)
+    params = count(form)
+    per_token = flops.training_flops(form, context, recompute=config.compute.gradient_checkpointing)
+    length = dataset.tokens_per_sequence if dataset else context
+
+    tokens: float | None
+    if asked.tokens is not None:
+        tokens = asked.tokens
+    elif asked.flops is not None:
+        tokens = asked.flops / per_token
+    elif asked.steps is not None:
+        tokens = None
+    elif asked.epochs is not None:
+        if dataset is None:
+            raise ConfigError("budget.epochs: the tokens of an epoch are known once the data are prepared")
+        tokens = asked.epochs * dataset.unique_tokens
+    else:
+        tokens = asked.tokens_per_param * params.non_embedding
+
+    batch_tokens = config.optim.batch_tokens
+    if batch_tokens is None:
+        rule = BATCH_RULES[config.optim.batch_rule]
+        if tokens is None and rule.d_exponent:
+            raise ConfigError(
+                f"budget.steps: the batch size of optim.batch_rule={config.optim.batch_rule} follows from the tokens; "
+                "give optim.batch_tokens, or budget.tokens"
+            )
+        batch_tokens = rule(params.non_embedding, tokens or 1.0)
+    batch = _whole_batch(batch_tokens / length, config.compute.micro_batch)
+    steps = round(asked.steps if tokens is None else tokens / (batch * length))
+    if steps < 1:
+        key = next((k for k in ("tokens", "flops", "epochs") if getattr(asked, k) is not None), "tokens_per_param")
+        raise ConfigError(
+            f"budget.{key}: {getattr(asked, key):g} is {tokens:.3g} tokens, below one step of {batch * length:g} tokens; "
+            "raise it or lower optim.batch_tokens"
+        )
+    lr = config.optim.lr
+    if lr is None:
+        lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
+    return Budget(form, params, per_token, batch, steps, lr, length)
+
+
+def _whole_batch(sequences: float, micro_batch: int | None) -> int:
+    """At least one sequence, and a whole number of forward passes."""
+    batch = max(1, round(sequences))
+    return batch if micro_batch is None or batch <= micro_batch else micro_batch * round(batch / micro_batch)

@@ -1,0 +1,73 @@
+"""``openr1``: one run, or with ``-m`` a study. Composing a config and ``--help`` import nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from openr1.config import one_line, register, typed
+from openr1.errors import ConfigError, RunError
+
+
+def execute(cfg: DictConfig) -> float:
+    """Run the composed config. The value is the final evaluation loss, which a sweeper minimises."""
+    config = typed(cfg)
+    from openr1.run import run
+
+    job = HydraConfig.get()
+    multirun = job.mode == RunMode.MULTIRUN
+    trial = job.job.override_dirname if multirun else ""
+    result = run(config, trial, quiet=multirun)
+    if not multirun:
+        from openr1.show import show_result
+
+        show_result(result, config)
+    return result.artifact.metrics["eval_loss"]
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command whose user errors are one line: exit status 2 for the config, 1 for a run that cannot go on.
+
+    Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        command()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
+    try:
+        command()
+    except (ConfigError, HydraException, OmegaConfBaseException) as error:
+        print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+    except RunError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def main() -> None:
+    register()
+    _absolute_config_path()
+    guarded(hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(execute))
+
+
+def _absolute_config_path() -> None:
+    """Hydra takes a relative ``-cp`` as relative to this file; a person means the current directory."""
+    for i, word in enumerate(sys.argv[:-1]):
+        if word in ("-cp", "--config-path") and Path(sys.argv[i + 1]).is_dir():
+            sys.argv[i + 1] = str(Path(sys.argv[i + 1]).absolute())
+
+
+if __name__ == "__main__":
+    main()

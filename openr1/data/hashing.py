@@ -1,0 +1,45 @@
+"""Hashes that decide by content: the same text has the same place on every machine and in every data set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from openr1.config import digest
+
+
+def hash64(purpose: str, *texts: str) -> int:
+    """The first 64 bits of SHA-256. Another ``purpose`` gives an independent value for the same texts."""
+    hasher = hashlib.sha256(purpose.encode())
+    for text in texts:
+        hasher.update(b"\0")
+        hasher.update(text.encode())
+    return int.from_bytes(hasher.digest()[:8])
+
+
+def unit(purpose: str, *texts: str) -> float:
+    """:func:`hash64` as a number in [0, 1)."""
+    return (hash64(purpose, *texts) >> 11) / 2**53
+
+
+def hash_files(paths: Sequence[Path], cache: Path) -> str:
+    """SHA-256 over the contents of files, in the order given; their names do not count.
+
+    It is kept under ``cache`` by the paths, sizes and modification times, so that unchanged files are not read again.
+    """
+    stats = [(path, path.stat()) for path in paths]
+    listing = digest([(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+    known = cache / "hashes" / listing
+    if known.exists():
+        return known.read_text()
+    hasher = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    known.parent.mkdir(parents=True, exist_ok=True)
+    temporary = known.with_name(f".{listing}.{os.getpid()}")
+    temporary.write_text(hasher.hexdigest())
+    os.replace(temporary, known)
+    return hasher.hexdigest()

@@ -1,0 +1,243 @@
+"""Where documents come from. One class a ``kind`` of source; each is read as a stream, as often as needed."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import sysconfig
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from openr1.config import Config, FilesSource, HubSource, SourceConfig, TaskSource
+from openr1.data.hashing import hash_files, unit
+from openr1.data.tasks import direct, generate, options_of, reasoned
+from openr1.errors import ConfigError
+
+PIECE = 16_384  # characters
+BLANK_LINE = re.compile(r"\n\r?\n")
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+# tests, tools, and what distributions leave out, ship apart or generate when they build the interpreter
+NOT_STDLIB = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter"}
+NOT_STDLIB |= {"ensurepip", "distutils", "__pycache__", "sitecustomize.py"}
+GENERATED = ("_sysconfigdata", "_sysconfig_vars", "config-")
+
+
+class Document(NamedTuple):
+    """Plain text is a completion without a prompt."""
+
+    completion: str
+    prompt: str = ""
+
+
+class Source(ABC):
+    """A stream of documents.
+
+    :param key: where the source stands in the config, for messages.
+    :param cache: where hashes of files are kept.
+    """
+
+    def __init__(self, key: str, config: SourceConfig, cache: Path) -> None:
+        self.key, self.config, self.cache = key, config, cache
+
+    @abstractmethod
+    def content(self) -> dict[str, Any]:
+        """What decides the documents, JSON-serialisable; wherever they lie, the same content gives the same value."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Document]:
+        """Every document, always in the same order."""
+
+    def documents(self) -> Iterator[Document]:
+        """The documents that are not blank."""
+        return (document for document in self.read() if document.completion.strip())
+
+
+class PythonStdlib(Source):
+    def paths(self) -> list[Path]:
+        root = Path(sysconfig.get_path("stdlib"))
+        inside = ((path.relative_to(root).parts, path) for path in root.rglob("*.py"))
+        return [
+            path
+            for parts, path in sorted(inside)
+            if NOT_STDLIB.isdisjoint(parts) and not any(part.startswith(GENERATED) for part in parts)
+        ]
+
+    def content(self) -> dict[str, Any]:
+        return {"kind": "python_stdlib", "files": hash_files(self.paths(), self.cache)}
+
+    def read(self) -> Iterator[Document]:
+        for path in self.paths():
+            yield Document(path.read_bytes().decode())
+
+
+class Files(Source):
+    config: FilesSource
+
+    def paths(self) -> list[Path]:
+        given = Path(self.config.path).expanduser()
+        if given.is_dir():
+            found = [path for path in given.rglob("*") if not any(p.startswith(".") for p in path.relative_to(given).parts)]
+        else:
+            found = [Path(path) for path in glob.glob(str(given), recursive=True)]
+        found = sorted(path for path in found if path.is_file())
+        if not found:
+            raise ConfigError(f"{self.key}.path: {self.config.path!r} matches no file")
+        return found
+
+    def format(self, path: Path) -> str:
+        form = self.config.format or FORMATS.get(path.suffix, "text")
+        if form not in ("text", "jsonl", "parquet"):
+            raise ConfigError(f"{self.key}.format: {form!r} is not one of text, jsonl, parquet")
+        if form == "text" and self.config.prompt:
+            raise ConfigError(f"{self.key}.prompt: {path} is a text file and has no columns; give JSONL or Parquet")
+        return form
+
+    def content(self) -> dict[str, Any]:
+        paths = self.paths()
+        columns = {name: getattr(self.config, name) for name in ("text", "prompt", "completion")}
+        formats = [self.format(path) for path in paths]
+        return {"kind": "files", "formats": formats, "columns": columns, "files": hash_files(paths, self.cache)}
+
+    def read(self) -> Iterator[Document]:
+        columns = Columns(self.key, self.config)
+        for path in self.paths():
+            form = self.format(path)
+            if form == "parquet":
+                yield from self._parquet(path, columns)
+            elif form == "jsonl":
+                for number, line in enumerate(self._text(path).split("\n"), start=1):
+                    if line.strip():
+                        yield from columns.documents([self._object(line, f"{path}:{number}")], path)
+            else:
+                yield from map(Document, pieces(self._text(path)))
+
+    def _text(self, path: Path) -> str:
+        try:
+            return path.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{self.key}.path: {path} is not UTF-8 text") from error
+
+    def _object(self, line: str, where: str) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{self.key}.path: {where} is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ConfigError(f"{self.key}.path: {where} holds a {type(row).__name__}, not an object with columns")
+        return row
+
+    def _parquet(self, path: Path, columns: Columns) -> Iterator[Document]:
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            table = pyarrow.parquet.ParquetFile(path)
+        except pyarrow.ArrowInvalid as error:
+            raise ConfigError(f"{self.key}.path: {path} is not a Parquet file") from error
+        columns.check(table.schema_arrow.names, path)
+        for batch in table.iter_batches(batch_size=1024, columns=list(columns.names.values())):
+            yield from columns.documents(batch.to_pylist(), path)
+
+
+class Hub(Source):
+    config: HubSource
+
+    def content(self) -> dict[str, Any]:
+        config, root = self.config, Path(self.config.path)
+        names = ("subset", "split", "text", "prompt", "completion", "max_rows")
+        chosen = {"kind": "hub", **{name: getattr(config, name) for name in names}}
+        if root.is_dir():
+            files = sorted(path for path in root.rglob("*") if path.is_file())
+            return {**chosen, "files": hash_files(files, self.cache)}
+        return {**chosen, "path": config.path, "fingerprint": self._load()._fingerprint}
+
+    def read(self) -> Iterator[Document]:
+        table, columns = self._load(), Columns(self.key, self.config)
+        columns.check(table.column_names, self.config.path)
+        if self.config.max_rows is not None:
+            table = table.select(range(min(self.config.max_rows, len(table))))
+        for batch in table.select_columns(list(columns.names.values())).iter(batch_size=1024):
+            rows = (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+            yield from columns.documents(rows, self.config.path)
+
+    def _load(self):
+        import datasets
+
+        config, root = self.config, Path(self.config.path)
+        try:
+            if any((root / name).exists() for name in ("state.json", "dataset_dict.json")):
+                table = datasets.load_from_disk(root)
+            else:
+                return datasets.load_dataset(config.path, config.subset, split=config.split, revision=config.revision)
+        except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+            raise ConfigError(f"{self.key}.path: {config.path!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+        if not isinstance(table, datasets.DatasetDict):
+            return table
+        if config.split not in table:
+            raise ConfigError(f"{self.key}.split: {config.split!r} is not one of {', '.join(table)}")
+        return table[config.split]
+
+
+class Procedural(Source):
+    config: TaskSource
+
+    def content(self) -> dict[str, Any]:
+        task, options = options_of(self.key, self.config)
+        chosen = {name: getattr(self.config, name) for name in ("task", "problems", "reasoned", "seed")}
+        return {"kind": "task", **chosen, "options": vars(options), "version": task.version}
+
+    def read(self) -> Iterator[Document]:
+        for problem in generate(self.key, self.config):
+            reasons = unit("reasoned", problem.prompt) < self.config.reasoned
+            yield Document(reasoned(problem) if reasons else direct(problem), problem.prompt)
+
+
+KINDS: dict[str, type[Source]] = {"python_stdlib": PythonStdlib, "files": Files, "hub": Hub, "task": Procedural}
+
+
+def open_sources(config: Config) -> dict[str, Source]:
+    """The sources of a mix by name, in the order of the config."""
+    cache = Path(config.paths.cache)
+    return {name: KINDS[source.kind](f"data.sources.{name}", source, cache) for name, source in config.data.sources.items()}
+
+
+class Columns:
+    """The columns of a table that make a document: ``text``, or ``prompt`` and ``completion``."""
+
+    def __init__(self, key: str, config: FilesSource | HubSource) -> None:
+        self.key = key
+        self.names = {"prompt": config.prompt, "completion": config.completion} if config.prompt else {"text": config.text}
+
+    def check(self, present: Iterable[str], where: str | os.PathLike) -> None:
+        for option, column in self.names.items():
+            if column not in present:
+                raise ConfigError(f"{self.key}.{option}: {where} has no column {column!r}; it has {', '.join(present)}")
+
+    def documents(self, rows: Iterable[Mapping[str, Any]], where: str | os.PathLike) -> Iterator[Document]:
+        """One document a row; rows with an empty or null cell are left out.
+
+        :raises ConfigError: for a missing column, or one that does not hold text.
+        """
+        for row in rows:
+            self.check(row, where)
+            cells = {option: row[column] for option, column in self.names.items()}
+            for option, cell in cells.items():
+                if cell is not None and not isinstance(cell, str):
+                    column = self.names[option]
+                    raise ConfigError(f"{self.key}.{option}: column {column!r} of {where} holds {type(cell).__name__}, not text")
+            if all(cells.values()):
+                yield Document(cells["completion"], cells["prompt"]) if "prompt" in cells else Document(cells["text"])
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut a long text at blank lines into documents of at least 16,384 characters, so that a single book can be split too."""
+    start = 0
+    while start < len(text):
+        blank = BLANK_LINE.search(text, start + PIECE)
+        end = blank.end() if blank else len(text)
+        yield text[start:end]
+        start = end

@@ -1,0 +1,212 @@
+"""Models of any family at any rung of the ladder, from scratch or from a checkpoint, and their parameter counts.
+
+A rung fixes width, depth and heads for all families. Their attention differs, so the feed-forward size is solved for: every
+family then has the rung's number of active non-embedding parameters, and two families at one rung compare like with like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from openr1.errors import ConfigError
+from openr1.families import FAMILIES, KEYS, Shape, attention_weights, ff_weights, vectors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from openr1.config import ModelConfig, ScaleConfig
+
+__all__ = ["FAMILIES", "ParamCount", "Shape", "build", "checkpoint_of", "checkpoint_shape", "count", "load", "shape"]
+
+TOLERANCE = 0.15  # of a rung's parameters
+
+# Argument of a config class -> the key of our config that decides it in place of model.options
+DECIDED = {
+    "vocab_size": "data.tokenizer",
+    "max_position_embeddings": "data.context",
+    "hidden_size": "scale.width",
+    "num_hidden_layers": "scale.depth",
+    "num_attention_heads": "scale.heads",
+    "num_key_value_heads": "scale.kv_heads",
+    "intermediate_size": "scale.params",
+    "moe_intermediate_size": "scale.params",
+    "tie_word_embeddings": "model.tie_embeddings",
+    "rope_theta": "model.rope_theta",
+}
+
+
+@dataclass(frozen=True)
+class ParamCount:
+    """Numbers of parameters. A tied embedding is one matrix and counts once."""
+
+    total: int
+    active: int  # that one token uses: all but the routed experts that it is not sent to
+    non_embedding: int  # active, without the token embedding and the head: the N of scaling laws
+    embedding: int  # the token embedding, and the head where it is not tied
+
+
+def count(shape: Shape) -> ParamCount:
+    """Exact parameter counts, equal to those of the model that :func:`build` makes."""
+    embedding = shape.vocab_size * shape.width * (1 if shape.tie_embeddings else 2)
+    others = shape.depth * attention_weights(shape) + vectors(shape)
+    active, total = (others + ff_weights(shape, active=active) for active in (True, False))
+    return ParamCount(total + embedding, active + embedding, active, embedding)
+
+
+def shape(model: ModelConfig, scale: ScaleConfig, vocab_size: int, context: int) -> Shape:
+    """The shape of a family at a rung, with the feed-forward size that brings it nearest to ``scale.params``.
+
+    :raises ConfigError: where no feed-forward size meets the rung, or where ``model.options`` has a key that the family does
+        not know or that another part of the config decides.
+    """
+    family = FAMILIES[model.family]
+    head = scale.width // scale.heads
+    fields: dict[str, Any] = {"head_size": head, "kv_heads": scale.kv_heads, **family.defaults}
+    if "kv_rank" in family.keys:
+        # DeepSeek-V2, section 3.1.2: a rank of four heads and rotary parts of half a head, but here never above half the width
+        latent = {"kv_rank": min(4 * head, scale.width // 2), "rope_size": 2 * (head // 4), "value_size": head}
+        fields |= latent | {"kv_heads": scale.heads}
+    fields |= _shape_options(model)
+    base = Shape(
+        family=model.family,
+        vocab_size=vocab_size,
+        context=context,
+        width=scale.width,
+        depth=scale.depth,
+        heads=scale.heads,
+        ff=0,
+        tie_embeddings=model.tie_embeddings,
+        **fields,
+    )
+    _check_experts(base, model)
+    return _solve(base, scale.params)
+
+
+def _shape_options(model: ModelConfig) -> dict[str, Any]:
+    """The options that decide the shape, as fields of it."""
+    family = FAMILIES[model.family]
+    fields = {key: name for name, key in family.keys.items() if name != "expert_ff"}
+    for key in model.options:
+        if key in DECIDED:
+            raise ConfigError(f"model.options.{key}: follows from {DECIDED[key]}; set that")
+        if key not in fields and key not in family.options:
+            raise ConfigError(f"model.options.{key}: is not one of {', '.join(sorted([*fields, *family.options]))}")
+    return {fields[key]: value for key, value in model.options.items() if key in fields}
+
+
+def _check_experts(base: Shape, model: ModelConfig) -> None:
+    groups, chosen = model.options.get("n_group", 1), model.options.get("topk_group", 1)
+    if base.experts and (base.experts % groups or base.experts // groups < 2 or chosen > groups):
+        raise ConfigError(f"model.options.n_group: {base.experts} experts do not make {groups} groups of two or more")
+    if base.active_experts > base.experts * chosen // groups:
+        raise ConfigError(f"model.options.num_experts_per_tok: {base.active_experts} is more than there are to choose from")
+
+
+def _solve(base: Shape, params: float) -> Shape:
+    """With the feed-forward size, a multiple of 8, 64 or 128 as suits kernels, whose non-embedding parameters are nearest."""
+    multiple = 8 if base.width < 512 else 64 if base.width < 2048 else 128
+
+    def at(units: int) -> Shape:
+        if not base.experts:
+            return replace(base, ff=units * multiple)
+        # as in DeepSeek-V3, a dense layer is as large as what one token uses of a layer of experts
+        return replace(base, expert_ff=units * multiple, ff=units * multiple * (base.active_experts + base.shared_experts))
+
+    without, one = count(at(0)).non_embedding, count(at(1)).non_embedding
+    units = round((params - without) / (one - without))
+    if units < 1:
+        raise ConfigError(
+            f"scale.params: {params:g} leaves no feed-forward block in {base.family} of scale.width={base.width} and "
+            f"scale.depth={base.depth}, which needs {one:g} or more"
+        )
+    solved = at(units)
+    if abs(count(solved).non_embedding / params - 1) > TOLERANCE:
+        raise ConfigError(
+            f"scale.params: {base.family} of scale.width={base.width} comes no nearer to {params:g} than "
+            f"{count(solved).non_embedding:g}; take fewer active experts or another width"
+        )
+    return solved
+
+
+def build(
+    model: ModelConfig,
+    shape: Shape,
+    seed: int,
+    *,
+    dtype: str = "float32",
+    bos_token_id: int | None = None,
+    eos_token_id: int | None = None,
+    pad_token_id: int | None = None,
+) -> PreTrainedModel:
+    """A model with fresh weights, drawn as its family's own initialiser does, the same for the same seed. It has no dropout."""
+    import torch
+    import transformers
+
+    family = FAMILIES[shape.family]
+    arguments = {key: getattr(shape, name) for name, key in (KEYS | family.keys).items()}
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": model.rope_theta}
+    if shape.family == "gemma3":
+        # Gemma 3, arXiv 2503.19786, section 2: the layers with a window keep the base frequency of 10,000
+        rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
+        arguments["query_pre_attn_scalar"] = shape.head_size
+    if shape.experts:
+        arguments |= {"n_group": 1, "topk_group": 1, "num_mtp_layers": 0}
+    arguments |= {"rope_parameters": rope, "attention_dropout": 0.0, **model.options}
+    arguments |= {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
+    config = getattr(transformers, family.config_class)(**arguments)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return transformers.AutoModelForCausalLM.from_config(
+            config, attn_implementation=model.attention, dtype=getattr(torch, dtype)
+        )
+
+
+def checkpoint_of(model: ModelConfig, scale: ScaleConfig) -> str | None:
+    """The directory or Hub id that a run starts from; None for a model from scratch."""
+    return model.checkpoint or (model.checkpoints[scale.name] if model.pretrained else None)
+
+
+def checkpoint_shape(model: ModelConfig, scale: ScaleConfig, context: int) -> Shape:
+    """The shape of the checkpoint, read from its ``config.json``. Neither the rung nor ``model.options`` decide it.
+
+    :raises ConfigError: where there is no such checkpoint, its family is unknown, or ``context`` is beyond its positions.
+    """
+    config = _checkpoint_config(model, scale)
+    name = next(name for name, family in FAMILIES.items() if family.model_type == config.model_type)
+    if context > config.max_position_embeddings:
+        raise ConfigError(f"data.context: {context} is beyond the checkpoint's {config.max_position_embeddings} positions")
+    keys = KEYS | FAMILIES[name].keys
+    fields = {field: getattr(config, key) for field, key in keys.items() if hasattr(config, key)}
+    fields.setdefault("head_size", getattr(config, "head_dim", config.hidden_size // config.num_attention_heads))
+    return Shape(family=name, **fields)
+
+
+def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConfig:
+    from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+    checkpoint = checkpoint_of(model, scale)
+    try:
+        raw, _ = PreTrainedConfig.get_config_dict(checkpoint, revision=model.revision)
+    except OSError as error:
+        raise ConfigError(
+            f"model.checkpoint: {checkpoint!r} is no directory with a config.json and no Hub id in reach"
+        ) from error
+    known = [family.model_type for family in FAMILIES.values()]
+    if raw.get("model_type") not in known:
+        raise ConfigError(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
+    return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
+
+
+def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:
+    """The checkpoint's model in float32, without dropout."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        checkpoint_of(model, scale),
+        revision=model.revision or "main",
+        attn_implementation=model.attention,
+        attention_dropout=0.0,
+        dtype=torch.float32,
+    )

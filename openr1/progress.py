@@ -1,0 +1,62 @@
+"""How far a run is: a bar or lines for the person who waits, and a small file for whoever watches many runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from openr1.budget import Budget
+
+
+class Reporter:
+    """Called with ``(step, metrics)`` by a stage. On a terminal it draws a bar, elsewhere a line at each evaluation."""
+
+    FILE: ClassVar[str] = "progress.json"
+
+    def __init__(self, folder: Path, budget: Budget, quiet: bool) -> None:
+        self.path = folder / self.FILE
+        self.budget = budget
+        self.quiet = quiet
+        self.start = time.monotonic()
+        self.first: int | None = None
+        self.bar: Any = None
+
+    def __enter__(self) -> Reporter:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task("training", total=self.budget.steps)
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def __call__(self, step: int, metrics: dict[str, float]) -> None:
+        self.first = step if self.first is None else self.first
+        self.path.write_text(json.dumps({"step": step, "steps": self.budget.steps, "time": time.time()}))
+        if self.bar:
+            text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("loss"))
+            self.bar.update(self.task, completed=step, **({"description": text} if text else {}))
+        elif not self.quiet and "eval_loss" in metrics:
+            left = (time.monotonic() - self.start) / max(step - self.first, 1) * (self.budget.steps - step)
+            print(
+                f"step {step:,} of {self.budget.steps:,}  eval_loss {metrics['eval_loss']:.4f}  about {left:.0f} s left",
+                file=sys.stderr,
+            )
+
+
+def read_progress(folder: Path) -> float:
+    """Share of a run's steps that are done, as its process last said; 0 where it has not said anything."""
+    try:
+        said = json.loads((folder / Reporter.FILE).read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return 0.0
+    return said["step"] / said["steps"]

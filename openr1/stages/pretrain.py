@@ -1,0 +1,19 @@
+"""Next-token prediction on packed sequences, from scratch or continued from a checkpoint."""
+
+from __future__ import annotations
+
+from transformers import Trainer, TrainingArguments
+
+from openr1.training import HeldOut, Job, arguments, collate, model_for, train
+
+
+class PretrainTrainer(HeldOut, Trainer):
+    pass
+
+
+def run(job: Job) -> dict[str, float]:
+    sequences = job.dataset.train(job.budget.sequences, job.config.seed)
+    trainer = PretrainTrainer(
+        model=model_for(job), args=TrainingArguments(**arguments(job)), train_dataset=sequences, data_collator=collate
+    )
+    return train(trainer, job, sequences)

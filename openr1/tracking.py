@@ -1,0 +1,319 @@
+"""Runs in MLflow: a study is a parent run, each stage of each trial a child. The only module that imports mlflow.
+
+Names that the analysis relies on. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
+flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds tokens_per_second gpu_hours``; curves of ``train_loss``
+and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps. Tags: ``study trial stage family scale data seed config_hash
+git_commit fingerprint hardware``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from filelock import FileLock
+
+from openr1.config import TrackingConfig, flatten
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BATCH = 900  # MLflow refuses more than 1000 metrics a request
+CONFIG_FILE = "config.yaml"
+
+
+@functools.cache
+def client(uri: str) -> MlflowClient:
+    """A client of the store, which is made first where it is a fresh SQLite file.
+
+    :raises ConfigError: for a store that cannot be opened.
+    """
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    import mlflow
+
+    def opened() -> MlflowClient:
+        found = mlflow.MlflowClient(tracking_uri=uri)
+        found.search_experiments(max_results=1)
+        return found
+
+    try:
+        if not _file(uri):
+            return opened()
+        # a fresh database is migrated by whoever opens it first, and two at once crash: one at a time until it is said to be ready
+        ready = _file(uri).with_suffix(f".{mlflow.__version__}.ready")
+        if not (ready.exists() and _file(uri).exists()):
+            with _locked(uri):
+                opened()
+                ready.touch()
+        return opened()
+    except Exception as error:
+        raise ConfigError(f"tracking.uri: {uri} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def _file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+@contextmanager
+def _locked(uri: str) -> Iterator[None]:
+    """Held while something is found or else made, so that processes starting together make one. SQLite stores only."""
+    path = _file(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+def _experiment(config: TrackingConfig) -> str:
+    with _locked(config.uri):
+        found = client(config.uri).get_experiment_by_name(config.experiment)
+        if found:
+            return found.experiment_id
+        location = Path(config.artifacts).absolute().as_uri() if config.artifacts else None
+        return client(config.uri).create_experiment(config.experiment, artifact_location=location)
+
+
+def _study(config: TrackingConfig, experiment: str, study: str) -> str:
+    """The parent run of a study, made when it is first asked for."""
+    with _locked(config.uri):
+        query = f"tags.study = '{study}' AND tags.role = 'study'"
+        found = client(config.uri).search_runs([experiment], query, order_by=["attributes.start_time ASC"], max_results=1)
+        if found:
+            return found[0].info.run_id
+        run = client(config.uri).create_run(experiment, run_name=study, tags={"study": study, "role": "study"})
+        client(config.uri).set_terminated(run.info.run_id)
+        return run.info.run_id
+
+
+class Run:
+    """One run that is being tracked. Metrics are sent in batches, since a request costs more than a training step."""
+
+    def __init__(self, uri: str, run_id: str, flush_seconds: float = 5.0) -> None:
+        self.client = client(uri)
+        self.run_id = run_id
+        self.flush_seconds = flush_seconds
+        self.sent = time.monotonic()
+        self.waiting: list = []
+        self.first_step = 0
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """A point of the run's curves. Steps that a killed run already sent are not sent again."""
+        if step >= self.first_step:
+            self.summarise(metrics, step)
+
+    def summarise(self, metrics: dict[str, float], step: int) -> None:
+        """What the whole run came to."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self.waiting += [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        if time.monotonic() - self.sent > self.flush_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        for start in range(0, len(self.waiting), BATCH):
+            self.client.log_batch(self.run_id, metrics=self.waiting[start : start + BATCH])
+        self.waiting = []
+        self.sent = time.monotonic()
+
+    def log_params(self, values: dict[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        flat = [Param(key, str(value)) for key, value in flatten(values).items()]
+        for start in range(0, len(flat), 100):
+            self.client.log_batch(self.run_id, params=flat[start : start + 100])
+
+    def log_dataset(self, name: str, digest: str, profile: dict[str, Any], context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name, digest, "openr1", json.dumps({"name": name}), profile=json.dumps(profile))
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+    def tag(self, **tags: Any) -> None:
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(self.run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+
+@contextmanager
+def track(
+    config: TrackingConfig,
+    study: str,
+    name: str,
+    tags: dict[str, Any],
+    params: dict[str, Any],
+    resolved: dict[str, Any],
+    resume: str | None = None,
+) -> Iterator[Run]:
+    """A child run of a study, FINISHED at the end of the block, FAILED with the reason where the block raises.
+
+    :param params: logged flat, with dotted names.
+    :param resolved: the config that reproduces the run; kept as an artifact.
+    :param resume: the run id of a killed run that goes on.
+    """
+    store = client(config.uri)
+    experiment = _experiment(config)
+    if resume and _exists(store, resume):
+        run = Run(config.uri, resume)
+        store.update_run(resume, status="RUNNING")
+        if "failure" in store.get_run(resume).data.tags:
+            store.delete_tag(resume, "failure")
+        run.first_step = 1 + max((point.step for point in store.get_metric_history(resume, "flops")), default=-1)
+    else:
+        parent = _study(config, experiment, study)
+        tags = {"mlflow.parentRunId": parent, "study": study, **tags, "hardware": hardware(), "git_commit": git_commit()}
+        created = store.create_run(experiment, run_name=name, tags={key: str(value) for key, value in tags.items()})
+        run = Run(config.uri, created.info.run_id)
+        run.log_params(params)
+        store.log_text(run.run_id, yaml.safe_dump(resolved, sort_keys=False), CONFIG_FILE)
+        store.log_text(run.run_id, json.dumps(environment(), indent=1), "environment.json")
+    try:
+        yield run
+    except BaseException as error:
+        run.flush()
+        run.tag(failure=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:5000])
+        store.log_text(run.run_id, traceback.format_exc(), "failure.txt")
+        store.set_terminated(run.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    run.flush()
+    store.set_terminated(run.run_id, "FINISHED")
+
+
+def _exists(store: MlflowClient, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
+
+
+def find(config: TrackingConfig, study: str, fingerprint: str) -> str | None:
+    """The run id of a finished run of the study with this fingerprint."""
+    query = f"tags.study = '{study}' AND tags.fingerprint = '{fingerprint}' AND attributes.status = 'FINISHED'"
+    found = client(config.uri).search_runs([_experiment(config)], query, max_results=1)
+    return found[0].info.run_id if found else None
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """What the store knows of a run: its latest metrics, its params and tags as text."""
+
+    run_id: str
+    name: str
+    status: str
+    start_time: datetime
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    url: str | None  # of its page, where the store is a server
+
+
+def _opened(uri: str) -> MlflowClient:
+    path = _file(uri)
+    if path and not path.exists():
+        raise ConfigError(f"tracking.uri: there is no store at {uri}")
+    return client(uri)
+
+
+def _tracked(run: Any, uri: str) -> TrackedRun:
+    info, data = run.info, run.data
+    url = f"{uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else None
+    start = datetime.fromtimestamp(info.start_time / 1000, UTC)
+    return TrackedRun(info.run_id, info.run_name, info.status, start, dict(data.tags), dict(data.params), dict(data.metrics), url)
+
+
+def read_run(uri: str, run_id: str) -> TrackedRun:
+    """One run.
+
+    :raises ConfigError: where the store or the run is not there.
+    """
+    store = _opened(uri)
+    if not _exists(store, run_id):
+        raise ConfigError(f"run {run_id}: not in the store {uri}")
+    return _tracked(store.get_run(run_id), uri)
+
+
+def read_runs(uri: str, study: str, status: str = "FINISHED") -> list[TrackedRun]:
+    """The stage runs of a study, oldest first.
+
+    :raises ConfigError: where there is no such store.
+    """
+    store = _opened(uri)
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    query = f"tags.study = '{study}' AND tags.stage != '' AND attributes.status = '{status}'"
+    runs, token = [], None
+    while True:
+        page = store.search_runs(experiments, query, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token)
+        runs += [_tracked(run, uri) for run in page]
+        token = page.token
+        if not token:
+            return runs
+
+
+def read_history(uri: str, run_id: str, names: Iterable[str] = ("tokens", "flops", "eval_loss")) -> list[dict[str, float]]:
+    """One dict a logged step: ``step`` and those of ``names`` that were logged at it."""
+    rows: dict[int, dict[str, float]] = {}
+    for name in names:
+        for point in _opened(uri).get_metric_history(run_id, name):
+            rows.setdefault(point.step, {"step": point.step})[name] = point.value
+    return [rows[step] for step in sorted(rows)]
+
+
+def read_config(uri: str, run_id: str) -> dict[str, Any]:
+    """The resolved config that a run was made from."""
+    store = _opened(uri)
+    read_run(uri, run_id)
+    return yaml.safe_load(Path(store.download_artifacts(run_id, CONFIG_FILE)).read_text())
+
+
+@functools.cache
+def environment() -> dict[str, Any]:
+    """Python, platform and the version of every installed distribution."""
+    packages = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
+    return {"python": platform.python_version(), "platform": platform.platform(), "packages": dict(sorted(packages.items()))}
+
+
+@functools.cache
+def hardware() -> str:
+    """The processor, or the GPU where torch sees one, in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{os.cpu_count()} x {model or platform.machine()}"
+
+
+@functools.cache
+def git_commit() -> str:
+    """The commit of this code, with ``-dirty`` where files differ from it; ``unknown`` for an installed wheel."""
+    here = Path(__file__).parent
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        tracked = git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "HEAD") + ("-dirty" if tracked and git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,112 @@
+"""Launch the trials of a study on this machine: plan, run what is missing side by side, show how far they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf, open_dict
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from openr1 import tracking
+from openr1.config import typed
+from openr1.errors import RunError
+from sweeps.plan import PlannedRun, plan, show_plan
+
+LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
+
+
+def launch(
+    launcher: Launcher,
+    start: Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]],
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+) -> list[JobReturn]:
+    """Run the trials that are not done, in the order given.
+
+    :param start: launches trials for real, and waits for them.
+    :returns: one result a trial, in the order given; a failed trial's result raises its error when its value is read.
+    :raises ConfigError: before anything is trained, for the first trial that cannot run.
+    """
+    names = [" ".join(filter_overrides(overrides)) for overrides in job_overrides]
+    runs = plan((name, _config(launcher, overrides)) for name, overrides in zip(names, job_overrides, strict=True))
+    console = Console(stderr=True)
+    show_plan(runs, console)
+    results: dict[int, JobReturn] = {}
+    for i, run in enumerate(runs):
+        artifact = run.artifact()
+        if artifact and tracking.find(run.config.tracking, run.config.study, run.fingerprint):
+            value = artifact.metrics["eval_loss"]
+            results[i] = JobReturn(overrides=job_overrides[i], status=JobStatus.COMPLETED, _return_value=value)
+    missing = [i for i in range(len(runs)) if i not in results]
+    if missing:
+        with _progress(runs, console):
+            finished = _started(start, [job_overrides[i] for i in missing], initial_job_idx)
+        results |= dict(zip(missing, finished, strict=True))
+        for i in missing:
+            if results[i].status == JobStatus.FAILED:
+                console.print(f"failed: {names[i]}: {results[i]._return_value}", style="red", soft_wrap=True)
+    return [results[i] for i in range(len(runs))]
+
+
+def _config(launcher: Launcher, overrides: Sequence[str]):
+    cfg = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
+    with open_dict(cfg):
+        # resolved first: the rest may refer to it
+        OmegaConf.resolve(cfg.paths)
+        del cfg["hydra"]
+    return typed(cfg)
+
+
+def _started(start: Callable, overrides: list[Sequence[str]], first: int) -> Sequence[JobReturn]:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    # one process a trial, each with its own number of threads: those of a numerical library would multiply
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        return start(overrides, first)
+    except TerminatedWorkerError as error:
+        message = "the process of a trial was killed, perhaps for want of memory; the same command goes on from what is done"
+        raise RunError(message) from error
+
+
+@contextmanager
+def _progress(runs: list[PlannedRun], console: Console) -> Iterator[None]:
+    """Show how many runs and FLOPs are done, and the time left at the rate so far, until the block ends."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(runs, console, stop), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _watch(runs: list[PlannedRun], console: Console, stop: threading.Event) -> None:
+    total = sum(run.budget.flops for run in runs)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+    begin, shown = time.monotonic(), time.monotonic()
+    before = sum(run.budget.flops * run.share_done() for run in runs)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        while True:
+            ended = stop.wait(1.0)
+            shares = [run.share_done() for run in runs]
+            done = sum(run.budget.flops * share for run, share in zip(runs, shares, strict=True))
+            rate = (done - before) / (time.monotonic() - begin)
+            left = f"about {(total - done) / rate:.0f} s left" if rate else "starting"
+            text = f"{sum(share == 1 for share in shares)} of {len(runs)} runs, {done:.3g} of {total:.3g} FLOPs, {left}"
+            bar.update(task, completed=done, description=text)
+            if not console.is_terminal and (ended or time.monotonic() - shown > LINE_SECONDS):
+                shown = time.monotonic()
+                print(text, file=sys.stderr, flush=True)
+            if ended:
+                return
