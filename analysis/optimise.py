@@ -44,7 +44,7 @@ def robust_fit(
     return theta, value * delta**2
 
 
-def minimise(objective: Curve, starts: np.ndarray, iterations: int = 1000, tolerance: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
+def minimise(objective: Curve, starts: np.ndarray, iterations: int = 300, tolerance: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
     """BFGS with a backtracking line search (Nocedal & Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
 
     :param objective: theta (k, p), rows (k,) -> values (k,) and gradients (k, p).
@@ -73,7 +73,7 @@ def minimise(objective: Curve, starts: np.ndarray, iterations: int = 1000, toler
 
         curvature = np.einsum("mi,mi->m", moved, change)
         update = curvature > 1e-14
-        stalled = gain <= tolerance * np.abs(new_value)
+        stalled = gain <= tolerance * new_value + 1e-13
         finished = stalled & fresh[active]
         restart = stalled & ~fresh[active]
         rows = active[update & ~restart]
@@ -98,7 +98,7 @@ def _line_search(objective, theta, step, value, gradient, rows):
     new_value, new_gradient = value.copy(), gradient.copy()
     search = np.arange(len(theta))
     trial = 1.0
-    for _ in range(40):
+    for _ in range(20):
         found_value, found_gradient = objective(theta[search] + trial * step[search], rows[search])
         enough = found_value <= value[search] + 1e-4 * trial * slope[search]
         hit = search[enough]

@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from openr1.config import Config, digest, to_dict
+from openr1.data.hashing import hash_files
 
 RECORD = "artifact.json"
 
@@ -61,6 +62,14 @@ def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     return digest({"config": parts, "inputs": inputs})[:16]
+
+
+def fingerprint_of(checkpoint: str, revision: str | None, cache: Path) -> str:
+    """What a checkpoint is: the content of a directory, wherever it lies, or the id and revision of a Hub model."""
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        return f"{checkpoint}@{revision or 'main'}"
+    return hash_files([path for path in sorted(folder.iterdir()) if path.is_file()], cache)[:16]
 
 
 class Store:

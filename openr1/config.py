@@ -257,7 +257,6 @@ def typed(cfg: DictConfig | dict) -> Config:
     try:
         raw = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)
         merged = OmegaConf.structured(Config)
-        OmegaConf.set_struct(merged, True)
         stage = raw.get("stage") or {}
         merged.stage = OmegaConf.structured(_subclass(STAGES, stage, "stage.kind"))
         for name, source in ((raw.get("data") or {}).get("sources") or {}).items():

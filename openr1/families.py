@@ -18,6 +18,7 @@ class Family:
     keys: dict[str, str] = field(default_factory=dict)  # field of Shape -> argument of the config class, beside KEYS
     options: tuple[str, ...] = ()  # what else model.options may set; changes neither counts nor FLOPs
     defaults: dict[str, int] = field(default_factory=dict)  # fields of Shape that no rung decides
+    fixed: dict[str, int] = field(default_factory=dict)  # arguments of the config class that are no field of Shape
     norms: int = 2  # RMS norms of width `width` in a layer
     qk_norm: bool = False  # an RMS norm of each head's queries and keys
     qkv_bias: bool = False  # biases on the query, key and value projections, whatever attention_bias is
@@ -45,15 +46,17 @@ FAMILIES: dict[str, Family] = {
     "gemma3": Family(
         "gemma3_text",
         "Gemma3TextConfig",
-        keys=_HEAD | {"window": "sliding_window", "window_pattern": "sliding_window_pattern"},
+        keys=_HEAD | {"window": "sliding_window"},
         options=(
             "hidden_activation",
             "query_pre_attn_scalar",
+            "sliding_window_pattern",
             "attn_logit_softcapping",
             "final_logit_softcapping",
             *_OPTIONS,
         ),
-        defaults={"window": 512, "window_pattern": 6},
+        defaults={"window": 512},
+        fixed={"sliding_window_pattern": 6},
         norms=4,
         qk_norm=True,
     ),
@@ -72,17 +75,19 @@ FAMILIES: dict[str, Family] = {
             "shared_experts": "n_shared_experts",
             "expert_ff": "moe_intermediate_size",
             "dense_layers": "first_k_dense_replace",
+            "groups": "n_group",
+            "active_groups": "topk_group",
         },
-        options=(
-            "hidden_act",
-            "n_group",
-            "topk_group",
-            "norm_topk_prob",
-            "routed_scaling_factor",
-            "rope_interleave",
-            *_OPTIONS,
-        ),
-        defaults={"experts": 8, "active_experts": 2, "shared_experts": 1, "dense_layers": 1},
+        options=("hidden_act", "norm_topk_prob", "routed_scaling_factor", "rope_interleave", *_OPTIONS),
+        defaults={
+            "experts": 8,
+            "active_experts": 2,
+            "shared_experts": 1,
+            "dense_layers": 1,
+            "groups": 1,
+            "active_groups": 1,
+        },
+        fixed={"num_mtp_layers": 0},
     ),
 }
 
@@ -103,9 +108,9 @@ class Shape:
     tie_embeddings: bool = True
     attention_bias: bool = False
     mlp_bias: bool = False
-    # sliding-window attention (Gemma 3): a layer sees `window` positions, but every `window_pattern`-th layer sees all
-    window: int | None = None
-    window_pattern: int = 1
+    # sliding-window attention (Gemma 3)
+    window: int | None = None  # positions that a windowed layer sees; null: all
+    windowed_layers: int = 0
     # multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1)
     kv_rank: int | None = None
     q_rank: int | None = None  # null: queries are not compressed
@@ -117,15 +122,12 @@ class Shape:
     shared_experts: int = 0
     expert_ff: int = 0
     dense_layers: int = 0
+    groups: int = 1  # of experts; a token is sent to experts of `active_groups` of them
+    active_groups: int = 1
 
     @property
     def moe_layers(self) -> int:
         return max(0, self.depth - self.dense_layers) if self.experts else 0
-
-    @property
-    def windows(self) -> list[int | None]:
-        """How many positions each layer sees; None for all."""
-        return [None if (layer + 1) % self.window_pattern == 0 else self.window for layer in range(self.depth)]
 
     @property
     def qk_size(self) -> int:

@@ -1,25 +1,25 @@
 """What a model costs, in floating-point operations (FLOPs), from its shape alone.
 
-A product of an ``m x k`` and a ``k x n`` matrix costs ``2 m k n``, a multiplication and an addition each: for one token, two for
-each element of a weight matrix. Writing W for the elements of all weight matrices that one token uses, its forward pass costs
+A product of an ``m x k`` and a ``k x n`` matrix costs ``2 m k n``, a multiplication and an addition each: for one token, two
+for each element of a weight matrix. With W the elements of all weight matrices that one token uses, its forward pass costs
 
     2 W                              projections of attention, feed-forward blocks, router and the experts that it is sent to
     + 2 V d                          the head, tied or not (vocabulary V, width d)
     + sum over layers 2 H (q + v) K  attention: each of H heads weighs K keys of size q and adds up K values of size v
 
 Position i sees i keys, so over a context of T tokens the mean K is (T + 1) / 2; with a sliding window of S positions it is the
-mean of min(i, S). Latent attention (MLA) has its low-rank projections in W, and q = head size + rotary part; keys and values are
-formed once for each token, in training as in generation. The backward pass costs twice the forward pass: one product for the
-gradient of the inputs and one for that of the weights.
+mean of min(i, S). Latent attention (MLA) has its low-rank projections in W, and q = head size + rotary part; keys and values
+are formed once for each token, in training as in generation. The backward pass costs twice the forward pass: one product for
+the gradient of the inputs and one for that of the weights.
 
 Where others differ:
 
 - *6 N D* (Kaplan et al., arXiv 2001.08361, section 2.1) is three times 2 W, with N for W: it leaves out the head and attention,
   which are a large part of the cost of a small model. It is :func:`six_nd`.
 - Chinchilla (arXiv 2203.15556, appendix F) counts every query with all T keys, masked ones too, as do PaLM's model FLOPs and
-  ``torch.utils.flop_counter`` (``causal=False`` here); the token embedding as a product of 2 V d, where it is a look-up; and the
-  softmax. We count what a causal kernel computes, so that training and generation with a cache agree.
-- Norms, activations, biases, rotary embeddings and the optimiser are left out, here as there: of order d a token, not d squared.
+  ``torch.utils.flop_counter`` (``causal=False`` here); the token embedding as a product of 2 V d, where it is a look-up; and
+  the softmax. We count what a causal kernel computes, so that training and generation with a cache agree.
+- Norms, activations, biases, rotary embeddings and the optimiser are left out: of order d for a token, not d squared.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def _head(shape: Shape) -> float:
 
 def _layers(shape: Shape, context: int, causal: bool) -> float:
     weights = shape.depth * attention_weights(shape) + ff_weights(shape, active=True)
-    keys = sum(_keys(context, window, causal) for window in shape.windows)
+    keys = (shape.depth - shape.windowed_layers) * _keys(context, None, causal)
+    keys += shape.windowed_layers * _keys(context, shape.window, causal)
     return 2.0 * weights + 2.0 * shape.heads * (shape.qk_size + shape.v_size) * keys
 
 

@@ -34,6 +34,8 @@ DECIDED = {
     "tie_word_embeddings": "model.tie_embeddings",
     "rope_theta": "model.rope_theta",
 }
+MAY_BE_ZERO = ("attention_bias", "first_k_dense_replace", "mlp_bias", "n_shared_experts")
+MAY_BE_NULL = ("q_lora_rank",)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def shape(model: ModelConfig, scale: ScaleConfig, vocab_size: int, context: int)
         # DeepSeek-V2, section 3.1.2: a rank of four heads and rotary parts of half a head, but here never above half the width
         latent = {"kv_rank": min(4 * head, scale.width // 2), "rope_size": 2 * (head // 4), "value_size": head}
         fields |= latent | {"kv_heads": scale.heads}
-    fields |= _shape_options(model)
+    if "window" in family.keys:
+        pattern = _integer(model.options, "sliding_window_pattern", family.fixed["sliding_window_pattern"])
+        fields["windowed_layers"] = scale.depth - scale.depth // pattern
     base = Shape(
         family=model.family,
         vocab_size=vocab_size,
@@ -77,30 +81,43 @@ def shape(model: ModelConfig, scale: ScaleConfig, vocab_size: int, context: int)
         heads=scale.heads,
         ff=0,
         tie_embeddings=model.tie_embeddings,
-        **fields,
+        **fields | _shape_options(model),
     )
-    _check_experts(base, model)
+    if base.experts:
+        _check_routing(base)
     return _solve(base, scale.params)
 
 
 def _shape_options(model: ModelConfig) -> dict[str, Any]:
     """The options that decide the shape, as fields of it."""
     family = FAMILIES[model.family]
-    fields = {key: name for name, key in family.keys.items() if name != "expert_ff"}
+    fields = {key: name for name, key in family.keys.items() if key not in DECIDED}
     for key in model.options:
         if key in DECIDED:
             raise ConfigError(f"model.options.{key}: follows from {DECIDED[key]}; set that")
         if key not in fields and key not in family.options:
             raise ConfigError(f"model.options.{key}: is not one of {', '.join(sorted([*fields, *family.options]))}")
-    return {fields[key]: value for key, value in model.options.items() if key in fields}
+    return {name: _integer(model.options, key) for key, name in fields.items() if key in model.options}
 
 
-def _check_experts(base: Shape, model: ModelConfig) -> None:
-    groups, chosen = model.options.get("n_group", 1), model.options.get("topk_group", 1)
-    if base.experts and (base.experts % groups or base.experts // groups < 2 or chosen > groups):
-        raise ConfigError(f"model.options.n_group: {base.experts} experts do not make {groups} groups of two or more")
-    if base.active_experts > base.experts * chosen // groups:
-        raise ConfigError(f"model.options.num_experts_per_tok: {base.active_experts} is more than there are to choose from")
+def _integer(options: dict[str, Any], key: str, default: int | None = None) -> int:
+    value = options.get(key, default)
+    least = 0 if key in MAY_BE_ZERO else 1
+    if (value is None and key in MAY_BE_NULL) or (isinstance(value, int) and value >= least):
+        return value
+    raise ConfigError(f"model.options.{key}: {value!r} is not a whole number of at least {least}")
+
+
+def _check_routing(base: Shape) -> None:
+    if base.experts % base.groups or base.experts // base.groups < 2:
+        raise ConfigError(f"model.options.n_group: {base.experts} experts do not make {base.groups} groups of two or more")
+    if base.active_groups > base.groups:
+        raise ConfigError(f"model.options.topk_group: {base.active_groups} is above n_group={base.groups}")
+    eligible = base.experts // base.groups * base.active_groups
+    if base.active_experts > eligible:
+        raise ConfigError(
+            f"model.options.num_experts_per_tok: {base.active_experts} is above the {eligible} experts to choose from"
+        )
 
 
 def _solve(base: Shape, params: float) -> Shape:
@@ -139,27 +156,30 @@ def build(
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
 ) -> PreTrainedModel:
-    """A model with fresh weights, drawn as its family's own initialiser does, the same for the same seed. It has no dropout."""
+    """A model with fresh weights, drawn as its family's own initialiser does, the same for the same seed. It has no dropout.
+
+    :raises ConfigError: where transformers refuses a value of ``model.options``.
+    """
     import torch
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     family = FAMILIES[shape.family]
     arguments = {key: getattr(shape, name) for name, key in (KEYS | family.keys).items()}
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": model.rope_theta}
     if shape.family == "gemma3":
-        # Gemma 3, arXiv 2503.19786, section 2: the layers with a window keep the base frequency of 10,000
+        # arXiv 2503.19786, section 2: layers with a window keep the base frequency of 10,000
         rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
         arguments["query_pre_attn_scalar"] = shape.head_size
-    if shape.experts:
-        arguments |= {"n_group": 1, "topk_group": 1, "num_mtp_layers": 0}
-    arguments |= {"rope_parameters": rope, "attention_dropout": 0.0, **model.options}
+    arguments |= {"rope_parameters": rope, "attention_dropout": 0.0, **family.fixed, **model.options}
     arguments |= {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
-    config = getattr(transformers, family.config_class)(**arguments)
-    with torch.random.fork_rng():
+    try:
+        config = getattr(transformers, family.config_class)(**arguments)
+    except StrictDataclassError as error:
+        raise ConfigError(f"model.options: {' '.join(str(error).split())}") from error
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return transformers.AutoModelForCausalLM.from_config(
-            config, attn_implementation=model.attention, dtype=getattr(torch, dtype)
-        )
+        return transformers.AutoModelForCausalLM.from_config(config, attn_implementation=model.attention, dtype=dtype)
 
 
 def checkpoint_of(model: ModelConfig, scale: ScaleConfig) -> str | None:
@@ -178,7 +198,8 @@ def checkpoint_shape(model: ModelConfig, scale: ScaleConfig, context: int) -> Sh
         raise ConfigError(f"data.context: {context} is beyond the checkpoint's {config.max_position_embeddings} positions")
     keys = KEYS | FAMILIES[name].keys
     fields = {field: getattr(config, key) for field, key in keys.items() if hasattr(config, key)}
-    fields.setdefault("head_size", getattr(config, "head_dim", config.hidden_size // config.num_attention_heads))
+    fields.setdefault("head_size", config.hidden_size // config.num_attention_heads)
+    fields["windowed_layers"] = getattr(config, "layer_types", []).count("sliding_attention")
     return Shape(family=name, **fields)
 
 
@@ -200,7 +221,6 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
 
 def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:
     """The checkpoint's model in float32, without dropout."""
-    import torch
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(
@@ -208,5 +228,5 @@ def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:
         revision=model.revision or "main",
         attn_implementation=model.attention,
         attention_dropout=0.0,
-        dtype=torch.float32,
+        dtype="float32",
     )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openr1 import data
-from openr1.artifacts import Artifact, Store, fingerprint, write_json
+from openr1.artifacts import Artifact, Store, fingerprint, fingerprint_of, write_json
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
-from openr1.models import checkpoint_of, fingerprint_of
+from openr1.models import checkpoint_of
 from openr1.progress import Reporter
 
 STARTED = "run.json"  # in the directory of a run: where it is tracked
@@ -36,7 +36,7 @@ def identify(config: Config) -> tuple[str, dict[str, str]]:
     inputs = {"data": data.fingerprint(config)}
     checkpoint = checkpoint_of(config.model, config.scale)
     if checkpoint:
-        inputs["model"] = fingerprint_of(checkpoint, config.model.revision)
+        inputs["model"] = fingerprint_of(checkpoint, config.model.revision, Path(config.paths.cache))
     return fingerprint(config, inputs), inputs
 
 

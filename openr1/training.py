@@ -53,7 +53,7 @@ def model_for(job: Job) -> PreTrainedModel:
     if checkpoint_of(config.model, config.scale):
         return load(config.model, config.scale)
     ids = {"eos_token_id": job.dataset.eos_token_id, "pad_token_id": job.dataset.pad_token_id}
-    return build(config.model, job.budget.shape, config.data.context, config.seed, **ids)
+    return build(config.model, job.budget.shape, config.seed, **ids)
 
 
 def arguments(job: Job) -> dict[str, Any]:

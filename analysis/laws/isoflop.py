@@ -34,7 +34,7 @@ class IsoFlop(Law):
         Parameter("N_exponent", "exponent of the optimal parameters in C"),
         Parameter("D_coefficient", "optimal tokens at one FLOP"),
         Parameter("D_exponent", "exponent of the optimal tokens in C"),
-        Parameter("E", "irreducible loss of the frontier, nats a token", lower=-1.0),
+        Parameter("E", "irreducible loss of the frontier, nats a token", lower=1e-3),
         Parameter("A", "coefficient of the frontier's loss"),
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )
@@ -55,7 +55,7 @@ class IsoFlop(Law):
         excluded = [f"the budget of {row['C']:.3g} FLOPs is left out: {row['excluded']}" for row in table if row["excluded"]]
         if used.sum() < 2:
             raise ConfigError(f"law: isoflop needs at least 2 budgets with a minimum inside; there are {used.sum()}; {'; '.join(excluded)}")
-        offset = used.sum() >= 4
+        offset = bool(used.sum() >= 4)
         if not offset:
             excluded.append(f"{used.sum()} minima are too few for an irreducible loss: the frontier's loss is a pure power law")
         regression = self._frontier(minima, offset)
@@ -77,7 +77,7 @@ class IsoFlop(Law):
 
     def _frontier(self, minima: dict[str, np.ndarray], offset: bool) -> SumOfPowers:
         # a budget without a minimum has no weight; any finite loss stands for it
-        return SumOfPowers(np.log(minima["C"])[None], np.log(np.nan_to_num(minima["loss"], nan=1.0)), offset, self.delta)
+        return SumOfPowers(np.log(minima["C"][:1]), np.log(np.nan_to_num(minima["loss"], nan=1.0)), offset, self.delta)
 
     def _params(self, minima: dict[str, np.ndarray], frontier: np.ndarray, offset: bool) -> np.ndarray:
         n_coefficient, n_exponent = _line(np.log(minima["C"]), minima["log_n"])

@@ -228,7 +228,9 @@ class Columns:
             for option, cell in cells.items():
                 if cell is not None and not isinstance(cell, str):
                     column = self.names[option]
-                    raise ConfigError(f"{self.key}.{option}: column {column!r} of {where} holds {type(cell).__name__}, not text")
+                    raise ConfigError(
+                        f"{self.key}.{option}: column {column!r} of {where} holds {type(cell).__name__}, not text"
+                    )
             if all(cells.values()):
                 yield Document(cells["completion"], cells["prompt"]) if "prompt" in cells else Document(cells["text"])
 

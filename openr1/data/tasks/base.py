@@ -1,4 +1,4 @@
-"""What a task is, and how its answers are written: with the tags of R1-Zero's template (arXiv 2501.12948, table 1), compactly."""
+"""What a task is, and how its answers are written: with the tags of R1-Zero's template (arXiv 2501.12948), compactly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Task(ABC):
     def generate(self, count: int, seed: int, options: Any) -> list[Problem]:
         """``count`` problems with distinct prompts, the same on every machine; a larger count begins with a smaller one.
 
-        :raises ValueError: ``problems: ...`` or ``options.NAME: ...`` where there are not so many, or the options are impossible.
+        :raises ValueError: ``problems: ...`` where there are not so many, ``options.NAME: ...`` where none can be.
         """
 
     def verify(self, problem: Problem, completion: str) -> bool:

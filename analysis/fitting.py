@@ -1,0 +1,292 @@
+"""A law fitted to runs: estimates, bootstrap intervals, and the check on runs that the fit did not see."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.laws import LAWS, Cost, Law
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.95
+FIT_FILE, DRAWS_FILE = "fit.json", "bootstrap.csv"
+
+
+@dataclass
+class Holdout:
+    """Runs that a second fit is not given, and predicts."""
+
+    above_flops: float | None = None  # runs of more training FLOPs than this
+    largest_budgets: int = 1  # where above_flops is null: so many of the largest compute budgets; 0 for none
+
+    def mask(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """(n,), true for a held-out run; null where nothing is to be held out.
+
+        :raises ConfigError: for runs without FLOPs, or where all or none of them would be held out.
+        """
+        if self.above_flops is None and self.largest_budgets == 0:
+            return None
+        key = "holdout.largest_budgets" if self.above_flops is None else "holdout.above_flops"
+        if "C" not in frame:
+            raise ConfigError(f"{key}: the runs have no FLOPs (runs.columns.C); hold out nothing, or set runs.flops_6nd=true")
+        labels = np.unique(frame["budget"])
+        if self.above_flops is not None:
+            held = frame["C"].to_numpy() > self.above_flops
+        else:
+            held = frame["budget"].isin(labels[max(len(labels) - self.largest_budgets, 0) :]).to_numpy()
+        if held.all() or not held.any():
+            raise ConfigError(f"{key}: holds out {held.sum()} of {len(held)} runs, whose budgets are {labels[0]:.3g} to {labels[-1]:.3g}")
+        return held
+
+
+@dataclass
+class Bootstrap:
+    """Resampling of runs, with replacement: within each budget for a law of budgets, else over all runs."""
+
+    resamples: int = 1000  # 0 for no intervals
+    seed: int = 0
+
+    def weights(self, n: int, strata: np.ndarray | None) -> np.ndarray:
+        """How often each run is drawn: (resamples, n)."""
+        rng = np.random.default_rng(self.seed)
+        groups = [np.arange(n)] if strata is None else [np.flatnonzero(strata == label) for label in np.unique(strata)]
+        weights = np.zeros((self.resamples, n))
+        for rows in groups:
+            weights[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=self.resamples)
+        return weights
+
+
+@dataclass
+class Fit:
+    """A fitted law.
+
+    ``params`` come from *all* runs, and are what to use. ``holdout["params"]`` come from the runs that were not held out, and
+    serve only to predict those that were; nothing is ever fitted again on them.
+
+    Intervals are percentiles of the bootstrap: they cover the law's parameters or value, given that the law is right, and not
+    the scatter of a single run about it.
+    """
+
+    law: Law
+    params: dict[str, float]
+    se: dict[str, float]  # standard deviation over the resamples; empty without a bootstrap, as is ci95
+    ci95: dict[str, list[float]]
+    objective: dict[str, Any]  # name, delta, value: a sum over the points, not a mean
+    n_points: int
+    runs: dict[str, list[float]]  # column -> smallest and largest value among the runs
+    cost: Cost
+    holdout: dict[str, Any] | None
+    diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, warnings
+    tables: dict[str, list[dict]]  # what the estimate was made of, such as the minima of IsoFLOP budgets
+    bootstrap: dict[str, int]  # resamples, seed, failed
+    seconds: dict[str, float]  # fit, bootstrap
+    draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), of the bootstrap
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Losses (n,), in nats a token, of runs with the columns that the law needs. A law of budgets gives its frontier."""
+        return self.law.predict(self._vector(), frame)[0]
+
+    def interval(self, frame: pd.DataFrame) -> np.ndarray:
+        """Lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
+        if self.draws is None:
+            return np.full((2, len(frame)), np.nan)
+        return percentiles(self.law.predict(self.draws, frame))
+
+    def frontier(self, flops: np.ndarray | float) -> pd.DataFrame:
+        """The best allocation of budgets, a row each: ``C`` and those of ``N``, ``D``, ``loss`` that the law knows.
+
+        ``N_low`` and ``N_high``, and so on, are the ends of the intervals. The frame has no rows for a law of N or D alone.
+        """
+        import pandas as pd
+
+        flops = np.atleast_1d(np.asarray(flops, dtype=float))
+        best = self.law.frontier(self._vector(), flops, self.cost)
+        if not best:
+            return pd.DataFrame({"C": []})
+        table = {"C": flops}
+        ends = self.law.frontier(self.draws, flops, self.cost) if self.draws is not None else {}
+        for name, values in best.items():
+            low, high = percentiles(ends[name]) if ends else np.full((2, len(flops)), np.nan)
+            table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
+        return pd.DataFrame(table)
+
+    def _vector(self) -> np.ndarray:
+        return np.array([list(self.params.values())])
+
+    @property
+    def error(self) -> float | None:
+        """Mean absolute relative error of the best loss of the held-out budgets; of all held-out runs for a law without a
+        frontier; null where nothing was held out."""
+        return self.holdout and self.holdout["error"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; the bootstrap's draws are left out."""
+        options = {"name": self.law.name, "formula": self.law.formula, "source": self.law.source, "options": asdict(self.law)}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("law", "cost", "draws")}
+        return _plain({"law": options, "cost": asdict(self.cost), **values})
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Fit:
+        """The inverse of :meth:`to_dict`."""
+        law = LAWS[values["law"]["name"]](**values["law"]["options"])
+        return cls(**{**values, "law": law, "cost": Cost(**values["cost"])})
+
+    def save(self, directory: str | Path) -> Path:
+        """Write ``fit.json``, and the draws of the bootstrap as ``bootstrap.csv``, a column a parameter."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / FIT_FILE).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        if self.draws is not None:
+            np.savetxt(directory / DRAWS_FILE, self.draws, fmt="%.10g", delimiter=",", header=",".join(self.params), comments="")
+        return directory / FIT_FILE
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Fit:
+        """What :meth:`save` wrote, draws included."""
+        fit = cls.from_dict(json.loads((Path(directory) / FIT_FILE).read_text()))
+        draws = Path(directory) / DRAWS_FILE
+        fit.draws = np.loadtxt(draws, delimiter=",", skiprows=1, ndmin=2) if draws.exists() else None
+        return fit
+
+
+def fit(
+    frame: pd.DataFrame, law: str | Law = "chinchilla", holdout: Holdout | None = None, bootstrap: Bootstrap | None = None
+) -> Fit:
+    """Fit a law to the runs of a tidy frame (:mod:`analysis.frame`).
+
+    :param law: a name in :data:`analysis.laws.LAWS`, or a law with options of its own.
+    :param holdout: what a second fit is not given; nothing by default.
+    :raises ConfigError: where the runs lack a column, or are too few for the law.
+    """
+    law = LAWS[law]() if isinstance(law, str) else law
+    bootstrap = bootstrap or Bootstrap()
+    missing = [name for name in law.needs if name not in frame]
+    if missing:
+        hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
+        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
+    started = time.perf_counter()
+    solution = law.estimate(frame)
+    fitted = time.perf_counter()
+    draws, failed = _draws(law, frame, solution.params, bootstrap)
+    done = time.perf_counter()
+
+    names = [parameter.name for parameter in law.parameters]
+    params = dict(zip(names, solution.params[0], strict=True))
+    at_bound = [p.name for p in law.parameters if not p.lower < params[p.name] < p.upper]
+    condition = law.condition(solution.params, frame)
+    held_out, warnings = _check(law, frame, holdout, bootstrap)
+    return Fit(
+        law=law,
+        params={name: float(value) for name, value in params.items()},
+        se=dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {},
+        ci95=dict(zip(names, percentiles(draws).T.tolist(), strict=True)) if draws is not None else {},
+        objective={"name": law.objective, "delta": law.delta, "value": float(solution.value[0])},
+        n_points=len(frame),
+        runs={name: [float(frame[name].min()), float(frame[name].max())] for name in ("N", "D", "C", "loss") if name in frame},
+        cost=Cost.of(frame) if "D" in frame else Cost(),
+        holdout=held_out,
+        diagnostics={
+            "condition": condition,
+            "basins": solution.basins,
+            "agreeing": solution.agreeing,
+            "at_bound": at_bound,
+            "warnings": [*solution.warnings, *_warnings(at_bound, solution, condition, failed, bootstrap), *warnings],
+        },
+        tables=_plain(solution.tables),
+        bootstrap={"resamples": bootstrap.resamples, "seed": bootstrap.seed, "failed": failed},
+        seconds={"fit": fitted - started, "bootstrap": done - fitted},
+        draws=draws,
+    )
+
+
+def _draws(law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap) -> tuple[np.ndarray | None, int]:
+    """The estimates of the resamples that determine all parameters, and how many do not."""
+    if bootstrap.resamples == 0:
+        return None, 0
+    draws = law.resample(frame, params, bootstrap.weights(len(frame), law.strata(frame)))
+    good = np.isfinite(draws).all(axis=1)
+    return (draws[good] if good.sum() > 1 else None), int(np.sum(~good))
+
+
+def _check(
+    law: Law, frame: pd.DataFrame, holdout: Holdout | None, bootstrap: Bootstrap
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Fit without the held-out runs and predict them; a warning in place of that where too few remain."""
+    held = holdout.mask(frame) if holdout else None
+    if held is None:
+        return None, []
+    train, test = frame[~held], frame[held]
+    try:
+        solution = law.estimate(train)
+    except ConfigError as error:
+        return None, [f"nothing could be held out: {str(error).removeprefix('law: ')}"]
+    draws, _ = _draws(law, train, solution.params, bootstrap)
+    targets = law.predicted(test)
+    points = _compare(targets, law.predict(solution.params, targets)[0], None if draws is None else law.predict(draws, targets))
+    best = test.loc[test.groupby("budget")["loss"].idxmin()]
+    cost = Cost.of(train) if "D" in train else Cost()
+    flops = best["C"].to_numpy()
+    frontier = law.frontier(solution.params, flops, cost)
+    budgets = []
+    if frontier:
+        ends = None if draws is None else law.frontier(draws, flops, cost)["loss"]
+        budgets = _compare(best, frontier["loss"][0], ends)
+    mean = float(np.mean([abs(row["relative_error"]) for row in points])) if points else None
+    return {
+        "n": int(held.sum()),
+        "n_fitted": len(train),
+        "largest_fitted": float(train["C"].max()),
+        "params": dict(zip((p.name for p in law.parameters), solution.params[0].tolist(), strict=True)),
+        "mean_relative_error": mean,
+        "error": float(np.mean([abs(row["relative_error"]) for row in budgets])) if budgets else mean,
+        "points": points,
+        "budgets": budgets,
+        "warnings": solution.warnings,
+    }, []
+
+
+def _compare(measured: pd.DataFrame, predicted: np.ndarray, draws: np.ndarray | None) -> list[dict[str, Any]]:
+    """A dict a row: what was measured, the prediction with its interval, and (predicted - measured) / measured."""
+    low, high = percentiles(draws) if draws is not None else np.full((2, len(measured)), np.nan)
+    rows = measured[[name for name in ("run_id", "N", "D", "C", "loss") if name in measured]].to_dict("records")
+    for i, row in enumerate(rows):
+        row |= {"predicted": predicted[i], "low": low[i], "high": high[i]}
+        row["relative_error"] = (predicted[i] - row["loss"]) / row["loss"]
+    return _plain(rows)
+
+
+def _warnings(at_bound: list[str], solution, condition: float | None, failed: int, bootstrap: Bootstrap) -> list[str]:
+    found = []
+    if at_bound:
+        found.append(f"the runs do not determine {', '.join(at_bound)}: at the edge of what is plausible")
+    if solution.basins > 1 and solution.agreeing < 0.5:
+        found.append(f"the starts ended in {solution.basins} optima, {solution.agreeing:.0%} of them in the best")
+    if condition is not None and condition > 300:
+        found.append(f"a flat ridge: parameters trade off against each other (condition number {condition:.3g})")
+    if bootstrap.resamples and failed > 0.05 * bootstrap.resamples:
+        found.append(f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals")
+    return found
+
+
+def percentiles(draws: np.ndarray) -> np.ndarray:
+    """The ends (2, ...) of the central 95 % over the first axis."""
+    return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+
+
+def _plain(value: Any) -> Any:
+    """Containers of NumPy values as JSON has them; NaN and infinity as null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

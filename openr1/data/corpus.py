@@ -1,0 +1,171 @@
+"""Builds the token cache: read, split, learn the tokenizer, tokenise. Streams, so that a corpus need not fit into memory.
+
+A cache directory holds ``tokenizer/``, ``corpus.json`` and a directory ``SOURCE/{train,eval}/`` with the arrays of
+:class:`openr1.data.views.Documents`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from openr1.artifacts import write_json
+from openr1.config import Config
+from openr1.data.hashing import hash64, unit
+from openr1.data.sources import Document, Source
+from openr1.data.tokenizer import Encoder, learns, make
+from openr1.errors import ConfigError
+
+SPLITS = ("train", "eval")
+RECORD = "corpus.json"
+BATCH = 2**21  # characters that are encoded at once
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is known of the documents of a source before they are tokenised. Arrays of shape ``(documents,)``."""
+
+    held_out: np.ndarray  # bool
+    key: np.ndarray  # uint64; documents are stored in its order
+    size: np.ndarray  # UTF-8 bytes
+
+
+def build(config: Config, sources: dict[str, Source], folder: Path) -> None:
+    """Fill ``folder``. The same config and content give the same bits."""
+    indices = {name: index(source, config.data.eval_fraction) for name, source in sources.items()}
+    log.info("read %s", ", ".join(f"{name}: {len(i.size):,} documents, {i.size.sum():,} bytes" for name, i in indices.items()))
+    if learns(config):
+        log.info("training a byte-level BPE of %d tokens", config.data.tokenizer.vocab_size)
+    make(config, tokenizer_texts(config, sources, indices), folder / "tokenizer")
+    encoder = Encoder(folder / "tokenizer")
+    record: dict[str, Any] = {"size": encoder.size, **asdict(encoder.special), "sources": {}}
+    for name, source in sources.items():
+        record["sources"][name] = tokenise(source, indices[name], encoder, folder / name)
+    write_json(folder / RECORD, record)
+
+
+def index(source: Source, eval_fraction: float) -> Index:
+    """Read a source once, and split it by content.
+
+    A document is held out by the hash of its text, or of its prompt where it has one, so that a problem is on one side however
+    often and in whatever data set it occurs.
+
+    :raises ConfigError: where the source is empty, or one side of the split is.
+    """
+    held_out, key, size = [], [], []
+    for document in _watched(source.documents(), f"reading {source.key}"):
+        held_out.append(unit("split", document.prompt or document.completion) < eval_fraction)
+        key.append(hash64("order", document.prompt, document.completion))
+        size.append(len(document.prompt.encode()) + len(document.completion.encode()))
+    if not size:
+        raise ConfigError(f"{source.key}: holds no document with text")
+    if all(held_out) or not any(held_out):
+        side, change = ("training", "lower") if all(held_out) else ("evaluation", "raise")
+        raise ConfigError(
+            f"data.eval_fraction: {eval_fraction:g} leaves none of the {len(size)} documents of {source.key} for {side}; "
+            f"{change} it or add documents"
+        )
+    return Index(np.array(held_out), np.array(key, dtype=np.uint64), np.array(size, dtype=np.int64))
+
+
+def tokenizer_texts(config: Config, sources: dict[str, Source], indices: dict[str, Index]) -> Iterator[str]:
+    """Training documents for BPE, the bytes of the sources in proportion to their weights, ``train_bytes`` in all.
+
+    Where a source has fewer bytes than its share, its documents repeat; the whole is no larger than it takes to use all of one.
+    """
+    total_weight = sum(source.weight for source in config.data.sources.values())
+    shares = {name: source.weight / total_weight for name, source in config.data.sources.items()}
+    available = {name: int(i.size[~i.held_out].sum()) for name, i in indices.items()}
+    total = min(config.data.tokenizer.train_bytes, max(available[name] / shares[name] for name in sources))
+    for name, source in sources.items():
+        repeats = _repeats(indices[name], shares[name] * total)
+        for document, times in zip(source.documents(), repeats.tolist(), strict=True):
+            for _ in range(times):
+                yield from filter(None, document)
+
+
+def _repeats(index: Index, budget: float) -> np.ndarray:
+    """How often each document is taken for ``budget`` bytes of the training side, in the order of the keys."""
+    size = np.where(index.held_out, 0, index.size)
+    whole, rest = divmod(budget, size.sum())
+    order = np.argsort(index.key, kind="stable")
+    repeats = np.empty(len(size), dtype=np.int64)
+    repeats[order] = whole + (np.cumsum(size[order]) <= rest)
+    return np.where(index.held_out, 0, repeats)
+
+
+def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> dict[str, dict[str, int]]:
+    """Write the tokens of a source, and count them: ``{split: {"documents", "tokens", "bytes"}}``."""
+    folder.mkdir()
+    raw = folder / "raw"
+    dtype = np.dtype(np.uint16 if encoder.size <= 2**16 else np.uint32)
+    lengths, prompt_tokens, prompt_bytes = [], [], []
+    with raw.open("wb") as file:
+        for batch in _batches(_watched(source.documents(), f"tokenising {source.key}")):
+            for document, (ids, prompt) in zip(batch, encoder(batch), strict=True):
+                file.write(np.array(ids, dtype=dtype).tobytes())
+                lengths.append(len(ids))
+                prompt_tokens.append(prompt)
+                prompt_bytes.append(len(document.prompt.encode()))
+    columns = {"prompt_tokens": np.array(prompt_tokens), "bytes": index.size, "prompt_bytes": np.array(prompt_bytes)}
+    ends = np.cumsum(lengths)
+    tokens = np.memmap(raw, dtype=dtype, mode="r")
+    order = np.argsort(index.key, kind="stable")
+    counts = {}
+    for split, side in zip(SPLITS, (False, True), strict=True):
+        chosen = order[index.held_out[order] == side]
+        write(folder / split, tokens, ends - lengths, ends, chosen, columns)
+        size = np.diff(np.load(folder / split / "offsets.npy", mmap_mode="r")[[0, -1]])
+        counts[split] = {"documents": len(chosen), "tokens": int(size[0]), "bytes": int(index.size[chosen].sum())}
+    raw.unlink()
+    log.info("tokenised %s: %s", source.key, {split: f"{count['tokens']:,} tokens" for split, count in counts.items()})
+    return counts
+
+
+def write(
+    folder: Path,
+    tokens: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    chosen: np.ndarray,
+    columns: dict[str, np.ndarray],
+) -> None:
+    """Write the arrays of the documents ``chosen``, in that order."""
+    folder.mkdir()
+    offsets = np.concatenate([[0], np.cumsum((ends - starts)[chosen])])
+    flat = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=tokens.dtype, shape=(int(offsets[-1]),))
+    for at, start, end in zip(offsets.tolist(), starts[chosen].tolist(), ends[chosen].tolist(), strict=False):
+        flat[at : at + end - start] = tokens[start:end]
+    flat.flush()
+    np.save(folder / "offsets.npy", offsets)
+    for name, column in columns.items():
+        np.save(folder / f"{name}.npy", column[chosen])
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
+    batch, size = [], 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.prompt) + len(document.completion)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _watched(documents: Iterable[Document], doing: str) -> Iterator[Document]:
+    """Log how far a long pass is, every ten seconds."""
+    shown = time.monotonic()
+    for number, document in enumerate(documents, start=1):
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            log.info("%s: %d documents", doing, number)
+        yield document

@@ -1,0 +1,144 @@
+"""The tokenizer of a data set: byte-level BPE trained on it, or the one of the checkpoint that a run starts from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openr1.config import Config
+from openr1.data.hashing import hash_files
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from openr1.data.sources import Document
+
+EOS, PAD = "<|endoftext|>", "<|pad|>"
+SMALLEST = 256 + 2
+# of Qwen2 (arXiv 2407.10671): words with the mark before them, digits one by one, runs of punctuation, of line ends, of spaces
+PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def vocab_size(config: Config) -> int:
+    """Rows of the embedding: ``data.tokenizer.vocab_size``, or the length of the checkpoint's tokenizer.
+
+    A small corpus may have fewer merges than were asked for; the size is what was asked for.
+
+    :raises ConfigError: for a size that cannot hold every byte and the two special tokens.
+    """
+    checkpoint = _checkpoint(config)
+    if checkpoint:
+        return len(load_checkpoint(checkpoint, config.model.revision))
+    size = config.data.tokenizer.vocab_size
+    if size < SMALLEST:
+        raise ConfigError(f"data.tokenizer.vocab_size: {size} is below {SMALLEST}: 256 bytes, {EOS} and {PAD}")
+    return size
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What decides the tokenizer, beside the documents; JSON-serialisable. A local checkpoint counts by its content."""
+    checkpoint = _checkpoint(config)
+    if not checkpoint:
+        weights = {name: source.weight for name, source in config.data.sources.items()}
+        return {**asdict(config.data.tokenizer), "vocab_size": vocab_size(config), "weights": weights}
+    root = Path(checkpoint)
+    if not root.is_dir():
+        return {"checkpoint": checkpoint, "revision": config.model.revision}
+    files = sorted(path for path in root.iterdir() if any(word in path.name for word in ("token", "vocab", "merges")))
+    if not files:
+        raise ConfigError(f"model.checkpoint: {checkpoint} holds no tokenizer")
+    return {"checkpoint": hash_files(files, Path(config.paths.cache))}
+
+
+def make(config: Config, texts: Iterable[str], folder: Path) -> None:
+    """Write the tokenizer of a config to ``folder``, for ``AutoTokenizer.from_pretrained``.
+
+    :param texts: what BPE learns its merges from; not read where there is a checkpoint or nothing to learn.
+    """
+    checkpoint = _checkpoint(config)
+    made = load_checkpoint(checkpoint, config.model.revision) if checkpoint else _train(vocab_size(config), texts)
+    made.save_pretrained(folder)
+
+
+def learns(config: Config) -> bool:
+    """Whether the tokenizer depends on the documents."""
+    return not _checkpoint(config) and vocab_size(config) > SMALLEST
+
+
+def _checkpoint(config: Config) -> str | None:
+    from openr1.models import checkpoint_of
+
+    return checkpoint_of(config.model, config.scale)
+
+
+@functools.cache
+def load_checkpoint(checkpoint: str, revision: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory or Hub id."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(checkpoint, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"model.checkpoint: no tokenizer from {checkpoint}: {str(error).splitlines()[0]}") from error
+
+
+def _train(size: int, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=[EOS, PAD], initial_alphabet=alphabet, limit_alphabet=256, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD, clean_up_tokenization_spaces=False, padding_side="right"
+    )
+
+
+@dataclass(frozen=True)
+class Special:
+    """Ids around the documents. ``bos`` is the start token of the tokenizers that put one before every text."""
+
+    eos: int
+    pad: int
+    bos: int | None
+
+
+class Encoder:
+    """Turns documents into token ids: ``[bos] prompt completion eos``.
+
+    Prompt and completion are encoded apart, so that a prompt has the same tokens in training and when a model continues it.
+    Text that spells a special token stays text.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer
+
+        loaded = AutoTokenizer.from_pretrained(folder)
+        if loaded.eos_token_id is None:
+            raise ConfigError("model.checkpoint: its tokenizer has no end-of-text token, which separates documents")
+        starts = loaded.bos_token_id is not None and loaded.bos_token_id in loaded("")["input_ids"]
+        pad = loaded.eos_token_id if loaded.pad_token_id is None else loaded.pad_token_id
+        self.size = len(loaded)
+        self.special = Special(loaded.eos_token_id, pad, loaded.bos_token_id if starts else None)
+        self.backend = loaded.backend_tokenizer
+        self.backend.encode_special_tokens = True
+
+    def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:
+        """Token ids of each document, and how many of them are its prompt's (``bos`` included)."""
+        texts = [text for document in documents for text in (document.prompt, document.completion)]
+        encoded = [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+        start = [] if self.special.bos is None else [self.special.bos]
+        pairs = zip(encoded[::2], encoded[1::2], strict=True)
+        return [([*start, *prompt, *completion, self.special.eos], len(start) + len(prompt)) for prompt, completion in pairs]

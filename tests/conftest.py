@@ -1,0 +1,40 @@
+"""What the tests share: data and a config that take a second to prepare and train."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import random
+
+import pytest
+
+WORDS = "the of and to in is that for it as was with be by on not he his but at are this have from or had an they which one".split()
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory):
+    """200 short documents of made-up text, one a line."""
+    rng = random.Random(0)
+    path = tmp_path_factory.mktemp("text") / "documents.jsonl"
+    documents = [" ".join(rng.choices(WORDS, k=80)) for _ in range(200)]
+    path.write_text("".join(f'{{"text": "{document}"}}\n' for document in documents))
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path, text_file):
+    """Overrides of a run that trains in about a second, all of it under ``tmp_path``."""
+    return [
+        "data=files",
+        f"data.sources.files.path={text_file}",
+        "data.tokenizer.vocab_size=300",
+        "data.context=32",
+        "data.eval_fraction=0.1",
+        "data.eval_tokens=512",
+        "scale=30k",
+        "budget.steps=12",
+        "optim.batch_tokens=128",
+        "stage.evals=2",
+        "stage.logs=4",
+        f"paths.outputs={tmp_path}/outputs",
+    ]

@@ -1,0 +1,92 @@
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from configs import composed
+from hydra.errors import HydraException
+
+from openr1.config import ConfigError, digest, flatten, one_line, to_dict, typed
+
+CONF = Path(str(resources.files("conf")))
+GROUPS = ("model", "scale", "data", "stage", "budget", "optim", "compute", "tracking", "experiment")
+SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+# what a choice needs beside it to make sense
+BESIDE = {
+    ("stage", "sft"): ["data=sums"],
+    ("data", "files"): ["data.sources.files.path=/data/*.jsonl"],
+}
+
+
+@pytest.mark.parametrize(("group", "choice"), SHIPPED, ids=[f"{group}={choice}" for group, choice in SHIPPED])
+def test_every_shipped_config_composes(group, choice):
+    config = composed(f"{group}={choice}", *BESIDE.get((group, choice), []))
+    assert to_dict(config)["budget"]
+
+
+def test_every_group_has_a_choice():
+    assert {group for group, _ in SHIPPED} == set(GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["scale.width=96", "scale.heads=5"], "scale.width"),
+        (["scale.heads=4", "scale.kv_heads=3"], "scale.kv_heads"),
+        (["budget.tokens=1e6", "budget.flops=1e12"], "budget"),
+        (["budget.tokens=0"], "budget.tokens"),
+        (["budget.tokens_per_param=null"], "budget.tokens_per_param"),
+        (["optim.schedule=cosin"], "optim.schedule"),
+        (["optim.lr_rule=none"], "optim.lr_rule"),
+        (["optim.warmup=0.8"], "optim.decay"),
+        (["optim.lr=-1"], "optim.lr"),
+        (["model.family=gpt"], "model.family"),
+        (["model.pretrained=true"], "model.pretrained"),
+        (["stage=sft"], "data.sources.stdlib"),
+        (["data.eval_fraction=1.5"], "data.eval_fraction"),
+        (["data.sources.stdlib.weight=0"], "data.sources.stdlib.weight"),
+        (["compute.device=tpu"], "compute.device"),
+        (["compute.threads=0"], "compute.threads"),
+        (["stage.evals=0"], "stage.evals"),
+        (["data=files"], "data.sources.files.path"),
+    ],
+)
+def test_an_impossible_config_is_one_line_that_begins_with_its_key(overrides, key):
+    with pytest.raises(ConfigError) as caught:
+        composed(*overrides)
+    assert str(caught.value).startswith(f"{key}:")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("optim.learning_rate=1", "optim.learning_rate"),
+        ("optim.lr=fast", "optim.lr"),
+        ("model=qwen9", "qwen2"),
+        ("stage.packing=true", "stage.packing"),
+        ("modle=qwen2", "modle"),
+    ],
+)
+def test_hydra_refuses_what_no_schema_has(override, says):
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    assert says in one_line(caught.value)
+    assert "\n" not in one_line(caught.value)
+
+
+def test_typed_reads_back_a_resolved_config():
+    config = composed("data=sums", "stage=sft", "optim.lr=1e-3")
+    assert typed(to_dict(config)) == config
+
+
+def test_typed_refuses_an_unknown_key_and_kind():
+    resolved = to_dict(composed())
+    with pytest.raises(ConfigError, match=r"^optim\.momentum:"):
+        typed({**resolved, "optim": {**resolved["optim"], "momentum": 0.9}})
+    with pytest.raises(ConfigError, match=r"^stage\.kind: 'dream' is not one of pretrain, sft"):
+        typed({**resolved, "stage": {"kind": "dream"}})
+
+
+def test_flatten_and_digest():
+    assert flatten({"a": {"b": 1, "c": {}}, "d": None}) == {"a.b": 1, "a.c": {}, "d": None}
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
