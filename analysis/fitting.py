@@ -43,7 +43,9 @@ class Holdout:
         else:
             held = frame["budget"].isin(labels[max(len(labels) - self.largest_budgets, 0) :]).to_numpy()
         if held.all() or not held.any():
-            raise ConfigError(f"{key}: holds out {held.sum()} of {len(held)} runs, whose budgets are {labels[0]:.3g} to {labels[-1]:.3g}")
+            raise ConfigError(
+                f"{key}: holds out {held.sum()} of {len(held)} runs, whose budgets are {labels[0]:.3g} to {labels[-1]:.3g}"
+            )
         return held
 
 
@@ -89,10 +91,11 @@ class Fit:
     bootstrap: dict[str, int]  # resamples, seed, failed
     seconds: dict[str, float]  # fit, bootstrap
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), of the bootstrap
+    without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the second fit
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Losses (n,), in nats a token, of runs with the columns that the law needs. A law of budgets gives its frontier."""
-        return self.law.predict(self._vector(), frame)[0]
+        return self.law.predict(self.vector, frame)[0]
 
     def interval(self, frame: pd.DataFrame) -> np.ndarray:
         """Lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
@@ -108,7 +111,7 @@ class Fit:
         import pandas as pd
 
         flops = np.atleast_1d(np.asarray(flops, dtype=float))
-        best = self.law.frontier(self._vector(), flops, self.cost)
+        best = self.law.frontier(self.vector, flops, self.cost)
         if not best:
             return pd.DataFrame({"C": []})
         table = {"C": flops}
@@ -118,7 +121,9 @@ class Fit:
             table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
         return pd.DataFrame(table)
 
-    def _vector(self) -> np.ndarray:
+    @property
+    def vector(self) -> np.ndarray:
+        """The parameters as the law takes them: (1, p)."""
         return np.array([list(self.params.values())])
 
     @property
@@ -128,9 +133,13 @@ class Fit:
         return self.holdout and self.holdout["error"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; the bootstrap's draws are left out."""
+        """Plain values, ready for JSON; the draws of the bootstrap and the second fit are left out."""
         options = {"name": self.law.name, "formula": self.law.formula, "source": self.law.source, "options": asdict(self.law)}
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("law", "cost", "draws")}
+        values = {
+            name: getattr(self, name)
+            for name in self.__dataclass_fields__
+            if name not in ("law", "cost", "draws", "without_holdout")
+        }
         return _plain({"law": options, "cost": asdict(self.cost), **values})
 
     @classmethod
@@ -145,12 +154,14 @@ class Fit:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / FIT_FILE).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         if self.draws is not None:
-            np.savetxt(directory / DRAWS_FILE, self.draws, fmt="%.10g", delimiter=",", header=",".join(self.params), comments="")
+            np.savetxt(
+                directory / DRAWS_FILE, self.draws, fmt="%.10g", delimiter=",", header=",".join(self.params), comments=""
+            )
         return directory / FIT_FILE
 
     @classmethod
     def load(cls, directory: str | Path) -> Fit:
-        """What :meth:`save` wrote, draws included."""
+        """What :meth:`save` wrote."""
         fit = cls.from_dict(json.loads((Path(directory) / FIT_FILE).read_text()))
         draws = Path(directory) / DRAWS_FILE
         fit.draws = np.loadtxt(draws, delimiter=",", skiprows=1, ndmin=2) if draws.exists() else None
@@ -182,7 +193,7 @@ def fit(
     params = dict(zip(names, solution.params[0], strict=True))
     at_bound = [p.name for p in law.parameters if not p.lower < params[p.name] < p.upper]
     condition = law.condition(solution.params, frame)
-    held_out, warnings = _check(law, frame, holdout, bootstrap)
+    inner, held_out, warnings = _check(law, frame, holdout, bootstrap)
     return Fit(
         law=law,
         params={name: float(value) for name, value in params.items()},
@@ -204,6 +215,7 @@ def fit(
         bootstrap={"resamples": bootstrap.resamples, "seed": bootstrap.seed, "failed": failed},
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
         draws=draws,
+        without_holdout=inner,
     )
 
 
@@ -218,49 +230,42 @@ def _draws(law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstr
 
 def _check(
     law: Law, frame: pd.DataFrame, holdout: Holdout | None, bootstrap: Bootstrap
-) -> tuple[dict[str, Any] | None, list[str]]:
+) -> tuple[Fit | None, dict[str, Any] | None, list[str]]:
     """Fit without the held-out runs and predict them; a warning in place of that where too few remain."""
     held = holdout.mask(frame) if holdout else None
     if held is None:
-        return None, []
+        return None, None, []
     train, test = frame[~held], frame[held]
     try:
-        solution = law.estimate(train)
+        inner = fit(train, law, bootstrap=bootstrap)
     except ConfigError as error:
-        return None, [f"nothing could be held out: {str(error).removeprefix('law: ')}"]
-    draws, _ = _draws(law, train, solution.params, bootstrap)
+        return None, None, [f"nothing could be held out: {str(error).removeprefix('law: ')}"]
     targets = law.predicted(test)
-    points = _compare(targets, law.predict(solution.params, targets)[0], None if draws is None else law.predict(draws, targets))
+    points = _compare(targets, inner.predict(targets), *inner.interval(targets))
     best = test.loc[test.groupby("budget")["loss"].idxmin()]
-    cost = Cost.of(train) if "D" in train else Cost()
-    flops = best["C"].to_numpy()
-    frontier = law.frontier(solution.params, flops, cost)
-    budgets = []
-    if frontier:
-        ends = None if draws is None else law.frontier(draws, flops, cost)["loss"]
-        budgets = _compare(best, frontier["loss"][0], ends)
-    mean = float(np.mean([abs(row["relative_error"]) for row in points])) if points else None
-    return {
-        "n": int(held.sum()),
+    frontier = inner.frontier(best["C"].to_numpy())
+    budgets = _compare(best, frontier["loss"], frontier["loss_low"], frontier["loss_high"]) if len(frontier) else []
+    mean, error = (float(np.mean([abs(row["relative_error"]) for row in rows])) if rows else None for rows in (points, budgets))
+    result = {
+        "n": len(test),
         "n_fitted": len(train),
         "largest_fitted": float(train["C"].max()),
-        "params": dict(zip((p.name for p in law.parameters), solution.params[0].tolist(), strict=True)),
+        "params": inner.params,
         "mean_relative_error": mean,
-        "error": float(np.mean([abs(row["relative_error"]) for row in budgets])) if budgets else mean,
+        "error": mean if error is None else error,
         "points": points,
         "budgets": budgets,
-        "warnings": solution.warnings,
-    }, []
+        "warnings": inner.diagnostics["warnings"],
+    }
+    return inner, result, []
 
 
-def _compare(measured: pd.DataFrame, predicted: np.ndarray, draws: np.ndarray | None) -> list[dict[str, Any]]:
+def _compare(measured: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:
     """A dict a row: what was measured, the prediction with its interval, and (predicted - measured) / measured."""
-    low, high = percentiles(draws) if draws is not None else np.full((2, len(measured)), np.nan)
-    rows = measured[[name for name in ("run_id", "N", "D", "C", "loss") if name in measured]].to_dict("records")
-    for i, row in enumerate(rows):
-        row |= {"predicted": predicted[i], "low": low[i], "high": high[i]}
-        row["relative_error"] = (predicted[i] - row["loss"]) / row["loss"]
-    return _plain(rows)
+    rows = measured[[name for name in ("run_id", "N", "D", "C", "loss") if name in measured]].assign(
+        predicted=np.asarray(predicted), low=np.asarray(low), high=np.asarray(high)
+    )
+    return _plain(rows.assign(relative_error=rows["predicted"] / rows["loss"] - 1).to_dict("records"))
 
 
 def _warnings(at_bound: list[str], solution, condition: float | None, failed: int, bootstrap: Bootstrap) -> list[str]:

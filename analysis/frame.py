@@ -137,7 +137,9 @@ def read(source: Source) -> Runs:
     return tidy(source.table(), source.columns, source.flops_6nd, source.where)
 
 
-def tidy(table: pd.DataFrame, columns: Columns | None = None, flops_6nd: bool = False, where: dict[str, Any] | None = None) -> Runs:
+def tidy(
+    table: pd.DataFrame, columns: Columns | None = None, flops_6nd: bool = False, where: dict[str, Any] | None = None
+) -> Runs:
     """Runs from any DataFrame with a row a run.
 
     :param columns: the names of N, D, C and loss in the table.
@@ -178,7 +180,9 @@ def tidy(table: pd.DataFrame, columns: Columns | None = None, flops_6nd: bool = 
     dropped = table.assign(reason=reason)[reason != ""]
     frame = frame[reason == ""].reset_index(drop=True)
     if frame.empty:
-        raise ConfigError(f"runs: none of {len(table)} rows can be used{': ' + dropped['reason'].iloc[0] if len(dropped) else ''}")
+        raise ConfigError(
+            f"runs: none of {len(table)} rows can be used{': ' + dropped['reason'].iloc[0] if len(dropped) else ''}"
+        )
     _check_units(frame)
     if "C" in frame:
         frame.insert(4, "budget", budgets(frame["C"].to_numpy()))

@@ -44,7 +44,9 @@ def robust_fit(
     return theta, value * delta**2
 
 
-def minimise(objective: Curve, starts: np.ndarray, iterations: int = 300, tolerance: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
+def minimise(
+    objective: Curve, starts: np.ndarray, iterations: int = 300, tolerance: float = 1e-9
+) -> tuple[np.ndarray, np.ndarray]:
     """BFGS with a backtracking line search (Nocedal & Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
 
     :param objective: theta (k, p), rows (k,) -> values (k,) and gradients (k, p).
@@ -56,7 +58,9 @@ def minimise(objective: Curve, starts: np.ndarray, iterations: int = 300, tolera
     identity = np.eye(theta.shape[1])
     active = np.arange(len(theta))
     value, gradient = objective(theta, active)
-    inverse = np.repeat(identity[None], len(theta), axis=0) / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)[:, None, None]
+    inverse = (
+        np.repeat(identity[None], len(theta), axis=0) / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)[:, None, None]
+    )
     fresh = np.ones(len(theta), dtype=bool)  # the inverse Hessian is a multiple of the identity
     for _ in range(iterations):
         if not len(active):

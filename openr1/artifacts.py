@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from openr1.config import Config, digest, to_dict
 from openr1.data.hashing import hash_files
+from openr1.files import write_json
 
 RECORD = "artifact.json"
 
@@ -113,13 +113,3 @@ class Store:
         target = self.path(artifact.kind, artifact.fingerprint)
         os.rename(folder, target)
         return Artifact(**record, path=target)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write whole or not at all, also when the disk is full or the process is killed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,22 +21,32 @@ from openr1.errors import ConfigError, RunError
 
 def execute(cfg: DictConfig) -> float:
     """Run the composed config. The value is the final evaluation loss, which a sweeper minimises."""
-    config = typed(cfg)
-    from openr1.run import run
-
     job = HydraConfig.get()
-    multirun = job.mode == RunMode.MULTIRUN
-    trial = job.job.override_dirname if multirun else ""
-    result = run(config, trial, quiet=multirun)
-    if not multirun:
-        from openr1.show import show_result
+    if job.mode == RunMode.MULTIRUN:
+        from openr1.run import run
 
-        show_result(result, config)
+        return run(typed(cfg), job.job.override_dirname, quiet=True).artifact.metrics["eval_loss"]
+    try:
+        config = typed(cfg)
+        from openr1.run import run
+
+        result = run(config)
+    except (ConfigError, RunError) as error:
+        leave(error)  # before Hydra puts a line of its own in front of it
+    from openr1.show import show_result
+
+    show_result(result, config)
     return result.artifact.metrics["eval_loss"]
 
 
+def leave(error: Exception) -> NoReturn:
+    """Print a user's error as one line and exit: with 2 for the config, 1 for a run that cannot go on."""
+    print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
+    sys.exit(1 if isinstance(error, RunError) else 2)
+
+
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command whose user errors are one line: exit status 2 for the config, 1 for a run that cannot go on.
+    """Run a command whose user errors are one line (:func:`leave`).
 
     Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
     """
@@ -45,12 +56,8 @@ def guarded(command: Callable[[], object]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
     try:
         command()
-    except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
-        sys.exit(2)
-    except RunError as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        sys.exit(1)
+    except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
+        leave(error)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from openr1.errors import ConfigError
 from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
@@ -312,7 +313,9 @@ def check(config: Config) -> None:
         if (getattr(source, "prompt", None) is None) != (getattr(source, "completion", None) is None):
             raise ConfigError(f"data.sources.{name}.prompt: prompt and completion are given together or not at all")
         if config.stage.kind == "sft" and source.kind != "task" and getattr(source, "prompt", None) is None:
-            raise ConfigError(f"data.sources.{name}: stage=sft needs prompts and completions; a {source.kind} source without has none")
+            raise ConfigError(
+                f"data.sources.{name}: stage=sft needs prompts and completions; a {source.kind} source without has none"
+            )
     if not 0 < data.eval_fraction < 1:
         raise ConfigError("data.eval_fraction: must be between 0 and 1")
     if data.eval_tokens < data.context:
@@ -350,11 +353,17 @@ def _one_of(value: str, key: str, allowed) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """A composition or type error of Hydra or OmegaConf as one line that begins with the key."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
+    """An error of Hydra or OmegaConf as one line that begins with the key and says what is allowed."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={choice}: is not one of {', '.join(error.options)}"
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
+        return f"{key}: no such key; there are {', '.join(map(str, parent))}"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
-    return f"{key}: {text}" if key and not text.startswith(key) else text
+    return f"{key}: {text}" if key and not text.startswith(str(key)) else text
 
 
 def to_dict(config: Config) -> dict[str, Any]:

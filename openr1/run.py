@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openr1 import data
-from openr1.artifacts import Artifact, Store, fingerprint, fingerprint_of, write_json
+from openr1.artifacts import Artifact, Store, fingerprint, fingerprint_of
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
+from openr1.files import write_json
 from openr1.models import checkpoint_of
 from openr1.progress import Reporter
 

@@ -11,7 +11,9 @@ from openr1.run import Result
 
 def show_result(result: Result, config: Config) -> None:
     metrics, budget = result.artifact.metrics, result.budget
-    table = Table(title=f"{budget.shape.family} {config.scale.name}, {config.stage.kind} on {config.data.name}", title_justify="left")
+    table = Table(
+        title=f"{budget.shape.family} {config.scale.name}, {config.stage.kind} on {config.data.name}", title_justify="left"
+    )
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_row("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}")

@@ -237,7 +237,9 @@ def _tracked(run: Any, uri: str) -> TrackedRun:
     info, data = run.info, run.data
     url = f"{uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else None
     start = datetime.fromtimestamp(info.start_time / 1000, UTC)
-    return TrackedRun(info.run_id, info.run_name, info.status, start, dict(data.tags), dict(data.params), dict(data.metrics), url)
+    return TrackedRun(
+        info.run_id, info.run_name, info.status, start, dict(data.tags), dict(data.params), dict(data.metrics), url
+    )
 
 
 def read_run(uri: str, run_id: str) -> TrackedRun:

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback, set_seed
+from transformers.utils.logging import disable_progress_bar
 
 from openr1 import flops
 from openr1.budget import Budget
@@ -50,6 +51,7 @@ def model_for(job: Job) -> PreTrainedModel:
     config = job.config
     torch.set_num_threads(config.compute.threads or os.cpu_count() or 1)
     set_seed(config.seed)
+    disable_progress_bar()
     if checkpoint_of(config.model, config.scale):
         return load(config.model, config.scale)
     ids = {"eos_token_id": job.dataset.eos_token_id, "pad_token_id": job.dataset.pad_token_id}
@@ -112,7 +114,10 @@ def _schedule(config: Config, steps: int) -> tuple[str, dict[str, Any]]:
 
 
 def collate(rows: list[dict[str, np.ndarray]], pad_token_id: int = 0) -> dict[str, torch.Tensor]:
-    """Sequences as one batch, padded on the right. Labels are -100 on padding and wherever a completion mask is 0."""
+    """Sequences as one batch, padded on the right. Labels are -100 on padding and wherever a completion mask is 0.
+
+    Packed sequences, of one length, come without an attention mask: plain causal attention is faster.
+    """
     longest = max(len(row["input_ids"]) for row in rows)
     input_ids = np.full((len(rows), longest), pad_token_id, dtype=np.int64)
     labels = np.full((len(rows), longest), -100, dtype=np.int64)
@@ -123,7 +128,7 @@ def collate(rows: list[dict[str, np.ndarray]], pad_token_id: int = 0) -> dict[st
         labels[i, : len(ids)] = np.where(row["completion_mask"], ids, -100) if "completion_mask" in row else ids
         attention[i, : len(ids)] = 1
     batch = {"input_ids": torch.from_numpy(input_ids), "labels": torch.from_numpy(labels)}
-    if not attention.all():
+    if "completion_mask" in rows[0]:
         batch["attention_mask"] = torch.from_numpy(attention)
     return batch
 
@@ -164,6 +169,7 @@ class HeldOut:
         if self.job.config.stage.kind == "pretrain":
             metrics["eval_bits_per_byte"] = loss / math.log(2) / self.job.dataset.bytes_per_token
         self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
@@ -257,7 +263,9 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
 
     rows = map(json.loads, (job.folder / HISTORY).read_text().splitlines())
     last = [row for row in rows if "eval_loss" in row][-1]
-    eval_flops = len(trainer.held_out) * job.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
+    eval_flops = (
+        len(trainer.held_out) * job.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
+    )
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
     metrics |= {
         "params_total": budget.params.total,

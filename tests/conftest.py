@@ -8,7 +8,38 @@ import random
 
 import pytest
 
-WORDS = "the of and to in is that for it as was with be by on not he his but at are this have from or had an they which one".split()
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "for",
+    "it",
+    "as",
+    "was",
+    "with",
+    "be",
+    "by",
+    "on",
+    "not",
+    "he",
+    "his",
+    "but",
+    "at",
+    "are",
+    "this",
+    "have",
+    "from",
+    "or",
+    "had",
+    "an",
+    "they",
+    "which",
+    "one",
+]
 
 
 @pytest.fixture(scope="session")

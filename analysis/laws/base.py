@@ -36,6 +36,9 @@ class Cost:
     coefficient: float = 6.0
     exponent: float = 1.0
 
+    def __call__(self, n: np.ndarray | float, d: np.ndarray | float) -> np.ndarray | float:
+        return self.coefficient * n**self.exponent * d
+
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Cost:
         """Least squares in logarithms on the FLOPs that were counted; 6ND for runs without."""
@@ -70,6 +73,7 @@ class Law(ABC):
     source: ClassVar[str]
     objective: ClassVar[str]
     delta: float | None = None
+    allocates: ClassVar[bool] = False  # its frontier says how to divide compute between N and D
     formula: str
     parameters: Sequence[Parameter]
     needs: Sequence[str]  # columns of the frame

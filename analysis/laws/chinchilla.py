@@ -25,6 +25,7 @@ class Chinchilla(Law):
     title: ClassVar[str] = "Parametric law"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2 to 4"
     objective: ClassVar[str] = "sum of Huber losses of log loss"
+    allocates: ClassVar[bool] = True
     formula: ClassVar[str] = "L(N, D) = E + A N^-alpha + B D^-beta"
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "loss")
     parameters: ClassVar[tuple[Parameter, ...]] = (

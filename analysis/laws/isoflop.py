@@ -27,6 +27,7 @@ class IsoFlop(Law):
     title: ClassVar[str] = "IsoFLOP profiles"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.2"
     objective: ClassVar[str] = "sum of squared residuals of the parabolas"
+    allocates: ClassVar[bool] = True
     formula: ClassVar[str] = "N*(C) = N_coefficient C^N_exponent, D*(C) = D_coefficient C^D_exponent, L*(C) = E + A C^-gamma"
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "C", "loss")
     parameters: ClassVar[tuple[Parameter, ...]] = (
@@ -39,7 +40,7 @@ class IsoFlop(Law):
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )
 
-    delta: float = 1e-3  # of the Huber loss for the law of the minima
+    frontier_delta: float = 1e-3  # of the Huber loss of log loss, for the law of the minima
 
     def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
         return best_runs(frame)
@@ -54,7 +55,9 @@ class IsoFlop(Law):
         table = profiles.table(minima)
         excluded = [f"the budget of {row['C']:.3g} FLOPs is left out: {row['excluded']}" for row in table if row["excluded"]]
         if used.sum() < 2:
-            raise ConfigError(f"law: isoflop needs at least 2 budgets with a minimum inside; there are {used.sum()}; {'; '.join(excluded)}")
+            raise ConfigError(
+                f"law: isoflop needs at least 2 budgets with a minimum inside; there are {used.sum()}; {'; '.join(excluded)}"
+            )
         offset = bool(used.sum() >= 4)
         if not offset:
             excluded.append(f"{used.sum()} minima are too few for an irreducible loss: the frontier's loss is a pure power law")
@@ -70,21 +73,24 @@ class IsoFlop(Law):
         offset = bool(params[0, 4] > 0)
         regression = self._frontier(minima, offset)
         start = params[:, 4:] if offset else params[:, 5:]
-        theta, _ = regression.fit(np.repeat(regression.fitted(start), len(weights), axis=0), np.isfinite(minima["loss"]).astype(float))
+        theta, _ = regression.fit(
+            np.repeat(regression.fitted(start), len(weights), axis=0), np.isfinite(minima["loss"]).astype(float)
+        )
         found = self._params(minima, regression.natural(theta), offset)
         found[np.isfinite(minima["loss"]).sum(axis=1) < (3 if offset else 2)] = np.nan
         return found
 
     def _frontier(self, minima: dict[str, np.ndarray], offset: bool) -> SumOfPowers:
         # a budget without a minimum has no weight; any finite loss stands for it
-        return SumOfPowers(np.log(minima["C"][:1]), np.log(np.nan_to_num(minima["loss"], nan=1.0)), offset, self.delta)
+        return SumOfPowers(np.log(minima["C"][:1]), np.log(np.nan_to_num(minima["loss"], nan=1.0)), offset, self.frontier_delta)
 
     def _params(self, minima: dict[str, np.ndarray], frontier: np.ndarray, offset: bool) -> np.ndarray:
         n_coefficient, n_exponent = _line(np.log(minima["C"]), minima["log_n"])
         d_coefficient, d_exponent = _line(np.log(minima["C"]), minima["log_d"])
         floor = frontier[:, 0] if offset else np.zeros(len(frontier))
         return np.stack(
-            [np.exp(n_coefficient), n_exponent, np.exp(d_coefficient), d_exponent, floor, frontier[:, -2], frontier[:, -1]], axis=1
+            [np.exp(n_coefficient), n_exponent, np.exp(d_coefficient), d_exponent, floor, frontier[:, -2], frontier[:, -1]],
+            axis=1,
         )
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:

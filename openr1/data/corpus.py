@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from openr1.artifacts import write_json
+from openr1.files import write_json
 from openr1.config import Config
 from openr1.data.hashing import hash64, unit
 from openr1.data.sources import Document, Source

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from openr1.config import Config, digest
 from openr1.data.corpus import RECORD, build
-from openr1.data.mixture import draw, interleave
+from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import identity, learns, vocab_size
 from openr1.data.views import Documents, Examples, Packed, Sequences, View
@@ -148,11 +148,7 @@ class Dataset:
         orders: dict[str, list[np.ndarray]] = {name: [] for name in self._train}
         lengths = [draw(view.lengths, seed, name, orders[name]) for name, view in self._train.items()]
         choice = interleave(list(self.shares.values()), lengths, sequences=sequences)
-        items = np.empty(sequences, dtype=np.int64)
-        for number, order in enumerate(orders.values()):
-            places = choice == number
-            items[places] = np.concatenate(order)[: np.count_nonzero(places)]
-        return Sequences(self._train, choice, items)
+        return Sequences(self._train, choice, place(choice, [np.concatenate(epochs) for epochs in orders.values()]))
 
     def evaluation(self) -> Sequences:
         """The held-out sequences, the same for every run: in proportion to the weights, none twice, ``eval_tokens`` at most."""
@@ -170,15 +166,13 @@ class Dataset:
         return {**{name: getattr(self, name) for name in names}, "eval_tokens": self._held_out.tokens}
 
     def _evaluation(self, tokens: int) -> Sequences:
-        lengths = [iter(view.lengths.tolist()) for view in self._eval.values()]
+        # in an order of their own, so that few tokens come from many documents
+        orders = [permutation(len(view.lengths), 0, name, 0) for name, view in self._eval.items()]
+        lengths = [iter(view.lengths[order].tolist()) for view, order in zip(self._eval.values(), orders, strict=True)]
         choice = interleave(list(self.shares.values()), lengths, tokens=tokens)
-        items = np.empty(len(choice), dtype=np.int64)
-        for number in range(len(self._eval)):
-            places = choice == number
-            items[places] = np.arange(np.count_nonzero(places))
-        return Sequences(self._eval, choice, items)
+        return Sequences(self._eval, choice, place(choice, orders))
 
     def _bytes_per_token(self) -> float:
-        counts = np.bincount(self._held_out.choice, minlength=len(self._eval)).tolist()
-        spans = [view.span(count) for view, count in zip(self._eval.values(), counts, strict=True)]
+        held_out = self._held_out
+        spans = [view.span(held_out.items[held_out.choice == number]) for number, view in enumerate(self._eval.values())]
         return sum(span.bytes for span in spans) / sum(span.tokens for span in spans)

@@ -54,6 +54,15 @@ def permutation(n: int, seed: int, source: str, epoch: int) -> np.ndarray:
     return np.argsort(bits.random_raw(n), kind="stable")
 
 
+def place(choice: np.ndarray, orders: Sequence[np.ndarray]) -> np.ndarray:
+    """Which sequence of its source each sequence of a mix is, shape ``(n,)``: the sources' orders, each from its beginning."""
+    items = np.empty(len(choice), dtype=np.int64)
+    for source, order in enumerate(orders):
+        places = choice == source
+        items[places] = order[: np.count_nonzero(places)]
+    return items
+
+
 def draw(lengths: np.ndarray, seed: int, source: str, orders: list[np.ndarray]) -> Iterator[int]:
     """Lengths of the sequences of a source, epoch after epoch, without end.
 

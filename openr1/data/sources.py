@@ -20,9 +20,9 @@ from openr1.errors import ConfigError
 PIECE = 16_384  # characters
 BLANK_LINE = re.compile(r"\n\r?\n")
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-# tests, tools, and what distributions leave out, ship apart or generate when they build the interpreter
-NOT_STDLIB = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter"}
-NOT_STDLIB |= {"ensurepip", "distutils", "__pycache__", "sitecustomize.py"}
+# what is no part of the library, or what distributions leave out, ship apart or generate when they build the interpreter
+NOT_STDLIB = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "ensurepip", "distutils", "lib2to3"}
+NOT_STDLIB |= {"idlelib", "tkinter", "turtledemo", "pydoc_data", "sitecustomize.py"}
 GENERATED = ("_sysconfigdata", "_sysconfig_vars", "config-")
 
 
@@ -58,13 +58,15 @@ class Source(ABC):
 
 class PythonStdlib(Source):
     def paths(self) -> list[Path]:
-        root = Path(sysconfig.get_path("stdlib"))
-        inside = ((path.relative_to(root).parts, path) for path in root.rglob("*.py"))
-        return [
-            path
-            for parts, path in sorted(inside)
-            if NOT_STDLIB.isdisjoint(parts) and not any(part.startswith(GENERATED) for part in parts)
-        ]
+        found = []
+        for folder, folders, files in os.walk(sysconfig.get_path("stdlib")):
+            folders[:] = filter(self._belongs, folders)  # site-packages may hold a hundred times as many files
+            found += [Path(folder, file) for file in files if file.endswith(".py") and self._belongs(file)]
+        return sorted(found)
+
+    @staticmethod
+    def _belongs(name: str) -> bool:
+        return name not in NOT_STDLIB and not name.startswith(GENERATED)
 
     def content(self) -> dict[str, Any]:
         return {"kind": "python_stdlib", "files": hash_files(self.paths(), self.cache)}

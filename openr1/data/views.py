@@ -69,8 +69,8 @@ class View(ABC):
         """The sequences at ``items``."""
 
     @abstractmethod
-    def span(self, items: int) -> Span:
-        """The first so many sequences."""
+    def span(self, items: np.ndarray) -> Span:
+        """What the loss of the sequences at ``items`` is over."""
 
     def cap(self, tokens: float) -> None:
         """Keep the first sequences, ``tokens`` in all at most."""
@@ -88,10 +88,11 @@ class Packed(View):
         table = self.documents.tokens[: len(self.lengths) * self.context].reshape(-1, self.context)
         return [{"input_ids": row} for row in table[items].astype(np.int64)]
 
-    def span(self, items: int) -> Span:
-        tokens = items * self.context
+    def span(self, items: np.ndarray) -> Span:
+        # where a sequence cuts a document, the document's bytes are taken to be spread evenly over its tokens
         ends = np.concatenate([[0], np.cumsum(self.documents.bytes)])
-        return Span(float(np.interp(tokens, self.documents.offsets, ends)), tokens)
+        first, last = (np.interp(items * self.context + n, self.documents.offsets, ends) for n in (0, self.context))
+        return Span(float((last - first).sum()), len(items) * self.context)
 
 
 class Examples(View):
@@ -113,10 +114,10 @@ class Examples(View):
             found.append({"input_ids": self.documents.tokens[start:end].astype(np.int64), "completion_mask": mask})
         return found
 
-    def span(self, items: int) -> Span:
-        chosen, documents = self.kept[:items], self.documents
+    def span(self, items: np.ndarray) -> Span:
+        chosen, documents = self.kept[items], self.documents
         size = (documents.bytes[chosen] - documents.prompt_bytes[chosen]).sum()
-        return Span(float(size), int((self.lengths[:items] - documents.prompt_tokens[chosen]).sum()))
+        return Span(float(size), int((self.lengths[items] - documents.prompt_tokens[chosen]).sum()))
 
 
 class Sequences:

@@ -41,10 +41,17 @@ def test_a_crash_marks_the_run_failed_with_the_reason(config):
 
 
 def test_a_killed_run_goes_on_and_sends_no_step_twice(config):
-    with pytest.raises(KeyboardInterrupt), track(config) as run:
-        run.log({"flops": 1.0}, 1)
-        run.log({"flops": 2.0}, 2)
-        raise KeyboardInterrupt
+    def killed():
+        with track(config) as run:
+            started.append(run)
+            run.log({"flops": 1.0}, 1)
+            run.log({"flops": 2.0}, 2)
+            raise KeyboardInterrupt
+
+    started = []
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    (run,) = started
     with track(config, resume=run.run_id) as resumed:
         for step in (1, 2, 3):
             resumed.log({"flops": float(step)}, step)
@@ -82,5 +89,5 @@ def test_a_store_that_is_not_there_is_one_line(tmp_path):
 
 def test_a_run_that_is_not_there_is_one_line(config):
     tracking.client(config.uri)
-    with pytest.raises(ConfigError, match="^run abc: not in the store"):
+    with pytest.raises(ConfigError, match=r"^run abc: not in the store"):
         tracking.read_run(config.uri, "abc")

@@ -1,0 +1,75 @@
+"""Typed schema of the fit app. Sources and laws are their own schemas: what Hydra composes is what is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from analysis.fitting import Bootstrap, Holdout
+from analysis.frame import SOURCES, Source
+from analysis.laws import LAWS, Law
+from openr1.config import one_line
+from openr1.errors import ConfigError
+
+
+@dataclass
+class FitConfig:
+    """Everything that decides a report."""
+
+    law: Law = field(default_factory=LAWS["chinchilla"])
+    runs: Source = field(default_factory=Source)
+    compare: list[str] = field(default_factory=list)  # laws to set side by side, each with its defaults; empty for law alone
+    holdout: Holdout = field(default_factory=Holdout)
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    target_flops: float | None = None  # the budget to give advice for; null for ten times the largest in the runs
+    outputs: str = "outputs"
+    out: str | None = None  # directory of the report; null for outputs/studies/STUDY
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.out) if self.out else Path(self.outputs) / "studies" / self.runs.study
+
+    @property
+    def laws(self) -> list[Law]:
+        """The laws to fit, in order; the options of ``law`` hold for it wherever it stands."""
+        names = self.compare or [self.law.name]
+        return [self.law if name == self.law.name else LAWS[name]() for name in names]
+
+
+def register() -> None:
+    """Put the schemas into Hydra's store, without a group."""
+    store = ConfigStore.instance()
+    for schema in (FitConfig, *SOURCES.values(), *LAWS.values()):
+        store.store(name=schema.__name__, node=schema)
+
+
+def typed(cfg: DictConfig) -> FitConfig:
+    """The composed config as the objects it describes.
+
+    :raises ConfigError: for a wrong type, a missing value or an impossible one.
+    """
+    missing = sorted(key for key in OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ConfigError(f"{missing[0]}: no value is given")
+    try:
+        config = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    unknown = [name for name in config.compare if name not in LAWS]
+    if unknown:
+        raise ConfigError(f"compare: {unknown[0]!r} is not one of {', '.join(LAWS)}")
+    for key, value, least in (
+        ("holdout.largest_budgets", config.holdout.largest_budgets, 0),
+        ("bootstrap.resamples", config.bootstrap.resamples, 0),
+        ("bootstrap.seed", config.bootstrap.seed, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"{key}: must be at least {least}")
+    for key, value in (("target_flops", config.target_flops), ("law.delta", config.law.delta)):
+        if value is not None and value <= 0:
+            raise ConfigError(f"{key}: must be above 0")
+    return config

@@ -1,0 +1,85 @@
+"""From a config to a report: the runs of a study, the laws fitted to them, and the files that say what was found."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import fitting, frame
+from analysis.config import FitConfig
+from analysis.fitting import Fit
+from analysis.frame import Runs
+from openr1.errors import ConfigError
+
+EXTRAPOLATION = 10  # the budget that advice is for where the config names none, over the largest in the runs
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs and fits; the first law of ``fits`` that is the config's ``law`` answers, the others are for comparison."""
+
+    config: FitConfig
+    runs: Runs
+    fits: dict[str, Fit]
+    failed: dict[str, str]  # law -> why it could not be fitted
+    target_flops: float | None  # null for runs without FLOPs
+    overrides: list[str]
+
+    @property
+    def main(self) -> Fit:
+        return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
+
+    @property
+    def command(self) -> str:
+        """What makes this report again."""
+        return shlex.join(["openr1-fit", *self.overrides])
+
+    @property
+    def report(self) -> Path:
+        return self.config.directory / "report.html"
+
+    def write(self) -> Path:
+        """Write points, fits, figures and the report; the path of the report."""
+        from analysis.plots import figures, png, svg
+        from analysis.report import render
+
+        directory = self.config.directory
+        drawn = figures(self)
+        html = render(self, drawn)
+        (directory / "figures").mkdir(parents=True, exist_ok=True)
+        self.runs.frame.to_csv(directory / "points.csv", index=False)
+        for name, fit in self.fits.items():
+            fit.save(directory / name)
+        for name, figure in drawn.items():
+            (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
+            (directory / "figures" / f"{name}.png").write_bytes(png(figure))
+        self.report.write_text(html, encoding="utf-8")
+        return self.report
+
+    def show(self) -> None:
+        """Print what was found."""
+        from analysis.show import show
+
+        show(self)
+
+
+def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
+    """Read the runs and fit the laws. Nothing is written.
+
+    A law that the runs are too few for is listed in ``failed``, as long as another one can be fitted.
+
+    :raises ConfigError: where there are no runs, or no law can be fitted to them.
+    """
+    runs = frame.read(config.runs)
+    fits, failed = {}, {}
+    for law in config.laws:
+        try:
+            fits[law.name] = fitting.fit(runs.frame, law, config.holdout, config.bootstrap)
+        except ConfigError as error:
+            failed[law.name] = str(error)
+    if not fits:
+        raise ConfigError(next(iter(failed.values())))
+    largest = float(runs.frame["C"].max()) if "C" in runs.frame else None
+    target = config.target_flops or (largest and EXTRAPOLATION * largest)
+    return Study(config, runs, fits, failed, target, overrides or [])
