@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from analysis.fitting import Bootstrap, Holdout
@@ -20,8 +20,8 @@ from openr1.errors import ConfigError
 class FitConfig:
     """Everything that decides a report."""
 
-    law: Law = field(default_factory=LAWS["chinchilla"])
-    runs: Source = field(default_factory=Source)
+    law: Law = MISSING
+    runs: Source = MISSING
     compare: list[str] = field(default_factory=list)  # laws to set side by side, each with its defaults; empty for law alone
     holdout: Holdout = field(default_factory=Holdout)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
@@ -50,8 +50,9 @@ def register() -> None:
 def typed(cfg: DictConfig) -> FitConfig:
     """The composed config as the objects it describes.
 
-    :raises ConfigError: for a wrong type, a missing value or an impossible one.
+    :raises ConfigError: for an unknown key, a wrong type, a missing value or an impossible one.
     """
+    _refuse_unknown(cfg)
     missing = sorted(key for key in OmegaConf.missing_keys(cfg))
     if missing:
         raise ConfigError(f"{missing[0]}: no value is given")
@@ -69,7 +70,21 @@ def typed(cfg: DictConfig) -> FitConfig:
     ):
         if value < least:
             raise ConfigError(f"{key}: must be at least {least}")
-    for key, value in (("target_flops", config.target_flops), ("law.delta", config.law.delta)):
+    deltas = {f"law.{name}": value for name, value in vars(config.law).items() if name.endswith("delta")}
+    for key, value in {"target_flops": config.target_flops, **deltas}.items():
         if value is not None and value <= 0:
             raise ConfigError(f"{key}: must be above 0")
     return config
+
+
+def _refuse_unknown(node: DictConfig, prefix: str = "") -> None:
+    """Hydra's ``+key=value`` adds keys that no schema has."""
+    schema = OmegaConf.get_type(node)
+    if not is_dataclass(schema):
+        return
+    names = [field.name for field in fields(schema)]
+    for key in node:
+        if key not in names:
+            raise ConfigError(f"{prefix}{key}: no such key; there are {', '.join(names)}")
+        if not OmegaConf.is_missing(node, key) and OmegaConf.is_dict(node[key]):
+            _refuse_unknown(node[key], f"{prefix}{key}.")

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment
 
 from analysis import text
-from analysis.plots import svg
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from analysis.study import Study
 
 CAPTIONS = {
     "isoflop": "Loss against model size at equal compute. Curves: the parabola of each budget, or the parametric law where no"
     " parabolas were fitted. Stars: minima.",
-    "frontier": "Loss against compute. Where budgets were held out, every law is fitted to the runs left of the dotted line alone;"
+    "frontier": "Loss against compute. Where budgets were held out, laws are fitted to the runs left of the dotted line alone;"
     " the band is the 95 % interval of the law that answers.",
     "allocation": "Compute-optimal parameters and tokens, fitted to all runs, with 95 % intervals.",
-    "residuals": "Measured against predicted loss. Diamonds are held-out runs, predicted by the fit that did not see them. A law of"
-    " budgets predicts the best run of each.",
+    "residuals": "Measured against predicted loss. Diamonds are held-out runs, predicted by the fit that did not see them. A"
+    " law of budgets predicts the best run of each.",
     "surface": "The parametric law over parameters and tokens; a dot is a run in the colour of its measured loss.",
 }
 RUN_COLUMNS = ("family", "scale", "data", "seed", "N", "D", "C", "loss")
 COUNTS = ("N", "D", "C")
 
 
-def render(study: Study, figures: dict[str, Figure]) -> str:
-    """The HTML of a study with the figures of :func:`analysis.plots.figures` in it."""
+def render(study: Study, images: dict[str, bytes]) -> str:
+    """The HTML of a study.
+
+    :param images: the figures of :func:`analysis.plots.figures`, as SVG.
+    """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "short": text.short,
@@ -50,7 +50,7 @@ def render(study: Study, figures: dict[str, Figure]) -> str:
         fits=study.fits,
         main=study.main,
         optima={name: fit.frontier(target).to_dict("records") for name, fit in study.fits.items()} if target else {},
-        figures=[(name, CAPTIONS[name], _data_uri(figure)) for name, figure in figures.items() if name in CAPTIONS],
+        figures=[(name, CAPTIONS[name], _data_uri(image)) for name, image in images.items() if name in CAPTIONS],
         runs=frame.to_dict("records"),
         run_columns=[name for name in RUN_COLUMNS if name in frame],
         counts=COUNTS,
@@ -60,5 +60,5 @@ def render(study: Study, figures: dict[str, Figure]) -> str:
     )
 
 
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure)).decode()
+def _data_uri(image: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()

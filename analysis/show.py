@@ -7,57 +7,68 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from analysis.text import answer, interval, number, percent, scientific, short
+from analysis.text import DASH, answer, interval, percent, scientific, short
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analysis.fitting import Fit
     from analysis.study import Study
 
+PIPED_WIDTH = 100
+
 
 def show(study: Study) -> None:
-    """Print the answer, a table of the laws, every warning, and where the report is."""
-    console = Console()
-    frame, dropped = study.runs.frame, study.runs.dropped
-    left_out = f", {len(dropped)} left out ({dropped['reason'].value_counts().index[0]})" if len(dropped) else ""
-    console.print(f"[bold]{study.config.runs.study}[/]: {len(frame)} runs{left_out}", highlight=False)
-    table = Table("law", "parameters (95 % interval)", "held-out error", header_style="bold")
+    """Print the laws side by side, what to beware of, the answer, and where the report is."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPED_WIDTH)
+    dropped = study.runs.dropped["reason"].value_counts()
+    left_out = "".join(f", {count} left out ({reason})" for reason, count in dropped.items())
+    console.print(f"[bold]{study.config.runs.study}[/]: {len(study.runs.frame)} runs{left_out}")
+
+    table = Table("law", "held-out error", header_style="bold", show_lines=True)
+    table.columns[1].justify = "right"
+    table.add_column("exponents (95 % interval)", no_wrap=True)
     if study.target_flops:
-        table.add_column(f"at {scientific(study.target_flops)} FLOPs")
+        table.add_column(f"optimum at {scientific(study.target_flops)} FLOPs", no_wrap=True)
     for fit in study.fits.values():
-        table.add_row(
-            fit.law.title,
-            _params(fit),
-            percent(fit.error),
-            *([_optimum(fit, study.target_flops)] if study.target_flops else []),
-        )
-        table.add_section()
+        optimum = [_optimum(fit, study.target_flops)] if study.target_flops else []
+        table.add_row(fit.law.title, percent(fit.error), _exponents(fit), *optimum)
     console.print(table)
+
     for name, reason in study.failed.items():
-        console.print(f"[yellow]{name} was not fitted:[/] {reason}", highlight=False)
+        console.print(f"[yellow]{name} was not fitted:[/] {reason}")
     for fit in study.fits.values():
         for warning in fit.diagnostics["warnings"]:
-            console.print(f"[yellow]{fit.law.title}:[/] {warning}", highlight=False)
-    for sentence in answer(study):
-        console.print(sentence, highlight=False)
-    console.print(f"report: {study.report}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]{fit.law.title}:[/] {warning}")
+    console.print(" ".join(answer(study)))
+    console.print(f"report: {study.report}", soft_wrap=True)
 
 
-def _params(fit: Fit) -> str:
-    lines = []
-    for name, value in fit.params.items():
-        ends = interval(*fit.ci95[name]) if fit.ci95 else ""
-        lines.append(f"{name} = {number(value)}" + (f" ({ends})" if ends else ""))
-    return "\n".join(lines)
+def _exponents(fit: Fit) -> str:
+    names = [parameter.name for parameter in fit.law.parameters if not parameter.coefficient]
+    return "\n".join(_value(name, fit.params[name], *fit.ci95.get(name, (None, None)), three) for name in names)
 
 
 def _optimum(fit: Fit, target: float) -> str:
     best = fit.frontier(target)
     if best.empty:
-        return "–"
+        return DASH
     row = best.iloc[0]
-    lines = []
-    for name, write in (("N", short), ("D", short), ("loss", lambda value: f"{value:.3f}")):
-        if name in row:
-            ends = interval(row[f"{name}_low"], row[f"{name}_high"], write)
-            lines.append(f"{name} = {write(row[name])}" + (f" ({ends})" if ends else ""))
-    return "\n".join(lines)
+    writers = {"N": short, "D": short, "loss": three}
+    return "\n".join(
+        _value(name, row[name], row[f"{name}_low"], row[f"{name}_high"], write)
+        for name, write in writers.items()
+        if name in row
+    )
+
+
+def _value(name: str, value: float, low: float | None, high: float | None, write: Callable[[float], str]) -> str:
+    ends = interval(low, high, write)
+    return f"{name} {write(value)}" + (f" ({ends})" if ends else "")
+
+
+def three(value: float) -> str:
+    """Three decimals, of a loss or an exponent."""
+    return f"{value:.3f}"

@@ -46,13 +46,14 @@ class Study:
 
         directory = self.config.directory
         drawn = figures(self)
-        html = render(self, drawn)
+        images = {name: svg(figure) for name, figure in drawn.items()}
+        html = render(self, images)
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         self.runs.frame.to_csv(directory / "points.csv", index=False)
         for name, fit in self.fits.items():
             fit.save(directory / name)
         for name, figure in drawn.items():
-            (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
+            (directory / "figures" / f"{name}.svg").write_bytes(images[name])
             (directory / "figures" / f"{name}.png").write_bytes(png(figure))
         self.report.write_text(html, encoding="utf-8")
         return self.report

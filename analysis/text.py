@@ -8,30 +8,31 @@ if TYPE_CHECKING:
     from analysis.fitting import Fit
     from analysis.study import Study
 
+DASH, TIMES = "\u2013", "\u00d7"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def short(value: float) -> str:
-    """A count: 50k, 1.2M, 3B; in powers of ten from a trillion on, and below one."""
-    for unit, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1, "")):
+    """A count: 50k, 1.2M, 3B, 4T; in powers of ten beyond, and below one."""
+    for unit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1, "")):
         if unit <= round(abs(value), 9) < 1000 * unit:
             return f"{value / unit:.3g}{suffix}"
     return scientific(value)
 
 
 def scientific(value: float) -> str:
-    """Two digits and a power of ten: 2.5×10¹³."""
+    """Two digits and a power of ten, in Unicode."""
     mantissa, exponent = f"{value:.1e}".split("e")
     factor = mantissa.removesuffix(".0")
     power = "10" + str(int(exponent)).translate(SUPERSCRIPT)
-    return power if factor == "1" else f"{factor}×{power}"
+    return power if factor == "1" else f"{factor}{TIMES}{power}"
 
 
 def number(value: float | None) -> str:
     """Four digits, in powers of ten where it is very large or small; a dash where there is none."""
     if value is None:
-        return "–"
-    return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else scientific(value)
+        return DASH
+    return f"{value:#.4g}".removesuffix(".") if value == 0 or 1e-3 <= abs(value) < 1e5 else scientific(value)
 
 
 def interval(low: float | None, high: float | None, write=number) -> str:
@@ -40,7 +41,7 @@ def interval(low: float | None, high: float | None, write=number) -> str:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2%}".replace("%", " %")
+    return DASH if value is None else f"{value:.2%}".replace("%", " %")
 
 
 def answer(study: Study) -> list[str]:
@@ -76,9 +77,10 @@ def _checked(fit: Fit) -> list[str]:
     if not fit.holdout:
         return ["Nothing was held out: how well the law predicts a larger budget is not known."]
     row = (fit.holdout["budgets"] or fit.holdout["points"])[-1]
+    side = "above" if row["relative_error"] < 0 else "below"
     ends = interval(row["low"], row["high"], lambda value: f"{value:.3f}")
     return [
-        f"Fitted without the {fit.holdout['n']} runs above {scientific(fit.holdout['largest_fitted'])} FLOPs, the law predicts"
+        f"Fitted without the {fit.holdout['n']} run{'s' if fit.holdout['n'] > 1 else ''} above {scientific(fit.holdout['largest_fitted'])} FLOPs, the law predicts"
         f" {row['predicted']:.3f}{f' ({ends})' if ends else ''} for the best of {scientific(row['C'])} FLOPs;"
-        f" {row['loss']:.3f} was measured, {percent(abs(row['relative_error']))} {'above' if row['relative_error'] < 0 else 'below'} that."
+        f" {row['loss']:.3f} was measured, {percent(abs(row['relative_error']))} {side} that."
     ]

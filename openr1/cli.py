@@ -58,6 +58,8 @@ def guarded(command: Callable[[], object]) -> None:
         command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
         leave(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has seen enough
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

@@ -246,6 +246,8 @@ class Config:
 def register() -> None:
     """Put the schemas into Hydra's store. They have no group, so that ``--help`` lists only choices a user makes."""
     store = ConfigStore.instance()
+    # Hydra copies its whole repository for every group that --help lists; this singleton copies what it hands out anyway
+    ConfigStore.__deepcopy__ = lambda self, memo: self
     for schema in (Config, *SOURCES.values(), *STAGES.values()):
         store.store(name=schema.__name__, node=schema)
 

@@ -1,4 +1,4 @@
-"""``openr1-reproduce RUN_ID [override ...]``: run a tracked run again from its resolved config, changed where an override says."""
+"""``openr1-reproduce RUN_ID [override ...]``: rerun a tracked run from its resolved config, changed where an override says."""
 
 from __future__ import annotations
 

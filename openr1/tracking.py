@@ -1,9 +1,9 @@
 """Runs in MLflow: a study is a parent run, each stage of each trial a child. The only module that imports mlflow.
 
 Names that the analysis relies on. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
-flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds tokens_per_second gpu_hours``; curves of ``train_loss``
-and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps. Tags: ``study trial stage family scale data seed config_hash
-git_commit fingerprint hardware``.
+flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds tokens_per_second mfu gpu_hours``; curves of
+``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps. Tags: ``study trial stage family scale data
+seed config_hash git_commit fingerprint hardware``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def client(uri: str) -> MlflowClient:
     try:
         if not _file(uri):
             return opened()
-        # a fresh database is migrated by whoever opens it first, and two at once crash: one at a time until it is said to be ready
+        # a fresh database is migrated by whoever opens it first, and two at once crash: one at a time until it is ready
         ready = _file(uri).with_suffix(f".{mlflow.__version__}.ready")
         if not (ready.exists() and _file(uri).exists()):
             with _locked(uri):

@@ -35,7 +35,7 @@ def launch(
     :returns: one result a trial, in the order given; a failed trial's result raises its error when its value is read.
     :raises ConfigError: before anything is trained, for the first trial that cannot run.
     """
-    names = [" ".join(filter_overrides(overrides)) for overrides in job_overrides]
+    names = _differences(job_overrides)
     runs = plan((name, _config(launcher, overrides)) for name, overrides in zip(names, job_overrides, strict=True))
     console = Console(stderr=True)
     show_plan(runs, console)
@@ -54,6 +54,12 @@ def launch(
             if results[i].status == JobStatus.FAILED:
                 console.print(f"failed: {names[i]}: {results[i]._return_value}", style="red", soft_wrap=True)
     return [results[i] for i in range(len(runs))]
+
+
+def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
+    """What sets each trial apart: its overrides that not all of them have."""
+    shared = set.intersection(*(set(overrides) for overrides in job_overrides)) if len(job_overrides) > 1 else set()
+    return [" ".join(o for o in filter_overrides(overrides) if o not in shared) for overrides in job_overrides]
 
 
 def _config(launcher: Launcher, overrides: Sequence[str]):
@@ -93,15 +99,19 @@ def _progress(runs: list[PlannedRun], console: Console) -> Iterator[None]:
 def _watch(runs: list[PlannedRun], console: Console, stop: threading.Event) -> None:
     total = sum(run.budget.flops for run in runs)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
-    begin, shown = time.monotonic(), time.monotonic()
+    begin = shown = time.monotonic()
     before = sum(run.budget.flops * run.share_done() for run in runs)
+    started = False
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
         while True:
             ended = stop.wait(1.0)
             shares = [run.share_done() for run in runs]
             done = sum(run.budget.flops * share for run, share in zip(runs, shares, strict=True))
-            rate = (done - before) / (time.monotonic() - begin)
+            if not started:
+                # the processes take a while to come up, which says nothing of the rate
+                started, begin, before = done > before, time.monotonic(), done
+            rate = (done - before) / (time.monotonic() - begin) if done > before else 0.0
             left = f"about {(total - done) / rate:.0f} s left" if rate else "starting"
             text = f"{sum(share == 1 for share in shares)} of {len(runs)} runs, {done:.3g} of {total:.3g} FLOPs, {left}"
             bar.update(task, completed=done, description=text)

@@ -1,4 +1,4 @@
-"""The laws that can be fitted. A new one is a dataclass in a file of its own and a line here; ``conf/analysis/law`` names it."""
+"""The laws that can be fitted. A new one is a dataclass in a file of its own, a line here and a file in conf/analysis/law."""
 
 from analysis.laws.base import Cost, Law, Parameter
 from analysis.laws.chinchilla import Chinchilla

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a law; an estimate outside of ``lower`` to ``upper`` is reported as not determined by the data."""
+    """A parameter of a law; an estimate outside of ``lower`` to ``upper`` is reported as not determined by the runs."""
 
     name: str
     meaning: str
     lower: float = 0.0
     upper: float = np.inf
+    coefficient: bool = False  # its value depends on units and says little alone; short tables leave it out
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Solution:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass
 class Law(ABC):
     """A law is a dataclass whose fields are its options, so that ``law=NAME law.option=value`` makes one.
 
@@ -72,11 +74,11 @@ class Law(ABC):
     title: ClassVar[str]
     source: ClassVar[str]
     objective: ClassVar[str]
-    delta: float | None = None
+    delta: ClassVar[float | None] = None  # of the Huber loss, for a law that is fitted by one
     allocates: ClassVar[bool] = False  # its frontier says how to divide compute between N and D
-    formula: str
-    parameters: Sequence[Parameter]
-    needs: Sequence[str]  # columns of the frame
+    formula: ClassVar[str]
+    parameters: ClassVar[Sequence[Parameter]]
+    needs: ClassVar[Sequence[str]]  # columns of the frame
 
     @abstractmethod
     def estimate(self, frame: pd.DataFrame) -> Solution:

@@ -30,9 +30,9 @@ class Chinchilla(Law):
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "loss")
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("E", "irreducible loss, nats a token", lower=1e-3),
-        Parameter("A", "coefficient of the model term"),
+        Parameter("A", "coefficient of the model term", coefficient=True),
         Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3),
-        Parameter("B", "coefficient of the data term"),
+        Parameter("B", "coefficient of the data term", coefficient=True),
         Parameter("beta", "exponent of the data term", lower=1e-2, upper=3),
     )
 

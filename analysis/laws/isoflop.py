@@ -9,6 +9,8 @@ import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
 from analysis.laws.powers import SumOfPowers, evaluate, optima
+from analysis.profiles import Profile
+from analysis.text import scientific
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class IsoFlop(Law):
-    """A parabola of loss in log N for each budget; power laws in C through the minima.
+    """A parabola of loss in log N for each budget, and power laws in C through the minima.
 
-    Tokens at a minimum come from a parabola of log D in log N over the same runs, so that nothing assumes C = 6ND. The loss
-    at the minima follows ``E + A C^-gamma``, or ``A C^-gamma`` where there are fewer than four of them.
+    The loss at the minima follows ``E + A C^-gamma``, or ``A C^-gamma`` (E is 0) where there are fewer than four of them.
+    A budget whose parabola has no minimum between its sizes is left out, and named in the warnings.
     """
 
     name: ClassVar[str] = "isoflop"
@@ -31,12 +33,12 @@ class IsoFlop(Law):
     formula: ClassVar[str] = "N*(C) = N_coefficient C^N_exponent, D*(C) = D_coefficient C^D_exponent, L*(C) = E + A C^-gamma"
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "C", "loss")
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("N_coefficient", "optimal parameters at one FLOP"),
+        Parameter("N_coefficient", "optimal parameters at one FLOP", coefficient=True),
         Parameter("N_exponent", "exponent of the optimal parameters in C"),
-        Parameter("D_coefficient", "optimal tokens at one FLOP"),
+        Parameter("D_coefficient", "optimal tokens at one FLOP", coefficient=True),
         Parameter("D_exponent", "exponent of the optimal tokens in C"),
         Parameter("E", "irreducible loss of the frontier, nats a token", lower=1e-3),
-        Parameter("A", "coefficient of the frontier's loss"),
+        Parameter("A", "coefficient of the frontier's loss", coefficient=True),
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )
 
@@ -49,49 +51,37 @@ class IsoFlop(Law):
         return frame["budget"].to_numpy()
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
-        profiles = Profiles(frame)
-        minima = profiles.minima(np.ones((1, len(frame))))
-        used = np.isfinite(minima["loss"])
-        table = profiles.table(minima)
-        excluded = [f"the budget of {row['C']:.3g} FLOPs is left out: {row['excluded']}" for row in table if row["excluded"]]
-        if used.sum() < 2:
-            raise ConfigError(
-                f"law: isoflop needs at least 2 budgets with a minimum inside; there are {used.sum()}; {'; '.join(excluded)}"
-            )
-        offset = bool(used.sum() >= 4)
+        minima = Minima(frame, np.ones((1, len(frame))))
+        table = [profile.row() for profile in minima.profiles]
+        warnings = _left_out(table)
+        count = int(minima.found.sum())
+        if count < 2:
+            reasons = f"; {warnings[0]}" if warnings else ""
+            raise ConfigError(f"law: isoflop needs at least 2 budgets whose minimum is inside; there are {count}{reasons}")
+        offset = count >= 4
         if not offset:
-            excluded.append(f"{used.sum()} minima are too few for an irreducible loss: the frontier's loss is a pure power law")
+            warnings.append(f"{count} minima are too few for an irreducible loss: the frontier's loss is a pure power law")
         regression = self._frontier(minima, offset)
-        theta, values = regression.fit(regression.starts(), used.astype(float))
+        theta, values = regression.fit(regression.starts(), minima.found.astype(float))
         best, basins, agreeing = optima(values)
-        params = self._params(minima, regression.natural(theta[[best]]), offset)
-        value = np.array([sum(row["squared_error"] for row in table if not row["excluded"])])
-        return Solution(params, value, basins, agreeing, {"budgets": table}, excluded)
+        squared_error = np.array([sum(row["squared_error"] for row in table if not row["excluded"])])
+        params = minima.params(regression.natural(theta[[best]]))
+        return Solution(params, squared_error, basins, agreeing, {"budgets": table}, warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        minima = Profiles(frame).minima(weights)
+        minima = Minima(frame, weights)
         offset = bool(params[0, 4] > 0)
         regression = self._frontier(minima, offset)
-        start = params[:, 4:] if offset else params[:, 5:]
-        theta, _ = regression.fit(
-            np.repeat(regression.fitted(start), len(weights), axis=0), np.isfinite(minima["loss"]).astype(float)
-        )
-        found = self._params(minima, regression.natural(theta), offset)
-        found[np.isfinite(minima["loss"]).sum(axis=1) < (3 if offset else 2)] = np.nan
-        return found
+        start = regression.fitted(params[:, 4:] if offset else params[:, 5:])
+        theta, _ = regression.fit(np.repeat(start, len(weights), axis=0), minima.found.astype(float))
+        resampled = minima.params(regression.natural(theta))
+        resampled[minima.found.sum(axis=1) < (3 if offset else 2)] = np.nan
+        return resampled
 
-    def _frontier(self, minima: dict[str, np.ndarray], offset: bool) -> SumOfPowers:
-        # a budget without a minimum has no weight; any finite loss stands for it
-        return SumOfPowers(np.log(minima["C"][:1]), np.log(np.nan_to_num(minima["loss"], nan=1.0)), offset, self.frontier_delta)
-
-    def _params(self, minima: dict[str, np.ndarray], frontier: np.ndarray, offset: bool) -> np.ndarray:
-        n_coefficient, n_exponent = _line(np.log(minima["C"]), minima["log_n"])
-        d_coefficient, d_exponent = _line(np.log(minima["C"]), minima["log_d"])
-        floor = frontier[:, 0] if offset else np.zeros(len(frontier))
-        return np.stack(
-            [np.exp(n_coefficient), n_exponent, np.exp(d_coefficient), d_exponent, floor, frontier[:, -2], frontier[:, -1]],
-            axis=1,
-        )
+    def _frontier(self, minima: Minima, offset: bool) -> SumOfPowers:
+        # a budget without a minimum has no weight: any loss may stand for it
+        log_loss = np.where(minima.found, np.log(np.where(minima.found, minima.loss, 1)), 0)
+        return SumOfPowers(minima.log_c[None], log_loss, offset, self.frontier_delta)
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """The loss of the frontier at each run's FLOPs, whatever its size."""
@@ -103,94 +93,48 @@ class IsoFlop(Law):
         return {"N": n_coefficient * flops**n_exponent, "D": d_coefficient * flops**d_exponent, "loss": loss}
 
 
-class Profiles:
-    """The IsoFLOP curves of a frame: parabolas in log N, centred on each budget, for a batch of weights at once."""
+class Minima:
+    """The minima of all budgets for each row of weights (m, n): ``log_n``, ``log_d``, ``loss`` and ``found``, (m, budgets)."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.labels, self.index = np.unique(frame["budget"].to_numpy(), return_inverse=True)
-        self.groups = [np.flatnonzero(self.index == i) for i in range(len(self.labels))]
-        self.log_n, self.log_d = np.log(frame["N"].to_numpy()), np.log(frame["D"].to_numpy())
-        self.loss = frame["loss"].to_numpy()
-        self.flops = np.array([np.exp(np.log(frame["C"].to_numpy()[rows]).mean()) for rows in self.groups])
+    def __init__(self, frame: pd.DataFrame, weights: np.ndarray) -> None:
+        budget = frame["budget"].to_numpy()
+        groups = [np.flatnonzero(budget == label) for label in np.unique(budget)]
+        self.profiles = [Profile(frame.iloc[rows]) for rows in groups]
+        minima = [profile.minimum(weights[:, rows]) for profile, rows in zip(self.profiles, groups, strict=True)]
+        self.log_c = np.log([profile.flops for profile in self.profiles])
+        self.log_n, self.log_d, self.loss = (
+            np.stack([getattr(minimum, name) for minimum in minima], axis=1) for name in ("log_n", "log_d", "loss")
+        )
+        self.found = np.isfinite(self.loss)
 
-    def minima(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """``C``, ``log_n``, ``log_d``, ``loss`` and ``curvature`` at the minimum of each budget: (m, budgets).
+    def params(self, frontier: np.ndarray) -> np.ndarray:
+        """The law's parameters (m, 7), from those of its frontier: E, A, gamma, or A, gamma."""
+        exponents = [part for values in (self.log_n, self.log_d) for part in self._line(values)]
+        floor = frontier[:, 0] if frontier.shape[1] == 3 else np.zeros(len(frontier))
+        return np.stack([*exponents, floor, frontier[:, -2], frontier[:, -1]], axis=1)
 
-        NaN for a budget with fewer than three sizes, a parabola that opens downward, or a minimum that the sizes do not
-        bracket. What brackets is a property of the study, so a resample is held against all sizes of the budget.
-        """
-        shape = (len(weights), len(self.groups))
-        found = {name: np.full(shape, np.nan) for name in ("log_n", "log_d", "loss", "curvature", "vertex")}
-        found["C"] = np.broadcast_to(self.flops, shape)
-        for i, rows in enumerate(self.groups):
-            sizes, size_of = np.unique(self.log_n[rows], return_inverse=True)
-            if len(sizes) < 3:
-                continue
-            x = self.log_n[rows] - sizes.mean()
-            drawn = np.stack([weights[:, rows][:, size_of == k].sum(axis=1) > 0 for k in range(len(sizes))], axis=1)
-            design = np.stack([np.ones_like(x), x, x**2], axis=1)
-            targets = np.stack([self.loss[rows], self.log_d[rows]], axis=1)
-            normal = np.einsum("mn,ni,nj->mij", weights[:, rows], design, design)
-            right = np.einsum("mn,ni,nt->mit", weights[:, rows], design, targets)
-            solvable = drawn.sum(axis=1) >= 3
-            beta = np.linalg.solve(np.where(solvable[:, None, None], normal, np.eye(3)), right)  # (m, 3, 2)
-            loss, tokens = beta[..., 0], beta[..., 1]
-            upward = solvable & (loss[:, 2] > 0)
-            vertex = -loss[:, 1] / (2 * np.where(upward, loss[:, 2], 1))
-            found["curvature"][:, i] = np.where(solvable, loss[:, 2], np.nan)
-            found["vertex"][:, i] = np.where(upward, vertex + sizes.mean(), np.nan)
-            lowest = self.log_n[rows][self.loss[rows].argmin()]
-            bracketed = upward & (sizes[0] < vertex + sizes.mean()) & (vertex + sizes.mean() < sizes[-1])
-            bracketed &= sizes[0] < lowest < sizes[-1]
-            powers = vertex[:, None] ** np.arange(3)
-            for name, value in (
-                ("log_n", vertex + sizes.mean()),
-                ("loss", np.sum(powers * loss, axis=1)),
-                ("log_d", np.sum(powers * tokens, axis=1)),
-            ):
-                found[name][:, i] = np.where(bracketed, value, np.nan)
-        return found
-
-    def table(self, minima: dict[str, np.ndarray]) -> list[dict]:
-        """The budgets of the estimate (the first row of the batch), with the reason where one is left out."""
-        rows = []
-        for i, group in enumerate(self.groups):
-            log_n, loss = self.log_n[group], self.loss[group]
-            curvature, vertex = minima["curvature"][0, i], minima["vertex"][0, i]
-            reason = ""
-            if len(np.unique(log_n)) < 3:
-                reason = "fewer than three model sizes"
-            elif curvature <= 0:
-                reason = "its parabola opens downward"
-            elif np.isnan(minima["loss"][0, i]):
-                small = min(vertex, log_n[loss.argmin()]) <= log_n.min()
-                reason = f"its minimum is at the {'smallest' if small else 'largest'} model, N = {np.exp(log_n.min() if small else log_n.max()):.3g}"
-            if reason:
-                rows.append({"C": self.flops[i], "runs": len(group), "excluded": reason})
-                continue
-            beta = np.polyfit(log_n - vertex, loss, 2)
-            rows.append(
-                {
-                    "C": self.flops[i],
-                    "runs": len(group),
-                    "N": np.exp(minima["log_n"][0, i]),
-                    "D": np.exp(minima["log_d"][0, i]),
-                    "loss": minima["loss"][0, i],
-                    "curvature": curvature,
-                    "squared_error": float(np.sum((np.polyval(beta, log_n - vertex) - loss) ** 2)),
-                    "excluded": "",
-                }
-            )
-        return rows
+    def _line(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Least squares of log values in log C over the minima found: coefficients and exponents, (m,)."""
+        count = np.maximum(self.found.sum(axis=1), 1)
+        values = np.where(self.found, values, 0)
+        x_mean, y_mean = self.found @ self.log_c / count, values.sum(axis=1) / count
+        distance = (self.log_c - x_mean[:, None]) * self.found
+        spread = np.maximum(np.sum(distance**2, axis=1), 1e-12)
+        exponent = np.sum(distance * (values - y_mean[:, None]), axis=1) / spread
+        return np.exp(y_mean - exponent * x_mean), exponent
 
 
-def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares of each row, NaN left out: intercepts (m,) and slopes (m,)."""
-    known = np.isfinite(y)
-    count = np.maximum(known.sum(axis=1), 1)
-    y = np.where(known, y, 0)
-    x_mean, y_mean = np.sum(x * known, axis=1) / count, y.sum(axis=1) / count
-    dx = (x - x_mean[:, None]) * known
-    spread = np.maximum(np.sum(dx**2, axis=1), 1e-12)
-    slope = np.sum(dx * (y - y_mean[:, None]), axis=1) / spread
-    return y_mean - slope * x_mean, slope
+def _left_out(table: list[dict]) -> list[str]:
+    """A sentence for each reason, with the budgets that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for row in table:
+        if row["excluded"]:
+            reasons.setdefault(row["excluded"], []).append(scientific(row["C"]))
+    return [
+        f"left out, {reason}: {len(budgets)} of {len(table)} budgets ({_some(budgets)} FLOPs)"
+        for reason, budgets in reasons.items()
+    ]
+
+
+def _some(names: list[str], shown: int = 5) -> str:
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

@@ -45,7 +45,7 @@ class PowerLaw(Law):
         floor = (Parameter("E", "irreducible loss, nats a token", lower=1e-3),) if self.offset else ()
         return (
             *floor,
-            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha"),
+            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha", coefficient=True),
             Parameter("alpha", "exponent", lower=1e-2, upper=3),
         )
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from openr1.files import write_json
 from openr1.config import Config
 from openr1.data.hashing import hash64, unit
 from openr1.data.sources import Document, Source
-from openr1.data.tokenizer import Encoder, learns, make
+from openr1.data.tokenizer import Encoder, make, trained
 from openr1.errors import ConfigError
+from openr1.files import write_json
 
 SPLITS = ("train", "eval")
 RECORD = "corpus.json"
@@ -41,10 +41,11 @@ def build(config: Config, sources: dict[str, Source], folder: Path) -> None:
     """Fill ``folder``. The same config and content give the same bits."""
     indices = {name: index(source, config.data.eval_fraction) for name, source in sources.items()}
     log.info("read %s", ", ".join(f"{name}: {len(i.size):,} documents, {i.size.sum():,} bytes" for name, i in indices.items()))
-    if learns(config):
+    if trained(config):
         log.info("training a byte-level BPE of %d tokens", config.data.tokenizer.vocab_size)
-    make(config, tokenizer_texts(config, sources, indices), folder / "tokenizer")
-    encoder = Encoder(folder / "tokenizer")
+    tokenizer = make(config, tokenizer_texts(config, sources, indices))
+    tokenizer.save_pretrained(folder / "tokenizer")
+    encoder = Encoder(tokenizer)
     record: dict[str, Any] = {"size": encoder.size, **asdict(encoder.special), "sources": {}}
     for name, source in sources.items():
         record["sources"][name] = tokenise(source, indices[name], encoder, folder / name)

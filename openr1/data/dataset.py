@@ -16,7 +16,7 @@ from openr1.config import Config, digest
 from openr1.data.corpus import RECORD, build
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.sources import open_sources
-from openr1.data.tokenizer import identity, learns, vocab_size
+from openr1.data.tokenizer import identity, trained
 from openr1.data.views import Documents, Examples, Packed, Sequences, View
 from openr1.errors import ConfigError
 
@@ -58,7 +58,6 @@ def prepare(config: Config) -> Dataset:
 
     :raises ConfigError: for a source that is missing, empty or of another form, and for a split or cap that leaves nothing.
     """
-    vocab_size(config)
     corpus = _corpus(config)
     folder = Path(config.paths.cache) / "data" / corpus[:16]
     if not folder.exists():
@@ -88,7 +87,7 @@ class Dataset:
     def __init__(self, config: Config, path: Path, fingerprint: str) -> None:
         data, record = config.data, json.loads((path / RECORD).read_text())
         self.path, self.fingerprint, self.tokenizer_path = path, fingerprint, path / "tokenizer"
-        self.vocab_size: int = data.tokenizer.vocab_size if learns(config) else record["size"]
+        self.vocab_size: int = data.tokenizer.vocab_size if trained(config) else record["size"]
         self.eos_token_id: int = record["eos"]
         self.pad_token_id: int = record["pad"]
         self.context = data.context

@@ -9,13 +9,17 @@ import re
 import sysconfig
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openr1.config import Config, FilesSource, HubSource, SourceConfig, TaskSource
 from openr1.data.hashing import hash_files, unit
 from openr1.data.tasks import direct, generate, options_of, reasoned
 from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import datasets
 
 PIECE = 16_384  # characters
 BLANK_LINE = re.compile(r"\n\r?\n")
@@ -82,10 +86,9 @@ class Files(Source):
     def paths(self) -> list[Path]:
         given = Path(self.config.path).expanduser()
         if given.is_dir():
-            found = [path for path in given.rglob("*") if not any(p.startswith(".") for p in path.relative_to(given).parts)]
+            found = files_under(given)
         else:
-            found = [Path(path) for path in glob.glob(str(given), recursive=True)]
-        found = sorted(path for path in found if path.is_file())
+            found = sorted(path for path in map(Path, glob.glob(str(given), recursive=True)) if path.is_file())
         if not found:
             raise ConfigError(f"{self.key}.path: {self.config.path!r} matches no file")
         return found
@@ -108,14 +111,11 @@ class Files(Source):
         columns = Columns(self.key, self.config)
         for path in self.paths():
             form = self.format(path)
-            if form == "parquet":
-                yield from self._parquet(path, columns)
-            elif form == "jsonl":
-                for number, line in enumerate(self._text(path).split("\n"), start=1):
-                    if line.strip():
-                        yield from columns.documents([self._object(line, f"{path}:{number}")], path)
-            else:
+            if form == "text":
                 yield from map(Document, pieces(self._text(path)))
+            else:
+                rows = self._jsonl(path) if form == "jsonl" else self._parquet(path, columns)
+                yield from columns.documents(rows, path)
 
     def _text(self, path: Path) -> str:
         try:
@@ -123,16 +123,20 @@ class Files(Source):
         except UnicodeDecodeError as error:
             raise ConfigError(f"{self.key}.path: {path} is not UTF-8 text") from error
 
-    def _object(self, line: str, where: str) -> dict[str, Any]:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{self.key}.path: {where} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise ConfigError(f"{self.key}.path: {where} holds a {type(row).__name__}, not an object with columns")
-        return row
+    def _jsonl(self, path: Path) -> Iterator[dict[str, Any]]:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise ConfigError(f"{self.key}.path: {path}:{number} is not JSON: {error}") from error
+                if not isinstance(row, dict):
+                    raise ConfigError(f"{self.key}.path: {path}:{number} holds a {type(row).__name__}, not an object")
+                yield row
 
-    def _parquet(self, path: Path, columns: Columns) -> Iterator[Document]:
+    def _parquet(self, path: Path, columns: Columns) -> Iterator[dict[str, Any]]:
         import pyarrow
         import pyarrow.parquet
 
@@ -142,7 +146,7 @@ class Files(Source):
             raise ConfigError(f"{self.key}.path: {path} is not a Parquet file") from error
         columns.check(table.schema_arrow.names, path)
         for batch in table.iter_batches(batch_size=1024, columns=list(columns.names.values())):
-            yield from columns.documents(batch.to_pylist(), path)
+            yield from batch.to_pylist()
 
 
 class Hub(Source):
@@ -153,12 +157,11 @@ class Hub(Source):
         names = ("subset", "split", "text", "prompt", "completion", "max_rows")
         chosen = {"kind": "hub", **{name: getattr(config, name) for name in names}}
         if root.is_dir():
-            files = sorted(path for path in root.rglob("*") if path.is_file())
-            return {**chosen, "files": hash_files(files, self.cache)}
-        return {**chosen, "path": config.path, "fingerprint": self._load()._fingerprint}
+            return {**chosen, "files": hash_files(files_under(root), self.cache)}
+        return {**chosen, "path": config.path, "fingerprint": self.table._fingerprint}
 
     def read(self) -> Iterator[Document]:
-        table, columns = self._load(), Columns(self.key, self.config)
+        table, columns = self.table, Columns(self.key, self.config)
         columns.check(table.column_names, self.config.path)
         if self.config.max_rows is not None:
             table = table.select(range(min(self.config.max_rows, len(table))))
@@ -166,7 +169,8 @@ class Hub(Source):
             rows = (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
             yield from columns.documents(rows, self.config.path)
 
-    def _load(self):
+    @cached_property
+    def table(self) -> datasets.Dataset:
         import datasets
 
         config, root = self.config, Path(self.config.path)
@@ -235,6 +239,12 @@ class Columns:
                     )
             if all(cells.values()):
                 yield Document(cells["completion"], cells["prompt"]) if "prompt" in cells else Document(cells["text"])
+
+
+def files_under(root: Path) -> list[Path]:
+    """Every file of a directory, hidden ones and hidden folders left out, sorted."""
+    found = (path for path in root.rglob("*") if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    return sorted(path for path in found if path.is_file())
 
 
 def pieces(text: str) -> Iterator[str]:

@@ -54,19 +54,18 @@ def identity(config: Config) -> dict[str, Any]:
     return {"checkpoint": hash_files(files, Path(config.paths.cache))}
 
 
-def make(config: Config, texts: Iterable[str], folder: Path) -> None:
-    """Write the tokenizer of a config to ``folder``, for ``AutoTokenizer.from_pretrained``.
+def trained(config: Config) -> bool:
+    """Whether the tokenizer is made from the documents; a checkpoint brings its own."""
+    return not _checkpoint(config)
 
-    :param texts: what BPE learns its merges from; not read where there is a checkpoint or nothing to learn.
+
+def make(config: Config, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer of a config.
+
+    :param texts: what BPE learns its merges from; not read where there is a checkpoint.
     """
     checkpoint = _checkpoint(config)
-    made = load_checkpoint(checkpoint, config.model.revision) if checkpoint else _train(vocab_size(config), texts)
-    made.save_pretrained(folder)
-
-
-def learns(config: Config) -> bool:
-    """Whether the tokenizer depends on the documents."""
-    return not _checkpoint(config) and vocab_size(config) > SMALLEST
+    return load_checkpoint(checkpoint, config.model.revision) if checkpoint else _train(vocab_size(config), texts)
 
 
 def _checkpoint(config: Config) -> str | None:
@@ -122,17 +121,14 @@ class Encoder:
     Text that spells a special token stays text.
     """
 
-    def __init__(self, folder: Path) -> None:
-        from transformers import AutoTokenizer
-
-        loaded = AutoTokenizer.from_pretrained(folder)
-        if loaded.eos_token_id is None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        eos, pad, bos = tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id
+        if eos is None:
             raise ConfigError("model.checkpoint: its tokenizer has no end-of-text token, which separates documents")
-        starts = loaded.bos_token_id is not None and loaded.bos_token_id in loaded("")["input_ids"]
-        pad = loaded.eos_token_id if loaded.pad_token_id is None else loaded.pad_token_id
-        self.size = len(loaded)
-        self.special = Special(loaded.eos_token_id, pad, loaded.bos_token_id if starts else None)
-        self.backend = loaded.backend_tokenizer
+        starts = bos is not None and bos in tokenizer("")["input_ids"]
+        self.size = len(tokenizer)
+        self.special = Special(eos, eos if pad is None else pad, bos if starts else None)
+        self.backend = tokenizer.backend_tokenizer
         self.backend.encode_special_tokens = True
 
     def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:

@@ -241,7 +241,7 @@ def test_two_processes_at_once_build_once(configure, texts):
         ([{"text": ""}, {"text": None}], 0.1, r"data\.sources\.texts: holds no document"),
         ([{"text": "one"}], 0.01, r"data\.eval_fraction: .* for evaluation; raise it"),
         ([{"text": "one"}], 0.999999, r"data\.eval_fraction: .* for training; lower it"),
-        ([{"text": f"{i}"} for i in range(100)], 0.02, r"data\.eval_fraction: the eval split of .*texts has no sequence"),
+        ([{"text": f"{i}"} for i in range(30)], 0.05, r"data\.eval_fraction: the eval split of .*texts has no sequence"),
     ],
 )
 def test_a_source_without_both_sides_is_refused(configure, texts, write_rows, rows, eval_fraction, message):

@@ -84,6 +84,7 @@ def test_long_text_is_cut_at_blank_lines():
         ("bytes.txt", b"\xff\xfe\x00", r"data\.sources\.mine\.path: .* is not UTF-8 text"),
         ("rows.jsonl", b'{"text": "a"}\n{"text":', r"data\.sources\.mine\.path: .*rows\.jsonl:2 is not JSON"),
         ("rows.jsonl", b"[1]", r"data\.sources\.mine\.path: .*rows\.jsonl:1 holds a list"),
+        ("rows.jsonl", b'{"text": "\xff"}', r"data\.sources\.mine\.path: .*rows\.jsonl:1 is not JSON"),
         ("rows.parquet", b"no", r"data\.sources\.mine\.path: .* is not a Parquet file"),
     ],
 )

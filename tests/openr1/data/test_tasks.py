@@ -28,8 +28,8 @@ def test_sums_are_distinct_and_a_larger_set_begins_with_a_smaller():
 
 
 def test_sums_are_the_same_on_every_machine():
-    assert [problem.prompt for problem in problems(problems=3)] == ["84+75=", "41+25+51=", "40+78+30+47="]
-    assert problems(problems=2)[1] == Problem("41+25+51=", "117", "41+25=66,66+51=117")
+    assert [problem.prompt for problem in problems(problems=3)] == ["84+75=", "42+25+51=", "40+78+30+47="]
+    assert problems(problems=2)[1] == Problem("42+25+51=", "118", "42+25=67,67+51=118")
 
 
 def test_sums_keep_to_their_options():

@@ -41,7 +41,7 @@ def test_digits_are_tokens_of_their_own(configure, texts):
 
 
 def test_documents_are_prompt_completion_and_end(configure, texts):
-    encoder = Encoder(data.prepare(configure({"texts": texts}, vocab_size=258)).tokenizer_path)
+    encoder = Encoder(data.prepare(configure({"texts": texts}, vocab_size=258)).tokenizer())
     [(ids, prompt)] = encoder([Document("b<|endoftext|>", "aa")])
     assert prompt == 2
     assert len(ids) == 2 + len("b<|endoftext|>") + 1  # what spells a special token is text

@@ -1,0 +1,1 @@
+"""The fit app: its own root of choices."""
