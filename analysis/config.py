@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 
+import hydra
+from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis.fitting import Bootstrap, Holdout
 from analysis.frame import SOURCES, Source
 from analysis.laws import LAWS, Law
+from analysis.resampling import Bootstrap, Holdout
 from openr1.config import one_line
 from openr1.errors import ConfigError
 
@@ -45,6 +49,20 @@ def register() -> None:
     store = ConfigStore.instance()
     for schema in (FitConfig, *SOURCES.values(), *LAWS.values()):
         store.store(name=schema.__name__, node=schema)
+
+
+def compose(overrides: Sequence[str] = ()) -> FitConfig:
+    """The config of ``openr1-fit`` with these overrides, for notebooks and scripts.
+
+    :raises ConfigError: for an override that does not compose, or as :func:`typed` does.
+    """
+    register()
+    try:
+        with initialize_config_module("conf.analysis", version_base="1.3"):
+            composed = hydra.compose("config", list(overrides))
+    except HydraException as error:
+        raise ConfigError(one_line(error)) from error
+    return typed(composed)
 
 
 def typed(cfg: DictConfig) -> FitConfig:

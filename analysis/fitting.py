@@ -11,59 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.laws import LAWS, Cost, Law
+from analysis.resampling import Bootstrap, Holdout, percentiles
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVEL = 0.95
 FIT_FILE, DRAWS_FILE = "fit.json", "bootstrap.csv"
-
-
-@dataclass
-class Holdout:
-    """Runs that a second fit is not given, and predicts."""
-
-    above_flops: float | None = None  # runs of more training FLOPs than this
-    largest_budgets: int = 1  # where above_flops is null: so many of the largest compute budgets; 0 for none
-
-    def mask(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """(n,), true for a held-out run; null where nothing is to be held out.
-
-        :raises ConfigError: for runs without FLOPs, or where all or none of them would be held out.
-        """
-        if self.above_flops is None and self.largest_budgets == 0:
-            return None
-        key = "holdout.largest_budgets" if self.above_flops is None else "holdout.above_flops"
-        if "C" not in frame:
-            raise ConfigError(f"{key}: the runs have no FLOPs (runs.columns.C); hold out nothing, or set runs.flops_6nd=true")
-        labels = np.unique(frame["budget"])
-        if self.above_flops is not None:
-            held = frame["C"].to_numpy() > self.above_flops
-        else:
-            held = frame["budget"].isin(labels[max(len(labels) - self.largest_budgets, 0) :]).to_numpy()
-        if held.all() or not held.any():
-            raise ConfigError(
-                f"{key}: holds out {held.sum()} of {len(held)} runs, whose budgets are {labels[0]:.3g} to {labels[-1]:.3g}"
-            )
-        return held
-
-
-@dataclass
-class Bootstrap:
-    """Resampling of runs, with replacement: within each budget for a law of budgets, else over all runs."""
-
-    resamples: int = 1000  # 0 for no intervals
-    seed: int = 0
-
-    def weights(self, n: int, strata: np.ndarray | None) -> np.ndarray:
-        """How often each run is drawn: (resamples, n)."""
-        rng = np.random.default_rng(self.seed)
-        groups = [np.arange(n)] if strata is None else [np.flatnonzero(strata == label) for label in np.unique(strata)]
-        weights = np.zeros((self.resamples, n))
-        for rows in groups:
-            weights[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=self.resamples)
-        return weights
 
 
 @dataclass
@@ -279,11 +233,6 @@ def _warnings(at_bound: list[str], solution, condition: float | None, failed: in
     if bootstrap.resamples and failed > 0.05 * bootstrap.resamples:
         found.append(f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals")
     return found
-
-
-def percentiles(draws: np.ndarray) -> np.ndarray:
-    """The ends (2, ...) of the central 95 % over the first axis."""
-    return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
 
 
 def _plain(value: Any) -> Any:

@@ -47,62 +47,66 @@ def robust_fit(
 def minimise(
     objective: Curve, starts: np.ndarray, iterations: int = 300, tolerance: float = 1e-9
 ) -> tuple[np.ndarray, np.ndarray]:
-    """BFGS with a backtracking line search (Nocedal & Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
+    """BFGS with a backtracking line search (Nocedal and Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
 
-    :param objective: theta (k, p), rows (k,) -> values (k,) and gradients (k, p).
+    A problem is done when a step along the steepest descent improves its value by less than the share ``tolerance``; when a
+    BFGS step does not, its curvature is forgotten and steepest descent is tried.
+
+    :param objective: theta (k, p), rows (k,) -> values (k,), at least 0, and gradients (k, p).
     :param starts: (m, p).
-    :param tolerance: a problem is done once a step improves its value by less than this share, also from the steepest descent.
     :returns: the minima (m, p) and their values (m,).
     """
     theta = np.array(starts, dtype=float)
-    identity = np.eye(theta.shape[1])
     active = np.arange(len(theta))
     value, gradient = objective(theta, active)
-    inverse = (
-        np.repeat(identity[None], len(theta), axis=0) / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)[:, None, None]
-    )
-    fresh = np.ones(len(theta), dtype=bool)  # the inverse Hessian is a multiple of the identity
+    inverse = _steepest(gradient)  # of the Hessian
+    fresh = np.ones(len(theta), dtype=bool)  # it holds no curvature yet
     for _ in range(iterations):
+        step = -np.einsum("mij,mj->mi", inverse[active], gradient[active])
+        # in log parameters, a longer step leaves everything that is plausible
+        step *= np.minimum(1, 5 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
+        length, after, slope = _line_search(objective, theta[active], step, value[active], gradient[active], active)
+        moved, change = length[:, None] * step, slope - gradient[active]
+        stalled = value[active] - after <= tolerance * after + 1e-13
+        theta[active] += moved
+        value[active], gradient[active] = after, slope
+
+        bent = (np.einsum("mi,mi->m", moved, change) > 1e-14) & ~stalled
+        rows = active[bent]
+        inverse[rows] = _updated(inverse[rows], fresh[rows], moved[bent], change[bent])
+        restarted = active[stalled & ~fresh[active]]
+        active = active[~(stalled & fresh[active])]
+        inverse[restarted] = _steepest(gradient[restarted])
+        fresh[rows], fresh[restarted] = False, True
         if not len(active):
             break
-        step = -np.einsum("mij,mj->mi", inverse[active], gradient[active])
-        # a step in log parameters beyond this leaves every plausible region
-        step *= np.minimum(1, 5 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
-        length, new_value, new_gradient = _line_search(objective, theta[active], step, value[active], gradient[active], active)
-        moved = length[:, None] * step
-        change = new_gradient - gradient[active]
-        gain = value[active] - new_value
-        theta[active] += moved
-        value[active], gradient[active] = new_value, new_gradient
-
-        curvature = np.einsum("mi,mi->m", moved, change)
-        update = curvature > 1e-14
-        stalled = gain <= tolerance * new_value + 1e-13
-        finished = stalled & fresh[active]
-        restart = stalled & ~fresh[active]
-        rows = active[update & ~restart]
-        s, y, sy = moved[update & ~restart], change[update & ~restart], curvature[update & ~restart]
-        scale = np.where(fresh[rows], sy / np.einsum("mi,mi->m", y, y), 1)
-        left = identity - np.einsum("mi,mj->mij", s, y) / sy[:, None, None]
-        base = np.where(fresh[rows][:, None, None], scale[:, None, None] * identity, inverse[rows])
-        inverse[rows] = left @ base @ left.transpose(0, 2, 1) + np.einsum("mi,mj->mij", s, s) / sy[:, None, None]
-        fresh[rows] = False
-        lost = active[restart]
-        norm = np.maximum(np.linalg.norm(gradient[lost], axis=1), 1e-300)
-        inverse[lost] = identity / norm[:, None, None]
-        fresh[lost] = True
-        active = active[~finished]
     return theta, value
 
 
+def _steepest(gradient: np.ndarray) -> np.ndarray:
+    """Inverse Hessians whose step is along the gradient and of length one."""
+    norm = np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+    return np.eye(gradient.shape[1]) / norm[:, None, None]
+
+
+def _updated(inverse: np.ndarray, fresh: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The BFGS update; a fresh inverse Hessian is scaled to the curvature first (eq. 6.20)."""
+    identity = np.eye(moved.shape[1])
+    product = np.einsum("mi,mi->m", moved, change)
+    scaled = (product / np.einsum("mi,mi->m", change, change))[:, None, None] * identity
+    inverse = np.where(fresh[:, None, None], scaled, inverse)
+    left = identity - np.einsum("mi,mj->mij", moved, change) / product[:, None, None]
+    return left @ inverse @ left.transpose(0, 2, 1) + np.einsum("mi,mj->mij", moved, moved) / product[:, None, None]
+
+
 def _line_search(objective, theta, step, value, gradient, rows):
-    """The first of the lengths 1, 1/2, 1/4, ... with enough decrease, for each row; 0 where none has."""
+    """Of the lengths 1, 1/2, 1/4, ... the first with enough decrease (eq. 3.4), for each row; 0 where none has."""
     slope = np.einsum("mi,mi->m", step, gradient)
     length = np.zeros(len(theta))
     new_value, new_gradient = value.copy(), gradient.copy()
     search = np.arange(len(theta))
-    trial = 1.0
-    for _ in range(20):
+    for halvings in range(20):
+        trial = 0.5**halvings
         found_value, found_gradient = objective(theta[search] + trial * step[search], rows[search])
         enough = found_value <= value[search] + 1e-4 * trial * slope[search]
         hit = search[enough]
@@ -110,5 +114,4 @@ def _line_search(objective, theta, step, value, gradient, rows):
         search = search[~enough]
         if not len(search):
             break
-        trial /= 2
     return length, new_value, new_gradient

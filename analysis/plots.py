@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from analysis.laws import Chinchilla
+from analysis.laws.base import best_runs
 from analysis.text import percent, scientific, short
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ STYLE = {
 # Okabe and Ito: distinct for every kind of colour vision
 COLOURS = {"chinchilla": "#D55E00", "isoflop": "#0072B2", "power_law": "#009E73"}
 GREY = "#767676"
+BUDGET_COLOURS = mpl.colors.ListedColormap(mpl.colormaps["viridis"](np.linspace(0.05, 0.88, 256)))  # no yellow on white
+OPAQUE = {"frameon": True, "framealpha": 1, "edgecolor": "white"}
 N_LABEL, D_LABEL, C_LABEL, LOSS_LABEL = (
     "Parameters $N$",
     "Training tokens $D$",
@@ -94,38 +97,34 @@ def png(figure: Figure) -> bytes:
 def isoflop(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit]) -> None:
     """Loss against model size, a curve a budget: parabolas and their minima, or slices of the parametric law without them."""
     budgets = np.unique(frame["budget"])
-    colours = mpl.colormaps["viridis"](np.linspace(0.05, 0.88, len(budgets)))
-    norm = mpl.colors.LogNorm(budgets[0], budgets[-1]) if len(budgets) > 1 else None
-    profiles, surface_fit = fits.get("isoflop"), fits.get("chinchilla")
-    minima = {row["C"]: row for row in profiles.tables["budgets"]} if profiles else {}
-    for budget, colour in zip(budgets, colours, strict=True):
-        runs = frame[frame["budget"] == budget].sort_values("N")
+    norm = mpl.colors.LogNorm(budgets[0] / 1.01, budgets[-1] * 1.01)
+    profiles, parametric = fits.get("isoflop"), fits.get("chinchilla")
+    rows = {row["C"]: row for row in profiles.tables["budgets"]} if profiles else {}
+    for budget in budgets:
+        runs, colour = frame[frame["budget"] == budget], BUDGET_COLOURS(norm(budget))
         axes.plot(runs["N"], runs["loss"], "o", color=colour, markersize=4.5, label=scientific(budget))
         n = np.geomspace(runs["N"].min() * 0.9, runs["N"].max() * 1.1, 100)
-        row = next((row for flops, row in minima.items() if np.isclose(flops, budget, rtol=1e-6)), None)
-        if row and not row["excluded"]:
+        if budget in rows and not rows[budget]["excluded"]:
+            row = rows[budget]
             axes.plot(n, row["loss"] + row["curvature"] * np.log(n / row["N"]) ** 2, color=colour)
             axes.plot(row["N"], row["loss"], "*", color=colour, markersize=12, markeredgecolor="white", zorder=4)
-        elif not profiles and surface_fit and len(runs) > 1:
-            d = budget / (surface_fit.cost.coefficient * n**surface_fit.cost.exponent)
-            axes.plot(n, surface_fit.law.predict(surface_fit.vector, _runs(n, d))[0], color=colour)
-    if len(minima):
+        elif parametric and not profiles and len(runs) > 1:
+            axes.plot(n, parametric.predict(_runs(n, budget / parametric.cost(n, 1))), color=colour)
+    if rows:
         axes.plot([], [], "*", color=GREY, markersize=10, label="minimum")
     _log(axes, "x")
     axes.set(xlabel=N_LABEL, ylabel=LOSS_LABEL, title="IsoFLOP curves")
     if len(budgets) <= 8:
         axes.legend(title="FLOPs", title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
     else:
-        axes.figure.colorbar(mpl.cm.ScalarMappable(norm, "viridis"), ax=axes, label=C_LABEL)
+        axes.figure.colorbar(mpl.cm.ScalarMappable(norm, BUDGET_COLOURS), ax=axes, label=C_LABEL)
 
 
 def loss_frontier(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit], main: Fit) -> None:
     """Loss against compute: the frontier of each law, fitted without the held-out budgets where there are some."""
     checked = {name: fit.without_holdout or fit for name, fit in fits.items()}
     held = main.holdout["largest_fitted"] if main.holdout else np.inf
-    unseen = frame["C"] > held
     axes.plot(frame["C"], frame["loss"], "o", color="#c4c4c4", markersize=3, label="runs")
-    best = frame.loc[frame.groupby("budget")["loss"].idxmin()] if frame["budget"].nunique() < len(frame) else frame[:0]
     flops = np.geomspace(frame["C"].min() / 1.3, frame["C"].max() * (2 if main.holdout else 4), 120)
     for name, fit in checked.items():
         curve = fit.frontier(flops)
@@ -134,19 +133,17 @@ def loss_frontier(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit], main: F
         axes.plot(curve["C"], curve["loss"], color=COLOURS[name], label=fit.law.title)
         if name == main.law.name:
             axes.fill_between(curve["C"], curve["loss_low"], curve["loss_high"], color=COLOURS[name], alpha=0.15, linewidth=0)
-    seen = best[best["C"] <= held]
-    if len(seen):
-        axes.plot(seen["C"], seen["loss"], "o", color="black", markersize=5, label="best of a budget")
-    target = best[best["C"] > held] if len(best) else frame[unseen]
-    if len(target):
-        axes.plot(
-            target["C"], target["loss"], "D", color="white", markeredgecolor="black", markersize=6.5, label="held out", zorder=5
-        )
+    seen = best_runs(frame[frame["C"] <= held])
+    axes.plot(seen["C"], seen["loss"], "o", color="black", markersize=4.5, label="best of its budget")
+    if main.holdout:
+        target = main.holdout["budgets"] or main.holdout["points"]
+        style = {"color": "white", "markeredgecolor": "black", "markersize": 6.5, "zorder": 5}
+        axes.plot([row["C"] for row in target], [row["loss"] for row in target], "D", label="held out", **style)
         axes.axvline(held * 1.02, color=GREY, linewidth=0.8, linestyle=":")
     _log(axes, "x", scientific)
     title = "Loss against compute"
-    axes.set(xlabel=C_LABEL, ylabel=LOSS_LABEL, title=f"{title}, fitted left of the dotted line" if len(target) else title)
-    axes.legend(loc="upper right")
+    axes.set(xlabel=C_LABEL, ylabel=LOSS_LABEL, title=f"{title}, fitted left of the dotted line" if main.holdout else title)
+    axes.legend(loc="upper right", **OPAQUE)
 
 
 def allocation(pair: np.ndarray, frame: pd.DataFrame, fits: dict[str, Fit], main: Fit, target: float) -> None:
@@ -227,14 +224,14 @@ def surface(axes: Axes, frame: pd.DataFrame, fit: Fit) -> None:
     levels = MaxNLocator(12, steps=[1, 2, 5, 10]).tick_values(frame["loss"].min(), frame["loss"].max())
     norm = mpl.colors.Normalize(levels[0], levels[-1])
     lines = axes.contour(n, d, loss, levels=levels, cmap="viridis", norm=norm, linewidths=1)
-    axes.clabel(lines, levels[::2], fmt="%.3g", fontsize=7)
+    axes.clabel(lines, levels[::2], fmt="%.2f", fontsize=7)
     points = axes.scatter(
         frame["N"], frame["D"], c=frame["loss"], cmap="viridis", norm=norm, s=28, edgecolors="black", linewidths=0.5, zorder=3
     )
     path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), 120))
     axes.plot(path["N"], path["D"], color=COLOURS["chinchilla"], label="compute-optimal", zorder=2)
     axes.set(xlabel=N_LABEL, ylabel=D_LABEL, title=f"{fit.law.title}: loss")
-    axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="white")
+    axes.legend(loc="upper left", **OPAQUE)
     axes.figure.colorbar(points, ax=axes, label=LOSS_LABEL)
 
 

@@ -28,7 +28,7 @@ class Profile:
     """
 
     def __init__(self, runs: pd.DataFrame) -> None:
-        self.flops = float(np.exp(np.log(runs["C"].to_numpy()).mean()))
+        self.flops = float(runs["budget"].iloc[0])
         self.log_n, log_d = np.log(runs["N"].to_numpy()), np.log(runs["D"].to_numpy())
         self.loss = runs["loss"].to_numpy()
         self.sizes, self.size_of = np.unique(self.log_n, return_inverse=True)

@@ -77,10 +77,13 @@ def _checked(fit: Fit) -> list[str]:
     if not fit.holdout:
         return ["Nothing was held out: how well the law predicts a larger budget is not known."]
     row = (fit.holdout["budgets"] or fit.holdout["points"])[-1]
-    side = "above" if row["relative_error"] < 0 else "below"
     ends = interval(row["low"], row["high"], lambda value: f"{value:.3f}")
+    prediction = f"{row['predicted']:.3f}" + (f" ({ends})" if ends else "")
+    runs = (
+        f"{fit.holdout['n']} run{'s' if fit.holdout['n'] > 1 else ''} above {scientific(fit.holdout['largest_fitted'])} FLOPs"
+    )
+    side = "above" if row["relative_error"] < 0 else "below"
     return [
-        f"Fitted without the {fit.holdout['n']} run{'s' if fit.holdout['n'] > 1 else ''} above {scientific(fit.holdout['largest_fitted'])} FLOPs, the law predicts"
-        f" {row['predicted']:.3f}{f' ({ends})' if ends else ''} for the best of {scientific(row['C'])} FLOPs;"
+        f"Fitted without the {runs}, the law predicts {prediction} for the best run of {scientific(row['C'])} FLOPs;"
         f" {row['loss']:.3f} was measured, {percent(abs(row['relative_error']))} {side} that."
     ]

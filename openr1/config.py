@@ -22,6 +22,9 @@ from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 from openr1.models import FAMILIES
 
 
+ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
+
+
 @dataclass
 class ModelConfig:
     """``model=``: a family, from scratch at the rung of ``scale`` or from a checkpoint."""
@@ -33,7 +36,7 @@ class ModelConfig:
     checkpoints: dict[str, str] = field(default_factory=dict)  # rung -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
-    attention: str = "sdpa"  # the attention implementation of transformers: sdpa, eager, flash_attention_2
+    attention: str = "sdpa"  # the attention implementation of transformers
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
 
 
@@ -304,6 +307,7 @@ def check(config: Config) -> None:
     if scale.heads % scale.kv_heads:
         raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")
     _one_of(config.model.family, "model.family", FAMILIES)
+    _one_of(config.model.attention, "model.attention", ATTENTION)
     if config.model.pretrained and not config.model.checkpoint and scale.name not in config.model.checkpoints:
         known = ", ".join(config.model.checkpoints) or "no rung"
         raise ConfigError(f"model.pretrained: {config.model.family} has checkpoints for {known}, not for scale={scale.name}")
@@ -318,6 +322,15 @@ def check(config: Config) -> None:
             raise ConfigError(
                 f"data.sources.{name}: stage=sft needs prompts and completions; a {source.kind} source without has none"
             )
+        if not 0 <= getattr(source, "reasoned", 0) <= 1:
+            raise ConfigError(f"data.sources.{name}.reasoned: is a share, between 0 and 1")
+        for key in ("problems", "max_rows"):
+            if getattr(source, key, None) is not None and getattr(source, key) < 1:
+                raise ConfigError(f"data.sources.{name}.{key}: must be at least 1")
+    if data.unique_tokens is not None and data.unique_tokens < 1:
+        raise ConfigError("data.unique_tokens: must be at least 1, or null")
+    if config.seed < 0:
+        raise ConfigError("seed: must not be negative")
     if not 0 < data.eval_fraction < 1:
         raise ConfigError("data.eval_fraction: must be between 0 and 1")
     if data.eval_tokens < data.context:

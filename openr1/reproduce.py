@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as for openr1: optim.lr=1e-3, scale=200k, seed=1")
     parser.add_argument("--outputs", default=os.environ.get("OPENR1_OUTPUTS", "outputs"), help="default: %(default)s")
     parser.add_argument("--uri", help="of the MLflow store; default: MLFLOW_TRACKING_URI, or OUTPUTS/mlflow.db")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(args.outputs)}/mlflow.db"
     register()
     guarded(lambda: reproduce(uri, args.run_id, args.overrides, args.outputs))

@@ -57,9 +57,14 @@ def launch(
 
 
 def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """What sets each trial apart: its overrides that not all of them have."""
+    """What sets each trial apart: its overrides that not all of them have, by the last part of their keys."""
     shared = set.intersection(*(set(overrides) for overrides in job_overrides)) if len(job_overrides) > 1 else set()
-    return [" ".join(o for o in filter_overrides(overrides) if o not in shared) for overrides in job_overrides]
+    return [" ".join(_short(o) for o in filter_overrides(overrides) if o not in shared) for overrides in job_overrides]
+
+
+def _short(override: str) -> str:
+    key, _, value = override.partition("=")
+    return f"{key.rsplit('.', 1)[-1]}={value}"
 
 
 def _config(launcher: Launcher, overrides: Sequence[str]):

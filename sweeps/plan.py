@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -55,9 +56,11 @@ def show_plan(runs: list[PlannedRun], console: Console) -> None:
     """Print N, D and C of every run, what is done, and the sum that is left."""
     done = [run.artifact() is not None for run in runs]
     left = sum(run.budget.flops * (1 - run.share_done()) for run in runs)
-    table = Table(title=f"{len(runs)} runs, {sum(done)} done; {left:.3g} training FLOPs to go", title_justify="left")
+    table = Table(
+        title=f"{len(runs)} runs, {sum(done)} done; {left:.3g} training FLOPs to go", title_justify="left", box=SIMPLE_HEAD
+    )
     for name in ("run", "N", "D", "D/N", "C", "steps", "lr", ""):
-        table.add_column(name, justify="left" if name in ("run", "") else "right")
+        table.add_column(name, justify="left" if name in ("run", "") else "right", overflow="fold")
     for run, finished in zip(runs, done, strict=True):
         budget, params = run.budget, run.budget.params.non_embedding
         cells = (f"{params:,}", f"{budget.tokens:,.0f}", f"{budget.tokens / params:.3g}", f"{budget.flops:.3g}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
-from analysis.laws.powers import SumOfPowers, evaluate, optima
+from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor, optima
 from analysis.profiles import Profile
 from analysis.text import scientific
 from openr1.errors import ConfigError
@@ -58,9 +58,9 @@ class IsoFlop(Law):
         if count < 2:
             reasons = f"; {warnings[0]}" if warnings else ""
             raise ConfigError(f"law: isoflop needs at least 2 budgets whose minimum is inside; there are {count}{reasons}")
-        offset = count >= 4
+        offset = count >= FLOOR_POINTS
         if not offset:
-            warnings.append(f"{count} minima are too few for an irreducible loss: the frontier's loss is a pure power law")
+            warnings.append(no_floor(count))
         regression = self._frontier(minima, offset)
         theta, values = regression.fit(regression.starts(), minima.found.astype(float))
         best, basins, agreeing = optima(values)
@@ -72,10 +72,10 @@ class IsoFlop(Law):
         minima = Minima(frame, weights)
         offset = bool(params[0, 4] > 0)
         regression = self._frontier(minima, offset)
-        start = regression.fitted(params[:, 4:] if offset else params[:, 5:])
+        start = regression.fitted(params[:, -regression.size :])
         theta, _ = regression.fit(np.repeat(start, len(weights), axis=0), minima.found.astype(float))
         resampled = minima.params(regression.natural(theta))
-        resampled[minima.found.sum(axis=1) < (3 if offset else 2)] = np.nan
+        resampled[minima.found.sum(axis=1) < regression.size] = np.nan
         return resampled
 
     def _frontier(self, minima: Minima, offset: bool) -> SumOfPowers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
-from analysis.laws.powers import SumOfPowers, evaluate, optima
+from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor, optima
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class PowerLaw(Law):
-    """Loss against compute, on the best run of each budget; or against N or D, on every run."""
+    """Loss against compute, on the best run of each budget; or against N or D, on every run.
+
+    Fewer than four points do not tell an irreducible loss from a small exponent: E is then 0, and a warning says so.
+    """
 
     name: ClassVar[str] = "power_law"
     title: ClassVar[str] = "Power law"
@@ -57,22 +60,33 @@ class PowerLaw(Law):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         points = self.predicted(frame)
-        self.require(frame, len(points), "budgets, each with a lower loss than the one before" if self.x == "C" else "runs")
-        regression = self._regression(points)
+        what = "budgets that improve on the one before" if self.x == "C" else "runs"
+        if len(points) < 3:
+            raise ConfigError(f"law: power_law needs at least 3 {what}; there are {len(points)}")
+        offset = self.offset and len(points) >= FLOOR_POINTS
+        regression = self._regression(points, offset)
         theta, values = regression.fit(regression.starts(), np.ones((1, len(points))))
         best, basins, agreeing = optima(values)
-        return Solution(regression.natural(theta[[best]]), values[[best]], basins, agreeing)
+        warnings = [] if offset == self.offset else [no_floor(len(points))]
+        return Solution(self._params(regression, theta[[best]]), values[[best]], basins, agreeing, warnings=warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        offset = bool(self.offset and params[0, 0] > 0)
         if self.x == "C":
-            regression, weights = self._frontiers(frame, weights)
+            regression, weights = self._frontiers(frame, weights, offset)
         else:
-            regression = self._regression(frame)
-        theta, _ = regression.fit(np.repeat(regression.fitted(params), len(weights), axis=0), weights)
-        theta[np.sum(weights > 0, axis=1) < len(self.parameters)] = np.nan
-        return regression.natural(theta)
+            regression = self._regression(frame, offset)
+        start = regression.fitted(params[:, -regression.size :])
+        theta, _ = regression.fit(np.repeat(start, len(weights), axis=0), weights)
+        theta[np.sum(weights > 0, axis=1) < regression.size] = np.nan
+        return self._params(regression, theta)
 
-    def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray) -> tuple[SumOfPowers, np.ndarray]:
+    def _params(self, regression: SumOfPowers, theta: np.ndarray) -> np.ndarray:
+        params = regression.natural(theta)
+        without_floor = self.offset and not regression.offset
+        return np.insert(params, 0, 0.0, axis=1) if without_floor else params
+
+    def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray, offset: bool) -> tuple[SumOfPowers, np.ndarray]:
         """The best drawn run of each budget: losses (m, budgets), and 0 for a budget that improves on no smaller one."""
         budgets, index = np.unique(frame["budget"].to_numpy(), return_inverse=True)
         drawn = np.where(weights > 0, frame["loss"].to_numpy(), np.inf)
@@ -80,13 +94,13 @@ class PowerLaw(Law):
         best = np.stack([np.where(index == i, drawn, np.inf).argmin(axis=1) for i in range(len(budgets))], axis=1)
         loss = np.take_along_axis(drawn, best, axis=1)
         below = np.minimum.accumulate(np.pad(loss, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, :-1]
-        return self._power(np.log(flops[best])[None], np.log(loss)), (loss < below).astype(float)
+        return self._power(np.log(flops[best])[None], np.log(loss), offset), (loss < below).astype(float)
 
-    def _regression(self, frame: pd.DataFrame) -> SumOfPowers:
-        return self._power(np.log(frame[[self.x]].to_numpy().T), np.log(frame["loss"].to_numpy()))
+    def _regression(self, points: pd.DataFrame, offset: bool) -> SumOfPowers:
+        return self._power(np.log(points[[self.x]].to_numpy().T), np.log(points["loss"].to_numpy()), offset)
 
-    def _power(self, log_x: np.ndarray, log_loss: np.ndarray) -> SumOfPowers:
-        return SumOfPowers(log_x, log_loss, self.offset, self.delta)
+    def _power(self, log_x: np.ndarray, log_loss: np.ndarray, offset: bool) -> SumOfPowers:
+        return SumOfPowers(log_x, log_loss, offset, self.delta)
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         return evaluate(params, np.log(frame[[self.x]].to_numpy().T), self.offset)
@@ -95,4 +109,5 @@ class PowerLaw(Law):
         return {"loss": evaluate(params, np.log(flops)[None], self.offset)} if self.x == "C" else {}
 
     def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float:
-        return self._regression(self.predicted(frame)).condition(params)
+        regression = self._regression(self.predicted(frame), bool(self.offset and params[0, 0] > 0))
+        return regression.condition(params[:, -regression.size :])

@@ -9,6 +9,8 @@ import numpy as np
 
 from analysis.optimise import robust_fit
 
+FLOOR_POINTS = 4  # that a power law of one predictor needs for an irreducible loss
+
 
 @dataclass(frozen=True)
 class SumOfPowers:
@@ -22,6 +24,11 @@ class SumOfPowers:
     log_loss: np.ndarray  # (n,) or (m, n)
     offset: bool = True
     delta: float = 1e-3
+
+    @property
+    def size(self) -> int:
+        """Parameters p."""
+        return 2 * len(self.log_x) + self.offset
 
     @property
     def centres(self) -> np.ndarray:
@@ -99,3 +106,8 @@ def optima(values: np.ndarray) -> tuple[int, int, float]:
     order = np.argsort(values)
     distinct = 1 + int(np.sum(np.diff(np.log(np.maximum(values[order], 1e-300))) > 1e-3))
     return int(order[0]), distinct, float(np.mean(values <= values[order[0]] * 1.001))
+
+
+def no_floor(points: int) -> str:
+    """The warning of a law that was fitted without its irreducible loss."""
+    return f"{points} points are too few for an irreducible loss: E is taken to be 0, and the law is a pure power law"

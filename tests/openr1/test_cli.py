@@ -1,0 +1,83 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "trl", "mlflow", "datasets", "tokenizers", "pandas", "matplotlib", "scipy", "joblib")
+COMMAND = Path(sys.executable).parent / "openr1"
+
+
+def openr1(*arguments, cwd, **env):
+    run = [str(COMMAND), *map(str, arguments)]
+    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def imported(arguments, cwd):
+    """The heavy packages that a command imports."""
+    code = (
+        f"import sys; sys.argv = {['openr1', *arguments]!r}; from openr1.cli import main\ntry: main()\nexcept SystemExit: pass"
+    )
+    code += f"\nprint('imported', [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job", "--resolve"], ["--info", "defaults-tree"]])
+def test_composing_a_config_imports_nothing_heavy(arguments, tmp_path):
+    assert imported(arguments, tmp_path) == "imported []"
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_groups_and_choices_and_no_schema(tmp_path):
+    text = openr1("--help", cwd=tmp_path).stdout
+    assert "model: deepseek_v3, gemma3, llama, qwen2, qwen3" in text
+    assert "stage: pretrain, sft" in text
+    assert "PretrainStage" not in text
+
+
+def test_shell_completion_completes_groups_and_choices(tmp_path):
+    done = openr1("-sc", "query=bash", cwd=tmp_path, COMP_LINE="openr1 model=qw", COMP_POINT="15")
+    assert done.stdout.split() == ["model=qwen2", "model=qwen3"]
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("optim.foo=1", "openr1: optim.foo: no such key; there are lr, lr_rule"),
+        ("model=qwen9", "openr1: model=qwen9: is not one of deepseek_v3, gemma3"),
+        ("optim.lr=fast", "openr1: optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
+        ("scale.width=65", "openr1: scale.width: 65 is not a multiple of scale.heads=2"),
+        ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 1024 tokens"),
+        ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is no directory"),
+    ],
+)
+def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
+    done = openr1(override, "hydra.run.dir=run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(line)
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_path):
+    first = openr1(*tiny, "hydra.run.dir=first", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "eval_loss" in first.stdout
+    again = openr1("-cp", "first/.hydra", "-cn", "config", "hydra.run.dir=second", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "Nothing was trained" in again.stdout
+
+    run_id = next(line.split()[2] for line in first.stdout.splitlines() if line.startswith("tracked"))
+    reproduce = [str(COMMAND.with_name("openr1-reproduce")), run_id, "--outputs", f"{tmp_path}/outputs"]
+    same = subprocess.run(reproduce, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "weights: the same to the bit" in same.stdout, same.stderr
+    other = subprocess.run([*reproduce, "seed=7", "scale=50k"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "50k" in other.stdout, other.stderr
+    assert "weights: not compared" in other.stdout
+    wrong = subprocess.run([*reproduce, "optim.momentum=1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert wrong.stderr.splitlines() == [line for line in wrong.stderr.splitlines() if "optim.momentum" in line]
