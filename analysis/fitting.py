@@ -145,9 +145,11 @@ def fit(
 
     names = [parameter.name for parameter in law.parameters]
     params = dict(zip(names, solution.params[0], strict=True))
-    at_bound = [p.name for p in law.parameters if not p.lower < params[p.name] < p.upper]
+    # an irreducible loss of exactly 0 was not estimated, which the solution says itself
+    at_bound = [p.name for p in law.parameters if params[p.name] != 0 and not p.lower < params[p.name] < p.upper]
     condition = law.condition(solution.params, frame)
-    inner, held_out, warnings = _check(law, frame, holdout, bootstrap)
+    found = [*solution.warnings, *_warnings(at_bound, solution, condition, failed, bootstrap)]
+    inner, held_out, unheld = _check(law, frame, holdout, bootstrap)
     return Fit(
         law=law,
         params={name: float(value) for name, value in params.items()},
@@ -163,7 +165,7 @@ def fit(
             "basins": solution.basins,
             "agreeing": solution.agreeing,
             "at_bound": at_bound,
-            "warnings": [*solution.warnings, *_warnings(at_bound, solution, condition, failed, bootstrap), *warnings],
+            "warnings": [*found, *unheld],
         },
         tables=_plain(solution.tables),
         bootstrap={"resamples": bootstrap.resamples, "seed": bootstrap.seed, "failed": failed},
@@ -211,7 +213,8 @@ def _check(
         "budgets": budgets,
         "warnings": inner.diagnostics["warnings"],
     }
-    return inner, result, []
+    known = [f"without the held-out runs: {warning}" for warning in inner.diagnostics["warnings"]]
+    return inner, result, known
 
 
 def _compare(measured: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:

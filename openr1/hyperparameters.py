@@ -24,7 +24,7 @@ class Rule:
 
 
 LR_RULES: dict[str, Rule] = {
-    # measured by the study experiment=lr_small on the Python standard library; small batches, up to about 1M parameters
+    # for batches of about a thousand tokens and up to a million parameters; experiment=lr_small measures its neighbours
     "small": Rule(0.01, n_exponent=-0.3, n_unit=1e5),
     # Step Law, arXiv 2503.04715, eq. 1: fitted on 60M to 1B parameters
     "step_law": Rule(1.79, n_exponent=-0.713, d_exponent=0.307),

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Tra
 from transformers.utils.logging import disable_progress_bar
 
 from openr1 import flops
+from openr1.balance import LoadBalance
 from openr1.budget import Budget
 from openr1.config import Config
 from openr1.data import Dataset
@@ -256,6 +257,7 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(curves)
+    trainer.add_callback(LoadBalance(trainer.model))
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
     trainer.model.save_pretrained(job.folder / "model")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from openr1.errors import ConfigError
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -110,17 +108,6 @@ class Law(ABC):
     def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float | None:
         """How close to collinear the parameters are; null where the estimate is not a regression of them all."""
         return None
-
-    def require(self, frame: pd.DataFrame, points: int, what: str) -> None:
-        """Refuse runs that could not contradict the law.
-
-        :raises ConfigError: where there are no more points than parameters.
-        """
-        if points <= len(self.parameters):
-            raise ConfigError(
-                f"law: {self.name} has {len(self.parameters)} parameters and needs at least {len(self.parameters) + 1} {what};"
-                f" there {'is' if points == 1 else 'are'} {points}"
-            )
 
 
 def best_runs(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
-from analysis.laws.powers import SumOfPowers, evaluate, optima
+from analysis.laws.powers import SumOfPowers, evaluate
+from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,10 @@ class Chinchilla(Law):
         return SumOfPowers(_log(frame), np.log(frame["loss"].to_numpy()), delta=self.delta)
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
-        self.require(frame, len(frame), "runs")
-        regression = self._regression(frame)
-        theta, values = regression.fit(regression.starts(), np.ones((1, len(frame))))
-        best, basins, agreeing = optima(values)
-        return Solution(regression.natural(theta[[best]]), values[[best]], basins, agreeing)
+        if len(frame) <= len(self.parameters):
+            raise ConfigError(f"law: chinchilla has 5 parameters and needs at least 6 runs; there are {len(frame)}")
+        found = self._regression(frame).search()
+        return Solution(found.params, found.value, found.basins, found.agreeing)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         regression = self._regression(frame)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
-from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor, optima
+from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor
 from analysis.profiles import Profile
 from analysis.text import scientific
 from openr1.errors import ConfigError
@@ -61,12 +61,10 @@ class IsoFlop(Law):
         offset = count >= FLOOR_POINTS
         if not offset:
             warnings.append(no_floor(count))
-        regression = self._frontier(minima, offset)
-        theta, values = regression.fit(regression.starts(), minima.found.astype(float))
-        best, basins, agreeing = optima(values)
+        frontier = self._frontier(minima, offset).search(minima.found.astype(float))
         squared_error = np.array([sum(row["squared_error"] for row in table if not row["excluded"])])
-        params = minima.params(regression.natural(theta[[best]]))
-        return Solution(params, squared_error, basins, agreeing, {"budgets": table}, warnings)
+        params = minima.params(frontier.params)
+        return Solution(params, squared_error, frontier.basins, frontier.agreeing, {"budgets": table}, warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         minima = Minima(frame, weights)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
-from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor, optima
+from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,11 +64,9 @@ class PowerLaw(Law):
         if len(points) < 3:
             raise ConfigError(f"law: power_law needs at least 3 {what}; there are {len(points)}")
         offset = self.offset and len(points) >= FLOOR_POINTS
-        regression = self._regression(points, offset)
-        theta, values = regression.fit(regression.starts(), np.ones((1, len(points))))
-        best, basins, agreeing = optima(values)
+        found = self._regression(points, offset).search()
         warnings = [] if offset == self.offset else [no_floor(len(points))]
-        return Solution(self._params(regression, theta[[best]]), values[[best]], basins, agreeing, warnings=warnings)
+        return Solution(self._params(found.params), found.value, found.basins, found.agreeing, warnings=warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         offset = bool(self.offset and params[0, 0] > 0)
@@ -79,12 +77,10 @@ class PowerLaw(Law):
         start = regression.fitted(params[:, -regression.size :])
         theta, _ = regression.fit(np.repeat(start, len(weights), axis=0), weights)
         theta[np.sum(weights > 0, axis=1) < regression.size] = np.nan
-        return self._params(regression, theta)
+        return self._params(regression.natural(theta))
 
-    def _params(self, regression: SumOfPowers, theta: np.ndarray) -> np.ndarray:
-        params = regression.natural(theta)
-        without_floor = self.offset and not regression.offset
-        return np.insert(params, 0, 0.0, axis=1) if without_floor else params
+    def _params(self, found: np.ndarray) -> np.ndarray:
+        return np.insert(found, 0, 0.0, axis=1) if found.shape[1] < len(self.parameters) else found
 
     def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray, offset: bool) -> tuple[SumOfPowers, np.ndarray]:
         """The best drawn run of each budget: losses (m, budgets), and 0 for a budget that improves on no smaller one."""

@@ -13,6 +13,16 @@ FLOOR_POINTS = 4  # that a power law of one predictor needs for an irreducible l
 
 
 @dataclass(frozen=True)
+class Search:
+    """What many starts ended in."""
+
+    params: np.ndarray  # (1, p), natural units, of the best
+    value: np.ndarray  # (1,), its sum
+    basins: int  # distinct optima
+    agreeing: float  # share of the starts that ended in the best
+
+
+@dataclass(frozen=True)
 class SumOfPowers:
     """Powers of k predictors, and an irreducible loss E where ``offset`` is true.
 
@@ -48,6 +58,16 @@ class SumOfPowers:
                     natural += [share * rest, exponent]
                 rows.append(np.log(natural))
         return np.array(rows)
+
+    def search(self, weights: np.ndarray | float = 1.0) -> Search:
+        """The best end of all starts. Weights are (1, n)."""
+        theta, values = self.fit(self.starts(), np.broadcast_to(weights, (1, self.log_loss.shape[-1])))
+        order = np.argsort(values)
+        # two ends are one optimum where their sums agree within 0.1 %, or where both fit exactly
+        same = 1e-3 * values + 1e-6 * self.delta**2
+        distinct = 1 + int(np.sum(np.diff(values[order]) > same[order][:-1]))
+        best = order[:1]
+        return Search(self.natural(theta[best]), values[best], distinct, float(np.mean(values <= values[best] + same[best])))
 
     def fit(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Optima (m, p) in the fitted coordinates, and their sums (m,). Weights are (m, n), or (1, n) for all."""
@@ -96,16 +116,6 @@ def evaluate(params: np.ndarray, log_x: np.ndarray, offset: bool = True) -> np.n
         params[:, first + 2 * j, None] * np.exp(-params[:, first + 2 * j + 1, None] * column) for j, column in enumerate(log_x)
     )
     return loss + params[:, :1] if offset else loss
-
-
-def optima(values: np.ndarray) -> tuple[int, int, float]:
-    """The best start, the number of distinct optima, and the share of the starts that reached the best.
-
-    Two ends are one optimum where their sums agree within 0.1 %.
-    """
-    order = np.argsort(values)
-    distinct = 1 + int(np.sum(np.diff(np.log(np.maximum(values[order], 1e-300))) > 1e-3))
-    return int(order[0]), distinct, float(np.mean(values <= values[order[0]] * 1.001))
 
 
 def no_floor(points: int) -> str:

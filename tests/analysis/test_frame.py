@@ -1,0 +1,146 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import frame
+from analysis.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, budgets, tidy
+from openr1.errors import ConfigError
+from openr1.tracking import TrackedRun
+
+
+def test_runs_of_one_budget_differ_by_up_to_a_training_step(runs):
+    assert runs().groupby("budget").size().tolist() == [5] * 5
+
+
+def test_a_budget_is_the_geometric_mean_of_its_runs():
+    assert np.allclose(budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
+
+
+def test_a_chain_of_close_runs_is_not_one_budget():
+    flops = np.geomspace(1e12, 1e13, 200)
+    labels = budgets(flops)
+    widths = [flops[labels == label].max() / flops[labels == label].min() for label in np.unique(labels)]
+    assert max(widths) <= 1.05 + 1e-9
+    assert len(widths) >= 40
+
+
+def test_runs_that_miss_a_value_are_listed_with_the_reason_and_nothing_is_filled_in():
+    table = pd.DataFrame(
+        {
+            "N": [1e5, 1e5, 2e5, 2e5, 3e5, 4e5, 1e5],
+            "D": [1e6, np.nan, 1e6, 2e6, 0, 3e6, 1e6],
+            "C": [6e11, 6e11, 12e11, 24e11, 1e12, 7e12, 6e11],
+            "loss": [3.0, 3.0, "diverged", np.inf, 3.0, 2.5, 3.0],
+        }
+    )
+    runs = tidy(table)
+    assert runs.frame["N"].tolist() == [1e5, 4e5]
+    assert runs.frame.dtypes[["N", "D", "C", "loss"]].eq(float).all()
+    assert runs.dropped["reason"].tolist() == [
+        "D is missing or not a number",
+        "loss is missing or not a number",
+        "loss is not positive and finite",
+        "D is not positive and finite",
+        "the same run is listed before",
+    ]
+
+
+def test_the_same_fingerprint_is_the_same_run(table):
+    runs = tidy(table().assign(fingerprint=["a", "a", *map(str, range(23))], run_id=range(25)))
+    assert len(runs.frame) == 24
+    assert len(runs.dropped) == 1
+
+
+def test_other_columns_are_kept(table):
+    assert tidy(table().assign(seed=3, optimizer="adamw")).frame["optimizer"].eq("adamw").all()
+
+
+def test_flops_are_6nd_only_when_asked(table):
+    bare = table().drop(columns="C")
+    assert "C" not in tidy(bare, Columns(C=None)).frame
+    asked = tidy(bare, flops_6nd=True).frame
+    assert np.allclose(asked["C"], 6 * asked["N"] * asked["D"])
+
+
+def test_where_keeps_rows_by_value(table):
+    mixed = table().assign(family=["qwen2", "llama", "gemma3", "qwen2", "llama"] * 5)
+    assert len(tidy(mixed, where={"family": "llama"}).frame) == 10
+    assert len(tidy(mixed, where={"family": ["llama", "qwen2"]}).frame) == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({}, {"columns": Columns(N="params")}, "runs.columns.N: there is no column 'params'; there are N, D, C, loss"),
+        (
+            {"stage": ["sft", "pretrain", "sft", "sft", "sft"] * 5},
+            {},
+            "runs.where.stage: the runs are of several stages, pretrain, sft",
+        ),
+        ({}, {"where": {"family": "qwen2"}}, "runs.where.family: there is no such column"),
+        ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
+        ({"loss": np.nan}, {}, "runs: none of 25 rows can be used: loss is missing"),
+        ({"C": 1.0}, {}, "runs.columns: C is .* times 6ND"),
+    ],
+)
+def test_errors_name_the_key(table, change, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        tidy(table().assign(**change), **arguments)
+
+
+@pytest.mark.parametrize("source", [CsvRuns, ParquetRuns])
+def test_files_round_trip(table, tmp_path, source):
+    before = tidy(table()).frame
+    path = str(tmp_path / "points")
+    before.to_csv(path, index=False) if source is CsvRuns else before.to_parquet(path)
+    pd.testing.assert_frame_equal(frame.read(source(path=path)).frame, before)
+    with pytest.raises(ConfigError, match=r"runs.path: there is no file"):
+        frame.read(source(path=str(tmp_path / "other")))
+
+
+@pytest.mark.parametrize(("source", "kind"), [(CsvRuns, "CSV"), (ParquetRuns, "Parquet")])
+def test_other_files_are_refused(tmp_path, source, kind):
+    (tmp_path / "points").write_bytes(b"\xff\xfe\x00 not a table")
+    with pytest.raises(ConfigError, match=f"is not a {kind} file"):
+        frame.read(source(path=str(tmp_path / "points")))
+
+
+def tracked(index, row):
+    metrics = {"params_non_embedding": row["N"], "tokens": row["D"], "flops": row["C"], "eval_loss": row["loss"]}
+    tags = {"study": "demo", "stage": "pretrain", "scale": f"{row['N']:.0f}", "mlflow.user": "someone"}
+    return TrackedRun(
+        f"id{index}",
+        f"trial {index}",
+        "FINISHED",
+        datetime.now(UTC),
+        tags,
+        {"optim.lr": "0.01"},
+        metrics,
+        f"http://host/{index}",
+    )
+
+
+MLFLOW = Columns("params_non_embedding", "tokens", "flops", "eval_loss")
+
+
+def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):
+    rows = table().to_dict("records")
+    monkeypatch.setattr("openr1.tracking.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
+    found = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
+    assert np.allclose(found[["N", "D", "C", "loss"]], table())
+    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(found)
+    assert "mlflow.user" not in found
+
+
+def test_a_study_without_runs_says_so(monkeypatch):
+    monkeypatch.setattr("openr1.tracking.read_runs", lambda uri, study: [])
+    with pytest.raises(ConfigError, match=r"runs.study: there are no finished runs of study 'nothing'"):
+        frame.read(MlflowRuns(uri="sqlite:///x", study="nothing", columns=MLFLOW))
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"^runs.uri: .*none.db"):
+        frame.read(MlflowRuns(uri=f"sqlite:///{tmp_path}/none.db", study="demo", columns=MLFLOW))
+    assert not list(tmp_path.iterdir())

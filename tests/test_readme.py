@@ -1,0 +1,64 @@
+"""What the README says is what runs."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from configs import composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from analysis.config import compose as compose_fit
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+LINES = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+PLACEHOLDERS = {"RUN_ID", "DATE", "TIME"}
+
+
+def commands(name):
+    return [line for line in LINES if line.split(" ")[0] == name and not PLACEHOLDERS & set(re.findall(r"\w+", line))]
+
+
+def first_choices(words):
+    """A sweep as the run of its first choices."""
+    for override in OverridesParser.create().parse_overrides(words):
+        if override.is_sweep_override():
+            yield f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+        else:
+            yield override.input_line
+
+
+def test_it_opens_with_a_sentence_a_figure_and_two_commands():
+    title, sentence, figure = [line for line in README.splitlines() if line][:3]
+    assert title.startswith("# ")
+    assert sentence.endswith(".")
+    assert (ROOT / re.search(r"\((\S+)\)", figure)[1]).exists()
+    assert [line for line in LINES if line.startswith("make")][:2] == ["make demo", "make test"]
+
+
+def test_every_make_target_it_names_is_there():
+    targets = subprocess.check_output(["make", "-C", str(ROOT), "help"], text=True)
+    named = {line.split(" ")[1] for line in LINES if line.startswith("make ")} | set(re.findall(r"`make (\w+)`", README))
+    assert named <= {line.split(" ")[0] for line in targets.splitlines()}
+
+
+def test_ci_runs_what_it_says():
+    assert {"make lint", "make test", "make integration"} <= set((ROOT / ".ci" / "run").read_text().splitlines())
+
+
+@pytest.mark.parametrize("line", commands("openr1"))
+def test_every_openr1_command_composes(line):
+    words = [word for word in shlex.split(line)[1:] if word not in ("-m", "--cfg", "job", "--resolve", "--help")]
+    composed(*first_choices(words))
+
+
+@pytest.mark.parametrize("line", commands("openr1-fit"))
+def test_every_fit_command_composes(line):
+    compose_fit(shlex.split(line)[1:])
+
+
+def test_every_path_it_links_is_there():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
