@@ -169,7 +169,8 @@ def tidy(
         if "D" not in used:
             raise ConfigError("runs.flops_6nd: needs runs.columns.D")
         used["C"] = 6 * used["N"] * used["D"]
-    others = table.drop(columns=[name for name in {*names.values(), *used, "budget"} if name in table])
+    taken = {*names.values(), *names, "budget"}
+    others = table.drop(columns=[name for name in table if name in taken])
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
     reason = pd.Series("", index=frame.index)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.laws import Chinchilla
+from analysis.laws import Chinchilla, PowerLaw
 from analysis.laws.base import best_runs
 from analysis.text import percent, scientific, short
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from analysis.fitting import Fit
@@ -53,9 +53,8 @@ N_LABEL, D_LABEL, C_LABEL, LOSS_LABEL = (
 def figures(study: Study) -> dict[str, Figure]:
     """Every figure that the fits of a study allow, by name."""
     with mpl.rc_context(STYLE):
-        frame, fits = study.runs.frame, study.fits
-        drawn = {}
-        if "C" in frame:
+        frame, fits, drawn = study.runs.frame, study.fits, {}
+        if study.target_flops:
             drawn["summary"], (left, right) = _canvas(10, 4, 2)
             isoflop(left, frame, fits)
             loss_frontier(right, frame, fits, study.main)
@@ -63,10 +62,14 @@ def figures(study: Study) -> dict[str, Figure]:
             isoflop(axes, frame, fits)
             drawn["frontier"], (axes,) = _canvas(6.4, 4.4)
             loss_frontier(axes, frame, fits, study.main)
+        for fit in fits.values():
+            if isinstance(fit.law, PowerLaw) and fit.law.x != "C":
+                drawn["curve"], (axes,) = _canvas(6.4, 4.4)
+                power(axes, frame, fit)
         if study.target_flops and any(fit.law.allocates for fit in fits.values()):
             drawn["allocation"], pair = _canvas(10, 4, 2)
             allocation(pair, frame, fits, study.main, study.target_flops)
-        drawn["residuals"], panels = _canvas(3.4 * len(fits), 3.6, len(fits))
+        drawn["residuals"], panels = _canvas(max(4.6, 3.4 * len(fits)), 3.6, len(fits))
         predicted_against_measured(panels, frame, fits)
         surfaces = [fit for fit in fits.values() if isinstance(fit.law, Chinchilla)]
         if surfaces:
@@ -143,6 +146,19 @@ def loss_frontier(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit], main: F
     _log(axes, "x", scientific)
     title = "Loss against compute"
     axes.set(xlabel=C_LABEL, ylabel=LOSS_LABEL, title=f"{title}, fitted left of the dotted line" if main.holdout else title)
+    axes.legend(loc="upper right", **OPAQUE)
+
+
+def power(axes: Axes, frame: pd.DataFrame, fit: Fit) -> None:
+    """A power law of N or D: the runs, the law through all of them, and its interval."""
+    x = fit.law.x
+    line = pd.DataFrame({x: np.geomspace(frame[x].min() / 1.3, frame[x].max() * 1.3, 120)})
+    axes.plot(frame[x], frame["loss"], "o", color=GREY, markersize=4, label="runs")
+    axes.plot(line[x], fit.predict(line), color=COLOURS[fit.law.name], label=fit.law.title)
+    axes.fill_between(line[x], *fit.interval(line), color=COLOURS[fit.law.name], alpha=0.15, linewidth=0)
+    _log(axes, "x")
+    axes.set(xlabel=N_LABEL if x == "N" else D_LABEL, ylabel=LOSS_LABEL, title=fit.law.formula)
+    axes.set_ylim(frame["loss"].min() * 0.97, frame["loss"].max() * 1.03)
     axes.legend(loc="upper right", **OPAQUE)
 
 
@@ -236,8 +252,6 @@ def surface(axes: Axes, frame: pd.DataFrame, fit: Fit) -> None:
 
 
 def _runs(n: np.ndarray, d: np.ndarray) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame({"N": n, "D": d})
 
 

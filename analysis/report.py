@@ -18,6 +18,7 @@ CAPTIONS = {
     " parabolas were fitted. Stars: minima.",
     "frontier": "Loss against compute. Where budgets were held out, laws are fitted to the runs left of the dotted line alone;"
     " the band is the 95 % interval of the law that answers.",
+    "curve": "Loss against one variable, with the law fitted to all runs and its 95 % interval.",
     "allocation": "Compute-optimal parameters and tokens, fitted to all runs, with 95 % intervals.",
     "residuals": "Measured against predicted loss. Diamonds are held-out runs, predicted by the fit that did not see them. A"
     " law of budgets predicts the best run of each.",

@@ -23,7 +23,7 @@ class Study:
     runs: Runs
     fits: dict[str, Fit]
     failed: dict[str, str]  # law -> why it could not be fitted
-    target_flops: float | None  # null for runs without FLOPs
+    target_flops: float | None  # null where the runs have no FLOPs, or no law is one of compute
     overrides: list[str]
 
     @property
@@ -81,6 +81,7 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
             failed[law.name] = str(error)
     if not fits:
         raise ConfigError(next(iter(failed.values())))
-    largest = float(runs.frame["C"].max()) if "C" in runs.frame else None
-    target = config.target_flops or (largest and EXTRAPOLATION * largest)
+    target = None
+    if "C" in runs.frame and any(not fit.frontier(1.0).empty for fit in fits.values()):
+        target = config.target_flops or EXTRAPOLATION * float(runs.frame["C"].max())
     return Study(config, runs, fits, failed, target, overrides or [])

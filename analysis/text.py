@@ -76,12 +76,14 @@ def _advice(study: Study) -> list[str]:
 def _checked(fit: Fit) -> list[str]:
     if not fit.holdout:
         return ["Nothing was held out: how well the law predicts a larger budget is not known."]
-    row = (fit.holdout["budgets"] or fit.holdout["points"])[-1]
-    ends = interval(row["low"], row["high"], lambda value: f"{value:.3f}")
-    prediction = f"{row['predicted']:.3f}" + (f" ({ends})" if ends else "")
     runs = (
         f"{fit.holdout['n']} run{'s' if fit.holdout['n'] > 1 else ''} above {scientific(fit.holdout['largest_fitted'])} FLOPs"
     )
+    if not fit.holdout["budgets"]:
+        return [f"Fitted without the {runs}, the law predicts them with a mean error of {percent(fit.error)}."]
+    row = fit.holdout["budgets"][-1]
+    ends = interval(row["low"], row["high"], lambda value: f"{value:.3f}")
+    prediction = f"{row['predicted']:.3f}" + (f" ({ends})" if ends else "")
     side = "above" if row["relative_error"] < 0 else "below"
     return [
         f"Fitted without the {runs}, the law predicts {prediction} for the best run of {scientific(row['C'])} FLOPs;"

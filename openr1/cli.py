@@ -63,6 +63,8 @@ def guarded(command: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    finally:
+        del os.environ["HYDRA_FULL_ERROR"]
 
 
 def main() -> None:
@@ -76,7 +78,3 @@ def _absolute_config_path() -> None:
     for i, word in enumerate(sys.argv[:-1]):
         if word in ("-cp", "--config-path") and Path(sys.argv[i + 1]).is_dir():
             sys.argv[i + 1] = str(Path(sys.argv[i + 1]).absolute())
-
-
-if __name__ == "__main__":
-    main()

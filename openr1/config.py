@@ -1,8 +1,8 @@
-"""Typed schemas of every config group, and the checks that need more than one key.
+"""Typed schemas of every config group.
 
 Hydra composes the YAML files under ``conf/`` onto these dataclasses, so an unknown key or a wrong type is refused while the
 config is composed. :func:`typed` does the same for a config from anywhere else (a tracked run, a file, Python) and adds the
-checks across keys. Nothing here imports torch, transformers or mlflow.
+checks of values and across keys (:mod:`openr1.checks`). Nothing here imports torch, transformers or mlflow.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from hydra.errors import MissingConfigException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from openr1.checks import check
 from openr1.errors import ConfigError
-from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
-from openr1.models import FAMILIES
-
-
-ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 
 
 @dataclass
@@ -283,88 +279,6 @@ def _subclass(kinds: dict[str, type], node: dict, key: str) -> type:
     if kind not in kinds:
         raise ConfigError(f"{key}: {kind!r} is not one of {', '.join(kinds)}")
     return kinds[kind]
-
-
-def check(config: Config) -> None:
-    """Refuse what no single key shows to be impossible, before anything is trained."""
-    scale, optim, data, budget = config.scale, config.optim, config.data, config.budget
-    for value, key, allowed in (
-        (scale.params, "scale.params", "above 0"),
-        (scale.width, "scale.width", "above 0"),
-        (scale.depth, "scale.depth", "above 0"),
-        (scale.heads, "scale.heads", "above 0"),
-        (scale.kv_heads, "scale.kv_heads", "above 0"),
-        (data.context - 1, "data.context", "at least 2"),
-        (optim.lr_scale, "optim.lr_scale", "above 0"),
-        (optim.eps, "optim.eps", "above 0"),
-    ):
-        if value <= 0:
-            raise ConfigError(f"{key}: must be {allowed}")
-    if scale.width % scale.heads:
-        raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
-    if scale.width // scale.heads % 2:
-        raise ConfigError(f"scale.heads: a head of {scale.width // scale.heads} is odd; rotary embeddings need an even size")
-    if scale.heads % scale.kv_heads:
-        raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")
-    _one_of(config.model.family, "model.family", FAMILIES)
-    _one_of(config.model.attention, "model.attention", ATTENTION)
-    if config.model.pretrained and not config.model.checkpoint and scale.name not in config.model.checkpoints:
-        known = ", ".join(config.model.checkpoints) or "no rung"
-        raise ConfigError(f"model.pretrained: {config.model.family} has checkpoints for {known}, not for scale={scale.name}")
-    if not data.sources:
-        raise ConfigError("data.sources: at least one source is needed")
-    for name, source in data.sources.items():
-        if source.weight <= 0:
-            raise ConfigError(f"data.sources.{name}.weight: must be above 0")
-        if (getattr(source, "prompt", None) is None) != (getattr(source, "completion", None) is None):
-            raise ConfigError(f"data.sources.{name}.prompt: prompt and completion are given together or not at all")
-        if config.stage.kind == "sft" and source.kind != "task" and getattr(source, "prompt", None) is None:
-            raise ConfigError(
-                f"data.sources.{name}: stage=sft needs prompts and completions; a {source.kind} source without has none"
-            )
-        if not 0 <= getattr(source, "reasoned", 0) <= 1:
-            raise ConfigError(f"data.sources.{name}.reasoned: is a share, between 0 and 1")
-        for key in ("problems", "max_rows"):
-            if getattr(source, key, None) is not None and getattr(source, key) < 1:
-                raise ConfigError(f"data.sources.{name}.{key}: must be at least 1")
-    if data.unique_tokens is not None and data.unique_tokens < 1:
-        raise ConfigError("data.unique_tokens: must be at least 1, or null")
-    if config.seed < 0:
-        raise ConfigError("seed: must not be negative")
-    if not 0 < data.eval_fraction < 1:
-        raise ConfigError("data.eval_fraction: must be between 0 and 1")
-    if data.eval_tokens < data.context:
-        raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
-    given = [key for key in ("tokens", "flops", "steps", "epochs") if getattr(budget, key) is not None]
-    if len(given) > 1:
-        raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
-    key = given[0] if given else "tokens_per_param"
-    if not getattr(budget, key) or getattr(budget, key) <= 0:
-        raise ConfigError(f"budget.{key}: must be above 0; or give one of tokens, flops, steps, epochs")
-    _one_of(optim.schedule, "optim.schedule", SCHEDULES)
-    _one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
-    _one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)
-    for key in ("lr", "batch_tokens"):
-        if getattr(optim, key) is not None and getattr(optim, key) <= 0:
-            raise ConfigError(f"optim.{key}: must be above 0, or null for the rule")
-    for key in ("warmup", "decay", "min_lr_ratio"):
-        if not 0 <= getattr(optim, key) <= 1:
-            raise ConfigError(f"optim.{key}: is a share, between 0 and 1")
-    if optim.schedule == "wsd" and optim.warmup + optim.decay > 1:
-        raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
-    _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
-    _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
-    for key in ("threads", "micro_batch", "checkpoint_minutes", "checkpoint_steps"):
-        if getattr(config.compute, key) is not None and getattr(config.compute, key) <= 0:
-            raise ConfigError(f"compute.{key}: must be above 0, or null")
-    for key in ("evals", "logs"):
-        if getattr(config.stage, key, 1) < 1:
-            raise ConfigError(f"stage.{key}: must be at least 1")
-
-
-def _one_of(value: str, key: str, allowed) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{key}: {value!r} is not one of {', '.join(allowed)}")
 
 
 def one_line(error: Exception) -> str:

@@ -117,8 +117,6 @@ def _calm() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:
-        warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate|mlflow)\.")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    for name in ("mlflow", "alembic", "transformers", "trl", "datasets"):
+        warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate)\.")
+    for name in ("transformers", "trl", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
 BATCH = 900  # MLflow refuses more than 1000 metrics a request
 CONFIG_FILE = "config.yaml"
+SETTINGS = {  # of MLflow, where the environment has no other
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # no connection outlives its query: many processes share one SQLite file
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
 
 
 @functools.cache
@@ -42,8 +49,14 @@ def client(uri: str) -> MlflowClient:
 
     :raises ConfigError: for a store that cannot be opened.
     """
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    quiet = {"MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    for name, value in {
+        **quiet,
+        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    }.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     import mlflow
 
     def opened() -> MlflowClient:

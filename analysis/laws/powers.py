@@ -50,9 +50,9 @@ class SumOfPowers:
         terms = len(self.log_x)
         splits = [(1.0,)] if terms == 1 else [(share, 1 - share) for share in (0.2, 0.5, 0.8)]
         rows = []
-        for irreducible in (0.1, 0.4, 0.7, 0.95) if self.offset else (0.0,):
+        for irreducible in (0.1, 0.5, 0.9) if self.offset else (0.0,):
             rest = loss.mean() - irreducible * loss.min()
-            for split, exponents in itertools.product(splits, itertools.product((0.05, 0.15, 0.4, 1.0), repeat=terms)):
+            for split, exponents in itertools.product(splits, itertools.product((0.1, 0.3, 0.9), repeat=terms)):
                 natural = [irreducible * loss.min()] * self.offset
                 for share, exponent in zip(split, exponents, strict=True):
                     natural += [share * rest, exponent]

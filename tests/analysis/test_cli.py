@@ -116,7 +116,7 @@ def test_a_law_that_cannot_be_fitted_does_not_stop_the_others(points, capsys):
 @pytest.mark.parametrize(
     ("words", "drawn"),
     [
-        (["law=power_law", "law.x=N"], {"summary", "isoflop", "frontier", "residuals"}),
+        (["law=power_law", "law.x=N"], {"curve", "residuals"}),
         (["bootstrap.resamples=0", "holdout.largest_budgets=0"], {*FIGURES}),
         (["runs.columns.C=null", "holdout.largest_budgets=0"], {"residuals", "surface"}),
         (["runs.flops_6nd=true", "target_flops=1e15", "law=isoflop"], {*FIGURES} - {"surface"}),

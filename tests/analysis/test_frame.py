@@ -59,7 +59,7 @@ def test_other_columns_are_kept(table):
 
 def test_flops_are_6nd_only_when_asked(table):
     bare = table().drop(columns="C")
-    assert "C" not in tidy(bare, Columns(C=None)).frame
+    assert not {"C", "budget"} & set(tidy(table(), Columns(C=None)).frame)
     asked = tidy(bare, flops_6nd=True).frame
     assert np.allclose(asked["C"], 6 * asked["N"] * asked["D"])
 

@@ -1,0 +1,112 @@
+"""What no type shows to be impossible: values out of range, and keys that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from openr1.errors import ConfigError
+from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
+from openr1.models import FAMILIES
+
+if TYPE_CHECKING:
+    from openr1.config import BudgetConfig, Config, OptimConfig, ScaleConfig
+
+ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
+
+
+def check(config: Config) -> None:
+    """Refuse an impossible config, before anything is trained.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
+    if config.seed < 0:
+        raise ConfigError("seed: must not be negative")
+    _model(config)
+    _scale(config.scale)
+    _data(config)
+    _budget(config.budget)
+    _optim(config.optim)
+    _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
+    _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
+    _positive(config.compute, "compute", "threads", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops")
+    _positive(config.stage, "stage", "evals", "logs")
+
+
+def _model(config: Config) -> None:
+    model, rung = config.model, config.scale.name
+    _one_of(model.family, "model.family", FAMILIES)
+    _one_of(model.attention, "model.attention", ATTENTION)
+    if model.pretrained and not model.checkpoint and rung not in model.checkpoints:
+        known = ", ".join(model.checkpoints) or "no rung"
+        raise ConfigError(f"model.pretrained: {model.family} has checkpoints for {known}, not for scale={rung}")
+
+
+def _scale(scale: ScaleConfig) -> None:
+    _positive(scale, "scale", "params", "width", "depth", "heads", "kv_heads")
+    if scale.width % scale.heads:
+        raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
+    if scale.width // scale.heads % 2:
+        raise ConfigError(f"scale.heads: a head of {scale.width // scale.heads} is odd; rotary embeddings need an even size")
+    if scale.heads % scale.kv_heads:
+        raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")
+
+
+def _data(config: Config) -> None:
+    data = config.data
+    _positive(data, "data", "unique_tokens")
+    if data.context < 2:
+        raise ConfigError("data.context: must be at least 2")
+    if not 0 < data.eval_fraction < 1:
+        raise ConfigError("data.eval_fraction: must be between 0 and 1")
+    if data.eval_tokens < data.context:
+        raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
+    if not data.sources:
+        raise ConfigError("data.sources: at least one source is needed")
+    for name, source in data.sources.items():
+        key = f"data.sources.{name}"
+        _positive(source, key, "weight", "problems", "max_rows")
+        _share(source, key, "reasoned")
+        prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
+        if (prompt is None) != (completion is None):
+            raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
+        if config.stage.kind == "sft" and source.kind != "task" and prompt is None:
+            raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
+
+
+def _budget(budget: BudgetConfig) -> None:
+    given = [key for key in ("tokens", "flops", "steps", "epochs") if getattr(budget, key) is not None]
+    if len(given) > 1:
+        raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
+    key = given[0] if given else "tokens_per_param"
+    if not getattr(budget, key) or getattr(budget, key) <= 0:
+        raise ConfigError(f"budget.{key}: must be above 0; or give one of tokens, flops, steps, epochs")
+
+
+def _optim(optim: OptimConfig) -> None:
+    _one_of(optim.schedule, "optim.schedule", SCHEDULES)
+    _one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
+    _one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)
+    _positive(optim, "optim", "lr", "batch_tokens", "lr_scale", "eps")
+    _share(optim, "optim", "warmup", "decay", "min_lr_ratio", "beta1", "beta2")
+    if optim.schedule == "wsd" and optim.warmup + optim.decay > 1:
+        raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
+
+
+def _positive(node: object, prefix: str, *keys: str) -> None:
+    """Those of the keys that the node has, and that are not null."""
+    for key in keys:
+        value = getattr(node, key, None)
+        if value is not None and value <= 0:
+            raise ConfigError(f"{prefix}.{key}: must be above 0, not {value:g}")
+
+
+def _share(node: object, prefix: str, *keys: str) -> None:
+    for key in keys:
+        if not 0 <= getattr(node, key, 0) <= 1:
+            raise ConfigError(f"{prefix}.{key}: is a share, between 0 and 1")
+
+
+def _one_of(value: str, key: str, allowed: Iterable[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}: {value!r} is not one of {', '.join(allowed)}")
