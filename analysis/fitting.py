@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIT_FILE, DRAWS_FILE = "fit.json", "bootstrap.csv"
+UNDETERMINED = 1e100  # a coefficient beyond this comes of an exponent that the resample leaves free
 
 
 @dataclass
@@ -180,7 +181,7 @@ def _draws(law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstr
     if bootstrap.resamples == 0:
         return None, 0
     draws = law.resample(frame, params, bootstrap.weights(len(frame), law.strata(frame)))
-    good = np.isfinite(draws).all(axis=1)
+    good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # false for NaN
     return (draws[good] if good.sum() > 1 else None), int(np.sum(~good))
 
 

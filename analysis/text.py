@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def scientific(value: float) -> str:
 
 def number(value: float | None) -> str:
     """Four digits, in powers of ten where it is very large or small; a dash where there is none."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return DASH
     return f"{value:#.4g}".removesuffix(".") if value == 0 or 1e-3 <= abs(value) < 1e5 else scientific(value)
 

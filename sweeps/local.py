@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
@@ -64,6 +64,8 @@ def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
 
 def _short(override: str) -> str:
     key, _, value = override.partition("=")
+    with suppress(ValueError):
+        value = f"{float(value):g}"  # Hydra writes 1e12 out
     return f"{key.rsplit('.', 1)[-1]}={value}"
 
 

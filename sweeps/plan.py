@@ -60,7 +60,7 @@ def show_plan(runs: list[PlannedRun], console: Console) -> None:
         title=f"{len(runs)} runs, {sum(done)} done; {left:.3g} training FLOPs to go", title_justify="left", box=SIMPLE_HEAD
     )
     for name in ("run", "N", "D", "D/N", "C", "steps", "lr", ""):
-        table.add_column(name, justify="left" if name in ("run", "") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("run", "") else "right", no_wrap=True)
     for run, finished in zip(runs, done, strict=True):
         budget, params = run.budget, run.budget.params.non_embedding
         cells = (f"{params:,}", f"{budget.tokens:,.0f}", f"{budget.tokens / params:.3g}", f"{budget.flops:.3g}")

@@ -90,8 +90,9 @@ class SumOfPowers:
         """E, A_1, a_1, A_2, a_2, ... from the fitted coordinates; without E where there is no offset."""
         params = np.exp(theta)
         first = int(self.offset)
-        for j, centre in enumerate(self.centres):
-            params[:, first + 2 * j] *= np.exp(params[:, first + 2 * j + 1] * centre)
+        with np.errstate(over="ignore"):  # a resample that leaves an exponent free has no coefficient
+            for j, centre in enumerate(self.centres):
+                params[:, first + 2 * j] *= np.exp(params[:, first + 2 * j + 1] * centre)
         return params
 
     def fitted(self, params: np.ndarray) -> np.ndarray:
