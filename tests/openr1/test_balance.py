@@ -9,10 +9,10 @@ from openr1.models import build
 def test_an_expert_that_takes_every_token_comes_to_share_them():
     config = composed("model=deepseek_v3", "scale=30k")
     model = build(config.model, resolve(config).shape, seed=0)
-    balance = LoadBalance(model, rate=0.05)
+    balance = LoadBalance(model, rate=0.02)
     (router,) = balance.routers
     router.e_score_correction_bias[:2] += 1.0  # the same two for every token
-    tokens = torch.randint(0, 512, (8, 64))
+    tokens = torch.randint(0, 512, (8, 64), generator=torch.Generator().manual_seed(0))
 
     def spread():
         with torch.no_grad():

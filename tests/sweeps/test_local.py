@@ -51,7 +51,7 @@ def test_one_failed_trial_costs_no_other(tiny, tmp_path):
     fatal = ["optim.grad_clip=0", "optim.warmup=0", "study=rates", "hydra.launcher.n_jobs=1"]
     done = multirun(*tiny, *fatal, "optim.lr=1e30,1e-3", cwd=tmp_path)
     assert done.returncode == 1
-    assert "failed: lr=1e30: training diverged" in done.stderr
+    assert "failed: lr=1e+30: training diverged" in done.stderr
     assert "Traceback" not in done.stderr
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
     (finished,) = tracking.read_runs(uri, "rates")
