@@ -63,4 +63,5 @@ class Bootstrap:
 
 def percentiles(draws: np.ndarray) -> np.ndarray:
     """The ends (2, ...) of the central 95 % over the first axis."""
-    return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    with np.errstate(invalid="ignore"):  # between two infinite draws
+        return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

@@ -22,7 +22,9 @@ def short(value: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """Two digits and a power of ten, in Unicode."""
+    """Two digits and a power of ten, in Unicode; a dash where the runs leave it free."""
+    if not math.isfinite(value):
+        return DASH
     mantissa, exponent = f"{value:.1e}".split("e")
     factor = mantissa.removesuffix(".0")
     power = "10" + str(int(exponent)).translate(SUPERSCRIPT)
@@ -57,6 +59,8 @@ def _advice(study: Study) -> list[str]:
         values = ", ".join(f"{name} = {number(value)}" for name, value in fit.params.items())
         return [f"{fit.law.formula} with {values}."]
     row = best.iloc[0]
+    if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
+        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents leave it free."]
 
     def with_interval(name: str, write) -> str:
         ends = interval(row[f"{name}_low"], row[f"{name}_high"], write)

@@ -59,10 +59,11 @@ class Chinchilla(Law):
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
         irreducible, a, alpha, b, beta = (column[:, None] for column in params.T)
         k, p = cost.coefficient, cost.exponent
-        ratio = alpha * a / (p * beta * b)
-        n = (ratio * (flops / k) ** beta) ** (1 / (alpha + p * beta))
-        d = flops / (k * n**p)
-        return {"N": n, "D": d, "loss": irreducible + a * n**-alpha + b * d**-beta}
+        with np.errstate(all="ignore"):  # a resample that leaves an exponent free has no optimum
+            ratio = alpha * a / (p * beta * b)
+            n = (ratio * (flops / k) ** beta) ** (1 / (alpha + p * beta))
+            d = flops / (k * n**p)
+            return {"N": n, "D": d, "loss": irreducible + a * n**-alpha + b * d**-beta}
 
     def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float:
         return self._regression(frame).condition(params)

@@ -38,9 +38,11 @@ def test_the_fit_writes_a_report_that_needs_no_network(study):
     done = command("openr1-fit", "experiment=demo", cwd=folder)
     results = folder / "outputs" / "studies" / "demo"
     assert "report.html" in done.stdout
-    for law in ("isoflop", "chinchilla"):
+    # models that have seen so little are on a plateau: their IsoFLOP curves have no minimum, which is said and not fitted
+    assert "isoflop was not fitted" in done.stdout
+    for law in ("power_law", "chinchilla"):
         fit = json.loads((results / law / "fit.json").read_text())
-        assert fit["law"] == law
+        assert fit["law"]["name"] == law
         assert fit["n_points"] == 9
         assert {"params", "se", "ci95", "objective", "holdout", "frontier", "diagnostics", "seconds"} <= set(fit)
     page = (results / "report.html").read_text()
@@ -87,7 +89,7 @@ def test_the_mlflow_ui_shows_the_study(study):
         )
         runs = json.load(urllib.request.urlopen(search, timeout=60))["runs"]
         assert len(runs) == 9
-        assert {run["info"]["run_name"].split("-")[0] for run in runs} == {"qwen2"}
+        assert {run["info"]["run_name"].split("-")[0] for run in runs} == {"qwen3"}
     finally:
         os.killpg(server.pid, 15)
         server.wait()
