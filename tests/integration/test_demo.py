@@ -44,7 +44,7 @@ def test_the_fit_writes_a_report_that_needs_no_network(study):
         fit = json.loads((results / law / "fit.json").read_text())
         assert fit["law"]["name"] == law
         assert fit["n_points"] == 9
-        assert {"params", "se", "ci95", "objective", "holdout", "frontier", "diagnostics", "seconds"} <= set(fit)
+        assert {"params", "se", "ci95", "objective", "holdout", "diagnostics", "seconds"} <= set(fit)
     page = (results / "report.html").read_text()
     assert "<svg" in page or "data:image" in page
     assert not [word for word in ('src="http', "src='http", 'href="//', "@import") if word in page]
