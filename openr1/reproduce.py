@@ -51,11 +51,9 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
     from openr1.tracking import read_config, read_run
 
     original = read_run(uri, run_id)
-    place = {
-        "study": STUDY,
-        "paths": {**read_config(uri, run_id)["paths"], "artifacts": f"{outputs}/reproductions/{run_id[:8]}"},
-    }
-    resolved = {**read_config(uri, run_id), **place}
+    resolved = read_config(uri, run_id)
+    resolved["study"] = STUDY
+    resolved["paths"] = {**resolved["paths"], "artifacts": f"{outputs}/reproductions/{run_id[:8]}"}
     resolved["tracking"] = {**resolved["tracking"], "uri": uri}
     config = changed(resolved, overrides)
 
