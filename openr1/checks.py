@@ -37,6 +37,7 @@ def _model(config: Config) -> None:
     model, rung = config.model, config.scale.name
     _one_of(model.family, "model.family", FAMILIES)
     _one_of(model.attention, "model.attention", ATTENTION)
+    _positive(model, "model", "rope_theta", "init_std")
     if model.pretrained and not model.checkpoint and rung not in model.checkpoints:
         known = ", ".join(model.checkpoints) or "no rung"
         raise ConfigError(f"model.pretrained: {model.family} has checkpoints for {known}, not for scale={rung}")

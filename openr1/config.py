@@ -32,6 +32,7 @@ class ModelConfig:
     checkpoints: dict[str, str] = field(default_factory=dict)  # rung -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
+    init_std: float | None = None  # of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models
     attention: str = "sdpa"  # the attention implementation of transformers
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
 

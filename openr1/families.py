@@ -36,7 +36,7 @@ KEYS = {
     "tie_embeddings": "tie_word_embeddings",
 }
 
-_OPTIONS = ("initializer_range", "rms_norm_eps", "rope_parameters", "use_cache")
+_OPTIONS = ("rms_norm_eps", "rope_parameters", "use_cache")
 _HEAD = {"head_size": "head_dim", "attention_bias": "attention_bias"}
 
 FAMILIES: dict[str, Family] = {

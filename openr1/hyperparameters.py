@@ -24,15 +24,15 @@ class Rule:
 
 
 LR_RULES: dict[str, Rule] = {
-    # for batches of about a thousand tokens and up to a million parameters; experiment=lr_small measures its neighbours
-    "small": Rule(0.01, n_exponent=-0.3, n_unit=1e5),
+    # for batches of 512 tokens and up to a million parameters; experiment=lr_small measures its neighbours
+    "small": Rule(0.005, n_exponent=-0.3, n_unit=1e5),
     # Step Law, arXiv 2503.04715, eq. 1: fitted on 60M to 1B parameters
     "step_law": Rule(1.79, n_exponent=-0.713, d_exponent=0.307),
 }
 
 BATCH_RULES: dict[str, Rule] = {
     # a small model trained on little learns per step, not per token (see experiment=demo)
-    "small": Rule(1024),
+    "small": Rule(512),
     # Step Law, arXiv 2503.04715, eq. 1, in tokens
     "step_law": Rule(0.58, d_exponent=0.571),
 }
