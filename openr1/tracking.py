@@ -49,12 +49,7 @@ def client(uri: str) -> MlflowClient:
 
     :raises ConfigError: for a store that cannot be opened.
     """
-    quiet = {"MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-    for name, value in {
-        **quiet,
-        "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    }.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     import mlflow
