@@ -150,9 +150,15 @@ class Run:
 
     def log_dataset(self, name: str, digest: str, profile: dict[str, Any], context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         dataset = Dataset(name, digest, "openr1", json.dumps({"name": name}), profile=json.dumps(profile))
-        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])]
+        try:
+            self.client.log_inputs(self.run_id, inputs)
+        except MlflowException:
+            # two runs that begin together both find the data set missing and add it; the one that comes second finds it now
+            self.client.log_inputs(self.run_id, inputs)
 
     def tag(self, **tags: Any) -> None:
         from mlflow.entities import RunTag

@@ -1,6 +1,7 @@
 import multiprocessing
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from openr1 import tracking
 from openr1.config import TrackingConfig
@@ -30,6 +31,23 @@ def test_a_run_is_read_back_with_its_curves_config_and_parent(config):
     assert tracking.read_config(config.uri, run.run_id) == {"seed": 3}
     assert tracking.find(config, "s", "f") == run.run_id
     assert tracking.find(config, "other", "f") is None
+
+
+def test_a_data_set_that_another_run_adds_at_the_same_moment_is_found(config, monkeypatch):
+    store = tracking.client(config.uri)
+    log_inputs, calls = store.log_inputs, []
+
+    def beaten_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")
+        return log_inputs(*arguments)
+
+    monkeypatch.setattr(store, "log_inputs", beaten_once)
+    with track(config) as run:
+        run.log_dataset("text", "abc", {"tokens": 5}, "training")
+    (logged,) = store.get_run(run.run_id).inputs.dataset_inputs
+    assert logged.dataset.digest == "abc"
 
 
 def test_a_crash_marks_the_run_failed_with_the_reason(config):
@@ -64,6 +82,7 @@ def test_a_killed_run_goes_on_and_sends_no_step_twice(config):
 
 def _track_one(config, number):
     with track(config, trial=number) as run:
+        run.log_dataset("text", "abc", {"tokens": 5}, "training")
         run.log({"flops": 1.0}, 1)
 
 
