@@ -49,7 +49,7 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("model=qwen9", "openr1: model=qwen9: is not one of deepseek_v3, gemma3"),
         ("optim.lr=fast", "openr1: optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
         ("scale.width=65", "openr1: scale.width: 65 is not a multiple of scale.heads=2"),
-        ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 1024 tokens"),
+        ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 512 tokens"),
         ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is no directory"),
     ],
 )
