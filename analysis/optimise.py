@@ -57,7 +57,7 @@ class Objective:
         return np.full_like(residuals, 2.0) if self.delta is None else np.minimum(1, self.delta / size)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Regression:
     """Problems ``min_theta sum_i w_i loss(curve_i(theta) - y_i)``, one a row of a batch."""
 
@@ -132,7 +132,9 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
         step = -np.matmul(inverse[active], gradient[active][:, :, None])[:, :, 0]
         # in log parameters, a longer step leaves everything that is plausible
         step *= np.minimum(1, 3 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
-        length, after = _line_search(problem, theta[active], step, value[active], gradient[active], weights[active], rows[active])
+        length, after = _line_search(
+            problem, theta[active], step, value[active], gradient[active], weights[active], rows[active]
+        )
         moved = length[:, None] * step
         stalled = value[active] - after <= 1e-9 * after + floor
         theta[active] += moved

@@ -1,3 +1,4 @@
 from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.chinchilla import Chinchilla
-LAWS={"chinchilla": Chinchilla}
+
+LAWS = {"chinchilla": Chinchilla}

@@ -32,10 +32,10 @@ class Chinchilla(CurveLaw):
         Parameter("beta", "exponent of the data term", lower=1e-2, upper=3, starts=(0.02, 2)),
     )
 
-    def curve(self, x: Inputs, E, A, alpha, B, beta):  # noqa: N803 (the names of the paper)
+    def curve(self, x: Inputs, E, A, alpha, B, beta):
         return E + A * x.N**-alpha + B * x.D**-beta
 
-    def slopes(self, x: Inputs, E, A, alpha, B, beta):  # noqa: N803
+    def slopes(self, x: Inputs, E, A, alpha, B, beta):
         by_n, by_d = x.N**-alpha, x.D**-beta
         n_term, d_term = A * by_n, B * by_d
         slopes = [np.ones_like(by_n), by_n, -n_term * np.log(x.N), by_d, -d_term * np.log(x.D)]

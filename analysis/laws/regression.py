@@ -190,15 +190,13 @@ class Problem(Regression):
     def __init__(self, law: CurveLaw, points: Points, fixed: Mapping[str, float | np.ndarray], batch: int) -> None:
         """:param fixed: values in natural units, one for all problems or (m,)."""
         super().__init__(self._curve, self._slopes, points.y, law.loss)
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 (Regression is frozen)
-        put("law", law)
-        put("points", points)
-        put("free", [p for p in law.parameters if p.name not in fixed])
+        self.law, self.points = law, points
+        self.free = [p for p in law.parameters if p.name not in fixed]
         units = {name: np.full((batch, 1), np.nan) for name in law.names}
         units |= {name: np.broadcast_to(np.asarray(value, dtype=float), (batch,))[:, None] for name, value in fixed.items()}
         with np.errstate(all="ignore"):
             scaled = law.rescaled(units, points.scale)
-        put("fixed", {name: scaled[name] for name in fixed})
+        self.fixed = {name: scaled[name] for name in fixed}
 
     @property
     def size(self) -> int:
