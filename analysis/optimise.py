@@ -162,7 +162,9 @@ def _least_squares(objective: Objective, residuals: np.ndarray, jacobian: np.nda
     curvature = (weights * objective.curvature(residuals))[:, :, None]
     hessian = np.matmul(jacobian.transpose(0, 2, 1), curvature * jacobian)
     diagonal = np.einsum("mii->mi", hessian)
-    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    # a parameter that has run to infinity has a column of next to nothing: scaled up, it would take the whole step
+    floor = 1e-12 * diagonal.max(axis=1, keepdims=True)
+    scale = np.sqrt(np.where(diagonal > floor, diagonal, np.where(floor > 0, floor, 1)))
     hessian = hessian / (scale[:, :, None] * scale[:, None, :])
     hessian = np.where(np.isfinite(hessian), hessian, 0) + 1e-8 * np.eye(hessian.shape[-1])
     return np.linalg.pinv(hessian, hermitian=True) / (scale[:, :, None] * scale[:, None, :])

@@ -41,6 +41,11 @@ class Points:
     weights: np.ndarray  # (n,), of the points themselves
     scale: dict[str, float]
 
+    def natural(self) -> Points:
+        """The same in units of one, in which every parameter is a coordinate of its own."""
+        x = Inputs(**{name: values * self.scale[name] for name, values in vars(self.x).items()})
+        return Points(x, self.y, self.weights, dict.fromkeys(self.scale, 1.0))
+
 
 @dataclass
 class CurveLaw(Law):
@@ -48,7 +53,7 @@ class CurveLaw(Law):
 
     A law gives its ``parameters``, ``predictors`` and ``curve``. Parameters are fitted as logarithms where they are positive.
     Those that the curve is linear in, ``linear``, are solved in closed form for each start of the others (variable projection:
-    Golub and Pereyra 1973), so that a grid of thousands of starts costs one pass over it; the best are followed to their optima.
+    Golub and Pereyra 1973), so that a grid of thousands of starts costs one pass; the best are followed to their optima.
 
     Predictors are fitted in units of their geometric mean, in which a coefficient and its exponent are nearly uncorrelated.
     """
@@ -112,7 +117,7 @@ class CurveLaw(Law):
         return Points(x, self.observed(frame), weights, scale)
 
     def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """Starts (m,) of each parameter that is neither fixed nor linear, in the units of the points: a grid over their ranges."""
+        """Starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over the ranges."""
         free = [p for p in self.parameters if p.name not in fixed and not p.linear]
         if not free:
             return {}
@@ -127,9 +132,14 @@ class CurveLaw(Law):
     def names(self) -> list[str]:
         return [p.name for p in self.parameters]
 
+    def free(self, frame: pd.DataFrame) -> list[str]:
+        """Names of the parameters that are fitted."""
+        fixed = self.fixed(frame)
+        return [name for name in self.names if name not in fixed]
+
     def check(self, frame: pd.DataFrame) -> None:
         """Raise :class:`ConfigError` for fewer points than the parameters and one more."""
-        free = len(self.parameters) - len(self.fixed(frame))
+        free = len(self.free(frame))
         if len(frame) <= free:
             raise ConfigError(
                 f"law: {self.name} has {free} parameters and needs at least {free + 1} points; there are {len(frame)}"
@@ -163,7 +173,8 @@ class CurveLaw(Law):
         """
         problem = Problem(self, points, fixed, len(weights))
         start = np.broadcast_to(problem.theta(params), (len(weights), problem.size))
-        theta, values = problem.minimise(start, weights * points.weights)
+        weights = weights * points.weights
+        theta, values = problem.minimise(start, weights)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
         return problem.natural(theta), values
 
@@ -192,11 +203,11 @@ class Problem(Regression):
         super().__init__(self._curve, self._slopes, points.y, law.loss)
         self.law, self.points = law, points
         self.free = [p for p in law.parameters if p.name not in fixed]
-        units = {name: np.full((batch, 1), np.nan) for name in law.names}
-        units |= {name: np.broadcast_to(np.asarray(value, dtype=float), (batch,))[:, None] for name, value in fixed.items()}
-        with np.errstate(all="ignore"):
-            scaled = law.rescaled(units, points.scale)
-        self.fixed = {name: scaled[name] for name in fixed}
+        units = {name: np.broadcast_to(np.asarray(value, dtype=float), (batch,))[:, None] for name, value in fixed.items()}
+        if any(scale != 1 for scale in points.scale.values()):
+            with np.errstate(all="ignore"):
+                units = law.rescaled({name: np.full((batch, 1), np.nan) for name in law.names} | units, points.scale)
+        self.fixed = {name: units[name] for name in fixed}
 
     @property
     def size(self) -> int:
@@ -277,7 +288,8 @@ class Problem(Regression):
         theta = theta.copy()
         for column, j in enumerate(linear):
             values = best[:, column]
-            smallest = 1e-4 * np.median(target) / np.maximum(np.median(np.abs(design[:, :, column] / share), axis=1), 1e-300)
+            typical = np.median(np.abs(design[:, share > 0, column] / share[share > 0]), axis=1)
+            smallest = 1e-4 * np.median(target) / np.maximum(typical, 1e-300)
             theta[:, j] = np.log(np.maximum(values, smallest)) if self.free[j].positive else values
         return theta
 
