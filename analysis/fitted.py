@@ -46,7 +46,7 @@ class Fit:
     frontier_table: list[dict]  # the best allocation of some budgets, from the smallest that was run on
     diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
     tables: dict[str, list[dict]]  # what the estimate was made of, such as the minima of IsoFLOP budgets
-    bootstrap: dict[str, Any]  # resamples, seed, interval, failed
+    bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and by how much intervals are widened
     seconds: dict[str, float]  # fit, bootstrap
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), of the bootstrap
     left_out: np.ndarray | None = field(default=None, repr=False, compare=False)  # (g, p), without each run in turn
@@ -69,8 +69,8 @@ class Fit:
         if self.draws is None:
             return np.full((2, *np.shape(estimate)), np.nan)
         if self.bootstrap["interval"] == "percentile" or self.left_out is None:
-            return percentiles(function(self.draws))
-        return accelerated(estimate, function(self.draws), function(self.left_out))
+            return percentiles(function(self.draws), self.bootstrap["widened"])
+        return accelerated(estimate, function(self.draws), function(self.left_out), self.bootstrap["widened"])
 
     def frontier(self, flops: np.ndarray | float) -> pd.DataFrame:
         """The best allocation of budgets, a row each: ``C`` and those of ``N``, ``D`` and the response that the law knows.

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.diagnostics import FAILED, diagnose
 from analysis.fitted import Fit, plain
-from analysis.intervals import accelerated, likelihood_rise, percentiles, profiled
+from analysis.intervals import accelerated, likelihood_rise, percentiles, profiled, widening
 from analysis.laws import LAWS, Cost, Law
 from analysis.resampling import Bootstrap, Holdout, groups
 from openr1.errors import ConfigError
@@ -48,11 +48,13 @@ def fit(
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
     draws, left_out, failed = _resampled(law, frame, solution.params, bootstrap)
-    intervals = _intervals(law, frame, solution, names, draws, left_out, bootstrap)
+    runs = np.unique(groups(frame))
+    widen = widening(law, frame, len(runs))
+    intervals = _intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
     done = time.perf_counter()
 
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
-    diagnostics = diagnose(law, frame, solution, params, se, left_out, np.unique(groups(frame)))
+    diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals"
@@ -78,6 +80,7 @@ def fit(
             "seed": bootstrap.seed,
             "interval": bootstrap.interval,
             "failed": failed,
+            "widened": widen,
         },
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
         draws=draws,
@@ -115,12 +118,13 @@ def _intervals(
     draws: np.ndarray | None,
     left_out: np.ndarray | None,
     bootstrap: Bootstrap,
+    widen: float,
 ) -> dict[str, dict[str, list[float | None]]]:
     found = {}
     if draws is not None:
         for kind, ends in (
-            ("percentile", percentiles(draws)),
-            ("bca", accelerated(solution.params[0], draws, left_out)),
+            ("percentile", percentiles(draws, widen)),
+            ("bca", accelerated(solution.params[0], draws, left_out, widen)),
         ):
             found[kind] = dict(zip(names, ends.T.tolist(), strict=True))
     if bootstrap.profile:

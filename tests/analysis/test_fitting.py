@@ -185,3 +185,13 @@ def test_training_off_the_optimum_costs_what_the_law_says():
     assert equivalent.to_numpy() == pytest.approx(table["loss"].to_numpy())
     with pytest.raises(ConfigError, match="isoflop does not tell the loss off the optimum"):
         fit(isoflop_runs(), "isoflop", bootstrap=Bootstrap(0)).off_optimum(best, 1e21)
+
+
+@pytest.mark.parametrize("law", ["isoflop", "power_law", "envelope", "overtraining"])
+def test_every_law_with_a_frontier_tells_the_budget_for_a_loss(law):
+    found = fit(*LAW_STUDIES[law](), bootstrap=SMALL)
+    target = 10 * found.runs["C"][1]
+    wanted = found.frontier(target)["loss"].iloc[0]
+    budget = found.budget_for(wanted)
+    assert budget["C"] == pytest.approx(target, rel=1e-6)
+    assert budget["C_low"] <= target <= budget["C_high"]

@@ -67,3 +67,14 @@ def test_an_end_that_the_points_leave_open_is_null():
 def test_a_law_of_budgets_has_no_profile():
     with pytest.raises(ConfigError, match=r"^bootstrap\.profile: isoflop is not one curve"):
         fit(isoflop_runs(), "isoflop", bootstrap=Bootstrap(20, profile=True))
+
+
+def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fitted():
+    frame = isoflop_runs(5, 5)
+    squares = fit(frame, Chinchilla(objective="log_mse"), bootstrap=Bootstrap(200))
+    assert squares.bootstrap["widened"] == pytest.approx(np.sqrt(25 / 20 * 25 / 24))
+    plain = np.quantile(squares.draws[:, 2], [0.025, 0.975])
+    low, high = squares.intervals["percentile"]["alpha"]
+    assert high - low > 1.05 * np.diff(plain)[0]
+    assert squares.ends(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
+    assert fit(frame, "chinchilla", bootstrap=Bootstrap(200)).bootstrap["widened"] == 1
