@@ -48,7 +48,7 @@ def fit(
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
     draws, left_out, failed = _resampled(law, frame, solution.params, bootstrap)
-    runs = np.unique(groups(frame))
+    runs = _names(frame)
     widen = widening(law, frame, len(runs))
     intervals = _intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
     done = time.perf_counter()
@@ -91,6 +91,13 @@ def fit(
         budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
         result.frontier_table = plain(result.frontier(budgets).to_dict("records"))
     return result
+
+
+def _names(frame: pd.DataFrame) -> np.ndarray:
+    """What people call the runs, in the order of ``np.unique(groups(frame))``; a row's number where it has no name."""
+    labels, first = np.unique(groups(frame), return_index=True)
+    known = next((name for name in ("name", "run_id") if name in frame and "run" not in frame), None)
+    return frame[known].astype(str).to_numpy()[first] if known else labels
 
 
 def _resampled(

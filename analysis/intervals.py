@@ -34,7 +34,7 @@ def widening(law: Law, frame: pd.DataFrame, runs: int) -> float:
 
 
 def percentiles(draws: np.ndarray, widen: float = 1.0) -> np.ndarray:
-    """The ends (2, ...) of the central 95 % over the first axis, or so many more that normal ends are ``widen`` times as far."""
+    """The ends (2, ...) of the central 95 % over the first axis; of normal draws ``widen`` times as far out."""
     from scipy.special import ndtr, ndtri
 
     with np.errstate(invalid="ignore"):  # between two infinite draws

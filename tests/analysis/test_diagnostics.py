@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from studies import isoflop_runs
+from law_studies import isoflop_runs
 
 from analysis import Bootstrap, fit
 from analysis.frame import tidy
@@ -49,6 +49,8 @@ def test_one_run_that_moves_the_fit_is_named():
     worst = found.diagnostics["influence"][0]
     assert worst["run"] == "20"
     assert warned(found, "one run moves the fit: without 20, ")
+    named = fit(frame.assign(name=[f"run {i}" for i in range(25)]), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert named.diagnostics["influence"][0]["run"] == "run 20"
     assert worst["without"] == pytest.approx(
         fit(frame.drop(index=20).reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0)).params[
             worst["parameter"]

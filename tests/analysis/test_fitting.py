@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from studies import LAW_STUDIES, isoflop_runs
+from law_studies import LAW_STUDIES, isoflop_runs
 
 from analysis import LAWS, Bootstrap, Fit, Holdout, fit
 from analysis.frame import tidy

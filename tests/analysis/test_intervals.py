@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from law_studies import isoflop_runs
 from scipy.stats import bootstrap, t
-from studies import isoflop_runs
 
 from analysis import Bootstrap, fit
 from analysis.frame import tidy

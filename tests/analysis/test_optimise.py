@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from law_studies import isoflop_runs
 from scipy.optimize import minimize
-from studies import isoflop_runs
 
 from analysis.laws import Chinchilla
 from analysis.laws.regression import Problem, _nonnegative

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from studies import isoflop_runs
+from law_studies import isoflop_runs
 
 from analysis import Bootstrap, Holdout
 from analysis.resampling import groups
