@@ -1,6 +1,7 @@
 """What finished runs teach: tidy frames, scaling laws with their uncertainty, figures and a report."""
 
-from analysis.fitting import Fit, fit
+from analysis.fitted import Fit
+from analysis.fitting import fit
 from analysis.laws import LAWS
 from analysis.resampling import Bootstrap, Holdout
 

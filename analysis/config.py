@@ -30,6 +30,7 @@ class FitConfig:
     holdout: Holdout = field(default_factory=Holdout)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     target_flops: float | None = None  # the budget to give advice for; null for ten times the largest in the runs
+    target_loss: float | None = None  # a loss to give the budget for, in nats a token
     outputs: str = "outputs"
     out: str | None = None  # directory of the report; null for outputs/studies/STUDY
 
@@ -81,15 +82,8 @@ def typed(cfg: DictConfig) -> FitConfig:
     unknown = [name for name in config.compare if name not in LAWS]
     if unknown:
         raise ConfigError(f"compare: {unknown[0]!r} is not one of {', '.join(LAWS)}")
-    for key, value, least in (
-        ("holdout.largest_budgets", config.holdout.largest_budgets, 0),
-        ("bootstrap.resamples", config.bootstrap.resamples, 0),
-        ("bootstrap.seed", config.bootstrap.seed, 0),
-    ):
-        if value < least:
-            raise ConfigError(f"{key}: must be at least {least}")
-    deltas = {f"law.{name}": value for name, value in vars(config.law).items() if name.endswith("delta")}
-    for key, value in {"target_flops": config.target_flops, **deltas}.items():
+    for key in ("target_flops", "target_loss"):
+        value = getattr(config, key)
         if value is not None and value <= 0:
             raise ConfigError(f"{key}: must be above 0")
     return config

@@ -1,11 +1,12 @@
-"""Runs as one tidy table: a row a run, with columns ``N`` (parameters), ``D`` (training tokens), ``C`` (training FLOPs) and
-``loss`` (nats a token), whatever else is known of the run, and the compute ``budget`` that it belongs to.
+"""Runs as one tidy table: a row a run (or a point of one), a column a quantity by its symbol, whatever else is known of it, and
+the compute ``budget`` that it belongs to.
 
-Nothing is filled in. A run that misses a value is left out, and listed with the reason.
+Nothing is filled in. A row that misses a value that the laws need is left out, and listed with the reason.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +20,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUDGET_TOLERANCE = 0.05
+TEN_FOLD = 10  # how far C may be from 6ND before a unit is wrong
 
 
 @dataclass
 class Columns:
-    """Which column of the source holds which quantity. A null one is not there; a law that needs it says so."""
+    """Which column of the source holds which quantity; null for the column of the same name, if there is one."""
 
-    N: str = "N"
-    D: str | None = "D"
-    C: str | None = "C"
-    loss: str = "loss"
+    N: str | None = None  # parameters
+    D: str | None = None  # training tokens
+    C: str | None = None  # training FLOPs, or another unit of compute for a law of RL
+    loss: str | None = None  # nats a token
+    pass_at_1: str | None = None  # share of answers that are right
+    U: str | None = None  # unique training tokens
+    error: str | None = None  # of a downstream task, a share
+    teacher_loss: str | None = None  # nats a token
+    supervised_loss: str | None = None  # of the same student trained without a teacher
+    lr: str | None = None  # peak learning rate
+    batch: str | None = None  # tokens a step
+    k: str | None = None  # answers a problem
+    coverage: str | None = None  # share of problems with a right answer among k
+    samples: str | None = None  # answers that a problem was given
+    correct: str | None = None  # of those, right ones
+    weight: str | None = None  # of the row in a fit
+    run: str | None = None  # the training run that a row is a point of; those of one stay together in a resample
+
+
+ZERO = ("pass_at_1", "error", "coverage", "correct", "weight")  # may be 0
+SHARES = ("pass_at_1", "error", "coverage")  # at most 1
+LABELS = ("run",)  # not numbers
+USUAL = ("N", "D", "C", "loss")  # that a run is expected to have where nothing says what is needed
 
 
 @dataclass
@@ -123,34 +144,68 @@ SOURCES: dict[str, type[Source]] = {"mlflow": MlflowRuns, "csv": CsvRuns, "parqu
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs that can be used, and those that cannot."""
+    """The rows that can be used, and those that cannot."""
 
     frame: pd.DataFrame
     dropped: pd.DataFrame  # rows of the source, and the column ``reason``
+    warnings: list[str] = field(default_factory=list)
 
 
-def read(source: Source) -> Runs:
-    """The tidy runs of a source.
+def read(source: Source, needs: Sequence[str] = USUAL) -> Runs:
+    """The tidy rows of a source.
 
+    :param needs: the quantities without which a row is of no use.
     :raises ConfigError: where it is not there, or its columns are not what the config says.
     """
-    return tidy(source.table(), source.columns, source.flops_6nd, source.where)
+    return tidy(source.table(), source.columns, source.flops_6nd, source.where, needs)
 
 
 def tidy(
-    table: pd.DataFrame, columns: Columns | None = None, flops_6nd: bool = False, where: dict[str, Any] | None = None
+    table: pd.DataFrame,
+    columns: Columns | None = None,
+    flops_6nd: bool = False,
+    where: dict[str, Any] | None = None,
+    needs: Sequence[str] = USUAL,
 ) -> Runs:
-    """Runs from any DataFrame with a row a run.
+    """Rows from any DataFrame.
 
-    :param columns: the names of N, D, C and loss in the table.
+    :param columns: the names of the quantities in the table.
     :param flops_6nd: take C = 6ND (arXiv 2001.08361) instead of a column.
     :param where: column -> the value, or the list of values, to keep.
+    :param needs: quantities that a row must have, as far as the table has them; a law says itself what it misses.
     :raises ConfigError: for a column that is not there, several stages, or quantities in other units.
     """
     import pandas as pd
 
-    columns = columns or Columns()
-    for name, wanted in (where or {}).items():
+    table = _selected(table, where or {})
+    names = _names(table, columns or Columns(), flops_6nd)
+    used = {
+        key: table[name] if key in LABELS else pd.to_numeric(table[name], errors="coerce").astype(float)
+        for key, name in names.items()
+    }
+    if flops_6nd:
+        for key in ("N", "D"):
+            if key not in used:
+                raise ConfigError(f"runs.flops_6nd: needs runs.columns.{key}; there are {_listed(table)}")
+        used["C"] = 6 * used["N"] * used["D"]
+    taken = {*names.values(), *used, "budget"}
+    others = table.drop(columns=[name for name in table if name in taken])
+    frame = pd.concat([pd.DataFrame(used), others], axis=1)
+
+    reason = _reasons(frame, [key for key in used if key in (*needs, "weight", "run")])
+    dropped = table.assign(reason=reason)[reason != ""]
+    frame = frame[reason == ""].reset_index(drop=True)
+    if frame.empty:
+        why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
+        raise ConfigError(f"runs: none of {len(table)} rows can be used{why}")
+    warnings = _units(frame) if {"N", "D", "C"} <= set(needs) & set(frame) else []
+    if "C" in frame:
+        frame.insert(len(used), "budget", budgets(frame["C"].to_numpy()) if frame["C"].gt(0).all() else float("nan"))
+    return Runs(frame, dropped.reset_index(drop=True), warnings)
+
+
+def _selected(table: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
+    for name, wanted in where.items():
         if name not in table:
             raise ConfigError(f"runs.where.{name}: there is no such column; there are {_listed(table)}")
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
@@ -158,52 +213,64 @@ def tidy(
     stages = sorted(table["stage"].dropna().astype(str).unique()) if "stage" in table else []
     if len(stages) > 1:
         raise ConfigError(f"runs.where.stage: the runs are of several stages, {', '.join(stages)}; choose one")
-    names = {key: getattr(columns, key) for key in ("N", "D", "C", "loss")}
-    if flops_6nd:
-        names["C"] = None
-    for key, name in names.items():
+    return table
+
+
+def _names(table: pd.DataFrame, columns: Columns, flops_6nd: bool) -> dict[str, str]:
+    """Quantity -> column, of those that the table has."""
+    names = {}
+    for key, name in vars(columns).items():
+        if flops_6nd and key == "C":
+            continue
         if name is not None and name not in table:
             raise ConfigError(f"runs.columns.{key}: there is no column {name!r}; there are {_listed(table)}")
-    used = {key: pd.to_numeric(table[name], errors="coerce").astype(float) for key, name in names.items() if name is not None}
-    if flops_6nd:
-        if "D" not in used:
-            raise ConfigError("runs.flops_6nd: needs runs.columns.D")
-        used["C"] = 6 * used["N"] * used["D"]
-    taken = {*names.values(), *names, "budget"}
-    others = table.drop(columns=[name for name in table if name in taken])
-    frame = pd.concat([pd.DataFrame(used), others], axis=1)
+        if name is not None or key in table:
+            names[key] = name or key
+    return names
+
+
+def _reasons(frame: pd.DataFrame, needed: Sequence[str]) -> pd.Series:
+    """Why each row cannot be used; empty for one that can."""
+    import pandas as pd
 
     reason = pd.Series("", index=frame.index)
-    for key, values in used.items():
+    for key in needed:
+        values = frame[key]
         reason = reason.mask((reason == "") & values.isna(), f"{key} is missing or not a number")
-        reason = reason.mask((reason == "") & ~((values > 0) & (values < float("inf"))), f"{key} is not positive and finite")
-    reason = reason.mask((reason == "") & _repeated(frame), "the same run is listed before")
-    dropped = table.assign(reason=reason)[reason != ""]
-    frame = frame[reason == ""].reset_index(drop=True)
-    if frame.empty:
-        raise ConfigError(
-            f"runs: none of {len(table)} rows can be used{': ' + dropped['reason'].iloc[0] if len(dropped) else ''}"
-        )
-    _check_units(frame)
-    if "C" in frame:
-        frame.insert(4, "budget", budgets(frame["C"].to_numpy()))
-    return Runs(frame, dropped.reset_index(drop=True))
+        if key in LABELS:
+            continue
+        least = "negative or infinite" if key in ZERO else "not positive and finite"
+        bad = ~(((values >= 0) if key in ZERO else (values > 0)) & (values < float("inf")))
+        reason = reason.mask((reason == "") & bad, f"{key} is {least}")
+        if key in SHARES:
+            reason = reason.mask((reason == "") & (values > 1), f"{key} is above 1")
+    return reason.mask((reason == "") & _repeated(frame), "the same run is listed before")
 
 
 def _repeated(frame: pd.DataFrame) -> pd.Series:
-    """Rows that an earlier row already is: by fingerprint, else by run id, else by every column."""
+    """Rows that repeat an earlier row: by fingerprint, else by run id, else by every column. Counts of answers may agree."""
+    if "samples" in frame:
+        return frame.index.to_series().lt(0)
     for key in ("fingerprint", "run_id"):
-        if key in frame:
+        if key in frame and "run" not in frame:
             return frame[key].notna() & frame[key].duplicated()
     return frame.duplicated()
 
 
-def _check_units(frame: pd.DataFrame) -> None:
-    if not {"C", "D"} <= set(frame):
-        return
-    ratio = float((frame["C"] / (6 * frame["N"] * frame["D"])).median())
-    if not 0.01 < ratio < 100:
-        raise ConfigError(f"runs.columns: C is {ratio:.2g} times 6ND; N is in parameters, D in tokens, C in FLOPs")
+def _units(frame: pd.DataFrame) -> list[str]:
+    """A line for the rows in another unit than the rest.
+
+    :raises ConfigError: where most are.
+    """
+    ratio = frame["C"] / (6 * frame["N"] * frame["D"])
+    middle = float(ratio.median())
+    if not 1 / TEN_FOLD < middle < TEN_FOLD:
+        raise ConfigError(f"runs.columns: C is {middle:.2g} times 6ND; N is in parameters, D in tokens, C in FLOPs")
+    odd = ratio[(ratio > TEN_FOLD * middle) | (ratio < middle / TEN_FOLD)]
+    if odd.empty:
+        return []
+    some = ", ".join(f"row {index} ({value:.2g} times)" for index, value in odd.head(3).items())
+    return [f"C differs ten-fold from 6ND in {len(odd)} of {len(frame)} rows, as if in another unit: {some}"]
 
 
 def _listed(table: pd.DataFrame) -> str:

@@ -1,117 +1,193 @@
-"""Robust regression of many small problems at once: every start and every bootstrap resample is one row of an array.
+"""Robust regression of many small problems at once: every start and every resample of the bootstrap is one row of an array.
 
-A scaling law has a handful of parameters and tens to hundreds of runs, so that a solver called a thousand times spends its
-time on overhead. Here all problems take their BFGS steps together.
+A scaling law has a handful of parameters and tens to hundreds of points, so that a solver called a thousand times spends its
+time on overhead. Here all problems take their steps together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-# theta (m, p), rows (m,) -> values (m, n) and derivatives (m, n, p); rows says which problems of the batch these are
-Curve = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+CHUNK = 60_000  # values of a batch at a time: more than this does not stay in the cache
+LAD_DELTAS = (1e-2, 1e-3, 1e-4, 1e-5)  # Huber losses that lead to the absolute one, in units of the spread of the residuals
+OBJECTIVES = ("huber", "lad", "log_mse", "mse")
+
+# theta (m, p), rows (m,) -> values (m, n); rows says which problems of the batch these are
+Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# the same -> values (m, n) and derivatives (m, n, p)
+Slopes = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def huber(residuals: np.ndarray, delta: float) -> np.ndarray:
-    """Huber's loss: quadratic up to ``delta``, linear beyond."""
-    size = np.abs(residuals)
-    return np.where(size <= delta, residuals**2 / 2, delta * (size - delta / 2))
+@dataclass(frozen=True)
+class Objective:
+    """What a sum over the points is made of: ``huber`` and ``log_mse`` of log residuals, ``lad`` their absolute value, ``mse``
+    of the values themselves. Sums, not means: they differ by n."""
+
+    name: str = "huber"
+    delta: float | None = 1e-3  # where Huber's loss turns from quadratic to linear; null for the others
+
+    @property
+    def logs(self) -> bool:
+        """Whether residuals are of logarithms."""
+        return self.name != "mse"
+
+    def losses(self, residuals: np.ndarray) -> np.ndarray:
+        """r^2 / 2 up to ``delta`` and ``delta (|r| - delta / 2)`` beyond (Huber 1964); |r|; or r^2."""
+        if self.name == "lad":
+            return np.abs(residuals)
+        if self.delta is None:
+            return residuals**2
+        size = np.abs(residuals)
+        return np.where(size <= self.delta, residuals**2 / 2, self.delta * (size - self.delta / 2))
+
+    def influence(self, residuals: np.ndarray) -> np.ndarray:
+        """The derivative of :meth:`losses`."""
+        if self.name == "lad":
+            return np.sign(residuals)
+        return 2 * residuals if self.delta is None else np.clip(residuals, -self.delta, self.delta)
+
+    def curvature(self, residuals: np.ndarray) -> np.ndarray:
+        """That of the parabola that touches :meth:`losses` at the residual and lies above it (iterated least squares)."""
+        size = np.maximum(np.abs(residuals), 1e-12)
+        if self.name == "lad":
+            return 1 / size
+        return np.full_like(residuals, 2.0) if self.delta is None else np.minimum(1, self.delta / size)
 
 
-def robust_fit(
-    curve: Curve, starts: np.ndarray, observed: np.ndarray, weights: np.ndarray, delta: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise ``sum_i w_i huber(curve_i(theta) - y_i)`` for each row of a batch.
+@dataclass
+class Regression:
+    """Problems ``min_theta sum_i w_i loss(curve_i(theta) - y_i)``, one a row of a batch."""
 
-    :param starts: (m, p).
-    :param observed: y, (n,) for all problems or (m, n).
-    :param weights: (m, n), or (1, n) for all problems. A resample is the count of each run.
-    :returns: theta (m, p) and the sums (m,).
-    """
-    observed, weights = (np.broadcast_to(array, (len(starts), array.shape[-1])) for array in (observed, weights))
+    curve: Curve
+    slopes: Slopes
+    observed: np.ndarray  # y, (n,) for all problems or (m, n)
+    objective: Objective
 
-    def objective(theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values, jacobian = curve(theta, rows)
-        residuals = values - observed[rows]
-        pull = weights[rows] * np.clip(residuals, -delta, delta)
-        # in units of delta^2, so that tolerances mean the same for every delta
-        value = np.sum(weights[rows] * huber(residuals, delta), axis=1) / delta**2
-        return value, np.einsum("mn,mnp->mp", pull, jacobian) / delta**2
+    def minimise(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Minima (m, p) from ``starts`` (m, p), and their sums (m,).
 
-    theta, value = minimise(objective, starts)
-    return theta, value * delta**2
+        :param weights: (m, n), or (1, n) for all problems. A resample is the count of each point.
+        """
+        size = len(starts)
+        weights = np.broadcast_to(weights, (size, self.observed.shape[-1]))
+        step = max(1, CHUNK // max(self.observed.shape[-1], 1))
+        theta, value = np.array(starts, dtype=float), np.empty(size)
+        with np.errstate(all="ignore"):  # a step too long overflows, and is shortened
+            for first in range(0, size, step):
+                rows = np.arange(first, min(first + step, size))
+                theta[rows], value[rows] = self._batch(theta[rows], weights[rows], rows)
+        return theta, value
+
+    def value(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The sums (m,); infinite where the curve is not a number."""
+        with np.errstate(all="ignore"):
+            losses = self.objective.losses(self._residuals(self.curve(theta, rows), rows))
+            sums = np.einsum("mn,mn->m", weights, losses)
+        return np.where(np.isfinite(sums), sums, np.inf)
+
+    def _batch(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.objective.name != "lad":
+            return _bfgs(self, theta, weights, rows)
+        spread = np.median(np.abs(self._residuals(self.curve(theta, rows), rows)))
+        for share in LAD_DELTAS:
+            smooth = Regression(self.curve, self.slopes, self.observed, Objective("huber", max(share * spread, 1e-12)))
+            theta, _ = _bfgs(smooth, theta, weights, rows)
+        return theta, self.value(theta, weights, rows)
+
+    def _residuals(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        observed = self.observed[rows] if self.observed.ndim == 2 else self.observed
+        return np.log(values) - np.log(observed) if self.objective.logs else values - observed
+
+    def model(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals (m, n), their Jacobian (m, n, p) and the gradient of the sums (m, p)."""
+        values, jacobian = self.slopes(theta, rows)
+        if self.objective.logs:
+            jacobian = jacobian / values[..., None]
+        residuals = self._residuals(values, rows)
+        pull = weights * self.objective.influence(residuals)
+        return residuals, jacobian, np.matmul(pull[:, None, :], jacobian)[:, 0]
 
 
-def minimise(
-    objective: Curve, starts: np.ndarray, iterations: int = 300, tolerance: float = 1e-9
-) -> tuple[np.ndarray, np.ndarray]:
+def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, iterations: int = 200):
     """BFGS with a backtracking line search (Nocedal and Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
 
-    A problem is done when a step along the steepest descent improves its value by less than the share ``tolerance``; when a
-    BFGS step does not, its curvature is forgotten and steepest descent is tried.
-
-    :param objective: theta (k, p), rows (k,) -> values (k,), at least 0, and gradients (k, p).
-    :param starts: (m, p).
-    :returns: the minima (m, p) and their values (m,).
+    The first inverse Hessian is that of iterated least squares, so that steps do not depend on the units of the parameters.
+    A problem is done when a step from a fresh one improves its value by less than a share of 1e-9; when a later step does
+    not, the inverse Hessian is made afresh.
     """
-    theta = np.array(starts, dtype=float)
-    active = np.arange(len(theta))
-    value, gradient = objective(theta, active)
-    inverse = _steepest(gradient)  # of the Hessian
-    fresh = np.ones(len(theta), dtype=bool)  # it holds no curvature yet
+    theta = theta.copy()
+    value = problem.value(theta, weights, rows)
+    residuals, jacobian, gradient = problem.model(theta, weights, rows)
+    inverse = _least_squares(problem.objective, residuals, jacobian, weights)
+    fresh = np.ones(len(theta), dtype=bool)  # its inverse Hessian is the one of least squares
+    active = np.flatnonzero(np.isfinite(value) & np.isfinite(gradient).all(axis=1))
+    # what is no improvement: a residual far below what anyone measures
+    floor = 1e-9 * (problem.objective.delta or 1e-6) ** 2
     for _ in range(iterations):
-        step = -np.einsum("mij,mj->mi", inverse[active], gradient[active])
-        # in log parameters, a longer step leaves everything that is plausible
-        step *= np.minimum(1, 5 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
-        length, after, slope = _line_search(objective, theta[active], step, value[active], gradient[active], active)
-        moved, change = length[:, None] * step, slope - gradient[active]
-        stalled = value[active] - after <= tolerance * after + 1e-13
-        theta[active] += moved
-        value[active], gradient[active] = after, slope
-
-        bent = (np.einsum("mi,mi->m", moved, change) > 1e-14) & ~stalled
-        rows = active[bent]
-        inverse[rows] = _updated(inverse[rows], fresh[rows], moved[bent], change[bent])
-        restarted = active[stalled & ~fresh[active]]
-        active = active[~(stalled & fresh[active])]
-        inverse[restarted] = _steepest(gradient[restarted])
-        fresh[rows], fresh[restarted] = False, True
         if not len(active):
             break
+        step = -np.matmul(inverse[active], gradient[active][:, :, None])[:, :, 0]
+        # in log parameters, a longer step leaves everything that is plausible
+        step *= np.minimum(1, 3 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
+        length, after = _line_search(
+            problem, theta[active], step, value[active], gradient[active], weights[active], rows[active]
+        )
+        moved = length[:, None] * step
+        stalled = value[active] - after <= 1e-9 * after + floor
+        theta[active] += moved
+        value[active] = after
+        done = stalled & fresh[active]
+        moved, stalled, active = moved[~done], stalled[~done], active[~done]
+        if not len(active):
+            break
+        residuals, jacobian, slope = problem.model(theta[active], weights[active], rows[active])
+        change = slope - gradient[active]
+        gradient[active] = slope
+        bent = (np.einsum("mi,mi->m", moved, change) > 1e-300) & ~stalled
+        inverse[active[bent]] = _updated(inverse[active[bent]], moved[bent], change[bent])
+        fresh[active] = False
+        if stalled.any():
+            restarted = active[stalled]
+            inverse[restarted] = _least_squares(problem.objective, residuals[stalled], jacobian[stalled], weights[restarted])
+            fresh[restarted] = True
+        active = active[np.isfinite(slope).all(axis=1)]
     return theta, value
 
 
-def _steepest(gradient: np.ndarray) -> np.ndarray:
-    """Inverse Hessians whose step is along the gradient and of length one."""
-    norm = np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
-    return np.eye(gradient.shape[1]) / norm[:, None, None]
+def _least_squares(objective: Objective, residuals: np.ndarray, jacobian: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Inverses (m, p, p) of the Hessians of iterated least squares, damped where they are singular."""
+    curvature = (weights * objective.curvature(residuals))[:, :, None]
+    hessian = np.matmul(jacobian.transpose(0, 2, 1), curvature * jacobian)
+    diagonal = np.einsum("mii->mi", hessian)
+    # a parameter that has run to infinity has a column of next to nothing: scaled up, it would take the whole step
+    floor = 1e-12 * diagonal.max(axis=1, keepdims=True)
+    scale = np.sqrt(np.where(diagonal > floor, diagonal, np.where(floor > 0, floor, 1)))
+    hessian = hessian / (scale[:, :, None] * scale[:, None, :])
+    hessian = np.where(np.isfinite(hessian), hessian, 0) + 1e-8 * np.eye(hessian.shape[-1])
+    return np.linalg.pinv(hessian, hermitian=True) / (scale[:, :, None] * scale[:, None, :])
 
 
-def _updated(inverse: np.ndarray, fresh: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The BFGS update; a fresh inverse Hessian is scaled to the curvature first (eq. 6.20)."""
-    identity = np.eye(moved.shape[1])
-    product = np.einsum("mi,mi->m", moved, change)
-    scaled = (product / np.einsum("mi,mi->m", change, change))[:, None, None] * identity
-    inverse = np.where(fresh[:, None, None], scaled, inverse)
-    left = identity - np.einsum("mi,mj->mij", moved, change) / product[:, None, None]
-    return left @ inverse @ left.transpose(0, 2, 1) + np.einsum("mi,mj->mij", moved, moved) / product[:, None, None]
+def _updated(inverse: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The BFGS update (eq. 6.17)."""
+    product = np.einsum("mi,mi->m", moved, change)[:, None, None]
+    left = np.eye(moved.shape[1]) - moved[:, :, None] * change[:, None, :] / product
+    return left @ inverse @ left.transpose(0, 2, 1) + moved[:, :, None] * moved[:, None, :] / product
 
 
-def _line_search(objective, theta, step, value, gradient, rows):
+def _line_search(problem, theta, step, value, gradient, weights, rows):
     """Of the lengths 1, 1/2, 1/4, ... the first with enough decrease (eq. 3.4), for each row; 0 where none has."""
     slope = np.einsum("mi,mi->m", step, gradient)
-    length = np.zeros(len(theta))
-    new_value, new_gradient = value.copy(), gradient.copy()
+    length, after = np.zeros(len(theta)), value.copy()
     search = np.arange(len(theta))
-    for halvings in range(20):
+    for halvings in range(25):
         trial = 0.5**halvings
-        found_value, found_gradient = objective(theta[search] + trial * step[search], rows[search])
-        enough = found_value <= value[search] + 1e-4 * trial * slope[search]
-        hit = search[enough]
-        length[hit], new_value[hit], new_gradient[hit] = trial, found_value[enough], found_gradient[enough]
+        found = problem.value(theta[search] + trial * step[search], weights[search], rows[search])
+        enough = found <= value[search] + 1e-4 * trial * np.minimum(slope[search], 0)
+        length[search[enough]], after[search[enough]] = trial, found[enough]
         search = search[~enough]
         if not len(search):
             break
-    return length, new_value, new_gradient
+    return length, after

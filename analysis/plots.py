@@ -1,25 +1,35 @@
-"""Figures of runs and laws. Each function draws on the axes that it is given, so that notebooks can combine them."""
+"""Figures as files: a :class:`~analysis.charts.Chart` drawn with matplotlib."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import re
+from functools import singledispatch
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from analysis.laws import Chinchilla, PowerLaw
-from analysis.laws.base import best_runs
-from analysis.text import percent, scientific, short
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from analysis.fitting import Fit
-    from analysis.study import Study
+from analysis.charts.marks import (
+    GREY,
+    STOPS,
+    Axis,
+    Band,
+    Chart,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Rule,
+    Scale,
+    Shade,
+    Text,
+    log_ticks,
+)
+from analysis.text import STYLES
 
 STYLE = {
     "font.size": 9,
@@ -29,58 +39,48 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
     "lines.linewidth": 1.6,
     "savefig.dpi": 200,
     "svg.hashsalt": "openr1",  # the same figure has the same bytes
 }
-# Okabe and Ito: distinct for every kind of colour vision
-COLOURS = {"chinchilla": "#D55E00", "isoflop": "#0072B2", "power_law": "#009E73"}
-GREY = "#767676"
-BUDGET_COLOURS = mpl.colors.ListedColormap(mpl.colormaps["viridis"](np.linspace(0.05, 0.88, 256)))  # no yellow on white
-OPAQUE = {"frameon": True, "framealpha": 1, "edgecolor": "white"}
-N_LABEL, D_LABEL, C_LABEL, LOSS_LABEL = (
-    "Parameters $N$",
-    "Training tokens $D$",
-    "Training FLOPs $C$",
-    "Evaluation loss (nats/token)",
-)
+SHAPES = {"circle": "o", "diamond": "D", "square": "s", "star": "*"}
+DASHES = {"solid": "-", "dashed": (0, (4, 2)), "dotted": ":"}
+OPAQUE = {"frameon": True, "framealpha": 0.9, "edgecolor": "white"}
+COLOURS = LinearSegmentedColormap.from_list("stops", STOPS)
+PER_TICK = {"x": {"scientific": 0.6}, "y": {}}  # inches of an axis that a number takes at least
+USUAL_TICK = {"x": 0.48, "y": 0.22}
+ROUND = (1, 2, 2.5, 5, 10)  # times a power of ten, the distance of numbers on a linear axis
+PER_INCH = {"x": 1.4, "y": 2}  # numbers on a linear axis, at most
+MARGIN = 0.9  # inches of a panel beside an axis
 
 
-def figures(study: Study) -> dict[str, Figure]:
-    """Every figure that the fits of a study allow, by name."""
+def draw(chart: Chart) -> Figure:
+    """The chart as a figure."""
     with mpl.rc_context(STYLE):
-        frame, fits, drawn = study.runs.frame, study.fits, {}
-        if study.target_flops:
-            drawn["summary"], (left, right) = _canvas(10, 4, 2)
-            isoflop(left, frame, fits)
-            loss_frontier(right, frame, fits, study.main)
-            drawn["isoflop"], (axes,) = _canvas(6.4, 4.4)
-            isoflop(axes, frame, fits)
-            drawn["frontier"], (axes,) = _canvas(6.4, 4.4)
-            loss_frontier(axes, frame, fits, study.main)
-        for fit in fits.values():
-            if isinstance(fit.law, PowerLaw) and fit.law.x != "C":
-                drawn["curve"], (axes,) = _canvas(6.4, 4.4)
-                power(axes, frame, fit)
-        if study.target_flops and any(fit.law.allocates for fit in fits.values()):
-            drawn["allocation"], pair = _canvas(10, 4, 2)
-            allocation(pair, frame, fits, study.main, study.target_flops)
-        drawn["residuals"], panels = _canvas(max(4.6, 3.4 * len(fits)), 3.6, len(fits))
-        predicted_against_measured(panels, frame, fits)
-        surfaces = [fit for fit in fits.values() if isinstance(fit.law, Chinchilla)]
-        if surfaces:
-            drawn["surface"], (axes,) = _canvas(6.4, 4.8)
-            surface(axes, frame, surfaces[0])
-        return drawn
+        columns = min(chart.columns, len(chart.panels))
+        rows = -(-len(chart.panels) // columns)
+        figure = Figure(figsize=(chart.size[0] * columns, chart.size[1] * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, panel in zip(grid, chart.panels, strict=False):
+            _panel(axes, panel, chart.size)
+        for axes in grid[len(chart.panels) :]:
+            axes.set_visible(False)
+        _shared_legend(figure, grid, chart)
+        return figure
 
 
-def _canvas(width: float, height: float, panels: int = 1) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, panels, squeeze=False)[0]
+def _shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
+    """One legend below all panels that share it."""
+    shared = [axes for axes, panel in zip(grid, chart.panels, strict=False) if panel.legend == "shared"]
+    entries = {label: handle for axes in shared for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if len(entries) > 1:
+        figure.legend(entries.values(), entries.keys(), loc="outside lower left", ncols=min(len(entries), 2 * chart.columns))
 
 
 def svg(figure: Figure) -> bytes:
@@ -97,171 +97,105 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def isoflop(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit]) -> None:
-    """Loss against model size, a curve a budget: parabolas and their minima, or slices of the parametric law without them."""
-    budgets = np.unique(frame["budget"])
-    norm = mpl.colors.LogNorm(budgets[0] / 1.01, budgets[-1] * 1.01)
-    profiles, parametric = fits.get("isoflop"), fits.get("chinchilla")
-    rows = {row["C"]: row for row in profiles.tables["budgets"]} if profiles else {}
-    for budget in budgets:
-        runs, colour = frame[frame["budget"] == budget], BUDGET_COLOURS(norm(budget))
-        axes.plot(runs["N"], runs["loss"], "o", color=colour, markersize=4.5, label=scientific(budget))
-        n = np.geomspace(runs["N"].min() * 0.9, runs["N"].max() * 1.1, 100)
-        if budget in rows and not rows[budget]["excluded"]:
-            row = rows[budget]
-            axes.plot(n, row["loss"] + row["curvature"] * np.log(n / row["N"]) ** 2, color=colour)
-            axes.plot(row["N"], row["loss"], "*", color=colour, markersize=12, markeredgecolor="white", zorder=4)
-        elif parametric and not profiles and len(runs) > 1:
-            axes.plot(n, parametric.predict(_runs(n, budget / parametric.cost(n, 1))), color=colour)
-    if rows:
-        axes.plot([], [], "*", color=GREY, markersize=10, label="minimum")
-    _log(axes, "x")
-    axes.set(xlabel=N_LABEL, ylabel=LOSS_LABEL, title="IsoFLOP curves")
-    if len(budgets) <= 8:
-        axes.legend(title="FLOPs", title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
+def _panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
+    for which, axis, length in (("x", panel.x, size[0]), ("y", panel.y, size[1])):
+        _axis(axes, which, axis, length)
+    names: dict[str, None] = {}
+    for order, mark in enumerate(panel.marks):
+        artist = _mark(mark, axes)
+        if artist is not None:
+            artist.set_zorder(2 + order / 100)
+            if mark.name and mark.name not in names and not isinstance(mark, Band):
+                names[mark.name] = None
+                artist.set_label(mark.name)
+    axes.set_title(panel.title)
+    if panel.note:
+        axes.text(0.97, 0.04, panel.note, transform=axes.transAxes, ha="right", fontsize=8, color=GREY)
+    if names and panel.legend not in ("", "shared"):
+        place = {"outside": {"loc": "upper left", "bbox_to_anchor": (1, 1)}}.get(panel.legend, {"loc": panel.legend, **OPAQUE})
+        legend = axes.legend(title=panel.legend_title or None, handletextpad=0.5, **place)
+        legend.set_zorder(5)
+    if panel.scale:
+        _colour_bar(axes, panel.scale, size[1])
+
+
+def _axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
+    """The scale, the limits, the numbers and the label of one axis."""
+    (axes.set_xlabel if which == "x" else axes.set_ylabel)(_label(axis.label))
+    if axis.log:
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    if axis.limits:
+        (axes.set_xlim if which == "x" else axes.set_ylim)(axis.limits)
+    along = axes.xaxis if which == "x" else axes.yaxis
+    if axis.names:
+        _ticks(along, range(len(axis.names)), axis.names)
+    elif axis.log and axis.limits:
+        gap = PER_TICK[which].get(axis.numbers, USUAL_TICK[which]) / (length - MARGIN)
+        ticks = log_ticks(*axis.limits, gap)
+        _ticks(along, ticks, [STYLES[axis.numbers](tick) for tick in ticks])
     else:
-        axes.figure.colorbar(mpl.cm.ScalarMappable(norm, BUDGET_COLOURS), ax=axes, label=C_LABEL)
+        along.set_major_locator(MaxNLocator(max(3, int(length * PER_INCH[which])), steps=ROUND))
 
 
-def loss_frontier(axes: Axes, frame: pd.DataFrame, fits: dict[str, Fit], main: Fit) -> None:
-    """Loss against compute: the frontier of each law, fitted without the held-out budgets where there are some."""
-    checked = {name: fit.without_holdout or fit for name, fit in fits.items()}
-    held = main.holdout["largest_fitted"] if main.holdout else np.inf
-    axes.plot(frame["C"], frame["loss"], "o", color="#c4c4c4", markersize=3, label="runs")
-    flops = np.geomspace(frame["C"].min() / 1.3, frame["C"].max() * (2 if main.holdout else 4), 120)
-    for name, fit in checked.items():
-        curve = fit.frontier(flops)
-        if curve.empty:
-            continue
-        axes.plot(curve["C"], curve["loss"], color=COLOURS[name], label=fit.law.title)
-        if name == main.law.name:
-            axes.fill_between(curve["C"], curve["loss_low"], curve["loss_high"], color=COLOURS[name], alpha=0.15, linewidth=0)
-    seen = best_runs(frame[frame["C"] <= held])
-    axes.plot(seen["C"], seen["loss"], "o", color="black", markersize=4.5, label="best of its budget")
-    if main.holdout:
-        target = main.holdout["budgets"] or main.holdout["points"]
-        style = {"color": "white", "markeredgecolor": "black", "markersize": 6.5, "zorder": 5}
-        axes.plot([row["C"] for row in target], [row["loss"] for row in target], "D", label="held out", **style)
-        axes.axvline(held * 1.02, color=GREY, linewidth=0.8, linestyle=":")
-    _log(axes, "x", scientific)
-    title = "Loss against compute"
-    axes.set(xlabel=C_LABEL, ylabel=LOSS_LABEL, title=f"{title}, fitted left of the dotted line" if main.holdout else title)
-    axes.legend(loc="upper right", **OPAQUE)
+def _ticks(along, places, names) -> None:
+    along.set_major_locator(FixedLocator(list(places)))
+    along.set_major_formatter(FixedFormatter(list(names)))
+    along.set_minor_locator(NullLocator())
 
 
-def power(axes: Axes, frame: pd.DataFrame, fit: Fit) -> None:
-    """A power law of N or D: the runs, the law through all of them, and its interval."""
-    x = fit.law.x
-    line = pd.DataFrame({x: np.geomspace(frame[x].min() / 1.3, frame[x].max() * 1.3, 120)})
-    axes.plot(frame[x], frame["loss"], "o", color=GREY, markersize=4, label="runs")
-    axes.plot(line[x], fit.predict(line), color=COLOURS[fit.law.name], label=fit.law.title)
-    axes.fill_between(line[x], *fit.interval(line), color=COLOURS[fit.law.name], alpha=0.15, linewidth=0)
-    _log(axes, "x")
-    axes.set(xlabel=N_LABEL if x == "N" else D_LABEL, ylabel=LOSS_LABEL, title=fit.law.formula)
-    axes.set_ylim(frame["loss"].min() * 0.97, frame["loss"].max() * 1.03)
-    axes.legend(loc="upper right", **OPAQUE)
+def _label(label: str) -> str:
+    """Italics and line breaks as matplotlib has them."""
+    return re.sub(r"<i>(.*?)</i>", r"$\1$", label).replace("<br>", "\n")
 
 
-def allocation(pair: np.ndarray, frame: pd.DataFrame, fits: dict[str, Fit], main: Fit, target: float) -> None:
-    """Compute-optimal parameters and tokens against compute, up to the target, with the interval of each law."""
-    flops = np.geomspace(frame["C"].min() / 1.3, max(target, frame["C"].max()) * 1.3, 120)
-    for axes, name, label in zip(pair, ("N", "D"), (N_LABEL, D_LABEL), strict=True):
-        for law, fit in fits.items():
-            if not fit.law.allocates:
-                continue
-            curve = fit.frontier(flops)
-            axes.plot(curve["C"], curve[name], color=COLOURS[law], label=fit.law.title)
-            axes.fill_between(
-                curve["C"], curve[f"{name}_low"], curve[f"{name}_high"], color=COLOURS[law], alpha=0.15, linewidth=0
-            )
-            found = [row for row in fit.tables.get("budgets", []) if not row["excluded"]]
-            if found:
-                axes.plot(
-                    [r["C"] for r in found],
-                    [r[name] for r in found],
-                    "*",
-                    color=COLOURS[law],
-                    markersize=10,
-                    markeredgecolor="white",
-                    label="IsoFLOP minimum",
-                    zorder=4,
-                )
-        axes.axvspan(frame["C"].max(), flops[-1], color="#f4f4f4", zorder=0, linewidth=0)
-        axes.set_xlim(flops[0], flops[-1])
-        _log(axes, "x", scientific)
-        _log(axes, "y")
-        axes.set(
-            xlabel=C_LABEL,
-            ylabel=label,
-            title=f"Compute-optimal {'parameters' if name == 'N' else 'tokens'} (shaded: extrapolated)",
-        )
-    pair[0].legend(loc="upper left")
+def _colour_bar(axes: Axes, scale: Scale, height: float) -> None:
+    norm = (LogNorm if scale.log else Normalize)(scale.low, scale.high)
+    bar = axes.figure.colorbar(mpl.cm.ScalarMappable(norm, COLOURS), ax=axes, label=_label(scale.label))
+    bar.outline.set_visible(False)
+    if scale.log:
+        ticks = log_ticks(scale.low, scale.high, USUAL_TICK["y"] / (height - MARGIN))
+        _ticks(bar.ax.yaxis, ticks, [STYLES[scale.numbers](tick) for tick in ticks])
 
 
-def predicted_against_measured(panels: np.ndarray, frame: pd.DataFrame, fits: dict[str, Fit]) -> None:
-    """What each law says of the runs that it predicts; of held-out runs, what it said without having seen them."""
-    for axes, (name, fit) in zip(panels, fits.items(), strict=True):
-        held = fit.holdout["points"] if fit.holdout else []
-        limit = fit.holdout["largest_fitted"] if fit.holdout else np.inf
-        points = fit.law.predicted(frame[frame["C"] <= limit] if fit.holdout else frame)
-        known = fit.without_holdout or fit
-        axes.plot(points["loss"], known.predict(points), "o", color=COLOURS[name], markersize=4, label="fitted")
-        if held:
-            axes.plot(
-                [row["loss"] for row in held],
-                [row["predicted"] for row in held],
-                "D",
-                color="white",
-                markeredgecolor=COLOURS[name],
-                markersize=5.5,
-                label="held out",
-            )
-        low, high = frame["loss"].min(), frame["loss"].max()
-        ends = [low - 0.03 * (high - low), high + 0.03 * (high - low)]
-        axes.plot(ends, ends, color=GREY, linewidth=0.8, zorder=1)
-        if held:
-            error = f"held out: {percent(fit.holdout['mean_relative_error'])} off on average"
-            axes.text(0.97, 0.04, error, transform=axes.transAxes, ha="right", fontsize=8, color=GREY)
-        axes.set(xlabel="Measured loss (nats/token)", title=fit.law.title)
-        axes.set_aspect("equal", "datalim")
-        axes.legend(loc="upper left")
-    panels[0].set_ylabel("Predicted loss (nats/token)")
+@singledispatch
+def _mark(mark: Mark, axes: Axes):
+    """Draw a mark; the artist that stands for it in the legend."""
+    raise TypeError(mark)
 
 
-def surface(axes: Axes, frame: pd.DataFrame, fit: Fit) -> None:
-    """Contours of the parametric law over parameters and tokens, the runs, and the compute-optimal path."""
-    n = np.geomspace(frame["N"].min() / 1.6, frame["N"].max() * 1.6, 120)
-    d = np.geomspace(frame["D"].min() / 1.6, frame["D"].max() * 1.6, 120)
-    grid_n, grid_d = np.meshgrid(n, d)
-    loss = fit.predict(_runs(grid_n.ravel(), grid_d.ravel())).reshape(grid_n.shape)
-    axes.set(xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
-    _log(axes, "x")
-    _log(axes, "y")
-    levels = MaxNLocator(12, steps=[1, 2, 5, 10]).tick_values(frame["loss"].min(), frame["loss"].max())
-    norm = mpl.colors.Normalize(levels[0], levels[-1])
-    lines = axes.contour(n, d, loss, levels=levels, cmap="viridis", norm=norm, linewidths=1)
-    axes.clabel(lines, levels[::2], fmt="%.2f", fontsize=7)
-    points = axes.scatter(
-        frame["N"], frame["D"], c=frame["loss"], cmap="viridis", norm=norm, s=28, edgecolors="black", linewidths=0.5, zorder=3
-    )
-    path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), 120))
-    axes.plot(path["N"], path["D"], color=COLOURS["chinchilla"], label="compute-optimal", zorder=2)
-    axes.set(xlabel=N_LABEL, ylabel=D_LABEL, title=f"{fit.law.title}: loss")
-    axes.legend(loc="upper left", **OPAQUE)
-    axes.figure.colorbar(points, ax=axes, label=LOSS_LABEL)
+@_mark.register
+def _(mark: Points, axes: Axes):
+    edge = mark.edge or (mark.colour if not mark.colours else "none")
+    if mark.ends is not None:
+        bars = axes.hlines if mark.along == "x" else axes.vlines
+        bars(mark.y if mark.along == "x" else mark.x, *mark.ends, color=mark.colour, linewidth=1.4, zorder=2)
+    style = {"s": mark.size**2, "marker": SHAPES[mark.shape], "linewidths": 0.9 if mark.edge else 0}
+    return axes.scatter(mark.x, mark.y, c=list(mark.colours) or mark.colour, edgecolors=edge, **style)
 
 
-def _runs(n: np.ndarray, d: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({"N": n, "D": d})
+@_mark.register
+def _(mark: Line, axes: Axes):
+    return axes.plot(mark.x, mark.y, color=mark.colour, linestyle=DASHES[mark.dash], linewidth=mark.width)[0]
 
 
-def _log(axes: Axes, which: str, write=short) -> None:
-    """A log axis with few labels, as people write them."""
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    decades = np.log10(high / low)
-    subs = (1, 2, 3, 5) if decades < 1.2 else (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 3 else (1,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
-    axis.set_minor_formatter(NullFormatter())
+@_mark.register
+def _(mark: Band, axes: Axes):
+    known = np.isfinite(mark.y) & np.isfinite(mark.upper)
+    look = {"color": mark.colour, "alpha": 0.15, "linewidth": 0}
+    return axes.fill_between(mark.x, mark.y, mark.upper, where=known, **look)
+
+
+@_mark.register
+def _(mark: Text, axes: Axes):
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    axes.text(mark.x, mark.y, mark.text, color=mark.colour, fontsize=7, ha="center", va="center", bbox=box, clip_on=True)
+
+
+@_mark.register
+def _(mark: Shade, axes: Axes):
+    axes.axvspan(mark.low, mark.high, color="#f4f4f4", zorder=0, linewidth=0)
+
+
+@_mark.register
+def _(mark: Rule, axes: Axes):
+    (axes.axvline if mark.along == "y" else axes.axhline)(mark.at, color=GREY, linewidth=0.9, linestyle=":", zorder=1)

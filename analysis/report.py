@@ -2,64 +2,77 @@
 
 from __future__ import annotations
 
-import base64
+import json
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment
+from markupsafe import Markup
 
-from analysis import text
+from analysis import answers, fit_tables, interactive, tables, text
 
 if TYPE_CHECKING:
+    from analysis.charts import Chart
     from analysis.study import Study
 
-CAPTIONS = {
-    "isoflop": "Loss against model size at equal compute. Curves: the parabola of each budget, or the parametric law where no"
-    " parabolas were fitted. Stars: minima.",
-    "frontier": "Loss against compute. Where budgets were held out, laws are fitted to the runs left of the dotted line alone;"
-    " the band is the 95 % interval of the law that answers.",
-    "curve": "Loss against one variable, with the law fitted to all runs and its 95 % interval.",
-    "allocation": "Compute-optimal parameters and tokens, fitted to all runs, with 95 % intervals.",
-    "residuals": "Measured against predicted loss. Diamonds are held-out runs, predicted by the fit that did not see them. A"
-    " law of budgets predicts the best run of each.",
-    "surface": "The parametric law over parameters and tokens; a dot is a run in the colour of its measured loss.",
+TABLE_NAMES = {
+    "budgets": "Minima of the budgets",
+    "binning": "Exponents by the number of budgets",
+    "cells": "Optima of the cells",
 }
-RUN_COLUMNS = ("family", "scale", "data", "seed", "N", "D", "C", "loss")
-COUNTS = ("N", "D", "C")
+LONG = 12  # rows, beyond which a table is folded
+WARNINGS = 4  # of a law, beyond which they are folded
 
 
-def render(study: Study, images: dict[str, bytes]) -> str:
-    """The HTML of a study.
+def render(study: Study, charts: dict[str, Chart]) -> str:
+    """The HTML of a study with its figures."""
+    from plotly.offline import get_plotlyjs
 
-    :param images: the figures of :func:`analysis.plots.figures`, as SVG.
-    """
+    shown = {name: chart for name, chart in charts.items() if chart.reported}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "short": text.short,
-        "scientific": text.scientific,
-        "number": text.number,
-        "percent": text.percent,
-        "interval": lambda ends, write=text.number: text.interval(*ends, write),
-    }
-    template = environment.from_string(resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))
-    frame = study.runs.frame
-    target = study.target_flops
+    environment.filters |= {"number": text.number, "percent": text.percent, "scientific": text.scientific}
+    template = environment.from_string(_file("report.html.j2"))
     return template.render(
         study=study,
+        counted=text.counted(len(study.runs.frame), study.runs.frame),
         title=study.config.runs.study,
-        answer=text.answer(study),
-        fits=study.fits,
-        main=study.main,
-        optima={name: fit.frontier(target).to_dict("records") for name, fit in study.fits.items()} if target else {},
-        figures=[(name, CAPTIONS[name], _data_uri(image)) for name, image in images.items() if name in CAPTIONS],
-        runs=frame.to_dict("records"),
-        run_columns=[name for name in RUN_COLUMNS if name in frame],
-        counts=COUNTS,
-        short=text.short,
-        dropped=study.runs.dropped["reason"].value_counts().to_dict(),
+        answer=answers.answer(study),
+        tables=tables,
+        fit_tables=fit_tables,
+        table_names=TABLE_NAMES,
+        long=LONG,
+        diagnosis=answers.diagnosis,
+        few=WARNINGS,
+        charts=shown,
+        wide={name for name, chart in shown.items() if len(chart.panels) > 1},
+        alone=_alone(shown),
+        legend=interactive.legend,
         columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
+        reasons=study.runs.dropped["reason"].value_counts().to_dict(),
+        plotly=Markup(get_plotlyjs()),
+        script=Markup(_file("report.js")),
+        figures=_embedded({name: interactive.panels(chart) for name, chart in shown.items()}),
     )
 
 
-def _data_uri(image: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()
+def _alone(charts: dict[str, Chart]) -> set[str]:
+    """Figures of one panel that have none beside them, where two fit."""
+    alone: set[str] = set()
+    pending = ""
+    for name, chart in [*charts.items(), ("", None)]:
+        single = chart is not None and len(chart.panels) == 1
+        if pending and single:
+            pending = ""
+        elif pending or single:
+            alone |= {pending} - {""}
+            pending = name if single else ""
+    return alone
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _embedded(values: dict) -> Markup:
+    """JSON that may stand in a script element, whatever text is in it."""
+    return Markup(json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))

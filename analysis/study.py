@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis import fitting, frame
 from analysis.config import FitConfig
-from analysis.fitting import Fit
+from analysis.fitted import Fit
 from analysis.frame import Runs
 from openr1.errors import ConfigError
 
@@ -31,6 +32,11 @@ class Study:
         return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
 
     @property
+    def ranked(self) -> list[Fit]:
+        """The fits by their error on what was held out, best first; those without one last."""
+        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
+
+    @property
     def command(self) -> str:
         """What makes this report again."""
         return shlex.join(["openr1-fit", *self.overrides])
@@ -40,20 +46,23 @@ class Study:
         return self.config.directory / "report.html"
 
     def write(self) -> Path:
-        """Write points, fits, figures and the report; the path of the report."""
-        from analysis.plots import figures, png, svg
+        """Write points, fits, figures and the report; the path of the report. ``fit.json`` is that of the law that answers."""
+        from analysis.charts import charts
+        from analysis.plots import draw, png, svg
         from analysis.report import render
 
         directory = self.config.directory
-        drawn = figures(self)
-        images = {name: svg(figure) for name, figure in drawn.items()}
-        html = render(self, images)
+        drawn = charts(self)
+        html = render(self, drawn)
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         self.runs.frame.to_csv(directory / "points.csv", index=False)
         for name, fit in self.fits.items():
-            fit.save(directory / name)
-        for name, figure in drawn.items():
-            (directory / "figures" / f"{name}.svg").write_bytes(images[name])
+            written = fit.save(directory / name)
+            if fit is self.main:
+                shutil.copyfile(written, directory / written.name)
+        for name, chart in drawn.items():
+            figure = draw(chart)
+            (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
             (directory / "figures" / f"{name}.png").write_bytes(png(figure))
         self.report.write_text(html, encoding="utf-8")
         return self.report
@@ -72,7 +81,7 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
 
     :raises ConfigError: where there are no runs, or no law can be fitted to them.
     """
-    runs = frame.read(config.runs)
+    runs = frame.read(config.runs, sorted({name for law in config.laws for name in law.needs}))
     fits, failed = {}, {}
     for law in config.laws:
         try:

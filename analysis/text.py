@@ -1,16 +1,20 @@
-"""Numbers and findings as people write them: for the terminal, the report and the axes of figures."""
+"""Numbers and names as people write them: for the terminal, the report and the axes of figures."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.fitting import Fit
-    from analysis.study import Study
+    import pandas as pd
+
+    from analysis.config import FitConfig
 
 DASH, TIMES = "\u2013", "\u00d7"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ID = 12  # characters of the id of a run that are shown
+PLAIN_COMPUTE = 1e5  # compute below this is not in FLOPs, but in GPU-hours or the like
 
 
 def short(value: float) -> str:
@@ -25,6 +29,8 @@ def scientific(value: float) -> str:
     """Two digits and a power of ten, in Unicode; a dash where the runs leave it free."""
     if not math.isfinite(value):
         return DASH
+    if value == 0:
+        return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     factor = mantissa.removesuffix(".0")
     power = "10" + str(int(exponent)).translate(SUPERSCRIPT)
@@ -35,62 +41,102 @@ def number(value: float | None) -> str:
     """Four digits, in powers of ten where it is very large or small; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:#.4g}".removesuffix(".") if value == 0 or 1e-3 <= abs(value) < 1e5 else scientific(value)
+    if value == 0 or 999.95 <= abs(value) < 1e5:
+        return f"{value:.0f}"
+    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e3 else scientific(value)
 
 
-def interval(low: float | None, high: float | None, write=number) -> str:
-    """Both ends, or nothing without a bootstrap."""
-    return "" if low is None or low != low else f"{write(low)} to {write(high)}"
+def compute(value: float) -> str:
+    """FLOPs as a power of ten, GPU-hours as they are."""
+    return f"{value:.4g}" if 1e-3 <= abs(value) < PLAIN_COMPUTE else scientific(value)
+
+
+def three(value: float) -> str:
+    """Three decimals, of a loss or an exponent."""
+    return f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2%}".replace("%", " %")
+    return DASH if value is None or not math.isfinite(value) else f"{value:.2%}".replace("%", " %")
 
 
-def answer(study: Study) -> list[str]:
-    """What the study found, in sentences: advice for the target budget, how far it reaches, and how well it was checked."""
-    return [*_advice(study), *_checked(study.main)]
+def share(value: float) -> str:
+    """A pass rate, in tenths of a percent."""
+    return f"{value:.1%}".replace("%", " %")
 
 
-def _advice(study: Study) -> list[str]:
-    fit, target = study.main, study.target_flops
-    best = fit.frontier(target) if target else ()
-    if not len(best):
-        values = ", ".join(f"{name} = {number(value)}" for name, value in fit.params.items())
-        return [f"{fit.law.formula} with {values}."]
-    row = best.iloc[0]
-    if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
-        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents leave it free."]
-
-    def with_interval(name: str, write) -> str:
-        ends = interval(row[f"{name}_low"], row[f"{name}_high"], write)
-        return write(row[name]) + (f" ({ends})" if ends else "")
-
-    loss = f"{with_interval('loss', lambda value: f'{value:.3f}')} nats a token"
-    if fit.law.allocates:
-        size, tokens = with_interval("N", short), with_interval("D", short)
-        found = [f"With {scientific(target)} FLOPs, train {size} parameters on {tokens} tokens; expect a loss of {loss}."]
-    else:
-        found = [f"With {scientific(target)} FLOPs, expect a loss of {loss}."]
-    factor = target / fit.runs["C"][1]
-    if factor > 1.05:
-        found.append(f"That is extrapolated: {factor:.3g} times the compute of the largest run.")
-    return found
+def interval(low: float | None, high: float | None, write: Callable[[float], str] = number) -> str:
+    """Both ends, or nothing without a bootstrap."""
+    return "" if low is None or high is None or low != low or high != high else f"{write(low)} to {write(high)}"
 
 
-def _checked(fit: Fit) -> list[str]:
-    if not fit.holdout:
-        return ["Nothing was held out: how well the law predicts a larger budget is not known."]
-    runs = (
-        f"{fit.holdout['n']} run{'s' if fit.holdout['n'] > 1 else ''} above {scientific(fit.holdout['largest_fitted'])} FLOPs"
+def with_interval(value: float, low: float | None, high: float | None, write: Callable[[float], str] = number) -> str:
+    ends = interval(low, high, write)
+    return write(value) + (f" ({ends})" if ends else "")
+
+
+STYLES: dict[str, Callable[[float], str]] = {
+    "short": short,
+    "scientific": scientific,
+    "plain": lambda value: f"{value:.6g}",
+}
+# quantity -> how it is written in text, how on an axis, and its name with the unit, where <i> is italic
+QUANTITIES: dict[str, tuple[Callable[[float], str], str, str]] = {
+    "N": (short, "short", "Parameters <i>N</i>"),
+    "D": (short, "short", "Training tokens <i>D</i>"),
+    "U": (short, "short", "Unique training tokens <i>U</i>"),
+    "C": (compute, "scientific", "Training FLOPs <i>C</i>"),
+    "loss": (three, "plain", "Evaluation loss (nats/token)"),
+    "teacher_loss": (three, "plain", "Loss of the teacher (nats/token)"),
+    "supervised_loss": (three, "plain", "Loss without a teacher (nats/token)"),
+    "pass_at_1": (share, "plain", "Pass rate (share)"),
+    "error": (share, "plain", "Error rate (share)"),
+    "coverage": (share, "plain", "Coverage, pass@k (share)"),
+    "k": (short, "short", "Answers a problem <i>k</i>"),
+    "lr": (number, "scientific", "Learning rate"),
+    "batch": (short, "short", "Batch size (tokens)"),
+    "budget": (compute, "scientific", "Compute budget (FLOPs)"),
+    "samples": (short, "short", "Answers a problem"),
+    "correct": (short, "short", "Right answers"),
+}
+
+
+def quantity(name: str, value: Any) -> str:
+    """A value of a column of runs or of a table, such as ``N``, ``N_low`` or ``excluded``."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return DASH
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    base = name.removesuffix("_low").removesuffix("_high")
+    if base in QUANTITIES:
+        return QUANTITIES[base][0](value)
+    return (
+        f"{value:d}" if isinstance(value, int) else f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else number(value)
     )
-    if not fit.holdout["budgets"]:
-        return [f"Fitted without the {runs}, the law predicts them with a mean error of {percent(fit.error)}."]
-    row = fit.holdout["budgets"][-1]
-    ends = interval(row["low"], row["high"], lambda value: f"{value:.3f}")
-    prediction = f"{row['predicted']:.3f}" + (f" ({ends})" if ends else "")
-    side = "above" if row["relative_error"] < 0 else "below"
-    return [
-        f"Fitted without the {runs}, the law predicts {prediction} for the best run of {scientific(row['C'])} FLOPs;"
-        f" {row['loss']:.3f} was measured, {percent(abs(row['relative_error']))} {side} that."
-    ]
+
+
+def run_label(row: dict[str, Any], index: int) -> str:
+    """What a run is called: its name, the beginning of its id, or else its place in the table."""
+    if isinstance(row.get("name"), str):
+        return row["name"]
+    if isinstance(row.get("run_id"), str):
+        return row["run_id"] if len(row["run_id"]) <= ID else row["run_id"][:ID] + "\u2026"
+    return f"row {index}" if row.get("run") is None else str(row["run"])
+
+
+def counted(number: int, frame: pd.DataFrame) -> str:
+    """So many runs; rows, where they are points of a curve or problems."""
+    word = "row" if {"run", "samples", "coverage"} & set(frame) else "run"
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def compute_unit(config: FitConfig, largest: float) -> str:
+    """FLOPs, or what the column of compute is called where its numbers are too small to be FLOPs."""
+    return "FLOPs" if largest >= PLAIN_COMPUTE else (config.runs.columns.C or "units of C").replace("_", " ")

@@ -1,10 +1,36 @@
-"""The laws that can be fitted. A new one is a dataclass in a file of its own, a line here and a file in conf/analysis/law."""
+"""The laws, by name. A new one is a class in a file of its own, a line here, and a file in ``conf/analysis/law``."""
 
-from analysis.laws.base import Cost, Law, Parameter
+from analysis.laws.base import Cost, Law, Parameter, Solution
+from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
+from analysis.laws.data_constrained import DataConstrained
+from analysis.laws.distillation import Distillation
+from analysis.laws.envelope import Envelope
+from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
+from analysis.laws.overtraining import Overtraining, TaskError
+from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
+from analysis.laws.rl_power import RlPower
+from analysis.laws.rl_sigmoid import RlSigmoid
 
-LAWS: dict[str, type[Law]] = {law.name: law for law in (IsoFlop, Chinchilla, PowerLaw)}
+LAWS: dict[str, type[Law]] = {
+    law.name: law
+    for law in (
+        PowerLaw,
+        Envelope,
+        IsoFlop,
+        Chinchilla,
+        DataConstrained,
+        Overtraining,
+        TaskError,
+        RlSigmoid,
+        RlPower,
+        PassAtK,
+        Distillation,
+        Hyperparameter,
+        BrokenPowerLaw,
+    )
+}
 
-__all__ = ["LAWS", "Chinchilla", "Cost", "IsoFlop", "Law", "Parameter", "PowerLaw"]
+__all__ = ["LAWS", "Cost", "Law", "Parameter", "Solution", *(law.__name__ for law in LAWS.values())]

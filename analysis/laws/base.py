@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.optimise import Objective
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,6 +24,9 @@ class Parameter:
     lower: float = 0.0
     upper: float = np.inf
     coefficient: bool = False  # its value depends on units and says little alone; short tables leave it out
+    linear: bool = False  # the curve is linear in it: solved for, not searched
+    positive: bool = True  # fitted as a logarithm
+    starts: tuple[float, float] = (0.05, 2.0)  # the range that is searched, in the units of the points
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,17 @@ class Law(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str]
-    objective: ClassVar[str]
-    delta: ClassVar[float | None] = None  # of the Huber loss, for a law that is fitted by one
-    allocates: ClassVar[bool] = False  # its frontier says how to divide compute between N and D
     formula: ClassVar[str]
     parameters: ClassVar[Sequence[Parameter]]
     needs: ClassVar[Sequence[str]]  # columns of the frame
+    response: ClassVar[str] = "loss"  # the column that it predicts
+    allocates: ClassVar[bool] = False  # its frontier says how to divide compute between N and D
+    regression: ClassVar[bool] = False  # one curve through all points, see analysis.laws.regression
+
+    @property
+    @abstractmethod
+    def loss(self) -> Objective:
+        """What was minimised."""
 
     @abstractmethod
     def estimate(self, frame: pd.DataFrame) -> Solution:
@@ -91,22 +101,22 @@ class Law(ABC):
 
     @abstractmethod
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Losses (m, n) of the runs of the frame."""
+        """Responses (m, n) of the rows of the frame."""
 
-    @abstractmethod
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
-        """What is best for each of (k,) budgets: those of ``N``, ``D`` and ``loss``, each (m, k), that the law knows."""
+        """What is best for each of (k,) budgets: those of ``N``, ``D`` and the response, each (m, k), that the law knows."""
+        return {}
+
+    def observed(self, frame: pd.DataFrame) -> np.ndarray:
+        """The responses (n,) that were measured."""
+        return frame[self.response].to_numpy(dtype=float)
 
     def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Those rows whose loss the law claims to predict."""
+        """Those rows whose response the law claims to predict."""
         return frame
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Labels (n,) within which the bootstrap draws runs, for a law that needs every group; null to draw from all."""
-        return None
-
-    def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float | None:
-        """How close to collinear the parameters are; null where the estimate is not a regression of them all."""
         return None
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Cost, Law, Parameter, Solution
-from analysis.laws.powers import SumOfPowers, evaluate
-from openr1.errors import ConfigError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from analysis.laws.base import Cost, Parameter
+from analysis.laws.regression import CurveLaw, Inputs
 
 
 @dataclass
-class Chinchilla(Law):
-    """Loss against model size and data, by the Huber loss of log loss, summed over runs (eq. 3).
+class Chinchilla(CurveLaw):
+    """Loss against model size and data, by default by the Huber loss of log loss, summed over runs (eq. 3).
 
     The frontier minimises it at a cost ``C = k N^p D``: eq. 4, which is the case k = 6, p = 1.
     """
@@ -25,36 +21,29 @@ class Chinchilla(Law):
     name: ClassVar[str] = "chinchilla"
     title: ClassVar[str] = "Parametric law"
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, eq. 2 to 4"
-    objective: ClassVar[str] = "sum of Huber losses of log loss"
-    allocates: ClassVar[bool] = True
     formula: ClassVar[str] = "L(N, D) = E + A N^-alpha + B D^-beta"
-    needs: ClassVar[tuple[str, ...]] = ("N", "D", "loss")
+    predictors: ClassVar[tuple[str, ...]] = ("N", "D")
+    allocates: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3),
-        Parameter("A", "coefficient of the model term", coefficient=True),
-        Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3),
-        Parameter("B", "coefficient of the data term", coefficient=True),
-        Parameter("beta", "exponent of the data term", lower=1e-2, upper=3),
+        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("A", "coefficient of the model term", coefficient=True, linear=True),
+        Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3, starts=(0.02, 2)),
+        Parameter("B", "coefficient of the data term", coefficient=True, linear=True),
+        Parameter("beta", "exponent of the data term", lower=1e-2, upper=3, starts=(0.02, 2)),
     )
 
-    delta: float = 1e-3
+    def curve(self, x: Inputs, E, A, alpha, B, beta):
+        return E + A * x.N**-alpha + B * x.D**-beta
 
-    def _regression(self, frame: pd.DataFrame) -> SumOfPowers:
-        return SumOfPowers(_log(frame), np.log(frame["loss"].to_numpy()), delta=self.delta)
+    def slopes(self, x: Inputs, E, A, alpha, B, beta):
+        by_n, by_d = x.N**-alpha, x.D**-beta
+        n_term, d_term = A * by_n, B * by_d
+        slopes = [np.ones_like(by_n), by_n, -n_term * np.log(x.N), by_d, -d_term * np.log(x.D)]
+        return E + n_term + d_term, slopes
 
-    def estimate(self, frame: pd.DataFrame) -> Solution:
-        if len(frame) <= len(self.parameters):
-            raise ConfigError(f"law: chinchilla has 5 parameters and needs at least 6 runs; there are {len(frame)}")
-        found = self._regression(frame).search()
-        return Solution(found.params, found.value, found.basins, found.agreeing)
-
-    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        regression = self._regression(frame)
-        theta, _ = regression.fit(np.repeat(regression.fitted(params), len(weights), axis=0), weights)
-        return regression.natural(theta)
-
-    def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return evaluate(params, _log(frame))
+    def rescaled(self, params, scale):
+        n_factor, d_factor = scale["N"] ** -params["alpha"], scale["D"] ** -params["beta"]
+        return {**params, "A": params["A"] * n_factor, "B": params["B"] * d_factor}
 
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
         irreducible, a, alpha, b, beta = (column[:, None] for column in params.T)
@@ -64,10 +53,3 @@ class Chinchilla(Law):
             n = (ratio * (flops / k) ** beta) ** (1 / (alpha + p * beta))
             d = flops / (k * n**p)
             return {"N": n, "D": d, "loss": irreducible + a * n**-alpha + b * d**-beta}
-
-    def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float:
-        return self._regression(frame).condition(params)
-
-
-def _log(frame: pd.DataFrame) -> np.ndarray:
-    return np.log(frame[["N", "D"]].to_numpy().T)

@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Cost, Law, Parameter, Solution, best_runs
-from analysis.laws.powers import FLOOR_POINTS, SumOfPowers, evaluate, no_floor
+from analysis.laws.base import Cost, Parameter, Solution, best_runs
+from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FLOOR_POINTS = 4  # that a power law needs for an irreducible loss
+
 
 @dataclass
-class PowerLaw(Law):
-    """Loss against compute, on the best run of each budget; or against N or D, on every run.
+class PowerLaw(CurveLaw):
+    """Loss against compute, on the best run of each budget that improves on smaller ones; or against N or D, on every run.
 
     Fewer than four points do not tell an irreducible loss from a small exponent: E is then 0, and a warning says so.
     """
 
     name: ClassVar[str] = "power_law"
     title: ClassVar[str] = "Power law"
-    source: ClassVar[str] = "Henighan et al. 2020, arXiv 2010.14701, eq. 1.1"
-    objective: ClassVar[str] = "sum of Huber losses of log loss"
+    source: ClassVar[str] = "Kaplan et al. 2020, arXiv 2001.08361; with E: Henighan et al. 2020, arXiv 2010.14701, eq. 1.1"
 
     x: str = "C"  # C, N or D
     offset: bool = True  # with the irreducible loss E
-    delta: float = 1e-3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.x not in ("C", "N", "D"):
             raise ConfigError(f"law.x: {self.x!r} is not one of C, N, D")
 
@@ -40,17 +41,38 @@ class PowerLaw(Law):
         return f"L({self.x}) = {'E + ' if self.offset else ''}A {self.x}^-alpha"
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        return (self.x, "loss")
+    def predictors(self) -> tuple[str, ...]:
+        return (self.x,)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        floor = (Parameter("E", "irreducible loss, nats a token", lower=1e-3),) if self.offset else ()
+        floor = (Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),) if self.offset else ()
         return (
             *floor,
-            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha", coefficient=True),
-            Parameter("alpha", "exponent", lower=1e-2, upper=3),
+            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha", coefficient=True, linear=True),
+            Parameter("alpha", "exponent", lower=1e-2, upper=3, starts=(0.01, 2)),
         )
+
+    def curve(self, x: Inputs, *params):
+        *floor, a, alpha = params
+        return sum(floor) + a * getattr(x, self.x) ** -alpha
+
+    def slopes(self, x: Inputs, *params):
+        *floor, a, alpha = params
+        values = getattr(x, self.x)
+        by_x = values**-alpha
+        term = a * by_x
+        return sum(floor) + term, [*(np.ones_like(by_x) for _ in floor), by_x, -term * np.log(values)]
+
+    def rescaled(self, params, scale):
+        return {**params, "A": params["A"] * scale[self.x] ** -params["alpha"]}
+
+    def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
+        return self.floor(self.predicted(frame)[self.x].nunique())
+
+    def floor(self, points: int) -> dict[str, float]:
+        """An E of 0 where there is one, and so few different points cannot tell it."""
+        return {"E": 0.0} if self.offset and points < FLOOR_POINTS else {}
 
     def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
         return best_runs(frame) if self.x == "C" else frame
@@ -58,52 +80,62 @@ class PowerLaw(Law):
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         return frame["budget"].to_numpy() if self.x == "C" else None
 
+    def points(self, frame: pd.DataFrame) -> Points:
+        return super().points(self.predicted(frame))
+
+    def check(self, frame: pd.DataFrame) -> None:
+        points = frame[self.x].nunique()
+        if points < 3:
+            what = "budgets that improve on the one before" if self.x == "C" else f"values of {self.x}"
+            raise ConfigError(f"law: power_law needs at least 3 {what}; there are {points}")
+
     def estimate(self, frame: pd.DataFrame) -> Solution:
         points = self.predicted(frame)
-        what = "budgets that improve on the one before" if self.x == "C" else "runs"
-        if len(points) < 3:
-            raise ConfigError(f"law: power_law needs at least 3 {what}; there are {len(points)}")
-        offset = self.offset and len(points) >= FLOOR_POINTS
-        found = self._regression(points, offset).search()
-        warnings = [] if offset == self.offset else [no_floor(len(points))]
-        return Solution(self._params(found.params), found.value, found.basins, found.agreeing, warnings=warnings)
+        solution = super().estimate(points)
+        if self.fixed(points):
+            solution.warnings.append(no_floor(points[self.x].nunique()))
+        return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        offset = bool(self.offset and params[0, 0] > 0)
-        if self.x == "C":
-            regression, weights = self._frontiers(frame, weights, offset)
-        else:
-            regression = self._regression(frame, offset)
-        start = regression.fitted(params[:, -regression.size :])
-        theta, _ = regression.fit(np.repeat(start, len(weights), axis=0), weights)
-        theta[np.sum(weights > 0, axis=1) < regression.size] = np.nan
-        return self._params(regression.natural(theta))
+        if self.x != "C":
+            return super().resample(frame, params, weights)
+        points, improves = self._frontiers(frame, weights)
+        return self.follow(points, self.fixed(frame), params, improves)[0]
 
-    def _params(self, found: np.ndarray) -> np.ndarray:
-        return np.insert(found, 0, 0.0, axis=1) if found.shape[1] < len(self.parameters) else found
-
-    def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray, offset: bool) -> tuple[SumOfPowers, np.ndarray]:
-        """The best drawn run of each budget: losses (m, budgets), and 0 for a budget that improves on no smaller one."""
+    def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray) -> tuple[Points, np.ndarray]:
+        """The best drawn run of each budget, and 0 for a budget that improves on no smaller one: (m, budgets)."""
+        runs = super().points(frame)
         budgets, index = np.unique(frame["budget"].to_numpy(), return_inverse=True)
-        drawn = np.where(weights > 0, frame["loss"].to_numpy(), np.inf)
-        flops = frame["C"].to_numpy()
+        drawn = np.where(weights > 0, runs.y, np.inf)
         best = np.stack([np.where(index == i, drawn, np.inf).argmin(axis=1) for i in range(len(budgets))], axis=1)
         loss = np.take_along_axis(drawn, best, axis=1)
         below = np.minimum.accumulate(np.pad(loss, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, :-1]
-        return self._power(np.log(flops[best])[None], np.log(loss), offset), (loss < below).astype(float)
+        # a budget of which nothing was drawn has no loss, and no weight
+        points = Points(Inputs(C=runs.x.C[best]), runs.y[best], runs.weights[best], runs.scale)
+        return points, (loss < below).astype(float)
 
-    def _regression(self, points: pd.DataFrame, offset: bool) -> SumOfPowers:
-        return self._power(np.log(points[[self.x]].to_numpy().T), np.log(points["loss"].to_numpy()), offset)
+    def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        return super().jacobian(params, self.predicted(frame))
 
-    def _power(self, log_x: np.ndarray, log_loss: np.ndarray, offset: bool) -> SumOfPowers:
-        return SumOfPowers(log_x, log_loss, offset, self.delta)
-
-    def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return evaluate(params, np.log(frame[[self.x]].to_numpy().T), self.offset)
+    def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        return super().residuals(params, self.predicted(frame))
 
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
-        return {"loss": evaluate(params, np.log(flops)[None], self.offset)} if self.x == "C" else {}
+        return {"loss": self.losses(params, flops)} if self.x == "C" else {}
 
-    def condition(self, params: np.ndarray, frame: pd.DataFrame) -> float:
-        regression = self._regression(self.predicted(frame), bool(self.offset and params[0, 0] > 0))
-        return regression.condition(params[:, -regression.size :])
+    # without a frame: the laws of budgets fit this one to the losses that they found
+
+    def through(self, x: np.ndarray, loss: np.ndarray) -> Points:
+        """Points of arrays, (n,) or (m, n) each, for ``solve`` and ``follow``."""
+        scale = float(np.exp(np.log(x).mean()))
+        return Points(Inputs(**{self.x: x / scale}), loss, np.ones(x.shape[-1]), {self.x: scale})
+
+    def losses(self, params: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """The law (m, n) at x (n,)."""
+        with np.errstate(all="ignore"):  # a resample that leaves an exponent free has no coefficient
+            return self.curve(Inputs(**{self.x: x}), *(column[:, None] for column in params.T))
+
+
+def no_floor(points: int) -> str:
+    """The warning of a law that was fitted without its irreducible loss."""
+    return f"{points} points are too few for an irreducible loss: E is taken to be 0, and the law is a pure power law"

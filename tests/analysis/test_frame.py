@@ -59,7 +59,7 @@ def test_other_columns_are_kept(table):
 
 def test_flops_are_6nd_only_when_asked(table):
     bare = table().drop(columns="C")
-    assert not {"C", "budget"} & set(tidy(table(), Columns(C=None)).frame)
+    assert not {"C", "budget"} & set(tidy(bare).frame)
     asked = tidy(bare, flops_6nd=True).frame
     assert np.allclose(asked["C"], 6 * asked["N"] * asked["D"])
 
@@ -68,6 +68,47 @@ def test_where_keeps_rows_by_value(table):
     mixed = table().assign(family=["qwen2", "llama", "gemma3", "qwen2", "llama"] * 5)
     assert len(tidy(mixed, where={"family": "llama"}).frame) == 10
     assert len(tidy(mixed, where={"family": ["llama", "qwen2"]}).frame) == 20
+
+
+def test_a_column_with_the_name_of_a_quantity_needs_no_mapping():
+    table = pd.DataFrame({"C": [1.0, 2.0], "pass_at_1": [0.0, 0.5], "score": [1, 2]})
+    found = tidy(table, needs=("C", "pass_at_1")).frame
+    assert found["pass_at_1"].tolist() == [0.0, 0.5]
+    renamed = tidy(table.rename(columns={"pass_at_1": "accuracy"}), Columns(pass_at_1="accuracy"), needs=("pass_at_1",)).frame
+    assert renamed["pass_at_1"].tolist() == [0.0, 0.5]
+
+
+def test_only_what_is_needed_decides_which_rows_are_used():
+    table = pd.DataFrame({"C": [1.0, 2, 3, 4], "pass_at_1": [0.1, np.nan, 1.2, -0.1], "loss": [np.nan, 2.0, 2.0, 2.0]})
+    runs = tidy(table, needs=("C", "pass_at_1"))
+    assert runs.frame["pass_at_1"].tolist() == [0.1]
+    assert runs.dropped["reason"].tolist() == [
+        "pass_at_1 is missing or not a number",
+        "pass_at_1 is above 1",
+        "pass_at_1 is negative or infinite",
+    ]
+    assert len(tidy(table, needs=("C", "loss")).frame) == 3
+
+
+def test_points_of_one_run_are_not_the_same_run():
+    table = pd.DataFrame({"run": ["a", "a", "a", None], "run_id": "x", "C": [1.0, 2, 2, 3], "loss": [3.0, 2.0, 2.0, 1.0]})
+    runs = tidy(table, needs=("C", "loss"))
+    assert runs.frame["C"].tolist() == [1.0, 2.0]
+    assert runs.dropped["reason"].tolist() == ["the same run is listed before", "run is missing or not a number"]
+
+
+def test_problems_with_the_same_counts_are_not_the_same_problem():
+    assert len(tidy(pd.DataFrame({"samples": [8, 8, 8], "correct": [0, 0, 8]}), needs=("samples", "correct")).frame) == 3
+
+
+def test_rows_in_another_unit_are_named(table):
+    mixed = table()
+    mixed.loc[[3, 7], "D"] /= 1e3
+    (warning,) = tidy(mixed).warnings
+    assert warning.startswith("C differs ten-fold from 6ND in 2 of 25 rows, as if in another unit: row 3 (2e+03 times), row 7")
+    assert tidy(table()).warnings == []
+    # compute of another kind, such as that of RL, is nobody's 6ND
+    assert tidy(mixed.assign(C=1.0, pass_at_1=0.5), needs=("C", "N", "pass_at_1")).warnings == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +163,7 @@ def tracked(index, row):
     )
 
 
-MLFLOW = Columns("params_non_embedding", "tokens", "flops", "eval_loss")
+MLFLOW = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_loss")
 
 
 def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):

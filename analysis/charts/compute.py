@@ -1,0 +1,191 @@
+"""Figures of compute: the frontier of loss, how to divide compute, and the envelope of training curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.charts.marks import (
+    BLACK,
+    PALE,
+    Axis,
+    Chart,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Rule,
+    Scale,
+    Shade,
+    colour,
+    span,
+)
+from analysis.charts.parts import (
+    Seen,
+    about,
+    axis,
+    checked,
+    compute_axis,
+    held_out,
+    held_points,
+    law_marks,
+    points_of,
+    thinned,
+    thinning,
+)
+from analysis.laws.base import best_runs
+from analysis.text import QUANTITIES, counted
+
+if TYPE_CHECKING:
+    from analysis.fitted import Fit
+    from analysis.study import Study
+
+STEPS = 100  # of a line
+FAR = 1000  # times the largest budget, beyond which a figure does not reach
+MANY = 60  # points that are drawn smaller
+HIGH = 1.7  # of the range of the frontier's loss, above which runs are not shown
+CURVES, CURVE_POINTS = 100, 200  # of an envelope
+
+
+def frontier(study: Study) -> Chart | None:
+    """Loss against compute: the frontier of each law, fitted without the held-out runs where there are some."""
+    frame, main, target = study.runs.frame, study.main, study.target_flops
+    laws = [fit for fit in study.fits.values() if fit.law.response == "loss" and not checked(fit).frontier(1.0).empty]
+    if not target or not laws or "loss" not in frame:
+        return None
+    largest = float(frame["C"].max())
+    answered = main in laws and largest < target <= FAR * largest
+    best = best_runs(frame[~held_out(study)])
+    x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
+    seen = Seen.of(study, "C")
+    flops = np.unique(np.append(np.geomspace(*x, STEPS), seen.end))
+    best, runs = best[best["C"] >= x[0]], thinned(frame[frame["C"] >= x[0]])
+    marks: list[Mark | Rule] = [points_of(runs, "C", runs["loss"].to_numpy(), "runs", PALE, size=3.0)]
+    lowest = float(frame["loss"].min())
+    for fit in laws:
+        curve = checked(fit).frontier(flops)
+        ends = curve[["loss_low", "loss_high"]].to_numpy().T if fit is main else None
+        look = {"name": fit.law.title, "colour": colour(fit.law.name)}
+        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, seen, look)
+        lowest = min(lowest, float(curve["loss"].min()))
+    size = 4.5 if len(best) < MANY else 2.5
+    marks.append(points_of(best, "C", best["loss"].to_numpy(), "best of its budget", BLACK, size=size))
+    if main.holdout:
+        marks += held_points(main.holdout["budgets"] or main.holdout["points"], "C")
+    if answered:
+        marks.append(_answer(main, main.frontier(target).iloc[0]))
+    highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))
+    fitted = (
+        "Laws are fitted to the runs left of the dotted line alone, and dashed beyond it"
+        if seen.rules
+        else "Dashed: extrapolated"
+    )
+    band = "" if main.draws is None or main not in laws else f" The band is the 95 % interval of the {main.law.title}."
+    star = " The star is its answer for the target budget, fitted to all runs." if answered else ""
+    worse = int((frame["loss"] > highest).sum())
+    above = f" Outside of the figure: {counted(worse, frame)} of higher loss." if worse else ""
+    panel = Panel(
+        compute_axis(study, x),
+        axis("loss", span(np.array([lowest, highest]))),
+        (*marks, *seen.rules),
+        title="Loss against compute",
+    )
+    return Chart("Loss against compute", f"{fitted}.{band}{star}{above}{thinning(frame)}", (panel,))
+
+
+def _smallest(frame: pd.DataFrame, laws: list[Fit]) -> float:
+    """The least compute that one of the laws is about: a training curve begins long before its law."""
+    return min(float(fit.law.predicted(frame)["C"].min()) for fit in laws)
+
+
+def _answer(fit: Fit, row: pd.Series) -> Points:
+    ends = np.array([[row["loss_low"]], [row["loss_high"]]])
+    known = {name: row[name] for name in ("C", "N", "D", "loss") if name in row}
+    return Points(
+        x=np.array([row["C"]]),
+        y=np.array([row["loss"]]),
+        name="target",
+        colour=colour(fit.law.name),
+        hover=(about("target budget", **known),),
+        shape="star",
+        size=12.0,
+        edge="#ffffff",
+        ends=ends if np.isfinite(ends).all() else None,
+    )
+
+
+def allocation(study: Study) -> Chart | None:
+    """Compute-optimal parameters and tokens against compute, up to the target, with the interval of each law."""
+    frame, target = study.runs.frame, study.target_flops
+    laws = [fit for fit in study.fits.values() if fit.law.allocates]
+    if not target or not laws:
+        return None
+    largest = float(frame["C"].max())
+    x = span(np.array([_smallest(frame, laws), max(target, largest)]), 0.04, log=True)
+    flops = np.unique(np.append(np.geomspace(*x, STEPS), largest))
+    panels = []
+    for name, what in (("N", "parameters"), ("D", "tokens")):
+        marks: list[Mark | Shade] = [Shade(largest, x[1])] if x[1] > largest else []
+        lines: list[Mark] = []
+        values = []
+        for fit in laws:
+            curve = fit.frontier(flops)
+            ends = curve[[f"{name}_low", f"{name}_high"]].to_numpy().T
+            look = {"name": fit.law.title, "colour": colour(fit.law.name)}
+            lines += law_marks(fit, "C", flops, curve[name].to_numpy(), ends, Seen(largest), look, y=name)
+            values.append(curve[name].to_numpy())
+            lines += _minima(fit, name)
+        label = f"Compute-optimal {what} <i>{name}*</i>"
+        y = axis(name, span(np.concatenate([part[part > 0] for part in values]), 0.1, log=True), log=True, label=label)
+        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # bands behind lines
+        panels.append(Panel(compute_axis(study, x), y, tuple(marks), title=f"Optimal {what}", legend="upper left"))
+    return Chart(
+        "Compute-optimal allocation",
+        "How to divide compute between parameters and tokens, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
+        tuple(panels),
+        size=(5.2, 4.1),
+    )
+
+
+def _minima(fit: Fit, name: str) -> list[Mark]:
+    """The optima of single budgets that a law was fitted to."""
+    found = [row for row in fit.tables.get("budgets", []) if not row["excluded"]]
+    if not found:
+        return []
+    at, values = (np.array([row[key] for row in found]) for key in ("C", name))
+    text = tuple(about("minimum", C=c, **{name: value}) for c, value in zip(at, values, strict=True))
+    look = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
+    return [Points(x=at, y=values, name="IsoFLOP minimum", hover=text, **look)]
+
+
+def envelope(study: Study) -> Chart | None:
+    """Training curves and the lowest of them at each budget."""
+    fit, frame = study.fits.get("envelope"), study.runs.frame
+    if fit is None:
+        return None
+    sizes = frame.groupby("run")["N"].first().sort_values()
+    drawn = sizes.iloc[np.unique(np.linspace(0, len(sizes) - 1, min(CURVES, len(sizes))).round().astype(int))]
+    scale = Scale(QUANTITIES["N"][2], sizes.min(), sizes.max(), log=True, numbers="short")
+    marks: list[Mark] = []
+    for run, n in drawn.items():
+        rows = frame[frame["run"] == run].sort_values("C")
+        rows = rows.iloc[:: -(-len(rows) // CURVE_POINTS)]
+        text = tuple(about(str(run), N=n, C=c, loss=loss) for c, loss in zip(rows["C"], rows["loss"], strict=True))
+        marks.append(Line(x=rows["C"].to_numpy(), y=rows["loss"].to_numpy(), colour=scale.colour(n), width=0.9, hover=text))
+    best = thinned(fit.law.predicted(frame).sort_values("C"))
+    marks.append(points_of(best, "C", best["loss"].to_numpy(), "envelope", BLACK, size=2.5))
+    flops = np.geomspace(best["C"].min(), frame["C"].max(), STEPS)
+    look = {"name": "law of the loss", "colour": colour("envelope")}
+    marks += law_marks(fit, "C", flops, fit.frontier(flops)["loss"].to_numpy(), None, Seen(float(best["C"].max())), look)
+    low, high = float(frame["loss"].min()), float(best["loss"].max())
+    some = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
+    panel = Panel(
+        compute_axis(study, span(frame.loc[frame["loss"] < high + (high - low), "C"], 0.03, log=True)),
+        Axis(QUANTITIES["loss"][2], limits=(low - 0.04 * (high - low), high + 0.5 * (high - low))),
+        tuple(marks),
+        title="Training curves and their envelope",
+        scale=scale,
+    )
+    return Chart("Envelope", f"Loss in the course of training; black: the run that is the best so far.{some}", (panel,))

@@ -1,0 +1,120 @@
+"""Figures of other laws: a response against its one predictor, and the best learning rate against model size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.advice import best_setting
+from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Points, Rule, Scale, Text, colour, span
+from analysis.charts.parts import (
+    EVERYTHING,
+    Seen,
+    axis,
+    checked,
+    compute_axis,
+    held_out,
+    held_points,
+    hover,
+    law_marks,
+    points_of,
+    thinned,
+    thinning,
+    unseen,
+)
+from analysis.text import QUANTITIES, short
+
+if TYPE_CHECKING:
+    from analysis.fitted import Fit
+    from analysis.study import Study
+
+STEPS = 120
+LABEL = 6  # the place of a line at which its label stands
+OWN = ("rl_sigmoid", "pass_at_k")  # laws of one variable with a figure of their own
+
+
+def curve(study: Study) -> Chart | None:
+    """The response against the one predictor of laws that are not of compute, a panel a predictor."""
+    groups: dict[tuple[str, str], list[Fit]] = {}
+    for fit in study.fits.values():
+        if fit.law.regression and len(fit.law.predictors) == 1 and fit.law.name not in OWN and not _of_compute(fit):
+            groups.setdefault((fit.law.predictors[0], fit.law.response), []).append(fit)
+    if not groups:
+        return None
+    panels = tuple(_against(study, x, y, fits) for (x, y), fits in groups.items())
+    dashed = (
+        " and dashed beyond them" if any(isinstance(m, Line) and m.dash == "dashed" for p in panels for m in p.marks) else ""
+    )
+    caption = f"The law through the runs, with its 95 % interval{dashed}.{unseen(study)}{thinning(study.runs.frame)}"
+    return Chart("Laws of one variable", caption, panels, size=(6.4, 4.4) if len(panels) == 1 else (5.2, 4.1))
+
+
+def _of_compute(fit: Fit) -> bool:
+    """Whether its line stands in the figure of the frontier."""
+    return fit.law.predictors == ("C",)
+
+
+def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
+    frame, mask = study.runs.frame, held_out(study)
+    drawn = thinned(frame[~mask])
+    log = x != "loss"
+    seen = Seen.of(study, x)
+    limits = span(frame[x], 0.1, log=log)
+    at = np.unique(np.append(np.geomspace(*limits, STEPS) if log else np.linspace(*limits, STEPS), seen.end))
+    marks: list[Mark | Rule] = [points_of(drawn, x, fits[0].law.observed(drawn), size=4.0)]
+    for fit in fits:
+        look = {"name": fit.law.title, "colour": colour(fit.law.name)}
+        line = pd.DataFrame({x: at})
+        known = checked(fit)
+        ends = known.interval(line) if fit.draws is not None else None
+        marks += law_marks(fit, x, at, known.predict(line), ends, seen, look)
+    if fits[0].holdout:
+        marks += held_points(fits[0].holdout["points"], frame.loc[mask, x].to_numpy())
+    x_axis = compute_axis(study, limits) if x == "C" else axis(x, limits, log=log)
+    title = fits[0].law.formula if len(fits) == 1 and len(fits[0].law.formula) < 50 else ""
+    corner = "upper left" if x == "loss" else "upper right"
+    return Panel(x_axis, axis(y, span(frame[y], 0.08)), (*marks, *seen.rules), title=title, legend=corner)
+
+
+def hyperparameter(study: Study) -> Chart | None:
+    """The best learning rate, and the best batch size, of each cell against its size, with the law."""
+    fit = study.fits.get("hyperparameter")
+    if fit is None:
+        return None
+    cells = fit.law.predicted(study.runs.frame)
+    d = cells["D"].to_numpy()
+    scale = Scale(QUANTITIES["D"][2], d.min(), d.max(), log=True, numbers="short") if d.max() > 1.1 * d.min() else None
+    lines = np.unique([d.min(), np.exp(np.log(d).mean()), d.max()]) if scale else d[:1]
+    limits = span(cells["N"], 0.15, log=True)
+    n = np.geomspace(*limits, STEPS)
+    panels = []
+    for name in fit.law.targets:
+        marks: list[Mark] = []
+        values = [cells[name].to_numpy()]
+        for tokens in lines:
+            law, hue = best_setting(fit, name, n, tokens), scale.colour(tokens) if scale else BLUE
+            values.append(law[0])
+            marks += law_marks(fit, "N", n, law[0], law[1:], EVERYTHING, {"colour": hue}, y=name)
+            marks.append(Text(n[LABEL], law[0, LABEL], short(tokens), hue))
+        text = hover(cells)
+        marks.append(
+            Points(
+                x=cells["N"].to_numpy(),
+                y=cells[name].to_numpy(),
+                colour=BLUE,
+                colours=scale.colours(d) if scale else (),
+                edge=BLACK,
+                size=6.0,
+                hover=text,
+            )
+        )
+        y = axis(name, span(np.concatenate(values), 0.06, log=True), log=True, label=f"Best {QUANTITIES[name][2].lower()}")
+        panels.append(Panel(axis("N", limits, log=True), y, tuple(marks), legend="", scale=scale))
+    caption = (
+        "The optimum of each grid of runs at one N and one D, and the power law through all of them"
+        + (" at the smallest, the middle and the largest D" if scale else "")
+        + ", with 95 % intervals."
+    )
+    return Chart(fit.law.title, caption, tuple(panels), size=(6.4, 4.4) if len(panels) == 1 else (5.6, 4.1))

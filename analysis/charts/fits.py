@@ -1,0 +1,183 @@
+"""Figures of fits as such: the surface over N and D, the intervals of the parameters, and predicted against measured."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.charts.marks import (
+    BLACK,
+    Axis,
+    Chart,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Rule,
+    Scale,
+    Text,
+    colour,
+    levels,
+    span,
+)
+from analysis.charts.parts import about, axis, checked, column, compute_axis, held_out, held_points, hover, thinned, thinning
+from analysis.text import QUANTITIES, interval, number, percent
+
+if TYPE_CHECKING:
+    from analysis.fitted import Fit
+    from analysis.study import Study
+
+GRID = 60  # places of a surface along each axis
+SURFACES = ("chinchilla", "overtraining", "data_constrained")
+KINDS = {"percentile": "circle", "bca": "diamond", "profile": "square"}
+KIND_NAMES = {"percentile": "percentile", "bca": "BCa", "profile": "profile"}
+LARGE = 100  # a parameter beyond this has a logarithmic axis
+LAWS_A_ROW = 4
+
+
+def surface(study: Study) -> Chart | None:
+    """Contours of a law over parameters and tokens, the runs, and the compute-optimal path."""
+    drawable = [fit for fit in (study.main, *study.fits.values()) if fit.law.name in SURFACES]
+    frame = study.runs.frame
+    if not drawable or frame["loss"].nunique() < 2:
+        return None
+    fit = drawable[0]
+    limits = {name: span(frame[name], 0.08, log=True) for name in ("N", "D")}
+    n, d = (np.geomspace(*limits[name], GRID) for name in ("N", "D"))
+    grid = pd.DataFrame({"N": np.tile(n, GRID), "D": np.repeat(d, GRID)})
+    loss = fit.predict(grid.assign(C=fit.cost(grid["N"], grid["D"]), U=grid["D"])).reshape(GRID, GRID)
+    scale = Scale(QUANTITIES["loss"][2], float(frame["loss"].min()), float(frame["loss"].max()))
+    runs = thinned(frame)
+    marks: list[Mark | Text] = _contours(n, d, loss, scale)
+    path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), GRID))
+    if {"N", "D"} <= set(path):
+        look = {"name": "compute-optimal", "colour": colour(fit.law.name)}
+        known = path[["C", "N", "D", "loss"]].to_dict("records")
+        text = tuple(about("compute-optimal", **row) for row in known)
+        marks.append(Line(x=path["N"].to_numpy(), y=path["D"].to_numpy(), hover=text, **look))
+    shades = scale.colours(runs["loss"])
+    place = {"x": runs["N"].to_numpy(), "y": runs["D"].to_numpy()}
+    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover(runs)))
+    repeats = " where no data is repeated" if fit.law.name == "data_constrained" else ""
+    panel = Panel(
+        axis("N", limits["N"], log=True),
+        axis("D", limits["D"], log=True),
+        tuple(marks),
+        title=fit.law.title,
+        legend="upper left",
+        scale=scale,
+    )
+    caption = f"Lines of equal loss of the {fit.law.title}{repeats}; a dot is a run in the colour of its measured loss."
+    return Chart("Loss over parameters and tokens", caption + thinning(frame), (panel,), size=(6.4, 4.8))
+
+
+def _contours(n: np.ndarray, d: np.ndarray, loss: np.ndarray, scale: Scale) -> list[Mark | Text]:
+    """Lines of equal loss, each with its value at the middle of its longest part."""
+    from contourpy import contour_generator
+
+    lines = contour_generator(np.log(n), np.log(d), loss)
+    marks: list[Mark | Text] = []
+    labels: list[Mark | Text] = []
+    for index, level in enumerate(levels(loss)):
+        parts = [np.exp(part) for part in lines.lines(level)]
+        look = {"colour": scale.colour(level), "width": 1.0}
+        marks += [Line(x=part[:, 0], y=part[:, 1], hover=(f"loss {level:.4g}",) * len(part), **look) for part in parts]
+        if parts and index % 2 == 0:
+            longest = max(parts, key=len)
+            labels.append(Text(*longest[len(longest) // 3], f"{level:.4g}", scale.colour(level)))
+    return [*marks, *labels]
+
+
+def parameters(study: Study) -> Chart | None:
+    """Estimates and 95 % intervals, a panel a parameter: those of one name in several laws, and of every kind of interval."""
+    names: dict[str, list[Fit]] = {}
+    left_out = []
+    for fit in study.fits.values():
+        for parameter in fit.law.parameters:
+            if not fit.intervals or parameter.coefficient or fit.params[parameter.name] == 0:
+                continue
+            if parameter.name in fit.diagnostics["at_bound"]:
+                left_out.append(f"{parameter.name} of the {fit.law.title}")
+            else:
+                names.setdefault(parameter.name, []).append(fit)
+    if not names:
+        return None
+    kinds = ", ".join(KIND_NAMES[kind] for kind in KINDS if any(kind in fit.intervals for fit in study.fits.values()))
+    caption = f"Estimates with 95 % intervals ({kinds}). An interval that reaches the edge of its panel is open there."
+    caption += f" Not determined by the runs, and not shown: {', '.join(left_out)}." if left_out else ""
+    panels = tuple(_parameter(name, fits) for name, fits in names.items())
+    return Chart("Parameters", caption, panels, columns=min(3, len(panels)), size=(3.6, 2.6))
+
+
+def _parameter(name: str, fits: list[Fit]) -> Panel:
+    rows = [(fit, kind, fit.intervals[kind].get(name)) for fit in fits for kind in KINDS if kind in fit.intervals]
+    rows = [row for row in rows if row[2] is not None]
+    values = np.array([[fit.params[name], *(np.nan if end is None else end for end in ends)] for fit, _, ends in rows])
+    known = values[np.isfinite(values)]
+    log = bool((known > 0).all() and known.max() > LARGE)
+    limits = span(known, 0.08, log=log)
+    marks = []
+    for place, ((fit, kind, ends), (estimate, low, high)) in enumerate(zip(rows, values, strict=True)):
+        text = f"<b>{fit.law.title}</b><br>{name} {number(estimate)}<br>{KIND_NAMES[kind]} {interval(*ends) or 'open'}"
+        bar = np.array([[limits[0] if np.isnan(low) else low], [limits[1] if np.isnan(high) else high]])
+        at = {"x": np.array([estimate]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
+        marks.append(Points(**at, name=fit.law.title, colour=colour(fit.law.name), shape=KINDS[kind], size=6.0, hover=(text,)))
+    meaning = min((p.meaning for fit in fits for p in fit.law.parameters if p.name == name), key=len)
+    label = "<br>".join(textwrap.wrap(meaning, 32))
+    y = Axis("", names=tuple(KIND_NAMES[kind] for _, kind, _ in rows), limits=(len(rows) - 0.4, -0.6))
+    return Panel(Axis(label, log, "scientific" if log else "plain", limits), y, tuple(marks), title=name, legend="shared")
+
+
+def residuals(study: Study) -> Chart:
+    """What each law says of the runs that it predicts, and by how much it is off; of held-out runs, what it said unseen."""
+    above, below = [], []
+    for fit in study.fits.values():
+        first, second = _residuals(study, fit)
+        above.append(first)
+        below.append(second)
+    caption = (
+        "Measured against predicted, and by how much each prediction is too high. Diamonds are held-out runs, predicted by the"
+        " fit that did not see them. A law of budgets predicts the best run of each."
+    )
+    columns = min(len(above), LAWS_A_ROW) if len(above) > 1 else 2
+    return Chart("Predictions", caption + thinning(study.runs.frame), (*above, *below), columns, size=(3.9, 3.4))
+
+
+def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
+    frame, response = study.runs.frame, fit.law.response
+    points = thinned(fit.law.predicted(frame[~held_out(study)] if fit.holdout else frame))
+    held = fit.holdout["points"] if fit.holdout else []
+    measured, predicted = fit.law.observed(points), checked(fit).predict(points)
+    error = 100 * (predicted / measured - 1)
+    text = hover(points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error])
+    dots = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
+    diamonds = {"edge": colour(fit.law.name), "size": 5.5}
+
+    log = response in ("lr", "batch")
+    limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
+    quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
+    axes = (axis(response, limits, log, f"{what} {quantity[0].lower()}{quantity[1:]}") for what in ("Measured", "Predicted"))
+    marks = (
+        Line(x=np.array(limits), y=np.array(limits), width=0.8),
+        Points(x=measured, y=predicted, **dots),
+        *held_points(held, "measured", column(held, "predicted"), **diamonds),
+    )
+    note = f"held out: {percent(fit.holdout['mean_relative_error'])} off on average" if held else ""
+    above = Panel(*axes, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
+
+    x = next((name for name in ("C", *getattr(fit.law, "predictors", ()), "N") if name in points), None)
+    if x is None:
+        return above, Panel(
+            axis(response, limits, log), Axis("Error of prediction (%)"), (Points(x=measured, y=error, **dots),)
+        )
+    unseen = 100 * column(held, "relative_error")
+    at = points[x].to_numpy(dtype=float)
+    log = x != "loss"
+    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_points(held, x, unseen, **diamonds))
+    errors = span(np.concatenate([error, unseen, [0.0]]), 0.06)
+    across = span(np.append(at, column(held, x)), 0.05, log=log)
+    x_axis = compute_axis(study, across) if x == "C" else axis(x, across, log=log)
+    return above, Panel(x_axis, Axis("Error of prediction (%)", limits=errors), marks, legend="")

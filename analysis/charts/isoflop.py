@@ -1,0 +1,102 @@
+"""The figure of IsoFLOP curves: loss against model size at equal compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
+from analysis.charts.parts import about, axis, hover
+from analysis.profiles import cubics
+from analysis.text import scientific
+
+if TYPE_CHECKING:
+    from analysis.fitted import Fit
+    from analysis.study import Study
+
+STEPS = 100  # of a line
+LEGEND = 8  # budgets that a legend lists; beyond, a colour bar
+MOST = 60  # budgets, beyond which runs are hardly of equal compute
+
+
+def isoflop(study: Study) -> Chart | None:
+    """Loss against model size, a curve a budget."""
+    frame = study.runs.frame
+    profiles = study.fits.get("isoflop")
+    if not study.target_flops or not {"N", "loss", "budget"} <= set(frame):
+        return None
+    sizes = frame.groupby("budget")["N"].nunique()
+    budgets = sizes.index[sizes >= 3].to_numpy()
+    if (not profiles and not 2 <= len(budgets) <= MOST) or len(budgets) < 2 or "envelope" in study.fits:
+        return None
+    scale = Scale("Compute budget (FLOPs)", budgets[0], budgets[-1], log=True, numbers="scientific")
+    several = len(budgets) > LEGEND
+    rows = {row["C"]: row for row in profiles.tables["budgets"]} if profiles else {}
+    marks: list[Mark] = []
+    stars: list[Mark] = []
+    for budget in budgets:
+        runs = frame[frame["budget"] == budget]
+        look = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
+        n, loss = _profile(study, runs, rows.get(budget))
+        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover(runs), **look))
+        if len(n):
+            marks.append(Line(x=n, y=loss, **look))
+        row = rows.get(budget)
+        if row and not row["excluded"]:
+            text = about("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
+            star = {"x": np.array([row["N"]]), "y": np.array([row["loss"]]), "shape": "star", "size": 12.0, "edge": "#ffffff"}
+            stars.append(Points(**star, colour=look["colour"], name="minimum", hover=(text,)))
+    shown = frame[frame["budget"].isin(budgets)]
+    panel = Panel(
+        axis("N", span(shown["N"], 0.06, log=True), log=True),
+        axis("loss", span(shown["loss"], 0.05)),
+        (*marks, *stars),
+        title="IsoFLOP curves",
+        legend="" if several else "outside",
+        legend_title="FLOPs",
+        scale=scale if several else None,
+    )
+    sliced = _sliced(study)
+    through = "the profile that was fitted to each budget" if profiles else sliced and f"the {sliced.law.title} at each budget"
+    curves = f" Curves: {through}{'; stars: their minima' if stars else ''}." if through else ""
+    return Chart("IsoFLOP curves", f"Loss against model size at equal compute.{curves}", (panel,))
+
+
+def _sliced(study: Study) -> Fit | None:
+    """A law of the loss of any size, which has a curve at every budget."""
+    return next((fit for fit in (study.main, *study.fits.values()) if fit.law.allocates and fit.law.regression), None)
+
+
+def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
+    """N and loss of the curve of one budget: what the minimum was found on, or a slice of a law of any size."""
+    profiles, sliced = study.fits.get("isoflop"), _sliced(study)
+    sizes = np.unique(runs["N"])
+    n = np.geomspace(sizes[0] / 1.1, sizes[-1] * 1.1, STEPS)
+    if profiles is None:
+        if sliced is None:
+            return np.empty(0), np.empty(0)
+        budget = runs["budget"].iloc[0]
+        return n, sliced.predict(pd.DataFrame({"N": n, "D": budget / sliced.cost(n, 1), "C": budget}))
+    if not row or row["excluded"]:
+        return np.empty(0), np.empty(0)
+    if profiles.law.curve == "akima":
+        return _akima(runs)
+    if profiles.law.nearest:
+        best = np.log(runs.loc[runs["loss"].idxmin(), "N"])
+        near = sizes[np.argsort(np.abs(np.log(sizes) - best), kind="stable")[: profiles.law.nearest]]
+        n = np.geomspace(near.min() / 1.1, near.max() * 1.1, STEPS)
+    return n, row["loss"] + row["curvature"] * np.log(n / row["N"]) ** 2
+
+
+def _akima(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The interpolation of log loss through the mean of each size."""
+    weights = runs["weight"] if "weight" in runs else pd.Series(1.0, index=runs.index)
+    total = (weights * np.log(runs["loss"])).groupby(runs["N"]).sum() / weights.groupby(runs["N"]).sum()
+    x, y = np.log(total.index.to_numpy()), total.to_numpy()
+    first, second, third = (part[0] for part in cubics(x[None], y[None]))
+    at = np.linspace(x[0], x[-1], STEPS)
+    piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    step = at - x[piece]
+    return np.exp(at), np.exp(y[piece] + step * (first[piece] + step * (second[piece] + step * third[piece])))

@@ -1,0 +1,169 @@
+"""What several figures are made of: runs as points, a law as a line with its band, and the axes of quantities."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Points, Rule
+from analysis.text import QUANTITIES, compute_unit, number, percent, quantity, run_label, with_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.fitted import Fit
+    from analysis.study import Study
+
+SHOWN = 3000  # points of a figure; beyond, every second one, or third, ...
+HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")
+HELD_OUT = "held out"
+
+
+def axis(name: str, limits: tuple[float, float] | None = None, log: bool = False, label: str = "") -> Axis:
+    """The axis of a column."""
+    _, numbers, usual = QUANTITIES[name]
+    return Axis(label or usual, log, numbers if log else "plain", limits)
+
+
+def compute_axis(study: Study, limits: tuple[float, float]) -> Axis:
+    """Of C, in the unit that the runs have it in."""
+    unit = compute_unit(study.config, float(study.runs.frame["C"].max()))
+    label = "" if unit == "FLOPs" else f"Compute <i>C</i> ({unit})"
+    axis_of = axis("C", limits, True, label)
+    return axis_of if not label else Axis(label, True, "plain", limits)
+
+
+def held_out(study: Study) -> np.ndarray:
+    """(n,), true for the rows that the second fit was not given."""
+    frame = study.runs.frame
+    mask = study.config.holdout.mask(frame) if any(fit.holdout for fit in study.fits.values()) else None
+    return np.zeros(len(frame), dtype=bool) if mask is None else mask
+
+
+def checked(fit: Fit) -> Fit:
+    """The fit that did not see what was held out."""
+    return fit.without_holdout or fit
+
+
+def thinned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.iloc[:: -(-len(frame) // SHOWN) or 1]
+
+
+def thinning(frame: pd.DataFrame) -> str:
+    """The sentence of a caption that not all points are drawn."""
+    every = -(-len(frame) // SHOWN)
+    return f" Of {len(frame)} points one in {every} is drawn." if every > 1 else ""
+
+
+def unseen(study: Study) -> str:
+    """The sentence of a caption that lines are what they were without the held-out runs."""
+    return " Held-out runs were not given to the laws that are drawn." if study.main.holdout else ""
+
+
+def about(title: str, **values: float) -> str:
+    """Quantities in words, for a mark that is no run."""
+    return "<br>".join([f"<b>{title}</b>", *(f"{name} {quantity(name, float(value))}" for name, value in values.items())])
+
+
+def hover(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
+    """The runs in words: what they are called, their quantities, and whatever else is given of them."""
+    names = [name for name in HOVERED if name in frame]
+    texts = []
+    for position, (index, row) in enumerate(zip(frame.index, frame.to_dict("records"), strict=True)):
+        lines = [f"<b>{escape(run_label(row, index))}</b>", *(f"{name} {quantity(name, row[name])}" for name in names)]
+        lines += [f"{what.replace('_', ' ')} {values[position]}" for what, values in more.items()]
+        texts.append("<br>".join(lines))
+    return tuple(texts)
+
+
+def law_marks(
+    fit: Fit, x: str, at: np.ndarray, values: np.ndarray, ends: np.ndarray | None, seen: Seen, look: dict[str, Any], y: str = ""
+) -> list[Mark]:
+    """A law as a line, dashed beyond what was seen, and the band of its interval.
+
+    :param at: (n,), the places in the column ``x``.
+    :param ends: (2, n), or null for no band.
+    :param look: name and colour.
+    :param y: the column that the values are of; null for the response.
+    """
+    y = y or fit.law.response
+    low, high = np.full((2, len(at)), np.nan) if ends is None else ends
+    texts = [
+        f"<b>{fit.law.title}</b><br>{x} {quantity(x, a)}<br>{y} "
+        + with_interval(value, low_end, high_end, lambda number: quantity(y, float(number)))
+        for a, value, low_end, high_end in zip(at.tolist(), values, low, high, strict=True)
+    ]
+    marks: list[Mark] = []
+    if ends is not None and np.isfinite(ends).any():
+        marks.append(Band(x=at, y=low, upper=high, **look))
+    inside = seen.includes(at)
+    beyond = ~inside
+    beyond[:-1] |= ~inside[1:]  # from the last place that was seen on
+    beyond[1:] |= ~inside[:-1]
+    for dash, part in (("solid", inside), ("dashed", beyond)):
+        if part.sum() > 1:
+            hovers = tuple(itertools.compress(texts, part))
+            marks.append(Line(x=at[part], y=values[part], hover=hovers, dash=dash, **look))
+    return marks
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far the runs reach that a law was fitted to: to larger values, but to lower losses."""
+
+    end: float
+    downward: bool = False
+    rules: tuple[Rule, ...] = ()  # at the end, where runs beyond it were held out
+
+    @classmethod
+    def of(cls, study: Study, x: str) -> Seen:
+        frame, mask = study.runs.frame, held_out(study)
+        if x == "loss":
+            end = float(frame.loc[~mask, x].min())
+            return cls(end, True, (Rule(end),) if frame[x].min() < end else ())
+        end = float(frame.loc[~mask, x].max())
+        return cls(end, False, (Rule(end * 1.02),) if frame[x].max() > end else ())
+
+    def includes(self, at: np.ndarray) -> np.ndarray:
+        return at >= self.end * (1 - 1e-9) if self.downward else at <= self.end * (1 + 1e-9)
+
+
+EVERYTHING = Seen(math.inf)
+
+
+def held_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
+    """Held-out rows, of ``Fit.holdout``: as they were measured, unless other values are given.
+
+    :param x: the column, or the values (n,); nothing is drawn where there are none.
+    """
+    at = column(rows, x) if isinstance(x, str) else x
+    values = column(rows, "measured") if y is None else y
+    known = np.isfinite(at)
+    if not known.any():
+        return []
+    texts = tuple(_held_text(row, index) for index, row in enumerate(rows) if known[index])
+    look = {"edge": BLACK, "size": 6.5, **look}
+    return [Points(x=at[known], y=values[known], name=HELD_OUT, colour="#ffffff", shape="diamond", hover=texts, **look)]
+
+
+def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:
+    """Values (n,), NaN for none."""
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
+
+
+def _held_text(row: dict[str, Any], index: int) -> str:
+    known = [f"{name} {quantity(name, row[name])}" for name in ("N", "D", "C", "k") if row.get(name) is not None]
+    predicted = (
+        number(row["predicted"]) if row["predicted"] is None else with_interval(row["predicted"], row["low"], row["high"])
+    )
+    found = [f"measured {number(row['measured'])}", f"predicted {predicted}", f"error {percent(row['relative_error'])}"]
+    return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *found])
+
+
+def points_of(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
+    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover(frame), **more)

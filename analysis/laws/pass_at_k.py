@@ -1,0 +1,145 @@
+"""pass@k, and coverage as a law of the samples a problem (arXiv 2107.03374; arXiv 2407.21787)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from analysis.laws.base import Parameter
+from analysis.laws.regression import CurveLaw, Inputs, Points
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def pass_at_k(samples: np.ndarray | int, correct: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
+    """The unbiased estimate of the chance that one of k samples is correct: ``1 - C(n - c, k) / C(n, k)``.
+
+    As a product (Chen et al. 2021, arXiv 2107.03374, figure 3): binomial coefficients overflow.
+
+    :param samples: n, that were drawn of a problem; arrays are broadcast.
+    :param correct: c, of them that are correct.
+    :raises ConfigError: where k is not from 1 to n, or c not from 0 to n.
+    """
+    n, c, k = np.broadcast_arrays(samples, correct, k)
+    if not ((c >= 0) & (c <= n)).all():
+        raise ConfigError("runs.columns.correct: must be from 0 to the number of samples")
+    if not ((k >= 1) & (k <= n)).all():
+        raise ConfigError(f"runs.columns.samples: pass@k needs 1 <= k <= samples; k is {k.max()}, samples is {n.min()}")
+    # k factors of 1 - c/i, or c factors of 1 - k/i, are the same: the fewer of them
+    factors, drawn = np.minimum(c, k), np.maximum(c, k)
+    failed = np.ones(n.shape)
+    for i in range(int(factors.max(initial=0))):
+        failed *= np.where(i < factors, 1 - drawn / np.maximum(n - i, 1), 1)
+    return 1 - failed
+
+
+@dataclass
+class PassAtK(CurveLaw):
+    """Coverage, the share of problems that one of k samples solves, by default by the squares of its residuals.
+
+    The runs are a row a problem, with ``samples`` and ``correct``: coverage at k = 1, 2, 4, ... up to the fewest samples is
+    then the mean of :func:`pass_at_k`, and a resample draws problems, as the coverages of one set of problems rise and fall
+    together. Or they are a row a k, with ``k`` and ``coverage``.
+
+    Both parameters are negative (later versions of the paper write ``a k^-b``).
+    """
+
+    name: ClassVar[str] = "pass_at_k"
+    title: ClassVar[str] = "Coverage of repeated sampling"
+    source: ClassVar[str] = "Brown et al. 2024, arXiv 2407.21787, eq. 2 and 3"
+    formula: ClassVar[str] = "log coverage(k) = a k^b"
+    predictors: ClassVar[tuple[str, ...]] = ("k",)
+    response: ClassVar[str] = "coverage"
+    needs: ClassVar[tuple[str, ...]] = ()  # either pair of columns
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("a", "logarithm of the coverage of one sample", lower=-np.inf, upper=0, positive=False, starts=(0.01, 30)),
+        Parameter("b", "exponent of the logarithm", lower=-np.inf, upper=0, positive=False, starts=(0.01, 3)),
+    )
+
+    objective: str = "mse"
+
+    def curve(self, x: Inputs, a, b):
+        return np.exp(a * x.k**b)
+
+    def slopes(self, x: Inputs, a, b):
+        power = x.k**b
+        value = np.exp(a * power)
+        return value, [value * power, value * a * power * np.log(x.k)]
+
+    def rescaled(self, params, scale):
+        return {**params, "a": params["a"] * scale["k"] ** params["b"]}
+
+    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+        """The grid of the magnitudes of both, with their sign."""
+        a, b = np.meshgrid(*(-np.geomspace(*p.starts, 60) for p in self.parameters))
+        return {"a": a.ravel(), "b": b.ravel()}
+
+    def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        return {"k": (frame if "k" in frame else self.predicted(frame))["k"].to_numpy(dtype=float)}
+
+    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A row a k, with ``k`` and ``coverage``."""
+        if {"k", "coverage"} <= set(frame):
+            return frame
+        import pandas as pd
+
+        k, solved = self._solved(frame)
+        return pd.DataFrame({"k": k, "coverage": np.average(solved, axis=0, weights=self._weight(frame))})
+
+    def observed(self, frame: pd.DataFrame) -> np.ndarray:
+        """Coverage at each k (k,)."""
+        return self.predicted(frame)["coverage"].to_numpy(dtype=float)
+
+    def points(self, frame: pd.DataFrame) -> Points:
+        return super().points(self.predicted(frame))
+
+    def check(self, frame: pd.DataFrame) -> None:
+        coverage = self.predicted(frame)
+        super().check(coverage)
+        k, share = coverage["k"].to_numpy(dtype=float), self.observed(coverage)
+        if not (k > 0).all():
+            raise ConfigError(f"runs.columns.k: must be above 0; the smallest is {k.min():g}")
+        if not ((share >= 0) & (share <= 1)).all():
+            raise ConfigError(f"runs.columns.coverage: must be from 0 to 1; it ranges from {share.min():g} to {share.max():g}")
+        if not _determined(share[None])[0]:
+            raise ConfigError(f"law: pass_at_k needs a coverage between 0 and 1; it is {share.max():g} at every k")
+        if self.loss.logs and not (share > 0).all():
+            raise ConfigError(f"law.objective: {self.objective} takes logarithms; a coverage of 0 needs mse")
+
+    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        if {"k", "coverage"} <= set(frame):
+            return super().resample(frame, params, weights)
+        _, solved = self._solved(frame)
+        drawn = weights * self._weight(frame)
+        coverage = drawn @ solved / drawn.sum(axis=1, keepdims=True)
+        points = replace(self.points(frame), y=coverage)
+        found, _ = self.follow(points, self.fixed(frame), params, np.ones_like(coverage))
+        found[~_determined(coverage)] = np.nan
+        return found
+
+    def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        return super().jacobian(params, self.predicted(frame))
+
+    def _solved(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """The ks (k,), and pass@k of each problem at them (n, k)."""
+        if not {"samples", "correct"} <= set(frame):
+            raise ConfigError(
+                "runs.columns.samples: pass_at_k needs samples and correct, a row a problem, or k and coverage, a row a k"
+            )
+        samples, correct = frame["samples"].to_numpy(), frame["correct"].to_numpy()
+        if not (samples >= 1).all():
+            raise ConfigError("runs.columns.samples: must be at least 1 in every row")
+        k = 2 ** np.arange(int(samples.min()).bit_length())
+        return k, pass_at_k(samples[:, None], correct[:, None], k)
+
+    def _weight(self, frame: pd.DataFrame) -> np.ndarray:
+        return frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
+
+
+def _determined(coverage: np.ndarray) -> np.ndarray:
+    """Whether coverages (m, k) are neither 0 at every k nor 1 at every k: (m,)."""
+    return (coverage.max(axis=1) > 0) & (coverage.min(axis=1) < 1)

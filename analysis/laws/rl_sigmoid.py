@@ -1,0 +1,110 @@
+"""The sigmoid of reinforcement learning (arXiv 2510.13786, ScaleRL)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from analysis.laws.base import Parameter, Solution
+from analysis.laws.regression import CurveLaw, Inputs, Points
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class RlSigmoid(CurveLaw):
+    """Pass rate against the compute of reinforcement learning, by default by the squares of its residuals.
+
+    C may be in any unit, such as GPU-hours. The pass rate is half-way from R0 to A at ``C_mid``; the part that is still to be
+    gained falls as ``C^-B`` beyond it. Nothing passes more often than always: where the best A is above 1, A is 1.
+    """
+
+    name: ClassVar[str] = "rl_sigmoid"
+    title: ClassVar[str] = "Sigmoid of reinforcement learning"
+    source: ClassVar[str] = "Khatri et al. 2025, arXiv 2510.13786, eq. 1"
+    formula: ClassVar[str] = "R(C) = R0 + (A - R0)/(1 + (C_mid/C)^B)"
+    predictors: ClassVar[tuple[str, ...]] = ("C",)
+    response: ClassVar[str] = "pass_at_1"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("R0", "pass rate before training", upper=1, linear=True),
+        Parameter("A", "pass rate that training tends to", upper=1, linear=True),
+        Parameter("C_mid", "compute at half of the gain, in the unit of C", coefficient=True, starts=(0.02, 50)),
+        Parameter("B", "exponent of the gain: how efficient compute is", lower=1e-2, upper=20, starts=(0.2, 8)),
+    )
+
+    objective: str = "mse"
+    R0: float | None = None  # the pass rate before training where it was measured; null to fit it
+    drop: float = 0.0  # runs of less compute than this share of the largest are left out: the first, noisy part
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.R0 is not None and not 0 <= self.R0 < 1:
+            raise ConfigError(f"law.R0: {self.R0:g} is no pass rate below 1")
+        if not 0 <= self.drop < 1:
+            raise ConfigError(f"law.drop: {self.drop:g} is no share from 0 to below 1")
+
+    def curve(self, x: Inputs, R0, A, C_mid, B):
+        return R0 + (A - R0) / (1 + (C_mid / x.C) ** B)
+
+    def slopes(self, x: Inputs, R0, A, C_mid, B):
+        log_ratio = np.log(C_mid / x.C)
+        gained = 1 / (1 + np.exp(B * log_ratio))
+        steep = (A - R0) * gained * (1 - gained)
+        return R0 + (A - R0) * gained, [1 - gained, gained, -steep * B / C_mid, -steep * log_ratio]
+
+    def rescaled(self, params, scale):
+        return {**params, "C_mid": params["C_mid"] / scale["C"]}
+
+    def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
+        return {} if self.R0 is None else {"R0": self.R0}
+
+    def _late(self, frame: pd.DataFrame) -> np.ndarray:
+        compute = frame["C"].to_numpy(dtype=float)
+        return compute >= self.drop * compute.max(initial=0)
+
+    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The runs after the first part, see ``drop``."""
+        return frame[self._late(frame)]
+
+    def points(self, frame: pd.DataFrame) -> Points:
+        return super().points(self.predicted(frame))
+
+    def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        return super().residuals(params, self.predicted(frame))
+
+    def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+        return super().jacobian(params, self.predicted(frame))
+
+    def check(self, frame: pd.DataFrame) -> None:
+        super().check(frame)
+        compute, rate = frame["C"].to_numpy(dtype=float), self.observed(frame)
+        if not (compute > 0).all():
+            raise ConfigError(f"runs.columns.C: must be above 0; the smallest is {compute.min():g}")
+        if not ((rate >= 0) & (rate <= 1)).all():
+            raise ConfigError(f"runs.columns.pass_at_1: must be from 0 to 1; it ranges from {rate.min():g} to {rate.max():g}")
+        if self.loss.logs and not (rate > 0).all():
+            raise ConfigError(f"law.objective: {self.objective} takes logarithms; pass rates of 0 need mse")
+
+    def estimate(self, frame: pd.DataFrame) -> Solution:
+        self.check(self.predicted(frame))
+        points, fixed = self.points(frame), self.fixed(frame)
+        found = self.solve(points, fixed)
+        if found.params[0, 1] > 1:
+            found = self.solve(points, {**fixed, "A": 1.0})
+            found.warnings.append("A is 1, the most there can be: the pass rate does not level off within the runs")
+        if found.params[0, 1] <= found.params[0, 0]:
+            raise ConfigError("law: rl_sigmoid needs a pass rate that grows with compute; over these runs it does not")
+        return found
+
+    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        points, fixed, weights = self.points(frame), self.fixed(frame), weights[:, self._late(frame)]
+        found, _ = self.follow(points, fixed, params, weights)
+        beyond = found[:, 1] > 1
+        if beyond.any():
+            found[beyond], _ = self.follow(points, {**fixed, "A": 1.0}, params, weights[beyond])
+        found[found[:, 1] <= found[:, 0]] = np.nan
+        return found

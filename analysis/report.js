@@ -1,0 +1,75 @@
+// Draws the figures of the report, and writes the numbers of logarithmic axes: as many round ones as there is room for.
+"use strict";
+
+const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const STEPS = [[1, 1.5, 2, 3, 4, 5, 7], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]];
+const ROOM = { xaxis: { scientific: 58, short: 44, plain: 44 }, yaxis: { scientific: 24, short: 24, plain: 24 } };
+
+const write = {
+  plain: (value) => String(Number(value.toPrecision(6))),
+  short: (value) => {
+    for (const [unit, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"], [1, ""]]) {
+      if (value >= unit && value < 1000 * unit) return Number((value / unit).toPrecision(3)) + suffix;
+    }
+    return write.scientific(value);
+  },
+  scientific: (value) => {
+    const [mantissa, exponent] = value.toExponential(1).split("e");
+    const power = "10" + String(Number(exponent)).replace("-", "⁻").replace(/\d/g, (digit) => SUPERSCRIPT[digit]);
+    const factor = mantissa.replace(".0", "");
+    return factor === "1" ? power : factor + "×" + power;
+  },
+};
+
+// ends are decimal logarithms; gap is the least distance of two numbers, as a share of the axis
+function logTicks(ends, gap) {
+  const low = Math.min(...ends) - 1e-9, high = Math.max(...ends) + 1e-9, width = high - low;
+  let ticks = [];
+  for (const steps of STEPS) {
+    ticks = [];
+    for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+      for (const step of steps) ticks.push(power + Math.log10(step));
+    }
+    ticks = ticks.filter((tick) => low <= tick && tick <= high);
+    if (ticks.every((tick, i) => i === 0 || tick - ticks[i - 1] >= gap * width)) return ticks;
+  }
+  const every = Math.ceil(gap * width);
+  return ticks.filter((tick) => Math.round(tick) % every === 0);
+}
+
+// once for each size and range of a figure: new numbers change its margins, which must not ask for newer ones
+function number(graph, axes) {
+  const layout = graph._fullLayout;
+  const state = [layout.width, layout.height, ...Object.keys(axes).flatMap((name) => layout[name].range)].join();
+  if (state === graph.dataset.numbered) return;
+  graph.dataset.numbered = state;
+  const changes = {};
+  for (const [name, style] of Object.entries(axes)) {
+    const ticks = logTicks(layout[name].range, ROOM[name][style] / Math.max(layout[name]._length, 1));
+    changes[name + ".tickvals"] = ticks.map((tick) => Number((10 ** tick).toPrecision(3)));
+    changes[name + ".ticktext"] = changes[name + ".tickvals"].map(write[style]);
+  }
+  if (Object.keys(changes).length) Plotly.relayout(graph, changes);
+}
+
+const touched = matchMedia("(pointer: coarse)").matches; // a finger scrolls the page
+const options = {
+  displaylogo: false,
+  displayModeBar: touched ? false : "hover",
+  displayNotifier: false,
+  showSendToCloud: false, // nothing leaves this file
+  plotlyServerURL: "",
+  responsive: true,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+};
+
+for (const [name, panels] of Object.entries(JSON.parse(document.getElementById("figures").textContent))) {
+  panels.forEach(({ data, layout, axes }, index) => {
+    const graph = document.getElementById(`${name}-${index}`);
+    const saved = { toImageButtonOptions: { format: "svg", filename: panels.length > 1 ? `${name}-${index + 1}` : name } };
+    Plotly.newPlot(graph, data, touched ? { ...layout, dragmode: false } : layout, { ...options, ...saved }).then(() => {
+      number(graph, axes);
+      graph.on("plotly_afterplot", () => number(graph, axes)); // zoomed, or of another size
+    });
+  });
+}

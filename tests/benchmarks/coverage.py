@@ -1,0 +1,116 @@
+"""How often 95 % intervals hold the truth, on synthetic studies whose law is known.
+
+    python tests/benchmarks/coverage.py [--repetitions 400] [--resamples 1000]
+
+Prints a Markdown table, the one of docs/intervals.md: a row a design, law and kind of interval; a column a quantity. The budget
+of the prediction is 100 times the largest run. With 400 repetitions, a right interval is between 92.9 % and
+97.1 % in 19 of 20 cells.
+"""
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis import Bootstrap, fit
+from analysis.frame import tidy
+from analysis.laws import Chinchilla, Cost
+from analysis.resampling import KINDS
+
+TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
+VECTOR = np.array([list(TRUTH.values())])
+QUANTITIES = ("E", "alpha", "beta", "N*", "D*", "loss*")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Budgets x sizes, and the noise of log loss: ``normal``, or ``t`` with 4 degrees of freedom; ``runs`` of several points
+    share half of their noise."""
+
+    budgets: int
+    sizes: int
+    noise: float = 0.003
+    shape: str = "normal"
+    points_of_a_run: int = 1
+
+    @property
+    def title(self) -> str:
+        run = f", {self.points_of_a_run} points a run" if self.points_of_a_run > 1 else ""
+        return f"{self.budgets} budgets x {self.sizes} sizes{run}, {self.noise:.1%} {self.shape} noise"
+
+    def draw(self, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for flops in np.geomspace(1e18, 1e21, self.budgets):
+            for n in 0.15 * np.sqrt(flops / 6) * np.geomspace(0.25, 4, self.sizes):
+                rows += [
+                    {"run": len(rows) // self.points_of_a_run, "N": n, "D": flops / (6 * n) * share, "C": flops * share}
+                    for share in np.geomspace(0.4, 1, self.points_of_a_run + 1)[1:]
+                ]
+        frame = pd.DataFrame(rows)
+        draw = rng.standard_normal if self.shape == "normal" else lambda size: rng.standard_t(4, size) / np.sqrt(2)
+        own, shared = draw(len(frame)), draw(frame["run"].nunique())[frame["run"]]
+        noise = own if self.points_of_a_run == 1 else np.sqrt(0.5) * (own + shared)
+        law = TRUTH["E"] + TRUTH["A"] * frame["N"] ** -TRUTH["alpha"] + TRUTH["B"] * frame["D"] ** -TRUTH["beta"]
+        return tidy(frame.assign(loss=law * np.exp(self.noise * noise))).frame
+
+
+DESIGNS = (
+    (Design(6, 8), "huber"),
+    (Design(6, 8), "log_mse"),
+    (Design(9, 12), "huber"),
+    (Design(9, 12, shape="t"), "huber"),
+    (Design(8, 6, points_of_a_run=3), "huber"),
+    (Design(4, 5), "huber"),
+    (Design(4, 5), "log_mse"),
+)
+
+
+def quantities(params: np.ndarray, target: float) -> np.ndarray:
+    """(m, q) of parameters (m, p)."""
+    best = Chinchilla().frontier(params, np.array([target]), Cost())
+    return np.column_stack([params[:, 0], params[:, 2], params[:, 4], *(best[name][:, 0] for name in ("N", "D", "loss"))])
+
+
+def repetition(design: Design, objective: str, seed: int, resamples: int) -> dict[str, np.ndarray]:
+    """Whether the interval of each kind holds each quantity's truth."""
+    frame = design.draw(seed)
+    target = 100 * frame["C"].max()
+    truth = quantities(VECTOR, target)[0]
+    found = fit(frame, Chinchilla(objective=objective), bootstrap=Bootstrap(resamples=resamples, seed=seed))
+    held = {}
+    for kind in KINDS:
+        found.bootstrap["interval"] = kind
+        low, high = found.ends(lambda params: quantities(params, target))
+        held[kind] = (low <= truth) & (truth <= high)
+    return held
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--resamples", type=int, default=1000)
+    chosen = parser.parse_args()
+    print(f"{chosen.repetitions} repetitions, {chosen.resamples} resamples each\n")
+    print("| study | objective | interval |", " | ".join(QUANTITIES), "|")
+    print("|" + "---|" * (3 + len(QUANTITIES)))
+    with ProcessPoolExecutor() as pool:
+        for design, objective in DESIGNS:
+            count = chosen.repetitions
+            results = list(
+                pool.map(repetition, [design] * count, [objective] * count, range(count), [chosen.resamples] * count)
+            )
+            for kind in KINDS:
+                share = np.mean([result[kind] for result in results], axis=0)
+                cells = " | ".join(f"{value:.1%}" for value in share)
+                print(f"| {design.title} | {objective} | {kind} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
