@@ -42,9 +42,10 @@ format: install  ## mend what ruff can
 ui: install  ## the MLflow UI on the store of the studies
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
-benchmark: install  ## training speed beside a bare PyTorch loop, start-up and overhead of a run
+benchmark: install  ## training beside a bare PyTorch loop, start-up, overhead of a run, fits beside SciPy
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
+	$(BIN)/python tests/benchmarks/fit_speed.py
 
 clean:  ## remove what can be made again, results included
 	rm -rf outputs dist .pytest_cache .ruff_cache

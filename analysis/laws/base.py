@@ -82,6 +82,7 @@ class Law(ABC):
     response: ClassVar[str] = "loss"  # the column that it predicts
     allocates: ClassVar[bool] = False  # its frontier says how to divide compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, see analysis.laws.regression
+    independent: ClassVar[bool] = True  # its points have noise of their own, so that a likelihood is their product
 
     @property
     @abstractmethod

@@ -55,6 +55,7 @@ class PassAtK(CurveLaw):
     predictors: ClassVar[tuple[str, ...]] = ("k",)
     response: ClassVar[str] = "coverage"
     needs: ClassVar[tuple[str, ...]] = ()  # either pair of columns
+    independent: ClassVar[bool] = False  # the coverages are of the same problems
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("a", "logarithm of the coverage of one sample", lower=-np.inf, upper=0, positive=False, starts=(0.01, 30)),
         Parameter("b", "exponent of the logarithm", lower=-np.inf, upper=0, positive=False, starts=(0.01, 3)),

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from law_studies import isoflop_runs
+from law_studies import LAW_STUDIES, isoflop_runs
 from scipy.stats import bootstrap, t
 
 from analysis import Bootstrap, fit
@@ -64,9 +64,10 @@ def test_an_end_that_the_points_leave_open_is_null():
     assert None in [end for ends in found.intervals["profile"].values() for end in ends]
 
 
-def test_a_law_of_budgets_has_no_profile():
-    with pytest.raises(ConfigError, match=r"^bootstrap\.profile: isoflop is not one curve"):
-        fit(isoflop_runs(), "isoflop", bootstrap=Bootstrap(20, profile=True))
+@pytest.mark.parametrize("law", ["isoflop", "pass_at_k"])
+def test_a_law_whose_points_are_not_independent_has_no_profile(law):
+    with pytest.raises(ConfigError, match=rf"^bootstrap\.profile: {law} is not one curve through independent points"):
+        fit(*LAW_STUDIES[law](), bootstrap=Bootstrap(20, profile=True))
 
 
 def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fitted():

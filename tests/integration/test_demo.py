@@ -42,7 +42,7 @@ def test_the_fit_writes_a_report_that_needs_no_network(study):
     assert "isoflop was not fitted" in done.stdout
     for law in ("power_law", "chinchilla"):
         fit = json.loads((results / law / "fit.json").read_text())
-        assert fit["law"]["name"] == law
+        assert fit["law"] == law
         assert fit["n_points"] == 9
         assert {"params", "se", "ci95", "objective", "holdout", "diagnostics", "seconds"} <= set(fit)
     page = (results / "report.html").read_text()
