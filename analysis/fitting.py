@@ -136,7 +136,7 @@ def _intervals(
             found[kind] = dict(zip(names, ends.T.tolist(), strict=True))
     if bootstrap.profile:
         if not (law.regression and law.independent):
-            raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points, so it has no profile")
+            raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points and has no profile")
         allowed = float(solution.value[0]) + likelihood_rise(law, frame, solution.params)
         found["profile"] = profiled(law, frame, solution.params, allowed, law.free(frame))
     return found
