@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.text import compute, compute_unit, number, quantity, scientific, share, three, with_interval
+from analysis.text import compute, compute_unit, number, quantity, scientific, share, three, times, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
     else:
         advice = f"With {scientific(target)} FLOPs, expect {loss}."
     factor = target / fit.runs["C"][1]
-    reach = [f"That is extrapolated: {factor:.3g} times the compute of the largest run."] if factor > 1.05 else []
+    reach = [f"That is extrapolated: {times(factor)} times the compute of the largest run."] if factor > 1.05 else []
     return [advice, *reach]
 
 

@@ -52,16 +52,15 @@ def _checked(study: Study, fit: Fit) -> list[str]:
     held = fit.holdout
     if not held:
         return ["Nothing was held out: how well the law predicts beyond the runs is not known."]
-    largest, unit = (
-        held["largest_fitted"],
-        "FLOPs" if "C" not in study.runs.frame else compute_unit(study.config, held["largest_fitted"]),
-    )
+    largest = held["largest_fitted"]
+    unit = compute_unit(study.config, largest) if largest is not None else ""
     mask = study.config.holdout.mask(study.runs.frame)
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
     where = f" above {compute(largest)} {unit}" if above else " that were held out"
     runs = f"{counted(held['n'], study.runs.frame)}{where}"
     if not held["budgets"]:
-        return [f"Fitted without the {runs}, the law predicts them with a mean error of {percent(fit.error)}."]
+        them = "it with an" if held["n"] == 1 else "them with a mean"
+        return [f"Fitted without the {runs}, the law predicts {them} error of {percent(fit.error)}."]
     row = held["budgets"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
     return [

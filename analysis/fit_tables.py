@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis.answers import run_named
-from analysis.tables import Cell, Table
+from analysis.tables import MOST, Cell, Table
 from analysis.text import DASH, interval, number, percent, quantity, run_label
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def held_out(fit: Fit) -> Table | None:
     known = [name for name in ("N", "D", "C", "k") if any(row.get(name) is not None for row in rows)]
     named = any(row.get("run") or row.get("run_id") for row in rows)
     written = []
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows[:MOST]):
         cells = [Cell(run_label(row, index))] if named else []
         cells += [Cell(quantity(name, row.get(name))) for name in known]
         cells += [
@@ -91,7 +91,7 @@ def held_out(fit: Fit) -> Table | None:
         written.append([*cells, Cell(percent(row["relative_error"]))])
     heads = (*(("Run",) if named else ()), *known, "Measured", "Predicted", "95 % interval", "Relative error")
     first = len(heads) - 4
-    return Table(heads, written, frozenset({*range(int(named), first + 2), first + 3}))
+    return Table(heads, written, frozenset({*range(int(named), first + 2), first + 3}), len(rows) - len(written))
 
 
 def influence(study: Study, fit: Fit) -> Table | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.text import DASH, compute, interval, number, percent, quantity, run_label, scientific
+from analysis.text import DASH, compute, interval, number, percent, quantity, run_label, scientific, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.fitted import Fit
     from analysis.study import Study
 
-MOST = 500  # runs that the report lists; all are in points.csv
+MOST = 500  # runs, and held-out ones, that the report lists; all are in points.csv and fit.json
 DROPPED = 50
 RUN_COLUMNS = ("family", "scale", "data", "seed", "N", "D", "U", "C", "lr", "batch", "teacher_loss", "supervised_loss", "loss")
 MORE_COLUMNS = ("pass_at_1", "error", "k", "coverage", "samples", "correct", "weight")
@@ -40,6 +40,7 @@ class Table:
     columns: tuple[str, ...]
     rows: list[list[Cell]]
     numeric: frozenset[int] = frozenset()
+    more: int = 0  # rows that are not listed
 
     @property
     def prose(self) -> set[int]:
@@ -71,10 +72,10 @@ def budgets(study: Study) -> Table | None:
     found = {fit.law.title: fit.frontier(flops) for fit in laws}
     rows = []
     for index, budget in enumerate(flops):
-        times = f"{budget / largest:.3g} times the largest" if budget > 1.05 * largest else ""
+        reach = f"{times(budget / largest)} times the largest" if budget > 1.05 * largest else ""
         for place, (title, table) in enumerate(found.items()):
             row = table.iloc[index]
-            first = Cell(scientific(budget), times) if place == 0 else Cell("")
+            first = Cell(scientific(budget), reach) if place == 0 else Cell("")
             ratio = row["D"] / row["N"]
             rows.append(
                 [

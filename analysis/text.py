@@ -53,7 +53,12 @@ def compute(value: float) -> str:
 
 def three(value: float) -> str:
     """Three decimals, of a loss or an exponent."""
-    return f"{value:.3f}"
+    return f"{value:.3f}" if abs(value) < 1e3 else number(value)
+
+
+def times(factor: float) -> str:
+    """How many times as large something is."""
+    return f"{factor:.3g}" if factor < 1e3 else short(factor)
 
 
 def percent(value: float | None) -> str:

@@ -16,6 +16,8 @@ from analysis.text import (
     run_label,
     scientific,
     short,
+    three,
+    times,
     with_interval,
 )
 
@@ -72,6 +74,11 @@ def test_an_interval_needs_both_ends():
     assert interval(None, 2) == interval(math.nan, 2) == ""
     assert with_interval(3e9, 2e9, 4e9, short) == "3B (2B to 4B)"
     assert with_interval(3e9, math.nan, math.nan, short) == "3B"
+
+
+def test_losses_and_factors():
+    assert (three(2.3456), three(818142.1)) == ("2.346", f"8.2{TIMES}10⁵")
+    assert (times(1.2649), times(10), times(2e9)) == ("1.26", "10", "2B")
 
 
 def test_percentages():
