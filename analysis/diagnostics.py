@@ -121,7 +121,8 @@ def _influence(
         return []
     rows = []
     for j, p in enumerate(law.parameters):
-        if p.coefficient or not se[p.name] > 0 or not np.isfinite(left_out[:, j]).any():
+        # where E is 0 in every resample but for rounding, it has no standard error to speak of
+        if p.coefficient or not se[p.name] > 1e-9 * abs(params[p.name]) + 1e-12 or not np.isfinite(left_out[:, j]).any():
             continue
         moves = (left_out[:, j] - params[p.name]) / se[p.name]
         worst = int(np.nanargmax(np.abs(moves)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNDETERMINED = 1e100  # a coefficient beyond this comes of an exponent that the resample leaves free
-SHOWN = ("run_id", "run", "N", "D", "C", "k")  # columns that tell which row a prediction is of
+SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that tell which row a prediction is of
 REACH = 100  # of the frontier in fit.json, over the largest budget that was run
 ROWS = 9
 BATCH = 30_000_000  # counts of rows at a time: a quarter of a gigabyte
@@ -97,7 +97,10 @@ def _names(frame: pd.DataFrame) -> np.ndarray:
     """What people call the runs, in the order of ``np.unique(groups(frame))``; a row's number where it has no name."""
     labels, first = np.unique(groups(frame), return_index=True)
     known = next((name for name in ("name", "run_id") if name in frame and "run" not in frame), None)
-    return frame[known].astype(str).to_numpy()[first] if known else labels
+    if known is None:
+        return labels
+    names = frame[known].to_numpy(dtype=object)[first]
+    return np.where(frame[known].isna().to_numpy()[first], labels, names)
 
 
 def _resampled(

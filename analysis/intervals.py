@@ -60,8 +60,8 @@ def accelerated(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray, w
         acceleration = np.nansum(pull**3, axis=0) / (6 * np.nansum(pull**2, axis=0) ** 1.5)
         reach = bias + widen * ndtri(TAILS)[:, None]
         levels = ndtr(bias + reach / (1 - np.nan_to_num(acceleration) * reach))
-    for j in np.flatnonzero(np.isfinite(levels).all(axis=0)):
-        ends[:, j] = np.quantile(drawn[:, j], np.sort(levels[:, j]))
+        for j in np.flatnonzero(np.isfinite(levels).all(axis=0)):
+            ends[:, j] = np.quantile(drawn[:, j], np.sort(levels[:, j]))
     return ends.reshape(2, *shape)
 
 

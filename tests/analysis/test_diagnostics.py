@@ -51,6 +51,8 @@ def test_one_run_that_moves_the_fit_is_named():
     assert warned(found, "one run moves the fit: without 20, ")
     named = fit(frame.assign(name=[f"run {i}" for i in range(25)]), Chinchilla(objective="log_mse"), bootstrap=SOME)
     assert named.diagnostics["influence"][0]["run"] == "run 20"
+    nameless = fit(frame.assign(name=None), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert nameless.diagnostics["influence"][0]["run"] == "20"
     assert worst["without"] == pytest.approx(
         fit(frame.drop(index=20).reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0)).params[
             worst["parameter"]
