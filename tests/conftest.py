@@ -4,11 +4,21 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import logging
 import random
 
 import pytest
 
 WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
+
+
+@pytest.fixture(autouse=True)
+def loggers():
+    """A command that runs in this process has Hydra configure logging, which disables every logger that is there."""
+    yield
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session")
