@@ -45,6 +45,8 @@ ui: install  ## the MLflow UI on the store of the studies
 benchmark: install  ## training speed beside a bare PyTorch loop, start-up and overhead of a run
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
+	$(BIN)/python tests/benchmarks/sandbox_speed.py
+	$(BIN)/python tests/benchmarks/curation_speed.py
 
 clean:  ## remove what can be made again, results included
 	rm -rf outputs dist .pytest_cache .ruff_cache
