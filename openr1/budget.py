@@ -133,7 +133,7 @@ def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None =
 def _per_token(config: Config, form: Shape) -> float:
     """Training FLOPs of a token."""
     lora, recompute = getattr(config.stage, "lora", None), config.compute.gradient_checkpointing
-    if lora is None:
+    if lora is None or lora.rank is None:
         return flops.training_flops(form, config.data.context, recompute)
     try:
         return flops.lora_training_flops(form, config.data.context, lora.rank, recompute)

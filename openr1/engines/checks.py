@@ -6,6 +6,7 @@ shows the token at which generation stops.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from openr1.engines.base import RequestError
@@ -71,6 +72,7 @@ def end_of_turn(tokenizer: Any) -> int:
         text = render(tokenizer, chat, add_generation_prompt=False)
     except RequestError as error:
         raise ConfigError(f"model.checkpoint: {error}") from error
+    tokenizer = copy.deepcopy(tokenizer)  # a call changes how the tokenizer reads special tokens from then on
     if WORD not in text:
         raise ConfigError("model.checkpoint: its chat template leaves out what the assistant says")
     after = tokenizer(text[text.rindex(WORD) + len(WORD) :], add_special_tokens=False)["input_ids"]

@@ -20,9 +20,8 @@ class Codec:
     """
 
     def __init__(self, model: str, revision: str | None = None) -> None:
-        # a copy for each, since one reads special tokens in a text and the other does not
+        # copies, since one reads special tokens in a text and the other does not, as does training with the tokenizer itself
         self.tokenizer = copy.deepcopy(load_checkpoint(model, revision))
-        self.tokenizer.backend_tokenizer.encode_special_tokens = False
         self.raw = Encoder(copy.deepcopy(self.tokenizer))
         self.end = end_tokens(model, revision) | {self.tokenizer.eos_token_id}
 

@@ -150,7 +150,7 @@ class _Run:
         for attempt in range(config.retries + 1):
             await self.starts.wait(1)
             await self.tokens.wait(estimate)
-            used, pause = 0.0, 0.0
+            used = 0.0
             try:
                 async with asyncio.timeout(config.timeout):
                     answer = await endpoint(**arguments)
@@ -171,16 +171,14 @@ class _Run:
                 self.answered = True
                 if error.status_code not in (408, 409, 425, 429) and error.status_code < 500:
                     raise RequestError(reason) from error
-                if error.status_code == 429:
-                    pause = _seconds(error.response.headers.get("retry-after"))
-                    self.starts.hold(pause)
+                self.starts.hold(_seconds(error.response.headers.get("retry-after")))
             except (openai.APIError, ValueError, TypeError, AttributeError) as error:
                 raise RequestError(f"an answer of another form: {' '.join(str(error).split())}") from error
             finally:
                 self.tokens.settle(estimate - used)
             if attempt < config.retries:
                 wait = min(config.backoff * 2**attempt, LONGEST_WAIT)
-                await asyncio.sleep(max(pause, wait * random.uniform(0.5, 1)))
+                await asyncio.sleep(wait * random.uniform(0.5, 1))
         raise RequestError(f"{reason}, at the last of {config.retries + 1} tries")
 
     def _call(self, client: Any, request: Request, index: int) -> tuple[Callable[..., Any], dict[str, Any]]:

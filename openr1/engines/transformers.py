@@ -129,7 +129,7 @@ class Engine(base.Engine):
         return ended
 
     def _stopped(self, writing: list[Writing], stop: list[str]) -> list[bool]:
-        # a token is a byte of text at least, but for special ones, and a text that was there before has ended its completion
-        longest = max(len(word.encode()) for word in stop) + 4
+        # a token is a byte of text at least, and a stop text that was there before has ended its completion
+        longest = max(len(word.encode()) for word in stop)
         tails = self.codec.decode([one.ids[-longest:] for one in writing])
         return [any(word in tail for word in stop) for tail in tails]

@@ -34,7 +34,7 @@ class PretrainStage(StageConfig):
 class LoraOptions:
     """Low-rank adapters (arXiv 2106.09685) beside every linear layer of the blocks, in place of the weights."""
 
-    rank: int = 16
+    rank: int | None = None  # null to train the weights themselves
     alpha: float = 32.0  # the adapters count alpha / rank times
     dropout: float = 0.0  # of what they read
 
@@ -47,7 +47,7 @@ class SftStage(StageConfig):
     evals: int = 5
     logs: int = 50
     packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
-    lora: LoraOptions | None = None  # train adapters only; the model that is saved has them merged, and they lie beside it
+    lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
     trains: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 

@@ -46,7 +46,7 @@ def run(job: Job) -> dict[str, float]:
 def adapters(job: Job):
     """The adapters to train; None to train all weights."""
     lora = job.config.stage.lora
-    if lora is None:
+    if lora.rank is None:
         return None
     from peft import LoraConfig
 

@@ -6,7 +6,10 @@ from small_models import CONTEXT, TEMPLATE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openr1.config import ScaleConfig
+from openr1.data.sources import Document
+from openr1.data.tokenizer import Encoder, load_checkpoint
 from openr1.engines import Request, Sampling, open_engine
+from openr1.engines.checks import check_model
 from openr1.engines.config import TransformersEngine
 from openr1.errors import ConfigError
 
@@ -194,8 +197,19 @@ def test_messages_go_through_the_chat_template(model_at):
     ids = engine.codec.encode(Request("a", messages=messages), CONTEXT)
     assert ids == engine.codec.tokenizer(text)["input_ids"]
     assert ids.count(engine.codec.tokenizer.eos_token_id) == 2
+    assert engine.codec.tokenizer.eos_token_id not in engine.codec.encode(Request("b", prompt="1<|endoftext|>2"), CONTEXT)
     found = replies(engine, [Request("a", messages=messages)], Sampling(max_tokens=5))
     assert found["a"].prompt_tokens == len(ids)
+
+
+def test_a_tokenizer_in_training_is_left_alone(model_at):
+    """For it, special tokens are text, and it shares what :func:`load_checkpoint` keeps."""
+    encoder = Encoder(load_checkpoint(model_at(template=TEMPLATE), None))
+    check_model(model_at(template=TEMPLATE), chat=True)
+    messages = [{"role": "user", "content": "1"}]
+    list(open_engine(TransformersEngine(model=model_at(template=TEMPLATE))).generate([Request("a", messages=messages)]))
+    [(ids, _)] = encoder([Document("<|endoftext|>")])
+    assert ids.count(encoder.special.eos) == 1
 
 
 def test_a_prompt_that_spells_the_end_token_is_text(engine):
