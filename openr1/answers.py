@@ -67,7 +67,8 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.shards = [problems[start : start + shard] for start in range(0, len(problems), shard)]
         self.place = {problem.id: number // shard for number, problem in enumerate(problems)}
-        self.done = 0
+        self.done = 0  # problems that have been answered
+        self.found = 0  # of these, by runs that were killed
 
     def path(self, shard: int) -> Path:
         return self.folder / f"{shard:06}.jsonl"
@@ -200,6 +201,7 @@ def ask(
     """
     journal.mend()
     missing = list(journal.missing())
+    journal.found = journal.done
     report(journal.done * samples, {})
     if whole:
         for shard, _ in missing:

@@ -74,10 +74,10 @@ def references(config: Config) -> dict[str, tuple[str, str]]:
     if stage.kind == "curate":
         return {f"answers.{i}": (f"stage.inputs[{i}]", reference) for i, reference in enumerate(stage.inputs)}
     found = {}
-    if stage.trains:
-        for name, source in config.data.sources.items():
+    for group in ("sources", "held_out") if stage.trains else ():
+        for name, source in getattr(config.data, group).items():
             if source.kind == "artifact":
-                found[f"data.{name}"] = (f"data.sources.{name}.artifact", source.artifact)
+                found[f"{group}.{name}"] = (f"data.{group}.{name}.artifact", source.artifact)
     checkpoint = config.model.checkpoint
     if checkpoint and asks_model(config) and not served(config) and Store(config.paths.artifacts).name_of(checkpoint):
         found["model"] = ("model.checkpoint", checkpoint)

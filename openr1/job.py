@@ -41,6 +41,6 @@ class Job:
 
     @property
     def flops_teacher(self) -> float | None:
-        """What the answers among its inputs cost their teachers; None where none of them says."""
+        """What the answers among its inputs cost their teachers; None where none says. What two of them share counts twice."""
         known = [artifact.metrics["flops_teacher"] for artifact in self.inputs.values() if "flops_teacher" in artifact.metrics]
         return sum(known) if known else None

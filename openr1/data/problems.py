@@ -26,7 +26,7 @@ from openr1.errors import ConfigError
 KINDS = ("exact", "math", "choice", "code")
 LETTERS = "ABCDEFGHIJ"
 log = logging.getLogger(__name__)
-_EXTENTS: dict[str, Extent] = {}
+_EXTENTS: dict[tuple, Extent] = {}
 
 
 def fingerprint(config: Config) -> str:
@@ -76,15 +76,16 @@ class Extent(NamedTuple):
     """How much is asked."""
 
     problems: int
-    prompt_bytes: float  # of a prompt, in the mean
+    prompt_bytes: float  # of what a model reads, in the mean
 
 
 def extent(config: Config) -> Extent:
     """How many problems a run has, and how long they are. Read once a process, since many runs of a study have the same."""
-    mark = fingerprint(config)
+    mark = (fingerprint(config), config.data.instruction, config.data.system)
     if mark not in _EXTENTS:
-        found = read(config)
-        _EXTENTS[mark] = Extent(len(found), sum(len(problem.prompt.encode()) for problem in found) / len(found))
+        lengths = [len(problem.prompt.encode()) for problem in read(config)]
+        around = len(config.data.instruction.replace("{prompt}", "").encode()) + len((config.data.system or "").encode())
+        _EXTENTS[mark] = Extent(len(lengths), sum(lengths) / len(lengths) + around)
     return _EXTENTS[mark]
 
 

@@ -43,7 +43,7 @@ def run(job: Job) -> dict[str, float]:
     figures |= {**scores, **tally.metrics(), "wall_seconds": seconds}
     if job.work.shape and tally.counted:
         figures["flops_eval"] = tally.flops
-    if tally.completion_tokens:
+    if tally.completion_tokens and not journal.found:
         figures["tokens_per_second"] = tally.completion_tokens / seconds
     return figures
 

@@ -25,6 +25,6 @@ def run(job: Job) -> dict[str, float]:
     metrics = {**tally.metrics(), "wall_seconds": seconds}
     if config.stage.teacher == "oracle" or (job.work.shape and tally.counted):
         metrics |= {"flops": tally.flops, "flops_teacher": tally.flops}
-    if tally.completion_tokens:
+    if tally.completion_tokens and not journal.found:
         metrics["tokens_per_second"] = tally.completion_tokens / seconds
     return metrics

@@ -105,6 +105,7 @@ def server(folder: str, args):
         url = f"http://127.0.0.1:{port}/v1"
         yield open_engine(OpenAIEngine(model="m", base_url=url, api_key_env=None, concurrency=args.batch))
     finally:
+        import shutil; log.seek(0); open("/tmp/eng/server_log.txt","w").write(log.read())
         process.terminate()
         process.wait()
 
