@@ -36,8 +36,10 @@ class Engine(base.Engine):
         self.vllm = vllm
         place = {"gpu_memory_utilization": config.gpu_memory, "enforce_eager": config.enforce_eager}
         if current_platform.is_cpu():
-            # what it compiles there needs a compiler and a build of Triton that no package brings
+            # what it compiles there needs a compiler and a build of Triton that no package brings; and where it reads a prompt
+            # in parts it winds back the numbers of a request with a seed, which a processor's generator refuses
             place = {"kv_cache_memory_bytes": int(config.cpu_cache_gib * 2**30), "enforce_eager": True}
+            place["enable_chunked_prefill"] = False
         try:
             self.llm = vllm.LLM(
                 config.model,
