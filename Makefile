@@ -46,6 +46,9 @@ benchmark: install  ## training beside a bare PyTorch loop, start-up, overhead o
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/fit_speed.py
+	$(BIN)/python tests/benchmarks/sandbox_speed.py
+	$(BIN)/python tests/benchmarks/curation_speed.py
+	$(BIN)/python tests/benchmarks/generation_speed.py
 
 clean:  ## remove what can be made again, results included
 	rm -rf outputs dist .pytest_cache .ruff_cache

@@ -1,14 +1,11 @@
-"""What stages make: directories named by fingerprint, whole or absent.
-
-A fingerprint is a hash of what changes a result: the resolved config of the stage and the fingerprints of its inputs. Where a
-run executes, how it is tracked and what its study is called are not in it, so that studies share what they have in common.
-"""
+"""What stages make: directories named by fingerprint, whole or absent."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,59 +14,54 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from openr1.config import Config, digest, to_dict
-from openr1.data.hashing import hash_files
 from openr1.files import write_json
 
 RECORD = "artifact.json"
+STARTED = "run.json"  # where the run that makes it is tracked
+NAME = re.compile(r"([a-z]+)-([0-9a-f]{16})")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished directory. ``model/`` in it loads with ``from_pretrained``; ``history.jsonl`` holds the run's curves."""
+    """A finished directory: ``model/`` in it loads with ``from_pretrained``, ``data/`` holds Parquet files, and
+    ``history.jsonl`` the curves of training."""
 
     kind: str  # the stage that made it
     fingerprint: str
-    inputs: dict[str, str] = field(default_factory=dict)  # name -> fingerprint
+    inputs: dict[str, str] = field(default_factory=dict)  # name -> fingerprint, or the name of an artifact
     metrics: dict[str, float] = field(default_factory=dict)
     path: Path = Path()
+
+    @property
+    def name(self) -> str:
+        """What a config calls it."""
+        return f"{self.kind}-{self.fingerprint}"
 
     @property
     def model(self) -> Path:
         return self.path / "model"
 
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
     def sha256(self) -> str:
-        """Hash of the weights: equal for runs that are equal to the bit."""
+        """Hash of the weights, or of the data: equal for runs that are equal to the bit."""
         whole = hashlib.sha256()
-        for path in sorted(self.model.glob("*.safetensors")):
+        for path in [*sorted(self.model.glob("*.safetensors")), *sorted(self.data.glob("*.parquet"))]:
             whole.update(path.read_bytes())
         return whole.hexdigest()
 
+    def shown(self) -> list[Path]:
+        """Files that a person wants to see beside the tracked run: cards, scores, and the answers that were scored."""
+        found = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json")]
+        answers = sorted(self.data.glob("*.parquet")) if self.kind == "evaluate" else []
+        return [path for path in found if path.name not in (RECORD, STARTED)] + answers
+
     def history(self) -> list[dict[str, float]]:
-        """One dict a logged step: ``step``, ``tokens``, ``flops`` and what was measured there."""
-        return [json.loads(line) for line in (self.path / "history.jsonl").read_text().splitlines()]
-
-
-def fingerprint(config: Config, inputs: dict[str, str]) -> str:
-    """Hash of what decides the result of a run: 16 hexadecimal digits."""
-    resolved = to_dict(config)
-    parts = {key: resolved[key] for key in ("model", "scale", "stage", "budget", "optim", "seed")}
-    parts["model"].pop("checkpoints")
-    if "model" in inputs:
-        # a checkpoint is known by its content, wherever it lies, and decides the shape
-        parts["model"] = {key: parts["model"][key] for key in ("attention", "options")}
-        parts.pop("scale")
-    parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
-    parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
-    return digest({"config": parts, "inputs": inputs})[:16]
-
-
-def fingerprint_of(checkpoint: str, revision: str | None, cache: Path) -> str:
-    """What a checkpoint is: the content of a directory, wherever it lies, or the id and revision of a Hub model."""
-    folder = Path(checkpoint)
-    if not folder.is_dir():
-        return f"{checkpoint}@{revision or 'main'}"
-    return hash_files([path for path in sorted(folder.iterdir()) if path.is_file()], cache)[:16]
+        """One dict a logged step of training: ``step``, ``tokens``, ``flops`` and what was measured there."""
+        path = self.path / "history.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 class Store:
@@ -86,10 +78,21 @@ class Store:
         return self.root / ".partial" / f"{kind}-{fingerprint}"
 
     def find(self, kind: str, fingerprint: str) -> Artifact | None:
-        path = self.path(kind, fingerprint)
-        if not (path / RECORD).exists():
-            return None
-        return Artifact(**json.loads((path / RECORD).read_text()), path=path)
+        return _read(self.path(kind, fingerprint))
+
+    def name_of(self, reference: str) -> str | None:
+        """The name of the artifact that a config refers to, by its name or by its directory; None for anything else.
+
+        An artifact that is named need not be there yet: a recipe plans with it before it is made.
+        """
+        if NAME.fullmatch(reference):
+            return reference
+        found = _read(Path(reference))
+        return found.name if found else None
+
+    def get(self, reference: str) -> Artifact | None:
+        """The artifact of this name, or in this directory."""
+        return _read(self.root / reference if NAME.fullmatch(reference) else Path(reference))
 
     @contextmanager
     def lock(self, kind: str, fingerprint: str) -> Iterator[None]:
@@ -113,3 +116,8 @@ class Store:
         target = self.path(artifact.kind, artifact.fingerprint)
         os.rename(folder, target)
         return Artifact(**record, path=target)
+
+
+def _read(path: Path) -> Artifact | None:
+    record = path / RECORD
+    return Artifact(**json.loads(record.read_text()), path=path) if record.exists() else None

@@ -69,20 +69,28 @@ class Budget:
         }
 
 
-def resolve(config: Config, dataset: Dataset | None = None) -> Budget:
+def form_of(config: Config) -> Shape:
+    """The shape of the model that a run starts from: its checkpoint's, or that of the rung.
+
+    :raises ConfigError: where there is no such model.
+    """
+    if checkpoint_of(config.model, config.scale):
+        return checkpoint_shape(config.model, config.scale, config.data.context)
+    return shape(config.model, config.scale, vocab_size(config), config.data.context)
+
+
+def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> Budget:
     """The budget of a run.
 
     :param dataset: needed where the length of a sequence or the number of unique tokens is a property of the data: for
         ``stage=sft`` and ``budget.epochs``.
+    :param form: the shape of the model, where it starts from one that is not made yet.
     :raises ConfigError: where the budget is below one step, or needs a data set that is not there.
     """
-    model, context, asked = config.model, config.data.context, config.budget
-    if checkpoint_of(model, config.scale):
-        form = checkpoint_shape(model, config.scale, context)
-    else:
-        form = shape(model, config.scale, vocab_size(config), context)
+    context, asked = config.data.context, config.budget
+    form = form or form_of(config)
     params = count(form)
-    per_token = flops.training_flops(form, context, recompute=config.compute.gradient_checkpointing)
+    per_token = _per_token(config, form)
     length = dataset.tokens_per_sequence if dataset else context
 
     tokens: float | None
@@ -120,6 +128,17 @@ def resolve(config: Config, dataset: Dataset | None = None) -> Budget:
     if lr is None:
         lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
     return Budget(form, params, per_token, batch, steps, lr, length)
+
+
+def _per_token(config: Config, form: Shape) -> float:
+    """Training FLOPs of a token."""
+    lora, recompute = getattr(config.stage, "lora", None), config.compute.gradient_checkpointing
+    if lora is None or lora.rank is None:
+        return flops.training_flops(form, config.data.context, recompute)
+    try:
+        return flops.lora_training_flops(form, config.data.context, lora.rank, recompute)
+    except ValueError as error:
+        raise ConfigError(f"stage.lora: {error}") from error
 
 
 def _whole_batch(sequences: float, micro_batch: int | None) -> int:

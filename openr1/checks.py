@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from openr1.engines.config import check_sampling
 from openr1.errors import ConfigError
 from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
-from openr1.models import FAMILIES
+from openr1.models import FAMILIES, checkpoint_of
+from openr1.rewards.config import check as check_reward
+from openr1.stages import checks as stages
 
 if TYPE_CHECKING:
-    from openr1.config import BudgetConfig, Config, OptimConfig, ScaleConfig
+    from openr1.config import BudgetConfig, Config, OptimConfig, ScaleConfig, StageConfig
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 
@@ -30,7 +33,14 @@ def check(config: Config) -> None:
     _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
     _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
     _positive(config.compute, "compute", "threads", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops")
-    _positive(config.stage, "stage", "evals", "logs")
+    _stage(config.stage)
+    check_reward(config.reward)
+    if config.recipe is None:
+        stages.check(config)
+    else:
+        from openr1.stages import recipe  # it makes configs, which are checked here
+
+        recipe.check(config)
 
 
 def _model(config: Config) -> None:
@@ -62,17 +72,35 @@ def _data(config: Config) -> None:
         raise ConfigError("data.eval_fraction: must be between 0 and 1")
     if data.eval_tokens < data.context:
         raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
-    if not data.sources:
+    if not data.sources and not (data.held_out and config.stage.kind == "evaluate"):
         raise ConfigError("data.sources: at least one source is needed")
-    for name, source in data.sources.items():
-        key = f"data.sources.{name}"
-        _positive(source, key, "weight", "problems", "max_rows")
-        _share(source, key, "reasoned")
-        prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
-        if (prompt is None) != (completion is None):
-            raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
-        if config.stage.kind == "sft" and source.kind != "task" and prompt is None:
-            raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
+    if "{prompt}" not in data.instruction:
+        raise ConfigError(f"data.instruction: {data.instruction!r} has no {{prompt}} where the prompt stands")
+    if data.system is not None and not data.chat:
+        raise ConfigError("data.system: only a chat has a system's turn; set data.chat")
+    if data.chat and config.stage.trains and not checkpoint_of(config.model, config.scale):
+        raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
+    for group in ("sources", "held_out"):
+        for name, source in getattr(data, group).items():
+            key = f"data.{group}.{name}"
+            _positive(source, key, "weight", "problems", "max_rows")
+            _share(source, key, "reasoned")
+            if name in ("tokenizer", "held_out"):
+                raise ConfigError(f"{key}: a source has another name than {name}")
+
+
+def _stage(stage: StageConfig) -> None:
+    _positive(stage, "stage", "evals", "logs", "samples", "problems", "shard")
+    _share(stage, "stage", "max_failed")
+    lora = getattr(stage, "lora", None)
+    if lora is not None:
+        _positive(lora, "stage.lora", "rank", "alpha")
+        _share(lora, "stage.lora", "dropout")
+    sampling = getattr(stage, "sampling", None)
+    if sampling is not None:
+        check_sampling(sampling, "stage.sampling")
+        if sampling.n != 1:
+            raise ConfigError("stage.sampling.n: stage.samples says how many answers a problem has")
 
 
 def _budget(budget: BudgetConfig) -> None:

@@ -1,4 +1,4 @@
-"""``openr1``: one run, or with ``-m`` a study. Composing a config and ``--help`` import nothing heavy."""
+"""``openr1``: one run of a stage or recipe, or with ``-m`` a study. Composing a config and ``--help`` import nothing heavy."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from openr1.config import one_line, register, typed
 from openr1.errors import ConfigError, RunError
 
 
-def execute(cfg: DictConfig) -> float:
-    """Run the composed config. The value is the final evaluation loss, which a sweeper minimises."""
+def execute(cfg: DictConfig) -> float | None:
+    """Run the composed config. The value is the final evaluation loss, which a sweeper minimises; None where there is none."""
     job = HydraConfig.get()
     if job.mode == RunMode.MULTIRUN:
-        from openr1.run import run
+        from openr1.trial import make
 
-        return run(typed(cfg), job.job.override_dirname, quiet=True).artifact.metrics["eval_loss"]
+        return make(typed(cfg), job.job.override_dirname, quiet=True).value
     try:
         config = typed(cfg)
-        from openr1.run import run
+        from openr1.trial import make
 
-        result = run(config)
+        trial = make(config)
     except (ConfigError, RunError) as error:
         leave(error)  # before Hydra puts a line of its own in front of it
-    from openr1.show import show_result
+    from openr1.show import show_trial
 
-    show_result(result, config)
-    return result.artifact.metrics["eval_loss"]
+    show_trial(trial, config)
+    return trial.value
 
 
 def leave(error: Exception) -> NoReturn:

@@ -7,8 +7,6 @@ checks of values and across keys (:mod:`openr1.checks`). Nothing here imports to
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +16,13 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from openr1.checks import check
+from openr1.data.hashing import digest
+from openr1.engines.config import ENGINES, EngineConfig
 from openr1.errors import ConfigError
+from openr1.rewards.config import RewardConfig
+from openr1.stages.config import STAGES, RecipeConfig, StageConfig, Step
+
+__all__ = ["ENGINES", "SOURCES", "STAGES", "Config", "digest", "flatten", "one_line", "register", "to_dict", "typed"]
 
 
 @dataclass
@@ -65,6 +69,18 @@ class PythonStdlibSource(SourceConfig):
 
 
 @dataclass
+class ProblemColumns:
+    """Columns of a table of problems, beside its ``prompt``."""
+
+    answer: str | None = "answer"  # the right answer; null where there is none, as for code
+    kind: str | None = None  # how all answers are verified: exact, math, choice or code; null for the column ``kind``
+    tests: Any = None  # of code, a column or several: pairs or objects with input and output, as a list, JSON, or packed JSON
+    wrong: list[str] = field(default_factory=list)  # of the wrong options, where a choice is made of them and the answer
+    difficulty: str | None = None  # a number
+    task: str | None = None  # for results by task; null for the name of the source
+
+
+@dataclass
 class FilesSource(SourceConfig):
     """Local text, JSONL or Parquet files."""
 
@@ -74,6 +90,8 @@ class FilesSource(SourceConfig):
     text: str = "text"  # column of the document (jsonl and parquet)
     prompt: str | None = None  # column of the prompt; with completion, in place of text
     completion: str | None = None
+    columns: ProblemColumns = field(default_factory=ProblemColumns)
+    messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content
 
 
 @dataclass
@@ -89,6 +107,8 @@ class HubSource(SourceConfig):
     prompt: str | None = None
     completion: str | None = None
     max_rows: int | None = None
+    columns: ProblemColumns = field(default_factory=ProblemColumns)
+    messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content
 
 
 @dataclass
@@ -103,11 +123,20 @@ class TaskSource(SourceConfig):
     options: dict[str, Any] = field(default_factory=dict)  # the task's difficulty parameters
 
 
+@dataclass
+class ArtifactSource(SourceConfig):
+    """Examples that ``stage=curate`` made, or answers of ``stage=generate`` as they are."""
+
+    kind: str = "artifact"
+    artifact: str = MISSING  # its name, its directory, or in a recipe @STEP
+
+
 SOURCES: dict[str, type[SourceConfig]] = {
     "python_stdlib": PythonStdlibSource,
     "files": FilesSource,
     "hub": HubSource,
     "task": TaskSource,
+    "artifact": ArtifactSource,
 }
 
 
@@ -130,34 +159,11 @@ class DataConfig:
     eval_fraction: float = 0.02  # documents held out, chosen by their content hash
     eval_tokens: int = 65_536  # at most so many held-out tokens are evaluated
     unique_tokens: int | None = None  # cap on the distinct training tokens, for data-constrained studies
-
-
-@dataclass
-class StageConfig:
-    """``stage=``: what is done. ``kind`` selects the subclass below."""
-
-    kind: str = MISSING
-
-
-@dataclass
-class PretrainStage(StageConfig):
-    """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
-
-    kind: str = "pretrain"
-    evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
-    logs: int = 50  # points of the training curve
-
-
-@dataclass
-class SftStage(StageConfig):
-    """Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
-
-    kind: str = "sft"
-    evals: int = 5
-    logs: int = 50
-
-
-STAGES: dict[str, type[StageConfig]] = {"pretrain": PretrainStage, "sft": SftStage}
+    # what is evaluated in place of the held-out side of the sources: whole, of a task the problems that it holds out
+    held_out: dict[str, SourceConfig] = field(default_factory=dict)
+    chat: bool = False  # prompts and completions are turns of the model's chat template
+    system: str | None = None  # the system's turn of every chat
+    instruction: str = "{prompt}"  # what a model reads; {prompt} stands for the prompt of the data
 
 
 @dataclass
@@ -236,10 +242,13 @@ class Config:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     data: DataConfig = field(default_factory=DataConfig)
     stage: StageConfig = field(default_factory=StageConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    recipe: RecipeConfig | None = None
     paths: PathsConfig = field(default_factory=PathsConfig)
 
 
@@ -248,7 +257,7 @@ def register() -> None:
     store = ConfigStore.instance()
     # Hydra copies its whole repository for every group that --help lists; this singleton copies what it hands out anyway
     ConfigStore.__deepcopy__ = lambda self, memo: self
-    for schema in (Config, *SOURCES.values(), *STAGES.values()):
+    for schema in (Config, RecipeConfig, *SOURCES.values(), *STAGES.values(), *ENGINES.values()):
         store.store(name=schema.__name__, node=schema)
 
 
@@ -262,8 +271,19 @@ def typed(cfg: DictConfig | dict) -> Config:
         merged = OmegaConf.structured(Config)
         stage = raw.get("stage") or {}
         merged.stage = OmegaConf.structured(_subclass(STAGES, stage, "stage.kind"))
-        for name, source in ((raw.get("data") or {}).get("sources") or {}).items():
-            merged.data.sources[name] = OmegaConf.structured(_subclass(SOURCES, source, f"data.sources.{name}.kind"))
+        engine = raw.setdefault("engine", {})
+        if engine.get("kind", MISSING) == MISSING:
+            engine["kind"] = "transformers"  # of a config from before there were engines
+        merged.engine = OmegaConf.structured(_subclass(ENGINES, engine, "engine.kind"))
+        for group in ("sources", "held_out"):
+            for name, source in ((raw.get("data") or {}).get(group) or {}).items():
+                kind = _subclass(SOURCES, source, f"data.{group}.{name}.kind")
+                merged.data[group][name] = OmegaConf.structured(kind)
+        if raw.get("recipe"):
+            merged.recipe = RecipeConfig()
+            for name, step in (raw["recipe"].get("steps") or {}).items():
+                kind = _subclass(STAGES, step.get("stage") or {}, f"recipe.steps.{name}.stage.kind")
+                merged.recipe.steps[name] = Step(stage=kind())
         merged = OmegaConf.merge(merged, raw)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
@@ -308,8 +328,3 @@ def flatten(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat.update(flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value})
     return flat
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON-serialisable value, in hexadecimal, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

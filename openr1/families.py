@@ -159,6 +159,18 @@ def ff_weights(shape: Shape, active: bool) -> int:
     return dense + shape.moe_layers * shape.width * (3 * shape.expert_ff * experts + shape.experts)
 
 
+def lora_weights(shape: Shape, rank: int) -> int:
+    """Elements of low-rank adapters of that rank beside every linear layer of all blocks: rank x (in + out) each.
+
+    :raises ValueError: for latent attention and experts, whose layers are not all plain ones.
+    """
+    if shape.kv_rank is not None or shape.experts:
+        raise ValueError(f"{shape.family}: adapters are counted for plain attention and feed-forward blocks only")
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    attention = 2 * (shape.width + queries) + 2 * (shape.width + keys)
+    return rank * shape.depth * (attention + 3 * (shape.width + shape.ff))
+
+
 def vectors(shape: Shape) -> int:
     """Elements of all norms and biases."""
     family = FAMILIES[shape.family]

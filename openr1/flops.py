@@ -24,7 +24,7 @@ Where others differ:
 
 from __future__ import annotations
 
-from openr1.families import Shape, attention_weights, ff_weights
+from openr1.families import Shape, attention_weights, ff_weights, lora_weights
 
 
 def forward_flops(shape: Shape, context: int, causal: bool = True) -> float:
@@ -42,6 +42,21 @@ def training_flops(shape: Shape, context: int, recompute: bool = False, causal: 
     """
     again = _layers(shape, context, causal) if recompute else 0.0
     return 3.0 * forward_flops(shape, context, causal) + again
+
+
+def lora_training_flops(shape: Shape, context: int, rank: int, recompute: bool = False, causal: bool = True) -> float:
+    """FLOPs of one token's forward and backward pass where only low-rank adapters are trained (LoRA, arXiv 2106.09685).
+
+    With A the elements of the adapters of all linear layers in the blocks, it is that of training, with 2 A added to a forward
+    pass, and without the gradients of frozen weights: 4 W + 2 (2 V d) + 3 (attention) + 6 A.
+
+    :param rank: of every adapter.
+    """
+    adapters = lora_weights(shape, rank)
+    forward = _layers(shape, context, causal) + 2.0 * adapters
+    attention = _layers(shape, context, causal) - _weights(shape)
+    backward = _weights(shape) + 2.0 * attention + 4.0 * adapters
+    return (2.0 if recompute else 1.0) * forward + backward + 2.0 * _head(shape)
 
 
 def generation_flops(shape: Shape, prompt_tokens: int, new_tokens: int) -> float:
@@ -63,11 +78,14 @@ def _head(shape: Shape) -> float:
     return 2.0 * shape.width * shape.vocab_size
 
 
+def _weights(shape: Shape) -> float:
+    return 2.0 * (shape.depth * attention_weights(shape) + ff_weights(shape, active=True))
+
+
 def _layers(shape: Shape, context: int, causal: bool) -> float:
-    weights = shape.depth * attention_weights(shape) + ff_weights(shape, active=True)
     keys = (shape.depth - shape.windowed_layers) * _keys(context, None, causal)
     keys += shape.windowed_layers * _keys(context, shape.window, causal)
-    return 2.0 * weights + 2.0 * shape.heads * (shape.qk_size + shape.v_size) * keys
+    return _weights(shape) + 2.0 * shape.heads * (shape.qk_size + shape.v_size) * keys
 
 
 def _keys(context: int, window: int | None, causal: bool) -> float:

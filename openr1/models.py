@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILIES", "ParamCount", "Shape", "build", "checkpoint_of", "checkpoint_shape", "count", "load", "shape"]
 
+
+class UnknownFamily(ConfigError):
+    """A checkpoint whose architecture is none of :data:`FAMILIES`: it can be asked, but not counted."""
+
+
 TOLERANCE = 0.15  # of a rung's parameters
 
 # Argument of a config class -> the key of our config that decides it in place of model.options
@@ -221,7 +226,7 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
         ) from error
     known = [family.model_type for family in FAMILIES.values()]
     if raw.get("model_type") not in known:
-        raise ConfigError(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
+        raise UnknownFamily(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
     return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
 
 

@@ -8,19 +8,22 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from openr1.budget import Budget
+LINE_SECONDS = 20.0  # between two lines of a stage that trains nothing, where there is no terminal
 
 
 class Reporter:
-    """Called with ``(step, metrics)`` by a stage. On a terminal it draws a bar, elsewhere a line at each evaluation."""
+    """Called with ``(step, metrics)`` by a stage. On a terminal it draws a bar, elsewhere a line at each evaluation.
+
+    :param doing: what a person is told.
+    :param steps: of the optimiser, or answers; how many there are in all.
+    """
 
     FILE: ClassVar[str] = "progress.json"
 
-    def __init__(self, folder: Path, budget: Budget, quiet: bool) -> None:
+    def __init__(self, folder: Path, doing: str, steps: int, quiet: bool) -> None:
         self.path = folder / self.FILE
-        self.budget = budget
-        self.quiet = quiet
-        self.start = time.monotonic()
+        self.doing, self.steps, self.quiet = doing, steps, quiet
+        self.start = self.shown = time.monotonic()
         self.first: int | None = None
         self.bar: Any = None
 
@@ -31,7 +34,7 @@ class Reporter:
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task("training", total=self.budget.steps)
+            self.task = self.bar.add_task(self.doing, total=self.steps)
             self.bar.start()
         return self
 
@@ -41,16 +44,15 @@ class Reporter:
 
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
         self.first = step if self.first is None else self.first
-        self.path.write_text(json.dumps({"step": step, "steps": self.budget.steps, "time": time.time()}))
+        self.path.write_text(json.dumps({"step": step, "steps": self.steps, "time": time.time()}))
         if self.bar:
             text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("loss"))
             self.bar.update(self.task, completed=step, **({"description": text} if text else {}))
-        elif not self.quiet and "eval_loss" in metrics:
-            left = (time.monotonic() - self.start) / max(step - self.first, 1) * (self.budget.steps - step)
-            print(
-                f"step {step:,} of {self.budget.steps:,}  eval_loss {metrics['eval_loss']:.4f}  about {left:.0f} s left",
-                file=sys.stderr,
-            )
+        elif not self.quiet and ("eval_loss" in metrics or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
+            self.shown = time.monotonic()
+            left = (self.shown - self.start) / max(step - self.first, 1) * (self.steps - step)
+            loss = f"  eval_loss {metrics['eval_loss']:.4f}" if metrics else ""
+            print(f"{self.doing}: {step:,} of {self.steps:,}{loss}  about {left:.0f} s left", file=sys.stderr)
 
 
 def read_progress(folder: Path) -> float:

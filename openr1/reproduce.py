@@ -11,11 +11,13 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from openr1.artifacts import NAME
 from openr1.cli import guarded
 from openr1.config import Config, register, typed
 from openr1.errors import ConfigError
 
-GROUPS = ("model", "scale", "data", "stage", "budget", "optim", "compute", "tracking")
+GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
+COMPARED = ("eval_loss", "pass_at_1")
 STUDY = "reproductions"
 
 
@@ -53,26 +55,41 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
     original = read_run(uri, run_id)
     resolved = read_config(uri, run_id)
     resolved["study"] = STUDY
+    resolved = _with_paths(resolved, Path(resolved["paths"]["artifacts"]))  # what it took is where it was
     resolved["paths"] = {**resolved["paths"], "artifacts": f"{outputs}/reproductions/{run_id[:8]}"}
     resolved["tracking"] = {**resolved["tracking"], "uri": uri}
     config = changed(resolved, overrides)
 
     from rich.console import Console
 
-    from openr1.run import run
-    from openr1.show import show_result
+    from openr1.show import show_trial
+    from openr1.trial import make
 
-    result = run(config, trial=f"reproduces {run_id}")
-    show_result(result, config)
+    trial = make(config, trial=f"reproduces {run_id}")
+    show_trial(trial, config)
     console = Console()
-    measured, before = result.artifact.metrics["eval_loss"], original.metrics["eval_loss"]
-    console.print(f"original eval_loss {before:.6f}, now {measured:.6f}, difference {measured - before:+.2e}")
+    for name in COMPARED:
+        if name in trial.metrics and name in original.metrics:
+            measured, before = trial.metrics[name], original.metrics[name]
+            console.print(f"original {name} {before:.6f}, now {measured:.6f}, difference {measured - before:+.2e}")
+    result = list(trial.stages.values())[-1]
+    what, tag = ("weights", "model_sha256") if result.config.stage.makes == "model" else ("data", "data_sha256")
     if result.artifact.fingerprint == original.tags["fingerprint"]:
-        same = result.artifact.sha256() == original.tags["model_sha256"]
+        same = result.artifact.sha256() == original.tags[tag]
         verdict = "the same to the bit" if same else f"not the same to the bit; made on {original.tags['hardware']}"
-        console.print(f"weights: {verdict}")
+        console.print(f"{what}: {verdict}")
     else:
-        console.print("weights: not compared, since the overrides change the result")
+        why = "a recipe's stages have runs of their own" if config.recipe else "the overrides change the result"
+        console.print(f"{what}: not compared, since {why}")
+
+
+def _with_paths(value: Any, artifacts: Path) -> Any:
+    """A resolved config with directories in place of the names of artifacts."""
+    if isinstance(value, dict):
+        return {key: _with_paths(item, artifacts) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_paths(item, artifacts) for item in value]
+    return str(artifacts / value) if isinstance(value, str) and NAME.fullmatch(value) else value
 
 
 def main() -> None:

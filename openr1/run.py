@@ -1,4 +1,4 @@
-"""One run: config -> budget -> data -> stage -> artifact and tracked run. What is already done is not done again."""
+"""One run: config -> what it takes -> stage -> artifact and tracked run. What is already done is not done again."""
 
 from __future__ import annotations
 
@@ -12,59 +12,71 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openr1 import data
-from openr1.artifacts import Artifact, Store, fingerprint, fingerprint_of
+from openr1.artifacts import STARTED, Artifact, Store
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
+from openr1.engines.checks import check_model
 from openr1.files import write_json
+from openr1.identity import artifacts, identify, located
+from openr1.job import Job
 from openr1.models import checkpoint_of
 from openr1.progress import Reporter
+from openr1.work import Work, foresee
 
-STARTED = "run.json"  # in the directory of a run: where it is tracked
+SCRATCH = ("checkpoints", "answers", "verdicts", Reporter.FILE)  # in it, what only a resume needs
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: what it made, and where it is tracked."""
+    """A finished stage: what it made, and where it is tracked."""
 
+    config: Config
     artifact: Artifact
-    budget: Budget
+    work: Work
     run_id: str
-    reused: bool  # nothing was trained: the artifact was there
+    reused: bool  # nothing was done: the artifact was there
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return self.artifact.metrics
+
+    @property
+    def budget(self) -> Budget | None:
+        """Of training."""
+        return self.work.budget
 
 
-def identify(config: Config) -> tuple[str, dict[str, str]]:
-    """The fingerprint of a run and of its inputs, without making anything."""
-    inputs = {"data": data.fingerprint(config)}
-    checkpoint = checkpoint_of(config.model, config.scale)
-    if checkpoint:
-        inputs["model"] = fingerprint_of(checkpoint, config.model.revision, Path(config.paths.cache))
-    return fingerprint(config, inputs), inputs
-
-
-def run(config: Config, trial: str = "", quiet: bool = False) -> Result:
-    """Make the artifact of a config, or find it made, and see to it that the study has its run.
+def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None = None) -> Result:
+    """Make the artifact of a stage, or find it made, and see to it that the study has its run.
 
     :param trial: what sets this run apart within its study, for people.
-    :param quiet: no progress on the terminal; the file beside the checkpoints is still written.
+    :param quiet: no progress on the terminal; the file beside the work is still written.
+    :param parent: the tracked run of the recipe that this is a step of; the study's where there is none.
     :raises ConfigError: before anything is written, for a config that cannot run.
-    :raises RunError: where training cannot go on.
+    :raises RunError: where it cannot go on.
     """
     from openr1 import tracking
 
-    _calm()
-    by_data = config.stage.kind == "sft" or config.budget.epochs is not None
-    if not by_data:
-        resolve(config)  # an impossible budget is refused before the data are tokenised
-    dataset = data.prepare(config)
-    budget = resolve(config, dataset)
-    mark, inputs = identify(config)
+    calm()
+    named, config = config, located(config)
+    taken = artifacts(named)
+    dataset = None
+    if config.stage.trains:
+        checkpoint = checkpoint_of(config.model, config.scale)
+        if checkpoint and config.stage.kind == "sft":
+            check_model(checkpoint, config.model.revision, config.data.chat)
+        if config.stage.kind != "sft" and config.budget.epochs is None:
+            resolve(config)  # an impossible budget is refused before the data are tokenised
+        dataset = data.prepare(config)
+    work = foresee(config, dataset)
+    mark, inputs = identify(named)
     kind = config.stage.kind
     store = Store(config.paths.artifacts)
     with store.lock(kind, mark):
         artifact = store.find(kind, mark)
         found = tracking.find(config.tracking, config.study, mark) if artifact else None
         if artifact and found:
-            return Result(artifact, budget, found, reused=True)
+            return Result(named, artifact, work, found, reused=True)
 
         folder = store.partial(kind, mark)
         resume = _started(artifact.path if artifact else folder, config.study)
@@ -72,37 +84,47 @@ def run(config: Config, trial: str = "", quiet: bool = False) -> Result:
             "role": "stage",
             "stage": kind,
             "trial": trial,
-            "family": budget.shape.family,
-            "scale": config.scale.name,
+            "family": work.shape.family if work.shape else None,
+            "scale": config.scale.name if work.shape else None,
             "data": config.data.name,
             "seed": config.seed,
-            "config_hash": digest(to_dict(config))[:16],
+            "config_hash": digest(to_dict(named))[:16],
             "fingerprint": mark,
             **{f"input.{name}": value for name, value in inputs.items()},
             "artifact": store.path(kind, mark).absolute(),
         }
-        params = {**to_dict(config), "budget.resolved": budget.summary()}
-        name = f"{budget.shape.family}-{config.scale.name}-{budget.flops:.2g}FLOPs-s{config.seed}"
-        with tracking.track(config.tracking, config.study, name, tags, params, to_dict(config), resume) as tracked:
-            if not resume:
+        tags = {key: value for key, value in tags.items() if value is not None}
+        params = {**to_dict(named), "budget.resolved": work.summary()}
+        with tracking.track(
+            config.tracking, config.study, title(config, work), tags, params, to_dict(named), resume, parent
+        ) as tracked:
+            if dataset and not resume:
                 tracked.log_dataset(config.data.name, dataset.fingerprint[:16], dataset.summary(), "training")
+            reused = artifact is not None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
-                from openr1.training import CHECKPOINTS, Job
-
-                with Reporter(folder, budget, quiet) as report:
+                with Reporter(folder, kind, work.units or 0, quiet) as report:
                     stage = importlib.import_module(f"openr1.stages.{kind}")
-                    metrics = stage.run(Job(config, budget, dataset, folder, tracked, report))
-                artifact = store.publish(Artifact(kind, mark, inputs, metrics), scratch=(CHECKPOINTS, Reporter.FILE))
-                reused = False
+                    metrics = stage.run(Job(config, taken, work, folder, tracked, report, dataset))
+                artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
             else:
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])
-                reused = True
-            tracked.summarise(artifact.metrics, budget.steps)
-            tracked.tag(model_sha256=artifact.sha256(), reused=reused)
-    return Result(artifact, budget, tracked.run_id, reused)
+            tracked.summarise(artifact.metrics, work.budget.steps if work.budget else 0)
+            for path in artifact.shown():
+                tracked.log_file(path)
+            content = "model_sha256" if config.stage.makes == "model" else "data_sha256"
+            tracked.tag(**{content: artifact.sha256()}, reused=reused)
+    return Result(named, artifact, work, tracked.run_id, reused)
+
+
+def title(config: Config, work: Work) -> str:
+    """What a run is called in MLflow."""
+    if work.budget:
+        return f"{work.shape.family}-{config.scale.name}-{work.flops:.2g}FLOPs-s{config.seed}"
+    who = [work.shape.family, config.scale.name] if work.shape else []
+    return "-".join([config.stage.kind, *who, config.data.name, f"s{config.seed}"])
 
 
 def _started(folder: Path, study: str) -> str | None:
@@ -112,7 +134,7 @@ def _started(folder: Path, study: str) -> str | None:
     return started.get("run_id") if started.get("study") == study else None
 
 
-def _calm() -> None:
+def calm() -> None:
     """Libraries speak of what a user of ours can do nothing about; errors still come through."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

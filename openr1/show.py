@@ -7,26 +7,86 @@ from rich.table import Table
 
 from openr1.config import Config
 from openr1.run import Result
+from openr1.trial import Trial
+
+Rows = list[tuple[str, str]]
 
 
-def show_result(result: Result, config: Config) -> None:
-    metrics, budget = result.artifact.metrics, result.budget
-    table = Table(
-        title=f"{budget.shape.family} {config.scale.name}, {config.stage.kind} on {config.data.name}", title_justify="left"
-    )
+def show_trial(trial: Trial, config: Config) -> None:
+    """The figures of every stage, what it made, and where the trial is tracked."""
+    console = Console()
+    for name, result in trial.stages.items():
+        show_stage(name, result, console)
+    where = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
+    if trial.reused:
+        trained = any(result.config.stage.trains for result in trial.stages.values())
+        console.print(f"Nothing was {'trained' if trained else 'done'}: this run was already done.")
+    console.print(f"tracked  {where}", soft_wrap=True)
+
+
+def show_stage(name: str, result: Result, console: Console) -> None:
+    config, metrics = result.config, result.metrics
+    stage = config.stage
+    what = f"{result.work.shape.family} {config.scale.name}, " if result.work.shape else ""
+    table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
-    table.add_row("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}")
-    table.add_row("tokens D", f"{metrics['tokens']:,.0f} in {budget.steps:,} steps ({metrics['epochs']:.3g} epochs)")
-    table.add_row("training FLOPs C", f"{metrics['flops']:.3g}  (6ND: {metrics['flops_6nd']:.3g})")
-    table.add_row("peak learning rate, batch", f"{budget.lr:.3g}, {budget.batch_tokens:,.0f} tokens")
-    table.add_row("eval_loss", f"{metrics['eval_loss']:.4f} nats a token")
-    if "eval_bits_per_byte" in metrics:
-        table.add_row("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}")
-    table.add_row("training time", f"{metrics['wall_seconds']:.1f} s, {metrics['tokens_per_second']:,.0f} tokens a second")
-    console = Console()
+    rows = {"model": _training, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
+    for row in rows:
+        table.add_row(*row)
+    verb = {"model": "training", "answers": "answering", "examples": "curation", "scores": "answering"}[stage.makes]
+    speed = f", {metrics['tokens_per_second']:,.0f} tokens a second" if "tokens_per_second" in metrics else ""
+    table.add_row(f"{verb} time", f"{metrics['wall_seconds']:.1f} s{speed}")
     console.print(table)
-    if result.reused:
-        console.print("Nothing was trained: this run was already done.")
-    console.print(f"model    {result.artifact.model}", soft_wrap=True)
-    console.print(f"tracked  run {result.run_id} of study {config.study!r} in {config.tracking.uri}", soft_wrap=True)
+    made = result.artifact.model if stage.makes == "model" else result.artifact.path
+    console.print(f"{stage.makes:<8} {made}", soft_wrap=True)
+
+
+def _training(result: Result) -> Rows:
+    metrics, budget = result.metrics, result.budget
+    rows = [
+        ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
+        ("tokens D", f"{metrics['tokens']:,.0f} in {budget.steps:,} steps ({metrics['epochs']:.3g} epochs)"),
+        ("training FLOPs C", f"{metrics['flops']:.3g}  (6ND: {metrics['flops_6nd']:.3g})"),
+        ("peak learning rate, batch", f"{budget.lr:.3g}, {budget.batch_tokens:,.0f} tokens"),
+        ("eval_loss", f"{metrics['eval_loss']:.4f} nats a token"),
+    ]
+    if "eval_bits_per_byte" in metrics:
+        rows.append(("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}"))
+    return rows
+
+
+def _answers(result: Result) -> Rows:
+    metrics = result.metrics
+    rows = [("answers", f"{metrics['answers']:,.0f} to {metrics['problems']:,.0f} problems; {metrics['failed']:,.0f} failed")]
+    if "completion_tokens" in metrics:
+        rows.append(("tokens", f"{metrics['completion_tokens']:,.0f} after {metrics['prompt_tokens']:,.0f} of prompts"))
+    if "flops_teacher" in metrics:
+        rows.append(("teacher FLOPs", f"{metrics['flops_teacher']:.3g}"))
+    return rows
+
+
+def _examples(result: Result) -> Rows:
+    metrics = result.metrics
+    kept = f"{metrics['rows_after']:,.0f} of {metrics['rows_before']:,.0f} ({metrics['rows_kept']:.1%})"
+    return [("examples kept", kept), ("problems", f"{metrics['problems_after']:,.0f} of {metrics['problems_before']:,.0f}")]
+
+
+def _scores(result: Result) -> Rows:
+    metrics = result.metrics
+    rows = [("answers", f"{metrics['samples']:,.0f} to each of {metrics['problems']:,.0f} problems")]
+    if "pass_at_1" in metrics:
+        interval = f"{metrics['pass_at_1_low']:.3f} to {metrics['pass_at_1_high']:.3f}"
+        rows.append(("pass@1 (95 % interval)", f"{metrics['pass_at_1']:.3f} ({interval})"))
+    for name in ("pass", "maj"):
+        most = f"{name}_at_{metrics['samples']:.0f}"
+        if most in metrics and metrics["samples"] > 1:
+            rows.append((most.replace("_at_", "@"), f"{metrics[most]:.3f}"))
+    if metrics["unjudged"]:
+        rows.append(("problems that nobody can judge", f"{metrics['unjudged']:,.0f}"))
+    rows.append(("format kept", f"{metrics['format_rate']:.1%}"))
+    if "response_tokens" in metrics:
+        rows.append(("tokens of an answer", f"{metrics['response_tokens']:,.1f}"))
+    if "flops_eval" in metrics:
+        rows.append(("evaluation FLOPs", f"{metrics['flops_eval']:.3g}"))
+    return rows

@@ -1,4 +1,5 @@
-"""Runs in MLflow: a study is a parent run, each stage of each trial a child. The only module that imports mlflow.
+"""Runs in MLflow: a study is a parent run, each stage a child of it, or of the trial that a recipe is. The only module that
+imports mlflow.
 
 Names that the analysis relies on. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
 flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds tokens_per_second mfu gpu_hours``; curves of
@@ -160,6 +161,10 @@ class Run:
             # two runs that begin together both find the data set missing and add it; the one that comes second finds it now
             self.client.log_inputs(self.run_id, inputs)
 
+    def log_file(self, path: Path) -> None:
+        """A file of the artifact that a person wants to see beside the run."""
+        self.client.log_artifact(self.run_id, str(path))
+
     def tag(self, **tags: Any) -> None:
         from mlflow.entities import RunTag
 
@@ -175,12 +180,14 @@ def track(
     params: dict[str, Any],
     resolved: dict[str, Any],
     resume: str | None = None,
+    parent: str | None = None,
 ) -> Iterator[Run]:
     """A child run of a study, FINISHED at the end of the block, FAILED with the reason where the block raises.
 
     :param params: logged flat, with dotted names.
     :param resolved: the config that reproduces the run; kept as an artifact.
     :param resume: the run id of a killed run that goes on.
+    :param parent: the run that it is a child of, in place of the study's.
     """
     store = client(config.uri)
     experiment = _experiment(config)
@@ -191,7 +198,7 @@ def track(
             store.delete_tag(resume, "failure")
         run.first_step = 1 + max((point.step for point in store.get_metric_history(resume, "flops")), default=-1)
     else:
-        parent = _study(config, experiment, study)
+        parent = parent or _study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, "hardware": hardware(), "git_commit": git_commit()}
         created = store.create_run(experiment, run_name=name, tags={key: str(value) for key, value in tags.items()})
         run = Run(config.uri, created.info.run_id)
@@ -219,9 +226,14 @@ def _exists(store: MlflowClient, run_id: str) -> bool:
         return False
 
 
-def find(config: TrackingConfig, study: str, fingerprint: str) -> str | None:
-    """The run id of a finished run of the study with this fingerprint."""
-    query = f"tags.study = '{study}' AND tags.fingerprint = '{fingerprint}' AND attributes.status = 'FINISHED'"
+def find(config: TrackingConfig, study: str, fingerprint: str, finished: bool = True) -> str | None:
+    """The run id of a run of the study with this fingerprint.
+
+    :param finished: leave out those that failed, were killed, or are still running.
+    """
+    query = f"tags.study = '{study}' AND tags.fingerprint = '{fingerprint}'"
+    if finished:
+        query += " AND attributes.status = 'FINISHED'"
     found = client(config.uri).search_runs([_experiment(config)], query, max_results=1)
     return found[0].info.run_id if found else None
 

@@ -6,8 +6,6 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from openr1 import flops
 from openr1.balance import LoadBalance
-from openr1.budget import Budget
 from openr1.config import Config
-from openr1.data import Dataset
 from openr1.errors import RunError
+from openr1.job import Job
 from openr1.models import build, checkpoint_of, load
-from openr1.tracking import Run
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
@@ -33,18 +29,6 @@ COMPLETE = "complete"  # marks a checkpoint that was written to its end
 EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
 NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a stage is given: its config, what follows from it, its data, and where to write and report."""
-
-    config: Config
-    budget: Budget
-    dataset: Dataset
-    folder: Path  # becomes the artifact
-    run: Run
-    report: Callable[[int, dict[str, float]], None]  # step, metrics
 
 
 def model_for(job: Job) -> PreTrainedModel:
@@ -84,6 +68,7 @@ def arguments(job: Job) -> dict[str, Any]:
         "bf16": compute.precision == "bfloat16",
         "use_cpu": compute.device == "cpu",
         "gradient_checkpointing": compute.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "torch_compile": compute.compile,
         "dataloader_pin_memory": compute.device == "cuda",
         "seed": config.seed,
@@ -260,7 +245,12 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     trainer.add_callback(LoadBalance(trainer.model))
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
-    trainer.model.save_pretrained(job.folder / "model")
+    trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    model = trainer.model
+    if hasattr(model, "merge_and_unload"):
+        model.save_pretrained(job.folder / "adapter")
+        model = model.merge_and_unload()
+    model.save_pretrained(job.folder / "model")
     job.dataset.tokenizer().save_pretrained(job.folder / "model")
 
     rows = map(json.loads, (job.folder / HISTORY).read_text().splitlines())
@@ -273,6 +263,7 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
         "params_total": budget.params.total,
         "params_active": budget.params.active,
         "params_non_embedding": budget.params.non_embedding,
+        "params_trained": trained,
         "tokens": budget.tokens,
         "unique_tokens": sequences.unique_tokens,
         "epochs": sequences.epochs["total"],
@@ -283,6 +274,8 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
         "wall_seconds": seconds,
         "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / (seconds - curves.before),
     }
+    if job.flops_teacher is not None:
+        metrics["flops_teacher"] = job.flops_teacher
     if config.compute.device == "cuda":
         metrics["gpu_hours"] = torch.cuda.device_count() * seconds / 3600
     if config.compute.peak_flops:

@@ -15,10 +15,10 @@ from omegaconf import OmegaConf, open_dict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from openr1 import tracking
 from openr1.config import typed
 from openr1.errors import RunError
-from sweeps.plan import PlannedRun, plan, show_plan
+from openr1.trial import done
+from sweeps.plan import PlannedRun, distinct, plan, show_plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
 
@@ -41,9 +41,9 @@ def launch(
     show_plan(runs, console)
     results: dict[int, JobReturn] = {}
     for i, run in enumerate(runs):
-        artifact = run.artifact()
-        if artifact and tracking.find(run.config.tracking, run.config.study, run.fingerprint):
-            value = artifact.metrics["eval_loss"]
+        metrics = done(run.config, run.stages)
+        if metrics is not None:
+            value = metrics.get("eval_loss")
             results[i] = JobReturn(overrides=job_overrides[i], status=JobStatus.COMPLETED, _return_value=value)
     missing = [i for i in range(len(runs)) if i not in results]
     if missing:
@@ -104,24 +104,29 @@ def _progress(runs: list[PlannedRun], console: Console) -> Iterator[None]:
 
 
 def _watch(runs: list[PlannedRun], console: Console, stop: threading.Event) -> None:
-    total = sum(run.budget.flops for run in runs)
+    stages = distinct(runs)
+    costs = [stage.work.flops or 0.0 for stage in stages]
+    total = sum(costs)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
     begin = shown = time.monotonic()
-    before = sum(run.budget.flops * run.share_done() for run in runs)
+
+    def spent() -> float:
+        return sum(cost * stage.share_done() for cost, stage in zip(costs, stages, strict=True) if cost)
+
+    before = spent()
     started = False
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
         while True:
             ended = stop.wait(1.0)
-            shares = [run.share_done() for run in runs]
-            done = sum(run.budget.flops * share for run, share in zip(runs, shares, strict=True))
+            finished, flops = sum(run.share_done() == 1 for run in runs), spent()
             if not started:
                 # the processes take a while to come up, which says nothing of the rate
-                started, begin, before = done > before, time.monotonic(), done
-            rate = (done - before) / (time.monotonic() - begin) if done > before else 0.0
-            left = f"about {(total - done) / rate:.0f} s left" if rate else "starting"
-            text = f"{sum(share == 1 for share in shares)} of {len(runs)} runs, {done:.3g} of {total:.3g} FLOPs, {left}"
-            bar.update(task, completed=done, description=text)
+                started, begin, before = flops > before, time.monotonic(), flops
+            rate = (flops - before) / (time.monotonic() - begin) if flops > before else 0.0
+            left = f"about {(total - flops) / rate:.0f} s left" if rate else "starting"
+            text = f"{finished} of {len(runs)} runs, {flops:.3g} of {total:.3g} FLOPs, {left}"
+            bar.update(task, completed=flops, description=text)
             if not console.is_terminal and (ended or time.monotonic() - shown > LINE_SECONDS):
                 shown = time.monotonic()
                 print(text, file=sys.stderr, flush=True)

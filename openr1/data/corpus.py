@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from openr1.config import Config
+from openr1.data.chat import encoder_for
 from openr1.data.hashing import hash64, unit
-from openr1.data.sources import Document, Source
+from openr1.data.sources import Document, Procedural, Source, open_sources
 from openr1.data.tokenizer import Encoder, make, trained
 from openr1.errors import ConfigError
 from openr1.files import write_json
 
 SPLITS = ("train", "eval")
+HELD_OUT = "held_out"  # folder of the sources that are for evaluation only
 RECORD = "corpus.json"
 BATCH = 2**21  # characters that are encoded at once
 log = logging.getLogger(__name__)
@@ -37,28 +39,39 @@ class Index:
     size: np.ndarray  # UTF-8 bytes
 
 
-def build(config: Config, sources: dict[str, Source], folder: Path) -> None:
+def build(config: Config, folder: Path) -> None:
     """Fill ``folder``. The same config and content give the same bits."""
-    indices = {name: index(source, config.data.eval_fraction) for name, source in sources.items()}
+    sources, held_out = open_sources(config), open_sources(config, "held_out")
+    fraction = config.data.eval_fraction
+    indices = {name: index(source, fraction, SPLITS[:1] if held_out else SPLITS) for name, source in sources.items()}
+    test = {name: index(source, fraction if _by_hash(source) else 1.0, SPLITS[1:]) for name, source in held_out.items()}
     log.info("read %s", ", ".join(f"{name}: {len(i.size):,} documents, {i.size.sum():,} bytes" for name, i in indices.items()))
     if trained(config):
         log.info("training a byte-level BPE of %d tokens", config.data.tokenizer.vocab_size)
     tokenizer = make(config, tokenizer_texts(config, sources, indices))
     tokenizer.save_pretrained(folder / "tokenizer")
-    encoder = Encoder(tokenizer)
-    record: dict[str, Any] = {"size": encoder.size, **asdict(encoder.special), "sources": {}}
+    encoder = encoder_for(config, tokenizer)
+    record: dict[str, Any] = {"size": encoder.size, **asdict(encoder.special), "sources": {}, "held_out": {}}
     for name, source in sources.items():
         record["sources"][name] = tokenise(source, indices[name], encoder, folder / name)
+    for name, source in held_out.items():
+        record["held_out"][name] = tokenise(source, test[name], encoder, folder / HELD_OUT / name)
     write_json(folder / RECORD, record)
 
 
-def index(source: Source, eval_fraction: float) -> Index:
+def _by_hash(source: Source) -> bool:
+    """Whether of a source of ``data.held_out`` only what is held out by hash is for tests: of a task, whose others train."""
+    return isinstance(source, Procedural)
+
+
+def index(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) -> Index:
     """Read a source once, and split it by content.
 
     A document is held out by the hash of its text, or of its prompt where it has one, so that a problem is on one side however
     often and in whatever data set it occurs.
 
-    :raises ConfigError: where the source is empty, or one side of the split is.
+    :param needed: the sides that are used.
+    :raises ConfigError: where the source is empty, or a side that is needed.
     """
     held_out, key, size = [], [], []
     for document in _watched(source.documents(), f"reading {source.key}"):
@@ -67,7 +80,7 @@ def index(source: Source, eval_fraction: float) -> Index:
         size.append(len(document.prompt.encode()) + len(document.completion.encode()))
     if not size:
         raise ConfigError(f"{source.key}: holds no document with text")
-    if all(held_out) or not any(held_out):
+    if ("train" in needed and all(held_out)) or ("eval" in needed and not any(held_out)):
         side, change = ("training", "lower") if all(held_out) else ("evaluation", "raise")
         raise ConfigError(
             f"data.eval_fraction: {eval_fraction:g} leaves none of the {len(size)} documents of {source.key} for {side}; "
@@ -89,7 +102,7 @@ def tokenizer_texts(config: Config, sources: dict[str, Source], indices: dict[st
         repeats = _repeats(indices[name], shares[name] * total)
         for document, times in zip(source.documents(), repeats.tolist(), strict=True):
             for _ in range(times):
-                yield from filter(None, document)
+                yield from filter(None, (document.completion, document.prompt))
 
 
 def _repeats(index: Index, budget: float) -> np.ndarray:
@@ -104,7 +117,7 @@ def _repeats(index: Index, budget: float) -> np.ndarray:
 
 def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> dict[str, dict[str, int]]:
     """Write the tokens of a source, and count them: ``{split: {"documents", "tokens", "bytes"}}``."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     raw = folder / "raw"
     dtype = np.dtype(np.uint16 if encoder.size <= 2**16 else np.uint32)
     lengths, prompt_tokens, prompt_bytes = [], [], []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from openr1.config import Config, digest
-from openr1.data.corpus import RECORD, build
+from openr1.config import Config, SourceConfig, digest
+from openr1.data.corpus import HELD_OUT, RECORD, build
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import identity, trained
@@ -23,6 +23,7 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+FORM = {"chat": False, "system": None, "instruction": "{prompt}"}  # of a prompt, unless the config says otherwise
 LAYOUT = 1  # raised when the same documents give another cache
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ def _fingerprint(config: Config, corpus: str) -> str:
     data = config.data
     weights = {name: source.weight for name, source in data.sources.items()}
     chosen = {key: getattr(data, key) for key in ("context", "eval_tokens", "unique_tokens")}
+    if data.held_out:
+        chosen["held_out"] = {name: source.weight for name, source in data.held_out.items()}
     return digest({"corpus": corpus, "weights": weights, "examples": _is_examples(config), **chosen})
 
 
@@ -46,11 +49,19 @@ def _corpus(config: Config) -> str:
     """SHA-256 of what decides the token cache: the context, the stage and all that is chosen from it later do not."""
     content = {name: source.content() for name, source in open_sources(config).items()}
     parts = {"layout": LAYOUT, "sources": content, "tokenizer": identity(config), "eval_fraction": config.data.eval_fraction}
+    parts |= {key: getattr(config.data, key) for key, usual in FORM.items() if getattr(config.data, key) != usual}
+    if config.data.held_out:
+        parts["held_out"] = {name: source.content() for name, source in open_sources(config, "held_out").items()}
     return digest(parts)
 
 
 def _is_examples(config: Config) -> bool:
     return config.stage.kind == "sft"
+
+
+def _shares(sources: dict[str, SourceConfig]) -> dict[str, float]:
+    total = sum(source.weight for source in sources.values())
+    return {name: source.weight / total for name, source in sources.items()}
 
 
 def prepare(config: Config) -> Dataset:
@@ -67,7 +78,7 @@ def prepare(config: Config) -> Dataset:
                 start, partial = time.perf_counter(), folder.with_name(f".{folder.name}")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                build(config, open_sources(config), partial)
+                build(config, partial)
                 partial.rename(folder)
                 log.info("data %s: %s is ready after %.1f s", config.data.name, folder, time.perf_counter() - start)
     return Dataset(config, folder, _fingerprint(config, corpus))
@@ -82,6 +93,7 @@ class Dataset:
     :ivar bytes_per_token: of the evaluation set, over the tokens that its loss counts; bits per byte is loss / ln 2 / this.
     :ivar sources: by name: documents, tokens and bytes of both splits, ``unique_tokens`` that a run may use, and how many
         examples are ``dropped`` because they are longer than ``context``.
+    :ivar held_out: of the sources that are for evaluation only, the same.
     """
 
     def __init__(self, config: Config, path: Path, fingerprint: str) -> None:
@@ -91,10 +103,14 @@ class Dataset:
         self.eos_token_id: int = record["eos"]
         self.pad_token_id: int = record["pad"]
         self.context = data.context
-        total = sum(source.weight for source in data.sources.values())
-        self.shares = {name: source.weight / total for name, source in data.sources.items()}
-        self._train = self._views(config, "train")
-        self._eval = self._views(config, "eval")
+        self.shares = _shares(data.sources)
+        self.eval_shares = _shares(data.held_out or data.sources)
+        kind = Examples if _is_examples(config) else Packed
+        self._train = self._views(kind, "data.sources", path, "train")
+        if data.held_out:
+            self._eval = self._views(kind, "data.held_out", path / HELD_OUT, "eval")
+        else:
+            self._eval = self._views(kind, "data.sources", path, "eval")
         if data.unique_tokens is not None:
             for name, view in self._train.items():
                 view.cap(self.shares[name] * data.unique_tokens)
@@ -110,15 +126,18 @@ class Dataset:
         self.sources: dict[str, dict[str, int]] = {
             name: {
                 **counts["train"],
-                **{f"eval_{key}": value for key, value in counts["eval"].items()},
+                **({} if data.held_out else {f"eval_{key}": value for key, value in counts["eval"].items()}),
                 "unique_tokens": unique[name],
-                "dropped": self._train[name].dropped + self._eval[name].dropped,
+                "dropped": self._train[name].dropped + (0 if data.held_out else self._eval[name].dropped),
             }
             for name, counts in record["sources"].items()
         }
+        self.held_out: dict[str, dict[str, int]] = {
+            name: {**counts["eval"], "dropped": self._eval[name].dropped} for name, counts in record.get("held_out", {}).items()
+        }
         for name, counts in self.sources.items():
             if counts["dropped"]:
-                documents = counts["documents"] + counts["eval_documents"]
+                documents = counts["documents"] + counts.get("eval_documents", 0)
                 log.info(
                     "data.sources.%s: %d of %d examples are longer than data.context=%d and are dropped",
                     name,
@@ -127,15 +146,13 @@ class Dataset:
                     self.context,
                 )
 
-    def _views(self, config: Config, split: str) -> dict[str, View]:
-        kind = Examples if _is_examples(config) else Packed
-        views: dict[str, View] = {name: kind(Documents(self.path / name / split), self.context) for name in self.shares}
+    def _views(self, kind: type[View], group: str, folder: Path, split: str) -> dict[str, View]:
+        names = self.shares if split == "train" else self.eval_shares
+        views: dict[str, View] = {name: kind(Documents(folder / name / split), self.context) for name in names}
         for name, view in views.items():
             if not len(view.lengths):
-                key = "data.context" if view.dropped else "data.eval_fraction" if split == "eval" else f"data.sources.{name}"
-                raise ConfigError(
-                    f"{key}: the {split} split of data.sources.{name} has no sequence of data.context={self.context}"
-                )
+                key = "data.context" if view.dropped else "data.eval_fraction" if split == "eval" else f"{group}.{name}"
+                raise ConfigError(f"{key}: the {split} split of {group}.{name} has no sequence of data.context={self.context}")
         return views
 
     def train(self, sequences: int, seed: int) -> Sequences:
@@ -162,13 +179,14 @@ class Dataset:
     def summary(self) -> dict[str, Any]:
         """What a tracked run says of its data: numbers and fingerprints, by source where they differ."""
         names = ("fingerprint", "vocab_size", "context", "tokens_per_sequence", "unique_tokens", "bytes_per_token", "sources")
-        return {**{name: getattr(self, name) for name in names}, "eval_tokens": self._held_out.tokens}
+        held_out = {"held_out": self.held_out} if self.held_out else {}
+        return {**{name: getattr(self, name) for name in names}, **held_out, "eval_tokens": self._held_out.tokens}
 
     def _evaluation(self, tokens: int) -> Sequences:
         # in an order of their own, so that few tokens come from many documents
         orders = [permutation(len(view.lengths), 0, name, 0) for name, view in self._eval.items()]
         lengths = [iter(view.lengths[order].tolist()) for view, order in zip(self._eval.values(), orders, strict=True)]
-        choice = interleave(list(self.shares.values()), lengths, tokens=tokens)
+        choice = interleave(list(self.eval_shares.values()), lengths, tokens=tokens)
         return Sequences(self._eval, choice, place(choice, orders))
 
     def _bytes_per_token(self) -> float:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from openr1.config import digest
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-serialisable value, in hexadecimal, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def hash64(purpose: str, *texts: str) -> int:

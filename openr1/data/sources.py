@@ -11,9 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from openr1.config import Config, FilesSource, HubSource, SourceConfig, TaskSource
+from openr1.artifacts import Store
+from openr1.config import ArtifactSource, Config, FilesSource, HubSource, SourceConfig, TaskSource
 from openr1.data.hashing import hash_files, unit
 from openr1.data.tasks import direct, generate, options_of, reasoned
 from openr1.errors import ConfigError
@@ -31,10 +32,11 @@ GENERATED = ("_sysconfigdata", "_sysconfig_vars", "config-")
 
 
 class Document(NamedTuple):
-    """Plain text is a completion without a prompt."""
+    """Plain text is a completion without a prompt. A conversation has the turns before its last as well."""
 
     completion: str
     prompt: str = ""
+    turns: tuple[Mapping[str, str], ...] = ()  # {"role", "content"}
 
 
 class Source(ABC):
@@ -42,10 +44,11 @@ class Source(ABC):
 
     :param key: where the source stands in the config, for messages.
     :param cache: where hashes of files are kept.
+    :param artifacts: where artifacts lie.
     """
 
-    def __init__(self, key: str, config: SourceConfig, cache: Path) -> None:
-        self.key, self.config, self.cache = key, config, cache
+    def __init__(self, key: str, config: SourceConfig, cache: Path, artifacts: Path = Path()) -> None:
+        self.key, self.config, self.cache, self.store = key, config, cache, Store(artifacts)
 
     @abstractmethod
     def content(self) -> dict[str, Any]:
@@ -104,18 +107,33 @@ class Files(Source):
     def content(self) -> dict[str, Any]:
         paths = self.paths()
         columns = {name: getattr(self.config, name) for name in ("text", "prompt", "completion")}
+        if self.config.messages:
+            columns["messages"] = self.config.messages
         formats = [self.format(path) for path in paths]
         return {"kind": "files", "formats": formats, "columns": columns, "files": hash_files(paths, self.cache)}
 
     def read(self) -> Iterator[Document]:
         columns = Columns(self.key, self.config)
         for path in self.paths():
-            form = self.format(path)
-            if form == "text":
+            if self.format(path) == "text":
                 yield from map(Document, pieces(self._text(path)))
             else:
-                rows = self._jsonl(path) if form == "jsonl" else self._parquet(path, columns)
-                yield from columns.documents(rows, path)
+                yield from columns.documents(self._table(path, columns), path)
+
+    def rows(self, columns: Columns) -> Iterator[dict[str, Any]]:
+        """The rows of tables, of the columns asked for at least.
+
+        :raises ConfigError: for a text file, a missing column, or what is no table.
+        """
+        for path in self.paths():
+            if self.format(path) == "text":
+                raise ConfigError(f"{self.key}.format: {path} is a text file and has no columns; give JSONL or Parquet")
+            for row in self._table(path, columns):
+                columns.check(row, path)
+                yield row
+
+    def _table(self, path: Path, columns: Columns) -> Iterator[dict[str, Any]]:
+        return self._jsonl(path) if self.format(path) == "jsonl" else self._parquet(path, columns)
 
     def _text(self, path: Path) -> str:
         try:
@@ -145,8 +163,33 @@ class Files(Source):
         except pyarrow.ArrowInvalid as error:
             raise ConfigError(f"{self.key}.path: {path} is not a Parquet file") from error
         columns.check(table.schema_arrow.names, path)
-        for batch in table.iter_batches(batch_size=1024, columns=list(columns.names.values())):
+        for batch in table.iter_batches(batch_size=1024, columns=list(dict.fromkeys(columns.names.values()))):
             yield from batch.to_pylist()
+
+
+class Made(Files):
+    """The examples, or the answers, that another stage made."""
+
+    config: ArtifactSource
+
+    def content(self) -> dict[str, Any]:
+        # by name, so that a recipe knows it before it is made
+        return {"kind": "artifact", "artifact": self.store.name_of(self.config.artifact) or self._unknown()}
+
+    def paths(self) -> list[Path]:
+        found = self.store.get(self.config.artifact)
+        return sorted(found.data.glob("*.parquet")) if found else self._unknown()
+
+    def format(self, path: Path) -> str:
+        return "parquet"
+
+    def read(self) -> Iterator[Document]:
+        columns = Columns(self.key, FilesSource(prompt="prompt", completion="completion"))
+        for path in self.paths():
+            yield from columns.documents(self._parquet(path, columns), path)
+
+    def _unknown(self) -> NoReturn:
+        raise ConfigError(f"{self.key}.artifact: there is no artifact {self.config.artifact} in {self.store.root}")
 
 
 class Hub(Source):
@@ -156,18 +199,27 @@ class Hub(Source):
         config, root = self.config, Path(self.config.path)
         names = ("subset", "split", "text", "prompt", "completion", "max_rows")
         chosen = {"kind": "hub", **{name: getattr(config, name) for name in names}}
+        if config.messages:
+            chosen["messages"] = config.messages
         if root.is_dir():
             return {**chosen, "files": hash_files(files_under(root), self.cache)}
         return {**chosen, "path": config.path, "fingerprint": self.table._fingerprint}
 
     def read(self) -> Iterator[Document]:
-        table, columns = self.table, Columns(self.key, self.config)
+        columns = Columns(self.key, self.config)
+        yield from columns.documents(self.rows(columns), self.config.path)
+
+    def rows(self, columns: Columns) -> Iterator[dict[str, Any]]:
+        """The rows, of the columns asked for.
+
+        :raises ConfigError: for a missing column.
+        """
+        table = self.table
         columns.check(table.column_names, self.config.path)
         if self.config.max_rows is not None:
             table = table.select(range(min(self.config.max_rows, len(table))))
-        for batch in table.select_columns(list(columns.names.values())).iter(batch_size=1024):
-            rows = (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
-            yield from columns.documents(rows, self.config.path)
+        for batch in table.select_columns(list(dict.fromkeys(columns.names.values()))).iter(batch_size=1024):
+            yield from (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
 
     @cached_property
     def table(self) -> datasets.Dataset:
@@ -202,21 +254,34 @@ class Procedural(Source):
             yield Document(reasoned(problem) if reasons else direct(problem), problem.prompt)
 
 
-KINDS: dict[str, type[Source]] = {"python_stdlib": PythonStdlib, "files": Files, "hub": Hub, "task": Procedural}
+KINDS: dict[str, type[Source]] = {
+    "python_stdlib": PythonStdlib,
+    "files": Files,
+    "hub": Hub,
+    "task": Procedural,
+    "artifact": Made,
+}
 
 
-def open_sources(config: Config) -> dict[str, Source]:
-    """The sources of a mix by name, in the order of the config."""
-    cache = Path(config.paths.cache)
-    return {name: KINDS[source.kind](f"data.sources.{name}", source, cache) for name, source in config.data.sources.items()}
+def open_sources(config: Config, group: str = "sources") -> dict[str, Source]:
+    """The sources of a mix by name, in the order of the config.
+
+    :param group: of ``config.data``: sources, or held_out.
+    """
+    cache, artifacts = Path(config.paths.cache), Path(config.paths.artifacts)
+    given: dict[str, SourceConfig] = getattr(config.data, group)
+    return {name: KINDS[one.kind](f"data.{group}.{name}", one, cache, artifacts) for name, one in given.items()}
 
 
 class Columns:
-    """The columns of a table that make a document: ``text``, or ``prompt`` and ``completion``."""
+    """The columns of a table that are read: of documents ``text``, or ``prompt`` and ``completion``."""
 
-    def __init__(self, key: str, config: FilesSource | HubSource) -> None:
+    def __init__(self, key: str, config: FilesSource | HubSource, names: dict[str, str] | None = None) -> None:
         self.key = key
-        self.names = {"prompt": config.prompt, "completion": config.completion} if config.prompt else {"text": config.text}
+        documents = {"prompt": config.prompt, "completion": config.completion} if config.prompt else {"text": config.text}
+        if config.messages:
+            documents = {"messages": config.messages}
+        self.names: dict[str, str] = names or documents  # option of the source -> column
 
     def check(self, present: Iterable[str], where: str | os.PathLike) -> None:
         for option, column in self.names.items():
@@ -230,6 +295,10 @@ class Columns:
         """
         for row in rows:
             self.check(row, where)
+            if "messages" in self.names:
+                if row[self.names["messages"]]:
+                    yield self._conversation(row[self.names["messages"]], where)
+                continue
             cells = {option: row[column] for option, column in self.names.items()}
             for option, cell in cells.items():
                 if cell is not None and not isinstance(cell, str):
@@ -239,6 +308,18 @@ class Columns:
                     )
             if all(cells.values()):
                 yield Document(cells["completion"], cells["prompt"]) if "prompt" in cells else Document(cells["text"])
+
+    def _conversation(self, messages: Any, where: str | os.PathLike) -> Document:
+        """A document whose completion is the last turn, and whose prompt is what users say before it."""
+        key = f"{self.key}.messages"
+        try:
+            turns = [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in messages]
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"{key}: {where} holds other things than lists of turns with role and content") from error
+        if turns[-1]["role"] != "assistant" or not any(turn["role"] == "user" for turn in turns):
+            raise ConfigError(f"{key}: {where} holds a conversation that does not end with the assistant's answer to a user")
+        asked = "\n".join(turn["content"] for turn in turns if turn["role"] == "user")
+        return Document(turns[-1]["content"], asked, tuple(turns[:-1]))
 
 
 def files_under(root: Path) -> list[Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from transformers import Trainer, TrainingArguments
 
-from openr1.training import HeldOut, Job, arguments, collate, model_for, train
+from openr1.job import Job
+from openr1.training import HeldOut, arguments, collate, model_for, train
 
 
 class PretrainTrainer(HeldOut, Trainer):

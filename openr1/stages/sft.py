@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
+"""Supervised fine-tuning on prompts and completions, of all weights or of adapters; the loss is on the completion only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from functools import partial
 import datasets
 from trl import SFTConfig, SFTTrainer
 
-from openr1.training import HeldOut, Job, arguments, collate, model_for, train
+from openr1.job import Job
+from openr1.packing import check_apart, pack
+from openr1.training import HeldOut, arguments, collate, model_for, train
 
 
 class CompletionTrainer(HeldOut, SFTTrainer):
@@ -15,7 +17,14 @@ class CompletionTrainer(HeldOut, SFTTrainer):
 
 
 def run(job: Job) -> dict[str, float]:
-    sequences = job.dataset.train(job.budget.sequences, job.config.seed)
+    stage, dataset = job.config.stage, job.dataset
+    sequences = dataset.train(job.budget.sequences, job.config.seed)
+    model = model_for(job)
+    if stage.packing:
+        check_apart(model, dataset.vocab_size, half=job.config.compute.precision == "bfloat16")
+        collator = partial(pack, size=dataset.context, pad_token_id=dataset.pad_token_id)
+    else:
+        collator = partial(collate, pad_token_id=dataset.pad_token_id)
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list]:
         examples = sequences.__getitems__(batch["index"])
@@ -24,10 +33,22 @@ def run(job: Job) -> dict[str, float]:
     # TRL takes nothing but a datasets.Dataset; this one is a view, so the tokens stay in the memory map
     view = datasets.Dataset.from_dict({"index": range(job.budget.sequences)}).with_transform(rows)
     trainer = CompletionTrainer(
-        model=model_for(job),
+        model=model,
         args=SFTConfig(**arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
         train_dataset=view,
-        data_collator=partial(collate, pad_token_id=job.dataset.pad_token_id),
-        processing_class=job.dataset.tokenizer(),
+        data_collator=collator,
+        processing_class=dataset.tokenizer(),
+        peft_config=adapters(job),
     )
     return train(trainer, job, sequences)
+
+
+def adapters(job: Job):
+    """The adapters to train; None to train all weights."""
+    lora = job.config.stage.lora
+    if lora.rank is None:
+        return None
+    from peft import LoraConfig
+
+    options = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
+    return LoraConfig(**options, target_modules="all-linear", task_type="CAUSAL_LM")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("torch", "transformers", "trl", "mlflow", "datasets", "tokenizers", "pandas", "matplotlib", "scipy", "joblib")
+HEAVY += ("pyarrow", "peft", "openai", "math_verify", "reasoning_gym", "vllm")
 COMMAND = Path(sys.executable).parent / "openr1"
 
 
@@ -33,7 +34,7 @@ def test_composing_a_config_imports_nothing_heavy(arguments, tmp_path):
 def test_help_lists_groups_and_choices_and_no_schema(tmp_path):
     text = openr1("--help", cwd=tmp_path).stdout
     assert "model: deepseek_v3, gemma3, llama, qwen2, qwen3" in text
-    assert "stage: pretrain, sft" in text
+    assert "stage: curate, evaluate, generate, pretrain, sft" in text
     assert "PretrainStage" not in text
 
 

@@ -8,12 +8,24 @@ from hydra.errors import HydraException
 from openr1.config import ConfigError, digest, flatten, one_line, to_dict, typed
 
 CONF = Path(str(resources.files("conf")))
-GROUPS = ("model", "scale", "data", "stage", "budget", "optim", "compute", "tracking", "experiment")
+GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "benchmark")
+GROUPS += ("recipe", "experiment")
 SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 # what a choice needs beside it to make sense
+MODEL = "model.checkpoint=sft-0123456789abcdef"
+ANSWERS = "generate-0123456789abcdef"
 BESIDE = {
     ("stage", "sft"): ["data=sums"],
+    ("stage", "generate"): ["data=sums", MODEL],
+    ("stage", "evaluate"): ["data=sums", MODEL],
+    ("stage", "curate"): [f"stage.inputs=[{ANSWERS}]"],
     ("data", "files"): ["data.sources.files.path=/data/*.jsonl"],
+    ("data", "artifact"): [f"data.sources.examples.artifact={ANSWERS}"],
+    ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
+    ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
+    ("recipe", "r1_distill"): ["data=sums"],
+    **{("data", name): ["stage=evaluate", MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
+    **{("benchmark", name): [MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
 }
 
 
@@ -48,6 +60,27 @@ def test_every_group_has_a_choice():
         (["compute.threads=0"], "compute.threads"),
         (["stage.evals=0"], "stage.evals"),
         (["data=files"], "data.sources.files.path"),
+        (["stage=evaluate", "data=sums"], "model.checkpoint"),
+        (["stage=evaluate", MODEL], "data.sources.stdlib"),
+        (["stage=evaluate", "data=sums", f"model.checkpoint={ANSWERS}"], "model.checkpoint"),
+        (["stage=evaluate", "data=sums", "model.checkpoint=dream-0123456789abcdef"], "model.checkpoint"),
+        (["stage=evaluate", "data=sums", MODEL, "engine.model=other"], "engine.model"),
+        (["stage=evaluate", "data=sums", MODEL, "stage.samples=0"], "stage.samples"),
+        (["stage=evaluate", "data=sums", MODEL, "stage.sampling.temperature=-1"], "stage.sampling.temperature"),
+        (["stage=evaluate", "data=sums", MODEL, "stage.sampling.n=2"], "stage.sampling.n"),
+        (["stage=generate", "data=sums", "stage.teacher=god"], "stage.teacher"),
+        (["stage=generate", "data=sums", "stage.teacher=oracle", "stage.samples=2"], "stage.samples"),
+        (["stage=generate", "data=stdlib_sums", "stage.teacher=oracle"], "data.sources.stdlib"),
+        (["stage=generate", "data=sums", "engine=openai", "engine.api_key_env=null"], "engine.model"),
+        (["stage=generate", "data=sums", MODEL, "stage.max_failed=2"], "stage.max_failed"),
+        (["stage=curate"], "stage.inputs"),
+        (["stage=curate", "stage.inputs=[sft-0123456789abcdef]"], "stage.inputs[0]"),
+        (["stage=curate", f"stage.inputs=[{ANSWERS}]", "+stage.steps.bleach={}"], "stage.steps.bleach.kind"),
+        (["stage=curate", f"stage.inputs=[{ANSWERS}]", "stage.steps.select.k=0"], "stage.steps.select.k"),
+        (["data=artifact", f"data.sources.examples.artifact={MODEL[17:]}"], "data.sources.examples.artifact"),
+        (["data=sums", "data.instruction=Solve it."], "data.instruction"),
+        (["data=sums", "data.system=Be brief."], "data.system"),
+        (["data=math_500"], "data.sources"),
     ],
 )
 def test_an_impossible_config_is_one_line_that_begins_with_its_key(overrides, key):
@@ -63,7 +96,7 @@ def test_an_impossible_config_is_one_line_that_begins_with_its_key(overrides, ke
         ("optim.learning_rate=1", "optim.learning_rate"),
         ("optim.lr=fast", "optim.lr"),
         ("model=qwen9", "qwen2"),
-        ("stage.packing=true", "stage.packing"),
+        ("stage.parking=true", "stage.parking"),
         ("modle=qwen2", "modle"),
     ],
 )
@@ -83,7 +116,7 @@ def test_typed_refuses_an_unknown_key_and_kind():
     resolved = to_dict(composed())
     with pytest.raises(ConfigError, match=r"^optim\.momentum:"):
         typed({**resolved, "optim": {**resolved["optim"], "momentum": 0.9}})
-    with pytest.raises(ConfigError, match=r"^stage\.kind: 'dream' is not one of pretrain, sft"):
+    with pytest.raises(ConfigError, match=r"^stage\.kind: 'dream' is not one of pretrain, sft, "):
         typed({**resolved, "stage": {"kind": "dream"}})
 
 

@@ -1,6 +1,6 @@
 """Procedural tasks: distinct problems, each with its answer and a reasoning trace, and an exact verifier.
 
-To add one, write a module with a subclass of :class:`Task` and put an instance into :data:`TASKS`.
+To add one, write a module with a subclass of :class:`DrawnTask` and put an instance into :data:`TASKS`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,49 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config import TaskSource, one_line
-from openr1.data.tasks.base import Problem, Task, direct, reasoned
+from openr1.data.tasks.arithmetic import Arithmetic
+from openr1.data.tasks.base import DrawnTask, Problem, Split, Task, direct, given, is_held_out, reasoned, same, split
+from openr1.data.tasks.code import Code
+from openr1.data.tasks.countdown import Countdown
+from openr1.data.tasks.gym import NAME, ReasoningGym
+from openr1.data.tasks.linear import Linear
+from openr1.data.tasks.lists import Lists
+from openr1.data.tasks.modular import Modular
+from openr1.data.tasks.multiple_choice import MultipleChoice
+from openr1.data.tasks.strings import Strings
 from openr1.data.tasks.sums import Sums
 from openr1.errors import ConfigError
 
-__all__ = ["TASKS", "Problem", "Task", "direct", "generate", "options_of", "reasoned"]
+__all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct", "find", "generate", "held_out"]
+__all__ += ["is_held_out", "options_of", "reasoned", "split", "verify"]
 
-TASKS: dict[str, Task] = {"sums": Sums()}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Sums(),
+        Arithmetic(),
+        Countdown(),
+        Linear(),
+        Modular(),
+        Strings(),
+        Lists(),
+        MultipleChoice(),
+        Code(),
+    )
+}
+
+
+def find(name: str) -> Task:
+    """A task by name; ``reasoning_gym/NAME`` is one of reasoning-gym's, ``reasoning_gym`` that of its option ``name``.
+
+    :raises ValueError: for a name that no task has, and where reasoning-gym is not installed.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    package, _, task = name.partition("/")
+    if package == NAME:
+        return ReasoningGym(task or None)
+    raise ValueError(f"{name!r} is not one of {', '.join(TASKS)}, {NAME}/NAME")
 
 
 def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
@@ -25,9 +61,10 @@ def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
 
     :param key: where the source stands in the config, for messages.
     """
-    if source.task not in TASKS:
-        raise ConfigError(f"{key}.task: {source.task!r} is not one of {', '.join(TASKS)}")
-    task = TASKS[source.task]
+    try:
+        task = find(source.task)
+    except ValueError as error:
+        raise ConfigError(f"{key}.task: {error}") from error
     try:
         options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(task.Options), source.options))
         return task, options
@@ -37,9 +74,33 @@ def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
 
 
 def generate(key: str, source: TaskSource) -> list[Problem]:
-    """The problems of a source."""
+    """The problems of a source, those to train on and those held out."""
     task, options = options_of(key, source)
     try:
         return task.generate(source.problems, source.seed, options)
     except ValueError as error:
         raise ConfigError(f"{key}.{error}") from error
+
+
+def held_out(key: str, source: TaskSource, count: int, fraction: float) -> list[Problem]:
+    """The first ``count`` held-out problems of a source, more than its own ``problems`` have where need be."""
+    task, options = options_of(key, source)
+    try:
+        return task.held_out(count, source.seed, options, fraction)
+    except ValueError as error:
+        raise ConfigError(f"{key}.{error}") from error
+
+
+def verify(problem: Problem, completion: str) -> bool:
+    """Whether a completion gives the right answer: exactly one ``<answer>``, and its text is accepted."""
+    answer = given(completion)
+    return answer is not None and accepts(problem, answer)
+
+
+def accepts(problem: Problem, answer: str) -> bool:
+    """Whether the text of an answer is right, as the problem's task sees it; of a problem from elsewhere, the same text.
+
+    :raises NotImplementedError: for code, which only the sandbox of :mod:`openr1.rewards` runs.
+    """
+    ours = problem.task in TASKS or problem.task.startswith(f"{NAME}/")
+    return find(problem.task).accepts(problem, answer) if ours else same(problem, answer)

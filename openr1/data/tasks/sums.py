@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from openr1.data.tasks.base import Problem, Task
+from openr1.data.tasks.base import DrawnTask, Problem
+from openr1.data.tasks.drawing import below, check_least, check_range
 
 
 @dataclass
@@ -18,30 +19,24 @@ class SumsOptions:
     maximum: int = 99
 
 
-class Sums(Task):
+class Sums(DrawnTask):
+    """Difficulty: the additions."""
+
+    name = "sums"
     Options = SumsOptions
 
-    def generate(self, count: int, seed: int, options: SumsOptions) -> list[Problem]:
-        low, high, size = options.min_terms, options.max_terms, options.maximum + 1
-        if not 2 <= low <= high:
-            raise ValueError(f"options.min_terms: must be at least 2 and at most max_terms={high}")
-        if size < 2:
-            raise ValueError("options.maximum: must be at least 1")
-        # problems of one length are drawn without replacement: there must be enough of the fewest, the shortest
-        lengths = high - low + 1
-        if -(-count // lengths) > size**low:
-            raise ValueError(f"problems: at most {lengths * size**low} distinct sums have these options")
-        rng = random.Random(seed)
-        seen: dict[str, Problem] = {}
-        while len(seen) < count:
-            # only random() itself is promised to be the same in every version of Python
-            terms = [int(rng.random() * size) for _ in range(low + len(seen) % lengths)]
-            problem = _problem(terms)
-            seen.setdefault(problem.prompt, problem)
-        return list(seen.values())
+    def check(self, options: SumsOptions) -> None:
+        check_range(options.min_terms, options.max_terms, "terms", 2)
+        check_least(options, maximum=1)
 
+    def capacity(self, options: SumsOptions) -> int:
+        # each length has its turn, so the set ends with the fewest, the shortest
+        return (options.max_terms - options.min_terms + 1) * (options.maximum + 1) ** options.min_terms
 
-def _problem(terms: list[int]) -> Problem:
-    steps = zip(pairwise(accumulate(terms)), terms[1:], strict=True)
-    trace = ",".join(f"{before}+{term}={after}" for (before, after), term in steps)
-    return Problem(prompt="+".join(map(str, terms)) + "=", answer=str(sum(terms)), trace=trace)
+    def draw(self, rng: random.Random, place: int, options: SumsOptions) -> Problem:
+        length = options.min_terms + place % (options.max_terms - options.min_terms + 1)
+        terms = [below(rng, options.maximum + 1) for _ in range(length)]
+        steps = zip(pairwise(accumulate(terms)), terms[1:], strict=True)
+        trace = ",".join(f"{before}+{term}={after}" for (before, after), term in steps)
+        prompt = "+".join(map(str, terms)) + "="
+        return Problem(prompt, str(sum(terms)), trace, task=self.name, difficulty=length - 1)

@@ -4,7 +4,7 @@ import pickle
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -263,7 +263,7 @@ def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
     expected = data.fingerprint(config)
     path = tmp_path / "config.json"
     raw = to_dict(config)
-    raw["data"]["sources"] = {name: vars(source) for name, source in config.data.sources.items()}
+    raw["data"]["sources"] = {name: asdict(source) for name, source in config.data.sources.items()}
     raw["stage"], raw["tracking"] = {"kind": "pretrain"}, {"uri": "none"}
     path.write_text(json.dumps(raw))
     code = (

@@ -1,0 +1,215 @@
+"""Problems and the answers that they are given: asked once, kept as they come, in order at the end.
+
+While a stage runs, ``answers/`` holds a file for every ``stage.shard`` problems, with a line a problem. An engine whose answers
+depend on what is asked beside them is asked a whole shard at a time, and the file is there once it is whole; from any other, an
+answer is kept as soon as it comes. So a run that is killed at any moment goes on with what is missing, and ends with the same
+rows as one that is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openr1.data.curation.table import schema
+from openr1.data.tasks.base import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FOLDER = "answers"
+FILE = "answers.parquet"
+BATCH = 4096  # rows that are written at once
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One completion. Numbers of tokens are None where nobody counted them."""
+
+    text: str
+    tokens: int | None = None  # the end token left out
+    finished: bool = True  # not cut off at the length limit
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came of one problem: so many answers as were asked for, or the reason why not."""
+
+    problem: str  # its id
+    answers: tuple[Answer, ...] = ()
+    prompt_tokens: int | None = None
+    error: str | None = None
+
+    def line(self) -> str:
+        answers = [[answer.text, answer.tokens, answer.finished] for answer in self.answers]
+        return json.dumps([self.problem, answers, self.prompt_tokens, self.error]) + "\n"
+
+    @classmethod
+    def read(cls, line: str) -> Asked:
+        problem, answers, prompt_tokens, error = json.loads(line)
+        return cls(problem, tuple(Answer(*answer) for answer in answers), prompt_tokens, error)
+
+
+class Journal:
+    """The answers that there are so far, in shards of problems.
+
+    :param folder: of the run.
+    :param problems: all of them, in the order of the data; it decides the shards.
+    """
+
+    def __init__(self, folder: Path, problems: Sequence[Problem], shard: int) -> None:
+        self.folder, self.problems, self.size = folder / FOLDER, problems, shard
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.shards = [problems[start : start + shard] for start in range(0, len(problems), shard)]
+        self.place = {problem.id: number // shard for number, problem in enumerate(problems)}
+        self.done = 0  # problems that have been answered
+        self.found = 0  # of these, by runs that were killed
+
+    def path(self, shard: int) -> Path:
+        return self.folder / f"{shard:06}.jsonl"
+
+    def read(self, shard: int) -> list[Asked]:
+        """What is there of a shard, in the order of its problems."""
+        path = self.path(shard)
+        lines = (
+            path.read_text().split("\n")[:-1] if path.exists() else []
+        )  # what follows the last line end was cut off by a kill
+        found = {one.problem: one for one in map(Asked.read, lines)}
+        return [found[problem.id] for problem in self.shards[shard] if problem.id in found]
+
+    def missing(self) -> Iterator[tuple[int, list[Problem]]]:
+        """The problems without an answer, by shard. Counts those that have one."""
+        for shard, problems in enumerate(self.shards):
+            known = {one.problem for one in self.read(shard)}
+            self.done += len(known)
+            left = [problem for problem in problems if problem.id not in known]
+            if left:
+                yield shard, left
+
+    def mend(self) -> None:
+        """Cut off lines that a kill left unfinished, so that new ones can be appended."""
+        for path in self.folder.glob("*.jsonl"):
+            content = path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(path, whole)
+
+    def append(self, one: Asked) -> None:
+        """Keep what came of one problem."""
+        with self.path(self.place[one.problem]).open("a") as file:
+            file.write(one.line())
+        self.done += 1
+
+    def put(self, shard: int, found: Iterable[Asked]) -> None:
+        """Keep a whole shard, in one rename."""
+        lines = [one.line() for one in found]
+        target = self.path(shard)
+        partial = target.with_suffix(".partial")
+        partial.write_text("".join(lines))
+        os.replace(partial, target)
+        self.done += len(lines)
+
+    def forget_failures(self, samples: int) -> None:
+        """Leave out problems with fewer answers, so that they are asked again."""
+        for shard in range(len(self.shards)):
+            found = self.read(shard)
+            whole = [one for one in found if len(one.answers) >= samples]
+            if len(whole) < len(found):
+                self.done -= len(found)
+                self.put(shard, whole)
+
+    def asked(self) -> Iterator[tuple[Problem, Asked]]:
+        """Every problem with what came of it, in the order of the problems."""
+        for shard, problems in enumerate(self.shards):
+            found = {one.problem: one for one in self.read(shard)}
+            for problem in problems:
+                yield problem, found[problem.id]
+
+
+def rows(problem: Problem, asked: Asked, samples: int) -> list[dict[str, Any]]:
+    """A row a sample, with :func:`columns`. Where an answer is missing, ``completion`` is null and ``error`` says why."""
+    told = {
+        "problem_id": problem.id,
+        "prompt": problem.prompt,
+        "answer": problem.answer,
+        "kind": problem.kind,
+        "tests": [list(test) for test in problem.tests],
+        "task": problem.task,
+        "difficulty": problem.difficulty,
+        "prompt_tokens": asked.prompt_tokens,
+    }
+    found = []
+    for sample in range(samples):
+        row = {**told, "sample": sample, "completion": None, "tokens": None, "finished": False, "error": None, "verified": None}
+        if sample < len(asked.answers):
+            answer = asked.answers[sample]
+            row |= {"completion": answer.text, "tokens": answer.tokens, "finished": answer.finished}
+        else:
+            row["error"] = asked.error or f"{len(asked.answers)} of {samples} answers came"
+        found.append(row)
+    return found
+
+
+def columns() -> pa.Schema:
+    """Those of a table of samples, and ``prompt_tokens`` as the model read the prompt."""
+    import pyarrow as pa
+
+    names = [field for field in schema() if field.name != "pass_rate"]
+    return pa.schema([*names, pa.field("prompt_tokens", pa.int64())])
+
+
+def write(folder: Path, found: Iterable[dict[str, Any]]) -> Path:
+    """Write rows as ``data/answers.parquet``, whole or not at all. The same rows give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    target = folder / "data" / FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, form, rest = target.with_name(f".{FILE}"), columns(), iter(found)
+    with pq.ParquetWriter(partial, form, compression="zstd") as writer:
+        while batch := list(islice(rest, BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=form))
+    os.replace(partial, target)
+    return target
+
+
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows that :func:`write` wrote."""
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(folder / "data" / FILE).iter_batches(BATCH):
+        yield from batch.to_pylist()
+
+
+def ask(
+    journal: Journal,
+    answer: Callable[[Sequence[Problem]], Iterator[Asked]],
+    whole: bool,
+    report: Callable[[int, dict[str, float]], None],
+    samples: int,
+) -> None:
+    """Have every problem answered that is not.
+
+    :param answer: gives what comes of problems, in any order.
+    :param whole: its answers depend on what is asked beside them.
+    :param report: told how many answers there are.
+    """
+    journal.mend()
+    missing = list(journal.missing())
+    journal.found = journal.done
+    report(journal.done * samples, {})
+    if whole:
+        for shard, _ in missing:
+            journal.put(shard, answer(journal.shards[shard]))
+            report(journal.done * samples, {})
+        return
+    left = [problem for _, problems in missing for problem in problems]
+    if left:
+        for one in answer(left):
+            journal.append(one)
+            report(journal.done * samples, {})

@@ -1,0 +1,127 @@
+"""Small programs: ``Read integers. Keep the even ones. Print the sum.``, with tests of standard input and output.
+
+The oracle's program has one line a sentence, and its reasoning works the first test's numbers through.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from types import CodeType
+from typing import NamedTuple
+
+from openr1.data.hashing import hash64
+from openr1.data.tasks.base import DrawnTask, Problem
+from openr1.data.tasks.drawing import between, check_least, check_range, pick
+
+READ = "n=list(map(int,input().split()))"
+
+
+class Line(NamedTuple):
+    """A sentence and its expression in the numbers ``n``; both may have a constant ``k``."""
+
+    sentence: str
+    expression: str
+    least: int = 0  # of the constant
+
+
+CHANGES = (
+    Line("Keep the even ones", "[x for x in n if x%2==0]"),
+    Line("Keep the odd ones", "[x for x in n if x%2==1]"),
+    Line("Keep those above {k}", "[x for x in n if x>{k}]"),
+    Line("Keep those below {k}", "[x for x in n if x<{k}]"),
+    Line("Add {k} to each", "[x+{k} for x in n]", 1),
+    Line("Multiply each by {k}", "[x*{k} for x in n]", 2),
+    Line("Square each", "[x*x for x in n]"),
+    Line("Sort them", "sorted(n)"),
+    Line("Reverse their order", "n[::-1]"),
+    Line("Drop repeats", "list(dict.fromkeys(n))"),
+)
+ENDS = (
+    Line("Print the sum", "sum(n)"),
+    Line("Print how many there are", "len(n)"),
+    Line("Print the largest or none", "max(n,default='none')"),
+    Line("Print the smallest or none", "min(n,default='none')"),
+    Line("Print them", "*n"),
+)
+
+
+@dataclass
+class CodeOptions:
+    """``min_changes`` to ``max_changes`` changes of the numbers before the line that prints, each as often while there are new
+    ones, with constants up to ``maximum``; ``tests`` tests a problem, of up to ``max_items`` numbers."""
+
+    min_changes: int = 1
+    max_changes: int = 3
+    maximum: int = 9
+    max_items: int = 8
+    tests: int = 8
+
+
+class Code(DrawnTask):
+    """Difficulty: the lines that change the numbers.
+
+    The first test is of four numbers, the second of none, and no program that always prints the same passes.
+    """
+
+    name = "code"
+    Options = CodeOptions
+
+    def check(self, options: CodeOptions) -> None:
+        check_range(options.min_changes, options.max_changes, "changes", 1)
+        check_least(options, maximum=2, max_items=4, tests=3)
+
+    def draw(self, rng: random.Random, place: int, options: CodeOptions) -> Problem | None:
+        # not by place: there are few programs with one change
+        lines = [pick(rng, CHANGES) for _ in range(between(rng, options.min_changes, options.max_changes))]
+        if any(one is other for one, other in pairwise(lines)):
+            return None
+        filled = [_fill(line, between(rng, line.least, options.maximum)) for line in (*lines, pick(rng, ENDS))]
+        prompt = "Read integers. " + " ".join(f"{line.sentence}." for line in filled)
+        inputs = _inputs(prompt, options)
+        runs = [_run(filled, numbers) for numbers in inputs]
+        if len({run[-1] for run in runs}) < 3:
+            return None
+        program = [READ, *(f"n={line.expression}" for line in filled[:-1]), f"print({filled[-1].expression})"]
+        work = [_text(inputs[0]), *(f"{line.sentence}: {value or 'none'}" for line, value in zip(filled, runs[0], strict=True))]
+        tests = tuple((f"{_text(numbers)}\n", f"{run[-1]}\n") for numbers, run in zip(inputs, runs, strict=True))
+        trace = "\n".join([*(f"# {line}" for line in work), *program])
+        return Problem(prompt, "", trace, "code", tests, task=self.name, difficulty=len(lines))
+
+
+def _fill(line: Line, k: int) -> Line:
+    return Line(line.sentence.format(k=k), line.expression.format(k=k))
+
+
+def _inputs(prompt: str, options: CodeOptions) -> list[list[int]]:
+    """What a program reads, from the prompt alone: numbers around the constants, of either sign, a quarter of them repeated."""
+    rng = random.Random(hash64("code", prompt))
+    inputs = []
+    for size in (4, 0, *(between(rng, 1, options.max_items) for _ in range(options.tests - 2))):
+        numbers: list[int] = []
+        for _ in range(size):
+            repeated = numbers and rng.random() < 0.25
+            numbers.append(pick(rng, numbers) if repeated else between(rng, -options.maximum // 2, 2 * options.maximum))
+        inputs.append(numbers)
+    return inputs
+
+
+def _run(lines: list[Line], numbers: list[int]) -> list[str]:
+    """What there is after each line, as it would be printed."""
+    shown = []
+    for line in lines[:-1]:
+        numbers = eval(_compiled(line.expression), {"n": numbers})
+        shown.append(_text(numbers))
+    end = lines[-1].expression
+    return [*shown, _text(numbers) if end == "*n" else str(eval(_compiled(end), {"n": numbers}))]
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: str) -> CodeType:
+    return compile(expression, "<line>", "eval")
+
+
+def _text(numbers: list[int]) -> str:
+    return " ".join(map(str, numbers))

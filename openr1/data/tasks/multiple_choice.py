@@ -1,0 +1,116 @@
+"""Multiple choice: ``What is 7*8? A) 54 B) 56 C) 63 D) 48`` is B. The facts are made, not looked up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from string import ascii_uppercase as LETTERS
+
+from openr1.data.hashing import hash64
+from openr1.data.tasks.base import DrawnTask, Problem
+from openr1.data.tasks.drawing import between, check_least, check_members, pick, shuffled
+
+TOPICS = ("product", "largest", "multiple", "weekday")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass
+class MultipleChoiceOptions:
+    """``choices`` options (2 to 7) of a question from any of ``topics``. Factors and days are from 2 to ``maximum``, numbers to
+    compare or divide from 1 to ten times that."""
+
+    topics: list[str] = field(default_factory=lambda: list(TOPICS))
+    choices: int = 4
+    maximum: int = 20
+
+
+class MultipleChoice(DrawnTask):
+    """Difficulty: the steps, without the last, which names the letter.
+
+    What is offered, and in which order, follows from the question, so that a fact has one prompt and is on one side of a split.
+    """
+
+    name = "multiple_choice"
+    Options = MultipleChoiceOptions
+
+    def check(self, options: MultipleChoiceOptions) -> None:
+        check_members(options.topics, "topics", TOPICS)
+        check_least(options, choices=2, maximum=3)
+        if options.choices > len(DAYS):
+            raise ValueError(f"options.choices: must be at most {len(DAYS)}")
+
+    def draw(self, rng: random.Random, place: int, options: MultipleChoiceOptions) -> Problem:
+        question, right, wrong, work = DRAWS[pick(rng, options.topics)](rng, options)
+        offered = shuffled(_of(question, *sorted([right, *wrong])), [right, *wrong])
+        letter = LETTERS[offered.index(right)]
+        prompt = " ".join([question, *(f"{mark}) {text}" for mark, text in zip(LETTERS, offered, strict=False))])
+        steps = [*work(offered), f"{right} is {letter}"]
+        return Problem(prompt, letter, ",".join(steps), "choice", task=self.name, difficulty=len(steps) - 1)
+
+
+# the question, its right answer, the wrong ones, and the steps for the options in their order
+Drawn = tuple[str, str, list[str], Callable[[list[str]], list[str]]]
+
+
+def _product(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
+    """The wrong ones are near: products of the factors' neighbours, and the numbers around."""
+    a, b = sorted(between(rng, 2, options.maximum) for _ in range(2))
+    question, right = f"What is {a}*{b}?", a * b
+    near = dict.fromkeys([right - b, right + b, right - a, right + a, right - 1, right + 1, right - 10, right + 10])
+    wrong = shuffled(_of(question), [number for number in near if number > 0])
+    wrong += [number for number in range(right + 2, right + 8) if number not in near]
+    return question, str(right), list(map(str, wrong[: options.choices - 1])), lambda _: [f"{a}*{b}={right}"]
+
+
+def _largest(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
+    numbers = sorted(_distinct(rng, options.choices, 10 * options.maximum))
+
+    def work(offered: list[str]) -> list[str]:
+        best, steps = int(offered[0]), []
+        for number in map(int, offered[1:]):
+            steps.append(f"{best}{'>' if best > number else '<'}{number}")
+            best = max(best, number)
+        return steps
+
+    return "Which is the largest?", str(numbers[-1]), list(map(str, numbers[:-1])), work
+
+
+def _multiple(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
+    """One is a multiple of the divisor. The steps end where it is found."""
+    divisor, most = between(rng, 2, 9), 10 * options.maximum
+    right = divisor * between(rng, 1, most // divisor)
+    wrong: list[int] = []
+    while len(wrong) < options.choices - 1:
+        wrong += [number for number in _distinct(rng, 1, most) if number % divisor and number not in wrong]
+
+    def work(offered: list[str]) -> list[str]:
+        tried = offered[: offered.index(str(right)) + 1]
+        return [f"{number} mod {divisor}={int(number) % divisor}" for number in tried]
+
+    return f"Which is a multiple of {divisor}?", str(right), list(map(str, wrong)), work
+
+
+def _weekday(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
+    """The steps leave whole weeks out, then go day by day."""
+    start, days = between(rng, 0, 6), between(rng, 2, options.maximum)
+    question, right = f"Which day is {days} days after {DAYS[start]}?", DAYS[(start + days) % 7]
+    wrong = shuffled(_of(question), [day for day in DAYS if day != right])[: options.choices - 1]
+    weeks = [f"{days} mod 7={days % 7}"] if days >= 7 else []
+    return question, right, wrong, lambda _: weeks + [DAYS[(start + day) % 7] for day in range(1, days % 7 + 1)]
+
+
+DRAWS = {"product": _product, "largest": _largest, "multiple": _multiple, "weekday": _weekday}
+
+
+def _distinct(rng: random.Random, count: int, most: int) -> set[int]:
+    """Numbers from 1 to ``most``."""
+    numbers: set[int] = set()
+    while len(numbers) < count:
+        numbers.add(between(rng, 1, most))
+    return numbers
+
+
+def _of(*texts: str) -> random.Random:
+    """A generator that follows from the texts alone."""
+    return random.Random(hash64("multiple_choice", *texts))

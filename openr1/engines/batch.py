@@ -1,0 +1,100 @@
+"""Completions that are written side by side: a step adds a token to each of them, and new ones join in the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, PreTrainedModel
+
+from openr1.engines.linear import pack
+from openr1.engines.slots import NAME, Pass, Prompt, Slots, align, attention
+from openr1.errors import ConfigError
+
+AttentionInterface.register(NAME, attention)
+
+
+class Batch:
+    """The completions under way, one a slot, without gaps.
+
+    :param slots: how many there can be.
+    :ivar items: what the caller keeps of each.
+    """
+
+    def __init__(self, model: PreTrainedModel, slots: int) -> None:
+        self.model = model
+        self.slots = Slots(align(slots))
+        self.items: list[Any] = []
+        self.lengths: list[int] = []  # tokens of each that have their keys and values
+
+    @torch.inference_mode()
+    def step(self, tokens: Sequence[int], prompts: Sequence[tuple[Sequence[int], Sequence[Any]]] = ()) -> Tensor:
+        """One forward pass.
+
+        :param tokens: the newest of each completion under way.
+        :param prompts: ids of each prompt that joins, and the items that begin with it. A prompt is read once for all of them.
+        :returns: logits [completions, vocabulary] of the next token of each, those that joined included.
+        """
+        device, rows = self.model.device, align(len(tokens))
+        ids, positions, joining = list(tokens) + [0] * (rows - len(tokens)), list(self.lengths), []
+        positions += [0] * (rows - len(tokens))
+        last, repeats = list(range(len(tokens))), [1] * len(tokens)
+        for prompt, items in prompts:
+            slots = slice(len(self.items), len(self.items) + len(items))
+            joining.append(Prompt(len(ids), len(ids) + len(prompt), slots))
+            ids += prompt
+            positions += range(len(prompt))
+            last.append(len(ids) - 1)
+            repeats.append(len(items))
+            self.items += items
+            self.lengths += [len(prompt)] * len(items)
+        for i in range(len(tokens)):
+            self.lengths[i] += 1
+
+        spare = align(len(ids)) - len(ids)
+        length = align(max(self.lengths))
+        self.slots.reserve(length)
+        places = torch.tensor(positions + [0] * spare, device=device)
+        kept = last + [last[-1]] * (align(len(last)) - len(last))
+        output = self.model(
+            input_ids=torch.tensor([ids + [0] * spare], device=device),
+            position_ids=places[None],
+            use_cache=False,
+            logits_to_keep=torch.tensor(kept, device=device),
+            slots=Pass(self.slots, places[:rows], length, joining),
+        )
+        logits = output.logits[0, : len(last)]
+        return logits.repeat_interleave(torch.tensor(repeats, device=device), dim=0) if max(repeats) > 1 else logits
+
+    @torch.inference_mode()
+    def remove(self, index: int) -> Any:
+        """Take a completion out; the last one takes its slot."""
+        item, moved, length = self.items[index], self.items.pop(), self.lengths.pop()
+        if index < len(self.items):
+            self.slots.move(len(self.items), index, length)
+            self.items[index], self.lengths[index] = moved, length
+        return item
+
+
+def prepare(model: PreTrainedModel) -> None:
+    """Make a model ready for :class:`Batch`, and make sure that it computes there what it computes by itself.
+
+    :raises ConfigError: for an architecture whose attention is its own affair.
+    """
+    ids = torch.arange(24, device=model.device) * 7 % model.config.get_text_config().vocab_size
+    refusal = f"engine.kind: transformers cannot run a {model.config.model_type} in batches; use vllm or openai"
+    with torch.inference_mode():
+        expected = model(input_ids=ids[None], use_cache=False).logits[0, 15:].float()
+        pack(model)
+        try:
+            model.set_attn_implementation(NAME)
+            batch = Batch(model, 1)
+            found = [batch.step([], [(ids[:16].tolist(), [None])])]
+            found += [batch.step([token]) for token in ids[16:].tolist()]
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise ConfigError(refusal) from error
+    # a wrong pass is off by about the spread of the logits; rounding in bfloat16 by a hundredth of it
+    if not (torch.cat(found).float() - expected).abs().mean() < 0.05 * expected.std():
+        raise ConfigError(refusal)

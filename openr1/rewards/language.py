@@ -1,0 +1,31 @@
+"""DeepSeek-R1's language consistency, by the script of each word (:mod:`openr1.data.curation.language`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openr1.rewards.base import Sample, reward
+from openr1.rewards.parts import thoughts
+
+
+@dataclass
+class LanguageOptions:
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        from openr1.data.curation.language import SCRIPTS
+
+        if self.language not in SCRIPTS:
+            raise ValueError(f"language: {self.language!r} is not one of {', '.join(sorted(SCRIPTS))}")
+
+
+@reward(LanguageOptions)
+def language_consistency(samples: Sequence[Sample], options: LanguageOptions) -> list[float | None]:
+    """Share of the words of the thoughts in the target language (arXiv 2501.12948, section 2.3.2).
+
+    None where there are no words. Languages of one script, such as English and French, are not told apart.
+    """
+    from openr1.data.curation.language import share
+
+    return [share(thoughts(sample.completion), options.language) for sample in samples]

@@ -1,0 +1,139 @@
+"""A process on this machine that is given a program and watched: its time, and how much it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from openr1.rewards.sandbox import Limits, Outcome, SandboxError
+
+INSIDE = (Path(__file__).parent / "inside.py").read_text()
+# a cleared environment and these flags keep everything of the caller out, as -I does, which would also ignore the hash seed:
+# a program that prints a set must print the same each time
+PYTHON = ("-P", "-s", "-S", "-X", "utf8", "-c", INSIDE)
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp", "LANG": "C.UTF-8"}
+CHUNK = 65_536
+STOPPED = {-signal.SIGXCPU, 128 + signal.SIGXCPU, -signal.SIGALRM, 128 + signal.SIGALRM}  # exit codes of one whose time was up
+
+
+def arguments(program: bytes, ready: int, limits: Limits, user: int = 0, threads: int = 0) -> list[str]:
+    """Of ``inside.py``."""
+    cpu, wall = math.ceil(limits.cpu_seconds), math.ceil(limits.wall_seconds) + 5
+    numbers = (len(program), ready, user, cpu, wall, limits.memory_mb << 20, threads, limits.disk_mb << 20)
+    return [str(number) for number in numbers]
+
+
+def watch(
+    command: Callable[[int], list[str]],
+    program: bytes,
+    stdin: str,
+    limits: Limits,
+    keep: Sequence[int] = (),
+    group: bool = False,
+) -> Outcome:
+    """Run a command that starts ``inside.py``, within the limits of wall-clock time and output.
+
+    :param command: what to run, given the descriptor on which ``inside.py`` says that it is there.
+    :param keep: further descriptors that the command inherits.
+    :param group: the process leads a group, which is killed as a whole.
+    :raises SandboxError: where ``inside.py`` never came to run the program.
+    """
+    ready, told = os.pipe()
+    try:
+        process = subprocess.Popen(
+            command(told),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=(told, *keep),
+            env=ENVIRONMENT,
+            start_new_session=group,
+        )
+    except OSError as error:
+        os.close(ready)
+        raise SandboxError(str(error)) from error
+    finally:
+        os.close(told)
+    printed = {process.stdout: bytearray(), process.stderr: bytearray()}
+    try:
+        status = _exchange(process, memoryview(program + stdin.encode(errors="replace")), printed, limits)
+    finally:
+        _kill(process, group)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+        began = _said(ready)
+    stdout, stderr = (bytes(data).decode(errors="replace") for data in printed.values())
+    if not began:
+        raise SandboxError((stderr.strip() or f"{status}, exit code {process.returncode}").splitlines()[0])
+    if process.returncode in STOPPED:
+        status = "timeout"
+    return Outcome(stdout, stderr, process.returncode, status)
+
+
+def _exchange(process: subprocess.Popen, data: memoryview, printed: dict, limits: Limits) -> str:
+    """Write the input and read the output until both streams end and the process too. Returns the status."""
+    deadline = time.monotonic() + limits.wall_seconds
+    room = limits.output_kb * 1024
+    os.set_blocking(process.stdin.fileno(), False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdin, selectors.EVENT_WRITE)
+        for stream in printed:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return "timeout"
+            for key, _ in selector.select(left):
+                stream = key.fileobj
+                if stream is process.stdin:
+                    data = data[_write(stream.fileno(), data) :]
+                    if not data:
+                        selector.unregister(stream)
+                        stream.close()
+                elif chunk := os.read(stream.fileno(), min(CHUNK, room + 1)):
+                    printed[stream] += chunk
+                    room -= len(chunk)
+                    if room < 0:
+                        return "output"
+                else:
+                    selector.unregister(stream)
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    return "exited"
+
+
+def _write(descriptor: int, data: memoryview) -> int:
+    try:
+        return os.write(descriptor, data[:CHUNK])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:  # the program does not read its input to the end
+        return len(data)
+
+
+def _kill(process: subprocess.Popen, group: bool) -> None:
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _said(ready: int) -> bool:
+    os.set_blocking(ready, False)
+    try:
+        return os.read(ready, 1) == b"1"
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(ready)

@@ -1,0 +1,31 @@
+"""A penalty for saying the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openr1.rewards.base import Sample, reward
+
+
+@dataclass
+class RepetitionOptions:
+    ngram: int = 3  # words
+    penalty: float = -1.0  # of a completion that is one n-gram for ever
+
+    def __post_init__(self) -> None:
+        if self.ngram < 1:
+            raise ValueError("ngram: must be at least 1")
+        if self.penalty > 0:
+            raise ValueError("penalty: must not be positive")
+
+
+@reward(RepetitionOptions)
+def repetition_penalty(samples: Sequence[Sample], options: RepetitionOptions) -> list[float | None]:
+    """``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``."""
+    values: list[float | None] = []
+    for sample in samples:
+        words = sample.completion.lower().split()
+        ngrams = list(zip(*(words[i:] for i in range(options.ngram)), strict=False))
+        values.append((1 - len(set(ngrams)) / len(ngrams)) * options.penalty if ngrams else 0.0)
+    return values

@@ -1,0 +1,100 @@
+"""What no type shows to be impossible in a stage and what it takes. Nothing is read: an artifact is known by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openr1.artifacts import NAME
+from openr1.engines.config import check as check_engine
+from openr1.errors import ConfigError
+from openr1.models import checkpoint_of
+from openr1.stages.config import STAGES, CurateStage, EvaluateStage, GenerateStage
+
+if TYPE_CHECKING:
+    from openr1.config import Config, SourceConfig
+
+TEACHERS = ("model", "oracle")
+
+
+def check(config: Config) -> None:
+    """Refuse a stage that cannot run on what it is given.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
+    stage = config.stage
+    if config.model.checkpoint:
+        holds("model.checkpoint", config.model.checkpoint, "model")
+    for group in ("sources", "held_out"):
+        for name, source in getattr(config.data, group).items():
+            _source(f"data.{group}.{name}", source, config)
+    if isinstance(stage, CurateStage):
+        _curate(stage)
+    elif isinstance(stage, GenerateStage) and stage.teacher == "oracle":
+        _oracle(stage, config)
+    elif isinstance(stage, GenerateStage | EvaluateStage):
+        if isinstance(stage, GenerateStage) and stage.teacher not in TEACHERS:
+            raise ConfigError(f"stage.teacher: {stage.teacher!r} is not one of {', '.join(TEACHERS)}")
+        _engine(config)
+
+
+def _engine(config: Config) -> None:
+    engine, kind = config.engine, config.stage.kind
+    check_engine(engine)
+    if engine.served and not engine.model:
+        raise ConfigError(f"engine.model: stage={kind} asks a model; give the server's name for it")
+    if not engine.served and engine.model:
+        raise ConfigError("engine.model: is for a server; give model.checkpoint")
+    if not engine.served and not checkpoint_of(config.model, config.scale):
+        raise ConfigError(f"model.checkpoint: stage={kind} asks a model; give an artifact, a directory or a Hub id")
+
+
+def holds(key: str, reference: str, *wanted: str) -> None:
+    """:raises ConfigError: where the name of an artifact says that it holds something else than ``wanted``."""
+    named = NAME.fullmatch(reference)
+    if named is None:
+        return
+    kind = named[1]
+    if kind not in STAGES:
+        raise ConfigError(f"{key}: {reference} is of no stage; there are {', '.join(STAGES)}")
+    if STAGES[kind].makes not in wanted:
+        able = [name for name, stage in STAGES.items() if stage.makes in wanted]
+        raise ConfigError(
+            f"{key}: stage={kind} makes {STAGES[kind].makes}; {' or '.join(wanted)} are made by {', '.join(able)}"
+        )
+
+
+def _source(key: str, source: SourceConfig, config: Config) -> None:
+    kind = config.stage.kind
+    if source.kind == "artifact":
+        holds(f"{key}.artifact", source.artifact, "examples", "answers")
+    if kind in ("generate", "evaluate"):
+        if source.kind not in ("task", "files", "hub") and (kind == "evaluate" or key.startswith("data.sources")):
+            raise ConfigError(f"{key}: stage={kind} needs problems; a {source.kind} source has none, task, files and hub have")
+        return
+    if getattr(source, "messages", None) is not None:
+        if not config.data.chat:
+            raise ConfigError(f"{key}.messages: conversations are trained on as chats; set data.chat")
+        return
+    prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
+    if (prompt is None) != (completion is None) and config.stage.trains:
+        raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
+    if kind == "sft" and source.kind not in ("task", "artifact") and prompt is None:
+        raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
+
+
+def _oracle(stage: GenerateStage, config: Config) -> None:
+    if stage.samples != 1:
+        raise ConfigError(f"stage.samples: an oracle has one trace of a problem, not {stage.samples}")
+    for name, source in config.data.sources.items():
+        if source.kind != "task":
+            raise ConfigError(f"stage.teacher: an oracle knows its task only; data.sources.{name} is of kind {source.kind}")
+
+
+def _curate(stage: CurateStage) -> None:
+    from openr1.data.curation.options import steps_of
+
+    if not stage.inputs:
+        raise ConfigError("stage.inputs: at least one artifact of answers is needed, such as a name generate-…")
+    for place, reference in enumerate(stage.inputs):
+        holds(f"stage.inputs[{place}]", reference, "answers")
+    steps_of("stage.steps", stage.steps)

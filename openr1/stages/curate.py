@@ -1,0 +1,39 @@
+"""Answers become a data set to train on: verified, filtered and selected, with a card that says what was dropped, and why."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from openr1.data.curation.options import steps_of
+from openr1.data.curation.pipeline import curate
+from openr1.data.curation.table import read, write
+from openr1.files import write_json
+from openr1.job import Job
+from openr1.verdicts import Judge
+
+
+def run(job: Job) -> dict[str, float]:
+    """Fill ``data/examples.parquet`` with prompts and completions, and ``card.json`` and ``card.md``.
+
+    :raises RunError: where a step leaves nothing.
+    """
+    config, start = job.config, time.perf_counter()
+    paths = [path for artifact in job.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
+    work = job.folder / "answers"
+    with Judge(config.reward) as judge:
+        curated = curate(
+            read(paths, work),
+            steps_of("stage.steps", config.stage.steps),
+            verifier=judge,
+            cache=Path(config.paths.cache),
+            folder=job.folder / "verdicts",
+            processes=config.compute.threads or 1,
+        )
+    write(curated.rows, job.folder / "data" / "examples.parquet")
+    write_json(job.folder / "card.json", curated.card.to_dict())
+    (job.folder / "card.md").write_text(curated.card.markdown())
+    metrics = {**curated.card.metrics(), "wall_seconds": time.perf_counter() - start}
+    if job.flops_teacher is not None:
+        metrics["flops_teacher"] = job.flops_teacher
+    return metrics

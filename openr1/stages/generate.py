@@ -1,0 +1,30 @@
+"""A teacher answers problems: a model behind an engine, or the tasks' own oracle."""
+
+from __future__ import annotations
+
+import time
+
+from openr1 import answers
+from openr1.asking import answered, answerer, engine_for, oracle, together
+from openr1.data import problems
+from openr1.job import Job
+
+
+def run(job: Job) -> dict[str, float]:
+    """Fill ``data/answers.parquet``: a row a sample, sorted as the problems are, failed ones with the reason."""
+    config, start = job.config, time.perf_counter()
+    asked = problems.read(config)
+    samples = config.stage.samples
+    if config.stage.teacher == "oracle":
+        journal, tally = answered(job, asked, oracle(config), whole=True)
+    else:
+        with engine_for(config) as engine:
+            journal, tally = answered(job, asked, answerer(engine, config), together(config))
+    seconds = time.perf_counter() - start
+    answers.write(job.folder, (row for problem, one in journal.asked() for row in answers.rows(problem, one, samples)))
+    metrics = {**tally.metrics(), "wall_seconds": seconds}
+    if config.stage.teacher == "oracle" or (job.work.shape and tally.counted):
+        metrics |= {"flops": tally.flops, "flops_teacher": tally.flops}
+    if tally.completion_tokens and not journal.found:
+        metrics["tokens_per_second"] = tally.completion_tokens / seconds
+    return metrics

@@ -1,0 +1,204 @@
+"""Reasoning data by the commands that people run: generations that are killed, a recipe's study, and its fit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from openr1 import answers, tracking
+
+pytestmark = pytest.mark.integration
+BIN = Path(sys.executable).parent
+SUMS = ["data=sums", "data.tokenizer.vocab_size=258", "data.eval_fraction=0.02"]
+
+
+def start(*arguments, cwd, **env):
+    command = [str(BIN / "openr1"), *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **env}
+    )
+
+
+def command(name, *arguments, cwd, status=0):
+    run = [str(BIN / name), *map(str, arguments)]
+    done = subprocess.run(run, cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160"}, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def answered(folder):
+    """How many problems of the generation that runs under ``folder`` have answers."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("artifacts/.partial/generate-*/answers/*.jsonl"))
+
+
+def killed(arguments, cwd, outputs, after):
+    """Start a command, and kill it when it has answered so many more problems. Whether it was still running."""
+    before, process = answered(outputs), start(*arguments, f"paths.outputs={outputs}", cwd=cwd)
+    try:
+        while process.poll() is None and answered(outputs) < before + after:
+            time.sleep(0.02)
+        if process.poll() is not None:
+            return False
+        os.kill(process.pid, signal.SIGKILL)
+        return True
+    finally:
+        process.wait()
+
+
+def rows(outputs):
+    (artifact,) = outputs.glob("artifacts/generate-*")
+    return list(answers.read(artifact))
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher")
+    command("openr1", *SUMS, "stage=sft", "scale=30k", "budget.steps=300", f"paths.outputs={folder}/outputs", cwd=folder)
+    (artifact,) = folder.glob("outputs/artifacts/sft-*")
+    return artifact / "model"
+
+
+def test_a_generation_killed_five_times_is_the_same_as_one_that_is_not(teacher, tmp_path):
+    rng = random.Random(time.time_ns())
+    generate = [*SUMS, "stage=generate", f"model.checkpoint={teacher}", "stage.samples=2", "stage.sampling.max_tokens=80"]
+    generate += ["data.sources.sums.problems=2100", "stage.problems=2000", "stage.sampling.temperature=1"]
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    kills = sum(killed(generate, tmp_path, broken, rng.randint(1, 380)) for _ in range(5))
+    assert kills == 5
+    seen = answered(broken)
+    command("openr1", *generate, f"paths.outputs={broken}", cwd=tmp_path)
+    command("openr1", *generate, f"paths.outputs={whole}", cwd=tmp_path)
+    assert 0 < seen < 2000
+    assert len(rows(whole)) == 4000
+    assert rows(broken) == rows(whole)
+    (one,), (other,) = (list(outputs.glob("artifacts/generate-*/data/*.parquet")) for outputs in (broken, whole))
+    assert one.read_bytes() == other.read_bytes()
+    # the runs that were killed are one run
+    (run,) = tracking.read_runs(f"sqlite:///{broken}/mlflow.db", "default")
+    assert run.tags["stage"] == "generate"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers every completion with its prompt's sum, after a while, and keeps what it is asked."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.lock = [], threading.Lock()
+
+    def handle_error(self, *_):
+        """A client that was killed."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.asked.append(body["prompt"])
+        time.sleep(0.02)
+        text = f"<answer>{eval(body['prompt'].removesuffix('='))}</answer>"
+        choices = [{"index": i, "text": text, "finish_reason": "stop"} for i in range(body.get("n", 1))]
+        usage = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
+        content = json.dumps({"id": "x", "object": "text_completion", "choices": choices, "usage": usage}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def test_a_server_is_asked_no_problem_twice_that_it_has_answered(tmp_path):
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        concurrency, outputs = 4, tmp_path / "outputs"
+        generate = [*SUMS, "stage=generate", "engine=openai", "engine.model=sums", "engine.api_key_env=null"]
+        generate += [f"engine.base_url=http://127.0.0.1:{server.server_port}/v1", f"engine.concurrency={concurrency}"]
+        generate += ["data.sources.sums.problems=700", "stage.problems=600"]
+        kills = sum(killed(generate, tmp_path, outputs, 100) for _ in range(3))
+        command("openr1", *generate, f"paths.outputs={outputs}", cwd=tmp_path)
+        assert kills == 3
+        found = rows(outputs)
+        assert len(found) == 600
+        assert all(row["completion"] == f"<answer>{row['answer']}</answer>" for row in found)
+        assert set(server.asked) == {row["prompt"] for row in found}
+        # what was under way when it was killed, and no more
+        assert len(server.asked) - 600 <= kills * concurrency
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+STUDY = ["-m", "experiment=distill_micro", "budget.tokens=8e4,4e4", "scale=30k,50k", "recipe=r1_distill,distill_unverified"]
+STUDY += ["data.sources.sums.problems=1500", "recipe.steps.exam.stage.problems=40"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return folder, command("openr1", *STUDY, cwd=folder)
+
+
+def test_a_study_of_recipes_is_priced_and_shares_its_stages(study):
+    folder, done = study
+    assert "8 runs, 0 done" in done.stderr
+    assert "in 22 stages, 0 done" in " ".join(done.stderr.split())
+    assert "8 of 8 runs" in done.stderr
+    runs = tracking.read_runs(f"sqlite:///{folder}/outputs/mlflow.db", "distill_micro")
+    counts = {stage: sum(run.tags["stage"] == stage for run in runs) for stage in {run.tags["stage"] for run in runs}}
+    # one oracle and one teacher, whatever the students
+    assert counts == {"recipe": 8, "generate": 2, "curate": 2, "sft": 9, "evaluate": 8}
+    for run in runs:
+        if run.tags["stage"] == "recipe":
+            wanted = {"params_non_embedding", "tokens", "flops", "flops_teacher", "eval_loss", "pass_at_1", "pass_at_1_low"}
+            assert wanted <= set(run.metrics)
+
+
+def test_its_students_are_points_of_a_law(study):
+    folder, _ = study
+    where = ["+runs.where.stage=recipe", "+runs.where.recipe=r1_distill"]
+    fit = [
+        "law=power_law",
+        "law.x=D",
+        "runs.study=distill_micro",
+        *where,
+        "bootstrap.resamples=20",
+        "holdout.largest_budgets=0",
+    ]
+    command("openr1-fit", *fit, cwd=folder)
+    found = json.loads((folder / "outputs" / "studies" / "distill_micro" / "power_law" / "fit.json").read_text())
+    assert found["n_points"] == 4
+
+
+def test_a_study_that_is_killed_goes_on_and_does_nothing_twice(study):
+    folder, _ = study
+    more = [*STUDY, "recipe.steps.exam.stage.samples=2"]
+    process = start(*more, cwd=folder)
+    while not list(folder.glob("outputs/artifacts/.partial/evaluate-*/")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/artifacts/*")}
+    done = command("openr1", *more, cwd=folder)
+    assert "8 of 8 runs" in done.stderr
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/artifacts/*")}
+    assert {name: after[name] for name in before} == before
+    assert sum(name.startswith("sft") for name in after) == 9
+    again = command("openr1", *more, cwd=folder)
+    assert "8 runs, 8 done; 0 training FLOPs and at most 0 FLOPs of answers to go" in " ".join(again.stderr.split())

@@ -1,0 +1,150 @@
+"""vLLM on a processor, in process and as a server, beside transformers: the same prompts, the same answers.
+
+It has an environment of its own, which `make vllm` makes in .venv-vllm; another one is named by OPENR1_VLLM_PYTHON.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from small_models import write_model
+
+from openr1.engines import Request, Sampling, open_engine
+from openr1.engines.config import OpenAIEngine, TransformersEngine
+from openr1.smollm2 import model_directory
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(os.environ.get("OPENR1_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python"))
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not PYTHON.exists(), reason=f"vLLM is not installed: {PYTHON} is not there; `make vllm` makes it"),
+]
+# reads {model, prompts, sampling, batch_size} and writes, for each prompt, the text, token ids and log-probabilities
+WORKER = """
+import json, sys
+from openr1.engines import Request, Sampling, open_engine
+from openr1.engines.config import VllmEngine
+
+if __name__ == "__main__":
+    job = json.load(open(sys.argv[1]))
+    config = VllmEngine(model=job["model"], dtype="float32", cpu_cache_gib=0.5, batch_size=32, context=job["context"])
+    requests = [Request(str(i), **prompt) for i, prompt in enumerate(job["prompts"])]
+    with open_engine(config, Sampling(**job["sampling"])) as engine:
+        rounds = [{reply.id: reply for reply in engine.generate(requests)} for _ in range(job["rounds"])]
+    found = [[[one.text, one.token_ids, one.logprobs] for one in replies[str(i)].completions] for replies in rounds for i in
+             range(len(requests))]
+    json.dump(found, open(sys.argv[2], "w"))
+"""
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+
+
+def vllm(folder, model, prompts, context=None, rounds=1, **sampling):
+    """What vLLM writes: for each prompt of each round, ``[text, token ids, log-probabilities]`` of every completion."""
+    job, found, script = (folder / name for name in ("job.json", "found.json", "worker.py"))
+    job.write_text(json.dumps({"model": model, "prompts": prompts, "context": context, "rounds": rounds, "sampling": sampling}))
+    script.write_text(WORKER)
+    done = subprocess.run([PYTHON, script, job, found], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(found.read_text())
+
+
+def transformers(model, prompts, **sampling):
+    engine = open_engine(TransformersEngine(model=model, batch_size=32))
+    requests = [Request(str(i), **prompt) for i, prompt in enumerate(prompts)]
+    replies = {reply.id: reply for reply in engine.generate(requests, Sampling(**sampling))}
+    return [replies[str(i)] for i in range(len(prompts))]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+PROMPTS = [{"prompt": "12 plus " * (1 + i % 9) + str(i)} for i in range(40)]
+
+
+def test_in_process_it_writes_what_transformers_writes(model, tmp_path):
+    ours = transformers(model, PROMPTS, temperature=0, max_tokens=40)
+    found = vllm(tmp_path, model, PROMPTS, temperature=0, max_tokens=40)
+    same = [one[0] for one, reply in zip(found, ours, strict=True) if tuple(one[0][1]) == reply.completions[0].token_ids]
+    assert len(same) >= 38
+    for one, reply in zip(found, ours, strict=True):
+        completion = reply.completions[0]
+        if tuple(one[0][1]) == completion.token_ids:
+            assert one[0][2] == pytest.approx(completion.logprobs, abs=1e-3)
+
+
+def test_long_prompts_with_seeds_are_drawn_and_drawn_again(model, tmp_path):
+    """Prompts of more tokens than vLLM reads at once: read in parts, they would end it."""
+    prompts = [{"prompt": "12 plus " * 40 + str(i)} for i in range(64)]
+    found = vllm(tmp_path, model, prompts, rounds=2, max_tokens=12)
+    again = sum(one[0][0] == other[0][0] for one, other in zip(found[:64], found[64:], strict=True))
+    assert again >= 60
+    assert len({one[0][0] for one in found[:64]}) > 55
+
+
+def test_as_a_server_it_writes_what_transformers_writes(model):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--served-model-name", "small"]
+    command += ["--dtype", "float32", "--enforce-eager", "--no-enable-chunked-prefill", "--generation-config", "vllm"]
+    command += ["--kv-cache-memory-bytes", str(2**29), "--port", str(port)]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
+                break
+            except OSError:
+                assert process.poll() is None, "the server ended"
+                time.sleep(1)
+        engine = open_engine(
+            OpenAIEngine(model="small", base_url=f"http://127.0.0.1:{port}/v1", api_key_env=None, logprobs=True)
+        )
+        requests = [Request(str(i), **prompt) for i, prompt in enumerate(PROMPTS)]
+        replies = {reply.id: reply for reply in engine.generate(requests, Sampling(temperature=0, max_tokens=40))}
+    finally:
+        process.terminate()
+        process.wait()
+    ours = transformers(model, PROMPTS, temperature=0, max_tokens=40)
+    same = 0
+    for reply in ours:
+        [completion], [found] = reply.completions, replies[reply.id].completions
+        assert replies[reply.id].prompt_tokens == reply.prompt_tokens
+        # not the text: noise is no UTF-8, and a server writes what is none in another way
+        same += found.tokens == completion.tokens and found.logprobs == pytest.approx(completion.logprobs, abs=1e-3)
+    assert same >= 38
+
+
+@pytest.mark.slow
+def test_a_pretrained_model_gives_the_same_answers(tmp_path):
+    """SmolLM2-135M on word problems: the last number of each answer, on at least 95 % of them."""
+    import re
+
+    model = str(model_directory(os.environ.get("OPENR1_CACHE", ROOT / "outputs" / "cache")))
+    problems = [
+        f"Anna has {a} apples and Ben gives her {b} more. How many apples has she now?"
+        for a in range(5, 15)
+        for b in range(2, 12)
+    ]
+    prompts = [{"messages": [{"role": "user", "content": problem}]} for problem in problems]
+    sampling = {"temperature": 0, "max_tokens": 96}
+    found = vllm(tmp_path, model, prompts, context=1024, **sampling)
+    ours = transformers(model, prompts, **sampling)
+
+    def answer(text):
+        return re.findall(r"\d+", text)[-1:]
+
+    same = sum(answer(one[0][0]) == answer(reply.completions[0].text) for one, reply in zip(found, ours, strict=True))
+    print(f"the same answer on {same} of {len(problems)}", file=sys.stderr)
+    assert same >= 0.95 * len(problems)

@@ -1,0 +1,151 @@
+import base64
+import json
+import pickle
+import zlib
+
+import pytest
+from configs import composed
+
+from openr1.data import problems
+from openr1.data.tasks.base import is_held_out
+from openr1.errors import ConfigError
+
+MODEL = "model.checkpoint=sft-0123456789abcdef"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Writes rows, and gives the overrides of a config whose problems they are."""
+
+    def write(rows, *overrides, stage="generate"):
+        path = tmp_path / "problems.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        group = "data.sources.files"
+        given = ["data=files", f"{group}.path={path}", f"{group}.prompt=question", f"paths.outputs={tmp_path}/outputs"]
+        return composed(*given, f"stage={stage}", MODEL, *(f"{group}.columns.{override}" for override in overrides))
+
+    return write
+
+
+def task(*overrides, stage="generate", **paths):
+    return composed(
+        "data=sums", "data.sources.sums.problems=400", "data.eval_fraction=0.1", f"stage={stage}", MODEL, *overrides
+    )
+
+
+def test_no_problem_is_trained_on_and_tested_with():
+    train, test = (problems.read(task(stage=stage)) for stage in ("generate", "evaluate"))
+    assert len(train) + len(test) == 400
+    assert not {problem.id for problem in train} & {problem.id for problem in test}
+    assert 20 < len(test) < 60
+    # nor of another seed and count
+    other = problems.read(task("data.sources.sums.seed=1", "data.sources.sums.problems=2000", stage="evaluate"))
+    assert not {problem.id for problem in train} & {problem.id for problem in other}
+
+
+def test_so_many_of_each_source_and_none_twice():
+    config = composed("data=tasks", "stage=generate", MODEL, "stage.problems=7")
+    found = problems.by_source(config)
+    assert [len(some) for some in found.values()] == [7] * len(found)
+    assert len({problem.id for problem in problems.read(config)}) == 7 * len(found)
+    assert problems.extent(config).problems == 7 * len(found)
+
+
+def test_a_table_holds_problems_of_its_kind(table):
+    rows = [{"question": f"{i}+{i}=", "answer": 2 * i, "level": f"Level {i % 5}", "subject": "sums"} for i in range(50)]
+    config = table([*rows, {"question": "", "answer": 1}, {"question": "no answer", "answer": None}], "kind=math")
+    found = problems.read(config)
+    assert 40 < len(found) <= 50
+    told = {(problem.prompt, problem.answer, problem.kind) for problem in found}
+    assert told <= {(f"{i}+{i}=", f"{2 * i}", "math") for i in range(50)}
+    assert {problem.task for problem in found} == {"files"}
+    found = problems.read(table(rows, "kind=math", "difficulty=level", "task=subject"))
+    assert {problem.difficulty for problem in found} == {0, 1, 2, 3, 4}
+    assert {problem.task for problem in found} == {"sums"}
+
+
+def test_tests_of_programs_are_lists_json_or_packed_and_calls_of_functions_are_left_out(table, caplog):
+    pairs = [{"input": "1\n", "output": "2\n", "testtype": "stdin"}, {"input": "3", "output": "4", "testtype": "stdin"}]
+    packed = base64.b64encode(zlib.compress(pickle.dumps(json.dumps(pairs)))).decode()
+    call = [{"input": "[1]", "output": "2", "testtype": "functional"}]
+    rows = [
+        {"question": "lists", "public": pairs[:1], "hidden": {"cases": [["5", "6"]]}},
+        {"question": "packed", "public": json.dumps(pairs[:1]), "hidden": {"cases": packed}},
+        {"question": "calls", "public": call, "hidden": {"cases": []}},
+        {"question": "none", "public": [], "hidden": {"cases": []}},
+    ]
+    found = {p.prompt: p for p in problems.read(table(rows, "kind=code", "tests=[public,hidden.cases]"))}
+    assert found["lists"].tests == (("1\n", "2\n"), ("5", "6"))
+    assert found["packed"].tests == (("1\n", "2\n"), ("1\n", "2\n"), ("3", "4"))
+    assert set(found) == {"lists", "packed"}
+    assert "2 of 4 rows hold no problem that can be verified" in caplog.text
+
+
+def test_a_packed_list_of_tests_runs_nothing(table):
+    class Harm:
+        def __reduce__(self):
+            return print, ("harm",)
+
+    packed = base64.b64encode(zlib.compress(pickle.dumps(Harm()))).decode()
+    with pytest.raises(ConfigError, match=r"names builtins\.print; only text is read"):
+        problems.read(table([{"question": "x", "hidden": packed}], "kind=code", "tests=hidden"))
+
+
+def test_options_are_lettered_in_an_order_that_the_question_decides(table):
+    rows = [{"question": f"question {i}?", "right": "yes", "wrong": "no", "other": "maybe"} for i in range(60)]
+    found = problems.read(table(rows, "kind=choice", "answer=right", "wrong=[wrong,other]"))
+    for problem in found:
+        question, *options = problem.prompt.split("\n")
+        assert question.startswith("question")
+        lettered = dict(option.split(") ") for option in options[1:])
+        assert lettered[problem.answer] == "yes"
+        assert set(lettered.values()) == {"yes", "no", "maybe"}
+    assert {problem.answer for problem in found} == {"A", "B", "C"}
+    assert problems.read(table(rows[::-1], "kind=choice", "answer=right", "wrong=[wrong,other]"))[::-1] == found
+
+
+def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
+    path = tmp_path / "exam.jsonl"
+    path.write_text("".join(json.dumps({"problem": f"{i}", "answer": f"{i}", "level": i}) + "\n" for i in range(30)))
+    config = composed("benchmark=math_500", MODEL, "data.held_out.math_500.columns.task=null")
+    from openr1.config import FilesSource, ProblemColumns
+
+    columns = ProblemColumns(kind="math", difficulty="level")
+    config.data.held_out = {"math_500": FilesSource(path=str(path), prompt="problem", columns=columns)}
+    found = problems.read(config)
+    assert len(found) == 30
+    assert sum(is_held_out(problem, config.data.eval_fraction) for problem in found) < 10
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["kind=poem"], r"columns\.kind: 'poem' is not one of exact, math, choice, code"),
+        ([], r"columns\.kind: .* has no column 'kind'"),
+        (["kind=math", "answer=solution"], r"columns\.answer: .* has no column 'solution'"),
+        (["kind=code"], r"columns\.tests: code needs the column of its tests"),
+        (["kind=exact", "difficulty=question"], r"columns\.difficulty: row 1 has 'what', not a number"),
+    ],
+)
+def test_a_table_without_problems_is_refused(table, overrides, message):
+    with pytest.raises(ConfigError, match=rf"^data\.sources\.files\.{message}"):
+        problems.read(table([{"question": "what", "answer": "that"}], *overrides))
+
+
+def test_a_side_without_problems_names_the_key_to_change(table):
+    config = table([{"question": "what", "answer": "that"}], "kind=exact", stage="evaluate")
+    with pytest.raises(ConfigError, match=r"^data\.eval_fraction: at 0\.05 no problem of data\.sources\.files is held out"):
+        problems.read(config)
+
+
+def test_what_decides_the_problems_decides_their_fingerprint(table):
+    rows = [{"question": "what", "answer": "that", "other": "this"}]
+    first = problems.fingerprint(table(rows, "kind=exact"))
+    assert problems.fingerprint(table(rows, "kind=exact")) == first
+    changed = [
+        problems.fingerprint(table(rows, "kind=math")),
+        problems.fingerprint(table(rows, "kind=exact", "answer=other")),
+        problems.fingerprint(table(rows * 2, "kind=exact")),
+        problems.fingerprint(table(rows, "kind=exact", stage="evaluate")),
+    ]
+    assert len({first, *changed}) == 5

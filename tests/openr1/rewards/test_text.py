@@ -1,0 +1,59 @@
+"""Rewards of a text's words, and the parts of a completion."""
+
+import pytest
+
+from openr1.data.tasks.base import Problem
+from openr1.rewards import REWARDS, Sample
+from openr1.rewards.parts import conclusion, fenced, program, thoughts
+
+PROBLEM = Problem("1+1=", "2")
+
+
+def values(name, *completions, **options):
+    return REWARDS[name]([Sample(PROBLEM, completion) for completion in completions], **options)
+
+
+def test_repetition():
+    assert values("repetition_penalty", "a b c d e", "a b", "") == [0, 0, 0]
+    assert values("repetition_penalty", "a a a a a") == pytest.approx([-2 / 3])  # 3 trigrams, 1 of them unique
+    assert values("repetition_penalty", "so so so so so", "So so SO so so") == pytest.approx([-2 / 3] * 2)
+    assert values("repetition_penalty", "a b a b", ngram=2, penalty=-0.3) == pytest.approx([-0.1])
+
+
+def test_language_is_a_share_of_the_words_of_the_thoughts():
+    mixed = "<think>we add 二 numbers</think><answer>二二二</answer>"
+    assert values("language_consistency", mixed) == [0.75]
+    assert values("language_consistency", mixed, language="zh") == [0.25]
+    assert values("language_consistency", "<think>12+7=19</think><answer>two</answer>") == [None]
+
+
+def test_thoughts():
+    assert thoughts("<think>a</think><answer>b</answer>") == "a"
+    assert thoughts("a</think>b") == "a"  # the prompt opened them
+    assert thoughts("a") == "a"
+
+
+def test_conclusion():
+    assert conclusion("<think>a</think> <answer> b </answer> c") == "b"
+    assert conclusion("<think>maybe <answer>1</answer></think> b") == "b"
+    assert conclusion("thought</think>b") == "b"
+    assert conclusion("b") == "b"
+    assert conclusion("<think>a \\boxed{3}") is None
+    assert conclusion("<answer>1</answer><answer>2</answer>") is None
+
+
+def test_a_program_is_the_last_block_of_its_language():
+    first, second = "```python\nprint(1)\n```", "```python\nprint(2)\n```"
+    assert program(f"{first}\nor\n{second}") == "print(2)\n"
+    assert program(f"{second}\nIt prints:\n```\n2\n```") == "print(2)\n"
+    assert program("```\nprint(3)\n```") == "print(3)\n"
+    assert program("```py\nprint(4)\n```") == "print(4)\n"
+    assert program("<answer>print(5)</answer>") == "print(5)"
+    assert program(f"<think>{first}</think>no program") is None
+    assert program("<answer>```python\nprint(6)</answer>") is None  # cut off
+    assert program("```cpp\nint main(){}\n```") is None
+
+
+def test_a_block_is_of_the_language_it_names():
+    assert fenced("```python\na\n```\n```\nb\n```", "python") == ["a\n"]
+    assert fenced("```python\na\n```\n\n```\nb\n```") == ["b\n"]

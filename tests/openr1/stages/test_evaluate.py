@@ -1,0 +1,142 @@
+import json
+
+import pytest
+from configs import composed
+
+from openr1 import answers, metrics, tracking
+from openr1.data import problems
+from openr1.data.tasks.base import is_held_out
+from openr1.engines import Completion, Reply
+from openr1.errors import RunError
+from openr1.run import run
+from openr1.stages.evaluate import formatted
+from openr1.verdicts import vote
+
+
+@pytest.fixture
+def exam(sums, student):
+    return [*sums, "stage=evaluate", f"model.checkpoint={student.path}", "stage.samples=4"]
+
+
+def test_the_pass_rate_of_held_out_problems_with_its_interval(exam, student, scripted):
+    # sample i answers i more than it should, to problems of two terms; to the others every sample is right
+    scripted(answer=lambda p, i: f"<think>so</think><answer>{eval(p[:-1]) + i * (p.count('+') == 1)}</answer>")
+    config = composed(*exam)
+    result = run(config, quiet=True)
+    asked = problems.read(config)
+    assert all(is_held_out(problem, 0.2) for problem in asked)
+    easy = sum(problem.prompt.count("+") == 1 for problem in asked)
+    expected = (easy / 4 + len(asked) - easy) / len(asked)
+    assert result.metrics["pass_at_1"] == pytest.approx(expected)
+    assert result.metrics["pass_at_1_low"] < expected < result.metrics["pass_at_1_high"]
+    assert result.metrics["pass_at_4"] == 1
+    assert result.metrics["format_rate"] == 1
+    # the model's own figures come along, so that this run is a point of a scaling law
+    for name in ("params_non_embedding", "tokens", "flops", "flops_train", "eval_loss"):
+        assert result.metrics[name] == student.metrics[name]
+    assert 0 < result.metrics["flops_eval"] < result.work.flops
+    (tracked,) = tracking.read_runs(config.tracking.uri, config.study)
+    assert tracked.metrics["pass_at_1_high"] == result.metrics["pass_at_1_high"]
+    scores = json.loads((result.artifact.path / "scores.json").read_text())
+    assert scores["tasks"]["sums"]["1"]["pass_at_1"] == 0.25
+    assert scores["tasks"]["sums"]["2"]["pass_at_1"] == 1
+    assert "sums, difficulty 1" in (result.artifact.path / "scores.md").read_text()
+
+
+def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(exam, scripted):
+    scripted()
+    result = run(composed(*exam), quiet=True)
+    kept = list(answers.read(result.artifact.path))
+    assert len(kept) == 4 * result.metrics["problems"]
+    assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
+    again = metrics.score(list(metrics.grouped(kept, vote, formatted)), 4)
+    assert {name: result.metrics[name] for name in again} == again
+
+
+def test_fewer_answers_than_asked_for_are_an_error(exam, scripted):
+    engine = scripted()
+    whole = engine._generate
+
+    def short(requests, sampling):
+        for reply in whole(requests, sampling):
+            yield Reply(reply.id, reply.completions[: 3 if reply.id < "2" else 4], reply.prompt_tokens)
+
+    engine._generate = short
+    with pytest.raises(RunError, match=r"problems have fewer than 4 answers .*: 3 of 4 answers came; the same command asks"):
+        run(composed(*exam), quiet=True)
+    engine = scripted()
+    assert run(composed(*exam), quiet=True).metrics["problems"] > len(engine.asked) > 0
+    assert {problem < "2" for problem in engine.asked} == {True}
+
+
+def test_a_killed_evaluation_judges_no_shard_twice(exam, scripted, monkeypatch):
+    from openr1.stages import evaluate
+
+    calls = []
+
+    class Judge:
+        def __init__(self, config):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def __call__(self, samples):
+            if len(calls) == 3:
+                calls.append(0)
+                raise KeyboardInterrupt
+            calls.append(len(samples))
+            return [True if "7" in sample.completion else "no end within 10 s" for sample in samples]
+
+    monkeypatch.setattr(evaluate, "Judge", Judge)
+    config = composed(*exam, "stage.shard=8")
+    engine = scripted()
+    with pytest.raises(KeyboardInterrupt):
+        run(config, quiet=True)
+    result = run(config, quiet=True)
+    assert sum(calls) == 4 * result.metrics["problems"] == 4 * len(engine.asked)
+    assert max(calls) == 32
+    errors = {row["error"] for row in answers.read(result.artifact.path) if row["verified"] is None}
+    assert errors == {"no end within 10 s"}
+
+
+def test_more_problems_than_the_data_have_are_drawn_for_tests(exam, scripted):
+    scripted()
+    result = run(composed(*exam, "stage.problems=150"), quiet=True)
+    assert result.metrics["problems"] == 150
+
+
+@pytest.mark.slow
+def test_a_real_model_is_asked_and_its_length_counted(exam, student):
+    config = composed(*exam, "stage.problems=10", "stage.sampling.max_tokens=12")
+    result = run(config, quiet=True)
+    assert 0 <= result.metrics["pass_at_1"] <= 1
+    assert 0 < result.metrics["response_tokens"] <= 12
+    assert result.artifact.inputs["model"] == student.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "completion", "verified", "expected"),
+    [
+        ("exact", "<think>x</think><answer> 12 </answer>", False, "12"),
+        ("exact", "<think>never ends", False, None),
+        ("math", r"so it is \boxed{\frac{1}{2}}, yes", False, r"\frac{1}{2}"),
+        ("math", "<answer>0.5</answer>", True, "\0right"),
+        ("choice", r"</think> Answer: C", False, "C"),
+        ("choice", "no idea", False, None),
+        ("code", "```python\npass\n```", True, None),
+    ],
+)
+def test_the_vote_of_an_answer(kind, completion, verified, expected):
+    assert vote({"kind": kind, "completion": completion, "verified": verified}) == expected
+
+
+def test_a_completion_that_failed_has_no_length(scripted):
+    reply = Reply("a", (Completion("x", "length", None),))
+    from openr1.asking import asked
+
+    one = asked(reply)
+    assert (one.answers[0].tokens, one.answers[0].finished) == (None, False)
