@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -20,15 +21,21 @@ def run(job: Job) -> dict[str, float]:
     """
     config, start = job.config, time.perf_counter()
     paths = [path for artifact in job.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
-    work = job.folder / "answers"
+    work, steps = job.folder / "answers", steps_of("stage.steps", config.stage.steps)
+
+    def progress(name: str, done: int, rows: int) -> None:
+        if steps[name].kind == "verify":  # the others take seconds
+            job.report(done, {}, of=rows)
+
     with Judge(config.reward) as judge:
         curated = curate(
             read(paths, work),
-            steps_of("stage.steps", config.stage.steps),
+            steps,
             verifier=judge,
             cache=Path(config.paths.cache),
             folder=job.folder / "verdicts",
-            processes=config.compute.threads or 1,
+            processes=config.compute.threads or os.cpu_count() or 1,
+            progress=progress,
         )
     write(curated.rows, job.folder / "data" / "examples.parquet")
     write_json(job.folder / "card.json", curated.card.to_dict())

@@ -16,6 +16,7 @@ MODEL = "model.checkpoint=sft-0123456789abcdef"
 ANSWERS = "generate-0123456789abcdef"
 BESIDE = {
     ("stage", "sft"): ["data=sums"],
+    ("stage", "sft_lora"): ["data=sums"],
     ("stage", "generate"): ["data=sums", MODEL],
     ("stage", "evaluate"): ["data=sums", MODEL],
     ("stage", "curate"): [f"stage.inputs=[{ANSWERS}]"],
@@ -23,7 +24,7 @@ BESIDE = {
     ("data", "artifact"): [f"data.sources.examples.artifact={ANSWERS}"],
     ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
     ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
-    ("recipe", "r1_distill"): ["data=sums"],
+    **{("recipe", name): ["data=sums"] for name in ("r1_distill", "distill_trained", "distill_unverified")},
     **{("data", name): ["stage=evaluate", MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
     **{("benchmark", name): [MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
 }
