@@ -19,7 +19,7 @@ BESIDE = {
     ("stage", "sft_lora"): ["data=sums"],
     ("stage", "generate"): ["data=sums", MODEL],
     ("stage", "evaluate"): ["data=sums", MODEL],
-    ("stage", "curate"): [f"stage.inputs=[{ANSWERS}]"],
+    **{("stage", name): [f"stage.inputs=[{ANSWERS}]"] for name in ("curate", "curate_open_r1")},
     ("data", "files"): ["data.sources.files.path=/data/*.jsonl"],
     ("data", "artifact"): [f"data.sources.examples.artifact={ANSWERS}"],
     ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
