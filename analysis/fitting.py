@@ -33,10 +33,7 @@ def fit(
     :param holdout: what a second fit is not given; nothing by default.
     :raises ConfigError: where the runs lack a column, or are too few for the law.
     """
-    if isinstance(law, str):
-        if law not in LAWS:
-            raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
-        law = LAWS[law]()
+    law = named(law)
     bootstrap = bootstrap or Bootstrap()
     missing = [name for name in law.needs if name not in frame]
     if missing:
@@ -91,6 +88,15 @@ def fit(
         budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
         result.frontier_table = plain(result.frontier(budgets).to_dict("records"))
     return result
+
+
+def named(law: str | Law) -> Law:
+    """The law of a name, with its defaults; a law as it is."""
+    if not isinstance(law, str):
+        return law
+    if law not in LAWS:
+        raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
+    return LAWS[law]()
 
 
 def _names(frame: pd.DataFrame) -> np.ndarray:
