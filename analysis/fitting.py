@@ -21,6 +21,8 @@ UNDETERMINED = 1e100  # a coefficient beyond this comes of an exponent that the 
 SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that tell which row a prediction is of
 REACH = 100  # of the frontier in fit.json, over the largest budget that was run
 ROWS = 9
+FEW_RUNS = 5  # that have several points each; resamples of fewer hardly differ
+UNSEEN = "without the held-out runs: "
 BATCH = 30_000_000  # counts of rows at a time: a quarter of a gigabyte
 
 
@@ -56,8 +58,10 @@ def fit(
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals"
         )
+    if draws is not None and "run" in frame and 1 < len(runs) < FEW_RUNS:
+        diagnostics["warnings"].append(f"intervals come of resamples of only {len(runs)} runs, and may be far too narrow")
     inner, held_out, unheld = _check(law, frame, holdout, bootstrap)
-    diagnostics["warnings"] += unheld
+    diagnostics["warnings"] += [line for line in unheld if line.removeprefix(UNSEEN) not in diagnostics["warnings"]]
     result = Fit(
         law=law,
         params=params,
@@ -179,7 +183,7 @@ def _check(
         "budgets": budgets,
         "warnings": inner.diagnostics["warnings"],
     }
-    return inner, result, [f"without the held-out runs: {warning}" for warning in inner.diagnostics["warnings"]]
+    return inner, result, [f"{UNSEEN}{warning}" for warning in inner.diagnostics["warnings"]]
 
 
 def _best_of_budgets(law: Law, test: pd.DataFrame, inner: Fit) -> list[dict[str, Any]]:

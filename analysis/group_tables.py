@@ -12,20 +12,17 @@ if TYPE_CHECKING:
 
 
 def parameters(study: GroupedStudy) -> Table:
-    """Rows, the error on what was held out, and each parameter with its interval; the reason where there is no fit."""
+    """Rows, the error on what was held out, and each parameter with its interval; dashes where there is no fit."""
     names = [parameter.name for parameter in study.law.parameters]
-    failed = study.groups.failed
     rows = []
     for group, fit in study.groups.fits.items():
         row = [Cell(group), Cell(str(fit.n_points)), Cell(percent(fit.error))]
         for name in names:
             ends = interval(*fit.ci95.get(name, (None, None)))
             row.append(Cell(number(fit.params[name]), f"({ends})" if ends else ""))
-        rows.append([*row, *([Cell("")] if failed else [])])
-    for group, reason in failed.items():
-        rows.append([Cell(group), Cell(""), *[Cell(DASH)] * (len(names) + 1), Cell(reason)])
-    heads = (study.groups.by, "Rows", "Held-out error", *names, *(["Reason"] if failed else []))
-    return Table(heads, rows, frozenset({1, 2}))
+        rows.append(row)
+    rows += [[Cell(group), *[Cell(DASH)] * (len(names) + 2)] for group in study.groups.failed]
+    return Table((study.groups.by, "Rows", "Held-out error", *names), rows, frozenset({1, 2}))
 
 
 def optimum(study: GroupedStudy) -> Table | None:

@@ -56,7 +56,7 @@ class Groups:
                 row |= {name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
             rows.append({**row, "reason": ""})
         rows += [{self.by: group, "reason": reason} for group, reason in self.failed.items()]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).astype({"rows": "Int64"})  # whole numbers, though some are missing
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -89,8 +89,8 @@ def _groups(study: GroupedStudy) -> Table:
     """A row a group: each parameter with its interval below it, or all in one cell where they are many."""
     names = [parameter.name for parameter in study.law.parameters]
     beside = len(names) <= BESIDE
-    table = Table(escape(study.groups.by), "rows", "held-out error", header_style="bold", show_lines=True, title=study.law.title)
-    table.title_justify = "left"
+    table = Table(escape(study.groups.by), "rows", "held-out error", header_style="bold", show_lines=True)
+    table.title, table.title_justify = study.law.title, "left"
     for column in table.columns[1:]:
         column.justify = "right"
     for name in names if beside else ["parameters (95 % interval)"]:

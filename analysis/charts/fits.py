@@ -117,7 +117,9 @@ def parameters(study: Study) -> Chart | None:
 
 def _parameter(name: str, fits: list[Fit]) -> Panel:
     rows = [
-        Estimate(KIND_NAMES[kind], fit.law.title, fit.params[name], fit.intervals[kind][name], colour(fit.law.name), KINDS[kind])
+        Estimate(
+            KIND_NAMES[kind], fit.law.title, fit.params[name], fit.intervals[kind][name], colour(fit.law.name), KINDS[kind]
+        )
         for fit in fits
         for kind in KINDS
         if fit.intervals.get(kind, {}).get(name) is not None

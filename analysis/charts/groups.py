@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ BEYOND = 3.0  # times the largest of the points that lines go to
 BANDS = 6  # groups, beyond which no intervals are drawn
 SIZES = 5  # lines of a group, of a law that has one for each model size
 HIGH = 1.7  # of the range of the frontiers' loss, above which runs are not shown
+DIAMOND = 5.0
 HELD = " Diamonds are held-out points, which the laws that are drawn were not given."
 Look = dict[str, str]
 
@@ -139,7 +141,7 @@ def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Points]:
     rows = part.main.holdout["points"] if part.main.holdout else []
     measured = column(rows, "measured")
     at = column(rows, x) if x != "loss" else part.runs.frame.loc[held_out(part), x].to_numpy()
-    return held_points(rows, at, 1 - measured if flip else measured, edge=look["colour"], name=look["name"])
+    return held_points(rows, at, 1 - measured if flip else measured, edge=look["colour"], name=look["name"], size=DIAMOND)
 
 
 def _curve(part: Study, x: str, at: np.ndarray, seen: Seen, look: Look) -> Iterator[Mark]:
@@ -192,12 +194,12 @@ def parameters(study: GroupedStudy) -> Chart | None:
             if parameter.name in fit.ci95 and fit.se.get(parameter.name)
         ]
         if rows:
-            panels.append(estimates(parameter.name, parameter.meaning, rows))
+            panels.append(replace(estimates(parameter.name, parameter.meaning, rows), legend=""))
     if not panels:
         return None
-    caption = "Each parameter of each group, with its 95 % interval. An interval that reaches the edge of its panel is open there."
+    caption = "The parameters of each group, with 95 % intervals. One that reaches the edge of its panel is open there."
     height = max(2.6, 1.2 + 0.28 * len(study.parts))
-    return Chart("Parameters", caption, tuple(panels), columns=min(3, len(panels)), size=(3.6, height))
+    return Chart("Parameters", caption, tuple(panels), columns=2 if len(panels) == 4 else 3, size=(3.6, height))
 
 
 def predictions(study: GroupedStudy) -> Chart:
@@ -215,7 +217,7 @@ def predictions(study: GroupedStudy) -> Chart:
         text = tuple(f"<b>{escape(label)}</b>, {line}" for line in text)
         marks.append(Points(x=measured, y=predicted, name=label, colour=hue, size=4.0, hover=text))
         held = fit.holdout["points"] if fit.holdout else []
-        marks += held_points(held, "measured", column(held, "predicted"), edge=hue, name=label, size=5.5)
+        marks += held_points(held, "measured", column(held, "predicted"), edge=hue, name=label, size=DIAMOND)
         ends += [measured, predicted, column(held, "measured"), column(held, "predicted")]
     response = study.law.response
     log = response in ("lr", "batch")
