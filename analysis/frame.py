@@ -217,7 +217,8 @@ def kept(table: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
 def _of_one_stage(table: pd.DataFrame) -> pd.DataFrame:
     stages = sorted(table["stage"].dropna().astype(str).unique()) if "stage" in table else []
     if len(stages) > 1:
-        raise ConfigError(f"runs.where.stage: the runs are of several stages, {', '.join(stages)}; choose one")
+        choice = f"choose one, such as +runs.where.stage={stages[-1]}"
+        raise ConfigError(f"runs.where.stage: the runs are of several stages, {', '.join(stages)}; {choice}")
     return table
 
 

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 GROUPS_FILE, TABLE_FILE = "groups.json", "groups.csv"
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # of a scale, such as 1.5b
 LISTED = 20
+OWN = (
+    "run",
+    "run_id",
+    "name",
+    "url",
+    "fingerprint",
+    "config_hash",
+    "start_time",
+    "step",
+    "budget",
+    "artifact",
+)  # of a run or a point
 
 
 @dataclass
@@ -174,7 +186,7 @@ def size(label: str) -> float:
 def _dividing(frame: pd.DataFrame) -> list[str]:
     """Columns of more than one value that several rows share, the plainest names first."""
     counts = {str(name): frame[name].astype(str).nunique() for name in frame}
-    names = [name for name, count in counts.items() if 1 < count <= max(2, len(frame) // 2)]
+    names = [name for name, count in counts.items() if 1 < count <= max(2, len(frame) // 2) and name not in OWN]
     names.sort(key=lambda name: ("." in name, counts[name]))
     return [*names[:LISTED], *([f"{len(names) - LISTED} more"] if len(names) > LISTED else [])]
 

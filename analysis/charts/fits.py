@@ -37,7 +37,8 @@ GRID = 60  # places of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")
 KINDS = {"percentile": "circle", "bca": "diamond", "profile": "square"}
 KIND_NAMES = {"percentile": "percentile", "bca": "BCa", "profile": "profile"}
-LARGE = 100  # a parameter beyond this has a logarithmic axis
+LARGE, WIDE = 100, 3  # a parameter beyond this, and spread by this factor, has a logarithmic axis
+HUGE = 1e5  # its numbers are powers of ten
 LAWS_A_ROW = 4
 
 
@@ -144,7 +145,7 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
     """Estimates of a parameter with their intervals, from the top down; one that is open reaches the edge of the panel."""
     values = np.array([[row.value, *(np.nan if end is None else end for end in row.ends)] for row in rows])
     known = values[np.isfinite(values)]
-    log = bool((known > 0).all() and known.max() > LARGE)
+    log = bool((known > 0).all() and known.max() > max(LARGE, WIDE * known.min()))
     limits = span(known, 0.08, log=log)
     marks = []
     for place, (row, (value, low, high)) in enumerate(zip(rows, values, strict=True)):
@@ -154,8 +155,9 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
         at = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
         marks.append(Points(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
     label = "<br>".join(textwrap.wrap(meaning, 32))
+    numbers = "scientific" if log and known.max() > HUGE else "plain"
     y = Axis("", names=tuple(row.label for row in rows), limits=(len(rows) - 0.4, -0.6))
-    return Panel(Axis(label, log, "scientific" if log else "plain", limits), y, tuple(marks), title=name, legend="shared")
+    return Panel(Axis(label, log, numbers, limits), y, tuple(marks), title=name, legend="shared")
 
 
 def residuals(study: Study) -> Chart:

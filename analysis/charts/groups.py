@@ -82,7 +82,7 @@ def curves(study: GroupedStudy) -> Chart | None:
     if law.name == "rl_power":
         return _chart(study, law.x, "pass_at_1", _sizes, "The law of each group, a line for each model size,")
     if study.target_flops and law.response == "loss":
-        return _chart(study, "C", "loss", _frontier, "The frontier of each group by its law, and all runs,")
+        return _chart(study, "C", "loss", _frontier, "The frontier of each group by its law")
     return None
 
 
@@ -119,6 +119,7 @@ def _chart(study: GroupedStudy, x: str, y: str, make: Callable[..., Iterator[Mar
     )
     caption = (
         f"{words}{' with its 95 % interval' if _banded(study) else ''}, dashed beyond the points of the group."
+        + (" Dots are all of its runs." if make is _frontier else "")
         + (" Dotted: A, which its pass rate tends to." if study.law.name == "rl_sigmoid" else "")
         + (HELD if any(part.main.holdout for part in parts.values()) else "")
         + (f" Outside of the figure: {worse} of higher loss." if worse else "")
