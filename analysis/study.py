@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis import fitting, frame
 from analysis.config import FitConfig
 from analysis.fitted import Fit
 from analysis.frame import Runs
 from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.charts import Chart
 
 EXTRAPOLATION = 10  # the budget that advice is for where the config names none, over the largest in the runs
 
@@ -48,22 +55,17 @@ class Study:
     def write(self) -> Path:
         """Write points, fits, figures and the report; the path of the report. ``fit.json`` is that of the law that answers."""
         from analysis.charts import charts
-        from analysis.plots import draw, png, svg
         from analysis.report import render
 
         directory = self.config.directory
         drawn = charts(self)
         html = render(self, drawn)
-        (directory / "figures").mkdir(parents=True, exist_ok=True)
+        write_figures(drawn, directory)
         self.runs.frame.to_csv(directory / "points.csv", index=False)
         for name, fit in self.fits.items():
             written = fit.save(directory / name)
             if fit is self.main:
                 shutil.copyfile(written, directory / written.name)
-        for name, chart in drawn.items():
-            figure = draw(chart)
-            (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
-            (directory / "figures" / f"{name}.png").write_bytes(png(figure))
         self.report.write_text(html, encoding="utf-8")
         return self.report
 
@@ -74,8 +76,19 @@ class Study:
         show(self)
 
 
+def write_figures(charts: dict[str, Chart], directory: Path) -> None:
+    """Each chart as SVG and PNG in ``figures``."""
+    from analysis.plots import draw, png, svg
+
+    (directory / "figures").mkdir(parents=True, exist_ok=True)
+    for name, chart in charts.items():
+        figure = draw(chart)
+        (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
+        (directory / "figures" / f"{name}.png").write_bytes(png(figure))
+
+
 def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
-    """Read the runs and fit the laws. Nothing is written.
+    """Read the runs and fit the laws to all of them. Nothing is written.
 
     A law that the runs are too few for is listed in ``failed``, as long as another one can be fitted.
 
@@ -90,7 +103,11 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
             failed[law.name] = str(error)
     if not fits:
         raise ConfigError(next(iter(failed.values())))
-    target = None
-    if "C" in runs.frame and any(not fit.frontier(1.0).empty for fit in fits.values()):
-        target = config.target_flops or EXTRAPOLATION * float(runs.frame["C"].max())
-    return Study(config, runs, fits, failed, target, overrides or [])
+    return Study(config, runs, fits, failed, target_of(config, runs.frame, fits.values()), overrides or [])
+
+
+def target_of(config: FitConfig, frame: pd.DataFrame, fits: Iterable[Fit]) -> float | None:
+    """The budget that advice is for; null where the runs have no FLOPs, or no law is one of compute."""
+    if "C" in frame and any(not fit.frontier(1.0).empty for fit in fits):
+        return config.target_flops or EXTRAPOLATION * float(frame["C"].max())
+    return None
