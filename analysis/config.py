@@ -34,14 +34,14 @@ class FitConfig:
     target_flops: float | None = None  # the budget to give advice for; null for ten times the largest in the runs
     target_loss: float | None = None  # a loss to give the budget for, in nats a token
     outputs: str = "outputs"
-    out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and by_COLUMN in it
+    out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and LAW_by_COLUMN in it
 
     @property
     def directory(self) -> Path:
         if self.out:
             return Path(self.out)
         study = Path(self.outputs) / "studies" / self.runs.study
-        return study / f"by_{quote(self.by)}" if self.by else study
+        return study / f"{self.law.name}_by_{quote(self.by)}" if self.by else study
 
     @property
     def laws(self) -> list[Law]:

@@ -33,7 +33,7 @@ class Columns:
     loss: str | None = None  # nats a token
     pass_at_1: str | None = None  # share of answers that are right
     U: str | None = None  # unique training tokens
-    error: str | None = None  # of a downstream task, a share
+    error: str | None = None  # of a downstream task, a share; 1 - pass_at_1 where only that is there
     teacher_loss: str | None = None  # nats a token
     supervised_loss: str | None = None  # of the same student trained without a teacher
     lr: str | None = None  # peak learning rate
@@ -186,6 +186,8 @@ def tidy(
                 raise ConfigError(f"runs.flops_6nd: needs runs.columns.{key}; there are {_listed(table)}")
         used["C"] = 6 * used["N"] * used["D"]
     taken = {*names.values(), *used, "budget"}
+    if "error" in needs and "error" not in used and "pass_at_1" in used:
+        used["error"] = 1 - used["pass_at_1"]
     others = table.drop(columns=[name for name in table if name in taken])
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 

@@ -12,7 +12,7 @@ LINE_SECONDS = 20.0  # between two lines of a stage that trains nothing, where t
 
 
 class Reporter:
-    """Called by a stage with a step, and what was measured there. On a terminal it draws a bar, elsewhere a line at each evaluation.
+    """Called by a stage with a step, and what was measured there: draws a bar, or a line at each evaluation off a terminal.
 
     :param doing: what a person is told.
     :param steps: of the optimiser, or answers; how many there are in all.

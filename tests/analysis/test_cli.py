@@ -85,11 +85,11 @@ def test_the_demo_is_reported(here, table, monkeypatch, capsys):
 def test_groups_of_runs_are_reported_side_by_side(here, table, monkeypatch, capsys):
     pd.concat([table(noise=0.003).assign(family=name) for name in ("qwen2", "llama")]).to_csv(here / "points.csv", index=False)
     run(monkeypatch, "by=family", *FILE, *FAST)
-    out = here / "outputs/studies/points/by_family"
+    out = here / "outputs/studies/points/chinchilla_by_family"
     assert (out / "family=qwen2/fit.json").exists()
     assert pd.read_csv(out / "groups.csv")["family"].tolist() == ["llama", "qwen2"]
     assert "openr1-fit by=family runs=csv" in (out / "report.html").read_text()
-    assert "report: outputs/studies/points/by_family/report.html" in capsys.readouterr().out
+    assert "report: outputs/studies/points/chinchilla_by_family/report.html" in capsys.readouterr().out
 
 
 def study_of(*words):

@@ -151,7 +151,7 @@ def test_what_is_written(study):
 
 def test_the_folder_of_a_report_by_groups_is_not_that_of_the_study():
     config = compose(["runs.study=x", "by=optim.lr", "law=chinchilla"])
-    assert config.directory.as_posix().endswith("studies/x/by_optim.lr")
+    assert config.directory.as_posix().endswith("studies/x/chinchilla_by_optim.lr")
     assert Groups("data/mix", {}).folder("a b") == "data%2Fmix=a%20b"
 
 
