@@ -52,7 +52,7 @@ format: install  ## mend what ruff can
 ui: install  ## the MLflow UI on the store of the studies
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
-benchmark: install  ## training beside a bare PyTorch loop, start-up, overhead of a run, fits beside SciPy
+benchmark: install  ## speed of training, start-up, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/fit_speed.py

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,50 +10,36 @@ from analysis import frame
 from analysis.config import FitConfig
 from analysis.frame import Runs
 from analysis.grouping import Groups, divided, fit_by, order, written
-from analysis.study import Study, target_of, write_figures
+from analysis.study import Reported, Study, target_of
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.laws import Law
 
 
-@dataclass(frozen=True)
-class GroupedStudy:
-    """The runs of all groups, the fits, and each group as a study of its own: of its rows and its one fit."""
+@dataclass(frozen=True, kw_only=True)
+class GroupedStudy(Reported):
+    """The runs of all groups, the fits, and each group as a study of its own: of its rows and its one fit.
 
-    config: FitConfig
-    runs: Runs
+    ``target_flops`` is one budget for all, so that groups compare.
+    """
+
     groups: Groups
     parts: dict[str, Study]
-    target_flops: float | None  # one budget, so that groups compare
-    overrides: list[str]
 
     @property
     def law(self) -> Law:
         return self.config.law
-
-    @property
-    def command(self) -> str:
-        """What makes this report again."""
-        return shlex.join(["openr1-fit", *self.overrides])
-
-    @property
-    def report(self) -> Path:
-        return self.config.directory / "report.html"
 
     def write(self) -> Path:
         """Write points, the fit of each group, their table, figures and the report; the path of the report."""
         from analysis.charts.groups import charts
         from analysis.report import render_groups
 
-        directory = self.config.directory
         drawn = charts(self)
         html = render_groups(self, drawn)
-        write_figures(drawn, directory)
-        self.runs.frame.to_csv(directory / "points.csv", index=False)
-        self.groups.save(directory)
-        self.report.write_text(html, encoding="utf-8")
-        return self.report
+        self.groups.save(self.config.directory)
+        return self.write_report(html, drawn)
 
     def show(self) -> None:
         """Print what was found."""
@@ -77,11 +62,12 @@ def analyse_by(config: FitConfig, overrides: list[str] | None = None) -> Grouped
     _unusable(groups, runs, config.by)
     rows = divided(runs.frame, by)
     target = target_of(config, runs.frame, groups.fits.values())
+    shared = {"config": config, "target_flops": target, "overrides": overrides or []}
     parts = {}
     for group, fit in groups.fits.items():
         of_group = Runs(rows[group], runs.dropped.iloc[:0])
-        parts[group] = Study(config, of_group, {config.law.name: fit}, {}, target, overrides or [])
-    return GroupedStudy(config, runs, groups, parts, target, overrides or [])
+        parts[group] = Study(**shared, runs=of_group, fits={config.law.name: fit}, failed={})
+    return GroupedStudy(**shared, runs=runs, groups=groups, parts=parts)
 
 
 def _unusable(groups: Groups, runs: Runs, by: str) -> None:
