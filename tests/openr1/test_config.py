@@ -22,6 +22,7 @@ BESIDE = {
     **{("stage", name): [f"stage.inputs=[{ANSWERS}]"] for name in ("curate", "curate_open_r1")},
     ("data", "files"): ["data.sources.files.path=/data/*.jsonl"],
     ("data", "artifact"): [f"data.sources.examples.artifact={ANSWERS}"],
+    **{("data", name): ["stage=sft", MODEL] for name in ("mixture_of_thoughts", "science_thoughts")},
     ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
     ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
     **{("recipe", name): ["data=sums"] for name in ("r1_distill", "distill_trained", "distill_unverified")},
