@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from openr1.data.curation.options import steps_of
@@ -18,9 +19,20 @@ def run(job: Job) -> dict[str, float]:
 
     :raises RunError: where a step leaves nothing.
     """
-    config, start = job.config, time.perf_counter()
+    start = time.perf_counter()
     paths = [path for artifact in job.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
-    work = job.folder / "answers"
+    metrics = {**examples(job, paths), "wall_seconds": time.perf_counter() - start}
+    if job.flops_teacher is not None:
+        metrics["flops_teacher"] = job.flops_teacher
+    return metrics
+
+
+def examples(job: Job, paths: Sequence[Path]) -> dict[str, float]:
+    """Fill ``data/`` and write the cards, from tables of answers.
+
+    :returns: the figures of the card.
+    """
+    config, work = job.config, job.folder / "answers"
     with Judge(config.reward) as judge:
         curated = curate(
             read(paths, work),
@@ -33,7 +45,4 @@ def run(job: Job) -> dict[str, float]:
     write(curated.rows, job.folder / "data" / "examples.parquet")
     write_json(job.folder / "card.json", curated.card.to_dict())
     (job.folder / "card.md").write_text(curated.card.markdown())
-    metrics = {**curated.card.metrics(), "wall_seconds": time.perf_counter() - start}
-    if job.flops_teacher is not None:
-        metrics["flops_teacher"] = job.flops_teacher
-    return metrics
+    return curated.card.metrics()
