@@ -52,9 +52,12 @@ class Reporter:
             self.bar.update(self.task, completed=step, **({"description": text} if text else {}))
         elif not self.quiet and (SCORES & set(metrics) or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
             self.shown = time.monotonic()
-            left = (self.shown - self.start) / max(step - self.first, 1) * (self.steps - step)
+            left = (self.shown - self.start) / (step - self.first) * (self.steps - step) if step > self.first else None
             text = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name in SCORES)
-            print(f"{self.doing}: {step:,} of {self.steps:,}{text}  about {left:.0f} s left", file=sys.stderr)
+            print(
+                f"{self.doing}: {step:,} of {self.steps:,}{text}{'' if left is None else f'  about {left:.0f} s left'}",
+                file=sys.stderr,
+            )
 
 
 def read_progress(folder: Path) -> float:

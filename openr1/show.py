@@ -7,6 +7,7 @@ from rich.table import Table
 
 from openr1.config import Config
 from openr1.run import Result
+from openr1.standings import HEADS, standings
 from openr1.trial import Trial
 
 Rows = list[tuple[str, str]]
@@ -17,6 +18,13 @@ def show_trial(trial: Trial, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         show_stage(name, result, console)
+    if rows := standings(trial.stages):
+        table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in HEADS[2:]:
+            table.add_column(head, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     where = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
     if trial.reused:
         trained = any(result.config.stage.trains for result in trial.stages.values())
