@@ -1,4 +1,4 @@
-"""What the stages of a recipe came to: the pass rate after each, as the R1 report has it for Dev1 to Dev3 (arXiv 2501.12948)."""
+"""What the stages of a recipe came to: the pass rate after each, as in the R1 report (arXiv 2501.12948) from Dev1 to Dev3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "tok
 
 
 def standings(results: Mapping[str, Result]) -> list[tuple[str, ...]]:
-    """A row for each evaluation of what an earlier step made, with cells as :data:`HEADS` names them; none where there is none."""
+    """A row for each evaluation of what an earlier step made, with the cells that :data:`HEADS` names."""
     makers, spent, rows = {}, 0.0, []
     for name, result in results.items():
         stage = result.config.stage

@@ -120,6 +120,8 @@ def options(job: Job) -> dict[str, Any]:
         "top_entropy_quantile": loss.top_entropy,
         "entropy_coef": loss.entropy_coef,
         "disable_dropout": True,
+        # of the reference, which TRL loads from where the policy was loaded from
+        "model_init_kwargs": {"revision": config.model.revision} if config.model.revision else None,
         **_vllm(config),
     }
 

@@ -204,7 +204,7 @@ def test_no_problem_is_trained_on_and_examined(rl):
         (["model.checkpoint=null"], "model.checkpoint: stage=grpo asks a model"),
         (["engine=vllm_server", "engine.model=x"], "engine.kind: stage=grpo writes with transformers or vllm"),
         (["stage.vllm.server=http://localhost:8000"], "stage.vllm.server: is for engine=vllm"),
-        (["data.sources={text:{kind:python_stdlib}}"], "data.sources.text: stage=grpo needs problems"),
+        (["+data.sources.text={kind:python_stdlib}"], "data.sources.text: stage=grpo needs problems"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(rl, overrides, line):
