@@ -90,6 +90,7 @@ class FilesSource(SourceConfig):
     text: str = "text"  # column of the document (jsonl and parquet)
     prompt: str | None = None  # column of the prompt; with completion, in place of text
     completion: str | None = None
+    reasoning: str | None = None  # column of the thoughts, which stand in <think> before the completion
     columns: ProblemColumns = field(default_factory=ProblemColumns)
     messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content
 
@@ -106,6 +107,7 @@ class HubSource(SourceConfig):
     text: str = "text"
     prompt: str | None = None
     completion: str | None = None
+    reasoning: str | None = None
     max_rows: int | None = None
     columns: ProblemColumns = field(default_factory=ProblemColumns)
     messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content

@@ -25,7 +25,8 @@ class Job:
     :ivar inputs: the artifacts that it takes, by the names of its inputs.
     :ivar folder: becomes the artifact.
     :ivar dataset: what a training stage trains on.
-    :ivar report: called with a step (of the optimiser, or an answer) and what was measured there.
+    :ivar report: called with a step (of the optimiser, an answer or a row) and what was measured there, as
+        :class:`openr1.progress.Reporter` is.
     """
 
     config: Config
@@ -33,7 +34,7 @@ class Job:
     work: Work
     folder: Path
     run: Run
-    report: Callable[[int, dict[str, float]], None]
+    report: Callable[..., None]
     dataset: Dataset | None = None
 
     @property

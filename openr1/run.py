@@ -19,7 +19,7 @@ from openr1.engines.checks import check_model
 from openr1.files import write_json
 from openr1.identity import artifacts, identify, located
 from openr1.job import Job
-from openr1.models import checkpoint_of
+from openr1.models import checkpoint_of, size_of
 from openr1.progress import Reporter
 from openr1.rl.budget import RlBudget
 from openr1.work import Work, foresee
@@ -87,7 +87,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             "stage": kind,
             "trial": trial,
             "family": work.shape.family if work.shape else None,
-            "scale": config.scale.name if work.shape else None,
+            "scale": size_of(work.shape, config.model, config.scale) if work.shape else None,
             "data": config.data.name,
             "seed": config.seed,
             "config_hash": digest(to_dict(named))[:16],
@@ -124,9 +124,9 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
 
 def title(config: Config, work: Work) -> str:
     """What a run is called in MLflow."""
+    who = [work.shape.family, size_of(work.shape, config.model, config.scale)] if work.shape else []
     if work.budget:
-        return f"{work.shape.family}-{config.scale.name}-{work.flops:.2g}FLOPs-s{config.seed}"
-    who = [work.shape.family, config.scale.name] if work.shape else []
+        return "-".join([*who, f"{work.flops:.2g}FLOPs", f"s{config.seed}"])
     return "-".join([config.stage.kind, *who, config.data.name, f"s{config.seed}"])
 
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config import Config
+from openr1.models import size_of
 from openr1.run import Result
 from openr1.standings import HEADS, standings
 from openr1.trial import Trial
@@ -35,7 +36,8 @@ def show_trial(trial: Trial, config: Config) -> None:
 def show_stage(name: str, result: Result, console: Console) -> None:
     config, metrics = result.config, result.metrics
     stage = config.stage
-    what = f"{result.work.shape.family} {config.scale.name}, " if result.work.shape else ""
+    shape = result.work.shape
+    what = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
     table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")

@@ -88,6 +88,8 @@ def _source(key: str, source: SourceConfig, config: Config) -> None:
     prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
     if (prompt is None) != (completion is None) and config.stage.trains:
         raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
+    if getattr(source, "reasoning", None) is not None and prompt is None:
+        raise ConfigError(f"{key}.reasoning: stands before a completion; give prompt and completion")
     if kind == "sft" and source.kind not in ("task", "artifact") and prompt is None:
         raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,14 +34,21 @@ def examples(job: Job, paths: Sequence[Path]) -> dict[str, float]:
     :returns: the figures of the card.
     """
     config, work = job.config, job.folder / "answers"
+    steps = steps_of("stage.steps", config.stage.steps)
+
+    def progress(name: str, done: int, rows: int) -> None:
+        if steps[name].kind == "verify":  # the others take seconds
+            job.report(done, {}, of=rows)
+
     with Judge(config.reward) as judge:
         curated = curate(
             read(paths, work),
-            steps_of("stage.steps", config.stage.steps),
+            steps,
             verifier=judge,
             cache=Path(config.paths.cache),
             folder=job.folder / "verdicts",
-            processes=config.compute.threads or 1,
+            processes=config.compute.threads or os.cpu_count() or 1,
+            progress=progress,
         )
     write(curated.rows, job.folder / "data" / "examples.parquet")
     write_json(job.folder / "card.json", curated.card.to_dict())
