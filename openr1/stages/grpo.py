@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 from openr1.data import problems
@@ -22,11 +21,9 @@ from openr1.rl.writing import LiveWriter, VllmWriter
 from openr1.training import HISTORY, fit, model_for
 from openr1.verdicts import Judge
 
-CURVE = "curve.csv"
-
 
 def run(job: Job) -> dict[str, float]:
-    """Fill ``model/``, and ``curve.csv`` with the pass rate against compute.
+    """Fill ``model/``.
 
     :raises ConfigError: for a reward from which nothing right can be learned.
     :raises RunError: where sampler and trainer disagree, and where training diverges.
@@ -54,14 +51,9 @@ def run(job: Job) -> dict[str, float]:
 
 
 def figures(job: Job, rollouts: Rollouts) -> dict[str, float]:
-    """What the run came to, from its curves and accounts; writes ``curve.csv``."""
+    """What the run came to, from its curves and accounts."""
     rows = [json.loads(line) for line in (job.folder / HISTORY).read_text().splitlines()]
     exams = [row for row in rows if "pass_at_1" in row]
-    names = ("step", "completions", "flops", *KEPT)
-    with (job.folder / CURVE).open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(row for row in exams if row["step"])
     account = rollouts.account
     found = {name: rows[-1][name] for name in KEPT if name in rows[-1]}
     if exams:

@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from analysis.fitting import fit
+from analysis.frame import Columns, MlflowRuns, read
 from openr1 import tracking
 from openr1.artifacts import Store
 
@@ -81,8 +81,9 @@ def test_r1_zero_learns_to_reason_and_its_curve_is_a_law(tmp_path):
     [run] = [run for run in tracking.read_runs(uri, "r1_zero_micro") if run.tags["stage"] == "grpo"]
     assert run.metrics["pass_at_1"] > 0.75
     assert run.metrics["reasoned_rate"] > 0.98
-    [path] = (tmp_path / "outputs" / "artifacts").glob("grpo-*/curve.csv")
-    points = pd.read_csv(path).rename(columns={"flops": "C"})[["C", "pass_at_1"]]
-    fitted = fit(points.iloc[: len(points) // 2], "rl_sigmoid")
+    subprocess.run([BIN / "openr1-fit", "experiment=r1_zero_micro"], cwd=tmp_path, check=True)
+    points = read(MlflowRuns(uri=uri, study="r1_zero_micro", curve=True, where={"stage": "grpo"}, columns=Columns(C="flops")))
+    points = points.frame.sort_values("C")
     end = points.iloc[-4:]
+    fitted = fit(points.iloc[: len(points) // 2], "rl_sigmoid")
     assert abs(fitted.predict(end).mean() - end["pass_at_1"].mean()) < 0.05

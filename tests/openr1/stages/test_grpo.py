@@ -67,7 +67,6 @@ def test_a_policy_is_trained_and_everything_is_drawn_against_compute(rl, student
     assert tracked.metrics["pass_at_1"] == metrics["pass_at_1"]
     curve = tracking.read_history(config.tracking.uri, result.run_id, ("flops", "pass_at_1", "reasoned_rate"))
     assert {"flops", "pass_at_1", "reasoned_rate"} <= set(curve[0]) & set(curve[-1])
-    assert (result.artifact.path / "curve.csv").read_text().splitlines()[0].startswith("step,completions,flops,pass_at_1")
     files = tracking.client(config.tracking.uri).list_artifacts(result.run_id, "completions")
     assert [file.path for file in files] == ["completions/000002.json", "completions/000004.json"]
     table = json.loads(
