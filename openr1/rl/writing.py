@@ -93,12 +93,11 @@ class VllmWriter(Writer):
         self.sampling: Sampling = config.stage.sampling
         self.context = config.engine.context
         self.trainer: GRPOTrainer | None = None  # known once it has been made with this writer
-        self.synced = -1
 
     def write(self, requests: Sequence[Request]) -> list[Written]:
-        if self.synced != self.trainer.state.global_step:
+        if self.trainer._last_loaded_step != self.trainer.state.global_step:  # TRL's own mark, for its rollouts
             self.trainer.vllm_generation.sync_weights()
-            self.synced = self.trainer.state.global_step
+            self.trainer._last_loaded_step = self.trainer.state.global_step
         [samples] = {request.n for request in requests}
         prompts = [self.codec.encode(request, self.context or 2**31) for request in requests]
         repeated = [prompt for prompt in prompts for _ in range(samples)]
