@@ -32,10 +32,10 @@ def test_answers_are_scored_in_their_groups_without_the_end_token():
         first, second = scored(scorer, problems, answers)
         alone = scorer.score([[Sample(problems[0], one.text, one.tokens - 1) for one in answers[0].completions]])[0]
     assert [score.total for score in first.scores] == [score.total for score in alone] == [0.5, -0.5]
-    assert [score.total for score in second.scores] == [0.5, 0.5]
+    assert [score.total for score in second.scores] == [0.0, 0.0]
     assert second.silent
     table = rows([first, second], step=3)
-    assert [row["reward"] for row in table] == [0.5, -0.5, 0.5, 0.5]
+    assert [row["reward"] for row in table] == [0.5, -0.5, 0.0, 0.0]
     assert [row["tokens"] for row in table] == [18, 36, 18, 18]
     assert table[0] | {"step": 3, "prompt": "1+1=", "signal": True} == table[0]
 

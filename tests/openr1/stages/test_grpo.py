@@ -203,7 +203,6 @@ def test_no_problem_is_trained_on_and_examined(rl):
         (["model.checkpoint=null"], "model.checkpoint: stage=grpo asks a model"),
         (["engine=vllm_server", "engine.model=x"], "engine.kind: stage=grpo writes with transformers or vllm"),
         (["stage.vllm.server=http://localhost:8000"], "stage.vllm.server: is for engine=vllm"),
-        (["+data.sources.text={kind:python_stdlib}"], "data.sources.text: stage=grpo needs problems"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(rl, overrides, line):
@@ -211,6 +210,11 @@ def test_what_cannot_be_is_refused_in_one_line(rl, overrides, line):
         composed(*rl, *overrides)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
+
+
+def test_text_has_no_problems():
+    with pytest.raises(ConfigError, match=r"^data\.sources\.stdlib: stage=grpo needs problems"):
+        composed("stage=grpo", "optim=rl", "budget.steps=1", "model.checkpoint=sft-0123456789abcdef")
 
 
 def test_answers_as_a_budget_are_for_policies_only(sums):
@@ -239,10 +243,8 @@ def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
 
     def stale(self, model, config):
         prepare(self, model, config)
-        with torch.no_grad():
-            model.get_input_embeddings().weight += 0.3
-        self.engine.model.lm_head.take(model.get_input_embeddings().weight * 1.2)
-        self.copies = []
+        head = self.engine.model.lm_head
+        head.weight = torch.nn.Parameter(1.3 * head.weight)
 
     monkeypatch.setattr(writing.LiveWriter, "__init__", stale)
     with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):

@@ -26,10 +26,10 @@ def test_what_passes_is_kept_and_can_be_trained_on(rejecting, sums, scripted):
     assert sampled.num_rows == 60
     assert (result.artifact.path / "card.md").exists()
 
-    source = f"+data.sources={{made:{{kind:artifact,artifact:{result.artifact.name}}}}}"
-    tune = composed(*sums, "stage=sft", "~data.sources.sums", source, "budget.steps=2", "optim.batch_tokens=256")
+    made = ["data=artifact", f"data.sources.examples.artifact={result.artifact.name}", "data.eval_fraction=0.2"]
+    tune = composed(*made, "stage=sft", "scale=30k", "data.eval_tokens=128", sums[-1])
     assert data.prepare(tune).unique_tokens > 0
-    assert identify(tune)[1]["sources.made"] == result.artifact.name
+    assert identify(tune)[1]["sources.examples"] == result.artifact.name
 
 
 def test_its_fingerprint_has_the_policy_the_sampling_and_the_order_of_curation(rejecting):
