@@ -36,7 +36,7 @@ def test_answers_are_scored_in_their_groups_without_the_end_token():
     assert second.silent
     table = rows([first, second], step=3)
     assert [row["reward"] for row in table] == [0.5, -0.5, 0.0, 0.0]
-    assert [row["tokens"] for row in table] == [18, 36, 18, 18]
+    assert [row["tokens"] for row in table] == [18, 35, 18, 18]
     assert table[0] | {"step": 3, "prompt": "1+1=", "signal": True} == table[0]
 
 

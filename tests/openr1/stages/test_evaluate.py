@@ -10,6 +10,7 @@ from openr1.engines import Completion, Reply
 from openr1.errors import RunError
 from openr1.run import run
 from openr1.stages.evaluate import grouped
+from openr1.verdicts import vote
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import pytest
 from configs import composed
 
 from openr1 import data
+from openr1.config import ArtifactSource
 from openr1.errors import ConfigError
 from openr1.identity import identify
 from openr1.run import run
@@ -26,10 +27,11 @@ def test_what_passes_is_kept_and_can_be_trained_on(rejecting, sums, scripted):
     assert sampled.num_rows == 60
     assert (result.artifact.path / "card.md").exists()
 
-    made = ["data=artifact", f"data.sources.examples.artifact={result.artifact.name}", "data.eval_fraction=0.2"]
-    tune = composed(*made, "stage=sft", "scale=30k", "data.eval_tokens=128", sums[-1])
+    tune = composed(*sums, "stage=sft", "data.eval_tokens=128")
+    # as a recipe does: a problem to train on is never held out, so losses are those of the task
+    tune.data.held_out, tune.data.sources = tune.data.sources, {"made": ArtifactSource(artifact=result.artifact.name)}
     assert data.prepare(tune).unique_tokens > 0
-    assert identify(tune)[1]["sources.examples"] == result.artifact.name
+    assert identify(tune)[1]["sources.made"] == result.artifact.name
 
 
 def test_its_fingerprint_has_the_policy_the_sampling_and_the_order_of_curation(rejecting):
