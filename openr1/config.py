@@ -173,8 +173,9 @@ class BudgetConfig:
     """``budget=``: how long a run trains. One key is given and the others follow from it."""
 
     tokens: float | None = None
-    flops: float | None = None  # of training, counted by openr1.flops
+    flops: float | None = None  # of training, counted by openr1.flops; of stage=grpo rollouts and updates together
     steps: float | None = None
+    completions: float | None = None  # answers that are learned from, for stage=grpo
     epochs: float | None = None  # passes over the unique training tokens
     tokens_per_param: float | None = 20.0  # non-embedding parameters; used where none of the others is given
 

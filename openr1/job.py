@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact
 from openr1.budget import Budget
 from openr1.config import Config
+from openr1.rl.budget import RlBudget
 from openr1.work import Work
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Job:
     dataset: Dataset | None = None
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> Budget | RlBudget:
         return self.work.budget
 
     @property

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # of an evaluation
+SHOWN = SCORES | {"train_loss", "reward"}
 LINE_SECONDS = 20.0  # between two lines of a stage that trains nothing, where there is no terminal
 
 
@@ -48,13 +50,14 @@ class Reporter:
         self.first = step if self.first is None else self.first
         self.path.write_text(json.dumps({"step": step, "steps": self.steps, "time": time.time()}))
         if self.bar:
-            text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("loss"))
+            text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name in SHOWN)
             self.bar.update(self.task, completed=step, total=self.steps, **({"description": text} if text else {}))
-        elif not self.quiet and ("eval_loss" in metrics or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
+        elif not self.quiet and (SCORES & set(metrics) or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
             self.shown = time.monotonic()
-            left = (self.shown - self.start) / max(step - self.first, 1) * (self.steps - step)
-            loss = f"  eval_loss {metrics['eval_loss']:.4f}" if metrics else ""
-            print(f"{self.doing}: {step:,} of {self.steps:,}{loss}  about {left:.0f} s left", file=sys.stderr)
+            left = (self.shown - self.start) / (step - self.first) * (self.steps - step) if step > self.first else None
+            text = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name in SCORES)
+            rest = "" if left is None else f"  about {left:.0f} s left"
+            print(f"{self.doing}: {step:,} of {self.steps:,}{text}{rest}", file=sys.stderr)
 
 
 def read_progress(folder: Path) -> float:

@@ -21,6 +21,7 @@ from openr1.identity import artifacts, identify, located
 from openr1.job import Job
 from openr1.models import checkpoint_of, size_of
 from openr1.progress import Reporter
+from openr1.rl.budget import RlBudget
 from openr1.work import Work, foresee
 
 SCRATCH = ("checkpoints", "answers", "verdicts", Reporter.FILE)  # in it, what only a resume needs
@@ -41,7 +42,7 @@ class Result:
         return self.artifact.metrics
 
     @property
-    def budget(self) -> Budget | None:
+    def budget(self) -> Budget | RlBudget | None:
         """Of training."""
         return self.work.budget
 
@@ -63,8 +64,9 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     dataset = None
     if config.stage.trains:
         checkpoint = checkpoint_of(config.model, config.scale)
-        if checkpoint and config.stage.kind == "sft":
+        if checkpoint and config.stage.kind != "pretrain":
             check_model(checkpoint, config.model.revision, config.data.chat)
+    if config.stage.trains and not config.stage.rollouts:
         if config.stage.kind != "sft" and config.budget.epochs is None:
             resolve(config)  # an impossible budget is refused before the data are tokenised
         dataset = data.prepare(config)
@@ -111,7 +113,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             else:
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])
-            tracked.summarise(artifact.metrics, work.budget.steps if work.budget else 0)
+            steps = work.budget.steps if work.budget else 0
+            tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():
                 tracked.log_file(path)
             content = "model_sha256" if config.stage.makes == "model" else "data_sha256"

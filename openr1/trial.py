@@ -10,6 +10,7 @@ from openr1.config import Config, digest, to_dict
 from openr1.plan import PlannedStage, ordered
 from openr1.run import Result, calm, run
 from openr1.stages.recipe import Stage
+from openr1.standings import FILE, markdown, standings
 
 
 @dataclass(frozen=True)
@@ -93,4 +94,6 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
             tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
         finished = Trial(results, tracked.run_id)
         tracked.summarise(finished.metrics, 0)
+        if rows := standings(results):
+            tracked.log_text(markdown(rows), FILE)
     return finished
