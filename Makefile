@@ -59,6 +59,7 @@ benchmark: install  ## speed of training, start-up, fits, generation, curation a
 	$(BIN)/python tests/benchmarks/sandbox_speed.py
 	$(BIN)/python tests/benchmarks/curation_speed.py
 	$(BIN)/python tests/benchmarks/generation_speed.py
+	$(BIN)/python tests/benchmarks/grpo_speed.py
 
 clean:  ## remove what can be made again, results included
 	rm -rf outputs dist .pytest_cache .ruff_cache

@@ -28,6 +28,7 @@ from openr1.rl.budget import Cost
 from openr1.rl.drawing import Deck
 from openr1.rl.writing import Writer, Written
 
+AT_EXAM = ("response_tokens", "finished_rate", "reasoned_rate")  # also measured on held-out problems, under these names
 PROBED = 16  # groups that are looked at before a run
 SAME = 1e-8  # rewards that differ by less are the same
 
@@ -133,9 +134,6 @@ class Rollouts:
         found = {f"rollout_{name}" if name in AT_EXAM else name: float(np.mean(v)) for name, v in self.seen.items() if v}
         self.seen.clear()
         return found
-
-
-AT_EXAM = ("response_tokens", "finished_rate", "reasoned_rate")  # also measured on held-out problems, under these names
 
 
 def field(term: str) -> str:

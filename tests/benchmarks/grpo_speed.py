@@ -20,7 +20,7 @@ import torch
 from configs import composed
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from openr1.data import problems
@@ -78,6 +78,7 @@ def plain(config, base, steps, folder):
         processing_class=AutoTokenizer.from_pretrained(base),
         callbacks=[watch],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return median(watch.seconds())
 
