@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -18,12 +17,13 @@ from openr1.config import Config, digest, to_dict
 from openr1.engines.checks import check_model
 from openr1.files import write_json
 from openr1.identity import artifacts, identify, located
-from openr1.job import Job
+from openr1.job import Job, perform
+from openr1.launch import RANKS, check_machine, launch, spread
 from openr1.models import checkpoint_of
 from openr1.progress import Reporter
 from openr1.work import Work, foresee
 
-SCRATCH = ("checkpoints", "answers", "verdicts", Reporter.FILE)  # in it, what only a resume needs
+SCRATCH = ("checkpoints", "answers", "verdicts", RANKS, Reporter.FILE)  # in it, what only a resume needs
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     from openr1 import tracking
 
     calm()
+    check_machine(config)
     named, config = config, located(config)
     taken = artifacts(named)
     dataset = None
@@ -104,9 +105,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
-                with Reporter(folder, kind, work.units or 0, quiet) as report:
-                    stage = importlib.import_module(f"openr1.stages.{kind}")
-                    metrics = stage.run(Job(config, taken, work, folder, tracked, report, dataset))
+                job = Job(config, taken, work, folder, tracked, dataset)
+                metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
             else:
                 for row in artifact.history():
