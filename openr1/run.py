@@ -140,5 +140,5 @@ def calm() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate)\.")
-    for name in ("transformers", "trl", "datasets"):
+    for name in ("transformers", "trl", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)

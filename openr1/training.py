@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback, set_seed
+from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils.logging import disable_progress_bar
 
 from openr1 import flops, zero
@@ -285,7 +286,7 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     trainer.add_callback(LoadBalance(trainer.model))
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
-    trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    trained = get_model_param_count(trainer.model, trainable_only=True)
     save(trainer, job.folder)
     job.dataset.tokenizer().save_pretrained(job.folder / "model")
 
@@ -322,10 +323,11 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
 
 def save(trainer: Trainer, folder: Path) -> None:
     """The trained model, as ``from_pretrained`` takes it; adapters are merged, and beside it. The first rank writes."""
-    model, weights = trainer.model, zero.weights(trainer)
+    zero.collect(trainer)
     if not rank():
+        model = trainer.model
         if hasattr(model, "merge_and_unload"):
             model.save_pretrained(folder / "adapter")
             model = model.merge_and_unload()
-        model.save_pretrained(folder / "model", state_dict=weights)
+        model.save_pretrained(folder / "model")
     wait()

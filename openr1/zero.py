@@ -54,8 +54,14 @@ def arguments(compute: ComputeConfig) -> dict[str, Any]:
     return found
 
 
-def weights(trainer: Trainer) -> dict[str, Any] | None:
-    """All weights, on the first rank, of a model that is sharded over the ranks; None of one that has them all itself."""
+def collect(trainer: Trainer) -> None:
+    """Put the weights of a model that is sharded over the ranks together, in the memory of the first; it cannot train any more."""
     if not trainer.is_deepspeed_enabled or trainer.model_wrapped.zero_optimization_stage() < 3:
-        return None
-    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        return
+    from torch import nn
+
+    for name, tensor in (trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}).items():
+        owner, _, attribute = name.rpartition(".")
+        module = trainer.model.get_submodule(owner)
+        if attribute in dict(module.named_parameters(recurse=False)):
+            module.register_parameter(attribute, nn.Parameter(tensor, requires_grad=False))
