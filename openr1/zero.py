@@ -55,7 +55,7 @@ def arguments(compute: ComputeConfig) -> dict[str, Any]:
 
 
 def collect(trainer: Trainer) -> None:
-    """Put the weights of a model that is sharded over the ranks together, in the memory of the first; it cannot train any more."""
+    """Put the weights of a model that is sharded over the ranks together, in the memory of the first; its training is over."""
     if not trainer.is_deepspeed_enabled or trainer.model_wrapped.zero_optimization_stage() < 3:
         return
     from torch import nn
