@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,7 +152,9 @@ def first(failures: dict) -> dict:
 
     def order(item: tuple) -> tuple:
         rank, failed = item
-        return any(word in said(failed) for word in AFTERMATH), failed.timestamp, rank
+        # the launcher sends SIGTERM to the ranks that are left
+        followed = failed.exitcode == -signal.SIGTERM or any(word in said(failed) for word in AFTERMATH)
+        return followed, failed.timestamp, rank
 
     rank, failed = min(failures.items(), key=order)
     if failed.exitcode < 0:

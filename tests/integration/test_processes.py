@@ -34,7 +34,7 @@ COMPARED = ("train_loss", "eval_loss", "grad_norm", "lr", "tokens", "flops")
 
 @pytest.fixture
 def runs(tiny, tmp_path):
-    """Overrides by what is trained: text, or completions in two forward passes of each process, of all weights or of adapters."""
+    """Overrides by what is trained: text, or completions in several forward passes, with all weights or adapters."""
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"question": f"{i * 7919 % 1000} ?" * (1 + i % 3), "reply": " yes" * (1 + i % 4)} for i in range(300)]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -124,7 +124,7 @@ def test_the_rank_that_failed_first_is_named():
     }
     followed = failed("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", 4)
     assert launch.first({0: followed, 1: failed("ValueError: cause", 4)})["rank"] == 1
-    killed = launch.first({0: followed, 1: failed("Signal 9", 4, exitcode=-9)})
+    killed = launch.first({0: followed, 1: failed("Signal 9", 5, exitcode=-9), 2: failed("Signal 15", 4, exitcode=-15)})
     assert killed == {"rank": 1, "kind": "", "message": "killed by SIGKILL, perhaps for want of memory"}
 
 
