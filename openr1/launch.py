@@ -87,8 +87,9 @@ def environment(compute: ComputeConfig) -> dict[str, str]:
     """Of the processes, beside that of the process that starts them."""
     if compute.device == "cuda":
         return {}
-    hidden = {"CUDA_VISIBLE_DEVICES": ""}
-    return hidden | ({"DS_ACCELERATOR": "cpu"} if sharded(compute) else {"ACCELERATE_USE_CPU": "true"})
+    # accelerate's own name for a processor, cpu:0, is one that torch.load does not know
+    plain = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_TORCH_DEVICE": "cpu"}
+    return plain | ({"DS_ACCELERATOR": "cpu"} if sharded(compute) else {"ACCELERATE_USE_CPU": "true"})
 
 
 def arguments(compute: ComputeConfig, folder: Path) -> list[str]:
