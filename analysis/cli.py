@@ -15,9 +15,10 @@ from openr1.errors import ConfigError
 def app(cfg: DictConfig) -> None:
     try:
         config = typed(cfg)
+        from analysis.grouped import analyse_by
         from analysis.study import analyse
 
-        study = analyse(config, overrides=list(HydraConfig.get().overrides.task))
+        study = (analyse_by if config.by else analyse)(config, overrides=list(HydraConfig.get().overrides.task))
     except ConfigError as error:
         leave(error)
     study.write()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import hydra
 from hydra import initialize_config_module
@@ -27,16 +28,20 @@ class FitConfig:
     law: Law = MISSING
     runs: Source = MISSING
     compare: list[str] = field(default_factory=list)  # laws to set side by side, each with its defaults; empty for law alone
+    by: str | None = None  # a column, for a fit to the runs of each of its values; null for one fit to all
     holdout: Holdout = field(default_factory=Holdout)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     target_flops: float | None = None  # the budget to give advice for; null for ten times the largest in the runs
     target_loss: float | None = None  # a loss to give the budget for, in nats a token
     outputs: str = "outputs"
-    out: str | None = None  # directory of the report; null for outputs/studies/STUDY
+    out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and LAW_by_COLUMN in it
 
     @property
     def directory(self) -> Path:
-        return Path(self.out) if self.out else Path(self.outputs) / "studies" / self.runs.study
+        if self.out:
+            return Path(self.out)
+        study = Path(self.outputs) / "studies" / self.runs.study
+        return study / f"{self.law.name}_by_{quote(self.by)}" if self.by else study
 
     @property
     def laws(self) -> list[Law]:
@@ -82,6 +87,8 @@ def typed(cfg: DictConfig) -> FitConfig:
     unknown = [name for name in config.compare if name not in LAWS]
     if unknown:
         raise ConfigError(f"compare: {unknown[0]!r} is not one of {', '.join(LAWS)}")
+    if config.by and config.compare:
+        raise ConfigError("by: one law is fitted to each group; leave compare out")
     for key in ("target_flops", "target_loss"):
         value = getattr(config, key)
         if value is not None and value <= 0:

@@ -21,6 +21,8 @@ UNDETERMINED = 1e100  # a coefficient beyond this comes of an exponent that the 
 SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that tell which row a prediction is of
 REACH = 100  # of the frontier in fit.json, over the largest budget that was run
 ROWS = 9
+FEW_RUNS = 5  # that have several points each; resamples of fewer hardly differ
+UNSEEN = "without the held-out runs: "
 BATCH = 30_000_000  # counts of rows at a time: a quarter of a gigabyte
 
 
@@ -33,10 +35,7 @@ def fit(
     :param holdout: what a second fit is not given; nothing by default.
     :raises ConfigError: where the runs lack a column, or are too few for the law.
     """
-    if isinstance(law, str):
-        if law not in LAWS:
-            raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
-        law = LAWS[law]()
+    law = named(law)
     bootstrap = bootstrap or Bootstrap()
     missing = [name for name in law.needs if name not in frame]
     if missing:
@@ -59,8 +58,10 @@ def fit(
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals"
         )
+    if draws is not None and "run" in frame and 1 < len(runs) < FEW_RUNS:
+        diagnostics["warnings"].append(f"intervals come of resamples of only {len(runs)} runs, and may be far too narrow")
     inner, held_out, unheld = _check(law, frame, holdout, bootstrap)
-    diagnostics["warnings"] += unheld
+    diagnostics["warnings"] += [line for line in unheld if line.removeprefix(UNSEEN) not in diagnostics["warnings"]]
     result = Fit(
         law=law,
         params=params,
@@ -91,6 +92,15 @@ def fit(
         budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
         result.frontier_table = plain(result.frontier(budgets).to_dict("records"))
     return result
+
+
+def named(law: str | Law) -> Law:
+    """The law of a name, with its defaults; a law as it is."""
+    if not isinstance(law, str):
+        return law
+    if law not in LAWS:
+        raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
+    return LAWS[law]()
 
 
 def _names(frame: pd.DataFrame) -> np.ndarray:
@@ -173,7 +183,7 @@ def _check(
         "budgets": budgets,
         "warnings": inner.diagnostics["warnings"],
     }
-    return inner, result, [f"without the held-out runs: {warning}" for warning in inner.diagnostics["warnings"]]
+    return inner, result, [f"{UNSEEN}{warning}" for warning in inner.diagnostics["warnings"]]
 
 
 def _best_of_budgets(law: Law, test: pd.DataFrame, inner: Fit) -> list[dict[str, Any]]:

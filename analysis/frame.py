@@ -33,7 +33,7 @@ class Columns:
     loss: str | None = None  # nats a token
     pass_at_1: str | None = None  # share of answers that are right
     U: str | None = None  # unique training tokens
-    error: str | None = None  # of a downstream task, a share
+    error: str | None = None  # of a downstream task, a share; 1 - pass_at_1 where only that is there
     teacher_loss: str | None = None  # nats a token
     supervised_loss: str | None = None  # of the same student trained without a teacher
     lr: str | None = None  # peak learning rate
@@ -50,6 +50,7 @@ ZERO = ("pass_at_1", "error", "coverage", "correct", "weight")  # may be 0
 SHARES = ("pass_at_1", "error", "coverage")  # at most 1
 LABELS = ("run",)  # not numbers
 USUAL = ("N", "D", "C", "loss")  # that a run is expected to have where nothing says what is needed
+SPARED = ("N", "D", "loss")  # that a source names for all laws, though its runs may have none, as those of RL have no loss
 
 
 @dataclass
@@ -75,10 +76,10 @@ class MlflowRuns(Source):
 
     uri: str = MISSING
     study: str = MISSING
+    curve: bool = False  # a row a point of the curve of each run, in place of a row a run
 
     def table(self) -> pd.DataFrame:
-        import pandas as pd
-
+        from analysis import tracked
         from openr1.tracking import read_runs
 
         try:
@@ -87,12 +88,8 @@ class MlflowRuns(Source):
             raise ConfigError(f"runs.uri: {str(error).removeprefix('tracking.uri: ')}") from error
         if not runs:
             raise ConfigError(f"runs.study: there are no finished runs of study {self.study!r} in {self.uri}")
-        rows = []
-        for run in runs:
-            tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
-            known = {"run_id": run.run_id, "name": run.name, "url": run.url, "start_time": run.start_time}
-            rows.append({**run.params, **tags, **run.metrics, **known})
-        return pd.DataFrame(rows)
+        table = tracked.table(runs, self.where, self.curve)
+        return tracked.curves(self.uri, kept(table, self.where), self.columns) if self.curve else table
 
 
 @dataclass
@@ -177,8 +174,8 @@ def tidy(
     """
     import pandas as pd
 
-    table = _selected(table, where or {})
-    names = _names(table, columns or Columns(), flops_6nd)
+    table = _of_one_stage(kept(table, where or {}))
+    names = _names(table, columns or Columns(), flops_6nd, needs)
     used = {
         key: table[name] if key in LABELS else pd.to_numeric(table[name], errors="coerce").astype(float)
         for key, name in names.items()
@@ -189,6 +186,8 @@ def tidy(
                 raise ConfigError(f"runs.flops_6nd: needs runs.columns.{key}; there are {_listed(table)}")
         used["C"] = 6 * used["N"] * used["D"]
     taken = {*names.values(), *used, "budget"}
+    if "error" in needs and "error" not in used and "pass_at_1" in used:
+        used["error"] = 1 - used["pass_at_1"]
     others = table.drop(columns=[name for name in table if name in taken])
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
@@ -204,25 +203,35 @@ def tidy(
     return Runs(frame, dropped.reset_index(drop=True), warnings)
 
 
-def _selected(table: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
+def kept(table: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
+    """The rows that meet all conditions, see :class:`Source`.
+
+    :raises ConfigError: for a condition on a column that is not there.
+    """
     for name, wanted in where.items():
         if name not in table:
             raise ConfigError(f"runs.where.{name}: there is no such column; there are {_listed(table)}")
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
         table = table[table[name].astype(str).isin([str(value) for value in values])]
-    stages = sorted(table["stage"].dropna().astype(str).unique()) if "stage" in table else []
-    if len(stages) > 1:
-        raise ConfigError(f"runs.where.stage: the runs are of several stages, {', '.join(stages)}; choose one")
     return table
 
 
-def _names(table: pd.DataFrame, columns: Columns, flops_6nd: bool) -> dict[str, str]:
+def _of_one_stage(table: pd.DataFrame) -> pd.DataFrame:
+    stages = sorted(table["stage"].dropna().astype(str).unique()) if "stage" in table else []
+    if len(stages) > 1:
+        choice = f"choose one, such as +runs.where.stage={stages[-1]}"
+        raise ConfigError(f"runs.where.stage: the runs are of several stages, {', '.join(stages)}; {choice}")
+    return table
+
+
+def _names(table: pd.DataFrame, columns: Columns, flops_6nd: bool, needs: Sequence[str]) -> dict[str, str]:
     """Quantity -> column, of those that the table has."""
     names = {}
     for key, name in vars(columns).items():
-        if flops_6nd and key == "C":
+        absent = name is not None and name not in table
+        if (flops_6nd and key == "C") or (absent and key in SPARED and key not in needs):
             continue
-        if name is not None and name not in table:
+        if absent:
             raise ConfigError(f"runs.columns.{key}: there is no column {name!r}; there are {_listed(table)}")
         if name is not None or key in table:
             names[key] = name or key
@@ -248,9 +257,14 @@ def _reasons(frame: pd.DataFrame, needed: Sequence[str]) -> pd.Series:
 
 
 def _repeated(frame: pd.DataFrame) -> pd.Series:
-    """Rows that repeat an earlier row: by fingerprint, else by run id, else by every column. Counts of answers may agree."""
-    if "samples" in frame:
+    """Rows that repeat an earlier row: by fingerprint, else by run id, else by every column. Counts of answers may agree.
+
+    Points of a curve are of one run: those at one step of one fingerprint repeat each other.
+    """
+    if {"samples", "correct"} <= set(frame):
         return frame.index.to_series().lt(0)
+    if {"run", "step", "fingerprint"} <= set(frame):
+        return frame["fingerprint"].notna() & frame.duplicated(["fingerprint", "step"])
     for key in ("fingerprint", "run_id"):
         if key in frame and "run" not in frame:
             return frame[key].notna() & frame[key].duplicated()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment
+from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
-from analysis import answers, fit_tables, interactive, tables, text
+from analysis import answers, fit_tables, group_tables, interactive, tables, text
 
 if TYPE_CHECKING:
     from analysis.charts import Chart
+    from analysis.grouped import GroupedStudy
     from analysis.study import Study
 
 TABLE_NAMES = {
@@ -26,17 +27,33 @@ WARNINGS = 4  # of a law, beyond which they are folded
 
 def render(study: Study, charts: dict[str, Chart]) -> str:
     """The HTML of a study with its figures."""
+    return _page("report.html.j2", study, charts, answer=answers.answer(study))
+
+
+def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
+    """The HTML of a study of groups with its figures."""
+    fits = study.groups.fits.values()
+    return _page(
+        "groups.html.j2",
+        study,
+        charts,
+        answers={group: answers.answer(part) for group, part in study.parts.items()},
+        group_tables=group_tables,
+        held=any(fit.holdout for fit in fits),
+        budgets=any(fit.holdout and fit.holdout["budgets"] for fit in fits),
+    )
+
+
+def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
     from plotly.offline import get_plotlyjs
 
     shown = {name: chart for name, chart in charts.items() if chart.reported}
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(loader=FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": text.number, "percent": text.percent, "scientific": text.scientific}
-    template = environment.from_string(_file("report.html.j2"))
-    return template.render(
+    return environment.get_template(name).render(
         study=study,
         counted=text.counted(len(study.runs.frame), study.runs.frame),
         title=study.config.runs.study,
-        answer=answers.answer(study),
         tables=tables,
         fit_tables=fit_tables,
         table_names=TABLE_NAMES,
@@ -52,6 +69,7 @@ def render(study: Study, charts: dict[str, Chart]) -> str:
         plotly=Markup(get_plotlyjs()),
         script=Markup(_file("report.js")),
         figures=_embedded({name: interactive.panels(chart) for name, chart in shown.items()}),
+        **more,
     )
 
 
@@ -67,6 +85,10 @@ def _alone(charts: dict[str, Chart]) -> set[str]:
             alone |= {pending} - {""}
             pending = name if single else ""
     return alone
+
+
+def _template(name: str) -> str:
+    return _file(f"templates/{name}")
 
 
 def _file(name: str) -> str:

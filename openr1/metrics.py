@@ -29,6 +29,7 @@ class Answers:
     formatted: list[bool]
     tokens: list[int | None]
     finished: list[bool]
+    reasoned: list[bool]  # there are thoughts before the answer
 
     @property
     def judged(self) -> list[bool]:
@@ -46,12 +47,14 @@ def grouped(
     rows: Iterable[Mapping[str, Any]],
     vote: Callable[[Mapping[str, Any]], str | None],
     formatted: Callable[[str], bool],
+    reasoned: Callable[[str], bool],
 ) -> Iterator[Answers]:
     """The answers by problem, from rows in the order of the problems.
 
     :param rows: with the columns of :mod:`openr1.answers`, and ``verified``.
     :param vote: the answer that a row gives, for the majority; None for none.
     :param formatted: whether a completion keeps to the format.
+    :param reasoned: whether a completion reasons before it answers.
     """
     for _, group in groupby(rows, key=lambda row: row["problem_id"]):
         samples = list(group)
@@ -63,6 +66,7 @@ def grouped(
             [formatted(row["completion"] or "") for row in samples],
             [row["tokens"] for row in samples],
             [bool(row["finished"]) for row in samples],
+            [reasoned(row["completion"] or "") for row in samples],
         )
 
 
@@ -137,6 +141,7 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
     found: dict[str, float] = {"problems": len(answers), "unjudged": len(answers) - len(judged), "samples": samples}
     tokens = [count for one in answers for count in one.tokens if count is not None]
     found["format_rate"] = _mean([value for one in answers for value in one.formatted])
+    found["reasoned_rate"] = _mean([value for one in answers for value in one.reasoned])
     found["finished_rate"] = _mean([value for one in answers for value in one.finished])
     if tokens:
         found["response_tokens"] = _mean(tokens)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from openr1.config import ModelConfig, ScaleConfig
 
-__all__ = ["FAMILIES", "ParamCount", "Shape", "build", "checkpoint_of", "checkpoint_shape", "count", "load", "shape"]
+__all__ = ["FAMILIES", "ParamCount", "Shape", "build", "checkpoint_of", "checkpoint_shape", "count", "load", "shape", "size_of"]
 
 
 class UnknownFamily(ConfigError):
@@ -60,6 +60,15 @@ def count(shape: Shape) -> ParamCount:
     others = shape.depth * attention_weights(shape) + vectors(shape)
     active, total = (others + ff_weights(shape, active=active) for active in (True, False))
     return ParamCount(total + embedding, active + embedding, active, embedding)
+
+
+def size_of(shape: Shape, model: ModelConfig, scale: ScaleConfig) -> str:
+    """What the size of a model is called: its rung, and of a checkpoint from elsewhere all its parameters, such as 135m."""
+    params = count(shape)
+    if model.pretrained or abs(params.non_embedding / scale.params - 1) <= TOLERANCE:
+        return scale.name
+    unit, letter = next(((unit, letter) for unit, letter in ((1e9, "b"), (1e6, "m")) if params.total >= unit), (1e3, "k"))
+    return f"{params.total / unit:.3g}{letter}"
 
 
 def shape(model: ModelConfig, scale: ScaleConfig, vocab_size: int, context: int) -> Shape:

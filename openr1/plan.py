@@ -63,7 +63,8 @@ def plan(config: Config) -> list[PlannedStage]:
         store = Store(stage.config.paths.artifacts)
         unmade = any(store.get(reference) is None for _, reference in references(stage.config).values())
         ready = stage.config if unmade else located(stage.config)
-        dataset = data.prepare(ready) if stage.config.stage.trains and not unmade else None
+        reads = stage.config.stage.trains and not stage.config.stage.rollouts
+        dataset = data.prepare(ready) if reads and not unmade else None
         work = foresee(ready, dataset, shapes)
         planned.append(PlannedStage(stage.name, stage.config, stage.fingerprint, stage.inputs, work))
         if stage.config.stage.makes == "model":

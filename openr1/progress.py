@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # of an evaluation
+SHOWN = SCORES | {"train_loss", "reward"}
 LINE_SECONDS = 20.0  # between two lines of a stage that trains nothing, where there is no terminal
 
 
 class Reporter:
-    """Called with ``(step, metrics)`` by a stage. On a terminal it draws a bar, elsewhere a line at each evaluation.
+    """Called by a stage with a step, and what was measured there: draws a bar, or a line at each evaluation off a terminal.
 
     :param doing: what a person is told.
     :param steps: of the optimiser, or answers; how many there are in all.
@@ -42,17 +44,20 @@ class Reporter:
         if self.bar:
             self.bar.stop()
 
-    def __call__(self, step: int, metrics: dict[str, float]) -> None:
+    def __call__(self, step: int, metrics: dict[str, float], of: int | None = None) -> None:
+        """:param of: how many steps there are, where that is known only by and by."""
+        self.steps = of or self.steps
         self.first = step if self.first is None else self.first
         self.path.write_text(json.dumps({"step": step, "steps": self.steps, "time": time.time()}))
         if self.bar:
-            text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("loss"))
-            self.bar.update(self.task, completed=step, **({"description": text} if text else {}))
-        elif not self.quiet and ("eval_loss" in metrics or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
+            text = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name in SHOWN)
+            self.bar.update(self.task, completed=step, total=self.steps, **({"description": text} if text else {}))
+        elif not self.quiet and (SCORES & set(metrics) or (not metrics and time.monotonic() - self.shown > LINE_SECONDS)):
             self.shown = time.monotonic()
-            left = (self.shown - self.start) / max(step - self.first, 1) * (self.steps - step)
-            loss = f"  eval_loss {metrics['eval_loss']:.4f}" if metrics else ""
-            print(f"{self.doing}: {step:,} of {self.steps:,}{loss}  about {left:.0f} s left", file=sys.stderr)
+            left = (self.shown - self.start) / (step - self.first) * (self.steps - step) if step > self.first else None
+            text = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name in SCORES)
+            rest = "" if left is None else f"  about {left:.0f} s left"
+            print(f"{self.doing}: {step:,} of {self.steps:,}{text}{rest}", file=sys.stderr)
 
 
 def read_progress(folder: Path) -> float:

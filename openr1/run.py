@@ -19,8 +19,9 @@ from openr1.files import write_json
 from openr1.identity import artifacts, identify, located
 from openr1.job import Job, perform
 from openr1.launch import RANKS, check_machine, launch, spread
-from openr1.models import checkpoint_of
+from openr1.models import checkpoint_of, size_of
 from openr1.progress import Reporter
+from openr1.rl.budget import RlBudget
 from openr1.work import Work, foresee
 
 SCRATCH = ("checkpoints", "answers", "verdicts", RANKS, Reporter.FILE)  # in it, what only a resume needs
@@ -41,7 +42,7 @@ class Result:
         return self.artifact.metrics
 
     @property
-    def budget(self) -> Budget | None:
+    def budget(self) -> Budget | RlBudget | None:
         """Of training."""
         return self.work.budget
 
@@ -64,8 +65,9 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     dataset = None
     if config.stage.trains:
         checkpoint = checkpoint_of(config.model, config.scale)
-        if checkpoint and config.stage.kind == "sft":
+        if checkpoint and config.stage.kind != "pretrain":
             check_model(checkpoint, config.model.revision, config.data.chat)
+    if config.stage.trains and not config.stage.rollouts:
         if config.stage.kind != "sft" and config.budget.epochs is None:
             resolve(config)  # an impossible budget is refused before the data are tokenised
         dataset = data.prepare(config)
@@ -86,7 +88,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             "stage": kind,
             "trial": trial,
             "family": work.shape.family if work.shape else None,
-            "scale": config.scale.name if work.shape else None,
+            "scale": size_of(work.shape, config.model, config.scale) if work.shape else None,
             "data": config.data.name,
             "seed": config.seed,
             "config_hash": digest(to_dict(named))[:16],
@@ -111,7 +113,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             else:
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])
-            tracked.summarise(artifact.metrics, work.budget.steps if work.budget else 0)
+            steps = work.budget.steps if work.budget else 0
+            tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():
                 tracked.log_file(path)
             content = "model_sha256" if config.stage.makes == "model" else "data_sha256"
@@ -121,9 +124,9 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
 
 def title(config: Config, work: Work) -> str:
     """What a run is called in MLflow."""
+    who = [work.shape.family, size_of(work.shape, config.model, config.scale)] if work.shape else []
     if work.budget:
-        return f"{work.shape.family}-{config.scale.name}-{work.flops:.2g}FLOPs-s{config.seed}"
-    who = [work.shape.family, config.scale.name] if work.shape else []
+        return "-".join([*who, f"{work.flops:.2g}FLOPs", f"s{config.seed}"])
     return "-".join([config.stage.kind, *who, config.data.name, f"s{config.seed}"])
 
 

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config import Config
+from openr1.models import size_of
 from openr1.run import Result
+from openr1.standings import HEADS, standings
 from openr1.trial import Trial
 
 Rows = list[tuple[str, str]]
@@ -17,6 +19,13 @@ def show_trial(trial: Trial, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         show_stage(name, result, console)
+    if rows := standings(trial.stages):
+        table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in HEADS[2:]:
+            table.add_column(head, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     where = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
     if trial.reused:
         trained = any(result.config.stage.trains for result in trial.stages.values())
@@ -27,11 +36,13 @@ def show_trial(trial: Trial, config: Config) -> None:
 def show_stage(name: str, result: Result, console: Console) -> None:
     config, metrics = result.config, result.metrics
     stage = config.stage
-    what = f"{result.work.shape.family} {config.scale.name}, " if result.work.shape else ""
+    shape = result.work.shape
+    what = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
     table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
-    rows = {"model": _training, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
+    train = _policy if stage.rollouts else _training
+    rows = {"model": train, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
     for row in rows:
         table.add_row(*row)
     verb = {"model": "training", "answers": "answering", "examples": "curation", "scores": "answering"}[stage.makes]
@@ -53,6 +64,24 @@ def _training(result: Result) -> Rows:
     ]
     if "eval_bits_per_byte" in metrics:
         rows.append(("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}"))
+    return rows
+
+
+def _policy(result: Result) -> Rows:
+    metrics, budget = result.metrics, result.budget
+    apart = f"rollouts {metrics['flops_rollout']:.3g}, updates {metrics['flops_train']:.3g}"
+    apart += f", probabilities {metrics['flops_score']:.3g}" if metrics["flops_score"] else ""
+    rows = [
+        ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
+        ("answers", f"{metrics['completions']:,.0f} in {metrics['steps']:,.0f} steps, of {metrics['written']:,.0f} written"),
+        ("RL FLOPs C", f"{metrics['flops']:.3g}  ({apart})"),
+        ("learning rate, answers a step", f"{budget.lr:.3g}, {budget.batch:,}"),
+        ("reward", f"{metrics['reward']:.3f}"),
+        ("groups with signal", f"{metrics['signal_rate']:.1%}"),
+        ("answers that reason first", f"{metrics['reasoned_rate']:.1%}"),
+    ]
+    if "pass_at_1" in metrics:
+        rows.append(("pass@1, held out", f"{metrics['pass_at_1_start']:.3f} -> {metrics['pass_at_1']:.3f}"))
     return rows
 
 
@@ -85,6 +114,8 @@ def _scores(result: Result) -> Rows:
     if metrics["unjudged"]:
         rows.append(("problems that nobody can judge", f"{metrics['unjudged']:,.0f}"))
     rows.append(("format kept", f"{metrics['format_rate']:.1%}"))
+    if "reasoned_rate" in metrics:
+        rows.append(("answers that reason first", f"{metrics['reasoned_rate']:.1%}"))
     if "response_tokens" in metrics:
         rows.append(("tokens of an answer", f"{metrics['response_tokens']:,.1f}"))
     if "flops_eval" in metrics:

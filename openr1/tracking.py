@@ -165,6 +165,16 @@ class Run:
         """A file of the artifact that a person wants to see beside the run."""
         self.client.log_artifact(self.run_id, str(path))
 
+    def log_text(self, text: str, name: str) -> None:
+        """A text as a file of the run."""
+        self.client.log_text(self.run_id, text, name)
+
+    def log_table(self, rows: list[dict[str, Any]], name: str, step: int) -> None:
+        """Rows that a person reads in the MLflow UI; those of a step that a killed run already sent are not sent again."""
+        if rows and step >= self.first_step:
+            columns = {key: [row[key] for row in rows] for key in rows[0]}
+            self.client.log_table(self.run_id, columns, name)
+
     def tag(self, **tags: Any) -> None:
         from mlflow.entities import RunTag
 

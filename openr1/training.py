@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import Dataset as TorchDataset
-from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback, set_seed
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils.logging import disable_progress_bar
 
@@ -45,6 +54,12 @@ def model_for(job: Job) -> PreTrainedModel:
         return load(config.model, config.scale)
     ids = {"eos_token_id": job.dataset.eos_token_id, "pad_token_id": job.dataset.pad_token_id}
     return build(config.model, job.budget.shape, config.seed, **ids)
+
+
+def alone(args: TrainingArguments) -> TrainingArguments:
+    """One process has one device: transformers would spread the batch over all that it sees."""
+    args._n_gpu = min(args.n_gpu, 1)
+    return args
 
 
 def arguments(job: Job) -> dict[str, Any]:
@@ -183,12 +198,31 @@ class Curves(TrainerCallback):
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        steps, stage = job.budget.steps, job.config.stage
-        self.log_steps = _evenly(steps, stage.logs)
-        self.eval_steps = _evenly(steps, stage.evals)
-        self.per_step = (job.budget.batch_tokens, job.budget.batch_tokens * job.budget.flops_per_token)
         self.trainer: Any = None
         self.before = 0.0  # seconds of training before a resume
+        self.log_steps, self.eval_steps = self.schedule()
+
+    def schedule(self) -> tuple[Container[int], Container[int]]:
+        """The steps at which a run logs, and those at which it evaluates."""
+        steps, stage = self.job.budget.steps, self.job.config.stage
+        return _evenly(steps, stage.logs), _evenly(steps, stage.evals)
+
+    def may_save(self, step: int) -> bool:
+        """Whether a run can go on from this step as if it had not stopped."""
+        return True
+
+    def spent(self, step: int) -> dict[str, float]:
+        """What a run has used by this step."""
+        tokens = step * self.job.budget.batch_tokens
+        return {"tokens": tokens, "flops": tokens * self.job.budget.flops_per_token}
+
+    def measured(self, logs: dict[str, float]) -> dict[str, float]:
+        """Of what a trainer logs, what belongs in the curves, by the names of :mod:`openr1.tracking`."""
+        return {NAMES[name]: float(value) for name, value in logs.items() if name in NAMES}
+
+    def done(self, step: int) -> int:
+        """Of the steps that were foreseen."""
+        return step
 
     def resume(self) -> str | None:
         """The newest whole checkpoint, with the curves cut back to it."""
@@ -220,12 +254,12 @@ class Curves(TrainerCallback):
         control.should_evaluate = step in self.eval_steps
         due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
         due |= compute.checkpoint_minutes is not None and self.waited(step, 60 * compute.checkpoint_minutes)
-        if due and step < state.max_steps:
+        if due and step < state.max_steps and self.may_save(step):
             control.should_save = control.should_log = True
             self.saved = now
         if now - self.shown > 0.5:
             self.shown = now
-            self.job.report(step, {})
+            self.job.report(self.done(step), {})
 
     def waited(self, step: int, seconds: float) -> bool:
         """Whether the last checkpoint is so long ago, by the clock of the first rank.
@@ -242,21 +276,25 @@ class Curves(TrainerCallback):
         return over
 
     def on_log(self, args, state, control, logs: dict[str, float], **_) -> None:
-        metrics = {NAMES[name]: float(value) for name, value in logs.items() if name in NAMES}
+        self.write(self.measured(logs), state.global_step)
+
+    def write(self, metrics: dict[str, float], step: int) -> None:
+        """A row of the curves.
+
+        :raises RunError: where a figure is not finite.
+        """
         if not metrics:
             return
-        step = state.global_step
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise RunError(f"training diverged: {name} is {value} at step {step}; lower optim.lr or raise optim.warmup")
         if rank():
             return
-        tokens, cost = self.per_step
-        row = {"step": step, "tokens": step * tokens, "flops": step * cost, **metrics}
+        row = {"step": step, **self.spent(step), **metrics}
         with (self.job.folder / HISTORY).open("a") as file:
             file.write(json.dumps({**row, "seconds": round(self.seconds, 3)}) + "\n")
         self.job.run.log({name: value for name, value in row.items() if name != "step"}, step)
-        self.job.report(step, metrics)
+        self.job.report(self.done(step), metrics)
 
     def on_save(self, args, state, control, **_) -> None:
         self.job.run.flush()
@@ -271,15 +309,14 @@ def _evenly(steps: int, points: int) -> set[int]:
     return {math.ceil(steps * (i + 1) / points) for i in range(points)}
 
 
-def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, float]:
+def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
     """Train to the end of the budget, from the newest checkpoint where there is one, and save the model.
 
-    :param sequences: the training data of the whole run, in order; the trainer has it, or a view of it.
-    :returns: the figures of the finished run, under the names of :mod:`openr1.tracking`.
+    :returns: the figures that every trained model has, under the names of :mod:`openr1.tracking`.
     """
+    job = curves.job
     budget, config = job.budget, job.config
-    curves = Curves(job)
-    trainer.job, curves.trainer, trainer.held_out = job, trainer, job.dataset.evaluation()
+    trainer.job, curves.trainer = job, trainer
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(curves)
@@ -287,41 +324,20 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
     trained = get_model_param_count(trainer.model, trainable_only=True)
-    save(trainer, job.folder)
-    job.dataset.tokenizer().save_pretrained(job.folder / "model")
-
-    rows = map(json.loads, (job.folder / HISTORY).read_text().splitlines())
-    last = [row for row in rows if "eval_loss" in row][-1]
-    eval_flops = (
-        len(trainer.held_out) * job.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
-    )
-    metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
-    metrics |= {
+    save(trainer, tokenizer, job.folder)
+    metrics = {
         "params_total": budget.params.total,
         "params_active": budget.params.active,
         "params_non_embedding": budget.params.non_embedding,
         "params_trained": trained,
-        "tokens": budget.tokens,
-        "unique_tokens": sequences.unique_tokens,
-        "epochs": sequences.epochs["total"],
-        "flops": budget.flops,
-        "flops_train": budget.flops,
-        "flops_eval": len(curves.eval_steps) * eval_flops,
-        "flops_6nd": budget.flops_6nd,
         "wall_seconds": seconds,
-        "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / (seconds - curves.before),
     }
-    if job.flops_teacher is not None:
-        metrics["flops_teacher"] = job.flops_teacher
     if config.compute.device == "cuda":
         metrics["gpu_hours"] = config.compute.processes * seconds / 3600
-    if config.compute.peak_flops:
-        peak = config.compute.processes * config.compute.peak_flops
-        metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / peak
     return metrics
 
 
-def save(trainer: Trainer, folder: Path) -> None:
+def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """The trained model, as ``from_pretrained`` takes it; adapters are merged, and beside it. The first rank writes."""
     zero.collect(trainer)
     if not rank():
@@ -330,4 +346,40 @@ def save(trainer: Trainer, folder: Path) -> None:
             model.save_pretrained(folder / "adapter")
             model = model.merge_and_unload()
         model.save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
     wait()
+
+
+def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, float]:
+    """:func:`fit` to data.
+
+    :param sequences: the training data of the whole run, in order; the trainer has it, or a view of it.
+    :returns: the figures of the finished run.
+    """
+    budget, config = job.budget, job.config
+    trainer.held_out = job.dataset.evaluation()
+    curves = Curves(job)
+    figures = fit(trainer, curves, job.dataset.tokenizer())
+    rows = map(json.loads, (job.folder / HISTORY).read_text().splitlines())
+    last = [row for row in rows if "eval_loss" in row][-1]
+    eval_flops = (
+        len(trainer.held_out) * job.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
+    )
+    metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
+    seconds = figures["wall_seconds"] - curves.before  # without those before a resume
+    metrics |= figures | {
+        "tokens": budget.tokens,
+        "unique_tokens": sequences.unique_tokens,
+        "epochs": sequences.epochs["total"],
+        "flops": budget.flops,
+        "flops_train": budget.flops,
+        "flops_eval": len(curves.eval_steps) * eval_flops,
+        "flops_6nd": budget.flops_6nd,
+        "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / seconds,
+    }
+    if job.flops_teacher is not None:
+        metrics["flops_teacher"] = job.flops_teacher
+    if config.compute.peak_flops:
+        peak = config.compute.processes * config.compute.peak_flops
+        metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / peak
+    return metrics

@@ -11,6 +11,7 @@ from openr1.launch import check_machine
 from openr1.plan import PlannedStage, ordered
 from openr1.run import Result, calm, run
 from openr1.stages.recipe import Stage
+from openr1.standings import FILE, markdown, standings
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,6 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
             tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
         finished = Trial(results, tracked.run_id)
         tracked.summarise(finished.metrics, 0)
+        if rows := standings(results):
+            tracked.log_text(markdown(rows), FILE)
     return finished

@@ -16,6 +16,7 @@ from openr1.config import Config
 from openr1.data import problems
 from openr1.identity import asks_model, located, served
 from openr1.models import Shape, UnknownFamily, checkpoint_of, checkpoint_shape, count
+from openr1.rl import budget as rl
 
 if TYPE_CHECKING:
     from openr1.data import Dataset
@@ -29,7 +30,7 @@ class Work:
     shape: Shape | None = None  # of the model at work, where there is one
     tokens: float | None = None  # that it is trained on, or writes at most
     flops: float | None = None  # of training, or of the answers at most
-    budget: Budget | None = None  # of training
+    budget: Budget | rl.RlBudget | None = None  # of training
 
     @property
     def params(self) -> int | None:
@@ -54,6 +55,10 @@ def foresee(config: Config, dataset: Dataset | None = None, shapes: Mapping[str,
     """
     reference = checkpoint_of(config.model, config.scale)
     unmade = reference in (shapes or {})
+    if config.stage.rollouts:
+        extent = problems.extent(config)
+        budget = rl.resolve(config, extent, shapes[reference]) if unmade else rl.resolve(located(config), extent)
+        return Work(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
     if config.stage.trains:
         form = shapes[reference] if unmade else None
         if dataset is None and config.budget.epochs is not None:

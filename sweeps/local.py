@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from openr1.config import typed
 from openr1.errors import RunError
+from openr1.terminal import console as console_of
 from openr1.trial import done
 from sweeps.plan import PlannedRun, distinct, plan, show_plan
 
@@ -37,7 +38,7 @@ def launch(
     """
     names = _differences(job_overrides)
     runs = plan((name, _config(launcher, overrides)) for name, overrides in zip(names, job_overrides, strict=True))
-    console = Console(stderr=True)
+    console = console_of(stderr=True)
     show_plan(runs, console)
     results: dict[int, JobReturn] = {}
     for i, run in enumerate(runs):

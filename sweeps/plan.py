@@ -12,6 +12,7 @@ from rich.table import Table
 from openr1 import plan as plans
 from openr1.config import Config
 from openr1.plan import PlannedStage
+from openr1.terminal import print_table
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def show_plan(runs: list[PlannedRun], console: Console) -> None:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     heads = ["run", "N", "D", "D/N", "C", "steps", "lr", *(["answers"] if asks else []), *(["stages"] if several else []), ""]
     for name in heads:
-        table.add_column(name, justify="left" if name in ("run", "") else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in ("run", "") else "right", no_wrap=name != "run")
     for run, finished in zip(runs, done, strict=True):
         cells = [run.name, *_cells(run.main)]
         if asks:
@@ -79,7 +80,7 @@ def show_plan(runs: list[PlannedRun], console: Console) -> None:
         if several:
             cells.append(f"{sum(stage.artifact() is not None for stage in run.stages)}/{len(run.stages)}")
         table.add_row(*cells, "done" if finished else "")
-    console.print(table)
+    print_table(table, console)
 
 
 def _left(stage: PlannedStage) -> float:

@@ -14,8 +14,7 @@ WORDS = tuple("the of and to in is that for it as was with be by on not he his b
 
 @pytest.fixture(autouse=True)
 def loggers():
-    """A command that runs in this process has Hydra configure logging, which disables every logger that is there."""
-    yield
+    """What configures logging in this process, as MLflow's migrations do, disables every logger that is there."""
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False

@@ -1,4 +1,4 @@
-"""What the README says is what runs."""
+"""What the README and the pages in docs/ say is what runs."""
 
 import re
 import shlex
@@ -13,7 +13,9 @@ from analysis.config import compose as compose_fit
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-LINES = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.S)]
+LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
 PLACEHOLDERS = {"RUN_ID", "DATE", "TIME"}
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +37,8 @@ GRID = 60  # places of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")
 KINDS = {"percentile": "circle", "bca": "diamond", "profile": "square"}
 KIND_NAMES = {"percentile": "percentile", "bca": "BCa", "profile": "profile"}
-LARGE = 100  # a parameter beyond this has a logarithmic axis
+LARGE, WIDE = 100, 3  # a parameter beyond this, and spread by this factor, has a logarithmic axis
+HUGE = 1e5  # its numbers are powers of ten
 LAWS_A_ROW = 4
 
 
@@ -113,22 +117,47 @@ def parameters(study: Study) -> Chart | None:
 
 
 def _parameter(name: str, fits: list[Fit]) -> Panel:
-    rows = [(fit, kind, fit.intervals[kind].get(name)) for fit in fits for kind in KINDS if kind in fit.intervals]
-    rows = [row for row in rows if row[2] is not None]
-    values = np.array([[fit.params[name], *(np.nan if end is None else end for end in ends)] for fit, _, ends in rows])
+    rows = [
+        Estimate(
+            KIND_NAMES[kind], fit.law.title, fit.params[name], fit.intervals[kind][name], colour(fit.law.name), KINDS[kind]
+        )
+        for fit in fits
+        for kind in KINDS
+        if fit.intervals.get(kind, {}).get(name) is not None
+    ]
+    meaning = min((p.meaning for fit in fits for p in fit.law.parameters if p.name == name), key=len)
+    return estimates(name, meaning, rows)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One row of a panel of a parameter."""
+
+    label: str  # beside it, on the axis
+    title: str  # in the legend
+    value: float
+    ends: Sequence[float | None]  # null for one that is open
+    colour: str
+    shape: str
+
+
+def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
+    """Estimates of a parameter with their intervals, from the top down; one that is open reaches the edge of the panel."""
+    values = np.array([[row.value, *(np.nan if end is None else end for end in row.ends)] for row in rows])
     known = values[np.isfinite(values)]
-    log = bool((known > 0).all() and known.max() > LARGE)
+    log = bool((known > 0).all() and known.max() > max(LARGE, WIDE * known.min()))
     limits = span(known, 0.08, log=log)
     marks = []
-    for place, ((fit, kind, ends), (estimate, low, high)) in enumerate(zip(rows, values, strict=True)):
-        text = f"<b>{fit.law.title}</b><br>{name} {number(estimate)}<br>{KIND_NAMES[kind]} {interval(*ends) or 'open'}"
+    for place, (row, (value, low, high)) in enumerate(zip(rows, values, strict=True)):
+        kind = "" if row.label == row.title else f"{row.label} "
+        text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{interval(*row.ends) or 'open'}"
         bar = np.array([[limits[0] if np.isnan(low) else low], [limits[1] if np.isnan(high) else high]])
-        at = {"x": np.array([estimate]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
-        marks.append(Points(**at, name=fit.law.title, colour=colour(fit.law.name), shape=KINDS[kind], size=6.0, hover=(text,)))
-    meaning = min((p.meaning for fit in fits for p in fit.law.parameters if p.name == name), key=len)
+        at = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
+        marks.append(Points(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
     label = "<br>".join(textwrap.wrap(meaning, 32))
-    y = Axis("", names=tuple(KIND_NAMES[kind] for _, kind, _ in rows), limits=(len(rows) - 0.4, -0.6))
-    return Panel(Axis(label, log, "scientific" if log else "plain", limits), y, tuple(marks), title=name, legend="shared")
+    numbers = "scientific" if log and known.max() > HUGE else "plain"
+    y = Axis("", names=tuple(row.label for row in rows), limits=(len(rows) - 0.4, -0.6))
+    return Panel(Axis(label, log, numbers, limits), y, tuple(marks), title=name, legend="shared")
 
 
 def residuals(study: Study) -> Chart:

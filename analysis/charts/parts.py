@@ -82,19 +82,28 @@ def hover(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
 
 
 def law_marks(
-    fit: Fit, x: str, at: np.ndarray, values: np.ndarray, ends: np.ndarray | None, seen: Seen, look: dict[str, Any], y: str = ""
+    fit: Fit,
+    x: str,
+    at: np.ndarray,
+    values: np.ndarray,
+    ends: np.ndarray | None,
+    seen: Seen,
+    look: dict[str, Any],
+    y: str = "",
+    title: str = "",
 ) -> list[Mark]:
     """A law as a line, dashed beyond what was seen, and the band of its interval.
 
     :param at: (n,), the places in the column ``x``.
     :param ends: (2, n), or null for no band.
     :param look: name and colour.
-    :param y: the column that the values are of; null for the response.
+    :param y: the column that the values are of; empty for the response.
+    :param title: what the line is called where one points at it; empty for the law.
     """
     y = y or fit.law.response
     low, high = np.full((2, len(at)), np.nan) if ends is None else ends
     texts = [
-        f"<b>{fit.law.title}</b><br>{x} {quantity(x, a)}<br>{y} "
+        f"<b>{title or fit.law.title}</b><br>{x} {quantity(x, a)}<br>{y} "
         + with_interval(value, low_end, high_end, lambda number: quantity(y, float(number)))
         for a, value, low_end, high_end in zip(at.tolist(), values, low, high, strict=True)
     ]
@@ -147,8 +156,8 @@ def held_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray |
     if not known.any():
         return []
     texts = tuple(_held_text(row, index) for index, row in enumerate(rows) if known[index])
-    look = {"edge": BLACK, "size": 6.5, **look}
-    return [Points(x=at[known], y=values[known], name=HELD_OUT, colour="#ffffff", shape="diamond", hover=texts, **look)]
+    look = {"edge": BLACK, "size": 6.5, "name": HELD_OUT, **look}
+    return [Points(x=at[known], y=values[known], colour="#ffffff", shape="diamond", hover=texts, **look)]
 
 
 def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:

@@ -85,7 +85,7 @@ class TaskError(CurveLaw):
     response: ClassVar[str] = "error"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("k", "coefficient of the fall below chance", coefficient=True, linear=True),
-        Parameter("gamma", "rate in loss, tokens a nat", lower=1e-2, upper=20, starts=(0.03, 30)),
+        Parameter("gamma", "rate in loss, tokens a nat", lower=1e-2, upper=300, starts=(0.03, 300)),
         Parameter("epsilon", "error at high loss, by chance", lower=1e-3, upper=1, linear=True),
     )
 

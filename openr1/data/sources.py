@@ -28,6 +28,7 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 # what is no part of the library, or what distributions leave out, ship apart or generate when they build the interpreter
 NOT_STDLIB = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "ensurepip", "distutils", "lib2to3"}
 NOT_STDLIB |= {"idlelib", "tkinter", "turtledemo", "pydoc_data", "sitecustomize.py"}
+LATER = ("messages", "reasoning")  # columns that leave the content as it was where they are not given
 GENERATED = ("_sysconfigdata", "_sysconfig_vars", "config-")
 
 
@@ -107,8 +108,7 @@ class Files(Source):
     def content(self) -> dict[str, Any]:
         paths = self.paths()
         columns = {name: getattr(self.config, name) for name in ("text", "prompt", "completion")}
-        if self.config.messages:
-            columns["messages"] = self.config.messages
+        columns |= {name: getattr(self.config, name) for name in LATER if getattr(self.config, name)}
         formats = [self.format(path) for path in paths]
         return {"kind": "files", "formats": formats, "columns": columns, "files": hash_files(paths, self.cache)}
 
@@ -199,8 +199,7 @@ class Hub(Source):
         config, root = self.config, Path(self.config.path)
         names = ("subset", "split", "text", "prompt", "completion", "max_rows")
         chosen = {"kind": "hub", **{name: getattr(config, name) for name in names}}
-        if config.messages:
-            chosen["messages"] = config.messages
+        chosen |= {name: getattr(config, name) for name in LATER if getattr(config, name)}
         if root.is_dir():
             return {**chosen, "files": hash_files(files_under(root), self.cache)}
         return {**chosen, "path": config.path, "fingerprint": self.table._fingerprint}
@@ -274,11 +273,13 @@ def open_sources(config: Config, group: str = "sources") -> dict[str, Source]:
 
 
 class Columns:
-    """The columns of a table that are read: of documents ``text``, or ``prompt`` and ``completion``."""
+    """The columns of a table that are read: of documents ``text``, or ``prompt``, ``completion`` and maybe ``reasoning``."""
 
     def __init__(self, key: str, config: FilesSource | HubSource, names: dict[str, str] | None = None) -> None:
         self.key = key
         documents = {"prompt": config.prompt, "completion": config.completion} if config.prompt else {"text": config.text}
+        if config.prompt and config.reasoning:
+            documents["reasoning"] = config.reasoning
         if config.messages:
             documents = {"messages": config.messages}
         self.names: dict[str, str] = names or documents  # option of the source -> column
@@ -307,7 +308,7 @@ class Columns:
                         f"{self.key}.{option}: column {column!r} of {where} holds {type(cell).__name__}, not text"
                     )
             if all(cells.values()):
-                yield Document(cells["completion"], cells["prompt"]) if "prompt" in cells else Document(cells["text"])
+                yield _document(cells)
 
     def _conversation(self, messages: Any, where: str | os.PathLike) -> Document:
         """A document whose completion is the last turn, and whose prompt is what users say before it."""
@@ -320,6 +321,13 @@ class Columns:
             raise ConfigError(f"{key}: {where} holds a conversation that does not end with the assistant's answer to a user")
         asked = "\n".join(turn["content"] for turn in turns if turn["role"] == "user")
         return Document(turns[-1]["content"], asked, tuple(turns[:-1]))
+
+
+def _document(cells: Mapping[str, str]) -> Document:
+    if "text" in cells:
+        return Document(cells["text"])
+    thoughts = f"<think>\n{cells['reasoning']}\n</think>\n\n" if "reasoning" in cells else ""
+    return Document(f"{thoughts}{cells['completion']}", cells["prompt"])
 
 
 def files_under(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
-from openr1.engines.linear import pack
+from openr1.engines.linear import PackedLinear, pack
 from openr1.engines.slots import NAME, Pass, Prompt, Slots, align, attention
 from openr1.errors import ConfigError
 
@@ -78,16 +78,17 @@ class Batch:
         return item
 
 
-def prepare(model: PreTrainedModel) -> None:
+def prepare(model: PreTrainedModel) -> dict[str, PackedLinear]:
     """Make a model ready for :class:`Batch`, and make sure that it computes there what it computes by itself.
 
+    :returns: the layers that hold a copy of their weights, by name.
     :raises ConfigError: for an architecture whose attention is its own affair.
     """
     ids = torch.arange(24, device=model.device) * 7 % model.config.get_text_config().vocab_size
     refusal = f"engine.kind: transformers cannot run a {model.config.model_type} in batches; use vllm or openai"
     with torch.inference_mode():
         expected = model(input_ids=ids[None], use_cache=False).logits[0, 15:].float()
-        pack(model)
+        packed = pack(model)
         try:
             model.set_attn_implementation(NAME)
             batch = Batch(model, 1)
@@ -98,3 +99,4 @@ def prepare(model: PreTrainedModel) -> None:
     # a wrong pass is off by about the spread of the logits; rounding in bfloat16 by a hundredth of it
     if not (torch.cat(found).float() - expected).abs().mean() < 0.05 * expected.std():
         raise ConfigError(refusal)
+    return packed

@@ -22,9 +22,13 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        # what torch.compile makes of a linear layer on a processor; the public torch.utils.mkldnn copies every input and output
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+        self.take(linear.weight)
         self.bias = None if linear.bias is None else linear.bias.detach()
+
+    def take(self, weight: Tensor) -> None:
+        """Lay out the weight, or what has become of it."""
+        # what torch.compile makes of a linear layer on a processor; the public torch.utils.mkldnn copies every input and output
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
 
     def forward(self, rows: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
@@ -49,15 +53,20 @@ def experts(module: nn.Module, rows: Tensor, chosen: Tensor, weights: Tensor) ->
 ExpertsInterface.register(NAME, experts)
 
 
-def pack(model: PreTrainedModel) -> None:
-    """Prepare a model in float32 on a processor; any other is left as it is."""
+def pack(model: PreTrainedModel) -> dict[str, PackedLinear]:
+    """Prepare a model in float32 on a processor; any other is left as it is.
+
+    :returns: the layers that hold a copy of their weights, by name.
+    """
+    packed: dict[str, PackedLinear] = {}
     if model.device.type != "cpu" or model.dtype != torch.float32:
-        return
+        return packed
     mixtures = [module for module in model.modules() if hasattr(module, "gate_up_proj") and hasattr(module, "has_bias")]
     if mixtures and not any(one.has_bias or one.is_transposed for one in mixtures):
         model.set_experts_implementation(NAME)
     if torch.backends.mkldnn.is_available():
-        for module in list(model.modules()):
-            for name, child in list(module.named_children()):
-                if type(child) is nn.Linear and child.weight.numel() >= WORTHWHILE:
-                    setattr(module, name, PackedLinear(child))
+        for name, module in list(model.named_modules()):
+            if type(module) is nn.Linear and module.weight.numel() >= WORTHWHILE:
+                packed[name] = PackedLinear(module)
+                model.set_submodule(name, packed[name])
+    return packed

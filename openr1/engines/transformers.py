@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from openr1.engines import base
@@ -40,12 +40,22 @@ class Writing:
 
 
 class Engine(base.Engine):
-    def __init__(self, config: TransformersEngine, sampling: Sampling | None = None) -> None:
+    """:param model: one that is here already, whose tokenizer is that of ``config.model``; the engine makes it its own."""
+
+    def __init__(
+        self, config: TransformersEngine, sampling: Sampling | None = None, model: PreTrainedModel | None = None
+    ) -> None:
         super().__init__(sampling)
         self.config = config
         if not config.model:
             raise ConfigError("engine.model: which model is to be run? give a directory or a Hub id")
         self.codec = Codec(config.model, config.revision)
+        self.model = (self._loaded() if model is None else model).eval()
+        self.context = config.context or self.model.config.get_text_config().max_position_embeddings
+        self.packed = prepare(self.model)
+
+    def _loaded(self) -> PreTrainedModel:
+        config = self.config
         disable_progress_bar()
         try:
             model = AutoModelForCausalLM.from_pretrained(config.model, revision=config.revision or "main", dtype=config.dtype)
@@ -53,9 +63,7 @@ class Engine(base.Engine):
             raise ConfigError(f"engine.model: {config.model} cannot be loaded: {str(error).splitlines()[0]}") from error
         if config.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("engine.device: no GPU is here; give cpu")
-        self.model = model.to(config.device).eval()
-        self.context = config.context or model.config.get_text_config().max_position_embeddings
-        prepare(self.model)
+        return model.to(config.device)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
         gathering, waiting = Gathering(requests, sampling.n), []

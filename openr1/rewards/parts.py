@@ -21,6 +21,11 @@ def thoughts(completion: str) -> str:
     return completion.partition("</think>")[0].strip().removeprefix("<think>")
 
 
+def reasoned(completion: str) -> bool:
+    """Whether a completion thinks before it answers: thoughts that are not empty, and that end."""
+    return "</think>" in completion and bool(thoughts(completion).strip())
+
+
 def conclusion(completion: str) -> str | None:
     """What is given as the answer: the one ``<answer>`` after the thoughts, or all that follows them where there is none.
 

@@ -8,7 +8,8 @@ from openr1.artifacts import NAME
 from openr1.engines.config import check as check_engine
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
-from openr1.stages.config import STAGES, CurateStage, EvaluateStage, GenerateStage
+from openr1.rl.checks import check as check_policy
+from openr1.stages.config import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, RejectStage
 
 if TYPE_CHECKING:
     from openr1.config import Config, SourceConfig
@@ -27,19 +28,28 @@ def check(config: Config) -> None:
     for group in ("sources", "held_out"):
         for name, source in getattr(config.data, group).items():
             _source(f"data.{group}.{name}", source, config)
-    if isinstance(stage, CurateStage):
+    if stage.rollouts:
+        _engine(config)
+        check_policy(config)
+    elif config.budget.completions is not None and stage.trains:
+        raise ConfigError(f"budget.completions: stage={stage.kind} reads data; give tokens, flops, steps or epochs")
+    elif isinstance(stage, CurateStage):
         _curate(stage)
     elif isinstance(stage, GenerateStage) and stage.teacher == "oracle":
         _oracle(stage, config)
-    elif isinstance(stage, GenerateStage | EvaluateStage):
+    elif isinstance(stage, AskStage):
         if isinstance(stage, GenerateStage) and stage.teacher not in TEACHERS:
             raise ConfigError(f"stage.teacher: {stage.teacher!r} is not one of {', '.join(TEACHERS)}")
+        if isinstance(stage, RejectStage):
+            _curation(stage)
         _engine(config)
 
 
 def _engine(config: Config) -> None:
     engine, kind = config.engine, config.stage.kind
     check_engine(engine)
+    if isinstance(config.stage, GrpoStage) and engine.served:
+        raise ConfigError("engine.kind: stage=grpo writes with transformers or vllm; a server of vLLM is stage.vllm.server")
     if engine.served and not engine.model:
         raise ConfigError(f"engine.model: stage={kind} asks a model; give the server's name for it")
     if not engine.served and engine.model:
@@ -67,8 +77,8 @@ def _source(key: str, source: SourceConfig, config: Config) -> None:
     kind = config.stage.kind
     if source.kind == "artifact":
         holds(f"{key}.artifact", source.artifact, "examples", "answers")
-    if kind in ("generate", "evaluate"):
-        if source.kind not in ("task", "files", "hub") and (kind == "evaluate" or key.startswith("data.sources")):
+    if STAGES[kind].rollouts or issubclass(STAGES[kind], AskStage):
+        if source.kind not in ("task", "files", "hub") and (kind in ("evaluate", "grpo") or key.startswith("data.sources")):
             raise ConfigError(f"{key}: stage={kind} needs problems; a {source.kind} source has none, task, files and hub have")
         return
     if getattr(source, "messages", None) is not None:
@@ -78,6 +88,8 @@ def _source(key: str, source: SourceConfig, config: Config) -> None:
     prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
     if (prompt is None) != (completion is None) and config.stage.trains:
         raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
+    if getattr(source, "reasoning", None) is not None and prompt is None:
+        raise ConfigError(f"{key}.reasoning: stands before a completion; give prompt and completion")
     if kind == "sft" and source.kind not in ("task", "artifact") and prompt is None:
         raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
 
@@ -91,10 +103,14 @@ def _oracle(stage: GenerateStage, config: Config) -> None:
 
 
 def _curate(stage: CurateStage) -> None:
-    from openr1.data.curation.options import steps_of
-
     if not stage.inputs:
         raise ConfigError("stage.inputs: at least one artifact of answers is needed, such as a name generate-…")
     for place, reference in enumerate(stage.inputs):
         holds(f"stage.inputs[{place}]", reference, "answers")
+    _curation(stage)
+
+
+def _curation(stage: CurateStage | RejectStage) -> None:
+    from openr1.data.curation.options import steps_of
+
     steps_of("stage.steps", stage.steps)

@@ -17,6 +17,7 @@ class StageConfig:
     kind: str = MISSING
     trains: ClassVar[bool] = False  # it has a budget, and data to train on
     spreads: ClassVar[bool] = False  # it can run on several processes
+    rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
     makes: ClassVar[str] = ""  # what is in its artifact: a model, answers, examples or scores
 
 
@@ -95,8 +96,89 @@ class CurateStage(StageConfig):
     makes: ClassVar[str] = "examples"
 
 
+@dataclass
+class RejectStage(AskStage):
+    """Rejection sampling: the policy answers problems of the training side, and what passes curation is kept."""
+
+    kind: str = "reject"
+    samples: int = 4
+    sampling: Sampling = field(default_factory=Sampling)
+    steps: dict[str, Any] = field(default_factory=dict)  # of curation, in order; options in openr1.data.curation.options
+    makes: ClassVar[str] = "examples"
+
+
+@dataclass
+class LossOptions:
+    """The loss of a policy, as TRL has it; its names are TRL's."""
+
+    type: str = "dapo"  # a name in openr1.stages.checks.LOSSES
+    importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
+    epsilon: float = 0.2  # the ratio of probabilities is clipped below at 1 - epsilon
+    epsilon_high: float | None = None  # and above at 1 + epsilon_high (clip-higher: 0.28, arXiv 2503.14476); null for epsilon
+    delta: float | None = None  # bound of the ratio where the advantage is negative (arXiv 2505.07291); null for none
+    beta: float = 0.0  # weight of the KL divergence from the model that the stage starts from
+    scale_rewards: str = "group"  # advantages over the deviation of their group or batch, or none (Dr. GRPO, arXiv 2503.20783)
+    aggregation: str = "sum_then_normalize"  # of the terms of the reward, or normalize_then_sum (GDPO, arXiv 2601.05242)
+    mask_truncated: bool = False  # answers that were cut off are left out (overlong filtering, arXiv 2503.14476)
+    top_entropy: float = 1.0  # share of the tokens, the most uncertain ones, that are learned from (arXiv 2506.01939)
+    entropy_coef: float = 0.0  # weight of an entropy bonus
+
+
+@dataclass
+class GroupOptions:
+    """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
+
+    silent: str = "keep"  # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
+    rounds: int = 3  # of resampling; what is then missing is filled up with silent groups, dropped from the loss
+
+
+@dataclass
+class ExamOptions:
+    """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
+
+    every: int = 10  # steps; also at the start and at the end
+    problems: int | None = 100  # of each source, the first; null for all
+    samples: int = 4
+
+
+@dataclass
+class VllmOptions:
+    """How TRL drives vLLM, for ``engine=vllm``."""
+
+    server: str | None = None  # address of a ``trl vllm-serve`` of the model; null for vLLM in this process
+    sleep: bool = True  # in this process, vLLM frees its memory while the model learns
+    correction: str | None = "sequence_mask"  # TRL's mode of importance sampling, for how vLLM computes otherwise
+
+
+@dataclass
+class GrpoStage(StageConfig):
+    """Reinforcement learning from verified answers (GRPO, arXiv 2402.03300): better answers of a group get likelier.
+
+    A rollout is of ``prompts`` problems with ``samples`` answers each. A step is one of the optimiser; the answers of a rollout
+    are learned from in ``updates`` steps, ``passes`` times.
+    """
+
+    kind: str = "grpo"
+    prompts: int = 32  # problems of a rollout; R1-Zero has 32 with 16 answers each
+    samples: int = 16  # answers of a group
+    problems: int | None = None  # at most so many of each source, the first; null for all
+    sampling: Sampling = field(default_factory=Sampling)
+    updates: int = 1
+    passes: int = 1
+    loss: LossOptions = field(default_factory=LossOptions)
+    groups: GroupOptions = field(default_factory=GroupOptions)
+    exam: ExamOptions = field(default_factory=ExamOptions)
+    vllm: VllmOptions = field(default_factory=VllmOptions)
+    logs: int = 1  # steps between two points of the curves
+    shown: int = 32  # answers of a rollout that a table in MLflow shows, at every exam; 0 for no table
+    checks: bool = True  # that the reward and the sampler are sound, before the first step
+    trains: ClassVar[bool] = True
+    rollouts: ClassVar[bool] = True
+    makes: ClassVar[str] = "model"
+
+
 STAGES: dict[str, type[StageConfig]] = {
-    stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage)
+    stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage, RejectStage, GrpoStage)
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from openr1.data.curation.options import steps_of
@@ -18,22 +20,37 @@ def run(job: Job) -> dict[str, float]:
 
     :raises RunError: where a step leaves nothing.
     """
-    config, start = job.config, time.perf_counter()
+    start = time.perf_counter()
     paths = [path for artifact in job.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
-    work = job.folder / "answers"
+    metrics = {**examples(job, paths), "wall_seconds": time.perf_counter() - start}
+    if job.flops_teacher is not None:
+        metrics["flops_teacher"] = job.flops_teacher
+    return metrics
+
+
+def examples(job: Job, paths: Sequence[Path]) -> dict[str, float]:
+    """Fill ``data/`` and write the cards, from tables of answers.
+
+    :returns: the figures of the card.
+    """
+    config, work = job.config, job.folder / "answers"
+    steps = steps_of("stage.steps", config.stage.steps)
+
+    def progress(name: str, done: int, rows: int) -> None:
+        if steps[name].kind == "verify":  # the others take seconds
+            job.report(done, {}, of=rows)
+
     with Judge(config.reward) as judge:
         curated = curate(
             read(paths, work),
-            steps_of("stage.steps", config.stage.steps),
+            steps,
             verifier=judge,
             cache=Path(config.paths.cache),
             folder=job.folder / "verdicts",
-            processes=config.compute.threads or 1,
+            processes=config.compute.threads or os.cpu_count() or 1,
+            progress=progress,
         )
     write(curated.rows, job.folder / "data" / "examples.parquet")
     write_json(job.folder / "card.json", curated.card.to_dict())
     (job.folder / "card.md").write_text(curated.card.markdown())
-    metrics = {**curated.card.metrics(), "wall_seconds": time.perf_counter() - start}
-    if job.flops_teacher is not None:
-        metrics["flops_teacher"] = job.flops_teacher
-    return metrics
+    return curated.card.metrics()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from openr1 import answers, metrics
@@ -16,6 +16,7 @@ from openr1.files import write_json
 from openr1.job import Job
 from openr1.rewards import Sample
 from openr1.rewards.format import TagOptions, format_
+from openr1.rewards.parts import reasoned
 from openr1.verdicts import Judge, vote
 
 VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
@@ -35,7 +36,7 @@ def run(job: Job) -> dict[str, float]:
         journal, tally = answered(job, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
     answers.write(job.folder, judged(job, journal))
-    found = list(metrics.grouped(answers.read(job.folder), vote, formatted))
+    found = list(grouped(answers.read(job.folder)))
     scores = metrics.score(found, config.stage.samples)
     write_scores(job, scores, metrics.breakdown(found, config.stage.samples))
     model = job.inputs["model"].metrics if "model" in job.inputs else {}
@@ -51,6 +52,11 @@ def run(job: Job) -> dict[str, float]:
 def formatted(completion: str) -> bool:
     """Whether a completion keeps to R1-Zero's template."""
     return format_.function([Sample(None, completion)], TagOptions())[0] == 1
+
+
+def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
+    """The answers by problem, from rows with verdicts."""
+    return metrics.grouped(rows, vote, formatted, reasoned)
 
 
 def judged(job: Job, journal: Journal) -> Iterator[dict[str, Any]]:
@@ -85,7 +91,8 @@ def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, di
     """A table of the scores, by task and difficulty."""
     last = metrics.ks(config.stage.samples)[-1]
     names = [name for name in (f"pass_at_{last}", f"maj_at_{last}") if name in scores and last > 1]
-    heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names), "format", "tokens"]
+    heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names)]
+    heads += ["format", "reasoned", "tokens"]
     lines = [f"# Evaluation on {config.data.name}: {config.stage.samples} answers a problem", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     rows = {"all": scores}
@@ -94,7 +101,8 @@ def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, di
     for name, row in rows.items():
         interval = f"{row['pass_at_1_low']:.3f} to {row['pass_at_1_high']:.3f}" if "pass_at_1" in row else ""
         cells = [f"{row['problems']:,.0f}", _cell(row, "pass_at_1"), interval, *(_cell(row, name) for name in names)]
-        cells += [_cell(row, "format_rate"), f"{row['response_tokens']:.0f}" if "response_tokens" in row else ""]
+        cells += [_cell(row, "format_rate"), _cell(row, "reasoned_rate")]
+        cells += [f"{row['response_tokens']:.0f}" if "response_tokens" in row else ""]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

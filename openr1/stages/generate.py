@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from openr1 import answers
 from openr1.asking import answered, answerer, engine_for, oracle, together
 from openr1.data import problems
+from openr1.identity import asks_model
 from openr1.job import Job
 
 
 def run(job: Job) -> dict[str, float]:
     """Fill ``data/answers.parquet``: a row a sample, sorted as the problems are, failed ones with the reason."""
+    return write(job, job.folder)
+
+
+def write(job: Job, folder: Path) -> dict[str, float]:
+    """Fill ``folder/data/answers.parquet``.
+
+    :returns: the figures of the answers.
+    """
     config, start = job.config, time.perf_counter()
     asked = problems.read(config)
     samples = config.stage.samples
-    if config.stage.teacher == "oracle":
+    oracles = not asks_model(config)
+    if oracles:
         journal, tally = answered(job, asked, oracle(config), whole=True)
     else:
         with engine_for(config) as engine:
             journal, tally = answered(job, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
-    answers.write(job.folder, (row for problem, one in journal.asked() for row in answers.rows(problem, one, samples)))
+    answers.write(folder, (row for problem, one in journal.asked() for row in answers.rows(problem, one, samples)))
     metrics = {**tally.metrics(), "wall_seconds": seconds}
-    if config.stage.teacher == "oracle" or (job.work.shape and tally.counted):
+    if oracles or (job.work.shape and tally.counted):
         metrics |= {"flops": tally.flops, "flops_teacher": tally.flops}
     if tally.completion_tokens and not journal.found:
         metrics["tokens_per_second"] = tally.completion_tokens / seconds

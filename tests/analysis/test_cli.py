@@ -82,6 +82,16 @@ def test_the_demo_is_reported(here, table, monkeypatch, capsys):
     assert "report: outputs/studies/demo/report.html" in printed
 
 
+def test_groups_of_runs_are_reported_side_by_side(here, table, monkeypatch, capsys):
+    pd.concat([table(noise=0.003).assign(family=name) for name in ("qwen2", "llama")]).to_csv(here / "points.csv", index=False)
+    run(monkeypatch, "by=family", *FILE, *FAST)
+    out = here / "outputs/studies/points/chinchilla_by_family"
+    assert (out / "family=qwen2/fit.json").exists()
+    assert pd.read_csv(out / "groups.csv")["family"].tolist() == ["llama", "qwen2"]
+    assert "openr1-fit by=family runs=csv" in (out / "report.html").read_text()
+    assert "report: outputs/studies/points/chinchilla_by_family/report.html" in capsys.readouterr().out
+
+
 def study_of(*words):
     return analyse(compose([*FILE, *FAST, *words]))
 
@@ -144,6 +154,8 @@ def test_any_table_is_fitted_with_its_columns_named(here, table, monkeypatch, ca
         ([*FILE, "bootstrap.interval=t"], "bootstrap.interval: 't' is not one of bca, percentile"),
         ([*FILE, "law.objective=l2"], "law.objective: 'l2' is not one of huber, lad, log_mse, mse"),
         ([*FILE, "target_loss=0"], "target_loss: must be above 0"),
+        ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns that tell groups apart"),
+        ([*FILE, "by=N", "compare=[power_law,isoflop]"], "by: one law is fitted to each group; leave compare out"),
         ([*FILE, "law=rl_sigmoid"], "runs.columns.pass_at_1: rl_sigmoid needs this column"),
     ],
 )

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -93,9 +93,10 @@ def server(folder: str, args):
     command += ["--dtype", DTYPES[args.device], "--max-num-seqs", str(args.batch), "--port", str(port)]
     if args.device == "cpu":  # reading prompts in parts does not go with seeds there
         command += ["--enforce-eager", "--no-enable-chunked-prefill", "--kv-cache-memory-bytes", str(2**30)]
-    log = tempfile.TemporaryFile("w+")
-    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(args))
-    try:
+    with ExitStack() as stack:
+        log = stack.enter_context(tempfile.TemporaryFile("w+"))
+        process = stack.enter_context(subprocess.Popen(command, stdout=log, stderr=log, env=environment(args)))
+        stack.callback(process.terminate)
         for _ in range(300):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
@@ -105,9 +106,6 @@ def server(folder: str, args):
                 assert process.poll() is None, log.seek(0) or log.read()[-2000:]
         url = f"http://127.0.0.1:{port}/v1"
         yield open_engine(OpenAIEngine(model="m", base_url=url, api_key_env=None, concurrency=args.batch))
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def environment(args) -> dict[str, str]:

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from small_models import write_model
 
+from openr1 import answers, tracking
 from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.config import OpenAIEngine, TransformersEngine
-from openr1.smollm2 import model_directory
+from openr1.verdicts import vote
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("OPENR1_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python"))
@@ -128,23 +129,20 @@ def test_as_a_server_it_writes_what_transformers_writes(model):
 
 @pytest.mark.slow
 def test_a_pretrained_model_gives_the_same_answers(tmp_path):
-    """SmolLM2-135M on word problems: the last number of each answer, on at least 95 % of them."""
-    import re
-
-    model = str(model_directory(os.environ.get("OPENR1_CACHE", ROOT / "outputs" / "cache")))
-    problems = [
-        f"Anna has {a} apples and Ben gives her {b} more. How many apples has she now?"
-        for a in range(5, 15)
-        for b in range(2, 12)
-    ]
-    prompts = [{"messages": [{"role": "user", "content": problem}]} for problem in problems]
-    sampling = {"temperature": 0, "max_tokens": 96}
-    found = vllm(tmp_path, model, prompts, context=1024, **sampling)
-    ours = transformers(model, prompts, **sampling)
-
-    def answer(text):
-        return re.findall(r"\d+", text)[-1:]
-
-    same = sum(answer(one[0][0]) == answer(reply.completions[0].text) for one, reply in zip(found, ours, strict=True))
-    print(f"the same answer on {same} of {len(problems)}", file=sys.stderr)
-    assert same >= 0.95 * len(problems)
+    """SmolLM2-135M on word problems by both engines, as the command that people run: a run each, and the same answers."""
+    study = [PYTHON.parent / "openr1", "-m", "experiment=smollm2_eval", "engine=transformers,vllm"]
+    study += [f"paths.cache={os.environ.get('OPENR1_CACHE', ROOT / 'outputs' / 'cache')}"]
+    done = subprocess.run(study, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = {
+        run.params["engine.kind"]: run for run in tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "smollm2_eval")
+    }
+    assert set(runs) == {"transformers", "vllm"}
+    for run in runs.values():
+        assert run.tags["scale"] == "135m"
+        assert run.metrics["pass_at_1_low"] <= run.metrics["pass_at_1"] <= run.metrics["pass_at_1_high"]
+    ours, found = (list(answers.read(Path(runs[kind].tags["artifact"]))) for kind in ("transformers", "vllm"))
+    same = sum(vote(one) == vote(other) for one, other in zip(ours, found, strict=True))
+    print(f"the same answer to {same} of {len(ours)}, pass@1 {runs['vllm'].metrics['pass_at_1']:.2f}", file=sys.stderr)
+    assert len(ours) == 100
+    assert same >= 95

@@ -16,14 +16,16 @@ MODEL = "model.checkpoint=sft-0123456789abcdef"
 ANSWERS = "generate-0123456789abcdef"
 BESIDE = {
     ("stage", "sft"): ["data=sums"],
+    ("stage", "sft_lora"): ["data=sums"],
     ("stage", "generate"): ["data=sums", MODEL],
     ("stage", "evaluate"): ["data=sums", MODEL],
-    ("stage", "curate"): [f"stage.inputs=[{ANSWERS}]"],
+    **{("stage", name): [f"stage.inputs=[{ANSWERS}]"] for name in ("curate", "curate_open_r1")},
     ("data", "files"): ["data.sources.files.path=/data/*.jsonl"],
     ("data", "artifact"): [f"data.sources.examples.artifact={ANSWERS}"],
+    **{("data", name): ["stage=sft", MODEL] for name in ("mixture_of_thoughts", "science_thoughts")},
     ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
     ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
-    ("recipe", "r1_distill"): ["data=sums"],
+    **{("recipe", name): ["data=sums"] for name in ("r1_distill", "distill_trained", "distill_unverified")},
     **{("data", name): ["stage=evaluate", MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
     **{("benchmark", name): [MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
 }

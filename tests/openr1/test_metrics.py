@@ -10,7 +10,7 @@ from openr1.metrics import Answers, breakdown, clustered, grouped, ks, majority_
 def answers(right, vote=None, task="sums", difficulty=None, tokens=None):
     count = len(right)
     vote = vote or [str(value) for value in right]
-    return Answers(task, difficulty, list(right), vote, [True] * count, tokens or [10] * count, [True] * count)
+    return Answers(task, difficulty, list(right), vote, [True] * count, tokens or [10] * count, [True] * count, [False] * count)
 
 
 @pytest.mark.parametrize(("samples", "right"), [(5, 0), (5, 1), (5, 3), (5, 5), (8, 2)])
@@ -107,6 +107,7 @@ def test_ks():
 def test_rows_are_grouped_by_problem():
     told = {"task": "sums", "difficulty": 1.0, "kind": "exact", "tokens": 3, "finished": True}
     rows = [{**told, "problem_id": p, "completion": c, "verified": c == "1"} for p, c in [("a", "1"), ("a", "2"), ("b", "1")]]
-    first, second = grouped(rows, vote=lambda row: row["completion"], formatted=lambda text: text == "2")
+    first, second = grouped(rows, lambda row: row["completion"], formatted=lambda text: text == "2", reasoned=str.isalpha)
     assert (first.right, first.vote, first.formatted) == ([True, False], ["1", "2"], [False, True])
+    assert first.reasoned == [False, False]
     assert second.right == [True]

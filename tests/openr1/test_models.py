@@ -13,7 +13,7 @@ import transformers
 from openr1.config import ModelConfig, ScaleConfig
 from openr1.errors import ConfigError
 from openr1.families import KEYS
-from openr1.models import DECIDED, FAMILIES, build, checkpoint_of, checkpoint_shape, count, load, shape
+from openr1.models import DECIDED, FAMILIES, build, checkpoint_of, checkpoint_shape, count, load, shape, size_of
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)
 RUNGS = [
@@ -170,3 +170,12 @@ def test_shapes_and_counts_need_neither_torch_nor_transformers():
         "import sys, openr1.models, openr1.flops; print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_size_is_called_by_its_rung_or_by_all_parameters():
+    model, scale = ModelConfig("qwen2"), ScaleConfig("200k", 2e5, 64, 3, 2, 1)
+    assert size_of(shape(model, scale, 300, 64), model, scale) == "200k"
+    other = ScaleConfig("7m", 7e6, 256, 6, 4, 2)
+    form = shape(model, other, 2000, 64)
+    assert size_of(form, model, scale) == f"{count(form).total / 1e6:.3g}m"
+    assert size_of(form, dataclasses.replace(model, pretrained=True), scale) == "200k"

@@ -20,9 +20,9 @@ def multirun(*arguments, cwd):
 
 def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
     runs = plan([(scale, composed(*tiny, f"scale={scale}")) for scale in ("30k", "50k")])
-    assert [run.budget.steps for run in runs] == [12, 12]
-    assert runs[0].budget.flops < runs[1].budget.flops
-    assert len({run.fingerprint for run in runs}) == 2
+    assert [run.main.work.budget.steps for run in runs] == [12, 12]
+    assert runs[0].main.work.flops < runs[1].main.work.flops
+    assert len({run.main.fingerprint for run in runs}) == 2
     assert [run.share_done() for run in runs] == [0, 0]
     with pytest.raises(ConfigError, match="below one step"):
         plan([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])

@@ -29,7 +29,7 @@ def exact_dedupe(rows: Rows, options: ExactDedupe, key: str) -> Decision:
     import pyarrow as pa
 
     at = _compared(rows, options, key)
-    hashes = rows.map(partial(_hashes, column=options.on), options.on, at).column(0).combine_chunks()
+    hashes = rows.map(partial(_hashes, column=options.of), options.of, at).column(0).combine_chunks()
     same = group([pa.array(_scope(rows, options)[at]), hashes])
     first = np.unique(same, return_index=True)[1][same]
     twin = np.where(first == np.arange(len(at)), -1, first)
@@ -56,12 +56,12 @@ def near_dedupe(rows: Rows, options: NearDedupe, key: str) -> Decision:
     et al., Mining of Massive Datasets, 3.4). Texts without words are never dropped.
     """
     at = _compared(rows, options, key)
-    signature = partial(_signatures, column=options.on, options=options)
-    values = rows.map(signature, options.on, at).column(0).combine_chunks()
+    signature = partial(_signatures, column=options.of, options=options)
+    values = rows.map(signature, options.of, at).column(0).combine_chunks()
     signatures = values.flatten().to_numpy().reshape(len(at), options.permutations)
     order = np.arange(len(at))
     if options.keep != "first":
-        sizes = characters(rows, options.on, at)
+        sizes = characters(rows, options.of, at)
         order = np.argsort(sizes if options.keep == "shortest" else -sizes, kind="stable")
     size = band_rows(options.threshold, options.permutations)
     twin, alike = near_duplicates(signatures, _scope(rows, options)[at], order, options.threshold, size)
@@ -152,27 +152,27 @@ def _band(values: np.ndarray, scope: np.ndarray) -> np.ndarray:
 
 def _compared(rows: Rows, options: ExactDedupe, key: str) -> np.ndarray:
     """The places of the rows whose texts are compared: all, or for prompts the first of every problem."""
-    rows.require(key, "problem_id", options.on)
-    return rows.firsts if options.on == "prompt" else np.arange(len(rows))
+    rows.require(key, "problem_id", options.of)
+    return rows.firsts if options.of == "prompt" else np.arange(len(rows))
 
 
 def _scope(rows: Rows, options: ExactDedupe) -> np.ndarray:
     """What only rows of the same number are compared in."""
-    everywhere = options.on == "prompt" or options.within == "all"
+    everywhere = options.of == "prompt" or options.within == "all"
     return np.zeros(len(rows), dtype=np.int64) if everywhere else rows.problems
 
 
 def _decide(rows: Rows, options: ExactDedupe, at: np.ndarray, twin: np.ndarray, alike: np.ndarray | None = None) -> Decision:
     """Drop the rows whose text has a twin; a prompt's problem goes whole."""
     kept = np.where(twin < 0, -1, at[twin])
-    if options.on == "prompt":  # what was found for the first row of a problem holds for all of them
+    if options.of == "prompt":  # what was found for the first row of a problem holds for all of them
         kept, alike = kept[rows.problems], None if alike is None else alike[rows.problems]
     reasons = np.full(len(rows), None, dtype=object)
-    reasons[kept >= 0] = f"{'the same' if alike is None else 'nearly the same'} {options.on}"
+    reasons[kept >= 0] = f"{'the same' if alike is None else 'nearly the same'} {options.of}"
 
     def detail(place: int) -> str:
         row = rows.row(int(kept[place]))
-        name = row["problem_id"] if options.on == "prompt" or "sample" not in row else f"{row['problem_id']}/{row['sample']}"
+        name = row["problem_id"] if options.of == "prompt" or "sample" not in row else f"{row['problem_id']}/{row['sample']}"
         return f"as {name}" if alike is None else f"like {name}, similarity {alike[place]:.2f}"
 
     return Decision(reasons, detail)

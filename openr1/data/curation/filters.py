@@ -185,8 +185,8 @@ def length(rows: Rows, options: Length, key: str) -> Decision:
         rows.require(key, "tokens")
         sizes = rows.numbers("tokens")
     else:
-        rows.require(key, options.on)
-        sizes = characters(rows, options.on)
+        rows.require(key, options.of)
+        sizes = characters(rows, options.of)
     reasons = _empty(rows)
     reasons[np.isnan(sizes)] = "no token count"
     if options.min is not None:
@@ -209,8 +209,8 @@ def _characters(batch: pa.Table, column: str) -> pa.Table:
 
 
 def spoken(rows: Rows, options: Language, key: str) -> Decision:
-    rows.require(key, options.on)
-    return Decision(_texts(rows, options.on, partial(language_fault, options=options)))
+    rows.require(key, options.of)
+    return Decision(_texts(rows, options.of, partial(language_fault, options=options)))
 
 
 def language_fault(text: str, options: Language) -> str | None:

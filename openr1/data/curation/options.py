@@ -68,15 +68,15 @@ class Length(CurationStep):
     """Drop rows that are shorter than ``min`` or longer than ``max``; one of the two is given, or both."""
 
     kind: str = "length"
-    on: str = "completion"  # or prompt
+    of: str = "completion"  # or prompt
     unit: str = "tokens"  # of the completion; or characters
     min: int | None = None
     max: int | None = None
 
     def check(self, key: str) -> None:
-        _one_of(self, key, "on", "completion", "prompt")
+        _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "unit", "tokens", "characters")
-        if self.on == "prompt" and self.unit == "tokens":
+        if self.of == "prompt" and self.unit == "tokens":
             raise ConfigError(f"{key}.unit: prompts have no token counts; characters is allowed")
         if self.min is None and self.max is None:
             raise ConfigError(f"{key}: give min, max or both")
@@ -89,12 +89,12 @@ class Language(CurationStep):
     """Drop rows of whose words less than ``share`` are in the language, by their script (:mod:`.language`)."""
 
     kind: str = "language"
-    on: str = "completion"
+    of: str = "completion"
     language: str = "en"
     share: float = 0.95
 
     def check(self, key: str) -> None:
-        _one_of(self, key, "on", "completion", "prompt")
+        _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "language", *SCRIPTS)
         _share(self, key, "share")
 
@@ -120,16 +120,16 @@ class PassRate(CurationStep):
 class ExactDedupe(CurationStep):
     """Keep the first of equal texts, in lower case and with all white space as one space.
 
-    On ``prompt``, whole problems are dropped. On ``completion``, rows; two problems may well have the same right answer, so
+    Of ``prompt``, whole problems are dropped. Of ``completion``, rows; two problems may well have the same right answer, so
     only the samples of one problem are compared unless ``within`` is ``all``.
     """
 
     kind: str = "exact_dedupe"
-    on: str = "completion"  # or prompt
+    of: str = "completion"  # or prompt
     within: str = "problem"  # or all; for completions
 
     def check(self, key: str) -> None:
-        _one_of(self, key, "on", "completion", "prompt")
+        _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "within", "problem", "all")
 
 
@@ -138,7 +138,7 @@ class NearDedupe(ExactDedupe):
     """Keep one of texts whose sets of word n-grams are alike: estimated Jaccard similarity of at least ``threshold``."""
 
     kind: str = "near_dedupe"
-    on: str = "prompt"
+    of: str = "prompt"
     words: int = 5  # of one n-gram
     threshold: float = 0.8
     permutations: int = 128  # the estimate's standard error is sqrt(s (1 - s) / permutations): .035 at .8

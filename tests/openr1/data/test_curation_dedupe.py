@@ -68,7 +68,7 @@ def test_equal_completions_are_dropped_within_a_problem_or_everywhere():
 def test_a_problem_with_the_prompt_of_another_goes_whole(function, options):
     prompts = {"a": "add one and two", "b": "Add one  and two", "c": "add one and three"}
     rows = rows_of([{"problem_id": name, "prompt": prompts[name]} for name in "ccabab"])
-    decision = function(rows, options(on="prompt"), "key")
+    decision = function(rows, options(of="prompt"), "key")
     assert np.flatnonzero(decision.reasons).tolist() == [3, 5]
     assert decision.detail(5).split(",")[0].endswith(" a")
 
@@ -126,9 +126,9 @@ def test_near_duplicates_of_completions_are_of_one_problem():
     base = " ".join(words(random.Random(2), 100))
     given = [{"problem_id": name, "completion": f"{base} {i}"} for i, name in enumerate("abab")]
     rows = rows_of(given + [{"problem_id": "a", "completion": None}] * 2)
-    decision = dedupe.near_dedupe(rows, NearDedupe(on="completion"), "key")
+    decision = dedupe.near_dedupe(rows, NearDedupe(of="completion"), "key")
     assert decision.reasons.tolist() == [None, None, *["nearly the same completion"] * 2, None, None]
-    everywhere = dedupe.near_dedupe(rows, NearDedupe(on="completion", within="all"), "key")
+    everywhere = dedupe.near_dedupe(rows, NearDedupe(of="completion", within="all"), "key")
     assert np.flatnonzero(everywhere.reasons).tolist() == [1, 2, 3]
 
 

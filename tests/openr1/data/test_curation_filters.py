@@ -208,7 +208,7 @@ def test_language_drops_what_is_below_the_share():
 def test_language_reads_the_column_it_is_told_to():
     rows = rows_of({"completion": "one", "prompt": "你好"}, {"completion": "你好", "prompt": "one"})
     assert filters.spoken(rows, Language(), "key").reasons.tolist() == [None, "less than 0.95 in en"]
-    assert filters.spoken(rows, Language(on="prompt"), "key").reasons.tolist() == ["less than 0.95 in en", None]
+    assert filters.spoken(rows, Language(of="prompt"), "key").reasons.tolist() == ["less than 0.95 in en", None]
 
 
 def test_pass_rate_keeps_problems_that_are_neither_too_hard_nor_too_easy():

@@ -51,6 +51,16 @@ def test_tables_give_text_or_prompt_and_completion(tmp_path, monkeypatch, open_s
         list(open_source(replace(source, prompt="n")).documents())
 
 
+def test_thoughts_of_a_column_stand_before_the_completion(tmp_path, open_source):
+    table = FilesSource(path=str(write(tmp_path / "table", "jsonl")), prompt="q", completion="a")
+    source = replace(table, reasoning="text")
+    wanted = [Document(f"<think>\ntext {i}\n</think>\n\nanswer {i}", f"question {i}") for i in range(5)]
+    assert list(open_source(source).documents()) == wanted
+    assert open_source(source).content() != open_source(table).content()
+    with pytest.raises(ConfigError, match=r"data\.sources\.mine\.reasoning: .* no column 'b'"):
+        list(open_source(replace(source, reasoning="b")).documents())
+
+
 def test_hub_rows_can_be_limited(tmp_path, open_source):
     source = HubSource(path=str(write(tmp_path / "table", "saved")), max_rows=2)
     assert len(list(open_source(source).documents())) == 2

@@ -33,8 +33,8 @@ def test_right_answers_are_kept_and_the_card_says_why_the_others_are_not(sums, t
     assert len(table) == result.metrics["rows_after"] == answers.metrics["problems"] - answers.metrics["failed"]
     assert all(f"<answer>{eval(row['prompt'][:-1])}</answer>" in row["completion"] for row in table)
     card = json.loads((result.artifact.path / "card.json").read_text())
-    assert [step["name"] for step in card["steps"]] == ["errors", "finished", "format", "verify", "exact_dedupe", "select"]
-    verify = card["steps"][3]
+    assert [step["name"] for step in card["steps"]] == ["errors", "verify", "finished", "format", "exact_dedupe", "select"]
+    verify = card["steps"][1]
     assert verify["reasons"] == {"wrong": 2 * len(table)}
     assert (verify["before"]["rows"], verify["after"]["rows"]) == (3 * len(table), len(table))
     page = (result.artifact.path / "card.md").read_text()

@@ -9,7 +9,7 @@ from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
 from openr1.errors import RunError
 from openr1.run import run
-from openr1.stages.evaluate import formatted
+from openr1.stages.evaluate import grouped
 from openr1.verdicts import vote
 
 
@@ -49,7 +49,7 @@ def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(e
     kept = list(answers.read(result.artifact.path))
     assert len(kept) == 4 * result.metrics["problems"]
     assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
-    again = metrics.score(list(metrics.grouped(kept, vote, formatted)), 4)
+    again = metrics.score(list(grouped(kept)), 4)
     assert {name: result.metrics[name] for name in again} == again
 
 

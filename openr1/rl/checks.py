@@ -1,0 +1,98 @@
+"""What no type shows to be impossible in ``stage=grpo``. Light: a plan of runs imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    from openr1.config import Config
+    from openr1.stages.config import GrpoStage
+
+LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "luspo", "sapo", "vespo")  # of TRL's GRPOTrainer
+IMPORTANCE = ("token", "sequence")
+SCALES = ("group", "batch", "none")
+AGGREGATIONS = ("sum_then_normalize", "normalize_then_sum")
+CORRECTIONS = ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
+SILENT = ("keep", "drop", "resample")
+BUDGETS = ("steps", "completions", "flops")
+CISPO_HIGH = 1.0  # TRL bounds the ratio of CISPO by epsilon_high itself, not by 1 + epsilon_high
+
+
+def check(config: Config) -> None:
+    """:raises ConfigError: for the first key that is wrong."""
+    stage = config.stage
+    _loss(stage)
+    _groups(stage)
+    _budget(config)
+    if not config.reward.terms:
+        raise ConfigError("reward.terms: stage=grpo needs at least one reward")
+    if stage.sampling.temperature == 0:
+        raise ConfigError("stage.sampling.temperature: must be above 0; answers that are all the same teach nothing")
+    if stage.sampling.stop:
+        raise ConfigError("stage.sampling.stop: a policy that is trained ends its answers itself; give none")
+    if config.optim.lr is None:
+        raise ConfigError("optim.lr: stage=grpo has no rule for it; give one, or optim=rl")
+    if stage.vllm.server and config.engine.kind != "vllm":
+        raise ConfigError("stage.vllm.server: is for engine=vllm")
+    if stage.vllm.correction not in (None, *CORRECTIONS):
+        raise ConfigError(f"stage.vllm.correction: {stage.vllm.correction!r} is not one of {', '.join(CORRECTIONS)}, or null")
+
+
+def _loss(stage: GrpoStage) -> None:
+    loss = stage.loss
+    for key, allowed in (
+        ("type", LOSSES),
+        ("importance", IMPORTANCE),
+        ("scale_rewards", SCALES),
+        ("aggregation", AGGREGATIONS),
+    ):
+        if getattr(loss, key) not in allowed:
+            raise ConfigError(f"stage.loss.{key}: {getattr(loss, key)!r} is not one of {', '.join(allowed)}")
+    for key in ("epsilon", "epsilon_high", "delta", "top_entropy"):
+        value = getattr(loss, key)
+        if value is not None and value <= 0:
+            raise ConfigError(f"stage.loss.{key}: must be above 0, not {value:g}")
+    if loss.beta < 0:
+        raise ConfigError(f"stage.loss.beta: must not be negative, as {loss.beta:g} is")
+    if loss.top_entropy > 1:
+        raise ConfigError("stage.loss.top_entropy: is a share, above 0 and at most 1")
+    if loss.type == "cispo" and (loss.epsilon_high or 0) < CISPO_HIGH:
+        raise ConfigError("stage.loss.epsilon_high: of cispo it bounds the ratio itself; give 1 or more, as 5.0 in ScaleRL")
+
+
+def _groups(stage: GrpoStage) -> None:
+    if stage.samples < 2:
+        raise ConfigError("stage.samples: a group needs at least 2 answers to compare")
+    if stage.groups.silent not in SILENT:
+        raise ConfigError(f"stage.groups.silent: {stage.groups.silent!r} is not one of {', '.join(SILENT)}")
+    for key, value in (
+        ("groups.rounds", stage.groups.rounds),
+        ("exam.every", stage.exam.every),
+        ("exam.samples", stage.exam.samples),
+        ("exam.problems", stage.exam.problems),
+    ):
+        if value is not None and value < 1:
+            raise ConfigError(f"stage.{key}: must be at least 1, not {value}")
+    if stage.shown < 0:
+        raise ConfigError("stage.shown: must not be negative")
+    answers = stage.prompts * stage.samples
+    if answers % stage.updates:
+        raise ConfigError(f"stage.updates: {stage.updates} does not divide the {answers} answers of a rollout")
+
+
+def _budget(config: Config) -> None:
+    stage, budget = config.stage, config.budget
+    given = [key for key in ("steps", "completions", "flops", "tokens", "epochs") if getattr(budget, key) is not None]
+    if not given or given[0] not in BUDGETS:
+        key = given[0] if given else "tokens_per_param"
+        raise ConfigError(f"budget.{key}: stage=grpo is given its length in one of {', '.join(BUDGETS)}")
+    if given == ["flops"] and (config.optim.schedule != "constant" or config.optim.warmup):
+        raise ConfigError(
+            "budget.flops: how many steps that is, no one knows before; set optim.schedule=constant optim.warmup=0"
+        )
+    micro = config.compute.micro_batch
+    share = stage.prompts * stage.samples // stage.updates
+    if micro is not None and micro < share and share % micro:
+        raise ConfigError(f"compute.micro_batch: {micro} does not divide the {share} answers of a step")

@@ -1,0 +1,158 @@
+"""Rollouts: problems are drawn, answered in groups by the policy and scored; silent groups are kept, dropped or replaced.
+
+A group is silent where all of its answers have the same reward: its advantages are zero. DAPO (arXiv 2503.14476, section 3.2)
+draws other problems in its place until the batch is full.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from transformers import set_seed
+
+from openr1.asking import request
+from openr1.config import Config
+from openr1.data.hashing import hash64
+from openr1.data.tasks.base import Problem
+from openr1.engines.base import Request
+from openr1.rewards import Sample, Score, Scorer
+from openr1.rewards.parts import reasoned
+from openr1.rl.account import Account
+from openr1.rl.budget import Cost
+from openr1.rl.drawing import Deck
+from openr1.rl.writing import Writer, Written
+
+PROBED = 16  # groups that are looked at before a run
+SAME = 1e-8  # rewards that differ by less are the same
+
+
+@dataclass(frozen=True)
+class Group:
+    """The answers to one problem, with their scores."""
+
+    problem: Problem
+    written: Written
+    scores: Sequence[Score]
+
+    @property
+    def totals(self) -> list[float]:
+        """Rewards of the answers that have one."""
+        return [score.total for score in self.scores if score.total is not None]
+
+    @property
+    def silent(self) -> bool:
+        return not self.totals or max(self.totals) - min(self.totals) < SAME
+
+
+class Rollouts:
+    """Called by TRL for every rollout (its ``rollout_func``): it gives token ids, and the rewards beside them.
+
+    :ivar groups: of the last rollout, in the order in which TRL has their answers.
+    """
+
+    def __init__(self, config: Config, deck: Deck, writer: Writer, scorer: Scorer, cost: Cost, account: Account) -> None:
+        self.config, self.deck, self.writer, self.scorer = config, deck, writer, scorer
+        self.cost, self.account = cost, account
+        self.groups: list[Group] = []
+        self.seen: dict[str, list[float]] = defaultdict(list)  # figures since the curves were last written
+
+    def __call__(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
+        # all that draws numbers from here to the next rollout does so anew, whatever a resume has restored
+        set_seed(hash64("rollout", str(self.config.seed), str(self.account.rollouts)) % 2**32)
+        self.groups = self.collect()
+        written = [one.written for one in self.groups]
+        self.account.rollouts += 1
+        self.account.learn((length for one in written for length in one.lengths), self.cost)
+        completions = [one for group in written for one in group.completions]
+        output: dict[str, Any] = {
+            "prompt_ids": [one.prompt for one in written for _ in one.completions],
+            "completion_ids": [list(one.token_ids) for one in completions],
+            "logprobs": [list(one.logprobs) for one in completions] if trainer.use_vllm else None,
+        }
+        for name in self.config.reward.terms:
+            output[field(name)] = [score.values[name] for group in self.groups for score in group.scores]
+        if self.config.stage.groups.silent != "keep":
+            kept = [int(not group.silent) for group in self.groups for _ in group.scores]
+            # a group without any token in the loss is as good as none
+            output["env_mask"] = [[on] * len(one.token_ids) for on, one in zip(kept, completions, strict=True)]
+        return output
+
+    def collect(self) -> list[Group]:
+        """The groups of a rollout; those with signal come first where others were drawn in place of silent ones."""
+        options, wanted = self.config.stage.groups, self.config.stage.prompts
+        kept: list[Group] = []
+        silent: list[Group] = []
+        for _ in range(options.rounds if options.silent == "resample" else 1):
+            groups = self.answer([self.deck.draw() for _ in range(wanted - len(kept))])
+            self.account.write((length for group in groups for length in group.written.lengths), self.cost)
+            self._measure(groups)
+            for group in groups:
+                (silent if group.silent and options.silent == "resample" else kept).append(group)
+            if len(kept) == wanted:
+                break
+        return kept + silent[: wanted - len(kept)]
+
+    def answer(self, drawn: Sequence[tuple[int, Problem]]) -> list[Group]:
+        """The groups of problems, each with its place in the deck."""
+        written = self.writer.write([asked(self.config, problem, place) for place, problem in drawn])
+        start = time.perf_counter()
+        found = scored(self.scorer, [problem for _, problem in drawn], written)
+        self.account.score_seconds += time.perf_counter() - start
+        return found
+
+    def probe(self) -> list[Group]:
+        """Groups to look at, before the first rollout and apart from it."""
+        first = islice((problem for several in self.deck.sources.values() for problem in several), PROBED)
+        groups = self.answer([(-place, problem) for place, problem in enumerate(first, start=1)])
+        self.account.examine((length for group in groups for length in group.written.lengths), self.cost)
+        return groups
+
+    def _measure(self, groups: Sequence[Group]) -> None:
+        answers = [answer for group in groups for answer in group.written.completions]
+        scores = [score for group in groups for score in group.scores]
+        figures = {
+            "reward": [total for group in groups for total in group.totals],
+            "signal_rate": [not group.silent for group in groups],
+            "response_tokens": [answer.tokens - answer.finished for answer in answers],
+            "finished_rate": [answer.finished for answer in answers],
+            "reasoned_rate": [reasoned(answer.text) for answer in answers],
+        }
+        for name in self.config.reward.terms:
+            figures[f"reward_{name}"] = [value for score in scores if (value := score.values[name]) is not None]
+        for name, values in figures.items():
+            self.seen[name] += values
+
+    def means(self) -> dict[str, float]:
+        """The figures of all groups, silent ones too, since the last call."""
+        found = {f"rollout_{name}" if name in AT_EXAM else name: float(np.mean(v)) for name, v in self.seen.items() if v}
+        self.seen.clear()
+        return found
+
+
+AT_EXAM = ("response_tokens", "finished_rate", "reasoned_rate")  # also measured on held-out problems, under these names
+
+
+def field(term: str) -> str:
+    """The name under which TRL hands the values of a term on."""
+    return f"value_{term}"
+
+
+def asked(config: Config, problem: Problem, place: int) -> Request:
+    """What the policy is asked: the same problem again, at another place of the deck, is answered with other numbers."""
+    return replace(request(config, problem), id=str(place), seed=hash64("answer", str(config.seed), str(place)) >> 33)
+
+
+def scored(scorer: Scorer, problems: Sequence[Problem], written: Sequence[Written]) -> list[Group]:
+    """Groups with their scores; those of a group are given together."""
+    samples = [
+        [Sample(problem, one.text, one.tokens - one.finished, one.finished) for one in many.completions]
+        for problem, many in zip(problems, written, strict=True)
+    ]
+    found = zip(problems, written, scorer.score(samples), strict=True)
+    return [Group(problem, one, scores) for problem, one, scores in found]

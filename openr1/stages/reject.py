@@ -1,0 +1,22 @@
+"""Rejection sampling: a policy answers problems, and its answers become examples to train on, those that pass curation."""
+
+from __future__ import annotations
+
+import time
+
+from openr1.answers import FILE
+from openr1.job import Job
+from openr1.stages import curate, generate
+
+SAMPLED = "sampled"  # every answer, those that were rejected too
+
+
+def run(job: Job) -> dict[str, float]:
+    """Fill ``sampled/data`` as ``stage=generate`` fills ``data``, then ``data`` and the cards as ``stage=curate`` does.
+
+    :raises RunError: where too many problems have no answers, and where curation leaves nothing.
+    """
+    start, folder = time.perf_counter(), job.folder / SAMPLED
+    figures = generate.write(job, folder)
+    figures |= curate.examples(job, [folder / "data" / FILE])
+    return {**figures, "wall_seconds": time.perf_counter() - start}

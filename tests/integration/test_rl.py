@@ -1,0 +1,89 @@
+"""Reinforcement learning by the commands that people run: R1's recipe, killed again and again; R1-Zero and its law."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis.fitting import fit
+from analysis.frame import Columns, MlflowRuns, read
+from openr1 import tracking
+from openr1.artifacts import Store
+
+pytestmark = pytest.mark.integration
+BIN = Path(sys.executable).parent
+# sums of two digits, and a model that knows some of them by heart
+EASY = ["data=sums", "data.sources.sums.problems=100", "+data.sources.sums.options={min_terms:2,max_terms:2,maximum:9}"]
+EASY += ["data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "data.context=64", "data.eval_tokens=1024", "scale=30k"]
+R1 = ["recipe=r1", *EASY, "recipe.steps.base.budget={steps:300}", "+recipe.steps.base.optim={batch_tokens:1024}"]
+R1 += ["recipe.steps.traces.stage.problems=40", "recipe.steps.sampled.stage.samples=8"]
+R1 += [f"recipe.steps.{step}.stage.{key}" for step in ("dev2", "r1") for key in ("prompts=8", "samples=8", "exam.problems=14")]
+R1 += [f"recipe.steps.{step}.{key}" for step in ("dev2", "r1") for key in ("budget.steps=6", "optim.lr=1e-4")]
+R1 += [f"recipe.steps.exam_{step}.stage.problems=14" for step in ("base", "dev1", "dev2", "dev3", "r1")]
+
+
+def start(*arguments, cwd):
+    command = [str(BIN / "openr1"), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finished(*arguments, cwd):
+    process = start(*arguments, cwd=cwd)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return out
+
+
+def stages(folder):
+    """What the one recipe under a folder made, by the names of its steps."""
+    uri = f"sqlite:///{folder}/outputs/mlflow.db"
+    [recipe] = [run for run in tracking.read_runs(uri, "default") if run.tags["stage"] == "recipe"]
+    store, found = Store(folder / "outputs" / "artifacts"), {}
+    for tag, run_id in recipe.tags.items():
+        if tag.startswith("step."):
+            tags = tracking.read_run(uri, run_id).tags
+            found[tag.removeprefix("step.")] = store.find(tags["stage"], tags["fingerprint"])
+    table = Path(tracking.client(uri).download_artifacts(recipe.run_id, "stages.md")).read_text()
+    return found, table
+
+
+def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    begin = time.monotonic()
+    out = finished(*R1, cwd=whole)
+    seconds = time.monotonic() - begin
+    assert "after each stage" in out
+    rng = random.Random(0)
+    for _ in range(6):
+        process = start(*R1, "compute.checkpoint_steps=2", cwd=broken)
+        time.sleep(rng.uniform(0.2, 0.5) * seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    finished(*R1, "compute.checkpoint_steps=2", cwd=broken)
+    (expected, table), (found, again) = stages(whole), stages(broken)
+    assert list(found) == list(expected)
+    assert {name: one.sha256() for name, one in found.items()} == {name: one.sha256() for name, one in expected.items()}
+    assert again == table
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["base", "dev1", "dev2", "dev3", "r1"]
+
+
+@pytest.mark.timeout(3600)
+def test_r1_zero_learns_to_reason_and_its_curve_is_a_law(tmp_path):
+    finished("experiment=r1_zero_micro", cwd=tmp_path)
+    uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    [run] = [run for run in tracking.read_runs(uri, "r1_zero_micro") if run.tags["stage"] == "grpo"]
+    assert run.metrics["pass_at_1"] > 0.75
+    assert run.metrics["reasoned_rate"] > 0.98
+    subprocess.run([BIN / "openr1-fit", "experiment=r1_zero_micro"], cwd=tmp_path, check=True)
+    points = read(MlflowRuns(uri=uri, study="r1_zero_micro", curve=True, where={"stage": "grpo"}, columns=Columns(C="flops")))
+    points = points.frame.sort_values("C")
+    end = points.iloc[-4:]
+    fitted = fit(points.iloc[: len(points) // 2], "rl_sigmoid")
+    assert abs(fitted.predict(end).mean() - end["pass_at_1"].mean()) < 0.05
