@@ -73,7 +73,9 @@ def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
             assert after[name] == pytest.approx(before[name], abs=1e-5, rel=1e-6)
     whole, again = (AutoModelForCausalLM.from_pretrained(each.artifact.model).state_dict() for each in (one, two))
     assert whole.keys() == again.keys()
-    assert max(float((whole[name] - again[name]).abs().max()) for name in whole) < 1e-4
+    # softmax does not see the biases of keys: their gradient is rounding, which Adam makes as large as any other
+    seen = [name for name in whole if not name.endswith("k_proj.bias")]
+    assert max(float((whole[name] - again[name]).abs().max()) for name in seen) < 1e-4
 
     (tracked,) = tracking.read_runs(config.tracking.uri, "two")
     measured = {"wall_seconds", "tokens_per_second"}
