@@ -117,6 +117,7 @@ def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None =
             )
         batch_tokens = rule(params.non_embedding, tokens or 1.0)
     batch = _whole_batch(batch_tokens / length, config.compute.micro_batch)
+    _check_shares(config, batch, length)
     steps = round(asked.steps if tokens is None else tokens / (batch * length))
     if steps < 1:
         key = next((k for k in ("tokens", "flops", "epochs") if getattr(asked, k) is not None), "tokens_per_param")
@@ -145,3 +146,25 @@ def _whole_batch(sequences: float, micro_batch: int | None) -> int:
     """At least one sequence, and a whole number of forward passes."""
     batch = max(1, round(sequences))
     return batch if micro_batch is None or batch <= micro_batch else micro_batch * round(batch / micro_batch)
+
+
+def _check_shares(config: Config, batch: int, length: float) -> None:
+    """A step is the same wherever a run executes, so it is not rounded to what the processes could share."""
+    processes = config.compute.processes
+    if config.stage.spreads and batch % processes:
+        below, above = (batch // processes + more for more in (0, 1))
+        fitting = " or ".join(f"{share * processes * length:g}" for share in (below, above) if share)
+        raise ConfigError(
+            f"compute.processes: {batch} sequences a step are not shared evenly by {processes} processes; "
+            f"give optim.batch_tokens={fitting}, or other processes"
+        )
+
+
+def passes(batch: int, processes: int, micro_batch: int | None) -> tuple[int, int]:
+    """How each process takes its share of a step: sequences of one forward pass, and how many passes.
+
+    :param micro_batch: sequences of one forward pass, at most.
+    """
+    share = batch // processes
+    size = next(size for size in range(min(micro_batch or share, share), 0, -1) if share % size == 0)
+    return size, share // size

@@ -11,9 +11,10 @@ from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 from openr1.models import FAMILIES, checkpoint_of
 from openr1.rewards.config import check as check_reward
 from openr1.stages import checks as stages
+from openr1.zero import STRATEGIES as ZERO
 
 if TYPE_CHECKING:
-    from openr1.config import BudgetConfig, Config, OptimConfig, ScaleConfig, StageConfig
+    from openr1.config import BudgetConfig, ComputeConfig, Config, OptimConfig, ScaleConfig, StageConfig
 
 BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
@@ -31,10 +32,9 @@ def check(config: Config) -> None:
     _data(config)
     _budget(config.budget)
     _optim(config.optim)
-    _one_of(config.compute.device, "compute.device", ("cpu", "cuda"))
-    _one_of(config.compute.precision, "compute.precision", ("float32", "bfloat16"))
-    _positive(config.compute, "compute", "threads", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops")
+    _compute(config.compute)
     _stage(config.stage)
+    _processes(config)
     check_reward(config.reward)
     if config.recipe is None:
         stages.check(config)
@@ -121,6 +121,26 @@ def _optim(optim: OptimConfig) -> None:
     _share(optim, "optim", "warmup", "decay", "min_lr_ratio", "beta1", "beta2")
     if optim.schedule == "wsd" and optim.warmup + optim.decay > 1:
         raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
+
+
+def _compute(compute: ComputeConfig) -> None:
+    _one_of(compute.device, "compute.device", ("cpu", "cuda"))
+    _one_of(compute.precision, "compute.precision", ("float32", "bfloat16"))
+    _one_of(compute.strategy, "compute.strategy", ("none", "ddp", *ZERO))
+    _positive(compute, "compute", "threads", "processes", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops")
+    if compute.processes > 1 and compute.strategy == "none":
+        raise ConfigError(f"compute.strategy: {compute.processes} processes need one of ddp, {', '.join(ZERO)}")
+    if not 0 <= compute.port < 2**16:
+        raise ConfigError(f"compute.port: {compute.port} is not a port; 0 is a free one")
+
+
+def _processes(config: Config) -> None:
+    """What a stage on several processes cannot do."""
+    compute, stage = config.compute, config.stage
+    if compute.processes == 1 or config.recipe is not None or not stage.trains:
+        return
+    if not stage.spreads:
+        raise ConfigError(f"compute.processes: stage={stage.kind} trains on one process, not {compute.processes}")
 
 
 def _positive(node: object, prefix: str, *keys: str) -> None:

@@ -208,10 +208,13 @@ class ComputeConfig:
     precision: str = "float32"  # float32 or bfloat16 (autocast)
     threads: int | None = 1  # CPU threads of the run; null for all cores
     parallel_trials: int = -1  # trials of a study side by side on one machine; -1 for one a core
-    micro_batch: int | None = None  # sequences of one forward pass; null for the whole batch
+    processes: int = 1  # that a training stage runs on, each with a device of its own; other stages run on one
+    strategy: str = "none"  # of several processes: ddp, zero2 or zero3
+    port: int = 0  # where the processes find each other; 0 for a free one
+    micro_batch: int | None = None  # sequences of one forward pass on one device, at most; null for all of a step
     gradient_checkpointing: bool = False
     compile: bool = False
-    peak_flops: float | None = None  # of the hardware at this precision, for model FLOPs utilisation
+    peak_flops: float | None = None  # of one device at this precision, for model FLOPs utilisation
     checkpoint_minutes: float | None = 10.0  # a resumable state at least so often; null for none
     checkpoint_steps: int | None = None  # and every so many steps
 
@@ -253,6 +256,10 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     recipe: RecipeConfig | None = None
     paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+# ${by_device:DEVICE,CPU,CUDA} is one of two values; made on import, since the workers of a launcher resolve configs too
+OmegaConf.register_new_resolver("by_device", lambda device, cpu, cuda: cuda if device == "cuda" else cpu, replace=True)
 
 
 def register() -> None:

@@ -149,6 +149,8 @@ def _training(config: Config, resolved: dict[str, Any], inputs: dict[str, str]) 
         parts.pop("scale")
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
+    if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
+        parts["compute"]["processes"] = config.compute.processes  # each drops what its own random numbers say
     if parts["budget"]["completions"] is None:
         parts["budget"].pop("completions")
     if config.stage.rollouts:

@@ -10,6 +10,7 @@ from openr1 import data
 from openr1.artifacts import Artifact, Store
 from openr1.config import Config
 from openr1.identity import identify, located, references
+from openr1.launch import check_machine
 from openr1.models import Shape
 from openr1.progress import read_progress
 from openr1.stages.recipe import Stage, stages
@@ -58,6 +59,7 @@ def plan(config: Config) -> list[PlannedStage]:
     shapes: dict[str, Shape | None] = {}
     planned = []
     for stage in ordered(config):
+        check_machine(stage.config)
         store = Store(stage.config.paths.artifacts)
         unmade = any(store.get(reference) is None for _, reference in references(stage.config).values())
         ready = stage.config if unmade else located(stage.config)

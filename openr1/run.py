@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -18,13 +17,14 @@ from openr1.config import Config, digest, to_dict
 from openr1.engines.checks import check_model
 from openr1.files import write_json
 from openr1.identity import artifacts, identify, located
-from openr1.job import Job
+from openr1.job import Job, perform
+from openr1.launch import RANKS, check_machine, launch, spread
 from openr1.models import checkpoint_of, size_of
 from openr1.progress import Reporter
 from openr1.rl.budget import RlBudget
 from openr1.work import Work, foresee
 
-SCRATCH = ("checkpoints", "answers", "verdicts", Reporter.FILE)  # in it, what only a resume needs
+SCRATCH = ("checkpoints", "answers", "verdicts", RANKS, Reporter.FILE)  # in it, what only a resume needs
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     from openr1 import tracking
 
     calm()
+    check_machine(config)
     named, config = config, located(config)
     taken = artifacts(named)
     dataset = None
@@ -106,9 +107,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
-                with Reporter(folder, kind, work.units or 0, quiet) as report:
-                    stage = importlib.import_module(f"openr1.stages.{kind}")
-                    metrics = stage.run(Job(config, taken, work, folder, tracked, report, dataset))
+                job = Job(config, taken, work, folder, tracked, dataset)
+                metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
             else:
                 for row in artifact.history():
@@ -143,5 +143,5 @@ def calm() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate)\.")
-    for name in ("transformers", "trl", "datasets"):
+    for name in ("transformers", "trl", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,25 @@ from transformers import (
     ProgressCallback,
     Trainer,
     TrainerCallback,
+    TrainingArguments,
     set_seed,
 )
+from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils.logging import disable_progress_bar
 
-from openr1 import flops
+from openr1 import flops, zero
 from openr1.balance import LoadBalance
+from openr1.budget import passes
 from openr1.config import Config
+from openr1.distributed import agreed, gathered, rank, wait, world
 from openr1.errors import RunError
 from openr1.job import Job
+from openr1.launch import threads
 from openr1.models import build, checkpoint_of, load
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-COMPLETE = "complete"  # marks a checkpoint that was written to its end
+COMPLETE = "complete"  # marks a checkpoint that was written to its end, and says for which processes
 EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
 NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}
@@ -43,7 +47,7 @@ NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token
 def model_for(job: Job) -> PreTrainedModel:
     """The model that a job starts from: a checkpoint, or the rung of its scale with seeded weights."""
     config = job.config
-    torch.set_num_threads(config.compute.threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads(config.compute))
     set_seed(config.seed)
     disable_progress_bar()
     if checkpoint_of(config.model, config.scale):
@@ -52,17 +56,23 @@ def model_for(job: Job) -> PreTrainedModel:
     return build(config.model, job.budget.shape, config.seed, **ids)
 
 
+def alone(args: TrainingArguments) -> TrainingArguments:
+    """One process has one device: transformers would spread the batch over all that it sees."""
+    args._n_gpu = min(args.n_gpu, 1)
+    return args
+
+
 def arguments(job: Job) -> dict[str, Any]:
     """Keyword arguments of ``TrainingArguments`` and of what TRL derives from it."""
     config, budget = job.config, job.budget
     optim, compute = config.optim, config.compute
-    micro = min(compute.micro_batch or budget.batch, budget.batch)
+    micro, accumulated = passes(budget.batch, compute.processes, compute.micro_batch)
     scheduler, options = _schedule(config, budget.steps)
-    return {
+    found = {
         "output_dir": str(job.folder / CHECKPOINTS),
         "max_steps": budget.steps,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": budget.batch // micro,
+        "gradient_accumulation_steps": accumulated,
         "train_sampling_strategy": "sequential",  # the data set is already in the order of the run
         "learning_rate": budget.lr,
         "lr_scheduler_type": scheduler,
@@ -87,9 +97,12 @@ def arguments(job: Job) -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "eval_strategy": "no",
         "remove_unused_columns": False,
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,  # they are the same on all ranks
         "report_to": [],
         "disable_tqdm": True,
     }
+    return found | (zero.arguments(compute) if zero.sharded(compute) else {})
 
 
 def _warmup(config: Config, steps: int) -> int:
@@ -129,23 +142,34 @@ def collate(rows: list[dict[str, np.ndarray]], pad_token_id: int = 0) -> dict[st
 
 
 @torch.no_grad()
-def eval_loss(model: PreTrainedModel, sequences: TorchDataset, pad_token_id: int = 0) -> float:
-    """Mean negative log-likelihood of the labelled tokens, in nats a token."""
+def eval_loss(
+    model: PreTrainedModel, sequences: TorchDataset, pad_token_id: int = 0, forward: Callable[..., Any] | None = None
+) -> float:
+    """Mean negative log-likelihood of the labelled tokens, in nats a token. The ranks share the work.
+
+    :param forward: what is called in place of the model, where something is wrapped around it.
+    """
     training = model.training
     model.eval()
     largest = max(len(sequences[i]["input_ids"]) for i in range(min(len(sequences), 64)))
     size = max(1, min(64, EVAL_LOGITS // (largest * model.config.get_text_config().vocab_size)))
     total, tokens = 0.0, 0
-    for start in range(0, len(sequences), size):
+    starts = range(0, len(sequences), size)
+    for place in range(rank(), math.ceil(len(starts) / world()) * world(), world()):
+        # all ranks go forward equally often, since sharded weights are gathered together; what is too much does not count
+        start = starts[min(place, len(starts) - 1)]
         rows = sequences.__getitems__(list(range(start, min(start + size, len(sequences)))))
         batch = {key: value.to(model.device) for key, value in collate(rows, pad_token_id).items()}
         labels = batch.pop("labels")[:, 1:]
-        logits = model(**batch, use_cache=False).logits[:, :-1]
+        logits = (forward or model)(**batch, use_cache=False).logits[:, :-1]
+        if place >= len(starts):
+            continue
         loss = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="sum", ignore_index=-100)
         total += loss.item()
         tokens += int((labels != -100).sum())
     model.train(training)
-    return total / tokens
+    totals, counts = zip(*gathered((total, tokens)), strict=True)
+    return math.fsum(totals) / sum(counts)
 
 
 class HeldOut:
@@ -158,7 +182,8 @@ class HeldOut:
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         start = time.perf_counter()
         with self.compute_loss_context_manager():
-            loss = eval_loss(self.model, self.held_out, self.job.dataset.pad_token_id)
+            wrapped = self.model_wrapped if self.is_deepspeed_enabled else None  # it gathers weights, and casts
+            loss = eval_loss(self.model, self.held_out, self.job.dataset.pad_token_id, wrapped)
         self.eval_seconds += time.perf_counter() - start
         metrics = {"eval_loss": loss}
         if self.job.config.stage.kind == "pretrain":
@@ -201,8 +226,11 @@ class Curves(TrainerCallback):
 
     def resume(self) -> str | None:
         """The newest whole checkpoint, with the curves cut back to it."""
-        whole = [path.parent for path in (self.job.folder / CHECKPOINTS).glob(f"checkpoint-*/{COMPLETE}")]
-        newest = max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+        marks = (self.job.folder / CHECKPOINTS).glob(f"checkpoint-*/{COMPLETE}")
+        whole = [mark.parent for mark in marks if mark.read_text() == zero.layout(self.job.config.compute)]
+        newest = agreed(max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None))
+        if rank():
+            return str(newest) if newest else None
         step = int(newest.name.rsplit("-", 1)[1]) if newest else 0
         path = self.job.folder / HISTORY
         rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
@@ -218,20 +246,34 @@ class Curves(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_) -> None:
         self.start = self.saved = self.shown = time.perf_counter()
-        self.first_step = state.global_step
+        self.first_step = self.looks = state.global_step
 
     def on_step_end(self, args, state, control, **_) -> None:
         step, compute, now = state.global_step, self.job.config.compute, time.perf_counter()
         control.should_log = step in self.log_steps
         control.should_evaluate = step in self.eval_steps
-        due = compute.checkpoint_minutes is not None and now - self.saved > 60 * compute.checkpoint_minutes
-        due |= compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
+        due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
+        due |= compute.checkpoint_minutes is not None and self.waited(step, 60 * compute.checkpoint_minutes)
         if due and step < state.max_steps and self.may_save(step):
             control.should_save = control.should_log = True
             self.saved = now
         if now - self.shown > 0.5:
             self.shown = now
             self.job.report(self.done(step), {})
+
+    def waited(self, step: int, seconds: float) -> bool:
+        """Whether the last checkpoint is so long ago, by the clock of the first rank.
+
+        To ask it, the ranks wait for each other: they do when half of the time that is left has passed, at its pace of steps.
+        """
+        if step < self.looks:
+            return False
+        now = time.perf_counter()
+        left = seconds - (now - self.saved)
+        pace = (now - self.start) / (step - self.first_step)
+        ahead, over = agreed((max(1, int(left / 2 / pace)), left < 0))
+        self.looks = step + ahead
+        return over
 
     def on_log(self, args, state, control, logs: dict[str, float], **_) -> None:
         self.write(self.measured(logs), state.global_step)
@@ -246,6 +288,8 @@ class Curves(TrainerCallback):
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise RunError(f"training diverged: {name} is {value} at step {step}; lower optim.lr or raise optim.warmup")
+        if rank():
+            return
         row = {"step": step, **self.spent(step), **metrics}
         with (self.job.folder / HISTORY).open("a") as file:
             file.write(json.dumps({**row, "seconds": round(self.seconds, 3)}) + "\n")
@@ -254,7 +298,10 @@ class Curves(TrainerCallback):
 
     def on_save(self, args, state, control, **_) -> None:
         self.job.run.flush()
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+        wait()
+        if not rank():
+            mark = Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE
+            mark.write_text(zero.layout(self.job.config.compute))
 
 
 def _evenly(steps: int, points: int) -> set[int]:
@@ -276,13 +323,8 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
     trainer.add_callback(LoadBalance(trainer.model))
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
-    trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
-    model = trainer.model
-    if hasattr(model, "merge_and_unload"):
-        model.save_pretrained(job.folder / "adapter")
-        model = model.merge_and_unload()
-    model.save_pretrained(job.folder / "model")
-    tokenizer.save_pretrained(job.folder / "model")
+    trained = get_model_param_count(trainer.model, trainable_only=True)
+    save(trainer, tokenizer, job.folder)
     metrics = {
         "params_total": budget.params.total,
         "params_active": budget.params.active,
@@ -291,8 +333,21 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
         "wall_seconds": seconds,
     }
     if config.compute.device == "cuda":
-        metrics["gpu_hours"] = torch.cuda.device_count() * seconds / 3600
+        metrics["gpu_hours"] = config.compute.processes * seconds / 3600
     return metrics
+
+
+def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """The trained model, as ``from_pretrained`` takes it; adapters are merged, and beside it. The first rank writes."""
+    zero.collect(trainer)
+    if not rank():
+        model = trainer.model
+        if hasattr(model, "merge_and_unload"):
+            model.save_pretrained(folder / "adapter")
+            model = model.merge_and_unload()
+        model.save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
+    wait()
 
 
 def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, float]:
@@ -325,5 +380,6 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     if job.flops_teacher is not None:
         metrics["flops_teacher"] = job.flops_teacher
     if config.compute.peak_flops:
-        metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / config.compute.peak_flops
+        peak = config.compute.processes * config.compute.peak_flops
+        metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / peak
     return metrics

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.config import Config, digest, to_dict
+from openr1.launch import check_machine
 from openr1.plan import PlannedStage, ordered
 from openr1.run import Result, calm, run
 from openr1.stages.recipe import Stage
@@ -74,6 +75,8 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
 
     calm()
     stages = list(ordered(config))
+    for stage in stages:
+        check_machine(stage.config)
     mark = mark_of(config, stages)
     found = tracking.find(config.tracking, config.study, mark)
     if found:

@@ -16,6 +16,7 @@ class StageConfig:
 
     kind: str = MISSING
     trains: ClassVar[bool] = False  # it has a budget, and data to train on
+    spreads: ClassVar[bool] = False  # it can run on several processes
     rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
     makes: ClassVar[str] = ""  # what is in its artifact: a model, answers, examples or scores
 
@@ -28,6 +29,7 @@ class PretrainStage(StageConfig):
     evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
     logs: int = 50  # points of the training curve
     trains: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 
 
@@ -50,6 +52,7 @@ class SftStage(StageConfig):
     packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
     lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
     trains: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 
 

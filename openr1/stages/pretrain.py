@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import Trainer, TrainingArguments
 
 from openr1.job import Job
-from openr1.training import HeldOut, arguments, collate, model_for, train
+from openr1.training import HeldOut, alone, arguments, collate, model_for, train
 
 
 class PretrainTrainer(HeldOut, Trainer):
@@ -15,6 +15,6 @@ class PretrainTrainer(HeldOut, Trainer):
 def run(job: Job) -> dict[str, float]:
     sequences = job.dataset.train(job.budget.sequences, job.config.seed)
     trainer = PretrainTrainer(
-        model=model_for(job), args=TrainingArguments(**arguments(job)), train_dataset=sequences, data_collator=collate
+        model=model_for(job), args=alone(TrainingArguments(**arguments(job))), train_dataset=sequences, data_collator=collate
     )
     return train(trainer, job, sequences)

@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from openr1.job import Job
 from openr1.packing import check_apart, pack
-from openr1.training import HeldOut, arguments, collate, model_for, train
+from openr1.training import HeldOut, alone, arguments, collate, model_for, train
 
 
 class CompletionTrainer(HeldOut, SFTTrainer):
@@ -34,7 +34,7 @@ def run(job: Job) -> dict[str, float]:
     view = datasets.Dataset.from_dict({"index": range(job.budget.sequences)}).with_transform(rows)
     trainer = CompletionTrainer(
         model=model,
-        args=SFTConfig(**arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
+        args=alone(SFTConfig(**arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})),
         train_dataset=view,
         data_collator=collator,
         processing_class=dataset.tokenizer(),
