@@ -34,7 +34,7 @@ def test_composing_a_config_imports_nothing_heavy(arguments, tmp_path):
 def test_help_lists_groups_and_choices_and_no_schema(tmp_path):
     text = openr1("--help", cwd=tmp_path).stdout
     assert "model: deepseek_v3, gemma3, llama, qwen2, qwen3" in text
-    assert "stage: curate, curate_open_r1, evaluate, generate, pretrain, sft" in text
+    assert "stage: curate, curate_open_r1, evaluate, generate, grpo, pretrain, reject, sft, sft_lora" in text
     assert "PretrainStage" not in text
 
 
