@@ -14,7 +14,8 @@ WORDS = tuple("the of and to in is that for it as was with be by on not he his b
 
 @pytest.fixture(autouse=True)
 def loggers():
-    """What configures logging in this process, as MLflow's migrations do, disables every logger that is there."""
+    """What configures logging in this process, as MLflow's migrations and commands do, disables loggers and sets levels."""
+    logging.getLogger().setLevel(logging.WARNING)
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
