@@ -320,7 +320,9 @@ def one_line(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
-        return f"{key}: no such key; there are {', '.join(map(str, parent))}"
+        there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""
+        # where any key may stand, Hydra takes a new one with a plus
+        return f"{key}: no such key{there}" + (f"; +{key}=… adds it" if OmegaConf.get_type(parent) is dict else "")
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
     return f"{key}: {text}" if key and not text.startswith(str(key)) else text
