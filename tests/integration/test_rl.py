@@ -80,7 +80,7 @@ def test_r1_zero_learns_to_reason_and_its_curve_is_a_law(tmp_path):
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
     [run] = [run for run in tracking.read_runs(uri, "r1_zero_micro") if run.tags["stage"] == "grpo"]
     assert run.metrics["pass_at_1"] > 0.75
-    assert run.metrics["reasoned_rate"] > 0.98
+    assert run.metrics["reasoned_rate"] > 0.95
     subprocess.run([BIN / "openr1-fit", "experiment=r1_zero_micro"], cwd=tmp_path, check=True)
     points = read(MlflowRuns(uri=uri, study="r1_zero_micro", curve=True, where={"stage": "grpo"}, columns=Columns(C="flops")))
     points = points.frame.sort_values("C")
