@@ -1,4 +1,4 @@
-"""Which runs to make next, within an allowance: by what they tell about the targets, and the rules that this is compared with."""
+"""Which runs to make next, within an allowance: by what they tell about the targets, and rules to compare that with."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Replay:
     holdout: Holdout = field(default_factory=lambda: Holdout(fraction=0.1))  # the targets: never chosen, never fitted
     seeds: int = 20
     allowance: float = 0.25  # share of the FLOPs of the table that is planned for
-    shares: list[float] = field(default_factory=lambda: [0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5])  # where errors are taken
+    shares: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5])  # where errors are taken
     choosers: list[str] = field(default_factory=lambda: list(CHOOSERS))
 
     def __post_init__(self) -> None:

@@ -23,9 +23,8 @@ def chart(found: Replayed) -> Chart:
     limits = span(np.append(errors[np.isfinite(errors)], list(found.full.values())), log=True)
     panels = tuple(_panel(found, prediction, limits) for prediction in TITLES)
     caption = (
-        f"Mean relative error at {len(found.pool.targets)} targets against the share of the FLOPs of {len(found.pool.runs)} runs; "
-        f"median of {found.steps['seed'].nunique()} seeds, for active and random choice with quartiles. "
-        "Dashed: with all runs."
+        f"Mean relative error at {len(found.pool.targets)} targets against the share of the FLOPs of {len(found.pool.runs)} runs: "
+        f"the median of {found.steps['seed'].nunique()} seeds, with quartiles for two of the rules. Dashed: with all runs."
     )
     return Chart("Active choice of runs", caption, panels, size=(5.2, 4.1))
 

@@ -63,7 +63,7 @@ def least_runs(law: CurveLaw, runs: pd.DataFrame) -> int:
 def curve_law(law: Law) -> CurveLaw:
     """The law as it is.
 
-    :raises ConfigError: for one that is not a curve through all points, whose uncertainty at a target is not that of a regression.
+    :raises ConfigError: for one that is not a curve through all points.
     """
     if not (law.regression and law.independent):
         raise ConfigError(f"law: {law.name} is not one curve through independent runs; choose one that is, such as chinchilla")

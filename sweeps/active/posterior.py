@@ -1,7 +1,7 @@
 """What the runs so far leave open: draws of the law, and of how far runs are from it, by an affine-invariant ensemble sampler.
 
-A law is not exact, and small runs are cheap: what would reduce the uncertainty most, were it exact, is hundreds of runs too small
-to say how it goes on. So a response is the law, what is *off* it and is shared by runs that are near each other, and noise (Kennedy
+A law is not exact, and small runs are cheap: what would reduce the uncertainty most, were it exact, is hundreds of runs too
+small to say how it goes on. So a response is the law, what is *off* it, which runs near each other share, and noise (Kennedy
 and O'Hagan, J. R. Stat. Soc. B 63, 425, 2001):
 
     y_i = law(x_i; parameters) + tau d(x_i) + s e_i
@@ -9,9 +9,9 @@ and O'Hagan, J. R. Stat. Soc. B 63, 425, 2001):
 of the logarithm of the response, unless the law's objective is ``mse``; d is a Gaussian process of unit variance with the
 correlation ``exp(-|log x_i - log x_j|^2 / 2 reach^2)``, e is normal. The parameters, tau and s are drawn together.
 
-- *Prior*: log-normal. The range of starts of an exponent is its central 95 %; a term that the curve is linear in is, at the geometric
-  mean of the predictors, about a third of the response within a factor of 50. The median of tau is an option, within a factor of 4; that of s
-  is 0.3 %, within a factor of 30.
+- *Prior*: log-normal. The range of starts of an exponent is its central 95 %; a term that the curve is linear in is, at the
+  geometric mean of the predictors, about a third of the response within a factor of 50. The median of tau is an option, within
+  a factor of 4; that of s is 0.3 %, within a factor of 30.
 - *Sampler*: stretch moves (Goodman and Weare, Comm. App. Math. Comp. Sci. 5, 65, 2010) from about the optima that many starts
   end in. With as few runs as a study begins with, the parameters lie on a bent ridge, where intervals from the curvature at the
   estimate, or of resamples, say little.
