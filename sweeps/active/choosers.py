@@ -38,7 +38,7 @@ class State:
         """What is expected, given the runs that are done."""
         if self._known is None or self._known[0] != len(self.chosen):
             options = self.options
-            found = posterior(self.pool, np.array(self.chosen), self.rng, options.off, options.reach)
+            found = posterior(self.pool, np.array(self.chosen), self.rng, options.discrepancy, options.reach)
             self._known = len(self.chosen), found
         return self._known[1]
 

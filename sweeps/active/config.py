@@ -47,8 +47,8 @@ class ActiveSweep:
     interval: float | None = None  # enough: half the 95 % interval of the prediction, as a share of it
     batch: int = 4  # runs that are chosen at a time
     cost_exponent: float = 0.7  # runs are ranked by gain / FLOPs^this; 1 is gain per FLOP, below it dearer runs are favoured
-    off: float = 0.01  # share of the loss that runs are off the law, together where they are near; 0 for a law that is exact
-    reach: float = 2.3  # how near, in the logarithm of N and D: 2.3 is tenfold
+    discrepancy: float = 0.01  # of the law: share of the loss that runs near each other are off it by; 0 for an exact law
+    reach: float = 2.3  # of the discrepancy, in the logarithm of N and D: 2.3 is tenfold
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class ActiveSweep:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"sweep.{name}: must be above 0")
-        for name in ("cost_exponent", "off", "seed"):
+        for name in ("cost_exponent", "discrepancy", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"sweep.{name}: must be at least 0")
 

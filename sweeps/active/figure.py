@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sweeps.active.replay import Replayed
 
 NAMES = {"active": "active", "random": "random", "cheapest": "cheapest first", "d_optimal": "D-optimal"}
-TITLES = {"law": "The law, fitted to the runs chosen", "posterior": "The law and what is off it"}
+TITLES = {"law": "The law, fitted to the runs chosen", "posterior": "The law with its discrepancy"}
 COLOURS = {"active": ORANGE, "random": BLUE, "cheapest": GREEN, "d_optimal": PURPLE}
 QUARTILES = ("active", "random")  # whose quartiles are drawn: those of all would hide one another
 
@@ -23,7 +23,7 @@ def chart(found: Replayed) -> Chart:
     limits = span(np.append(errors[np.isfinite(errors)], list(found.full.values())), log=True)
     panels = tuple(_panel(found, prediction, limits) for prediction in TITLES)
     caption = (
-        f"Mean relative error at {len(found.pool.targets)} targets against the share of the FLOPs of {len(found.pool.runs)} runs: "
+        f"Mean relative error at {len(found.pool.targets)} targets by the share of the FLOPs of {len(found.pool.runs)} runs: "
         f"the median of {found.steps['seed'].nunique()} seeds, with quartiles for two of the rules. Dashed: with all runs."
     )
     return Chart("Active choice of runs", caption, panels, size=(5.2, 4.1))

@@ -84,11 +84,15 @@ def offers(sweep: ActiveSweep) -> list[Offer]:
 
 
 def finished(source: Source, law: Law) -> pd.DataFrame | None:
-    """The runs so far; null where there are none yet."""
+    """The runs so far; null where there are none yet. A project's first study has no store either."""
     if isinstance(source, MlflowRuns):
         from openr1.tracking import read_runs
 
-        if not read_runs(source.uri, source.study):
+        try:
+            begun = bool(read_runs(source.uri, source.study))
+        except ConfigError:
+            begun = False
+        if not begun:
             return None
     return frames.read(source, sorted({*law.needs, "C"})).frame
 

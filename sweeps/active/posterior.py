@@ -1,7 +1,7 @@
 """What the runs so far leave open: draws of the law, and of how far runs are from it, by an affine-invariant ensemble sampler.
 
 A law is not exact, and small runs are cheap: what would reduce the uncertainty most, were it exact, is hundreds of runs too
-small to say how it goes on. So a response is the law, what is *off* it, which runs near each other share, and noise (Kennedy
+small to say how it goes on. So a response is the law, its *discrepancy*, which runs near each other share, and noise (Kennedy
 and O'Hagan, J. R. Stat. Soc. B 63, 425, 2001):
 
     y_i = law(x_i; parameters) + tau d(x_i) + s e_i
@@ -31,8 +31,8 @@ WALKERS = 64
 STEPS = 300  # of each walker, of which the first half is forgotten
 EVERY = 10  # steps between two draws that are kept
 STRETCH = 2.0
-OFF = np.log(4) / 2  # deviation of the logarithm of tau
-EXACT = 1e-6  # a law that is off by this share is exact
+DISCREPANCY = np.log(4) / 2  # deviation of the logarithm of tau
+EXACT = 1e-6  # a discrepancy of this share is none
 NOISE = (0.003, np.log(30) / 2)  # of s: median, as a share of the response, and deviation of the logarithm
 LINEAR = (1 / 3, np.log(50) / 2)
 
@@ -42,7 +42,7 @@ class Posterior:
     """What is expected of all rows of a pool: runs, then targets; of logarithms where the residuals are.
 
     :ivar laws: (m, n), draws of the law alone.
-    :ivar mean: (n,), of the law and what is off it.
+    :ivar mean: (n,), of the law with its discrepancy.
     :ivar covariance: (n, n), of the same.
     :ivar noise: variance of a run about it.
     """
@@ -58,14 +58,16 @@ class Posterior:
         return _covariance(self.laws)
 
 
-def posterior(pool: Pool, chosen: np.ndarray, rng: np.random.Generator, off: float = 0.01, reach: float = 2.3) -> Posterior:
+def posterior(
+    pool: Pool, chosen: np.ndarray, rng: np.random.Generator, discrepancy: float = 0.01, reach: float = 2.3
+) -> Posterior:
     """Given the runs that are done, by their indices.
 
-    :param off: the median of tau before any run is seen, as a share of the response; 0 for a law that is exact.
-    :param reach: of what is off the law, in the logarithm of the predictors.
+    :param discrepancy: the median of tau before any run is seen, as a share of the response; 0 for a law that is exact.
+    :param reach: of the discrepancy, in the logarithm of the predictors.
     """
     correlation = _correlation(pool, reach)
-    density = _Density(pool, chosen, correlation[np.ix_(chosen, chosen)], max(off, EXACT))
+    density = _Density(pool, chosen, correlation[np.ix_(chosen, chosen)], max(discrepancy, EXACT))
     draws = _sample(density, density.starts(rng), rng)
     theta, tau, s = draws[:, :-2], np.exp(2 * draws[:, -2]), np.exp(2 * draws[:, -1])
     with np.errstate(all="ignore"):
@@ -73,7 +75,7 @@ def posterior(pool: Pool, chosen: np.ndarray, rng: np.random.Generator, off: flo
         laws = np.log(values) if pool.law.loss.logs else values
     good = np.isfinite(laws).all(axis=1)
     laws, tau, s = laws[good], tau[good, None], s[good, None]
-    # what is off the law, given the residuals of the runs, draw by draw, and what that leaves open
+    # the discrepancy given the residuals of the runs, draw by draw, and what that leaves open
     observed = pool.observed(chosen)
     residuals = (np.log(observed) if pool.law.loss.logs else observed) - laws[:, chosen]
     share = tau / (tau * density.values + s)
@@ -89,7 +91,7 @@ def _covariance(draws: np.ndarray) -> np.ndarray:
 
 
 def _correlation(pool: Pool, reach: float) -> np.ndarray:
-    """(n, n), of what is off the law, of all rows of a pool."""
+    """(n, n), of the discrepancy at all rows of a pool."""
     logs = np.log(np.stack(list(vars(pool.points.x).values()), axis=1))
     squares = np.sum((logs[:, None] - logs[None]) ** 2, axis=-1)
     return np.exp(-squares / (2 * reach**2))
@@ -98,7 +100,7 @@ def _correlation(pool: Pool, reach: float) -> np.ndarray:
 class _Density:
     """The logarithm of the posterior in the fitted coordinates of the parameters and, last, the logarithms of tau and s."""
 
-    def __init__(self, pool: Pool, chosen: np.ndarray, correlation: np.ndarray, off: float) -> None:
+    def __init__(self, pool: Pool, chosen: np.ndarray, correlation: np.ndarray, discrepancy: float) -> None:
         self.problem: Problem = pool.problem(chosen)
         self.logs = pool.law.loss.logs
         values, self.vectors = np.linalg.eigh(correlation)
@@ -106,7 +108,7 @@ class _Density:
         typical = float(np.median(self.problem.observed))
         unit = 1.0 if self.logs else typical
         priors = [_prior(p, typical) for p in self.problem.free]
-        priors += [(np.log(median * unit), deviation) for median, deviation in ((off, OFF), NOISE)]
+        priors += [(np.log(median * unit), deviation) for median, deviation in ((discrepancy, DISCREPANCY), NOISE)]
         self.centre, self.deviation = np.array(priors).T
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Active choice on a table of finished runs, as if none had been made: how far off the targets is, against the FLOPs used."""
+"""Active choice on a table of finished runs, as if none had been made: the error at the targets, against the FLOPs used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Replayed:
     """Errors: mean of ``|predicted / measured - 1|`` over the targets.
 
     :ivar steps: a row a chooser, seed and share: ``runs`` chosen, ``used`` (share of the FLOPs of the table), and the errors
-        ``law``, of the fit to the runs chosen as ``openr1-fit`` makes it, and ``posterior``, of the law and what is off it.
+        ``law``, of the fit to the runs chosen as ``openr1-fit`` makes it, and ``posterior``, of the law with its discrepancy.
     :ivar full: the same two errors where all runs of the table are used.
     """
 
@@ -118,7 +118,7 @@ def law_error(state: State) -> float:
 
 
 def posterior_error(state: State) -> float:
-    """Of what is expected of the law and what is off it."""
+    """Of what is expected of the law with its discrepancy."""
     pool = state.pool
     mean = state.posterior().mean[len(pool.runs) :]
     return _error(pool, np.exp(mean) if pool.law.loss.logs else mean)
