@@ -128,15 +128,16 @@ def test_flops_are_saved_up_for_a_run_that_is_too_dear_for_now():
 
 
 def test_a_replay_reaches_the_error_of_the_full_table_on_part_of_its_flops(written):
-    replay = Replay(path=str(written), seeds=3, shares=[0.05, 0.25], choosers=["active", "cheapest"])
+    replay = Replay(path=str(written), seeds=2, shares=[0.05, 0.25], choosers=["active", "cheapest"])
     found = replayed(pool_of(LAW, replay), ActiveSweep(), replay)
-    assert len(found.steps) == 2 * 3 * 2
+    assert len(found.steps) == 2 * 2 * 2
     assert (found.steps["used"] <= found.steps["share"] + 1e-12).all()
     median = found.median("posterior")
     assert median.loc["active", 0.25] < 0.01
     assert median.loc["active", 0.25] < median.loc["cheapest", 0.25]
-    again = replayed(pool_of(LAW, replay), ActiveSweep(), replay)
-    pd.testing.assert_frame_equal(found.steps, again.steps)
+    once = Replay(path=str(written), seeds=1, shares=[0.05, 0.25], choosers=["active"])
+    again = replayed(pool_of(LAW, once), ActiveSweep(), once).steps
+    pd.testing.assert_frame_equal(found.steps.head(2), again)
 
 
 def test_reached_is_from_where_the_error_stays():
@@ -157,7 +158,7 @@ def run(monkeypatch, *words):
 
 def test_the_command_prints_and_writes_a_replay(written, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run(monkeypatch, "sweep=active", f"replay.path={written}", "replay.seeds=1", "replay.shares=[0.1,0.25]")
+    run(monkeypatch, "sweep=active", f"replay.path={written}", "replay.seeds=1", "replay.shares=[0.1]")
     out = tmp_path / "outputs/plans/points"
     assert {path.name for path in out.iterdir()} == {"replay.csv", "replay.json", "replay.svg", "replay.png"}
     found = json.loads((out / "replay.json").read_text())
