@@ -42,7 +42,7 @@ class ActiveSweep:
 
     target: Target = field(default_factory=Target)
     candidates: Candidates = field(default_factory=Candidates)
-    run: list[str] = field(default_factory=list)  # overrides of openr1 that all runs share, such as data=python_stdlib
+    run: list[str] = field(default_factory=list)  # overrides of openr1 that all runs share, such as ['data=python_stdlib']
     allowance: float | None = None  # training FLOPs of the whole study, those of its finished runs included
     interval: float | None = None  # enough: half the 95 % interval of the prediction, as a share of it
     batch: int = 4  # runs that are chosen at a time
