@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 from analysis import frame as frames
@@ -69,17 +70,18 @@ def offers(sweep: ActiveSweep) -> list[Offer]:
     if not sweep.candidates.scale or not sweep.candidates.tokens:
         raise ConfigError("sweep.candidates: give scale and tokens, such as sweep.candidates.scale=[50k,100k]")
     register()
+    GlobalHydra.instance().clear()  # of openr1-plan itself, whose config is composed
     found = []
-    for scale, tokens in itertools.product(sweep.candidates.scale, sweep.candidates.tokens):
-        try:
-            with initialize_config_module("conf", version_base="1.3"):
-                composed = compose("config", [*sweep.run, f"scale={scale}", f"budget.tokens={tokens:g}"])
-        except HydraException as error:
-            raise ConfigError(f"sweep.run: {one_line(error)}") from error
-        work = foresee(typed(composed))
-        if work.params is None or work.tokens is None or work.flops is None:
-            raise ConfigError("sweep.run: the cost of a run is not known before its data are made; give another stage")
-        found.append(Offer(scale, tokens, float(work.params), work.tokens, work.flops))
+    with initialize_config_module("conf", version_base="1.3"):
+        for scale, tokens in itertools.product(sweep.candidates.scale, sweep.candidates.tokens):
+            try:
+                composed = compose("config", [*sweep.run, f"scale={scale}", f"budget.tokens={tokens:.12g}"])
+            except HydraException as error:
+                raise ConfigError(f"sweep.run: {one_line(error)}") from error
+            work = foresee(typed(composed))
+            if work.params is None or work.tokens is None or work.flops is None:
+                raise ConfigError("sweep.run: the cost of a run is not known before its data are made; give another stage")
+            found.append(Offer(scale, tokens, float(work.params), work.tokens, work.flops))
     return found
 
 
@@ -192,7 +194,7 @@ def _commands(sweep: ActiveSweep, picked: list[Offer], study: str) -> list[str]:
                 *sweep.run,
                 f"study={study}",
                 f"scale={scale}",
-                f"budget.tokens={','.join(f'{t:g}' for t in tokens)}",
+                f"budget.tokens={','.join(f'{t:.12g}' for t in tokens)}",
             ]
         )
         for scale, tokens in by_scale.items()

@@ -225,13 +225,14 @@ def test_candidates_are_priced_as_the_runs_that_they_would_be():
 
 def test_the_command_proposes_runs_of_a_study(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = measured(grid()[:12]).rename(columns={"loss": "eval_loss"})
-    rows.to_csv("mine.csv", index=False)
-    monkeypatch.setattr(live, "offers", lambda sweep: grid())
-    run(monkeypatch, "sweep=active", "runs=csv", "runs.path=mine.csv", "runs.columns.loss=eval_loss", "sweep.target.flops=1e22")
+    rows = measured([Offer("", d, n, d, 12 * n * d) for n in (4e4, 8e4, 1.5e5) for d in (5e5, 1e6, 2e6, 4e6)])
+    rows.rename(columns={"loss": "eval_loss"}).to_csv("mine.csv", index=False)
+    words = ["sweep=active", "runs=csv", "runs.path=mine.csv", "runs.columns.loss=eval_loss", "sweep.target.flops=1e15"]
+    words += ["sweep.candidates.scale=[50k,200k]", "sweep.candidates.tokens=[4e6,16e6]", "sweep.run=['data=python_stdlib']"]
+    run(monkeypatch, *words)
     printed = capsys.readouterr().out
     assert "4 runs to make" in printed
-    assert "openr1 -m study=mine scale=" in printed
+    assert "openr1 -m data=python_stdlib study=mine scale=200k budget.tokens=" in printed
     assert len(json.loads((tmp_path / "outputs/plans/mine/next.json").read_text())["offers"]) == 4
 
 
