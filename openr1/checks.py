@@ -90,7 +90,7 @@ def _data(config: Config) -> None:
 
 
 def _stage(stage: StageConfig) -> None:
-    _positive(stage, "stage", "evals", "logs", "samples", "problems", "shard")
+    _positive(stage, "stage", "evals", "logs", "eval_every_tokens", "samples", "problems", "shard")
     _share(stage, "stage", "max_failed")
     lora = getattr(stage, "lora", None)
     if lora is not None:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
-from openr1 import flops
+from openr1 import flops, watch
 from openr1.balance import LoadBalance
 from openr1.config import Config
 from openr1.errors import RunError
@@ -48,6 +48,7 @@ def arguments(job: Job) -> dict[str, Any]:
     config, budget = job.config, job.budget
     optim, compute = config.optim, config.compute
     micro = min(compute.micro_batch or budget.batch, budget.batch)
+    watch.note(micro_batch=micro)
     scheduler, options = _schedule(config, budget.steps)
     return {
         "output_dir": str(job.folder / CHECKPOINTS),
@@ -166,8 +167,9 @@ class Curves(TrainerCallback):
         self.job = job
         steps, stage = job.budget.steps, job.config.stage
         self.log_steps = _evenly(steps, stage.logs)
-        self.eval_steps = _evenly(steps, stage.evals)
         self.per_step = (job.budget.batch_tokens, job.budget.batch_tokens * job.budget.flops_per_token)
+        self.marks = _marks(steps, job.budget.batch_tokens, stage.eval_every_tokens)
+        self.eval_steps = _evenly(steps, stage.evals) | set(self.marks)
         self.trainer: Any = None
         self.before = 0.0  # seconds of training before a resume
 
@@ -219,6 +221,9 @@ class Curves(TrainerCallback):
             file.write(json.dumps({**row, "seconds": round(self.seconds, 3)}) + "\n")
         self.job.run.log({name: value for name, value in row.items() if name != "step"}, step)
         self.job.report(step, metrics)
+        if "eval_loss" in metrics:
+            # trials whose steps are of different sizes are evaluated at about, and compared at exactly, the same tokens
+            watch.report(self.marks.get(step, step * tokens), metrics)
 
     def on_save(self, args, state, control, **_) -> None:
         self.job.run.flush()
@@ -228,6 +233,14 @@ class Curves(TrainerCallback):
 def _evenly(steps: int, points: int) -> set[int]:
     """So many steps of a run, evenly spaced, the last among them."""
     return {math.ceil(steps * (i + 1) / points) for i in range(points)}
+
+
+def _marks(steps: int, batch_tokens: float, every: float | None) -> dict[int, float]:
+    """Of the steps that come first to a multiple of ``every`` tokens, the multiple."""
+    if every is None:
+        return {}
+    multiples = [every * i for i in range(1, int(steps * batch_tokens / every) + 1)]
+    return {math.ceil(tokens / batch_tokens): tokens for tokens in multiples}
 
 
 def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, float]:
