@@ -23,7 +23,7 @@ from sweeps.loader import TrialLoader
 from sweeps.samplers import FINITE
 from sweeps.space import Space, parse
 from sweeps.storage import is_sqlite
-from sweeps.study import identity, open_study
+from sweeps.study import check, identity, open_study
 from sweeps.tally import Tally
 from sweeps.trial_job import TrialJob
 from sweeps.worker import Worker
@@ -79,15 +79,21 @@ def sweep(
 
 
 def options_of(given: Mapping[str, Any] | DictConfig) -> SweepConfig:
+    """The options of a sweep, with their types.
+
+    :raises ConfigError: for the first that cannot be.
+    """
     try:
         plain = OmegaConf.to_container(given, resolve=True) if isinstance(given, DictConfig) else dict(given)
         merged = OmegaConf.merge(OmegaConf.structured(SweepConfig), plain)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"sweep.{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
+        options = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise ConfigError(f"sweep.{one_line(error)}") from error
+    check(options)
+    return options
 
 
 def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:

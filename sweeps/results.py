@@ -95,6 +95,7 @@ def figures(study: Study, sweep: SweepConfig, folder: Path) -> list[Path]:
     import matplotlib
 
     matplotlib.use("agg")
+    logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as plots
 

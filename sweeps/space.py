@@ -94,7 +94,7 @@ def parse(params: Mapping[str, Any], arguments: Iterable[str], config: DictConfi
         fixed.pop(key, None)
         if override.is_sweep_override():
             axes[key] = _swept(key, override, _whole(config, override.key_or_group))
-        elif not override.is_hydra_override():
+        elif not (override.is_hydra_override() or override.key_or_group.startswith("sweep.")):
             fixed[key] = override.input_line if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
     if not axes:
         raise ConfigError("hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,6 @@ def open_study(sweep: SweepConfig, space: Space, about: dict[str, dict[str, str]
 
     :raises ConfigError: where a study of this name is about something else, or an option of the sweep is wrong.
     """
-    check(sweep)
     known = _known(sweep, space)
     storage = open_storage(sweep.storage)
     options = {"sampler": sampler(sweep, space), "pruner": pruner(sweep)}
@@ -76,7 +76,9 @@ def open_study(sweep: SweepConfig, space: Space, about: dict[str, dict[str, str]
     if before is not None and (other := difference(before, about)):
         raise ConfigError(f"sweep.name: study {sweep.name!r} is there and is another one: {other}; choose another sweep.name")
     if before is None:
-        study.set_metric_names(sweep.objectives)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(sweep.objectives)
     if before is None or study.user_attrs.get("enqueued") != known:
         for params in known:
             study.enqueue_trial(params, skip_if_exists=True)
@@ -87,6 +89,10 @@ def open_study(sweep: SweepConfig, space: Space, about: dict[str, dict[str, str]
 
 
 def check(sweep: SweepConfig) -> None:
+    """Refuse options that cannot be.
+
+    :raises ConfigError: for the first.
+    """
     if len(sweep.directions) != len(sweep.objectives):
         raise ConfigError(f"sweep.direction: {len(sweep.directions)} for {len(sweep.objectives)} objectives")
     for direction in sweep.directions:

@@ -166,13 +166,11 @@ class Worker:
             self.say(f"trial {trial.number} is out of memory, tried again with {key}={batch // 2}")
 
     def _tell(self, trial: Trial, outcome: Outcome) -> None:
-        for name, value in (("run_id", outcome.run_id), ("metrics", outcome.metrics), ("pruned", outcome.pruned)):
-            if value:
-                trial.set_user_attr(name, value)
-        failure = outcome.failure
-        if not failure and not outcome.pruned:
-            failure = self._missing(outcome)
         try:
+            for name, value in (("run_id", outcome.run_id), ("metrics", outcome.metrics), ("pruned", outcome.pruned)):
+                if value:
+                    trial.set_user_attr(name, value)
+            failure = outcome.failure or (None if outcome.pruned else self._missing(outcome))
             if failure:
                 self._fail(trial, failure, outcome.traceback)
             elif outcome.pruned:
