@@ -71,7 +71,7 @@ def sweep(
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
     try:
-        Worker(study, space, options, getattr(launcher, "start", launcher.launch), n_jobs, limit, say).run()
+        Worker(study, space, options, start_of(launcher, n_jobs), n_jobs, limit, say).run()
     finally:
         found = finish(study, options, config, folder)
     say(_best_line(found, options))
@@ -130,6 +130,15 @@ def jobs_at_once(sweep: SweepConfig, config: DictConfig, launcher: Launcher) -> 
         # the numerical libraries of processes side by side would each take every core
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     return at_once
+
+
+def start_of(launcher: Launcher, n_jobs: int) -> Callable:
+    """What launches one trial, from several threads where there are several at once."""
+    if getattr(launcher, "joblib", None) is not None and n_jobs > 1:
+        from sweeps.processes import ProcessPool
+
+        return ProcessPool(launcher, n_jobs).start
+    return getattr(launcher, "start", launcher.launch)
 
 
 def _launcher(config: DictConfig) -> str:

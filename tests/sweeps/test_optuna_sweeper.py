@@ -14,7 +14,7 @@ from openr1 import tracking
 
 pytestmark = pytest.mark.slow
 APP = [sys.executable, str(Path(__file__).with_name("sweep_app.py"))]
-OPENR1 = [sys.executable, "-m", "openr1.cli"]
+OPENR1 = [str(Path(sys.executable).parent / "openr1")]
 X = "optim.lr=interval(0.01,1)"
 
 
