@@ -21,7 +21,10 @@ class AxisConfig:
 
 @dataclass
 class SweepConfig:
-    """A study of Optuna. The same command resumes it, or joins it as one more worker."""
+    """A study of Optuna. The same command resumes it, or joins it as one more worker.
+
+    What maps names to values is null by default, so that ``sweep.constraints={flops:1e12}`` needs no ``+``.
+    """
 
     name: str = MISSING  # of the study, in Optuna and in MLflow
     storage: str = MISSING  # sqlite:///FILE, postgresql://…, or journal://FILE, which may lie on a network file system
@@ -32,15 +35,15 @@ class SweepConfig:
 
     objective: Any = "eval_loss"  # a figure of a run, or a list of several
     direction: Any = "minimize"  # minimize or maximize, for all or for each
-    constraints: dict[str, float] = field(default_factory=dict)  # figure -> the most that it may be
+    constraints: Any = None  # figure -> the most that it may be
     enqueue: list[Any] = field(default_factory=list)  # configs that are tried first: {optim.lr: 1e-3, …}
 
     sampler: str = "tpe"  # a name in sweeps.samplers.SAMPLERS
-    sampler_options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of Optuna's class
+    sampler_options: Any = None  # keyword arguments of Optuna's class
     pruner: str = "none"  # a name in sweeps.pruners.PRUNERS
-    pruner_options: dict[str, Any] = field(default_factory=dict)  # their steps are tokens
+    pruner_options: Any = None  # their steps are tokens
     terminator: str = "none"  # a name in sweeps.terminators.TERMINATORS
-    terminator_options: dict[str, Any] = field(default_factory=dict)
+    terminator_options: Any = None
 
     retries: int = 0  # of a trial that raises
     lost_retries: int = 3  # of a trial whose worker was killed

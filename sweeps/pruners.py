@@ -32,7 +32,7 @@ def pruner(sweep: SweepConfig) -> BasePruner:
     kind = choose("pruner", PRUNERS, sweep.pruner)
     if sweep.pruner != "none" and len(sweep.objectives) > 1:
         raise ConfigError("sweep.pruner: a sweep of several objectives cannot prune")
-    options = dict(sweep.pruner_options)
+    options = dict(sweep.pruner_options or {})
     check_options("pruner", kind, options, ("wrapped_pruner",))
     if sweep.pruner == "patient":
         options["wrapped_pruner"] = None

@@ -37,7 +37,7 @@ def sampler(sweep: SweepConfig, space: Space) -> PerWorker:
     :raises ConfigError: for one that there is not, or that cannot do this.
     """
     kind = choose("sampler", SAMPLERS, sweep.sampler)
-    options = dict(sweep.sampler_options)
+    options = dict(sweep.sampler_options or {})
     check_options("sampler", kind, options, ("seed", "search_space"))
     if sweep.sampler in FINITE:
         values = {key: axis.values() for key, axis in space.axes.items()}

@@ -70,9 +70,10 @@ def terminator(sweep: SweepConfig) -> Terminator:
     kind = choose("terminator", TERMINATORS, sweep.terminator)
     if sweep.terminator != "none" and len(sweep.objectives) > 1:
         raise ConfigError("sweep.terminator: there is none for several objectives")
-    check_options("terminator", kind, sweep.terminator_options)
+    options = sweep.terminator_options or {}
+    check_options("terminator", kind, options)
     try:
-        return kind(**sweep.terminator_options)
+        return kind(**options)
     except TypeError as error:
         raise ConfigError(f"sweep.terminator_options: {error}") from error
 

@@ -177,7 +177,7 @@ class Worker:
                 self.study.tell(trial, state=TrialState.PRUNED)
                 self.say(f"trial {trial.number} pruned {outcome.pruned}")
             else:
-                for name, most in self.sweep.constraints.items():
+                for name, most in (self.sweep.constraints or {}).items():
                     trial.set_constraint(name, float(outcome.metrics[name]) - most)
                 values = [float(outcome.metrics[name]) for name in self.sweep.objectives]
                 self.study.tell(trial, values)
@@ -187,7 +187,7 @@ class Worker:
             self.say(f"trial {trial.number} counted as lost, and another worker has it")
 
     def _missing(self, outcome: Outcome) -> str | None:
-        for name in (*self.sweep.objectives, *self.sweep.constraints):
+        for name in (*self.sweep.objectives, *(self.sweep.constraints or {})):
             value = outcome.metrics.get(name)
             if value is None:
                 return f"the trial has no {name}; it has {', '.join(outcome.metrics) or 'nothing'}"

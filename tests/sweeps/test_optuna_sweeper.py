@@ -80,7 +80,7 @@ def test_processes_side_by_side(tmp_path):
 
 
 def test_trials_are_tracked_runs_and_a_bad_one_is_pruned(tiny, tmp_path):
-    pruner = ["sweep.pruner=median", "sweep.pruner_options.n_startup_trials=2", "stage.eval_every_tokens=500"]
+    pruner = ["sweep.pruner=median", "sweep.pruner_options={n_startup_trials:2}", "stage.eval_every_tokens=500"]
     known = ["sweep.enqueue=[{optim.lr:0.01},{optim.lr:0.005},{optim.lr:1e-9}]"]
     axis = "optim.lr=tag(log,interval(1e-10,1e-1))"
     done = sweep(*tiny, axis, "sweep.name=rates", "sweep.n_trials=3", *pruner, *known, "hydra/launcher=basic", cwd=tmp_path, app=OPENR1)
