@@ -1,4 +1,4 @@
-"""``hydra/sweeper=optuna``: studies of Optuna 5 that resume, prune, and are shared by many workers (sweeps/optuna_sweeper.py)."""
+"""``hydra/sweeper=optuna``: studies of Optuna that resume, prune, and are shared by workers (sweeps/optuna_sweeper.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ ConfigStore.instance().store(name="SweepConfig", node=SweepConfig, provider="ope
 
 class OptunaSweeper(Sweeper):
     """
-    :param params: axes of the search space and fixed overrides, as the basic sweeper has them; a value may be an ``AxisConfig``.
+    :param params: axes of the search space and fixed overrides, as the basic sweeper has them; a value may be an
+        ``AxisConfig``.
     :param options: a ``SweepConfig``.
     """
 

@@ -113,7 +113,9 @@ def _study(config: TrackingConfig, experiment: str, study: str) -> str:
         return run.info.run_id
 
 
-def log_study(config: TrackingConfig, study: str, files: Iterable[Path], metrics: dict[str, float], tags: dict[str, Any]) -> None:
+def log_study(
+    config: TrackingConfig, study: str, files: Iterable[Path], metrics: dict[str, float], tags: dict[str, Any]
+) -> None:
     """What a whole study came to, in its parent run. Files of the same names are replaced."""
     run = Run(config.uri, _study(config, _experiment(config), study))
     run.tag(**tags)
@@ -215,7 +217,14 @@ def track(
         run.first_step = 1 + max((point.step for point in store.get_metric_history(resume, "flops")), default=-1)
     else:
         parent = parent or _study(config, experiment, study)
-        tags = {"mlflow.parentRunId": parent, "study": study, **tags, **watch.tags(), "hardware": hardware(), "git_commit": git_commit()}
+        tags = {
+            "mlflow.parentRunId": parent,
+            "study": study,
+            **tags,
+            **watch.tags(),
+            "hardware": hardware(),
+            "git_commit": git_commit(),
+        }
         created = store.create_run(experiment, run_name=name, tags={key: str(value) for key, value in tags.items()})
         run = Run(config.uri, created.info.run_id)
         run.log_params(params)

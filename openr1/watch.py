@@ -1,4 +1,4 @@
-"""What a sweeper hands in to a run: whom to tell its evaluation losses, who may end it, and what its tracked run is tagged with.
+"""What a sweeper hands in to a run: whom to tell its evaluation losses, who may end it, and tags of its tracked run.
 
 A run knows no sweeper. It calls :func:`report`, :func:`note` and :func:`tags`, which do nothing where nobody watches.
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+
 @dataclass
 class AxisConfig:
     """One axis of a search space, as a config rather than in the grammar of overrides."""

@@ -120,7 +120,9 @@ def jobs_at_once(sweep: SweepConfig, config: DictConfig, launcher: Launcher) -> 
     joblib = getattr(launcher, "joblib", None)
     if joblib is None:
         if _launcher(config) == "basic" and (sweep.n_jobs or 1) > 1:
-            raise ConfigError("sweep.n_jobs: hydra/launcher=basic has one trial at a time; take local, or run the command again")
+            raise ConfigError(
+                "sweep.n_jobs: hydra/launcher=basic has one trial at a time; take local, or run the command again"
+            )
         return sweep.n_jobs or 1
     if sweep.n_jobs is not None:
         joblib["n_jobs"] = sweep.n_jobs
@@ -155,7 +157,7 @@ def warn(sweep: SweepConfig, config: DictConfig, study: Any, say: Callable[[str]
     others = sorted(hosts - {socket.gethostname()})
     if others or _launcher(config) not in ON_THIS_MACHINE:
         who = f"workers on {', '.join(others)} too" if others else f"hydra/launcher={_launcher(config)} may use other machines"
-        say(f"warning: sweep.storage is SQLite, which loses trials on a network file system, and {who}: take postgresql or journal")
+        say(f"warning: sweep.storage is SQLite, unsafe on a network file system, and {who}: take postgresql or journal")
 
 
 def finish(study: Any, sweep: SweepConfig, config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -184,4 +186,6 @@ def _best_line(found: dict[str, Any], sweep: SweepConfig) -> str:
     if "best_value" in found:
         params = " ".join(f"{key}={value}" for key, value in found["best_evaluated_params"].items())
         return f"{counts}; best {sweep.objectives[0]} {found['best_value']:.6g} of trial {found['best_trial']}: {params}"
-    return f"{counts}; {len(found['solutions'])} on the Pareto front" if found.get("solutions") else f"{counts}; none is feasible"
+    return (
+        f"{counts}; {len(found['solutions'])} on the Pareto front" if found.get("solutions") else f"{counts}; none is feasible"
+    )

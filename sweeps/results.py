@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import optuna
 import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState

@@ -43,7 +43,9 @@ def sampler(sweep: SweepConfig, space: Space) -> PerWorker:
         values = {key: axis.values() for key, axis in space.axes.items()}
         endless = next((key for key, found in values.items() if found is None), None)
         if endless:
-            raise ConfigError(f"sweep.sampler: {sweep.sampler} needs a finite space; {endless} is continuous: give a range or a choice")
+            raise ConfigError(
+                f"sweep.sampler: {sweep.sampler} needs a finite space; {endless} is continuous: give a range or a choice"
+            )
         if sweep.sampler == "grid":
             options["search_space"] = values
     if sweep.sampler == "cmaes" and len(sweep.objectives) > 1:

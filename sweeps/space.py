@@ -1,7 +1,7 @@
 """Search spaces: sweeps in Hydra's override grammar, or structured configs, as distributions of Optuna.
 
-``interval(a, b)`` is continuous, both ends included; ``range(a, b, step)`` leaves out its end, as Hydra's does; ``tag(log, ...)``
-puts either on a logarithmic scale; ``choice(a, b)``, ``a,b`` and ``glob(*)`` are categories. An axis of integers is one by its
+``interval(a, b)`` is continuous, both ends included; ``range(a, b, step)`` leaves out its end, as Hydra's does;
+``tag(log, ...)`` puts either on a logarithmic scale; ``choice(a, b)``, ``a,b`` and ``glob(*)`` are categories. An axis of integers is one by its
 bounds, ``int(interval(1, 8))``, or by the type of its key in the config.
 """
 
@@ -97,7 +97,9 @@ def parse(params: Mapping[str, Any], arguments: Iterable[str], config: DictConfi
         elif not (override.is_hydra_override() or override.key_or_group.startswith("sweep.")):
             fixed[key] = override.input_line if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
     if not axes:
-        raise ConfigError("hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'")
+        raise ConfigError(
+            "hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'"
+        )
     return Space(axes, list(fixed.values()))
 
 

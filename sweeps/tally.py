@@ -50,7 +50,8 @@ class Tally:
         if len(ended) < sweep.failure_min_trials or len(failed) <= sweep.max_failure_rate * len(ended):
             return None
         last = failed[-1].user_attrs.get("failure", "no reason is known")
-        return f"{len(failed)} of {len(ended)} trials failed, more than sweep.max_failure_rate={sweep.max_failure_rate:g}; the last: {last}"
+        most = f"sweep.max_failure_rate={sweep.max_failure_rate:g}"
+        return f"{len(failed)} of {len(ended)} trials failed, more than {most}; the last: {last}"
 
 
 def try_again(study: Study, trial: FrozenTrial, reason: str, retries: int) -> bool:
@@ -68,7 +69,9 @@ def try_again(study: Study, trial: FrozenTrial, reason: str, retries: int) -> bo
     history = [*trial.system_attrs.get(RETRIES, []), trial.number]
     if len(history) > retries:
         return False
-    attributes = {key: value for key, value in trial.system_attrs.items() if key != "heartbeat" and not key.startswith("constraints")}
+    attributes = {
+        key: value for key, value in trial.system_attrs.items() if key != "heartbeat" and not key.startswith("constraints")
+    }
     attributes |= {"failed_trial": history[0], RETRIES: history}  # the names that Optuna's own retries have
     study.add_trial(
         optuna.create_trial(

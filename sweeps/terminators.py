@@ -40,7 +40,7 @@ def target(value: float) -> Terminator:
 
 
 def regret(error: float, min_trials: int = 20) -> Terminator:
-    """Stop when a bound on what the best value can still improve by (Makarova et al. 2022, arXiv 2104.08166) is below ``error``."""
+    """Stop when a bound on what the best value can still improve by is below ``error`` (Makarova et al., arXiv 2104.08166)."""
 
     def judge(study: Study) -> str | None:
         from optuna.terminator import RegretBoundEvaluator
@@ -82,5 +82,7 @@ def _values(study: Study) -> list[float]:
     """Of the completed and feasible trials in the order of their ends, the smaller the better."""
     trials: Sequence[FrozenTrial] = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sign = -1 if study.direction.name == "MAXIMIZE" else 1
-    ended = sorted((trial for trial in trials if all(c <= 0 for c in trial.constraints.values())), key=lambda t: t.datetime_complete)
+    ended = sorted(
+        (trial for trial in trials if all(c <= 0 for c in trial.constraints.values())), key=lambda t: t.datetime_complete
+    )
     return [sign * trial.value for trial in ended]

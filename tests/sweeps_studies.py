@@ -12,7 +12,9 @@ from sweeps.study import check, identity, open_study
 from sweeps.trial_job import Outcome
 from sweeps.worker import Worker
 
-CONFIG = OmegaConf.create({"x": 1.0, "n": 2, "kind": "a", "depth": {"whole": 4}, "compute": {"precision": "float32", "threads": 1}})
+CONFIG = OmegaConf.create(
+    {"x": 1.0, "n": 2, "kind": "a", "depth": {"whole": 4}, "compute": {"precision": "float32", "threads": 1}}
+)
 LOADER = SimpleNamespace(get_group_options=lambda group, results_filter=None: ["a", "b"])
 
 

@@ -100,7 +100,12 @@ def test_workers_share_a_storage(tmp_path, kind, request):
     else:
         url = f"journal://{tmp_path}/studies.log"
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{tmp_path}/studies.log"))
-    given = ["hydra/launcher=basic", "sweep.n_trials=12", f"sweep.storage={url}", "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]"]
+    given = [
+        "hydra/launcher=basic",
+        "sweep.n_trials=12",
+        f"sweep.storage={url}",
+        "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
+    ]
     workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]
     assert [one.wait(timeout=180) for one in workers] == [0, 0, 0]
     found = trials(storage)

@@ -54,7 +54,9 @@ def test_the_same_command_resumes_and_another_one_is_refused(tmp_path):
     parent = tracking.client(f"sqlite:///{tmp_path}/outputs/mlflow.db").search_runs(["1"], "tags.role = 'study'")[0]
     assert parent.info.run_name == "toy"
     assert parent.data.metrics["best_eval_loss"] == pytest.approx(study.best_value)
-    names = {file.path for file in tracking.client(f"sqlite:///{tmp_path}/outputs/mlflow.db").list_artifacts(parent.info.run_id)}
+    names = {
+        file.path for file in tracking.client(f"sqlite:///{tmp_path}/outputs/mlflow.db").list_artifacts(parent.info.run_id)
+    }
     assert {"optimization_results.yaml", "trials.parquet", "history.png", "slice.png"} <= names
 
 
@@ -83,7 +85,9 @@ def test_trials_are_tracked_runs_and_a_bad_one_is_pruned(tiny, tmp_path):
     pruner = ["sweep.pruner=median", "sweep.pruner_options={n_startup_trials:2}", "stage.eval_every_tokens=500"]
     known = ["sweep.enqueue=[{optim.lr:0.01},{optim.lr:0.005},{optim.lr:1e-9}]"]
     axis = "optim.lr=tag(log,interval(1e-10,1e-1))"
-    done = sweep(*tiny, axis, "sweep.name=rates", "sweep.n_trials=3", *pruner, *known, "hydra/launcher=basic", cwd=tmp_path, app=OPENR1)
+    done = sweep(
+        *tiny, axis, "sweep.name=rates", "sweep.n_trials=3", *pruner, *known, "hydra/launcher=basic", cwd=tmp_path, app=OPENR1
+    )
     assert done.returncode == 0, done.stderr
     study = study_of(tmp_path, "rates")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "PRUNED"]

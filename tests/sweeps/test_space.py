@@ -30,7 +30,9 @@ def test_the_grammar_of_overrides_is_a_distribution(argument, distribution):
 def test_a_key_of_whole_numbers_has_whole_numbers():
     config = OmegaConf.structured(Config)
     assert space_of("seed=interval(0,8)", config=config).axes["seed"].distribution == IntDistribution(0, 8)
-    assert space_of("compute.micro_batch=interval(1,8)", config=config).axes["compute.micro_batch"].distribution == IntDistribution(1, 8)
+    assert space_of("compute.micro_batch=interval(1,8)", config=config).axes[
+        "compute.micro_batch"
+    ].distribution == IntDistribution(1, 8)
 
 
 @pytest.mark.parametrize(

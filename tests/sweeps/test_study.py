@@ -45,7 +45,11 @@ def test_known_configs_come_first_and_once(tmp_path):
     assert study.ask(space.distributions).params == {"x": 0.5, "kind": "b"}
     assert study.ask(space.distributions).params["x"] == 0.25
     assert len(study.trials) == 2
-    for params, message in (({"x": 2}, "x=2 is not in float"), ({"y": 2}, "y is not swept"), ({"kind": "c"}, "kind=c is not in")):
+    for params, message in (
+        ({"x": 2}, "x=2 is not in float"),
+        ({"y": 2}, "y is not swept"),
+        ({"kind": "c"}, "kind=c is not in"),
+    ):
         with pytest.raises(ConfigError, match=message):
             opened(sweep_of(tmp_path, enqueue=[params]), space)
 
@@ -88,7 +92,10 @@ def test_workers_and_resumed_ones_draw_other_samples(tmp_path, name):
         ({"direction": "down"}, "'down' is not one of"),
         ({"storage": "nowhere"}, "sweep.storage: 'nowhere' is not one of"),
         ({"storage": "sqlite://"}, "gone with its process"),
-        ({"storage": "postgresql://me:secret@localhost:1/none"}, r"sweep.storage: postgresql://me:\*\*\*@localhost:1/none cannot be"),
+        (
+            {"storage": "postgresql://me:secret@localhost:1/none"},
+            r"sweep.storage: postgresql://me:\*\*\*@localhost:1/none cannot be",
+        ),
         ({"grace_seconds": 1}, "at least two heartbeats"),
     ],
 )

@@ -82,7 +82,9 @@ def test_a_trial_that_raises_can_be_tried_again_with_the_same_params(tmp_path):
 
 def test_too_many_failures_stop_the_sweep(tmp_path):
     worker = worker_of(sweep_of(tmp_path, n_trials=50), space_of(X), lambda given, number: Outcome(failure="ValueError: boom"))
-    with pytest.raises(RunError, match="5 of 5 trials failed, more than sweep.max_failure_rate=0.5; the last: ValueError: boom"):
+    with pytest.raises(
+        RunError, match=r"5 of 5 trials failed, more than sweep.max_failure_rate=0.5; the last: ValueError: boom"
+    ):
         worker.run()
     assert len(worker.study.trials) == 5
 
@@ -208,7 +210,9 @@ def test_several_objectives_and_constraints(tmp_path):
 )
 def test_a_sweep_ends_before_its_last_trial_where_more_brings_little(tmp_path, options, reason):
     lines = []
-    worker = worker_of(sweep_of(tmp_path, n_trials=50, **options), space_of(X), lambda given, number: {"eval_loss": 1.0}, lines=lines)
+    worker = worker_of(
+        sweep_of(tmp_path, n_trials=50, **options), space_of(X), lambda given, number: {"eval_loss": 1.0}, lines=lines
+    )
     worker.run()
     assert reason in lines[-1]
     assert len(worker.study.trials) < 10
