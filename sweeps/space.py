@@ -1,8 +1,8 @@
 """Search spaces: sweeps in Hydra's override grammar, or structured configs, as distributions of Optuna.
 
 ``interval(a, b)`` is continuous, both ends included; ``range(a, b, step)`` leaves out its end, as Hydra's does;
-``tag(log, ...)`` puts either on a logarithmic scale; ``choice(a, b)``, ``a,b`` and ``glob(*)`` are categories. An axis of integers is one by its
-bounds, ``int(interval(1, 8))``, or by the type of its key in the config.
+``tag(log, ...)`` puts either on a logarithmic scale; ``choice(a, b)``, ``a,b`` and ``glob(*)`` are categories. An axis of
+integers is one by its bounds, ``int(interval(1, 8))``, or by the type of its key in the config.
 """
 
 from __future__ import annotations
