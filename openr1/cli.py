@@ -58,6 +58,10 @@ def guarded(command: Callable[[], object]) -> None:
         command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
         leave(error)
+    except ValueError as error:
+        if not str(error).startswith("Config group override must be"):
+            raise
+        leave(ConfigError("the choice of a group is a name, such as scale=100k, not a number"))  # Hydra does not say of which
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has seen enough
     except KeyboardInterrupt:

@@ -317,7 +317,9 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={choice}: is not one of {', '.join(error.options)}"
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    # a ConfigError has been put into words already, with the whole of its key
+    wrapped = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error, ConfigError)
+    cause = error.__cause__ if wrapped else error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
         there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""

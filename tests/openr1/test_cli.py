@@ -52,6 +52,8 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("scale.width=65", "openr1: scale.width: 65 is not a multiple of scale.heads=2"),
         ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 512 tokens"),
         ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is no directory"),
+        ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
+        ("scale=9", "openr1: the choice of a group is a name, such as scale=100k, not a number"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
