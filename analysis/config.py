@@ -76,7 +76,7 @@ def typed(cfg: DictConfig) -> FitConfig:
 
     :raises ConfigError: for an unknown key, a wrong type, a missing value or an impossible one.
     """
-    _refuse_unknown(cfg)
+    refuse_unknown(cfg)
     missing = sorted(key for key in OmegaConf.missing_keys(cfg))
     if missing:
         raise ConfigError(f"{missing[0]}: no value is given")
@@ -96,7 +96,7 @@ def typed(cfg: DictConfig) -> FitConfig:
     return config
 
 
-def _refuse_unknown(node: DictConfig, prefix: str = "") -> None:
+def refuse_unknown(node: DictConfig, prefix: str = "") -> None:
     """Hydra's ``+key=value`` adds keys that no schema has."""
     schema = OmegaConf.get_type(node)
     if not is_dataclass(schema):
@@ -106,4 +106,4 @@ def _refuse_unknown(node: DictConfig, prefix: str = "") -> None:
         if key not in names:
             raise ConfigError(f"{prefix}{key}: no such key; there are {', '.join(names)}")
         if not OmegaConf.is_missing(node, key) and OmegaConf.is_dict(node[key]):
-            _refuse_unknown(node[key], f"{prefix}{key}.")
+            refuse_unknown(node[key], f"{prefix}{key}.")

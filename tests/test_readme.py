@@ -10,6 +10,7 @@ from configs import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from analysis.config import compose as compose_fit
+from sweeps.config import compose as compose_plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -59,6 +60,11 @@ def test_every_openr1_command_composes(line):
 @pytest.mark.parametrize("line", commands("openr1-fit"))
 def test_every_fit_command_composes(line):
     compose_fit(shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize("line", commands("openr1-plan"))
+def test_every_plan_command_composes(line):
+    compose_plan(shlex.split(line)[1:])
 
 
 def test_every_path_it_links_is_there():

@@ -1,0 +1,1 @@
+"""The plan app: its own root of choices."""
