@@ -13,4 +13,8 @@ class LocalLauncher(JoblibLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from sweeps.local import launch
 
-        return launch(self, super().launch, job_overrides, initial_job_idx)
+        return launch(self, self.start, job_overrides, initial_job_idx)
+
+    def start(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """As joblib's launcher, without a plan: for a sweeper that has one of its own."""
+        return super().launch(job_overrides, initial_job_idx)

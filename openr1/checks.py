@@ -91,7 +91,8 @@ def _data(config: Config) -> None:
 
 
 def _stage(stage: StageConfig) -> None:
-    _positive(stage, "stage", "evals", "logs", "samples", "problems", "shard", "prompts", "updates", "passes")
+    counts = ("evals", "logs", "eval_every_tokens", "samples", "problems", "shard", "prompts", "updates", "passes")
+    _positive(stage, "stage", *counts)
     _share(stage, "stage", "max_failed")
     lora = getattr(stage, "lora", None)
     if lora is not None:

@@ -256,6 +256,7 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     recipe: RecipeConfig | None = None
     paths: PathsConfig = field(default_factory=PathsConfig)
+    sweep: Any = None  # what decides which runs to make, in sweeps.config; a run does not depend on it
 
 
 # ${by_device:DEVICE,CPU,CUDA} is one of two values; made on import, since the workers of a launcher resolve configs too
@@ -278,6 +279,7 @@ def typed(cfg: DictConfig | dict) -> Config:
     """
     try:
         raw = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True)
+        raw.pop("sweep", None)
         merged = OmegaConf.structured(Config)
         stage = raw.get("stage") or {}
         merged.stage = OmegaConf.structured(_subclass(STAGES, stage, "stage.kind"))
@@ -332,7 +334,9 @@ def one_line(error: Exception) -> str:
 
 def to_dict(config: Config) -> dict[str, Any]:
     """The resolved config as plain containers, ready for YAML or JSON."""
-    return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    plain = OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    plain.pop("sweep")
+    return plain
 
 
 def flatten(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,3 +7,7 @@ class ConfigError(ValueError):
 
 class RunError(RuntimeError):
     """A run that cannot go on, such as one whose loss is no longer finite. Its message is one line that says what to do."""
+
+
+class Pruned(Exception):
+    """A run that whoever watches it has ended, since others are better at the same number of tokens."""

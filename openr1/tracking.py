@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from filelock import FileLock
 
+from openr1 import watch
 from openr1.config import TrackingConfig, flatten
-from openr1.errors import ConfigError
+from openr1.errors import ConfigError, Pruned
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,12 +94,13 @@ def _locked(uri: str) -> Iterator[None]:
 
 
 def _experiment(config: TrackingConfig) -> str:
+    store = client(config.uri)  # which locks a fresh store itself
     with _locked(config.uri):
-        found = client(config.uri).get_experiment_by_name(config.experiment)
+        found = store.get_experiment_by_name(config.experiment)
         if found:
             return found.experiment_id
         location = Path(config.artifacts).absolute().as_uri() if config.artifacts else None
-        return client(config.uri).create_experiment(config.experiment, artifact_location=location)
+        return store.create_experiment(config.experiment, artifact_location=location)
 
 
 def _study(config: TrackingConfig, experiment: str, study: str) -> str:
@@ -111,6 +113,18 @@ def _study(config: TrackingConfig, experiment: str, study: str) -> str:
         run = client(config.uri).create_run(experiment, run_name=study, tags={"study": study, "role": "study"})
         client(config.uri).set_terminated(run.info.run_id)
         return run.info.run_id
+
+
+def log_study(
+    config: TrackingConfig, study: str, files: Iterable[Path], metrics: dict[str, float], tags: dict[str, Any]
+) -> None:
+    """What a whole study came to, in its parent run. Files of the same names are replaced."""
+    run = Run(config.uri, _study(config, _experiment(config), study))
+    run.tag(**tags)
+    run.summarise(metrics, 0)
+    run.flush()
+    for path in files:
+        run.log_file(path)
 
 
 class Run:
@@ -196,6 +210,8 @@ def track(
 ) -> Iterator[Run]:
     """A child run of a study, FINISHED at the end of the block, FAILED with the reason where the block raises.
 
+    MLflow has no status for a run that was pruned: it is KILLED, and tagged ``state=PRUNED``.
+
     :param params: logged flat, with dotted names.
     :param resolved: the config that reproduces the run; kept as an artifact.
     :param resume: the run id of a killed run that goes on.
@@ -206,19 +222,34 @@ def track(
     if resume and _exists(store, resume):
         run = Run(config.uri, resume)
         store.update_run(resume, status="RUNNING")
-        if "failure" in store.get_run(resume).data.tags:
-            store.delete_tag(resume, "failure")
+        for old in {"failure", "state"} & set(store.get_run(resume).data.tags):
+            store.delete_tag(resume, old)
+        if watch.tags():
+            run.tag(**watch.tags())
         run.first_step = 1 + max((point.step for point in store.get_metric_history(resume, "flops")), default=-1)
     else:
         parent = parent or _study(config, experiment, study)
-        tags = {"mlflow.parentRunId": parent, "study": study, **tags, "hardware": hardware(), "git_commit": git_commit()}
+        tags = {
+            "mlflow.parentRunId": parent,
+            "study": study,
+            **tags,
+            **watch.tags(),
+            "hardware": hardware(),
+            "git_commit": git_commit(),
+        }
         created = store.create_run(experiment, run_name=name, tags={key: str(value) for key, value in tags.items()})
         run = Run(config.uri, created.info.run_id)
         run.log_params(params)
         store.log_text(run.run_id, yaml.safe_dump(resolved, sort_keys=False), CONFIG_FILE)
         store.log_text(run.run_id, json.dumps(environment(), indent=1), "environment.json")
+    watch.note(run_id=run.run_id)
     try:
         yield run
+    except Pruned as error:
+        run.flush()
+        run.tag(state="PRUNED", pruned=error)
+        store.set_terminated(run.run_id, "KILLED")
+        raise
     except BaseException as error:
         run.flush()
         run.tag(failure=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:5000])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from openr1 import watch
 from openr1.config import Config, digest, to_dict
 from openr1.launch import check_machine
 from openr1.plan import PlannedStage, ordered
@@ -70,7 +72,7 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
     """
     if config.recipe is None:
         result = run(config, trial, quiet)
-        return Trial({"": result}, result.run_id)
+        return _noted(Trial({"": result}, result.run_id))
     from openr1 import tracking
 
     calm()
@@ -80,8 +82,9 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
     mark = mark_of(config, stages)
     found = tracking.find(config.tracking, config.study, mark)
     if found:
-        return Trial({stage.name: run(stage.config, trial, quiet=True) for stage in stages}, found)
+        return _noted(Trial({stage.name: run(stage.config, trial, quiet=True) for stage in stages}, found))
     last = stages[-1].config
+    main = next((stage for stage in reversed(stages) if stage.config.stage.trains), None)
     tags = {"role": "trial", "stage": "recipe", "recipe": config.recipe.name, "trial": trial, "fingerprint": mark}
     tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": last.model.family}
     tags |= {"config_hash": digest(to_dict(config))[:16]}
@@ -93,10 +96,16 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
         for number, stage in enumerate(stages, start=1):
             if not quiet:
                 print(f"{stage.name} ({number} of {len(stages)}): {stage.config.stage.kind}", file=sys.stderr)
-            results[stage.name] = run(stage.config, trial, quiet, tracked.run_id)
+            with nullcontext() if stage is main else watch.unreported():
+                results[stage.name] = run(stage.config, trial, quiet, tracked.run_id)
             tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
         finished = Trial(results, tracked.run_id)
         tracked.summarise(finished.metrics, 0)
         if rows := standings(results):
             tracked.log_text(markdown(rows), FILE)
-    return finished
+    return _noted(finished)
+
+
+def _noted(trial: Trial) -> Trial:
+    watch.note(metrics=trial.metrics, run_id=trial.run_id)
+    return trial

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from openr1.cli import guarded, leave
 from openr1.errors import ConfigError, RunError
-from sweeps.config import register, typed
+from sweeps.active.app import register, typed
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf.plan", config_name="config")

@@ -10,7 +10,7 @@ from configs import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from analysis.config import compose as compose_fit
-from sweeps.config import compose as compose_plan
+from sweeps.active.app import compose as compose_plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

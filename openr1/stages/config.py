@@ -28,6 +28,7 @@ class PretrainStage(StageConfig):
     kind: str = "pretrain"
     evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
     logs: int = 50  # points of the training curve
+    eval_every_tokens: float | None = None  # further evaluations, at multiples of it: where trials of a sweep are compared
     trains: ClassVar[bool] = True
     spreads: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
@@ -49,6 +50,7 @@ class SftStage(StageConfig):
     kind: str = "sft"
     evals: int = 5
     logs: int = 50
+    eval_every_tokens: float | None = None
     packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
     lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
     trains: ClassVar[bool] = True

@@ -18,7 +18,8 @@ from openr1.rl.exam import KEPT, Exam
 from openr1.rl.rollouts import Rollouts
 from openr1.rl.trainer import build
 from openr1.rl.writing import LiveWriter, VllmWriter
-from openr1.training import HISTORY, fit, model_for
+from openr1.curves import HISTORY
+from openr1.training import fit, model_for
 from openr1.verdicts import Judge
 
 

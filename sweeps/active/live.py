@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.laws import Law
-    from sweeps.config import PlanConfig
+    from sweeps.active.app import PlanConfig
 
 SAME = 0.01  # N and D of a finished run that agree with a candidate's within this share are that candidate
 SIGMAS = 1.96  # half of a 95 % interval

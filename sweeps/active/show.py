@@ -19,7 +19,7 @@ from sweeps.active.figure import NAMES, TITLES
 if TYPE_CHECKING:
     from sweeps.active.live import Proposal
     from sweeps.active.replay import Replayed
-    from sweeps.config import PlanConfig
+    from sweeps.active.app import PlanConfig
 
 
 def show_replay(found: Replayed, config: PlanConfig, console: Console) -> None:

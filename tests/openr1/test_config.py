@@ -9,7 +9,7 @@ from openr1.config import ConfigError, digest, flatten, one_line, to_dict, typed
 
 CONF = Path(str(resources.files("conf")))
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "benchmark")
-GROUPS += ("recipe", "experiment")
+GROUPS += ("recipe", "sweep", "experiment")
 SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 # what a choice needs beside it to make sense
 MODEL = "model.checkpoint=sft-0123456789abcdef"

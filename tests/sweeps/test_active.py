@@ -20,7 +20,7 @@ from sweeps.active.live import Offer, offers, proposal
 from sweeps.active.pool import Pool
 from sweeps.active.posterior import posterior
 from sweeps.active.replay import pool_of, replayed
-from sweeps.config import compose
+from sweeps.active.app import compose
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()
@@ -244,7 +244,7 @@ def test_the_shipped_config_of_the_plan_composes():
 
 
 def test_composing_a_plan_imports_nothing_heavy(tmp_path):
-    code = "import sys; from sweeps.config import compose; compose(['replay.path=points.csv'])"
+    code = "import sys; from sweeps.active.app import compose; compose(['replay.path=points.csv'])"
     code += "; print([m for m in ('torch', 'mlflow', 'pandas', 'matplotlib', 'scipy', 'optuna') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True).strip() == "[]"
 

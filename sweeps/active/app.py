@@ -1,4 +1,4 @@
-"""Typed schema of ``openr1-plan``."""
+"""Typed schema of ``openr1-plan sweep=active``."""
 
 from __future__ import annotations
 

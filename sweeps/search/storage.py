@@ -1,0 +1,89 @@
+"""The storage that the workers of a study share, and what each of them is in it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import socket
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from openr1.errors import ConfigError
+
+JOURNAL = "journal://"
+SQLITE_SECONDS = 60  # that a worker waits for the others' writes
+KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def open_storage(url: str) -> BaseStorage:
+    """The storage, made first where it is a fresh file. One a process, with the trials that have ended in its memory.
+
+    :raises ConfigError: for one that cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        database = make_url(url)
+    except SQLAlchemyError as error:
+        raise ConfigError(f"sweep.storage: {url!r} is not one of {KINDS}") from error
+    try:
+        if database.get_backend_name() != "sqlite":
+            return optuna.storages.get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+        if not database.database or database.database == ":memory:":
+            raise ConfigError(f"sweep.storage: {url!r} is gone with its process; give {KINDS}")
+        path = Path(database.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # two processes that find no tables both make them
+            return optuna.storages.get_storage(RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_SECONDS}}))
+    except (ImportError, SQLAlchemyError, OSError) as error:
+        shown = database.render_as_string(hide_password=True)
+        hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
+        raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite")
+
+
+def whoami() -> dict[str, object]:
+    """This worker: where it runs, and what tells its process from a later one of the same number."""
+    return {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def on_this_machine(worker: dict[str, object]) -> bool:
+    return _machine() is not None and worker["machine"] == _machine()
+
+
+def is_gone(worker: dict[str, object]) -> bool:
+    """Whether a worker of this machine has ended; False also where nobody here can know."""
+    return on_this_machine(worker) and _started(worker["pid"]) != worker["started"]
+
+
+@functools.cache
+def _machine() -> str | None:
+    """This boot of this machine, and the namespace of its process numbers; None where there is no /proc."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in ticks since the boot; None where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None

@@ -1,0 +1,191 @@
+"""``hydra/sweeper=optuna``: the space, the study and this worker of it, and what they found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from openr1.config import Config, one_line, typed
+from openr1.errors import ConfigError
+from sweeps.search import results
+from sweeps.search.config import SearchConfig
+from sweeps.loader import TrialLoader
+from sweeps.search.samplers import FINITE
+from sweeps.search.space import Space, parse
+from sweeps.search.storage import is_sqlite
+from sweeps.search.study import check, identity, open_study
+from sweeps.search.tally import Tally
+from sweeps.search.trial_job import TrialJob
+from sweeps.search.worker import Worker
+
+ON_THIS_MACHINE = ("basic", "joblib", "local")  # launchers
+
+
+def sweep(
+    context: HydraContext,
+    function: TaskFunction,
+    config: DictConfig,
+    params: Mapping[str, Any],
+    options: DictConfig,
+    arguments: list[str],
+) -> dict[str, Any]:
+    """Run this worker to the end of the study, and write what the study has found so far.
+
+    :param config: of the app, composed without the sweeps.
+    :returns: what :func:`sweeps.search.results.summary` says.
+    :raises ConfigError: before any trial, where the sweep cannot be.
+    :raises RunError: where too many trials fail.
+    """
+    options = options_of(options)
+    space = parse(params, arguments, config, context.config_loader)
+    if "study" in config and config.study != options.name:
+        space.fixed.append(f"study='{options.name}'")  # the parent of its runs in MLflow
+    context = HydraContext(TrialLoader(context.config_loader), context.callbacks)
+    check_axes(space, config, context)
+    study = open_study(options, space, identity(options, space, config))
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=TrialJob(function, options), config=config
+    )
+    n_jobs = jobs_at_once(options, config, launcher)
+    folder = Path(str(config.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    limit = options.n_trials
+    if options.sampler in FINITE:
+        size = 1
+        for axis in space.axes.values():
+            size *= len(axis.values())
+        limit = min(limit, size)
+    say = _say(options, limit)
+    done = len(Tally.of(study).ended)
+    say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
+    warn(options, config, study, say)
+    try:
+        Worker(study, space, options, start_of(launcher, n_jobs), n_jobs, limit, say).run()
+    finally:
+        found = finish(study, options, config, folder)
+    say(_best_line(found, options))
+    return found
+
+
+def options_of(given: Mapping[str, Any] | DictConfig) -> SearchConfig:
+    """The options of a sweep, with their types.
+
+    :raises ConfigError: for the first that cannot be.
+    """
+    try:
+        plain = OmegaConf.to_container(given, resolve=True) if isinstance(given, DictConfig) else dict(given)
+        merged = OmegaConf.merge(OmegaConf.structured(SearchConfig), plain)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ConfigError(f"sweep.{missing[0]}: no value is given")
+        options = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"sweep.{one_line(error)}") from error
+    check(options)
+    return options
+
+
+def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
+    """Compose the ends or choices of every axis, so that a value that the config does not take is refused before any trial.
+
+    :raises ConfigError: for the first.
+    """
+    first = {key: axis.probes()[0] for key, axis in space.axes.items()}
+    for key, axis in space.axes.items():
+        for value in axis.probes():
+            overrides = space.overrides(first | {key: value})
+            try:
+                composed = context.config_loader.load_sweep_config(config, overrides)
+                if OmegaConf.get_type(config) is Config:
+                    with open_dict(composed):
+                        del composed["hydra"]
+                    typed(composed)
+            except (HydraException, OmegaConfBaseException, ConfigError) as error:
+                raise ConfigError(f"{axis.override(value)}: {one_line(error)}") from error
+
+
+def jobs_at_once(sweep: SearchConfig, config: DictConfig, launcher: Launcher) -> int:
+    """How many trials this worker has at once. What runs in this process runs alone."""
+    joblib = getattr(launcher, "joblib", None)
+    if joblib is None:
+        if _launcher(config) == "basic" and (sweep.n_jobs or 1) > 1:
+            raise ConfigError(
+                "sweep.n_jobs: hydra/launcher=basic has one trial at a time; take local, or run the command again"
+            )
+        return sweep.n_jobs or 1
+    if sweep.n_jobs is not None:
+        joblib["n_jobs"] = sweep.n_jobs
+    at_once = int(joblib["n_jobs"])
+    at_once = at_once if at_once > 0 else max(1, (os.cpu_count() or 1) + 1 + at_once)
+    if at_once > 1:
+        # the numerical libraries of processes side by side would each take every core
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return at_once
+
+
+def start_of(launcher: Launcher, n_jobs: int) -> Callable:
+    """What launches one trial, from several threads where there are several at once."""
+    if getattr(launcher, "joblib", None) is not None and n_jobs > 1:
+        from sweeps.processes import ProcessPool
+
+        return ProcessPool(launcher, n_jobs).start
+    return getattr(launcher, "start", launcher.launch)
+
+
+def _launcher(config: DictConfig) -> str:
+    return str(config.hydra.runtime.choices.get("hydra/launcher", "basic"))
+
+
+def warn(sweep: SearchConfig, config: DictConfig, study: Any, say: Callable[[str], None]) -> None:
+    """A SQLite file is safe for the processes of one machine only."""
+    if not is_sqlite(sweep.storage):
+        return
+    import socket
+
+    hosts = {trial.user_attrs["worker"]["host"] for trial in study.get_trials(deepcopy=False) if "worker" in trial.user_attrs}
+    others = sorted(hosts - {socket.gethostname()})
+    if others or _launcher(config) not in ON_THIS_MACHINE:
+        who = f"workers on {', '.join(others)} too" if others else f"hydra/launcher={_launcher(config)} may use other machines"
+        say(f"warning: sweep.storage is SQLite, unsafe on a network file system, and {who}: take postgresql or journal")
+
+
+def finish(study: Any, sweep: SearchConfig, config: DictConfig, folder: Path) -> dict[str, Any]:
+    """Write the results beside the study, and put them into its run in MLflow where the app has one."""
+    ours = OmegaConf.get_type(config) is Config
+    folder = Path(config.paths.studies) / sweep.name if ours else folder
+    files = results.write(study, sweep, folder)
+    found = results.summary(study, sweep)
+    if ours:
+        from openr1 import tracking
+
+        settings = OmegaConf.to_object(config.tracking)
+        tags = {"sweep.storage": found["storage"], "sweep.sampler": sweep.sampler, "sweep.objective": found["objective"]}
+        tags |= {f"sweep.{key}": value for key, value in found["trials"].items()}
+        metrics = {f"best_{sweep.objectives[0]}": found["best_value"]} if "best_value" in found else {}
+        tracking.log_study(settings, sweep.name, files, metrics, tags)
+    return found
+
+
+def _say(sweep: SearchConfig, limit: int) -> Callable[[str], None]:
+    return lambda line: print(f"{sweep.name}: {line}", file=sys.stderr, flush=True)
+
+
+def _best_line(found: dict[str, Any], sweep: SearchConfig) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
+    if "best_value" in found:
+        params = " ".join(f"{key}={value}" for key, value in found["best_evaluated_params"].items())
+        return f"{counts}; best {sweep.objectives[0]} {found['best_value']:.6g} of trial {found['best_trial']}: {params}"
+    return (
+        f"{counts}; {len(found['solutions'])} on the Pareto front" if found.get("solutions") else f"{counts}; none is feasible"
+    )

@@ -1,0 +1,116 @@
+"""Sweeps whose workers are killed, and that share a real database."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+pytestmark = pytest.mark.integration
+APP = [sys.executable, str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py")]
+X = "optim.lr=interval(0.01,1)"
+
+
+def worker(folder, *arguments, **env):
+    """A worker in the background, in a session of its own, so that it is killed with its processes."""
+    command = [*APP, "-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
+    with (folder / f"{time.monotonic()}.log").open("w") as log:
+        return subprocess.Popen(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
+
+
+def wait_for(condition, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def trials(storage):
+    try:
+        return optuna.load_study(storage=storage, study_name="shared").get_trials()
+    except Exception:  # it is not made yet
+        return []
+
+
+@pytest.fixture
+def postgres(tmp_path):
+    """The URL of a server of its own; PostgreSQL does not run as root."""
+    binaries = [shutil.which("initdb"), shutil.which("pg_ctl")]
+    if not all(binaries):
+        pytest.skip("no PostgreSQL on this machine")
+    as_user = []
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    if os.getuid() == 0:
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for path in (folder, *tmp_path.parents):
+            if path.is_relative_to("/tmp") and path != Path("/tmp"):
+                path.chmod(0o755)
+        tmp_path.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = str(folder / "data")
+    subprocess.run([*as_user, binaries[0], "-D", data, "-A", "trust", "-U", "me"], check=True, capture_output=True, cwd="/")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    control = [*as_user, binaries[1], "-D", data, "-o", options, "-w", "-l", str(folder / "log")]
+    subprocess.run([*control, "start"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    yield f"postgresql://me@127.0.0.1:{port}/postgres"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd="/", stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(tmp_path, launcher):
+    storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
+    given = [f"hydra/launcher={launcher}", "sweep.n_trials=6"]
+    if launcher == "local":
+        given.append("hydra.launcher.n_jobs=2")
+    first = worker(tmp_path, *given, TRIAL_SECONDS="2")
+    wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2)
+    time.sleep(0.5)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    before = trials(storage)
+    assert any(trial.state.name == "RUNNING" for trial in before)
+    finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
+    assert worker(tmp_path, *given).wait(timeout=120) == 0
+    after = trials(storage)
+    assert {number: after[number].value for number in finished} == finished
+    assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
+    lost = [trial for trial in before if trial.state.name == "RUNNING" and trial.params]
+    again = [trial.params for trial in after if trial.state.name == "COMPLETE"]
+    assert all(trial.params in again for trial in lost)
+    assert {trial.state.name for trial in after} <= {"COMPLETE", "FAIL"}
+    assert all("was killed" in trial.user_attrs["failure"] for trial in after if trial.state.name == "FAIL")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
+def test_workers_share_a_storage(tmp_path, kind, request):
+    if kind == "postgresql":
+        storage = url = request.getfixturevalue("postgres")
+    elif kind == "sqlite":
+        storage = url = f"sqlite:///{tmp_path}/studies.db"
+    else:
+        url = f"journal://{tmp_path}/studies.log"
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{tmp_path}/studies.log"))
+    given = [
+        "hydra/launcher=basic",
+        "sweep.n_trials=12",
+        f"sweep.storage={url}",
+        "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
+    ]
+    workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]
+    assert [one.wait(timeout=180) for one in workers] == [0, 0, 0]
+    found = trials(storage)
+    assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
+    assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
+    drawn = [trial.params["optim.lr"] for trial in found if "surplus" not in trial.user_attrs]
+    assert drawn.count(0.5) == drawn.count(0.25) == 1
+    assert len(set(drawn)) == 12
