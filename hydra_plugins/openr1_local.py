@@ -1,4 +1,4 @@
-"""``hydra/launcher=local``: joblib's launcher with the plan of the study before, and its progress while, trials run."""
+"""``hydra/launcher=local``: joblib's launcher, whose trials do not take each other's processors and whose end is one line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
 class LocalLauncher(JoblibLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from sweeps.local import launch
+        from sweeps.processes import side_by_side
 
-        return launch(self, self.start, job_overrides, initial_job_idx)
-
-    def start(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """As joblib's launcher, without a plan: for a sweeper that has one of its own."""
-        return super().launch(job_overrides, initial_job_idx)
+        with side_by_side():
+            return super().launch(job_overrides, initial_job_idx)

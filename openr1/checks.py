@@ -128,7 +128,8 @@ def _compute(compute: ComputeConfig) -> None:
     _one_of(compute.device, "compute.device", ("cpu", "cuda"))
     _one_of(compute.precision, "compute.precision", ("float32", "bfloat16"))
     _one_of(compute.strategy, "compute.strategy", ("none", "ddp", *ZERO))
-    _positive(compute, "compute", "threads", "processes", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops")
+    counts = ("threads", "processes", "micro_batch", "checkpoint_minutes", "checkpoint_steps", "peak_flops", "price_per_hour")
+    _positive(compute, "compute", *counts)
     if compute.processes > 1 and compute.strategy == "none":
         raise ConfigError(f"compute.strategy: {compute.processes} processes need one of ddp, {', '.join(ZERO)}")
     if not 0 <= compute.port < 2**16:

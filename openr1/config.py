@@ -215,6 +215,7 @@ class ComputeConfig:
     gradient_checkpointing: bool = False
     compile: bool = False
     peak_flops: float | None = None  # of one device at this precision, for model FLOPs utilisation
+    price_per_hour: float | None = None  # of one device, in any currency
     checkpoint_minutes: float | None = 10.0  # a resumable state at least so often; null for none
     checkpoint_steps: int | None = None  # and every so many steps
 

@@ -1,4 +1,4 @@
-"""When a training run logs, evaluates and saves; its curves in the artifact and in the tracked run; where it goes on after a kill."""
+"""When a training run logs, evaluates and saves, what its curves say, and where it goes on after a kill."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -28,8 +29,8 @@ from openr1 import flops, watch, zero
 from openr1.balance import LoadBalance
 from openr1.budget import passes
 from openr1.config import Config
-from openr1.curves import CHECKPOINTS, Curves
-from openr1.distributed import gathered, rank, world
+from openr1.curves import CHECKPOINTS, HISTORY, Curves
+from openr1.distributed import gathered, rank, wait, world
 from openr1.job import Job
 from openr1.launch import threads
 from openr1.models import build, checkpoint_of, load

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
@@ -14,8 +16,26 @@ from joblib.externals.loky import get_reusable_executor
 
 from hydra_plugins.hydra_joblib_launcher._core import execute_job
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from openr1.errors import RunError
 
 IDLE_SECONDS = 300  # after which a process of the pool ends
+
+
+@contextmanager
+def side_by_side() -> Iterator[None]:
+    """Trials of joblib's launcher, each with its own number of threads.
+
+    :raises RunError: where one of their processes was killed.
+    """
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    # those of a numerical library would multiply
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        yield
+    except TerminatedWorkerError as error:
+        message = "the process of a trial was killed, perhaps for want of memory; the same command goes on from what is done"
+        raise RunError(message) from error
 
 
 class ProcessPool:

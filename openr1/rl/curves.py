@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openr1.curves import HISTORY, Curves
 from openr1.files import write_json
 from openr1.job import Job
 from openr1.rl.account import Account
 from openr1.rl.exam import KEPT
-from openr1.curves import HISTORY, Curves
 
 if TYPE_CHECKING:
     from openr1.rl.rollouts import Rollouts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from openr1.curves import HISTORY
 from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
 from openr1.job import Job
@@ -18,7 +19,6 @@ from openr1.rl.exam import KEPT, Exam
 from openr1.rl.rollouts import Rollouts
 from openr1.rl.trainer import build
 from openr1.rl.writing import LiveWriter, VllmWriter
-from openr1.curves import HISTORY
 from openr1.training import fit, model_for
 from openr1.verdicts import Judge
 

@@ -17,9 +17,9 @@ from sweeps.active.config import ActiveSweep
 from sweeps.active.figure import NAMES, TITLES
 
 if TYPE_CHECKING:
+    from sweeps.active.app import PlanConfig
     from sweeps.active.live import Proposal
     from sweeps.active.replay import Replayed
-    from sweeps.active.app import PlanConfig
 
 
 def show_replay(found: Replayed, config: PlanConfig, console: Console) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from sweeps.config import SweepConfig
+
 
 @dataclass
 class AxisConfig:
@@ -21,13 +23,13 @@ class AxisConfig:
 
 
 @dataclass
-class SearchConfig:
+class SearchConfig(SweepConfig):
     """A study of Optuna. The same command resumes it, or joins it as one more worker.
 
     What maps names to values is null by default, so that ``sweep.constraints={flops:1e12}`` needs no ``+``.
     """
 
-    name: str = MISSING  # of the study, in Optuna and in MLflow
+    kind: str = "search"
     storage: str = MISSING  # sqlite:///FILE, postgresql://…, or journal://FILE, which may lie on a network file system
     n_trials: int = 20  # in all, whoever runs them; those that fail count, those that are tried again do not
     timeout_minutes: float | None = None  # no trial starts in this worker after so long

@@ -17,9 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config import Config, one_line, typed
 from openr1.errors import ConfigError
+from sweeps.loader import TrialLoader
 from sweeps.search import results
 from sweeps.search.config import SearchConfig
-from sweeps.loader import TrialLoader
 from sweeps.search.samplers import FINITE
 from sweeps.search.space import Space, parse
 from sweeps.search.storage import is_sqlite

@@ -14,13 +14,13 @@ from analysis.laws import LAWS, Cost
 from openr1.errors import ConfigError
 from sweeps import cli
 from sweeps.active import live
+from sweeps.active.app import compose
 from sweeps.active.choosers import CHOOSERS, State, active, first
 from sweeps.active.config import ActiveSweep, Candidates, Replay, Target
 from sweeps.active.live import Offer, offers, proposal
 from sweeps.active.pool import Pool
 from sweeps.active.posterior import posterior
 from sweeps.active.replay import pool_of, replayed
-from sweeps.active.app import compose
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()

@@ -1,8 +1,7 @@
-"""Launch the trials of a study on this machine: plan, run what is missing side by side, show how far they are."""
+"""One round of a study: plan its runs, start side by side what is missing, and show how far they are."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -10,50 +9,49 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
-from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, open_dict
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from openr1.config import typed
-from openr1.errors import RunError
-from openr1.terminal import console as console_of
+from openr1.config import Config
 from openr1.trial import done
-from sweeps.plan import PlannedRun, distinct, plan, show_plan
+from sweeps.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
 
+Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]  # overrides of jobs, and the number of the first
 
-def launch(
-    launcher: Launcher,
-    start: Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]],
-    job_overrides: Sequence[Sequence[str]],
-    initial_job_idx: int,
-) -> list[JobReturn]:
-    """Run the trials that are not done, in the order given.
 
-    :param start: launches trials for real, and waits for them.
-    :returns: one result a trial, in the order given; a failed trial's result raises its error when its value is read.
-    :raises ConfigError: before anything is trained, for the first trial that cannot run.
+def planned(overrides: Sequence[Sequence[str]], config_of: Callable[[Sequence[str]], Config]) -> list[PlannedRun]:
+    """The runs of a round, named by what sets them apart.
+
+    :raises ConfigError: before anything is trained, for the first run that cannot be.
     """
-    names = _differences(job_overrides)
-    runs = plan((name, _config(launcher, overrides)) for name, overrides in zip(names, job_overrides, strict=True))
-    console = console_of(stderr=True)
-    show_plan(runs, console)
+    return plan((name, config_of(one)) for name, one in zip(_differences(overrides), overrides, strict=True))
+
+
+def make(
+    runs: list[PlannedRun], overrides: Sequence[Sequence[str]], start: Start, first: int, console: Console
+) -> list[JobReturn]:
+    """Make the runs that are not done, in the order given.
+
+    :param start: launches jobs for real, and waits for them.
+    :param first: the number of the first job.
+    :returns: one result a run, in the order given; a failed run's result raises its error when its value is read.
+    """
     results: dict[int, JobReturn] = {}
     for i, run in enumerate(runs):
         metrics = done(run.config, run.stages)
         if metrics is not None:
             value = metrics.get("eval_loss")
-            results[i] = JobReturn(overrides=job_overrides[i], status=JobStatus.COMPLETED, _return_value=value)
+            results[i] = JobReturn(overrides=overrides[i], status=JobStatus.COMPLETED, _return_value=value)
     missing = [i for i in range(len(runs)) if i not in results]
     if missing:
         with _progress(runs, console):
-            finished = _started(start, [job_overrides[i] for i in missing], initial_job_idx)
+            finished = start([overrides[i] for i in missing], first)
         results |= dict(zip(missing, finished, strict=True))
         for i in missing:
             if results[i].status == JobStatus.FAILED:
-                console.print(f"failed: {names[i]}: {results[i]._return_value}", style="red", soft_wrap=True)
+                console.print(f"failed: {runs[i].name}: {results[i]._return_value}", style="red", soft_wrap=True)
     return [results[i] for i in range(len(runs))]
 
 
@@ -68,27 +66,6 @@ def _short(override: str) -> str:
     with suppress(ValueError):
         value = f"{float(value):g}"  # Hydra writes 1e12 out
     return f"{key.rsplit('.', 1)[-1]}={value}"
-
-
-def _config(launcher: Launcher, overrides: Sequence[str]):
-    cfg = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
-    with open_dict(cfg):
-        # resolved first: the rest may refer to it
-        OmegaConf.resolve(cfg.paths)
-        del cfg["hydra"]
-    return typed(cfg)
-
-
-def _started(start: Callable, overrides: list[Sequence[str]], first: int) -> Sequence[JobReturn]:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    # one process a trial, each with its own number of threads: those of a numerical library would multiply
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        return start(overrides, first)
-    except TerminatedWorkerError as error:
-        message = "the process of a trial was killed, perhaps for want of memory; the same command goes on from what is done"
-        raise RunError(message) from error
 
 
 @contextmanager

@@ -1,0 +1,32 @@
+"""``hydra/sweeper=design``: the sweeper of scaling studies (sweeps/sweeper.py), and the schemas of ``sweep=``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sweeps.designs import DESIGNS
+
+for schema, _ in DESIGNS.values():
+    ConfigStore.instance().store(name=schema.__name__, node=schema, provider="openr1")
+
+
+class DesignSweeper(Sweeper):
+    """
+    :param params: overrides and sweeps, as the basic sweeper has them.
+    """
+
+    def __init__(self, params: DictConfig | None = None) -> None:
+        self.params = params or {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from sweeps.sweeper import sweep
+
+        return sweep(self.hydra_context, self.task_function, self.config, dict(self.params), arguments)

@@ -1,0 +1,23 @@
+"""Designs of studies: which runs a sweep makes. One module a kind, with the options that ``conf/sweep/KIND.yaml`` fills in.
+
+A new kind is a subclass of :class:`sweeps.config.SweepConfig`, a subclass of :class:`sweeps.designs.base.Design`, and a line
+here. Nothing in these modules is imported that is heavy, since every command knows their options.
+"""
+
+from __future__ import annotations
+
+from hydra.utils import get_class
+
+from sweeps.config import SweepConfig
+from sweeps.designs.base import Design
+from sweeps.designs.grid import GridSweep
+
+# kind -> its options, and the class that decides
+DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
+    "grid": (GridSweep, "sweeps.designs.grid.Grid"),
+}
+
+
+def design_of(kind: str) -> type[Design]:
+    """The class of a kind of sweep, imported when it is needed."""
+    return get_class(DESIGNS[kind][1])

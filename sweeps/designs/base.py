@@ -1,0 +1,52 @@
+"""What a design is: it says which runs come next, from those that are done."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from openr1.config import Config
+from sweeps.config import SweepConfig
+
+Overrides = tuple[str, ...]
+S = TypeVar("S", bound=SweepConfig)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of a design that is done.
+
+    :ivar overrides: those of the design that made it.
+    :ivar metrics: under the names of :mod:`openr1.tracking`; empty for a run that failed.
+    """
+
+    overrides: Overrides
+    config: Config
+    metrics: dict[str, float]
+
+
+class Design(ABC, Generic[S]):
+    """The runs of a sweep, in rounds. A design is made anew by each command: what it says follows from its options and from
+    what is done, so that the same command goes on where one that was killed stopped.
+
+    :param sweep: its options.
+    :param compose: the config of a run with these overrides, checked.
+    """
+
+    def __init__(self, sweep: S, compose: Callable[[Sequence[str]], Config]) -> None:
+        self.sweep, self.compose = sweep, compose
+
+    @abstractmethod
+    def next(self, finished: Sequence[Finished]) -> list[Overrides]:
+        """The runs of the next round, the most important first; none when there is no more to do.
+
+        :param finished: those of all rounds before, in their order. Runs that were done before this command are among them
+            once a round has named them.
+        :raises ConfigError: where the design cannot be, such as for a budget that no size fits.
+        """
+
+    def report(self, finished: Sequence[Finished]) -> list[str]:
+        """Lines about what came out, for the terminal; printed when the last round is done."""
+        return []
