@@ -30,14 +30,13 @@ class Curves(TrainerCallback):
         self.job = job
         self.trainer: Any = None
         self.before = 0.0  # seconds of training before a resume
-        self.marks: dict[int, float] = {}  # step -> the tokens that it is compared with others at
         self.log_steps, self.eval_steps = self.schedule()
 
     def schedule(self) -> tuple[Container[int], Container[int]]:
         """The steps at which a run logs, and those at which it evaluates."""
         budget, stage = self.job.budget, self.job.config.stage
-        self.marks = _marks(budget.steps, budget.batch_tokens, stage.eval_every_tokens)
-        return _evenly(budget.steps, stage.logs), _evenly(budget.steps, stage.evals) | set(self.marks)
+        marks = _marks(budget.steps, budget.batch_tokens, stage.eval_every_tokens)
+        return _evenly(budget.steps, stage.logs), _evenly(budget.steps, stage.evals) | marks
 
     def may_save(self, step: int) -> bool:
         """Whether a run can go on from this step as if it had not stopped."""
@@ -68,6 +67,7 @@ class Curves(TrainerCallback):
         rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
         rows = [row for row in rows if row["step"] <= step]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        watch.report_again(rows, self.job.config.stage.eval_every_tokens)
         self.before = max((row["seconds"] for row in rows), default=0.0)
         return str(newest) if newest else None
 
@@ -125,10 +125,10 @@ class Curves(TrainerCallback):
         row = {"step": step, **self.spent(step), **metrics}
         with (self.job.folder / HISTORY).open("a") as file:
             file.write(json.dumps({**row, "seconds": round(self.seconds, 3)}) + "\n")
+        watch.spend(self.job.run.run_id, row["flops"], self.seconds)
         self.job.run.log({name: value for name, value in row.items() if name != "step"}, step)
         self.job.report(self.done(step), metrics)
-        # trials whose steps are of different sizes are evaluated at about, and compared at exactly, the same tokens
-        watch.report(self.marks.get(step, row["tokens"]), metrics)
+        watch.report(row["tokens"], metrics, self.job.config.stage.eval_every_tokens)
 
     def on_save(self, args, state, control, **_) -> None:
         self.job.run.flush()
@@ -143,9 +143,8 @@ def _evenly(steps: int, points: int) -> set[int]:
     return {math.ceil(steps * (i + 1) / points) for i in range(points)}
 
 
-def _marks(steps: int, batch_tokens: float, every: float | None) -> dict[int, float]:
-    """Of the steps that come first to a multiple of ``every`` tokens, the multiple."""
+def _marks(steps: int, batch_tokens: float, every: float | None) -> set[int]:
+    """The steps that come first to a multiple of ``every`` tokens."""
     if every is None:
-        return {}
-    multiples = [every * i for i in range(1, int(steps * batch_tokens / every) + 1)]
-    return {math.ceil(tokens / batch_tokens): tokens for tokens in multiples}
+        return set()
+    return {math.ceil(every * i / batch_tokens) for i in range(1, int(steps * batch_tokens / every) + 1)}

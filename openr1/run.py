@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from openr1 import data
+from openr1 import data, watch
 from openr1.artifacts import STARTED, Artifact, Store
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
@@ -78,6 +78,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     with store.lock(kind, mark):
         artifact = store.find(kind, mark)
         found = tracking.find(config.tracking, config.study, mark) if artifact else None
+        if artifact and config.stage.trains:
+            watch.report_again(artifact.history(), config.stage.eval_every_tokens)
         if artifact and found:
             return Result(named, artifact, work, found, reused=True)
 
@@ -109,6 +111,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
                 job = Job(config, taken, work, folder, tracked, dataset)
                 metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
+                watch.spend(tracked.run_id, metrics.get("flops", 0.0), metrics.get("wall_seconds", 0.0))
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
             else:
                 for row in artifact.history():

@@ -33,6 +33,7 @@ from openr1.curves import CHECKPOINTS, HISTORY, Curves
 from openr1.distributed import gathered, rank, wait, world
 from openr1.job import Job
 from openr1.launch import threads
+from openr1.memory import PeakMemory
 from openr1.models import build, checkpoint_of, load
 
 EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
@@ -200,6 +201,7 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
         trainer.remove_callback(callback)
     trainer.add_callback(curves)
     trainer.add_callback(LoadBalance(trainer.model))
+    memory = PeakMemory(config.compute.device)
     trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
     trained = get_model_param_count(trainer.model, trainable_only=True)
@@ -210,6 +212,7 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
         "params_non_embedding": budget.params.non_embedding,
         "params_trained": trained,
         "wall_seconds": seconds,
+        "peak_memory_bytes": max(gathered(memory.bytes())),
     }
     if config.compute.device == "cuda":
         metrics["gpu_hours"] = config.compute.processes * seconds / 3600

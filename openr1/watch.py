@@ -1,14 +1,17 @@
-"""What a sweeper hands in to a run: whom to tell its evaluation losses, who may end it, and tags of its tracked run.
+"""What a sweeper hands in to a run: whom to tell its evaluations, who may end it, and tags of its tracked run.
 
-A run knows no sweeper. It calls :func:`report`, :func:`note` and :func:`tags`, which do nothing where nobody watches.
+A run knows no sweeper. It calls :func:`report`, :func:`spend`, :func:`note` and :func:`tags`, which do nothing where nobody
+watches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
+
+from openr1.errors import Pruned
 
 
 class Watcher:
@@ -16,14 +19,16 @@ class Watcher:
 
     :ivar tags: of the tracked run, beside its own.
     :ivar noted: what the run said of itself: its ``metrics``, ``run_id`` and ``micro_batch``.
+    :ivar spent: by the id of the tracked run, the FLOPs and seconds that it has used.
     """
 
     def __init__(self, tags: dict[str, str] | None = None) -> None:
         self.tags = tags or {}
         self.noted: dict[str, Any] = {}
+        self.spent: dict[str, dict[str, float]] = {}
 
-    def report(self, tokens: int, metrics: dict[str, float]) -> None:
-        """Told of each evaluation.
+    def report(self, tokens: int, metrics: dict[str, float], every: float | None) -> None:
+        """Told of each row of the curves.
 
         :raises Pruned: to end the run.
         """
@@ -50,18 +55,32 @@ def unreported() -> Iterator[None]:
         yield
         return
     silent = Watcher(watcher.tags)
-    silent.noted = watcher.noted
+    silent.noted, silent.spent = watcher.noted, watcher.spent
     with watching(silent):
         yield
 
 
-def report(tokens: float, metrics: dict[str, float]) -> None:
-    """Say what an evaluation after so many tokens came to.
+def report(tokens: float, metrics: dict[str, float], every: float | None = None) -> None:
+    """Say what was measured after so many tokens.
 
+    :param every: of the tokens at whose multiples the run is evaluated, so that it can be compared with others there.
     :raises Pruned: where the run is not worth its cost.
     """
     if watcher := _watcher.get():
-        watcher.report(round(tokens), metrics)
+        watcher.report(round(tokens), metrics, every)
+
+
+def report_again(rows: Iterable[dict[str, float]], every: float | None = None) -> None:
+    """Say what the curves of a run hold already; what is done is not ended for it."""
+    for row in rows if _watcher.get() else ():
+        with suppress(Pruned):
+            report(row["tokens"], row, every)
+
+
+def spend(run_id: str, flops: float, wall_seconds: float) -> None:
+    """Say what a tracked run has used so far."""
+    if watcher := _watcher.get():
+        watcher.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
 
 
 def note(**facts: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ class RlCurves(Curves):
 
     def __init__(self, job: Job, rollouts: Rollouts) -> None:
         self.rollouts = rollouts
+        self.marks = 0.0  # multiples of stage.eval_every_tokens that are behind
         super().__init__(job)
 
     @property
@@ -64,6 +66,7 @@ class RlCurves(Curves):
 
     def on_train_begin(self, args, state, control, **rest) -> None:
         super().on_train_begin(args, state, control, **rest)
+        self.marks = self.account.tokens // (self.job.config.stage.eval_every_tokens or math.inf)
         if state.global_step == 0:
             self.write(self.trainer.look(), 0)
 
@@ -72,8 +75,16 @@ class RlCurves(Curves):
         limit, step = self.job.budget.limit, state.global_step
         if limit is not None and self.may_save(step) and self.account.flops >= limit:
             control.should_training_stop = True
-        control.should_evaluate |= control.should_training_stop or step == state.max_steps
+        control.should_evaluate |= control.should_training_stop or step == state.max_steps or self._beyond_mark()
         control.should_log |= control.should_evaluate  # what was measured since the last row is no part of an exam's
+
+    def _beyond_mark(self) -> bool:
+        """Whether this step is the first beyond a multiple of ``stage.eval_every_tokens``."""
+        every = self.job.config.stage.eval_every_tokens
+        if every is None:
+            return False
+        before, self.marks = self.marks, self.account.tokens // every
+        return self.marks > before
 
     def on_save(self, args, state, control, **rest) -> None:
         saved = {"account": asdict(self.account), "drawn": self.rollouts.deck.drawn}

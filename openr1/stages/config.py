@@ -172,6 +172,7 @@ class GrpoStage(StageConfig):
     exam: ExamOptions = field(default_factory=ExamOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
     logs: int = 1  # steps between two points of the curves
+    eval_every_tokens: float | None = None  # further exams, at the first steps beyond multiples of so many tokens
     shown: int = 32  # answers of a rollout that a table in MLflow shows, at every exam; 0 for no table
     checks: bool = True  # that the reward and the sampler are sound, before the first step
     trains: ClassVar[bool] = True

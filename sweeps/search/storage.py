@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from openr1.errors import ConfigError
 
 JOURNAL = "journal://"
+POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
 SQLITE_SECONDS = 60  # that a worker waits for the others' writes
 KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
 
@@ -41,7 +42,10 @@ def open_storage(url: str) -> BaseStorage:
         raise ConfigError(f"sweep.storage: {url!r} is not one of {KINDS}") from error
     try:
         if database.get_backend_name() != "sqlite":
-            return optuna.storages.get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+            if database.drivername == "postgresql":  # whose driver is another one from SQLAlchemy 2.1 on
+                database = database.set(drivername=POSTGRESQL)
+            given = database.render_as_string(hide_password=False)
+            return optuna.storages.get_storage(RDBStorage(given, engine_kwargs={"pool_pre_ping": True}))
         if not database.database or database.database == ":memory:":
             raise ConfigError(f"sweep.storage: {url!r} is gone with its process; give {KINDS}")
         path = Path(database.database)

@@ -12,6 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from sweeps.search.storage import open_storage
+
 pytestmark = pytest.mark.integration
 APP = [sys.executable, str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py")]
 X = "optim.lr=interval(0.01,1)"
@@ -33,7 +35,7 @@ def wait_for(condition, seconds=120):
 
 def trials(storage):
     try:
-        return optuna.load_study(storage=storage, study_name="shared").get_trials()
+        return optuna.load_study(storage=open_storage(storage), study_name="shared").get_trials()
     except Exception:  # it is not made yet
         return []
 
@@ -94,16 +96,13 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
 @pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
 def test_workers_share_a_storage(tmp_path, kind, request):
     if kind == "postgresql":
-        storage = url = request.getfixturevalue("postgres")
-    elif kind == "sqlite":
-        storage = url = f"sqlite:///{tmp_path}/studies.db"
+        storage = request.getfixturevalue("postgres")
     else:
-        url = f"journal://{tmp_path}/studies.log"
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{tmp_path}/studies.log"))
+        storage = f"sqlite:///{tmp_path}/studies.db" if kind == "sqlite" else f"journal://{tmp_path}/studies.log"
     given = [
         "hydra/launcher=basic",
         "sweep.n_trials=12",
-        f"sweep.storage={url}",
+        f"sweep.storage={storage}",
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]

@@ -94,7 +94,7 @@ def test_workers_and_resumed_ones_draw_other_samples(tmp_path, name):
         ({"storage": "sqlite://"}, "gone with its process"),
         (
             {"storage": "postgresql://me:secret@localhost:1/none"},
-            r"sweep.storage: postgresql://me:\*\*\*@localhost:1/none cannot be",
+            r"sweep.storage: postgresql\+psycopg2://me:\*\*\*@localhost:1/none cannot be",
         ),
         ({"grace_seconds": 1}, "at least two heartbeats"),
     ],
