@@ -72,6 +72,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             resolve(config)  # an impossible budget is refused before the data are tokenised
         dataset = data.prepare(config)
     work = foresee(config, dataset)
+    if work.budget:
+        watch.note(foreseen=work.summary())
     mark, inputs = identify(named)
     kind = config.stage.kind
     store = Store(config.paths.artifacts)
@@ -111,7 +113,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
                 job = Job(config, taken, work, folder, tracked, dataset)
                 metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
-                watch.spend(tracked.run_id, metrics.get("flops", 0.0), metrics.get("wall_seconds", 0.0))
+                own = "flops_eval" if kind == "evaluate" else "flops"  # an evaluation carries on those of its model
+                watch.spend(tracked.run_id, metrics.get(own, 0.0), metrics.get("wall_seconds", 0.0))
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
             else:
                 for row in artifact.history():

@@ -18,7 +18,7 @@ class Watcher:
     """Watches one run. A sweeper's own overrides :meth:`report`.
 
     :ivar tags: of the tracked run, beside its own.
-    :ivar noted: what the run said of itself: its ``metrics``, ``run_id`` and ``micro_batch``.
+    :ivar noted: what the run said of itself: its ``metrics``, those ``foreseen``, ``run_id`` and ``micro_batch``.
     :ivar spent: by the id of the tracked run, the FLOPs and seconds that it has used.
     """
 

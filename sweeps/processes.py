@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 from hydra.core.singleton import Singleton
@@ -19,6 +21,7 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from openr1.errors import RunError
 
 IDLE_SECONDS = 300  # after which a process of the pool ends
+PARENT_SECONDS = 1.0  # after which it notices that its parent has ended
 
 
 @contextmanager
@@ -36,6 +39,17 @@ def side_by_side() -> Iterator[None]:
     except TerminatedWorkerError as error:
         message = "the process of a trial was killed, perhaps for want of memory; the same command goes on from what is done"
         raise RunError(message) from error
+
+
+def end_with(parent: int) -> None:
+    """Have this process end when its parent is no more, however that ended: nobody waits for what it is at."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class ProcessPool:
@@ -56,6 +70,13 @@ class ProcessPool:
         job = (launcher.hydra_context, launcher.config, launcher.task_function, self.state)
         with self.lock:
             # a pool that a killed process has broken is replaced by a new one
-            pool = get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS)
+            pool = self._pool()
             futures = [pool.submit(execute_job, initial_job_idx + i, one, *job) for i, one in enumerate(job_overrides)]
         return [future.result() for future in futures]
+
+    def cancel(self) -> None:
+        self._pool().shutdown(kill_workers=True)
+
+    def _pool(self) -> ProcessPoolExecutor:
+        given = {"initializer": end_with, "initargs": (os.getpid(),)}
+        return get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS, **given)

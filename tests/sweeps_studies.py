@@ -46,5 +46,7 @@ def worker_of(sweep, space, objective, study=None, n_jobs=1, limit=None, lines=N
         outcome = found if isinstance(found, Outcome) else Outcome(metrics=found)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=outcome)]
 
+    jobs = SimpleNamespace(start=start, cancel=lambda: None)
     study = study or opened(sweep, space)
-    return Worker(study, space, sweep, start, n_jobs, limit or sweep.n_trials, (lines if lines is not None else []).append)
+    say = (lines if lines is not None else []).append
+    return Worker(study, space, sweep, jobs, n_jobs, limit or sweep.n_trials, say)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -19,7 +18,9 @@ from openr1.config import Config, one_line, typed
 from openr1.errors import ConfigError
 from sweeps.loader import TrialLoader
 from sweeps.search import results
+from sweeps.search.allowance import Purse
 from sweeps.search.config import SearchConfig
+from sweeps.search.jobs import ON_THIS_MACHINE, at_once, jobs_of, launcher_of, terminated
 from sweeps.search.samplers import FINITE
 from sweeps.search.space import Space, parse
 from sweeps.search.storage import is_sqlite
@@ -27,8 +28,6 @@ from sweeps.search.study import check, identity, open_study
 from sweeps.search.tally import Tally
 from sweeps.search.trial_job import TrialJob
 from sweeps.search.worker import Worker
-
-ON_THIS_MACHINE = ("basic", "joblib", "local")  # launchers
 
 
 def sweep(
@@ -56,7 +55,7 @@ def sweep(
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialJob(function, options), config=config
     )
-    n_jobs = jobs_at_once(options, config, launcher)
+    n_jobs = at_once(options, config, launcher)
     folder = Path(str(config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
@@ -70,8 +69,10 @@ def sweep(
     done = len(Tally.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
+    purse = Purse(options.allowance, config_of(config, context))
     try:
-        Worker(study, space, options, start_of(launcher, n_jobs), n_jobs, limit, say).run()
+        with terminated():
+            Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse).run()
     finally:
         found = finish(study, options, config, folder)
     say(_best_line(found, options))
@@ -96,55 +97,34 @@ def options_of(given: Mapping[str, Any] | DictConfig) -> SearchConfig:
     return options
 
 
+def config_of(config: DictConfig, context: HydraContext) -> Callable[[Sequence[str]], Config] | None:
+    """What composes the config of a trial, checked; None where the app is another one."""
+    if OmegaConf.get_type(config) is not Config:
+        return None
+
+    def composed(overrides: Sequence[str]) -> Config:
+        found = context.config_loader.load_sweep_config(config, list(overrides))
+        with open_dict(found):
+            OmegaConf.resolve(found.paths)  # first: the rest may refer to it
+            del found["hydra"]
+        return typed(found)
+
+    return composed
+
+
 def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
     """Compose the ends or choices of every axis, so that a value that the config does not take is refused before any trial.
 
     :raises ConfigError: for the first.
     """
     first = {key: axis.probes()[0] for key, axis in space.axes.items()}
+    compose = config_of(config, context) or partial(context.config_loader.load_sweep_config, config)
     for key, axis in space.axes.items():
         for value in axis.probes():
-            overrides = space.overrides(first | {key: value})
             try:
-                composed = context.config_loader.load_sweep_config(config, overrides)
-                if OmegaConf.get_type(config) is Config:
-                    with open_dict(composed):
-                        del composed["hydra"]
-                    typed(composed)
+                compose(space.overrides(first | {key: value}))
             except (HydraException, OmegaConfBaseException, ConfigError) as error:
                 raise ConfigError(f"{axis.override(value)}: {one_line(error)}") from error
-
-
-def jobs_at_once(sweep: SearchConfig, config: DictConfig, launcher: Launcher) -> int:
-    """How many trials this worker has at once. What runs in this process runs alone."""
-    joblib = getattr(launcher, "joblib", None)
-    if joblib is None:
-        if _launcher(config) == "basic" and (sweep.n_jobs or 1) > 1:
-            raise ConfigError(
-                "sweep.n_jobs: hydra/launcher=basic has one trial at a time; take local, or run the command again"
-            )
-        return sweep.n_jobs or 1
-    if sweep.n_jobs is not None:
-        joblib["n_jobs"] = sweep.n_jobs
-    at_once = int(joblib["n_jobs"])
-    at_once = at_once if at_once > 0 else max(1, (os.cpu_count() or 1) + 1 + at_once)
-    if at_once > 1:
-        # the numerical libraries of processes side by side would each take every core
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return at_once
-
-
-def start_of(launcher: Launcher, n_jobs: int) -> Callable:
-    """What launches one trial, from several threads where there are several at once."""
-    if getattr(launcher, "joblib", None) is not None and n_jobs > 1:
-        from sweeps.processes import ProcessPool
-
-        return ProcessPool(launcher, n_jobs).start
-    return getattr(launcher, "start", launcher.launch)
-
-
-def _launcher(config: DictConfig) -> str:
-    return str(config.hydra.runtime.choices.get("hydra/launcher", "basic"))
 
 
 def warn(sweep: SearchConfig, config: DictConfig, study: Any, say: Callable[[str], None]) -> None:
@@ -155,8 +135,9 @@ def warn(sweep: SearchConfig, config: DictConfig, study: Any, say: Callable[[str
 
     hosts = {trial.user_attrs["worker"]["host"] for trial in study.get_trials(deepcopy=False) if "worker" in trial.user_attrs}
     others = sorted(hosts - {socket.gethostname()})
-    if others or _launcher(config) not in ON_THIS_MACHINE:
-        who = f"workers on {', '.join(others)} too" if others else f"hydra/launcher={_launcher(config)} may use other machines"
+    if others or launcher_of(config) not in ON_THIS_MACHINE:
+        launcher = f"hydra/launcher={launcher_of(config)} may use other machines"
+        who = f"workers on {', '.join(others)} too" if others else launcher
         say(f"warning: sweep.storage is SQLite, unsafe on a network file system, and {who}: take postgresql or journal")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna import Study
@@ -54,6 +55,26 @@ class Tally:
         return f"{len(failed)} of {len(ended)} trials failed, more than {most}; the last: {last}"
 
 
+def give_back(study: Study, trial: FrozenTrial) -> None:
+    """End a trial that must not begin, so that it does not count; what came of the queue returns to it."""
+    study._storage.set_trial_user_attr(trial._trial_id, SURPLUS, True)
+    study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
+    if RETRIES in trial.system_attrs or "fixed_params" in trial.system_attrs:
+        _queue(study, trial, {})
+
+
+def _queue(study: Study, trial: FrozenTrial, attributes: dict[str, Any]) -> None:
+    kept = {key: value for key, value in trial.system_attrs.items() if key != "heartbeat" and not key.startswith("constraints")}
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            system_attrs=kept | attributes,
+        )
+    )
+
+
 def try_again(study: Study, trial: FrozenTrial, reason: str, retries: int) -> bool:
     """Record a trial as failed, and put what it was to do back in the queue, at most so many times.
 
@@ -69,13 +90,5 @@ def try_again(study: Study, trial: FrozenTrial, reason: str, retries: int) -> bo
     history = [*trial.system_attrs.get(RETRIES, []), trial.number]
     if len(history) > retries:
         return False
-    attributes = {
-        key: value for key, value in trial.system_attrs.items() if key != "heartbeat" and not key.startswith("constraints")
-    }
-    attributes |= {"failed_trial": history[0], RETRIES: history}  # the names that Optuna's own retries have
-    study.add_trial(
-        optuna.create_trial(
-            state=TrialState.WAITING, params=trial.params, distributions=trial.distributions, system_attrs=attributes
-        )
-    )
+    _queue(study, trial, {"failed_trial": history[0], RETRIES: history})  # the names that Optuna's own retries have
     return True

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from typing import Protocol
 
 import optuna
 from hydra.core.utils import JobReturn, JobStatus
@@ -22,22 +24,34 @@ from optuna.trial import FrozenTrial, TrialState
 
 from openr1.config import one_line
 from openr1.errors import ConfigError, RunError
+from sweeps.search.allowance import FORESEEN, SPENT, Purse
 from sweeps.search.config import SearchConfig
 from sweeps.search.heartbeat import Heartbeat
 from sweeps.search.space import Space
 from sweeps.search.storage import whoami
-from sweeps.search.tally import SURPLUS, Tally, try_again
+from sweeps.search.tally import Tally, give_back, try_again
 from sweeps.search.terminators import terminator
 from sweeps.search.trial_job import Outcome
+from sweeps.spending import Amount
 
 POLL_SECONDS = 1.0
+INTERRUPTED = "interrupted"
 
 log = logging.getLogger(__name__)
 
 
+class Jobs(Protocol):
+    """What runs trials."""
+
+    def start(self, overrides: Sequence[Sequence[str]], number: int) -> Sequence[JobReturn]:
+        """Launch jobs and wait for them, as a Hydra launcher does; from several threads where there are several at once."""
+
+    def cancel(self) -> None:
+        """End those that run."""
+
+
 class Worker:
     """
-    :param start: launches one job: its overrides and its number; as a Hydra launcher has it.
     :param n_jobs: trials at once.
     :param limit: trials in all.
     :param say: told a line of each trial that ends.
@@ -48,14 +62,15 @@ class Worker:
         study: Study,
         space: Space,
         sweep: SearchConfig,
-        start: Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]],
+        jobs: Jobs,
         n_jobs: int,
         limit: int,
         say: Callable[[str], None],
+        purse: Purse | None = None,
     ) -> None:
-        self.study, self.space, self.sweep, self.start, self.n_jobs, self.limit, self.say = (
-            study, space, sweep, start, n_jobs, limit, say,
-        )  # fmt: skip
+        self.study, self.space, self.sweep, self.jobs = study, space, sweep, jobs
+        self.n_jobs, self.limit, self.say = n_jobs, limit, say
+        self.purse = purse or Purse(sweep.allowance, None)
         self.lock = threading.Lock()
         self.heartbeat = Heartbeat(study, sweep)
         self.begun = time.monotonic()
@@ -67,31 +82,40 @@ class Worker:
         :raises RunError: where too many trials fail.
         """
         with self.heartbeat:
-            if self.n_jobs == 1:
-                self._work()
-            else:
-                with ThreadPoolExecutor(self.n_jobs) as threads:
-                    futures = [threads.submit(self._work) for _ in range(self.n_jobs)]
-                    try:
-                        for future in as_completed(futures):
-                            future.result()
-                    except BaseException:
-                        self.stopped = "interrupted"  # the other threads take no more trials
-                        raise
+            try:
+                self._work() if self.n_jobs == 1 else self._work_in_threads()
+            except BaseException:
+                self.stopped = INTERRUPTED  # the other threads take no more trials
+                for trial_id in list(self.heartbeat.mine.values()):
+                    try_again(self.study, self.study._storage.get_trial(trial_id), INTERRUPTED, self.sweep.lost_retries + 1)
+                self.jobs.cancel()
+                raise
         if problem := Tally.of(self.study).too_many_failures(self.sweep):
             raise RunError(problem)
         if self.stopped:
             self.say(f"stopped: {self.stopped}")
 
+    def _work_in_threads(self) -> None:
+        """Threads that nobody waits for at the end of the process, since a launcher in one of them cannot be interrupted."""
+        ended: queue.Queue[BaseException | None] = queue.Queue()
+
+        def work() -> None:
+            try:
+                self._work()
+                ended.put(None)
+            except BaseException as error:
+                ended.put(error)
+
+        for _ in range(self.n_jobs):
+            threading.Thread(target=work, daemon=True).start()
+        for _ in range(self.n_jobs):
+            if error := ended.get():
+                raise error
+
     def _work(self) -> None:
         while (trial := self._next()) is not None:
-            try:
-                outcome = self._launched(trial)
-            except BaseException:
-                try_again(self.study, self._frozen(trial), "interrupted", self.sweep.lost_retries + 1)
-                raise
-            finally:
-                self.heartbeat.end(trial)
+            outcome = self._launched(trial)
+            self.heartbeat.end(trial)
             if outcome is not None:
                 self._tell(trial, outcome)
 
@@ -129,24 +153,29 @@ class Worker:
         trial = self.study.ask()
         trial.set_user_attr("worker", whoami())
         self.heartbeat.begin(trial)
-        if not Tally.of(self.study).fits(trial.number, self.limit):
-            trial.set_user_attr(SURPLUS, True)
-            self.heartbeat.end(trial)
-            self.study.tell(trial, state=TrialState.FAIL)
-            return None
-        for key, distribution in self.space.distributions.items():
-            trial._suggest(key, distribution)
-        return trial
+        if Tally.of(self.study).fits(trial.number, self.limit):
+            for key, distribution in self.space.distributions.items():
+                trial._suggest(key, distribution)
+            if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+                trial.set_user_attr(FORESEEN, flops)
+            self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
+            if not self.stopped:
+                return trial
+        self.heartbeat.end(trial)
+        give_back(self.study, self._frozen(trial))
+        return None
 
     def _launched(self, trial: Trial) -> Outcome | None:
         """What became of a trial; None where its job was lost, and somebody tries it again."""
-        overrides, halved = self.space.overrides(trial.params), 0
+        overrides, halved, smaller, spent = self.space.overrides(trial.params), 0, {}, Amount()
         while True:
             try:
-                (job,) = self.start([overrides], trial.number)
+                (job,) = self.jobs.start([overrides], trial.number)
             except (HydraException, OmegaConfBaseException, ConfigError) as error:
                 return Outcome(failure=one_line(error))
             except Exception as error:
+                if self.stopped == INTERRUPTED:
+                    return None  # it is in the queue again
                 # of the launcher, not of the trial: the process or the cluster's job has ended without an answer
                 reason = f"its job was lost: {type(error).__name__}: {one_line(error)}"[:1000]
                 if try_again(self.study, self._frozen(trial), reason, self.sweep.lost_retries):
@@ -157,23 +186,28 @@ class Worker:
             outcome = job._return_value
             if job.status != JobStatus.COMPLETED or not isinstance(outcome, Outcome):
                 return Outcome(failure=f"{type(outcome).__name__}: {outcome}")
+            outcome.spent = spent = spent + outcome.spent
             batch, key = outcome.batch, self.sweep.oom_key
             if not outcome.out_of_memory or key is None or not batch or batch < 2 or halved == self.sweep.oom_halvings:
+                outcome.halved = smaller
                 return outcome
             halved += 1
+            smaller = {key: batch // 2}
             overrides = [*(one for one in overrides if not one.startswith(f"{key}=")), f"{key}={batch // 2}"]
-            trial.set_user_attr("halved", {key: batch // 2})
             self.say(f"trial {trial.number} is out of memory, tried again with {key}={batch // 2}")
 
     def _tell(self, trial: Trial, outcome: Outcome) -> None:
         try:
-            for name, value in (("run_id", outcome.run_id), ("metrics", outcome.metrics), ("pruned", outcome.pruned)):
-                if value:
+            trial.set_user_attr(SPENT, asdict(outcome.spent))
+            for name in ("run_id", "metrics", "pruned", "halved"):
+                if value := getattr(outcome, name):
                     trial.set_user_attr(name, value)
             failure = outcome.failure or (None if outcome.pruned else self._missing(outcome))
             if failure:
                 self._fail(trial, failure, outcome.traceback)
             elif outcome.pruned:
+                for name in (self.sweep.constraints or {}).keys() & outcome.foreseen.keys():
+                    trial.set_constraint(name, outcome.foreseen[name] - self.sweep.constraints[name])
                 self.study.tell(trial, state=TrialState.PRUNED)
                 self.say(f"trial {trial.number} pruned {outcome.pruned}")
             else:

@@ -155,7 +155,7 @@ def test_a_trial_of_another_machine_that_lives_is_left_alone(tmp_path):
 
 def test_a_lost_job_is_tried_again_and_not_for_ever(tmp_path):
     worker = worker_of(sweep_of(tmp_path, n_trials=1, lost_retries=2), space_of(X), parabola)
-    worker.start = lambda batch, number: 1 / 0
+    worker.jobs.start = lambda batch, number: 1 / 0
     worker.run()
     assert states(worker.study) == ["FAIL"] * 3
     assert "its job was lost: ZeroDivisionError" in worker.study.trials[2].user_attrs["failure"]
