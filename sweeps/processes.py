@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from openr1.errors import RunError
 
 IDLE_SECONDS = 300  # after which a process of the pool ends
-PARENT_SECONDS = 1.0  # after which it notices that its parent has ended
 
 
 @contextmanager
@@ -39,17 +37,6 @@ def side_by_side() -> Iterator[None]:
     except TerminatedWorkerError as error:
         message = "the process of a trial was killed, perhaps for want of memory; the same command goes on from what is done"
         raise RunError(message) from error
-
-
-def end_with(parent: int) -> None:
-    """Have this process end when its parent is no more, however that ended: nobody waits for what it is at."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class ProcessPool:
@@ -78,5 +65,4 @@ class ProcessPool:
         self._pool().shutdown(kill_workers=True)
 
     def _pool(self) -> ProcessPoolExecutor:
-        given = {"initializer": end_with, "initargs": (os.getpid(),)}
-        return get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS, **given)
+        return get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS)

@@ -12,7 +12,7 @@ from optuna import Study, Trial
 from optuna.trial import FrozenTrial
 
 from sweeps.search.config import SearchConfig
-from sweeps.search.storage import is_gone, on_this_machine
+from sweeps.search.process import is_gone, on_this_machine
 
 ATTRIBUTE = "heartbeat"
 

@@ -1,11 +1,9 @@
-"""The storage that the workers of a study share, and what each of them is in it."""
+"""The storage that the workers of a study share."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import os
-import socket
 from pathlib import Path
 
 import optuna
@@ -60,34 +58,3 @@ def open_storage(url: str) -> BaseStorage:
 
 def is_sqlite(url: str) -> bool:
     return url.startswith("sqlite")
-
-
-def whoami() -> dict[str, object]:
-    """This worker: where it runs, and what tells its process from a later one of the same number."""
-    return {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
-
-
-def on_this_machine(worker: dict[str, object]) -> bool:
-    return _machine() is not None and worker["machine"] == _machine()
-
-
-def is_gone(worker: dict[str, object]) -> bool:
-    """Whether a worker of this machine has ended; False also where nobody here can know."""
-    return on_this_machine(worker) and _started(worker["pid"]) != worker["started"]
-
-
-@functools.cache
-def _machine() -> str | None:
-    """This boot of this machine, and the namespace of its process numbers; None where there is no /proc."""
-    try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, in ticks since the boot; None where there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None

@@ -18,6 +18,7 @@ from openr1.config import one_line
 from openr1.errors import Pruned, RunError
 from openr1.watch import Watcher, watching
 from sweeps.search.config import SearchConfig
+from sweeps.search.process import end_with, whoami
 from sweeps.search.pruners import pruner
 from sweeps.search.storage import open_storage
 from sweeps.spending import Amount, of_run, total
@@ -83,12 +84,17 @@ class OptunaWatcher(Watcher):
 
 @dataclass
 class TrialJob:
-    """Takes the place of the app's function in a launcher. The trial's number is the job's."""
+    """Takes the place of the app's function in a launcher. The trial's number is the job's.
+
+    :ivar worker: that waits for it.
+    """
 
     function: Callable[[DictConfig], Any]
     sweep: SearchConfig
+    worker: dict[str, object] = field(default_factory=whoami)
 
     def __call__(self, config: DictConfig) -> Outcome:
+        end_with(self.worker)
         watcher = OptunaWatcher(self.sweep, HydraConfig.get().job.num)
         outcome = Outcome()
         try:

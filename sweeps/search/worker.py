@@ -27,8 +27,8 @@ from openr1.errors import ConfigError, RunError
 from sweeps.search.allowance import FORESEEN, SPENT, Purse
 from sweeps.search.config import SearchConfig
 from sweeps.search.heartbeat import Heartbeat
+from sweeps.search.process import whoami
 from sweeps.search.space import Space
-from sweeps.search.storage import whoami
 from sweeps.search.tally import Tally, give_back, try_again
 from sweeps.search.terminators import terminator
 from sweeps.search.trial_job import Outcome

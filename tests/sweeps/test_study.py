@@ -3,8 +3,9 @@ from omegaconf import OmegaConf
 from sweeps_studies import CONFIG, opened, space_of, sweep_of
 
 from openr1.errors import ConfigError
+from sweeps.search.process import is_gone, whoami
 from sweeps.search.samplers import SAMPLERS
-from sweeps.search.storage import is_gone, open_storage, whoami
+from sweeps.search.storage import open_storage
 
 X = "x=interval(0,1)"
 

@@ -6,8 +6,8 @@ from optuna.trial import TrialState
 from sweeps_studies import opened, space_of, sweep_of, worker_of
 
 from openr1.errors import RunError
+from sweeps.search.process import whoami
 from sweeps.search.results import best, frame, summary
-from sweeps.search.storage import whoami
 from sweeps.search.tally import Tally, try_again
 from sweeps.search.trial_job import Outcome
 
