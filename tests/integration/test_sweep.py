@@ -113,3 +113,66 @@ def test_workers_share_a_storage(tmp_path, kind, request):
     drawn = [trial.params["optim.lr"] for trial in found if "surplus" not in trial.user_attrs]
     assert drawn.count(0.5) == drawn.count(0.25) == 1
     assert len(set(drawn)) == 12
+
+
+LAUNCHERS = {
+    "joblib": None,
+    "ray": "hydra_plugins.hydra_ray_launcher",
+    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
+    "submitit_slurm": "hydra_plugins.hydra_submitit_launcher",
+}
+
+
+def needs(launcher):
+    if LAUNCHERS.get(launcher):
+        pytest.importorskip(LAUNCHERS[launcher])
+    if launcher == "submitit_slurm" and (
+        not shutil.which("sinfo") or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no SLURM on this machine")
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
+    needs(launcher)
+    given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
+    one = worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
+    assert one.wait(timeout=300) == 0
+    found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
+    assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
+    assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
+    assert found[0].datetime_complete > found[1].datetime_start
+    assert len((tmp_path / "trials").read_text().split()) == 4
+
+
+def beside(folder):
+    """The commands of the processes that run in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve() == folder and (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="no /proc")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("launcher", ["basic", "local", "submitit_local"])
+def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
+    needs(launcher)
+    storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
+    given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=" + ("1" if launcher == "basic" else "2")]
+    one = worker(tmp_path, *given, TRIAL_SECONDS="300")
+    wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
+    os.kill(one.pid, how)
+    assert one.wait(timeout=60) == (130 if how == signal.SIGTERM else -how)
+    wait_for(lambda: not beside(tmp_path), seconds=30)
+    begun = [trial for trial in trials(storage) if trial.params]
+    assert begun
+    if how == signal.SIGTERM:
+        # they are in the queue again, and the results so far are written
+        assert {trial.state.name for trial in begun} == {"FAIL", "WAITING"}
+        assert {trial.user_attrs["failure"] for trial in begun if trial.state.name == "FAIL"} == {"interrupted"}
+        assert (tmp_path / "outputs" / "studies" / "shared" / "optimization_results.yaml").exists()

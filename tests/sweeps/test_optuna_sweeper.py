@@ -103,3 +103,28 @@ def test_trials_are_tracked_runs_and_a_bad_one_is_pruned(tiny, tmp_path):
     assert "sweep.pruner=median" in pruned.tags["pruned"]
     assert float(pruned.params["optim.lr"]) == 1e-9
     assert len({run.tags["mlflow.parentRunId"] for run in (*finished, pruned)}) == 1
+
+
+def test_what_is_made_already_costs_nothing_and_what_an_allowance_has_not_is_not_begun(tiny, tmp_path):
+    axis, known = "optim.lr=tag(log,interval(1e-4,1e-1))", "sweep.enqueue=[{optim.lr:0.01}]"
+    given = [*tiny, axis, known, "hydra/launcher=basic", "stage.eval_every_tokens=500"]
+    first = sweep(*given, "sweep.name=first", "sweep.n_trials=1", cwd=tmp_path, app=OPENR1)
+    assert first.returncode == 0, first.stderr
+    (made,) = study_of(tmp_path, "first").trials
+    cost = made.user_attrs["spent"]["flops"]
+    assert cost == pytest.approx(made.user_attrs["metrics"]["flops"])
+
+    limits = f"sweep.constraints={{flops:{2 * cost},peak_memory_bytes:1e7}}"
+    allowance = f"sweep.allowance.flops={1.5 * cost}"
+    second = sweep(*given, "sweep.name=second", "sweep.n_trials=5", limits, allowance, cwd=tmp_path, app=OPENR1)
+    assert second.returncode == 0, second.stderr
+    again, other = [trial for trial in study_of(tmp_path, "second").trials if "surplus" not in trial.user_attrs]
+    assert (again.value, again.intermediate_values) == (made.value, made.intermediate_values)
+    assert (again.user_attrs["spent"]["flops"], again.user_attrs["foreseen"]) == (0, 0)
+    assert other.user_attrs["spent"]["flops"] == other.user_attrs["foreseen"] == pytest.approx(cost)
+    for trial in (again, other):
+        assert trial.constraints["flops"] == pytest.approx(-cost)
+        assert 1e8 < trial.constraints["peak_memory_bytes"] < 1e10
+    assert f"stopped: sweep.allowance: one more trial would take the study to {2 * cost:.3g} flops" in second.stderr
+    assert second.stderr.splitlines()[-1] == "second: 2 complete; none is feasible"
+    assert (tmp_path / "outputs" / "studies" / "second" / "optimization_results.yaml").exists()

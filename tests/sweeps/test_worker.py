@@ -223,3 +223,11 @@ def test_a_grid_is_done_when_all_of_it_is(tmp_path):
     worker = worker_of(sweep_of(tmp_path, sampler="grid", n_trials=6), space, parabola, n_jobs=2)
     worker.run()
     assert len({tuple(trial.params.items()) for trial in worker.study.trials}) == 6
+
+
+def test_a_pruned_trial_has_the_constraints_that_are_known_of_it(tmp_path):
+    foreseen = {"flops": 3.0, "lr": 0.1}
+    sweep = sweep_of(tmp_path, n_trials=1, constraints={"flops": 1.0, "peak_memory_bytes": 1e9})
+    worker = worker_of(sweep, space_of(X), lambda given, number: Outcome(pruned="by the test", foreseen=foreseen))
+    worker.run()
+    assert worker.study.trials[0].constraints == {"flops": 2.0}
