@@ -54,9 +54,10 @@ format: install  ## mend what ruff can
 ui: install  ## the MLflow UI on the store of the studies
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
-benchmark: install  ## speed of training, start-up, fits, generation, curation and sandbox, each beside a baseline
+benchmark: install  ## speed of training, start-up, searches, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/startup.py
+	$(BIN)/python tests/benchmarks/sweep_overhead.py
 	$(BIN)/python tests/benchmarks/fit_speed.py
 	$(BIN)/python tests/benchmarks/sandbox_speed.py
 	$(BIN)/python tests/benchmarks/curation_speed.py

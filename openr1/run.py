@@ -116,6 +116,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
                 own = "flops_eval" if kind == "evaluate" else "flops"  # an evaluation carries on those of its model
                 watch.spend(tracked.run_id, metrics.get(own, 0.0), metrics.get("wall_seconds", 0.0))
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
+                if spread(config):  # its processes have nobody who watches
+                    watch.report_again(artifact.history(), config.stage.eval_every_tokens)
             else:
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])

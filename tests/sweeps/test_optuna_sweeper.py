@@ -12,7 +12,7 @@ import yaml
 
 from openr1 import tracking
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 APP = [sys.executable, str(Path(__file__).with_name("sweep_app.py"))]
 OPENR1 = [str(Path(sys.executable).parent / "openr1")]
 X = "optim.lr=interval(0.01,1)"
