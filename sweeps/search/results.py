@@ -120,6 +120,9 @@ def figures(study: Study, sweep: SearchConfig, folder: Path) -> list[Path]:
             except (ValueError, RuntimeError) as error:
                 log.info("no figure of %s: %s", name, error)  # such as importances where all values are one
                 continue
+            for axes in pyplot.gcf().axes:
+                if axes.get_xscale() == "log":  # whose labels are wide
+                    axes.tick_params(axis="x", which="both", labelrotation=45)
             paths.append(folder / f"{name}.png")
             _whole(paths[-1], lambda path: pyplot.savefig(path, dpi=120, bbox_inches="tight", format="png"))
             pyplot.close("all")

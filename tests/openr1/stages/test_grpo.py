@@ -250,3 +250,12 @@ def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
     with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):
         run(composed(*rl, "stage.checks=true"), quiet=True)
     assert sanity.OFF[torch.float32] < 0.01
+
+
+def test_exams_come_at_marks_of_tokens_too(rl):
+    every = 900.0
+    result = run(composed(*rl, "stage.exam.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
+    tokens = {row["step"]: row["tokens"] for row in rows(result)}
+    beyond = [step for step in (1, 2, 3) if tokens[step] // every > tokens[step - 1] // every]
+    assert 0 < len(beyond) < 3
+    assert [row["step"] for row in rows(result) if "pass_at_1" in row] == [0, *beyond, 4]
