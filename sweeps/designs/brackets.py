@@ -72,6 +72,16 @@ class Bracket:
         others = levels[:place][::-1] if side < 0 else levels[place + 1 :]
         return [(*best[:axis], level, *best[axis + 1 :]) for level in others]
 
+    def state(self, words: Sequence[tuple[str, str]]) -> str:
+        """Whether the lowest loss is bracketed, and why not.
+
+        :param words: of each axis, what is below and what is above a level.
+        """
+        if missing := self.missing:
+            return f"{len(missing)} runs to go"
+        gaps = [f"no {words[axis][side > 0]}, since {why}" for (axis, side), why in self.gaps.items()]
+        return f"not bracketed: {' and '.join(gaps)}" if gaps else "bracketed"
+
     def _grow(self) -> bool:
         """Add a level at each end that is to be gone beyond; False where there is none."""
         losses, new = self.losses, {}

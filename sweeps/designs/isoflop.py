@@ -79,11 +79,8 @@ class IsoFlop(Design[IsoFlopSweep]):
         if bracket.best is None:
             return f"no run has {self.sweep.objective}"
         (scale,) = bracket.best
-        found = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale}"
-        if not bracket.gaps:
-            return f"{found}, between others"
-        gaps = (f"no {'smaller' if side < 0 else 'larger'} size, since {why}" for (_, side), why in bracket.gaps.items())
-        return f"{found}, not bracketed: {' and '.join(gaps)}"
+        found = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
+        return f"{found}; {bracket.state([('smaller size', 'larger size')])}"
 
     def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket]:
         """The sizes of each budget, the largest budget first."""

@@ -86,10 +86,7 @@ class Lr(Design[LrSweep]):
         found += f"{lr / cell.lr:.3g} times that of the config"
         if batch:
             found += f", and batches of {batch[0]:g} tokens, {batch[0] / cell.batch:.3g} times"
-        if not bracket.gaps:
-            return f"{found}; between others"
-        gaps = (f"no {WORDS[axis][side > 0]}, since {why}" for (axis, side), why in bracket.gaps.items())
-        return f"{found}; not bracketed: {' and '.join(gaps)}"
+        return f"{found}; {bracket.state(WORDS)}"
 
     def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket]]:
         losses = losses_of(finished, self.sweep.objective)

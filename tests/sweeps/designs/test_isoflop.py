@@ -55,7 +55,7 @@ def test_every_budget_is_bracketed_though_the_prediction_is_off_tenfold(off):
             assert not added
         edge = max(map(ladder.index, first)) if off > 1 else min(map(ladder.index, first))
         assert all(ladder.index(name) > edge if off > 1 else ladder.index(name) < edge for name in added)
-    assert all("between others" in line for line in design.report(finished))
+    assert all("; bracketed" in line for line in design.report(finished))
     assert [sum(scale.startswith("scale") for scale, _ in runs) for runs in rounds[1:]] <= [2] * len(rounds)
 
 
@@ -73,6 +73,7 @@ def test_what_is_done_decides_alone_so_that_a_killed_study_goes_on():
     sweep, loss = IsoFlopSweep(budgets=BUDGETS, optimum=Optimum(tokens_per_param=200)), chinchilla()
     _, finished, _ = study(sweep, loss)
     for cut in (3, 10, 12):
+        assert any("runs to go" in line for line in IsoFlop(sweep, compose).report(finished[:cut]))
         rest, again, _ = study(sweep, loss, finished[:cut])
         assert {one.overrides for one in again} == {one.overrides for one in finished}
         assert not {run for runs in rest for run in runs} & {one.overrides for one in finished[:cut]}
@@ -109,7 +110,7 @@ def test_it_says_why_a_minimum_is_not_bracketed():
     assert "no larger size, since sweep.extend=2 is used up" in design.report(finished)[0]
     _, finished, design = study(IsoFlopSweep(budgets=[4e10], extend=9), lambda config: config.scale.params)
     (line,) = design.report(finished)
-    assert line.startswith("4e+10 FLOPs: lowest eval_loss 30000.0000 at 30k")
+    assert line.startswith("4e+10 FLOPs: lowest eval_loss 30000.0000 at 30k of 30k, 50k, 70k, 100k")
     assert line.endswith("no smaller size, since 30k is the smallest rung")
     _, finished, design = study(IsoFlopSweep(budgets=[1e10], extend=30), larger)
     assert "no larger size, since budget.flops: 1e+10 is " in design.report(finished)[0]

@@ -43,7 +43,7 @@ def test_a_grid_that_holds_the_best_rate_is_one_round_the_most_expensive_cell_fi
         ("scale=200k", "budget.tokens=1000000.0"),
         ("scale=70k", "budget.tokens=1000000.0"),
     ]
-    assert all(line.endswith("times that of the config; between others") for line in design.report(finished))
+    assert all(line.endswith("times that of the config; bracketed") for line in design.report(finished))
     assert len({one.config.optim.batch_tokens for one in finished}) == 1
 
 
@@ -53,7 +53,7 @@ def test_the_side_of_the_best_rate_is_extended_by_the_step_of_the_grid(best, add
     (cell,) = design.cells
     found = [one / cell.lr for one in values(finished, "lr")]
     assert found == pytest.approx(sorted([0.25, 0.5, 1.0, 2.0, 4.0, *added]), rel=0.02)
-    assert "between others" in design.report(finished)[0]
+    assert "; bracketed" in design.report(finished)[0]
 
 
 def test_a_batch_at_an_end_is_extended_too_and_the_runs_stay_a_grid():
@@ -61,7 +61,7 @@ def test_a_batch_at_an_end_is_extended_too_and_the_runs_stay_a_grid():
     _, finished, design = study(sweep, valley(1.1, batch=3.5))
     assert values(finished, "batch_tokens") == [256, 512, 1024, 2048, 4096]
     assert len(finished) == 3 * 5
-    assert "batches of 2048 tokens, 4 times; between others" in design.report(finished)[0]
+    assert "batches of 2048 tokens, 4 times; bracketed" in design.report(finished)[0]
     _, finished, design = study(sweep, valley(1.1, batch=0.1))
     assert values(finished, "batch_tokens")[0] == 128
     assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest")
