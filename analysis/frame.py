@@ -50,7 +50,8 @@ ZERO = ("pass_at_1", "error", "coverage", "correct", "weight")  # may be 0
 SHARES = ("pass_at_1", "error", "coverage")  # at most 1
 LABELS = ("run",)  # not numbers
 USUAL = ("N", "D", "C", "loss")  # that a run is expected to have where nothing says what is needed
-SPARED = ("N", "D", "loss")  # that a source names for all laws, though its runs may have none, as those of RL have no loss
+# that a source names for all laws, though its runs may have none, as those of RL have no loss
+SPARED = ("N", "D", "loss", "lr", "batch")
 
 
 @dataclass

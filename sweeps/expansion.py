@@ -49,6 +49,7 @@ class Expansion:
         design = design_of(sweep.kind)
         self.cells = [tuple(cell) for cell in cells]
         self.designs = [design(sweep, partial(self._config_with, cell)) for cell in self.cells]
+        self.kind = sweep.kind
         self.made: list[dict[Overrides, Finished]] = [{} for _ in self.cells]  # of each cell, in the order of its rounds
 
     def config_of(self, job: Sequence[str]) -> Config:
@@ -60,7 +61,14 @@ class Expansion:
         return typed(cfg)
 
     def _config_with(self, cell: Job, overrides: Sequence[str]) -> Config:
-        return self.config_of([*cell, *overrides])
+        return self.config_of(self._job(cell, overrides))
+
+    def _job(self, cell: Job, overrides: Sequence[str]) -> Job:
+        given = {_key(one) for one in cell}
+        for key in map(_key, overrides):
+            if key in given:
+                raise ConfigError(f"{key}: sweep={self.kind} decides it; leave it out")
+        return (*cell, *overrides)
 
     def next(self) -> list[Job]:
         """The runs of the next round of all designs; none when there is no more to do.
@@ -70,7 +78,7 @@ class Expansion:
         self.round = [
             (i, overrides) for i, design in enumerate(self.designs) for overrides in design.next(list(self.made[i].values()))
         ]
-        return [(*self.cells[i], *overrides) for i, overrides in self.round]
+        return [self._job(self.cells[i], overrides) for i, overrides in self.round]
 
     def tell(self, configs: Sequence[Config], metrics: Sequence[dict[str, float] | None]) -> None:
         """What became of the runs of the last round, in its order; None for one that is not done."""
@@ -88,6 +96,10 @@ class Expansion:
         return found
 
 
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
 def options_of(given: DictConfig) -> SweepConfig:
     """The options of a sweep as the object that they describe.
 
@@ -95,7 +107,7 @@ def options_of(given: DictConfig) -> SweepConfig:
     """
     missing = sorted(OmegaConf.missing_keys(given))
     if missing:
-        raise ConfigError(f"sweep.{missing[0]}: no value is given")
+        raise ConfigError(f"{missing[0]}: no value is given")
     try:
         return OmegaConf.to_object(given)
     except OmegaConfBaseException as error:

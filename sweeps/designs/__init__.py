@@ -11,10 +11,14 @@ from hydra.utils import get_class
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design
 from sweeps.designs.grid import GridSweep
+from sweeps.designs.isoflop import IsoFlopSweep
+from sweeps.designs.lr import LrSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
+    "isoflop": (IsoFlopSweep, "sweeps.designs.isoflop.IsoFlop"),
+    "lr": (LrSweep, "sweeps.designs.lr.Lr"),
 }
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openr1.config import Config
+from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
+
+if TYPE_CHECKING:
+    from openr1.budget import Budget
 
 Overrides = tuple[str, ...]
 S = TypeVar("S", bound=SweepConfig)
@@ -50,3 +54,24 @@ class Design(ABC, Generic[S]):
     def report(self, finished: Sequence[Finished]) -> list[str]:
         """Lines about what came out, for the terminal; printed when the last round is done."""
         return []
+
+    def config_that_trains(self) -> Config:
+        """The config of a run without the overrides of the design.
+
+        :raises ConfigError: unless it is of one stage that trains on given tokens.
+        """
+        config = self.compose(())
+        if config.recipe is not None:
+            raise ConfigError(f"recipe: sweep={self.sweep.kind} has runs of one stage; a model made before is model.checkpoint")
+        if not config.stage.trains or config.stage.rollouts:
+            raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
+        return config
+
+    def budget(self, overrides: Sequence[str]) -> Budget:
+        """What a run of such a stage will do; its data are not prepared for it.
+
+        :raises ConfigError: where the run cannot be.
+        """
+        from openr1.work import foresee
+
+        return foresee(self.compose(overrides)).budget

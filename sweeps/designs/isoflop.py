@@ -1,0 +1,147 @@
+"""``sweep=isoflop``: budgets times sizes about the predicted optimum (arXiv 2203.15556, section 3.2, approach 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from importlib import resources
+from pathlib import Path
+
+from omegaconf import MISSING, OmegaConf
+
+from openr1.config import Config
+from openr1.errors import ConfigError
+from sweeps.config import SweepConfig
+from sweeps.designs.base import Design, Finished, Overrides
+from sweeps.designs.brackets import LEAST, Bracket, Point, check_levels, losses_of
+from sweeps.designs.values import override
+
+
+@dataclass
+class Optimum:
+    """Where the best size N* of a budget C is looked for first."""
+
+    tokens_per_param: float = 20.0  # N* = sqrt(C / (6 tokens_per_param)); that of Chinchilla
+    params: float | None = None  # in its place, from an earlier fit: N* = params (C / flops)^exponent
+    flops: float | None = None
+    exponent: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and value <= 0:
+                raise ConfigError(f"sweep.optimum.{name}: must be above 0")
+        if (self.params is None) != (self.flops is None):
+            raise ConfigError("sweep.optimum: params and flops are one point of a power law; give both or none")
+
+    def __call__(self, flops: float) -> float:
+        """Non-embedding parameters at a budget."""
+        if self.params is None:
+            return math.sqrt(flops / (6 * self.tokens_per_param))
+        return self.params * (flops / self.flops) ** self.exponent
+
+
+@dataclass
+class IsoFlopSweep(SweepConfig):
+    kind: str = "isoflop"
+    budgets: list[float] = MISSING  # training FLOPs of a run (openr1/flops.py)
+    sizes: int = 5  # of each budget in the first round: the rungs nearest to its predicted optimum
+    scales: list[str] = field(default_factory=list)  # in their place, the same for all budgets
+    optimum: Optimum = field(default_factory=Optimum)
+    extend: int = 6  # sizes to add on each side of a budget, at most, until its lowest loss lies between others
+    objective: str = "eval_loss"  # what is lowest
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels("sweep.budgets", self.budgets, 1)
+        if self.sizes < LEAST:
+            raise ConfigError(f"sweep.sizes: at least {LEAST}, so that one lies between others")
+        if self.extend < 0:
+            raise ConfigError("sweep.extend: must not be negative")
+
+
+class IsoFlop(Design[IsoFlopSweep]):
+    """The runs of a budget are a :class:`Bracket` over rungs of the ladder; one that cannot run at a budget is left out."""
+
+    def __init__(self, sweep: IsoFlopSweep, compose: Callable[[Sequence[str]], Config]) -> None:
+        super().__init__(sweep, compose)
+        self.left_out: dict[tuple[float, str], str] = {}  # budget, scale -> why it is not in the first round
+
+    def next(self, finished: Sequence[Finished]) -> list[Overrides]:
+        return [run for bracket in self._brackets(finished).values() for run in reversed(bracket.missing)]
+
+    def report(self, finished: Sequence[Finished]) -> list[str]:
+        lines = [f"{budget:g} FLOPs: {self._found(one)}" for budget, one in self._brackets(finished).items()]
+        return lines + [f"{budget:g} FLOPs: without {scale}; {why}" for (budget, scale), why in self.left_out.items()]
+
+    def _found(self, bracket: Bracket) -> str:
+        if bracket.best is None:
+            return f"no run has {self.sweep.objective}"
+        (scale,) = bracket.best
+        found = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
+        return f"{found}; {bracket.state([('smaller size', 'larger size')])}"
+
+    def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket]:
+        """The sizes of each budget, the largest budget first."""
+        losses = losses_of(finished, self.sweep.objective)
+        return {
+            budget: Bracket([scales], partial(_overrides, budget), losses, partial(self._further, budget), self.sweep.extend)
+            for budget, scales in self._first.items()
+        }
+
+    @cached_property
+    def ladder(self) -> dict[str, float]:
+        """Every rung, and its parameters, in their order."""
+        others = [scale for scale in self.sweep.scales if scale not in _shipped()]
+        rungs = _shipped() | {scale: self.compose((override("scale", scale),)).scale.params for scale in others}
+        return dict(sorted(rungs.items(), key=lambda rung: rung[1]))
+
+    @cached_property
+    def _first(self) -> dict[float, list[str]]:
+        """The sizes of each budget in the first round."""
+        if self.config_that_trains().model.checkpoint is not None:
+            raise ConfigError("model.checkpoint: is of one size; sweep=isoflop needs several, from scratch or model.pretrained")
+        return {budget: self._nearest(budget) for budget in sorted(self.sweep.budgets, reverse=True)}
+
+    def _nearest(self, budget: float) -> list[str]:
+        optimum = self.sweep.optimum(budget)
+        nearest = sorted(self.ladder, key=lambda scale: abs(math.log(self.ladder[scale] / optimum)))
+        wanted = len(self.sweep.scales) or self.sweep.sizes
+        scales = self.sweep.scales or nearest[: 2 * wanted]
+        chosen: list[str] = []
+        refusals: list[ConfigError] = []
+        for scale in scales:
+            try:
+                self.budget(_overrides(budget, (scale,)))
+                chosen.append(scale)
+            except ConfigError as error:
+                self.left_out[budget, scale] = str(error)
+                refusals.append(error)
+            if len(chosen) == wanted:
+                break
+        if not chosen:
+            raise refusals[0]
+        if len(chosen) < min(LEAST, wanted):
+            raise ConfigError(f"sweep.budgets: at {budget:g} FLOPs only {' and '.join(chosen)} can run: {refusals[0]}")
+        return sorted(chosen, key=self.ladder.__getitem__)
+
+    def _further(self, budget: float, axis: int, scales: Sequence[str], side: int) -> str:
+        """The rung beyond an end of those that a budget has."""
+        rungs = list(self.ladder)
+        place = rungs.index(scales[0 if side < 0 else -1]) + side
+        if not 0 <= place < len(rungs):
+            raise ConfigError(f"{rungs[place - side]} is the {'smallest' if side < 0 else 'largest'} rung")
+        self.budget(_overrides(budget, (rungs[place],)))
+        return rungs[place]
+
+
+def _overrides(budget: float, point: Point) -> Overrides:
+    return override("scale", point[0]), override("budget.flops", budget)
+
+
+@cache
+def _shipped() -> dict[str, float]:
+    """The rungs of ``conf/scale``, and the parameters of each."""
+    folder = Path(str(resources.files("conf"))) / "scale"
+    return {path.stem: float(OmegaConf.load(path).params) for path in folder.glob("*.yaml")}

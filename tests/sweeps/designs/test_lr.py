@@ -1,0 +1,139 @@
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from configs import composed
+from sweep_designs import compose, study
+
+from analysis.frame import tidy
+from analysis.laws import LAWS
+from openr1 import tracking
+from openr1.budget import resolve
+from openr1.errors import ConfigError
+from sweeps.designs.lr import Lr, LrSweep
+
+CELLS = {"scales": ["70k", "200k"], "tokens": [1e6, 4e6]}
+
+
+def valley(lr, batch=None):
+    """A loss that is lowest at these multiples of the rule's learning rate, which is 0.005 (N/1e5)^-0.3, and of 512 tokens."""
+
+    def loss(config):
+        budget = resolve(config)
+        rule = 0.005 * (budget.params.non_embedding / 1e5) ** -0.3
+        off = math.log(config.optim.lr / (lr * rule)) ** 2
+        return 3 + off + (math.log(budget.batch_tokens / (batch * 512)) ** 2 if batch else 0)
+
+    return loss
+
+
+def values(finished, key):
+    return sorted({getattr(one.config.optim, key) for one in finished})
+
+
+def test_a_grid_that_holds_the_best_rate_is_one_round_the_most_expensive_cell_first():
+    rounds, finished, design = study(LrSweep(**CELLS), valley(1.2))
+    assert [len(runs) for runs in rounds] == [20]
+    assert [run[:2] for run in rounds[0][::5]] == [
+        ("scale=200k", "budget.tokens=4000000.0"),
+        ("scale=70k", "budget.tokens=4000000.0"),
+        ("scale=200k", "budget.tokens=1000000.0"),
+        ("scale=70k", "budget.tokens=1000000.0"),
+    ]
+    assert all(line.endswith("times that of the config; bracketed") for line in design.report(finished))
+    assert len({one.config.optim.batch_tokens for one in finished}) == 1
+
+
+@pytest.mark.parametrize(("best", "added"), [(7.0, [8.0, 16.0]), (0.2, [0.125])])
+def test_the_side_of_the_best_rate_is_extended_by_the_step_of_the_grid(best, added):
+    _, finished, design = study(LrSweep(scales=["100k"], tokens=[1e6]), valley(best))
+    (cell,) = design.cells
+    found = [one / cell.lr for one in values(finished, "lr")]
+    assert found == pytest.approx(sorted([0.25, 0.5, 1.0, 2.0, 4.0, *added]), rel=0.02)
+    assert "; bracketed" in design.report(finished)[0]
+
+
+def test_a_batch_at_an_end_is_extended_too_and_the_runs_stay_a_grid():
+    sweep = LrSweep(scales=["100k"], tokens=[1e6], rates=[0.5, 1, 2], batches=[0.5, 1, 2])
+    _, finished, design = study(sweep, valley(1.1, batch=3.5))
+    assert values(finished, "batch_tokens") == [256, 512, 1024, 2048, 4096]
+    assert len(finished) == 3 * 5
+    assert "batches of 2048 tokens, 4 times; bracketed" in design.report(finished)[0]
+    _, finished, design = study(sweep, valley(1.1, batch=0.1))
+    assert values(finished, "batch_tokens")[0] == 128
+    assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest")
+
+
+def test_rates_that_diverge_are_not_gone_beyond():
+    diverging = lambda config: None if config.optim.lr > 0.012 else -config.optim.lr  # noqa: E731
+    rounds, finished, design = study(LrSweep(scales=["100k"], tokens=[1e6]), diverging)
+    assert len(rounds) == 1
+    assert "no higher learning rate, since the run next to it failed" in design.report(finished)[0]
+    _, finished, design = study(LrSweep(scales=["100k"], tokens=[1e6], extend=2), lambda config: config.optim.lr)
+    assert len(finished) == 7
+    assert "no lower learning rate, since sweep.extend=2 is used up" in design.report(finished)[0]
+
+
+def test_tokens_may_follow_from_parameters_and_the_size_from_the_config():
+    runs = Lr(LrSweep(tokens_per_param=[10.0]), compose).next([])
+    tokens = 10 * resolve(compose(())).params.non_embedding
+    assert {run[0] for run in runs} == {f"budget.tokens={float(tokens)}"}
+    assert len(runs) == 5
+
+
+def test_the_law_of_hyperparameters_reads_the_grid():
+    sweep = LrSweep(**CELLS, rates=[0.5, 1, 2], batches=[0.5, 1, 2])
+    _, finished, _ = study(sweep, valley(2.5, batch=1.3))
+    rows = []
+    for one in finished:
+        budget = resolve(one.config)
+        row = {"N": budget.params.non_embedding, "D": budget.tokens, "C": budget.flops, "loss": one.metrics["eval_loss"]}
+        rows.append(row | {"lr": budget.lr, "batch": budget.batch_tokens})
+    law = LAWS["hyperparameter"](batch=True)
+    solution = law.estimate(tidy(pd.DataFrame(rows), needs=law.needs).frame)
+    assert not solution.warnings
+    coefficient, by_n, by_d, batch, batch_by_n, batch_by_d = solution.params[0]
+    assert [by_n, by_d, batch_by_n, batch_by_d] == pytest.approx([-0.3, 0, 0, 0], abs=0.02)
+    assert coefficient * 1e5**by_n * 1e6**by_d == pytest.approx(2.5 * 0.005, rel=0.03)
+    assert batch * 1e5**batch_by_n * 1e6**batch_by_d == pytest.approx(1.3 * 512, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"rates": [1, 2]}, r"^sweep\.rates: 3 values or more"),
+        ({"rates": [1, 2, 2]}, r"^sweep\.rates: "),
+        ({"batches": [1]}, r"^sweep\.batches: 3 values"),
+        ({"batches": [0.1, 0.2, 0.3]}, r"^sweep\.batches: .* whole sequences"),
+        ({"tokens": [-1]}, r"^sweep\.tokens: "),
+        ({"tokens": [], "tokens_per_param": []}, r"^sweep\.tokens_per_param: "),
+        ({"tokens": [10]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
+        ({"extend": -1}, r"^sweep\.extend: "),
+    ],
+)
+def test_a_study_that_cannot_be_is_one_line(options, line):
+    with pytest.raises(ConfigError, match=line):
+        Lr(LrSweep(**{**CELLS, **options}), compose).next([])
+
+
+def test_reinforcement_learning_has_no_given_tokens():
+    config = composed("stage=grpo", "data=sums", "model.checkpoint=sft-0123456789abcdef", "optim=rl", "budget.steps=10")
+    with pytest.raises(ConfigError, match=r"^stage: sweep=lr has runs that train on given tokens"):
+        Lr(LrSweep(), lambda _: config).next([])
+
+
+@pytest.mark.slow
+def test_the_command_makes_a_grid_that_the_law_reads(tiny, tmp_path):
+    tiny = [word for word in tiny if not word.startswith(("scale=", "budget.steps", "optim.batch_tokens"))]
+    cells = ["sweep.scales=[30k,50k]", "sweep.tokens=[2048]", "sweep.rates=[0.25,1,4]", "sweep.extend=2"]
+    words = [*tiny, "study=rates", "sweep=lr", *cells, "+optim.batch_rule=small", "hydra.launcher.n_jobs=2"]
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "openr1"), "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 runs, 0 done" in done.stderr
+    assert "scale=50k on 2048 tokens: lowest eval_loss" in done.stderr
+    assert len(tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "rates")) >= 6
