@@ -9,12 +9,14 @@ from __future__ import annotations
 from hydra.utils import get_class
 
 from sweeps.config import SweepConfig
+from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
 from sweeps.designs.grid import GridSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
+    "active": (ActiveSweep, "sweeps.designs.active.Active"),
 }
 
 
