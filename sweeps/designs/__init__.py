@@ -11,11 +11,13 @@ from hydra.utils import get_class
 from sweeps.config import SweepConfig
 from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
+from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
+    "data_mix": (DataMixSweep, "sweeps.designs.data_mix.DataMix"),
     "active": (ActiveSweep, "sweeps.designs.active.Active"),
 }
 

@@ -62,7 +62,10 @@ class Active(Design[ActiveSweep]):
         unknown = [name for name in options if name not in known]
         if unknown:
             raise ConfigError(f"sweep.law_options.{unknown[0]}: no such key; there are {', '.join(known)}")
-        return LAWS[sweep.law](**options)
+        try:
+            return LAWS[sweep.law](**options)
+        except ConfigError as error:
+            raise ConfigError(f"sweep.law_options.{str(error).removeprefix('law.')}") from error
 
     @cached_property
     def offers(self) -> list[Offer]:
