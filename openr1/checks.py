@@ -99,12 +99,11 @@ def _reference(config: Config) -> None:
         return
     if not config.stage.trains or config.stage.rollouts:
         raise ConfigError(f"data.reference: stage={config.stage.kind} trains on no mix; leave it null")
-    unknown = [name for name in data.reference if name not in data.sources]
-    if unknown or not data.reference:
+    if not isinstance(data.reference, dict) or not data.reference or not set(data.reference) <= set(data.sources):
         raise ConfigError(f"data.reference: gives a weight to some of data.sources, which are {', '.join(data.sources)}")
     for name, weight in data.reference.items():
-        if weight <= 0:
-            raise ConfigError(f"data.reference.{name}: must be above 0, not {weight:g}")
+        if not isinstance(weight, float | int) or weight <= 0:
+            raise ConfigError(f"data.reference.{name}: is a weight above 0, not {weight!r}")
     if not any(source.weight > 0 for source in data.sources.values()):
         raise ConfigError("data.sources: at least one has a weight above 0")
 

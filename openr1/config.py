@@ -166,7 +166,7 @@ class DataConfig:
     held_out: dict[str, SourceConfig] = field(default_factory=dict)
     # source -> weight in what the tokenizer is learned from and what is held out; null for the weights of training. Mixes with
     # one reference have losses that compare
-    reference: dict[str, float] | None = None
+    reference: Any = None
     chat: bool = False  # prompts and completions are turns of the model's chat template
     system: str | None = None  # the system's turn of every chat
     instruction: str = "{prompt}"  # what a model reads; {prompt} stands for the prompt of the data

@@ -42,7 +42,7 @@ def _fingerprint(config: Config, corpus: str) -> str:
     if data.held_out:
         chosen["held_out"] = weights(data.held_out)
     elif data.reference:
-        chosen["reference"] = data.reference
+        chosen["reference"] = reference(config)
     return digest({"corpus": corpus, "weights": weights(data.sources), "examples": _is_examples(config), **chosen})
 
 

@@ -46,7 +46,8 @@ def weights(sources: Mapping[str, SourceConfig]) -> dict[str, float]:
 
 def reference(config: Config) -> dict[str, float]:
     """The weights of the sources in what the tokenizer is learned from: ``data.reference``, or those of training."""
-    return config.data.reference or weights(config.data.sources)
+    given = config.data.reference
+    return {name: float(weight) for name, weight in given.items()} if given else weights(config.data.sources)
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
 from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep
+from sweeps.designs.stages import StagesSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
     "data_mix": (DataMixSweep, "sweeps.designs.data_mix.DataMix"),
+    "stages": (StagesSweep, "sweeps.designs.stages.Stages"),
     "active": (ActiveSweep, "sweeps.designs.active.Active"),
 }
 
