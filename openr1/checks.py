@@ -85,7 +85,7 @@ def _data(config: Config) -> None:
     for group in ("sources", "held_out"):
         for name, source in getattr(data, group).items():
             key = f"data.{group}.{name}"
-            unused = group == "sources" and source.weight == 0 and name in (data.reference or {})
+            unused = group == "sources" and source.weight == 0 and data.reference is not None
             _positive(source, key, *(() if unused else ("weight",)), "problems", "max_rows")
             _share(source, key, "reasoned")
             if name in ("tokenizer", "held_out"):

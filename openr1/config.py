@@ -58,7 +58,7 @@ class SourceConfig:
     """One source of a data mix. ``kind`` selects the subclass below."""
 
     kind: str = MISSING
-    # share of the mix's training tokens, relative to the other sources; 0 for one of data.reference that is not trained on
+    # share of the mix's training tokens, relative to the other sources; with data.reference it may be 0
     weight: float = 1.0
 
 

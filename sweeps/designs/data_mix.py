@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from openr1.config import Config
 from openr1.errors import ConfigError
@@ -49,14 +50,20 @@ class DataMix(Design[DataMixSweep]):
     def report(self, finished: Sequence[Finished]) -> list[str]:
         from sweeps.designs.mixture_surface import described
 
-        names = self._names(self.compose(()))
         runs = [run for run in finished if "eval_loss" in run.metrics]
-        return described(names, [self._mix(run.config) for run in runs], [run.metrics["eval_loss"] for run in runs])
+        mixes = [self._mix(run.config) for run in runs]
+        return described(self._names, mixes, [run.metrics["eval_loss"] for run in runs])
 
-    def _names(self, config: Config) -> list[str]:
+    @cached_property
+    def _config(self) -> Config:
+        return self.compose(())
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The sources whose weights change."""
+        config, sources = self._config, self._config.data.sources
         if config.recipe is not None or not config.stage.trains or config.stage.rollouts:
             raise ConfigError("sweep: data_mix is of one stage that trains on data, pretrain or sft, not of a recipe")
-        sources = config.data.sources
         unknown = [name for name in self.sweep.sources if name not in sources]
         if unknown:
             raise ConfigError(f"sweep.sources: {unknown[0]!r} is not one of data.sources, which are {', '.join(sources)}")
@@ -66,26 +73,24 @@ class DataMix(Design[DataMixSweep]):
         return names
 
     def _mix(self, config: Config) -> Mix:
-        weights = [config.data.sources[name].weight for name in self._names(config)]
+        weights = [config.data.sources[name].weight for name in self._names]
         return tuple(weight / sum(weights) for weight in weights)
 
     def _mixes(self) -> list[Mix]:
-        own = self._mix(self.compose(()))
-        size = len(own)
-        alone = [tuple(float(i == j) for j in range(size)) for i in range(size)]
+        own = self._mix(self._config)
+        alone = [tuple(float(i == j) for j in range(len(own))) for i in range(len(own))]
         if self.sweep.points == "lattice":
-            found = lattice(size, self.sweep.levels)
+            found = lattice(len(own), self.sweep.levels)
         else:
             found = [*dirichlet(own, self.sweep.n, self.sweep.alpha, self.sweep.seed), *alone]
         rounded = (tuple(round(share, 6) for share in mix) for mix in (own, *found))
         return [mix for mix in dict.fromkeys(rounded) if self.sweep.vertices or mix not in alone]
 
     def _overrides(self, mix: Mix) -> Overrides:
-        data = self.compose(()).data
-        names = self._names(self.compose(()))
-        whole = sum(data.sources[name].weight for name in names)
+        data = self._config.data
         reference = data.reference or {name: source.weight for name, source in data.sources.items()}
-        weights = {f"data.sources.{name}.weight": round(share * whole, 6) for name, share in zip(names, mix, strict=True)}
+        whole = sum(data.sources[name].weight for name in self._names)
+        weights = {f"data.sources.{name}.weight": round(share * whole, 6) for name, share in zip(self._names, mix, strict=True)}
         return (override("data.reference", reference), *itertools.starmap(override, weights.items()))
 
 

@@ -1,4 +1,8 @@
-"""What the losses of mixes say: the best one, and a fitted surface over the simplex with its optimum."""
+"""What the losses of mixes say: the best one, and a fitted surface over the simplex with its optimum.
+
+The surface is of the mixes that have some of every source. Towards none of a source the loss on its text rises without bound,
+which no polynomial follows.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +30,13 @@ class Surface:
         """:param mixes: (n, q), shares."""
         return _terms(mixes) @ self.coefficients
 
-    def best(self, size: int) -> tuple[np.ndarray, float]:
-        """The mix of the lowest value, and that."""
-        rng = np.random.default_rng(0)
-        # uniform ones, and ones near the edges
-        looked = [np.eye(size), *(rng.dirichlet(np.full(size, alpha), LOOKED_AT // 2) for alpha in (1.0, 0.3))]
-        mixes = np.concatenate(looked)
+    def best(self, least: np.ndarray) -> tuple[np.ndarray, float]:
+        """The mix of the lowest value, and that.
+
+        :param least: (q,), shares that are not gone below.
+        """
+        draws = np.random.default_rng(0).dirichlet(np.ones(len(least)), LOOKED_AT)
+        mixes = least + (1 - least.sum()) * draws
         values = self(mixes)
         return mixes[np.argmin(values)], float(values.min())
 
@@ -70,10 +75,11 @@ def described(names: Sequence[str], mixes: Sequence[Sequence[float]], losses: Se
     lines = [f"eval_loss  {'  '.join(names)}"]
     lines += [f"{losses[i]:9.4f}  {_shares(mixes[i], names)}" for i in order]
     x, y = np.array(mixes), np.array(losses)
-    surface = fitted(x, y)
+    whole = (x > 0).all(axis=1)
+    surface = fitted(x[whole], y[whole])
     if surface is None:
-        return [*lines, "Too few mixes for a quadratic surface."]
-    best, value = surface.best(len(names))
+        return [*lines, f"too few mixes for a quadratic surface: {whole.sum()} have some of every source"]
+    best, value = surface.best(x[whole].min(axis=0))
     found = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, best, strict=True))
     return [*lines, f"quadratic surface: lowest at {found}: {value:.4f} ± {surface.error:.4f} (leave-one-out error)"]
 
