@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ def finished(source: Source, law: Law) -> pd.DataFrame | None:
 
 
 def choose(
-    law: Law, sweep: ActiveOptions, done: pd.DataFrame | None, candidates: list[Offer], tried: Container[Offer] = ()
+    law: Law, sweep: ActiveOptions, done: pd.DataFrame | None, candidates: Sequence[Offer], tried: Container[Offer] = ()
 ) -> Choice:
     """Choose the next batch.
 
@@ -147,7 +147,7 @@ def target_rows(law: Law, sweep: ActiveOptions, done: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame({"N": [n], "D": [d], "C": [cost(n, d)]})
 
 
-def _rows(offers: list[Offer]) -> pd.DataFrame:
+def _rows(offers: Sequence[Offer]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([[offer.N, offer.D, offer.C] for offer in offers], columns=list(KNOWN), dtype=float)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from openr1.config import Config
 from openr1.errors import ConfigError
 from sweeps.active.options import ActiveOptions
 from sweeps.designs.base import Design, Finished, Overrides
 
 if TYPE_CHECKING:
-    from analysis.laws import Law
     from sweeps.active.choice import Choice, Offer
 
 
@@ -24,7 +24,7 @@ class ActiveSweep(ActiveOptions):
 
 
 class Active(Design[ActiveSweep]):
-    """The runs so far are those that MLflow has of the study, of the same stage, family and data, whatever made them."""
+    """The next batch of the candidates, until the allowance is used or the interval of the prediction is narrow enough."""
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [offer.overrides for offer in self._choice(finished).offers]
@@ -35,37 +35,17 @@ class Active(Design[ActiveSweep]):
         return said(self._choice(finished), self.sweep)
 
     def _choice(self, finished: Sequence[Finished]) -> Choice:
-        from analysis.frame import MlflowRuns
-        from sweeps.active import choice
+        from sweeps.active import study
 
-        try:
-            choice.check(self.law, self.sweep)
-        except ConfigError as error:
-            raise ConfigError(f"sweep.{str(error).removeprefix('sweep.')}") from error
+        law = study.law_of(self.sweep)
+        return study.choose(law, self.sweep, self._config, self.offers, {run.overrides for run in finished})
+
+    @cached_property
+    def _config(self) -> Config:
         config = self.compose(())
         if config.recipe is not None or not config.stage.trains or config.stage.rollouts:
             raise ConfigError("sweep: active chooses runs of one stage that trains on data, pretrain or sft, not of a recipe")
-        same = {"stage": config.stage.kind, "family": config.model.family, "data": config.data.name}
-        source = MlflowRuns(columns=choice.TRACKED, where=same, uri=config.tracking.uri, study=config.study)
-        made = {run.overrides for run in finished}
-        tried = {offer for offer in self.offers if offer.overrides in made}
-        return choice.choose(self.law, self.sweep, choice.finished(source, self.law), self.offers, tried)
-
-    @cached_property
-    def law(self) -> Law:
-        from analysis.laws import LAWS
-
-        sweep = self.sweep
-        if sweep.law not in LAWS:
-            raise ConfigError(f"sweep.law: {sweep.law!r} is not one of {', '.join(LAWS)}")
-        options, known = sweep.law_options or {}, [one.name for one in fields(LAWS[sweep.law])]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            raise ConfigError(f"sweep.law_options.{unknown[0]}: no such key; there are {', '.join(known)}")
-        try:
-            return LAWS[sweep.law](**options)
-        except ConfigError as error:
-            raise ConfigError(f"sweep.law_options.{str(error).removeprefix('law.')}") from error
+        return config
 
     @cached_property
     def offers(self) -> list[Offer]:
@@ -75,7 +55,6 @@ class Active(Design[ActiveSweep]):
 
         found = []
         for scale, tokens in itertools.product(self.sweep.candidates.scale, self.sweep.candidates.tokens):
-            priced = Offer(scale, tokens, 0.0, 0.0, 0.0)
-            (stage,) = plan(self.compose(priced.overrides))
+            (stage,) = plan(self.compose(Offer(scale, tokens, 0.0, 0.0, 0.0).overrides))
             found.append(Offer(scale, tokens, float(stage.work.params), stage.work.tokens, stage.work.flops))
         return found
