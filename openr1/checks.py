@@ -75,6 +75,7 @@ def _data(config: Config) -> None:
         raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
     if not data.sources and not (data.held_out and config.stage.kind == "evaluate"):
         raise ConfigError("data.sources: at least one source is needed")
+    _reference(config)
     if "{prompt}" not in data.instruction:
         raise ConfigError(f"data.instruction: {data.instruction!r} has no {{prompt}} where the prompt stands")
     if data.system is not None and not data.chat:
@@ -84,10 +85,27 @@ def _data(config: Config) -> None:
     for group in ("sources", "held_out"):
         for name, source in getattr(data, group).items():
             key = f"data.{group}.{name}"
-            _positive(source, key, "weight", "problems", "max_rows")
+            unused = group == "sources" and source.weight == 0 and data.reference is not None
+            _positive(source, key, *(() if unused else ("weight",)), "problems", "max_rows")
             _share(source, key, "reasoned")
             if name in ("tokenizer", "held_out"):
                 raise ConfigError(f"{key}: a source has another name than {name}")
+
+
+def _reference(config: Config) -> None:
+    """The mix that the tokenizer is learned from, and that is held out."""
+    data = config.data
+    if data.reference is None:
+        return
+    if not config.stage.trains or config.stage.rollouts:
+        raise ConfigError(f"data.reference: stage={config.stage.kind} trains on no mix; leave it null")
+    if not isinstance(data.reference, dict) or not data.reference or not set(data.reference) <= set(data.sources):
+        raise ConfigError(f"data.reference: gives a weight to some of data.sources, which are {', '.join(data.sources)}")
+    for name, weight in data.reference.items():
+        if not isinstance(weight, float | int) or weight <= 0:
+            raise ConfigError(f"data.reference.{name}: is a weight above 0, not {weight!r}")
+    if not any(source.weight > 0 for source in data.sources.values()):
+        raise ConfigError("data.sources: at least one has a weight above 0")
 
 
 def _stage(stage: StageConfig) -> None:

@@ -58,7 +58,8 @@ class SourceConfig:
     """One source of a data mix. ``kind`` selects the subclass below."""
 
     kind: str = MISSING
-    weight: float = 1.0  # share of the mix's training tokens, relative to the other sources
+    # share of the mix's training tokens, relative to the other sources; with data.reference it may be 0
+    weight: float = 1.0
 
 
 @dataclass
@@ -163,6 +164,9 @@ class DataConfig:
     unique_tokens: int | None = None  # cap on the distinct training tokens, for data-constrained studies
     # what is evaluated in place of the held-out side of the sources: whole, of a task the problems that it holds out
     held_out: dict[str, SourceConfig] = field(default_factory=dict)
+    # source -> weight in what the tokenizer is learned from and what is held out; null for the weights of training. Mixes with
+    # one reference have losses that compare
+    reference: Any = None
     chat: bool = False  # prompts and completions are turns of the model's chat template
     system: str | None = None  # the system's turn of every chat
     instruction: str = "{prompt}"  # what a model reads; {prompt} stands for the prompt of the data

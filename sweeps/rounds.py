@@ -56,16 +56,22 @@ def make(
 
 
 def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """What sets each trial apart: its overrides that not all of them have, by the last part of their keys."""
+    """What sets each trial apart: its overrides that not all of them have, by the last parts of their keys."""
     shared = set.intersection(*(set(overrides) for overrides in job_overrides)) if len(job_overrides) > 1 else set()
-    return [" ".join(_short(o) for o in filter_overrides(overrides) if o not in shared) for overrides in job_overrides]
+    own = [[one for one in filter_overrides(overrides) if one not in shared] for overrides in job_overrides]
+    return [" ".join(_short(one, overrides) for one in overrides) for overrides in own]
 
 
-def _short(override: str) -> str:
-    key, _, value = override.partition("=")
+def _short(override: str, others: Sequence[str]) -> str:
+    """With as much of its key as tells it from those beside it."""
+    key, equals, value = override.partition("=")
+    keys = [other.partition("=")[0].split(".") for other in others]
+    parts = key.split(".")
+    count = next((n for n in range(1, len(parts)) if sum(one[-n:] == parts[-n:] for one in keys) == 1), len(parts))
     with suppress(ValueError):
         value = f"{float(value):g}"  # Hydra writes 1e12 out
-    return f"{key.rsplit('.', 1)[-1]}={value}"
+    sign = "~" if key.startswith("~") else ""
+    return f"{sign}{'.'.join(parts[-count:]).lstrip('+~')}{equals}{value}"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from openr1.config import Config
 from openr1.data.chat import encoder_for
 from openr1.data.hashing import hash64, unit
 from openr1.data.sources import Document, Procedural, Source, open_sources
-from openr1.data.tokenizer import Encoder, make, trained
+from openr1.data.tokenizer import Encoder, make, reference, trained
 from openr1.errors import ConfigError
 from openr1.files import write_json
 
@@ -90,15 +90,17 @@ def index(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) 
 
 
 def tokenizer_texts(config: Config, sources: dict[str, Source], indices: dict[str, Index]) -> Iterator[str]:
-    """Training documents for BPE, the bytes of the sources in proportion to their weights, ``train_bytes`` in all.
+    """Training documents for BPE, the bytes of the sources in proportion to those of :func:`reference`, ``train_bytes`` in all.
 
     Where a source has fewer bytes than its share, its documents repeat; the whole is no larger than it takes to use all of one.
     """
-    total_weight = sum(source.weight for source in config.data.sources.values())
-    shares = {name: source.weight / total_weight for name, source in config.data.sources.items()}
+    weights = reference(config)
+    shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
     available = {name: int(i.size[~i.held_out].sum()) for name, i in indices.items()}
-    total = min(config.data.tokenizer.train_bytes, max(available[name] / shares[name] for name in sources))
+    total = min(config.data.tokenizer.train_bytes, max(available[name] / share for name, share in shares.items()))
     for name, source in sources.items():
+        if name not in shares:
+            continue
         repeats = _repeats(indices[name], shares[name] * total)
         for document, times in zip(source.documents(), repeats.tolist(), strict=True):
             for _ in range(times):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from openr1.config import Config, SourceConfig, digest
+from openr1.config import Config, digest
 from openr1.data.corpus import HELD_OUT, RECORD, build
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.sources import open_sources
-from openr1.data.tokenizer import identity, trained
+from openr1.data.tokenizer import identity, reference, trained, weights
 from openr1.data.views import Documents, Examples, Packed, Sequences, View
 from openr1.errors import ConfigError
 
@@ -38,11 +38,12 @@ def fingerprint(config: Config) -> str:
 
 def _fingerprint(config: Config, corpus: str) -> str:
     data = config.data
-    weights = {name: source.weight for name, source in data.sources.items()}
     chosen = {key: getattr(data, key) for key in ("context", "eval_tokens", "unique_tokens")}
     if data.held_out:
-        chosen["held_out"] = {name: source.weight for name, source in data.held_out.items()}
-    return digest({"corpus": corpus, "weights": weights, "examples": _is_examples(config), **chosen})
+        chosen["held_out"] = weights(data.held_out)
+    elif data.reference:
+        chosen["reference"] = reference(config)
+    return digest({"corpus": corpus, "weights": weights(data.sources), "examples": _is_examples(config), **chosen})
 
 
 def _corpus(config: Config) -> str:
@@ -59,9 +60,9 @@ def _is_examples(config: Config) -> bool:
     return config.stage.kind == "sft"
 
 
-def _shares(sources: dict[str, SourceConfig]) -> dict[str, float]:
-    total = sum(source.weight for source in sources.values())
-    return {name: source.weight / total for name, source in sources.items()}
+def _shares(weights: dict[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items() if weight}
 
 
 def prepare(config: Config) -> Dataset:
@@ -103,8 +104,8 @@ class Dataset:
         self.eos_token_id: int = record["eos"]
         self.pad_token_id: int = record["pad"]
         self.context = data.context
-        self.shares = _shares(data.sources)
-        self.eval_shares = _shares(data.held_out or data.sources)
+        self.shares = _shares(weights(data.sources))
+        self.eval_shares = _shares(weights(data.held_out) if data.held_out else reference(config))
         kind = Examples if _is_examples(config) else Packed
         self._train = self._views(kind, "data.sources", path, "train")
         if data.held_out:
@@ -123,12 +124,13 @@ class Dataset:
         self.unique_tokens: int = sum(unique.values())
         self._held_out = self._evaluation(data.eval_tokens)
         self.bytes_per_token = self._bytes_per_token()
+        sides = (self._train,) if data.held_out else (self._train, self._eval)
         self.sources: dict[str, dict[str, int]] = {
             name: {
                 **counts["train"],
                 **({} if data.held_out else {f"eval_{key}": value for key, value in counts["eval"].items()}),
-                "unique_tokens": unique[name],
-                "dropped": self._train[name].dropped + (0 if data.held_out else self._eval[name].dropped),
+                "unique_tokens": unique.get(name, 0),
+                "dropped": sum(views[name].dropped for views in sides if name in views),
             }
             for name, counts in record["sources"].items()
         }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.config import Config
+from openr1.config import Config, SourceConfig
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 
@@ -39,12 +39,22 @@ def vocab_size(config: Config) -> int:
     return size
 
 
+def weights(sources: Mapping[str, SourceConfig]) -> dict[str, float]:
+    """Of each source."""
+    return {name: source.weight for name, source in sources.items()}
+
+
+def reference(config: Config) -> dict[str, float]:
+    """The weights of the sources in what the tokenizer is learned from: ``data.reference``, or those of training."""
+    given = config.data.reference
+    return {name: float(weight) for name, weight in given.items()} if given else weights(config.data.sources)
+
+
 def identity(config: Config) -> dict[str, Any]:
     """What decides the tokenizer, beside the documents; JSON-serialisable. A local checkpoint counts by its content."""
     checkpoint = _checkpoint(config)
     if not checkpoint:
-        weights = {name: source.weight for name, source in config.data.sources.items()}
-        return {**asdict(config.data.tokenizer), "vocab_size": vocab_size(config), "weights": weights}
+        return {**asdict(config.data.tokenizer), "vocab_size": vocab_size(config), "weights": reference(config)}
     root = Path(checkpoint)
     if not root.is_dir():
         return {"checkpoint": checkpoint, "revision": config.model.revision}

@@ -18,14 +18,14 @@ from analysis.frame import SOURCES, Source
 from analysis.laws import LAWS, Law
 from openr1.config import one_line
 from openr1.errors import ConfigError
-from sweeps.active.config import ActiveSweep, Replay
+from sweeps.active.config import PlanSweep, Replay
 
 
 @dataclass
 class PlanConfig:
     """Everything that decides a plan."""
 
-    sweep: ActiveSweep = MISSING
+    sweep: PlanSweep = MISSING
     law: Law = MISSING
     runs: Source | None = None  # the runs so far; none for a replay
     replay: Replay = field(default_factory=Replay)
@@ -41,7 +41,7 @@ class PlanConfig:
 def register() -> None:
     """Put the schemas into Hydra's store, without a group."""
     store = ConfigStore.instance()
-    for schema in (PlanConfig, ActiveSweep, *SOURCES.values(), *LAWS.values()):
+    for schema in (PlanConfig, PlanSweep, *SOURCES.values(), *LAWS.values()):
         store.store(name=schema.__name__, node=schema)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.active.config import ActiveSweep
+from sweeps.active.options import ActiveOptions
 from sweeps.active.pool import Pool, least_runs
 from sweeps.active.posterior import Posterior, posterior
 
@@ -19,7 +19,7 @@ class State:
     """A choice that is going on: which runs are done, and where randomness comes from."""
 
     pool: Pool
-    options: ActiveSweep
+    options: ActiveOptions
     chosen: list[int]
     rng: np.random.Generator
     _known: tuple[int, Posterior] | None = None

@@ -1,4 +1,4 @@
-"""Typed schema of active choice: the keys of ``sweep=active`` and of its replay on a table of finished runs."""
+"""Typed schema of ``openr1-plan sweep=active``: runs of a study, or a replay on a table of finished runs."""
 
 from __future__ import annotations
 
@@ -8,57 +8,17 @@ from typing import Any
 from analysis.frame import Columns, CsvRuns, FileRuns, ParquetRuns
 from analysis.resampling import Holdout
 from openr1.errors import ConfigError
+from sweeps.active.options import ActiveOptions
 
 CHOOSERS = ("active", "random", "cheapest", "d_optimal")
 
 
 @dataclass
-class Target:
-    """What is to be predicted: the loss at a budget, with the N and D that the law finds best for it, or at given N and D."""
+class PlanSweep(ActiveOptions):
+    """``sweep=active`` of ``openr1-plan``, whose law is that of ``law=``."""
 
-    flops: float | None = None
-    N: float | None = None
-    D: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value <= 0:
-                raise ConfigError(f"sweep.target.{name}: must be above 0")
-        if (self.N is None) != (self.D is None) or (self.flops is not None and self.N is not None):
-            raise ConfigError("sweep.target: give flops, or both of N and D")
-
-
-@dataclass
-class Candidates:
-    """Runs that may be made: each size with each number of tokens."""
-
-    scale: list[str] = field(default_factory=list)  # rungs of the ladder
-    tokens: list[float] = field(default_factory=list)
-
-
-@dataclass
-class ActiveSweep:
-    """``sweep=active``: how runs are chosen."""
-
-    target: Target = field(default_factory=Target)
-    candidates: Candidates = field(default_factory=Candidates)
+    name: str = "active"
     run: list[str] = field(default_factory=list)  # overrides of openr1 that all runs share, such as ['data=python_stdlib']
-    allowance: float | None = None  # training FLOPs of the whole study, those of its finished runs included
-    interval: float | None = None  # enough: half the 95 % interval of the prediction, as a share of it
-    batch: int = 4  # runs that are chosen at a time
-    cost_exponent: float = 0.7  # runs are ranked by gain / FLOPs^this; 1 is gain per FLOP, below it dearer runs are favoured
-    discrepancy: float = 0.01  # of the law: share of the loss that runs near each other are off it by; 0 for an exact law
-    reach: float = 2.3  # of the discrepancy, in the logarithm of N and D: 2.3 is tenfold
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("allowance", "interval", "batch", "reach"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"sweep.{name}: must be above 0")
-        for name in ("cost_exponent", "discrepancy", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"sweep.{name}: must be at least 0")
 
 
 @dataclass

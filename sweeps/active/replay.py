@@ -11,7 +11,8 @@ import numpy as np
 from analysis import frame as frames
 from openr1.errors import ConfigError
 from sweeps.active.choosers import CHOOSERS, State, first
-from sweeps.active.config import ActiveSweep, Replay
+from sweeps.active.config import Replay
+from sweeps.active.options import ActiveOptions
 from sweeps.active.pool import Pool, curve_law, least_runs
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def pool_of(law: Law, replay: Replay) -> Pool:
     return Pool(law, runs, targets, runs["C"].to_numpy(dtype=float))
 
 
-def replayed(pool: Pool, options: ActiveSweep, replay: Replay, progress: Callable[[str], None] = lambda _: None) -> Replayed:
+def replayed(pool: Pool, options: ActiveOptions, replay: Replay, progress: Callable[[str], None] = lambda _: None) -> Replayed:
     """Replay all choosers from the same first runs, seed by seed."""
     import pandas as pd
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,12 @@ from rich.table import Table
 from analysis.text import DASH, percent, scientific, short
 from openr1.terminal import console as console_of
 from openr1.terminal import print_table
-from sweeps.active.config import ActiveSweep
 from sweeps.active.figure import NAMES, TITLES
+from sweeps.active.options import ActiveOptions
 
 if TYPE_CHECKING:
     from sweeps.active.app import PlanConfig
-    from sweeps.active.live import Proposal
+    from sweeps.active.choice import Choice
     from sweeps.active.replay import Replayed
 
 
@@ -54,22 +55,27 @@ def _share(share: float | None) -> str:
     return DASH if share is None else f"{100 * share:.3g} %"
 
 
-def show_proposal(found: Proposal, sweep: ActiveSweep, study: str) -> None:
-    """Print the runs to make, and the commands that make them."""
-    console = console_of()
-    allowed = "" if sweep.allowance is None else f" of {scientific(sweep.allowance)}"
-    console.print(f"[bold]{escape(study)}[/]: {scientific(found.spent)}{allowed} FLOPs used", soft_wrap=True)
+def said(found: Choice, sweep: ActiveOptions) -> list[str]:
+    """What the runs so far say about the target, and why there are no more."""
+    allowed = "" if sweep.allowance.flops is None else f" of {scientific(sweep.allowance.flops)}"
+    lines = [f"{found.runs} runs, {scientific(found.spent)}{allowed} FLOPs used"]
     if found.target is None:
-        console.print("Too few runs for the law: the first ones are any that cost little.")
+        lines.append("Too few runs for the law: the first ones are any that cost little.")
     else:
         target = found.target
-        console.print(
-            f"Loss at N = {short(target['N'])}, D = {short(target['D'])}, {scientific(target['C'])} FLOPs: "
-            f"{target['predicted']:.3f} ± {percent(target['interval'])}",
-            soft_wrap=True,
-        )
+        where = f"N = {short(target['N'])}, D = {short(target['D'])}, {scientific(target['C'])} FLOPs"
+        lines.append(f"Loss at {where}: {target['predicted']:.3f} ± {percent(target['interval'])} (95 %)")
+    return lines if found.offers else [*lines, f"Nothing to run: {found.reason}."]
+
+
+def show_proposal(found: Choice, sweep: ActiveOptions, study: str, commands: Sequence[str]) -> None:
+    """Print the runs to make, and the commands that make them."""
+    console = console_of()
+    first, *others = said(found, sweep)
+    console.print(f"[bold]{escape(study)}[/]: {first}", soft_wrap=True)
+    for line in others:
+        console.print(line, soft_wrap=True)
     if not found.offers:
-        console.print(f"Nothing to run: {found.reason}.", soft_wrap=True)
         return
     table = Table(title=f"{len(found.offers)} runs to make", title_justify="left", box=SIMPLE_HEAD)
     for head in ("scale", "N", "D", "C"):
@@ -77,5 +83,5 @@ def show_proposal(found: Proposal, sweep: ActiveSweep, study: str) -> None:
     for offer in found.offers:
         table.add_row(offer.scale, f"{offer.N:,.0f}", f"{offer.D:,.0f}", f"{offer.C:.3g}")
     print_table(table, console)
-    for command in found.commands:
+    for command in commands:
         console.print(command, soft_wrap=True, markup=False)

@@ -9,16 +9,22 @@ from __future__ import annotations
 from hydra.utils import get_class
 
 from sweeps.config import SweepConfig
+from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
+from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep
 from sweeps.designs.isoflop import IsoFlopSweep
 from sweeps.designs.lr import LrSweep
+from sweeps.designs.stages import StagesSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
     "isoflop": (IsoFlopSweep, "sweeps.designs.isoflop.IsoFlop"),
     "lr": (LrSweep, "sweeps.designs.lr.Lr"),
+    "data_mix": (DataMixSweep, "sweeps.designs.data_mix.DataMix"),
+    "stages": (StagesSweep, "sweeps.designs.stages.Stages"),
+    "active": (ActiveSweep, "sweeps.designs.active.Active"),
 }
 
 

@@ -13,14 +13,16 @@ from analysis.frame import MlflowRuns, tidy
 from analysis.laws import LAWS, Cost
 from openr1.errors import ConfigError
 from sweeps import cli
-from sweeps.active import live
 from sweeps.active.app import compose
+from sweeps.active.choice import Offer, choose, finished
 from sweeps.active.choosers import CHOOSERS, State, active, first
-from sweeps.active.config import ActiveSweep, Candidates, Replay, Target
-from sweeps.active.live import Offer, offers, proposal
+from sweeps.active.config import PlanSweep, Replay
+from sweeps.active.live import commands, offers
+from sweeps.active.options import ActiveOptions, Candidates, Target
 from sweeps.active.pool import Pool
 from sweeps.active.posterior import posterior
 from sweeps.active.replay import pool_of, replayed
+from sweeps.config import Allowance
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()
@@ -82,7 +84,9 @@ def test_a_discrepancy_widens_the_prediction_and_is_learned():
 def test_an_unseen_response_changes_nothing():
     some = pool()
     other = Pool(LAW, some.runs.assign(loss=some.runs["loss"].where(some.runs.index < 20, 9.0)), some.targets, some.costs)
-    picked = [active(State(p, ActiveSweep(), list(range(20)), np.random.default_rng(0)), 1e21, 1e21, 5) for p in (some, other)]
+    picked = [
+        active(State(p, ActiveOptions(), list(range(20)), np.random.default_rng(0)), 1e21, 1e21, 5) for p in (some, other)
+    ]
     assert picked[0] == picked[1]
 
 
@@ -91,20 +95,20 @@ def test_a_rule_stays_within_its_allowance_and_repeats_no_run(name):
     some = pool()
     begun = first(some, np.random.default_rng(0))
     assert len(begun) == len(set(begun)) == 7
-    state = State(some, ActiveSweep(), list(begun), np.random.default_rng(0))
+    state = State(some, ActiveOptions(), list(begun), np.random.default_rng(0))
     allowance = 0.1 * some.costs.sum()
     made = CHOOSERS[name](state, allowance, allowance, 64)
     assert made
     assert len({*begun, *made}) == len(begun) + len(made)
     assert some.costs[made].sum() <= allowance
     assert (
-        CHOOSERS[name](State(some, ActiveSweep(), list(begun), np.random.default_rng(0)), allowance, allowance, 2) == made[:2]
+        CHOOSERS[name](State(some, ActiveOptions(), list(begun), np.random.default_rng(0)), allowance, allowance, 2) == made[:2]
     )
 
 
 def test_cheapest_is_cheapest():
     some = pool()
-    made = CHOOSERS["cheapest"](State(some, ActiveSweep(), [], np.random.default_rng(0)), 1e18, 1e18, 3)
+    made = CHOOSERS["cheapest"](State(some, ActiveOptions(), [], np.random.default_rng(0)), 1e18, 1e18, 3)
     assert made == np.argsort(some.costs, kind="stable")[:3].tolist()
 
 
@@ -114,7 +118,7 @@ def test_active_choice_narrows_the_prediction_more_than_others_of_the_same_cost(
     allowance = 0.1 * some.costs.sum()
     deviation = {}
     for name in ("active", "cheapest", "random"):
-        state = State(some, ActiveSweep(), list(begun), np.random.default_rng(0))
+        state = State(some, ActiveOptions(), list(begun), np.random.default_rng(0))
         state.chosen += CHOOSERS[name](state, allowance, allowance, 64)
         deviation[name] = np.sqrt(state.posterior().covariance[64, 64])
     assert deviation["active"] < min(deviation["cheapest"], deviation["random"])
@@ -122,21 +126,21 @@ def test_active_choice_narrows_the_prediction_more_than_others_of_the_same_cost(
 
 def test_flops_are_saved_up_for_a_run_that_is_too_dear_for_now():
     far = pool(targets=pd.DataFrame({"N": [1e9], "D": [2e10], "C": [1.2e20]}))
-    state = State(far, ActiveSweep(cost_exponent=0.0), list(range(0, 60, 5)), np.random.default_rng(0))
+    state = State(far, ActiveOptions(cost_exponent=0.0), list(range(0, 60, 5)), np.random.default_rng(0))
     assert active(state, far.costs[:20].min(), far.costs.sum(), 5) == []
     assert active(state, far.costs.sum(), far.costs.sum(), 1)
 
 
 def test_a_replay_reaches_the_error_of_the_full_table_on_part_of_its_flops(written):
     replay = Replay(path=str(written), seeds=2, shares=[0.05, 0.25], choosers=["active", "cheapest"])
-    found = replayed(pool_of(LAW, replay), ActiveSweep(), replay)
+    found = replayed(pool_of(LAW, replay), ActiveOptions(), replay)
     assert len(found.steps) == 2 * 2 * 2
     assert (found.steps["used"] <= found.steps["share"] + 1e-12).all()
     median = found.median("posterior")
     assert median.loc["active", 0.25] < 0.01
     assert median.loc["active", 0.25] < median.loc["cheapest", 0.25]
     once = Replay(path=str(written), seeds=1, shares=[0.05, 0.25], choosers=["active"])
-    again = replayed(pool_of(LAW, once), ActiveSweep(), once).steps
+    again = replayed(pool_of(LAW, once), ActiveOptions(), once).steps
     pd.testing.assert_frame_equal(found.steps.head(2), again)
 
 
@@ -180,6 +184,8 @@ def test_the_command_prints_and_writes_a_replay(written, tmp_path, monkeypatch, 
         (["replay.path={path}", "sweep.batch=0"], "sweep.batch: must be above 0"),
         (["replay.path={path}", "+sweep.size=1"], "sweep.size: no such key"),
         (["runs.study=a", "sweep.target.N=1e6"], "sweep.target: give flops, or both of N and D"),
+        (["runs.study=a", "sweep.target.flops=1e9"], "sweep.candidates: give scale and tokens"),
+        (["runs.study=a", "sweep.candidates.scale=[50k]", "sweep.candidates.tokens=[1e6]"], "sweep.target: give flops"),
     ],
 )
 def test_a_wrong_config_is_one_line(words, line, written, monkeypatch, capsys):
@@ -198,29 +204,63 @@ def measured(picked):
     return tidy(frame.assign(loss=LAW.predict(TRUTH, frame)[0])).frame
 
 
+SOME = Candidates(["50k"], [1e6])  # what choose is given in its place
+
+
 def test_a_study_goes_on_from_nothing_until_the_interval_is_reached_or_the_allowance_is_spent():
-    sweep = ActiveSweep(target=Target(flops=1e22), batch=4, allowance=3e20, interval=0.03, run=["data=python_stdlib"])
+    sweep = ActiveOptions(target=Target(flops=1e22), candidates=SOME, allowance=Allowance(flops=3e20), interval=0.03)
     done: list[Offer] = []
     for _ in range(20):
-        found = proposal(LAW, sweep, measured(done) if done else None, grid(), "mine")
-        assert not {(o.N, o.D) for o in found.offers} & {(o.N, o.D) for o in done}
+        found = choose(LAW, sweep, measured(done) if done else None, grid())
+        assert not set(found.offers) & set(done)
         if not found.offers:
             break
-        assert all(c.startswith("openr1 -m data=python_stdlib study=mine scale=") for c in found.commands)
         done += found.offers
-    assert sum(offer.C for offer in done) <= sweep.allowance
-    assert found.reason == "the interval is within 0.03 of the prediction" or found.reason.startswith("nothing is left")
+    assert found.runs == len(done)
+    assert found.spent == pytest.approx(sum(offer.C for offer in done))
+    assert found.spent <= sweep.allowance.flops
+    assert found.reason in ("the interval is within 3 % of the prediction", "nothing is left that can be paid for")
     assert found.target["predicted"] == pytest.approx(LAW.frontier(TRUTH, np.array([1e22]), Cost())["loss"][0, 0], rel=0.03)
 
 
+def test_a_study_that_was_killed_in_its_first_runs_goes_on_with_the_others():
+    sweep = ActiveOptions(target=Target(flops=1e22), candidates=SOME)
+    begun = choose(LAW, sweep, None, grid()).offers
+    rest = choose(LAW, sweep, measured(begun[1:3]), grid()).offers
+    assert len(begun) == 4
+    assert {begun[0], begun[3]} < set(rest)
+    without = choose(LAW, sweep, measured(begun[:3]), grid(), tried={begun[3]})
+    assert without.offers == choose(LAW, sweep, measured(begun), grid()).offers
+
+
+def test_the_order_in_which_runs_were_finished_is_nothing():
+    sweep = ActiveOptions(target=Target(flops=1e22), candidates=SOME)
+    some = grid()[:12]
+    assert choose(LAW, sweep, measured(some), grid()) == choose(LAW, sweep, measured(some[::-1]), grid())
+
+
+def test_what_was_tried_is_not_offered_again():
+    sweep = ActiveOptions(target=Target(flops=1e22), candidates=SOME)
+    found = choose(LAW, sweep, measured(grid()[:12]), grid(), tried=set(grid()))
+    assert (found.offers, found.reason) == ([], "all candidates are made")
+
+
+def test_one_command_a_size_makes_the_runs_chosen():
+    picked = [Offer(scale, tokens, 1.0, 1.0, 1.0) for scale, tokens in (("50k", 1e6), ("70k", 2e6), ("50k", 4e6))]
+    assert commands(["data=python_stdlib"], picked, "mine") == [
+        "openr1 -m data=python_stdlib study=mine scale=50k budget.tokens=1000000,4000000",
+        "openr1 -m data=python_stdlib study=mine scale=70k budget.tokens=2000000",
+    ]
+
+
 def test_candidates_are_priced_as_the_runs_that_they_would_be():
-    sweep = ActiveSweep(candidates=Candidates(["50k", "100k"], [1e6, 4e6]), run=["data=python_stdlib"])
+    sweep = PlanSweep(candidates=Candidates(["50k", "100k"], [1e6, 4e6]), run=["data=python_stdlib"])
     found = offers(sweep)
     assert [(o.scale, o.tokens) for o in found] == [("50k", 1e6), ("50k", 4e6), ("100k", 1e6), ("100k", 4e6)]
     assert abs(found[1].C / found[0].C - 4) < 0.01
     assert found[2].N > found[0].N
     with pytest.raises(ConfigError, match=r"sweep\.run: .*nothing"):
-        offers(ActiveSweep(candidates=sweep.candidates, run=["data=nothing"]))
+        offers(PlanSweep(candidates=sweep.candidates, run=["data=nothing"]))
 
 
 def test_the_command_proposes_runs_of_a_study(tmp_path, monkeypatch, capsys):
@@ -238,7 +278,7 @@ def test_the_command_proposes_runs_of_a_study(tmp_path, monkeypatch, capsys):
 
 def test_the_shipped_config_of_the_plan_composes():
     config = compose(["replay.path=points.csv"])
-    assert config.sweep == ActiveSweep()
+    assert config.sweep == PlanSweep()
     assert config.law.name == "chinchilla"
     assert isinstance(config.directory, Path)
 
@@ -251,7 +291,7 @@ def test_composing_a_plan_imports_nothing_heavy(tmp_path):
 
 def test_the_first_runs_of_a_study_need_no_store(tmp_path):
     source = MlflowRuns(uri=f"sqlite:///{tmp_path}/none.db", study="mine")
-    assert live.finished(source, LAW) is None
-    found = proposal(LAW, ActiveSweep(batch=7, target=Target(flops=1e22)), None, grid(), "mine")
-    assert len({(o.N, o.D) for o in found.offers}) == 7
+    assert finished(source, LAW) is None
+    found = choose(LAW, ActiveOptions(batch=7, target=Target(flops=1e22), candidates=SOME), None, grid())
+    assert len(set(found.offers)) == 7
     assert found.target is None

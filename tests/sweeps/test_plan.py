@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from openr1.terminal import console
 from sweeps.plan import PlannedRun, show_plan
+from sweeps.rounds import _differences
 
 
 def stage(name, trains):
@@ -27,3 +28,16 @@ def test_a_plan_is_whole_in_a_pipe(monkeypatch, capsys):
     for name in names:
         (line,) = [line for line in lines if name in line]
         assert line.split()[4:] == ["1,234,567", "1,234,567,890", "1e+03", "1.23e+18", "123,456", "0.00012", "98,765", "0/2"]
+
+
+def test_a_run_is_named_by_what_sets_it_apart():
+    jobs = [
+        ("study=a", "data.sources.x.weight=0.5", "data.sources.y.weight=0.5", "budget.flops=1000000000000.0"),
+        ("study=a", "data.sources.x.weight=1", "data.sources.y.weight=0", "~recipe.steps.zero"),
+        ("study=a", "++recipe.steps.zero.budget.flops=2e9", "++recipe.steps.base.budget.flops=1e9", "scale=50k"),
+    ]
+    assert _differences(jobs) == [
+        "x.weight=0.5 y.weight=0.5 flops=1e+12",
+        "x.weight=1 y.weight=0 ~zero",
+        "zero.budget.flops=2e+09 base.budget.flops=1e+09 scale=50k",
+    ]

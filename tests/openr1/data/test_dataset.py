@@ -291,3 +291,29 @@ def test_the_split_follows_the_text_alone(configure, texts):
     small, large = index(source, 0.1), index(source, 0.3)
     assert small.held_out.sum() < large.held_out.sum()
     assert (large.held_out | ~small.held_out).all()  # what a smaller fraction holds out, a larger one holds out too
+
+
+def test_mixes_of_one_reference_have_one_tokenizer_and_one_held_out_set(configure, texts, sums):
+    reference = {"texts": 3, "sums": 1}
+    weights = [(3.0, 1.0), (1.0, 3.0), (0.0, 1.0)]
+    mixes = [configure({"texts": replace(texts, weight=a), "sums": replace(sums, weight=b)}) for a, b in weights]
+    free = [data.prepare(mix) for mix in mixes[:2]]
+    assert free[0].path != free[1].path  # since the tokenizers are different ones
+    held = [data.prepare(replace(mix, data=replace(mix.data, reference=reference))) for mix in mixes]
+    assert len({dataset.path for dataset in held}) == 1
+    assert len({dataset.fingerprint for dataset in held}) == 3
+    evaluated = [[row["input_ids"].tolist() for row in dataset.evaluation()] for dataset in held]
+    assert evaluated[0] == evaluated[1] == evaluated[2]
+    assert {0, 1} == set(held[2].evaluation().choice.tolist())
+    alone = held[2].train(40, seed=0)
+    assert alone.epochs["total"] == alone.epochs["sums"]
+    assert held[2].unique_tokens == held[2].sources["sums"]["unique_tokens"]
+    assert held[2].sources["texts"]["unique_tokens"] == 0
+
+
+def test_a_mix_that_is_its_reference_is_the_mix(configure, texts, sums):
+    given = configure({"texts": replace(texts, weight=3.0), "sums": sums})
+    same = replace(given, data=replace(given.data, reference={"texts": 3.0, "sums": 1.0}))
+    assert data.prepare(given).path == data.prepare(same).path
+    first, second = (data.prepare(config).train(8, seed=0)[5]["input_ids"].tolist() for config in (given, same))
+    assert first == second

@@ -1,0 +1,108 @@
+"""``sweep=data_mix``: mixes of the sources of ``data=``, as points on the simplex of their weights."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from openr1.config import Config
+from openr1.errors import ConfigError
+from sweeps.config import SweepConfig
+from sweeps.designs.base import Design, Finished, Overrides
+from sweeps.designs.values import override
+
+POINTS = ("lattice", "dirichlet")
+Mix = tuple[float, ...]  # a share of each source
+
+
+@dataclass
+class DataMixSweep(SweepConfig):
+    kind: str = "data_mix"
+    sources: list[str] = field(default_factory=list)  # whose weights change, those of the others stay; empty for all
+    points: str = "lattice"  # or dirichlet
+    levels: int = 4  # of lattice: shares are multiples of 1/levels
+    n: int = 16  # of dirichlet
+    alpha: float = 1.0  # of dirichlet: its concentration about the config's own mix; where that is even, 1 is uniform
+    vertices: bool = True  # one source alone, for each
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.points not in POINTS:
+            raise ConfigError(f"sweep.points: {self.points!r} is not one of {', '.join(POINTS)}")
+        for name in ("levels", "n", "alpha"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"sweep.{name}: must be above 0")
+        if self.seed < 0:
+            raise ConfigError("sweep.seed: must not be negative")
+
+
+class DataMix(Design[DataMixSweep]):
+    """One round: the config's own mix, then the points. All have the tokenizer and the held-out set of the config's own mix
+    (``data.reference``), without which their losses would be of different texts in different tokens.
+    """
+
+    def next(self, finished: Sequence[Finished]) -> list[Overrides]:
+        return [] if finished else [self._overrides(mix) for mix in self._mixes()]
+
+    def report(self, finished: Sequence[Finished]) -> list[str]:
+        from sweeps.designs.mixture_surface import described
+
+        runs = [run for run in finished if "eval_loss" in run.metrics]
+        mixes = [self._mix(run.config) for run in runs]
+        return described(self._names, mixes, [run.metrics["eval_loss"] for run in runs])
+
+    @cached_property
+    def _config(self) -> Config:
+        return self.compose(())
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The sources whose weights change."""
+        config, sources = self._config, self._config.data.sources
+        if config.recipe is not None or not config.stage.trains or config.stage.rollouts:
+            raise ConfigError("sweep: data_mix is of one stage that trains on data, pretrain or sft, not of a recipe")
+        unknown = [name for name in self.sweep.sources if name not in sources]
+        if unknown:
+            raise ConfigError(f"sweep.sources: {unknown[0]!r} is not one of data.sources, which are {', '.join(sources)}")
+        names = self.sweep.sources or list(sources)
+        if len(names) < 2:
+            raise ConfigError(f"sweep.sources: a mix is of two or more; data={config.data.name} has {', '.join(sources)}")
+        return names
+
+    def _mix(self, config: Config) -> Mix:
+        weights = [config.data.sources[name].weight for name in self._names]
+        return tuple(weight / sum(weights) for weight in weights)
+
+    def _mixes(self) -> list[Mix]:
+        own = self._mix(self._config)
+        alone = [tuple(float(i == j) for j in range(len(own))) for i in range(len(own))]
+        if self.sweep.points == "lattice":
+            found = lattice(len(own), self.sweep.levels)
+        else:
+            found = [*dirichlet(own, self.sweep.n, self.sweep.alpha, self.sweep.seed), *alone]
+        rounded = (tuple(round(share, 6) for share in mix) for mix in (own, *found))
+        return [mix for mix in dict.fromkeys(rounded) if self.sweep.vertices or mix not in alone]
+
+    def _overrides(self, mix: Mix) -> Overrides:
+        data = self._config.data
+        reference = data.reference or {name: source.weight for name, source in data.sources.items()}
+        whole = sum(data.sources[name].weight for name in self._names)
+        weights = {f"data.sources.{name}.weight": round(share * whole, 6) for name, share in zip(self._names, mix, strict=True)}
+        return (override("data.reference", reference), *itertools.starmap(override, weights.items()))
+
+
+def lattice(size: int, levels: int) -> list[Mix]:
+    """The {size, levels} simplex lattice (Scheffé, J. R. Stat. Soc. B 20, 344, 1958): all mixes in steps of 1/levels."""
+    counts = itertools.product(range(levels, -1, -1), repeat=size - 1)
+    return [(*(n / levels for n in some), (levels - sum(some)) / levels) for some in counts if sum(some) <= levels]
+
+
+def dirichlet(own: Mix, n: int, alpha: float, seed: int) -> list[Mix]:
+    """Draws about a mix, as those of RegMix (arXiv 2407.01492) are about the sizes of the sources; a seed gives the same."""
+    import numpy as np
+
+    draws = np.random.default_rng(seed).dirichlet(alpha * len(own) * np.array(own), n)
+    return [tuple(draw) for draw in draws.tolist()]

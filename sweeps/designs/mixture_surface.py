@@ -1,0 +1,88 @@
+"""What the losses of mixes say: the best one, and a fitted surface over the simplex with its optimum.
+
+The surface is of the mixes that have some of every source. Towards none of a source the loss on its text rises without bound,
+which no polynomial follows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LOOKED_AT = 100_000  # mixes among which the optimum of a surface is found
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Scheffé's quadratic polynomial ``sum_i b_i x_i + sum_{i<j} b_ij x_i x_j`` (J. R. Stat. Soc. B 20, 344, 1958, eq. 3.4).
+
+    :ivar coefficients: (q + q (q - 1) / 2,), those of single sources first.
+    :ivar error: root mean square of the leave-one-out residuals, in the unit of the response.
+    """
+
+    coefficients: np.ndarray
+    error: float
+
+    def __call__(self, mixes: np.ndarray) -> np.ndarray:
+        """:param mixes: (n, q), shares."""
+        return _terms(mixes) @ self.coefficients
+
+    def best(self, least: np.ndarray) -> tuple[np.ndarray, float]:
+        """The mix of the lowest value, and that.
+
+        :param least: (q,), shares that are not gone below.
+        """
+        draws = np.random.default_rng(0).dirichlet(np.ones(len(least)), LOOKED_AT)
+        mixes = least + (1 - least.sum()) * draws
+        values = self(mixes)
+        return mixes[np.argmin(values)], float(values.min())
+
+
+def fitted(mixes: np.ndarray, losses: np.ndarray) -> Surface | None:
+    """Least squares; None where the mixes do not determine the surface with one of them left out.
+
+    :param mixes: (n, q).
+    :param losses: (n,).
+    """
+    terms = _terms(mixes)
+    if len(mixes) <= terms.shape[1] or np.linalg.matrix_rank(terms) < terms.shape[1]:
+        return None
+    # a residual without its own run is e / (1 - h), h the diagonal of the hat matrix
+    leverage = np.sum(np.linalg.qr(terms)[0] ** 2, axis=1)
+    if leverage.max() > 1 - 1e-9:
+        return None
+    coefficients = np.linalg.lstsq(terms, losses, rcond=None)[0]
+    left_out = (losses - terms @ coefficients) / (1 - leverage)
+    return Surface(coefficients, float(np.sqrt(np.mean(left_out**2))))
+
+
+def _terms(mixes: np.ndarray) -> np.ndarray:
+    pairs = [mixes[:, i] * mixes[:, j] for i, j in itertools.combinations(range(mixes.shape[1]), 2)]
+    return np.column_stack([mixes, *pairs])
+
+
+def described(names: Sequence[str], mixes: Sequence[Sequence[float]], losses: Sequence[float]) -> list[str]:
+    """Lines: the mixes from the best on, and the surface.
+
+    :param mixes: of each run, its own mix of the config first.
+    """
+    if not losses:
+        return []
+    order = np.argsort(losses, kind="stable")
+    lines = [f"eval_loss  {'  '.join(names)}"]
+    lines += [f"{losses[i]:9.4f}  {_shares(mixes[i], names)}" for i in order]
+    x, y = np.array(mixes), np.array(losses)
+    whole = (x > 0).all(axis=1)
+    surface = fitted(x[whole], y[whole])
+    if surface is None:
+        return [*lines, f"too few mixes for a quadratic surface: {whole.sum()} have some of every source"]
+    best, value = surface.best(x[whole].min(axis=0))
+    found = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, best, strict=True))
+    return [*lines, f"quadratic surface: lowest at {found}: {value:.4f} ± {surface.error:.4f} (leave-one-out error)"]
+
+
+def _shares(mix: Sequence[float], names: Sequence[str]) -> str:
+    return "  ".join(f"{share:{max(len(name), 4)}.3g}" for share, name in zip(mix, names, strict=True))

@@ -1,0 +1,110 @@
+"""A budget divided between two steps of a recipe."""
+
+import pytest
+from commands import command
+from configs import composed
+
+from openr1.config import Config
+from openr1.errors import ConfigError
+from sweeps.designs.base import Finished
+from sweeps.designs.stages import Stages, StagesSweep
+
+ZERO = ("data=sums", "scale=300k", "recipe=r1_zero")
+R1 = ("data=sums", "scale=300k", "recipe=r1")
+
+
+def design(*given, **options):
+    return Stages(StagesSweep(name="stages", **options), lambda overrides: composed(*given, *overrides))
+
+
+def steps(config: Config):
+    """Of each step, its budget in FLOPs and the model that it starts from."""
+    return {name: (step.budget.get("flops"), step.model.get("checkpoint")) for name, step in config.recipe.steps.items()}
+
+
+def test_each_budget_is_divided_by_each_share():
+    some = design(*ZERO, budget=[1e12, 2e12], shares=[0.25, 0.5])
+    found = [steps(some.compose(overrides)) for overrides in some.next([])]
+    assert [(one["base"][0], one["zero"][0]) for one in found] == [(7.5e11, 2.5e11), (5e11, 5e11), (1.5e12, 5e11), (1e12, 1e12)]
+    assert all(one["zero"][1] == "@base" for one in found)
+
+
+def test_what_a_step_was_given_before_does_not_count():
+    (overrides,) = design(*ZERO, "+recipe.steps.base.budget.tokens=3e6", budget=1e12, shares=[0.5]).next([])
+    config = composed(*ZERO, "+recipe.steps.base.budget.tokens=3e6", *overrides)
+    assert config.recipe.steps["base"].budget == {"tokens": None, "flops": 5e11}
+    assert config.recipe.steps["zero"].budget == {"steps": None, "flops": 5e11}
+
+
+def test_without_reinforcement_learning_the_exam_is_of_the_base():
+    some = design(*ZERO, budget=1e12, shares=[0])
+    (overrides,) = some.next([])
+    assert steps(some.compose(overrides)) == {"base": (1e12, None), "exam_base": (None, "@base"), "exam_zero": (None, "@base")}
+
+
+def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before():
+    some = design(*R1, sft="dev3", rl="r1", budget=1e12, shares=[1])
+    (overrides,) = some.next([])
+    found = steps(some.compose(overrides))
+    assert "dev3" not in found
+    assert found["r1"] == (1e12, "@base")
+    assert found["exam_dev3"] == (None, "@base")
+    assert found["dev2"] == (None, "@dev1")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "line"),
+    [
+        (ZERO, {}, "sweep.budget: FLOPs above 0"),
+        (ZERO, {"budget": -1}, "sweep.budget: FLOPs above 0"),
+        (ZERO, {"budget": "much"}, "sweep.budget: FLOPs above 0"),
+        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: are of reinforcement learning, between 0 and 1"),
+        (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 is a recipe without base, which starts from scratch"),
+        (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: is a step of reinforcement learning in the recipe, one of zero"),
+        (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: is a step of training on data in the recipe, one of base"),
+        (ZERO[:2], {"budget": 1e12}, "sweep.sft: is a step of training on data in the recipe, one of none"),
+    ],
+)
+def test_a_wrong_option_is_one_line(given, options, line):
+    with pytest.raises(ConfigError) as caught:
+        design(*given, **options).next([])
+    assert str(caught.value).startswith(line)
+
+
+def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
+    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "exam_zero": 1e9})
+    some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
+    rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
+    finished = [
+        Finished(one, some.compose(one), {"pass_at_1": rate, "pass_at_1_low": rate - 0.1, "pass_at_1_high": rate + 0.1})
+        for one, rate in rates.items()
+    ]
+    failed = Finished(finished[0].overrides, finished[0].config, {})
+    assert some.next(finished) == []
+    assert some.report([failed, *finished[1:]]) == [
+        "1e+12 FLOPs  share of zero  FLOPs of base, zero  pass_at_1",
+        "  0  7e+11, 0  0.500 (0.400 to 0.600)",
+        "  0.5  7e+11, 0  0.400 (0.300 to 0.500)",
+        "  best: a share of 0, 0.500 (0.400 to 0.600)",
+        "2e+12 FLOPs  share of zero  FLOPs of base, zero  pass_at_1",
+        "  0.5  7e+11, 0  0.300 (0.200 to 0.400)",
+        "  best: a share of 0.5, 0.300 (0.200 to 0.400)",
+    ]
+
+
+@pytest.mark.slow
+def test_the_whole_command_divides_a_budget(tmp_path):
+    small = [
+        "scale=50k",
+        "data.sources.sums.problems=400",
+        "data.eval_fraction=0.1",
+        "recipe.steps.base.optim.batch_tokens=1024",
+    ]
+    small += ["recipe.steps.zero.stage.prompts=4", "recipe.steps.zero.stage.samples=4", "hydra/launcher=basic"]
+    small += ["sweep.budget=4e10", "sweep.shares=[0,0.25]"]
+    done = command("openr1", "-m", "experiment=stages_micro", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "share of zero" in done.stderr
+    assert "best: a share of" in done.stderr
+    again = command("openr1", "-m", "experiment=stages_micro", *small, cwd=tmp_path)
+    assert "2 runs, 2 done" in again.stderr
