@@ -1,4 +1,4 @@
-"""The sweeper of ``openr1-plan``: it prices what the sweeper in whose place it stands would make (sweeps/pricing/command.py)."""
+"""The sweeper of ``openr1-plan``: it prices what the one in whose place it stands would make (sweeps/pricing/command.py)."""
 
 from __future__ import annotations
 

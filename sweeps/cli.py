@@ -1,4 +1,7 @@
-"""``openr1-plan``: what runs will take, which to make next, and how far a study is. Composing and ``--help`` import nothing heavy."""
+"""``openr1-plan``: what runs will take, which to make next, and how far a study is.
+
+Composing a config and ``--help`` import nothing heavy.
+"""
 
 from __future__ import annotations
 

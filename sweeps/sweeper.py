@@ -46,7 +46,7 @@ def sweep(
     launched = Amount()
     while jobs := expansion.next():
         runs = planned(jobs, expansion.config_of)
-        timed = options.calibrate and times_matter(options, runs)
+        timed = options.calibrate and times_matter(options, [run.config.compute for run in runs])
         found = price(runs, options, side_by_side(config), timed, console.print)
         show_price(found, console)
         launched += found.amount
@@ -63,8 +63,8 @@ def sweep(
         if allowed and allowed.stopped:
             left = sum(result is None for result in results)
             console.print(
-                f"stopped: {left} of {len(runs)} runs are not made, since the next would take the study to {allowed.stopped} that "
-                "sweep.allowance has; the same command with a larger one goes on",
+                f"stopped: {left} of {len(runs)} runs are not made, since the next would take the study to {allowed.stopped} "
+                "that sweep.allowance has; the same command with a larger one goes on",
                 soft_wrap=True,
             )
             break

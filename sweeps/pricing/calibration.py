@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,8 @@ class Calibration:
 
 
 def chosen(stages: Sequence[PlannedStage], speed: Speed) -> list[PlannedStage]:
-    """Of the stages to be made, those to time: the smallest, middle and largest model of each kind of stage that nothing is known of
-    and that can be begun now."""
+    """Of the stages to be made, those to time: the smallest, middle and largest model of each kind of stage that nothing is
+    known of, and that can be begun now."""
     groups: dict[Any, dict[int, PlannedStage]] = {}
     for stage in stages:
         config, work = stage.config, stage.work
@@ -74,9 +74,12 @@ def _there(config: Config) -> bool:
         return False
 
 
-def calibrated(stages: Sequence[PlannedStage], speed: Speed, cache: Path) -> list[Measurement]:
+def calibrated(
+    stages: Sequence[PlannedStage], speed: Speed, cache: Path, say: Callable[[str], None] | None
+) -> list[Measurement]:
     """What some stages measured, from the cache where they were timed before.
 
+    :param say: told what takes a while; None to time nothing now.
     :param cache: a folder; without what is in its ``calibrations`` everything is timed again.
     """
     folder = cache / FOLDER
@@ -86,7 +89,8 @@ def calibrated(stages: Sequence[PlannedStage], speed: Speed, cache: Path) -> lis
         if path.exists():
             results[i] = Calibration(**json.loads(path.read_text()))
     fresh = [i for i in range(len(stages)) if i not in results]
-    if fresh:
+    if fresh and say:
+        say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
         timed = _timed([_shortened(stages[i]) for i in fresh], speed.at_once)
         folder.mkdir(parents=True, exist_ok=True)
         for i, result in zip(fresh, timed, strict=True):

@@ -1,4 +1,4 @@
-"""``openr1-plan`` with the words of ``openr1 -m``: the price of what these would run. Nothing is trained, but for a calibration."""
+"""``openr1-plan`` with the words of ``openr1 -m``: the price of what they would run. Only a calibration trains anything."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show(
     words = [word for word in arguments if not word.startswith("hydra.sweeper._target_=")]
     command = shlex.join(["openr1-plan", *words])
     if options is not None:
-        from sweeps.pricing.search import show_search
+        from sweeps.pricing.search_show import show_search
 
         show_search(TrialLoader(loader), config, params, options, words, command)
         return

@@ -47,7 +47,7 @@ class Conditions:
     batch: float
 
     def unlike(self, other: Conditions) -> float:
-        """0 for the same; names count by their weights, numbers by those for each doubling. Infinite where nothing can be said."""
+        """0 for the same; names count by their weights, numbers by those for each doubling. Infinite: nothing can be said."""
         if self.decisive != other.decisive:
             return math.inf
         names = sum(WEIGHTS[name] for name in NAMES if getattr(self, name) != getattr(other, name))

@@ -1,18 +1,18 @@
-"""Limits of what a study may cost: above ``sweep.ask_above`` it must be confirmed, beyond ``sweep.allowance`` nothing starts."""
+"""What a study may cost: above ``sweep.ask_above`` it must be confirmed, and beyond ``sweep.allowance`` nothing starts."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
+from openr1.config import ComputeConfig
 from openr1.errors import ConfigError
 from sweeps.config import Allowance, SweepConfig
-from sweeps.plan import PlannedRun
 from sweeps.pricing.price import RunPrice, processes
 from sweeps.spending import Amount, total
 
@@ -31,9 +31,9 @@ def check_confirmed(amount: Amount, sweep: SweepConfig) -> None:
         raise ConfigError(f"sweep.confirm: this takes {beyond} that sweep.ask_above allows; start it with sweep.confirm=true")
 
 
-def times_matter(sweep: SweepConfig, runs: Sequence[PlannedRun]) -> bool:
+def times_matter(sweep: SweepConfig, computes: Iterable[ComputeConfig]) -> bool:
     """Whether it must be known before the start how long runs take: a limit is in hours or money, and they cost some."""
-    costly = any(run.config.compute.device == "cuda" or run.config.compute.price_per_hour for run in runs)
+    costly = any(compute.device == "cuda" or compute.price_per_hour for compute in computes)
     return costly and (sweep.allowance.in_time() or (sweep.ask_above.in_time() and not sweep.confirm))
 
 

@@ -1,7 +1,7 @@
 """What a stage needs of the memory of one device, in bytes: an estimate from shapes, without a library's own buffers.
 
-Weights, gradients and the two moments of Adam are in float32, with P parameters 4 P, 4 P and 8 P bytes; autocast adds a copy of the
-weights in half precision, 2 P. ZeRO-2 shares gradients and moments between the processes, ZeRO-3 the weights too (ZeRO,
+Weights, gradients and the two moments of Adam are in float32, with P parameters 4 P, 4 P and 8 P bytes; autocast adds a copy of
+the weights in half precision, 2 P. ZeRO-2 shares gradients and moments between the processes, ZeRO-3 the weights too (ZeRO,
 arXiv 1910.02054, section 3). Adapters (LoRA) have gradients and moments, the weights beside them none.
 
 Activations are what the backward pass needs, counted for each token as Korthikanti et al. (arXiv 2205.05198, section 4.1) count

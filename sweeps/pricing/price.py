@@ -130,9 +130,9 @@ def price(
     config, here = runs[0].config, hardware()
     where, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
     speed, cache = Speed(earlier(config.tracking, where), where, at_once), Path(config.paths.cache)
-    if calibrate and where == here and (stages := chosen(distinct(runs), speed)):
-        say(f"timing a few steps of {len(stages)} models, {at_once} at once")
-        speed = Speed([*speed.measurements, *calibrated(stages, speed, cache)], where, at_once)
+    if where == here:
+        found = calibrated(chosen(distinct(runs), speed), speed, cache, say if calibrate else None)
+        speed = Speed([*speed.measurements, *found], where, at_once)
     tracked = {study: latest(tracked_runs(config.tracking, study)) for study in {run.config.study for run in runs}}
     priced, seen = [], set()
     for run in runs:

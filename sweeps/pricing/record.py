@@ -4,14 +4,15 @@ One object:
 
 - ``study``, ``command`` as it was given, ``written`` (ISO 8601, UTC), ``hardware``, ``at_once`` runs side by side,
   ``worker_start_seconds``, ``further_rounds`` whether runs may follow that depend on the results;
-- ``sum``: ``runs``, ``done``, and of what is to do ``flops``, ``gpu_hours``, ``money``, ``seconds`` to the end of the last run, and
-  ``unknown``, the kinds of stages whose time is not in it;
-- ``runs``, in the order in which they start, each with ``name``, ``overrides``, ``state`` when this was written, ``share_done``,
-  ``params`` N, ``tokens`` D, ``flops`` C, ``memory_bytes`` of one device (an estimate), and of what was to do ``seconds``,
-  ``seconds_from``, ``gpu_hours`` and ``money``; null is not known;
+- ``sum`` of the round that comes next: ``runs``, ``done``, and of what is to do ``flops``, ``gpu_hours``, ``money``,
+  ``seconds`` to the end of the last run, and ``unknown``, the kinds of stages whose time is not in it;
+- ``runs``, those of earlier rounds too, in the order in which they start, each with ``name``, ``overrides``, ``state`` when
+  this was written, ``share_done``, ``params`` N, ``tokens`` D, ``flops`` C, ``memory_bytes`` of one device (an estimate), and
+  of what was to do ``seconds``, ``seconds_from``, ``gpu_hours`` and ``money``; null is not known;
 - in each run ``stages``, in order: ``name`` in its recipe, ``kind``, ``fingerprint``, ``artifacts`` (the folder that it is in),
   ``flops``, ``seconds`` of the whole stage, and ``shared`` where a run before it makes it;
-- ``search`` where Optuna decides: ``storage``, ``name``, ``n_trials``, and ``trials``, the price of those to come.
+- ``search`` where Optuna decides, in the place of ``runs``: ``storage``, ``name``, ``n_trials``, and of one trial ``least``,
+  ``mean`` and ``most``: ``flops`` and ``seconds``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What has become of the runs of a study: from their artifacts, from how far they say they are, and from what is tracked of them."""
+"""What has become of the runs of a study: from their artifacts, from how far they say they are, and from what is tracked."""
 
 from __future__ import annotations
 

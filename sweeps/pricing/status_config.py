@@ -19,6 +19,7 @@ class StatusConfig:
     status: str = MISSING  # the name of a study
     once: bool = False  # print it and end; so in any case where the output is no terminal
     seconds: float = 3.0  # between two looks
+    storage: str | None = None  # of a search, with the password that plan.json leaves out
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
 

@@ -1,4 +1,4 @@
-"""One process of a calibration (:mod:`sweeps.pricing.calibration`): waits for the others, then times a few steps of each model."""
+"""One process of a calibration (:mod:`sweeps.pricing.calibration`): waits for the others, then times steps of each model."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from openr1.config import Config, one_line, typed
 from openr1.errors import ConfigError
 from sweeps.loader import TrialLoader
+from sweeps.pricing.search import before_launch
 from sweeps.search import results
 from sweeps.search.config import SearchConfig
 from sweeps.search.samplers import FINITE
@@ -70,6 +71,7 @@ def sweep(
     done = len(Tally.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
+    before_launch(options, space, config, context.config_loader, arguments, say)
     try:
         Worker(study, space, options, start_of(launcher, n_jobs), n_jobs, limit, say).run()
     finally:
