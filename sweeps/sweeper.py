@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def sweep(
             folder = Path(config.hydra.sweep.dir)
             folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(config, folder / "multirun.yaml")
-        record.write(found, jobs, shlex.join(["openr1", "-m", *arguments]), several_rounds(options), planned_before)
+        record.write(found, jobs, record.command_of("openr1 -m", config), several_rounds(options), planned_before)
         planned_before += record.runs_of(found, jobs)
         allowed = _allowed(options, launcher, found, jobs)
         results = make(runs, jobs, allowed.start if allowed else launcher.launch, sum(map(len, rounds)), console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ def show(
     :raises ConfigError: as ``openr1 -m`` would.
     """
     words = [word for word in arguments if not word.startswith("hydra.sweeper._target_=")]
-    command = shlex.join(["openr1-plan", *words])
+    command = record.command_of("openr1-plan", config)
     if options is not None:
         from sweeps.pricing.search_show import show_search
 

@@ -18,11 +18,14 @@ One object:
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from omegaconf import DictConfig
 
 from openr1.config import PathsConfig
 from openr1.errors import ConfigError
@@ -31,6 +34,13 @@ from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.price import RunPrice, StudyPrice
 
 FILE = "plan.json"
+
+
+def command_of(name: str, config: DictConfig) -> str:
+    """The command line of a composed config, with what it says to Hydra."""
+    given = config.hydra.overrides
+    spoken = [word for word in given.hydra if not word.startswith(("hydra.sweeper._target_=", "hydra.mode="))]
+    return shlex.join([*name.split(), *spoken, *given.task])
 
 
 def path_of(paths: PathsConfig, study: str) -> Path:

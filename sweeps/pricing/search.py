@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -154,9 +153,7 @@ def save(options: SearchConfig, limit: int, config: DictConfig, command: str, fo
     return record.save(paths, options.name, command, plan)
 
 
-def before_launch(
-    options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, arguments: Sequence[str], say: Say
-) -> None:
+def before_launch(options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, say: Say) -> None:
     """Of a search that is about to begin: write its ``plan.json``, and refuse it where it costs more than may start without a
     word. It is priced only where a limit needs it.
 
@@ -170,6 +167,6 @@ def before_launch(
     if not options.confirm and (options.ask_above.flops is not None or times_matter(options, [config.compute])):
         left = max(0, limit - len(tally.ended) if tally else limit)
         found = price_search(options, space, config, loader, left, say)
-    save(options, limit, config, shlex.join(["openr1", "-m", *arguments]), found)
+    save(options, limit, config, record.command_of("openr1 -m", config), found)
     if found is not None:
         check_confirmed(found.amount, options)

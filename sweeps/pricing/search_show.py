@@ -11,10 +11,9 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial, TrialState
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from openr1.terminal import console as console_of
 from openr1.terminal import print_table
@@ -132,8 +131,11 @@ def look_at_trials(config: StatusConfig) -> Trials:
     return Trials(about, plan["command"], plan["at_once"], tally_of(config.storage or about["storage"], about["name"]))
 
 
-def trials_table(found: Trials, height: int | None) -> Group:
-    """:param height: of the terminal; it fits one of any."""
+def trials_table(found: Trials, height: int | None) -> tuple[Table, list[str]]:
+    """The last trials, and what is to be said below them.
+
+    :param height: of the terminal; it fits one of any.
+    """
     told = ", ".join(f"{count} {state}" for state, count in counts_of(found.tally).items())
     objective = next(iter(found.about["objective"]))
     title = f"{escape(found.about['name'])}: {found.about['n_trials']} trials, {told or 'none begun'}"
@@ -148,7 +150,7 @@ def trials_table(found: Trials, height: int | None) -> Group:
         state = f"[{COLOURS[one.state]}]{one.state.name.lower()}[/]"
         params = " ".join(f"{key.rsplit('.', 1)[-1]}={_short(value)}" for key, value in one.params.items())
         table.add_row(str(one.number), state, "" if value is None else f"{value:.6g}", escape(params))
-    return Group(table, *(Text(line, overflow="fold") for line in _lines(found, objective)))
+    return table, _lines(found, objective)
 
 
 def _lines(found: Trials, objective: str) -> list[str]:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 from openr1.terminal import console as console_of
+from openr1.terminal import print_table
 from openr1.tracking import TrackedRun
 from sweeps.pricing import record
 from sweeps.pricing.measured import tracked_runs
@@ -133,13 +136,21 @@ def watch(config: StatusConfig) -> None:
         status_of = look
     found = status_of(config)
     if config.once or not console.is_terminal:
-        console.print(table(found, None), soft_wrap=False, crop=False)
+        shown, lines = table(found, None)
+        print_table(shown, console)
+        for line in lines:
+            console.print(line, soft_wrap=True, markup=False)
         return
+
+    def live_table() -> Group:
+        shown, lines = table(found, console.height)
+        return Group(shown, *(Text(line, overflow="fold") for line in lines))
+
     try:
-        with Live(table(found, console.height), console=console, auto_refresh=False) as live:
+        with Live(live_table(), console=console, auto_refresh=False) as live:
             while not found.ended:
                 time.sleep(config.seconds)
                 found = status_of(config)
-                live.update(table(found, console.height), refresh=True)
+                live.update(live_table(), refresh=True)
     except KeyboardInterrupt:
         return

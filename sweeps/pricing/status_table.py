@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from sweeps.pricing.states import State
 from sweeps.pricing.status import SCORES, Row, Status
@@ -27,23 +25,27 @@ BESIDE = 12  # lines around the rows
 BAR = 12  # characters
 
 
-def status_table(found: Status, height: int | None) -> Group:
-    """:param height: lines that there are; None for as many as it takes."""
+def status_table(found: Status, height: int | None) -> tuple[Table, list[str]]:
+    """The runs, and what is to be said below them.
+
+    :param height: lines of the terminal; None for as many as it takes, without bars.
+    """
     shown = rows_that_fit(found.rows, None if height is None else max(4, height - BESIDE - REASONS))
     scores = [name for name in SCORES if any(name in row.scores for row in found.rows)]
     table = Table(title=_title(found), title_justify="left", box=SIMPLE_HEAD)
-    for head in ("run", "state", "", *scores, "left"):
+    bars = [""] if height is not None else []
+    for head in ("run", "state", *bars, *scores, "left"):
         table.add_column(head, justify="left" if head in ("run", "state", "") else "right", no_wrap=head != "run")
     for row in shown:
         table.add_row(
             escape(row.name) or found.study,
             state_cell(row.state, row.share) if row.state is not State.STOPPED else f"stopped {100 * row.share:.0f} %",
-            ProgressBar(total=1.0, completed=row.share, width=BAR),
+            *(ProgressBar(total=1.0, completed=row.share, width=BAR) for _ in bars),
             *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in scores),
             duration(sum(seconds for _, seconds in row.parts)) if row.parts and row.known else "",
         )
     more = len(found.rows) - len(shown)
-    return Group(table, *(Text(line, overflow="fold") for line in ([f"… and {more} others"] if more else []) + lines(found)))
+    return table, ([f"… and {more} others"] if more else []) + lines(found)
 
 
 def rows_that_fit(rows: Sequence[Row], most: int | None) -> list[Row]:

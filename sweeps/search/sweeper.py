@@ -71,7 +71,7 @@ def sweep(
     done = len(Tally.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
-    before_launch(options, space, config, context.config_loader, arguments, say)
+    before_launch(options, space, config, context.config_loader, say)
     try:
         Worker(study, space, options, start_of(launcher, n_jobs), n_jobs, limit, say).run()
     finally:

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/price_accuracy.py [words of openr1 -m ...]
 
-Prices a study in a fresh folder with ``openr1-plan``, makes it with ``openr1 -m``, and prints expected and actual seconds of each
-run, of their sum, and of the whole study; wanted: within 25 %. Then it prices another seed of it, whose times are from the runs
-that were just made. The default is a part of ``experiment=demo``. The data are read before, and other jobs of the machine
-count in both, but not alike: let it be quiet.
+Prices a study in a fresh folder with ``openr1-plan``, makes it with ``openr1 -m``, and prints expected and actual seconds of
+each run, of their sum, and of the whole study; wanted: within 25 %. Then it prices another seed of it, whose times are from the
+runs that were just made. The default is a part of ``experiment=demo``. The data are read before. What else the machine does
+counts in both, but not alike: let it be quiet.
 """
 
 import json
