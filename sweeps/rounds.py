@@ -23,11 +23,12 @@ Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]
 
 
 def planned(overrides: Sequence[Sequence[str]], config_of: Callable[[Sequence[str]], Config]) -> list[PlannedRun]:
-    """The runs of a round, named by what sets them apart.
+    """The runs of a round, named by what sets them apart; a single one by its study.
 
     :raises ConfigError: before anything is trained, for the first run that cannot be.
     """
-    return plan((name, config_of(one)) for name, one in zip(_differences(overrides), overrides, strict=True))
+    configs = [config_of(one) for one in overrides]
+    return plan((name or config.study, config) for name, config in zip(_differences(overrides), configs, strict=True))
 
 
 def make(
@@ -58,7 +59,7 @@ def make(
 
 def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
     """What sets each trial apart: its overrides that not all of them have, by the last part of their keys."""
-    shared = set.intersection(*(set(overrides) for overrides in job_overrides)) if len(job_overrides) > 1 else set()
+    shared = set.intersection(*(set(overrides) for overrides in job_overrides))
     return [" ".join(_short(o) for o in filter_overrides(overrides) if o not in shared) for overrides in job_overrides]
 
 

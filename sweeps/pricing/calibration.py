@@ -91,7 +91,7 @@ def calibrated(
     fresh = [i for i in range(len(stages)) if i not in results]
     if fresh and say:
         say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
-        timed = _timed([_shortened(stages[i]) for i in fresh], speed.at_once)
+        timed = _timed([_shortened(stages[i]) for i in fresh], speed.at_once, say)
         folder.mkdir(parents=True, exist_ok=True)
         for i, result in zip(fresh, timed, strict=True):
             if result is not None:
@@ -137,7 +137,7 @@ def _shortened(stage: PlannedStage) -> Config:
     )
 
 
-def _timed(configs: Sequence[Config], at_once: int) -> list[Calibration | None]:
+def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:
     """Every process trains every model; of each the mean. None for one that no process has come to the end of."""
     folder = Path(tempfile.mkdtemp(prefix="openr1-calibration-"))
     (folder / "configs.yaml").write_text(yaml.safe_dump_all([to_dict(config) for config in configs], sort_keys=False))
@@ -161,6 +161,9 @@ def _timed(configs: Sequence[Config], at_once: int) -> list[Calibration | None]:
             process.wait()
     results = [_mean([Calibration(**json.loads(path.read_text())) for path in folder.glob(f"*.{n}.json")])
                for n in range(len(configs))]  # fmt: skip
+    if None in results:
+        said = [line for line in (folder / "0.log").read_text().splitlines() if line.strip()]
+        say(f"not timed: {said[-1] if said else f'it takes more than {LIMIT_SECONDS:.0f} s'}")
     shutil.rmtree(folder)
     return results
 

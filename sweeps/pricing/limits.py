@@ -114,9 +114,10 @@ class Allowed:
             if self.stopped or i == len(jobs):
                 return None
             one = self.prices[tuple(jobs[i])]
-            under_way = {stage.stage.fingerprint for run in self.running.values() for stage in run.stages}
-            spent = self.spent(under_way) + total(run.amount for run in self.running.values())
-            if beyond := (spent + one.amount).beyond(self.allowance):
+            expected = [*self.running.values(), one]
+            # what a killed run has spent is in its whole price
+            apart = {stage.stage.fingerprint for run in expected for stage in run.stages if stage.left}
+            if beyond := (self.spent(apart) + total(run.whole for run in expected)).beyond(self.allowance):
                 if not self.running:
                     self.stopped = beyond
                 return None

@@ -66,6 +66,11 @@ class RunPrice:
         return total(stage.amount for stage in self.stages)
 
     @property
+    def whole(self) -> Amount:
+        """Of the stages that are not made, with what was done of them."""
+        return total(stage.amount.scaled(1 / stage.left) for stage in self.stages if stage.left)
+
+    @property
     def seconds(self) -> float | None:
         """Of what is to do, without what it shares with a run before it; None where not all of it is known."""
         found = [stage.seconds for stage in self.stages]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -57,8 +57,7 @@ class SearchPrice:
     @property
     def amount(self) -> Amount:
         """Of the trials to come, each as the mean."""
-        amounts = total(amount_of(one) for one in self.draws)
-        return Amount(*(value * self.left / len(self.draws) for value in asdict(amounts).values()))
+        return total(amount_of(one) for one in self.draws).scaled(self.left / len(self.draws))
 
     def duration(self, seconds: float) -> float:
         """Of the trials to come, each of which takes so long."""

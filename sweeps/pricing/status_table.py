@@ -38,7 +38,7 @@ def status_table(found: Status, height: int | None) -> tuple[Table, list[str]]:
         table.add_column(head, justify="left" if head in ("run", "state", "") else "right", no_wrap=head != "run")
     for row in shown:
         table.add_row(
-            escape(row.name) or found.study,
+            escape(row.name),
             state_cell(row.state, row.share) if row.state is not State.STOPPED else f"stopped {100 * row.share:.0f} %",
             *(ProgressBar(total=1.0, completed=row.share, width=BAR) for _ in bars),
             *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in scores),
@@ -67,7 +67,7 @@ def lines(found: Status) -> list[str]:
     said = []
     if found.best:
         row, score = found.best
-        said.append(f"best: {row.name or found.study}, {score} {row.scores[score]:.4f}")
+        said.append(f"best: {row.name}, {score} {row.scores[score]:.4f}")
     if not found.ended:
         left = f"{sum(row.left for row in found.rows):.3g} FLOPs to go"
         unknown = any(not row.known for row in found.rows)
