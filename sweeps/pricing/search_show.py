@@ -131,15 +131,15 @@ def look_at_trials(config: StatusConfig) -> Trials:
     return Trials(about, plan["command"], plan["at_once"], tally_of(config.storage or about["storage"], about["name"]))
 
 
-def trials_table(found: Trials, height: int | None) -> tuple[Table, list[str]]:
-    """The last trials, and what is to be said below them.
+def trials_table(found: Trials, height: int | None) -> tuple[str, Table, list[str]]:
+    """The last trials, and what is to be said above and below them.
 
     :param height: of the terminal; it fits one of any.
     """
     told = ", ".join(f"{count} {state}" for state, count in counts_of(found.tally).items())
     objective = next(iter(found.about["objective"]))
-    title = f"{escape(found.about['name'])}: {found.about['n_trials']} trials, {told or 'none begun'}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    title = f"{found.about['name']}: {found.about['n_trials']} trials, {told or 'none begun'}"
+    table = Table(box=SIMPLE_HEAD)
     for head in ("trial", "state", objective, "params"):
         table.add_column(head, justify="right" if head in ("trial", objective) else "left", no_wrap=head != "params")
     trials = found.tally.trials if found.tally else []
@@ -150,7 +150,7 @@ def trials_table(found: Trials, height: int | None) -> tuple[Table, list[str]]:
         state = f"[{COLOURS[one.state]}]{one.state.name.lower()}[/]"
         params = " ".join(f"{key.rsplit('.', 1)[-1]}={_short(value)}" for key, value in one.params.items())
         table.add_row(str(one.number), state, "" if value is None else f"{value:.6g}", escape(params))
-    return table, _lines(found, objective)
+    return title, table, _lines(found, objective)
 
 
 def _lines(found: Trials, objective: str) -> list[str]:

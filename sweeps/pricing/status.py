@@ -136,15 +136,16 @@ def watch(config: StatusConfig) -> None:
         status_of = look
     found = status_of(config)
     if config.once or not console.is_terminal:
-        shown, lines = table(found, None)
+        title, shown, lines = table(found, None)
+        console.print(title, soft_wrap=True, markup=False)
         print_table(shown, console)
         for line in lines:
             console.print(line, soft_wrap=True, markup=False)
         return
 
     def live_table() -> Group:
-        shown, lines = table(found, console.height)
-        return Group(shown, *(Text(line, overflow="fold") for line in lines))
+        title, shown, lines = table(found, console.height)
+        return Group(Text(title), shown, *(Text(line, overflow="fold") for line in lines))
 
     try:
         with Live(live_table(), console=console, auto_refresh=False) as live:

@@ -25,14 +25,14 @@ BESIDE = 12  # lines around the rows
 BAR = 12  # characters
 
 
-def status_table(found: Status, height: int | None) -> tuple[Table, list[str]]:
-    """The runs, and what is to be said below them.
+def status_table(found: Status, height: int | None) -> tuple[str, Table, list[str]]:
+    """The runs, and what is to be said above and below them.
 
     :param height: lines of the terminal; None for as many as it takes, without bars.
     """
     shown = rows_that_fit(found.rows, None if height is None else max(4, height - BESIDE - REASONS))
     scores = [name for name in SCORES if any(name in row.scores for row in found.rows)]
-    table = Table(title=_title(found), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     bars = [""] if height is not None else []
     for head in ("run", "state", *bars, *scores, "left"):
         table.add_column(head, justify="left" if head in ("run", "state", "") else "right", no_wrap=head != "run")
@@ -45,7 +45,7 @@ def status_table(found: Status, height: int | None) -> tuple[Table, list[str]]:
             duration(sum(seconds for _, seconds in row.parts)) if row.parts and row.known else "",
         )
     more = len(found.rows) - len(shown)
-    return table, ([f"… and {more} others"] if more else []) + lines(found)
+    return _title(found), table, ([f"… and {more} others"] if more else []) + lines(found)
 
 
 def rows_that_fit(rows: Sequence[Row], most: int | None) -> list[Row]:
@@ -59,7 +59,7 @@ def rows_that_fit(rows: Sequence[Row], most: int | None) -> list[Row]:
 def _title(found: Status) -> str:
     total = len(found.rows)
     counts = [f"{found.count(state)} {state or 'waiting'}" for state in State if found.count(state) and state is not State.DONE]
-    return f"{escape(found.study)}: {found.count(State.DONE)} of {total} runs done{''.join(f', {one}' for one in counts)}"
+    return f"{found.study}: {found.count(State.DONE)} of {total} runs done{''.join(f', {one}' for one in counts)}"
 
 
 def lines(found: Status) -> list[str]:

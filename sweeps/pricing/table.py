@@ -26,7 +26,8 @@ def show_price(found: StudyPrice, console: Console) -> None:
     asks = any(not stage.config.stage.trains for one in runs for stage in one.run.stages)
     timed = any(stage.timing and stage.left for one in runs for stage in one.stages)
     paid = any(one.amount.money for one in runs)
-    table = Table(title=_title(found), title_justify="left", box=SIMPLE_HEAD)
+    console.print(_title(found), soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD)
     heads = ["run", "N", "D", "D/N", "C", "steps", "lr", *(["answers"] if asks else []), *(["stages"] if several else [])]
     heads += ["memory", *(["time"] if timed else []), *(["cost"] if paid else []), ""]
     for name in heads:
