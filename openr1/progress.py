@@ -62,8 +62,18 @@ class Reporter:
 
 def read_progress(folder: Path) -> float:
     """Share of a run's steps that are done, as its process last said; 0 where it has not said anything."""
+    said = _said(folder)
+    return said["step"] / said["steps"] if said else 0.0
+
+
+def last_said(folder: Path) -> float:
+    """When a run's process last said how far it is, in seconds since the epoch; 0 where it has not said anything."""
+    said = _said(folder)
+    return said["time"] if said else 0.0
+
+
+def _said(folder: Path) -> dict[str, Any] | None:
     try:
-        said = json.loads((folder / Reporter.FILE).read_text())
+        return json.loads((folder / Reporter.FILE).read_text())
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return 0.0
-    return said["step"] / said["steps"]
+        return None

@@ -2,7 +2,8 @@
 imports mlflow.
 
 Names that the analysis relies on. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
-flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds tokens_per_second mfu gpu_hours peak_memory_bytes``;
+flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds eval_seconds tokens_per_second mfu gpu_hours
+peak_memory_bytes``;
 curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps. Of reinforcement learning ``flops``
 is the sum of ``flops_rollout flops_score flops_train``, beside curves of ``pass_at_1 reasoned_rate format_rate completions
 written reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stage family scale data seed config_hash
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 BATCH = 900  # MLflow refuses more than 1000 metrics a request
 CONFIG_FILE = "config.yaml"
+GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and within Windows
 SETTINGS = {  # of MLflow, where the environment has no other
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -289,6 +291,7 @@ class TrackedRun:
     name: str
     status: str
     start_time: datetime
+    end_time: datetime | None  # None while it is running
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
@@ -305,9 +308,9 @@ def _opened(uri: str) -> MlflowClient:
 def _tracked(run: Any, uri: str) -> TrackedRun:
     info, data = run.info, run.data
     url = f"{uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else None
-    start = datetime.fromtimestamp(info.start_time / 1000, UTC)
+    start, end = (datetime.fromtimestamp(time / 1000, UTC) if time else None for time in (info.start_time, info.end_time))
     return TrackedRun(
-        info.run_id, info.run_name, info.status, start, dict(data.tags), dict(data.params), dict(data.metrics), url
+        info.run_id, info.run_name, info.status, start, end, dict(data.tags), dict(data.params), dict(data.metrics), url
     )
 
 
@@ -322,14 +325,18 @@ def read_run(uri: str, run_id: str) -> TrackedRun:
     return _tracked(store.get_run(run_id), uri)
 
 
-def read_runs(uri: str, study: str, status: str = "FINISHED") -> list[TrackedRun]:
+def read_runs(uri: str, study: str | None, status: str | None = "FINISHED", **tags: str) -> list[TrackedRun]:
     """The stage runs of a study, oldest first.
 
+    :param study: None for those of all studies.
+    :param status: None for those of any.
+    :param tags: that they have.
     :raises ConfigError: where there is no such store.
     """
     store = _opened(uri)
     experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    query = f"tags.study = '{study}' AND tags.stage != '' AND attributes.status = '{status}'"
+    wanted = {"tags.study": study, "attributes.status": status} | {f"tags.{key}": value for key, value in tags.items()}
+    query = " AND ".join(["tags.stage != ''", *(f"{key} = '{value}'" for key, value in wanted.items() if value is not None)])
     runs, token = [], None
     while True:
         page = store.search_runs(experiments, query, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token)
@@ -365,10 +372,11 @@ def environment() -> dict[str, Any]:
 @functools.cache
 def hardware() -> str:
     """The processor, or the GPU where torch sees one, in words."""
-    import torch
+    if any(Path(driver).exists() for driver in GPU_DRIVERS):  # to import torch takes seconds
+        import torch
 
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+        if torch.cuda.is_available():
+            return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())

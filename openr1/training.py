@@ -259,6 +259,8 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
         "flops_6nd": budget.flops_6nd,
         "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / seconds,
     }
+    if curves.first_step == 0:  # those before a resume nobody has counted
+        metrics["eval_seconds"] = trainer.eval_seconds
     if job.flops_teacher is not None:
         metrics["flops_teacher"] = job.flops_teacher
     if config.compute.peak_flops:

@@ -18,27 +18,29 @@ from sweeps.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
 
-Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]  # overrides of jobs, and the number of the first
+# launches jobs by their overrides and the number of the first, and waits for them; None for one that was not launched
+Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]
 
 
 def planned(overrides: Sequence[Sequence[str]], config_of: Callable[[Sequence[str]], Config]) -> list[PlannedRun]:
-    """The runs of a round, named by what sets them apart.
+    """The runs of a round, named by what sets them apart; a single one by its study.
 
     :raises ConfigError: before anything is trained, for the first run that cannot be.
     """
-    return plan((name, config_of(one)) for name, one in zip(_differences(overrides), overrides, strict=True))
+    configs = [config_of(one) for one in overrides]
+    return plan((name or config.study, config) for name, config in zip(_differences(overrides), configs, strict=True))
 
 
 def make(
     runs: list[PlannedRun], overrides: Sequence[Sequence[str]], start: Start, first: int, console: Console
-) -> list[JobReturn]:
+) -> list[JobReturn | None]:
     """Make the runs that are not done, in the order given.
 
-    :param start: launches jobs for real, and waits for them.
     :param first: the number of the first job.
-    :returns: one result a run, in the order given; a failed run's result raises its error when its value is read.
+    :returns: one result a run, in the order given; None for one that was not launched. A failed run's result raises its error
+        when its value is read.
     """
-    results: dict[int, JobReturn] = {}
+    results: dict[int, JobReturn | None] = {}
     for i, run in enumerate(runs):
         metrics = done(run.config, run.stages)
         if metrics is not None:
@@ -50,14 +52,14 @@ def make(
             finished = start([overrides[i] for i in missing], first)
         results |= dict(zip(missing, finished, strict=True))
         for i in missing:
-            if results[i].status == JobStatus.FAILED:
+            if results[i] is not None and results[i].status == JobStatus.FAILED:
                 console.print(f"failed: {runs[i].name}: {results[i]._return_value}", style="red", soft_wrap=True)
     return [results[i] for i in range(len(runs))]
 
 
 def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
     """What sets each trial apart: its overrides that not all of them have, by the last parts of their keys."""
-    shared = set.intersection(*(set(overrides) for overrides in job_overrides)) if len(job_overrides) > 1 else set()
+    shared = set.intersection(*(set(overrides) for overrides in job_overrides))
     own = [[one for one in filter_overrides(overrides) if one not in shared] for overrides in job_overrides]
     return [" ".join(_short(one, overrides) for one in overrides) for overrides in own]
 

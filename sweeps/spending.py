@@ -23,6 +23,9 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
+    def scaled(self, by: float) -> Amount:
+        return Amount(*(by * value for value in astuple(self)))
+
     def beyond(self, allowance: Allowance) -> str | None:
         """The first limit that this is beyond, in words; None where it is within all."""
         for name, most in vars(allowance).items():

@@ -13,39 +13,78 @@ from omegaconf import DictConfig, OmegaConf
 
 from openr1.terminal import console as console_of
 from openr1.trial import done
+from sweeps.config import SweepConfig
 from sweeps.expansion import Expansion
 from sweeps.loader import TrialLoader
-from sweeps.plan import show_plan
+from sweeps.pricing import record
+from sweeps.pricing.limits import Allowed, check_confirmed, is_limited, times_matter
+from sweeps.pricing.price import StudyPrice, price, side_by_side
+from sweeps.pricing.spent import spent_by
+from sweeps.pricing.table import show_price
 from sweeps.rounds import make, planned
+from sweeps.spending import Amount
 
 
 def sweep(
     context: HydraContext, function: TaskFunction, config: DictConfig, params: Mapping[str, Any], arguments: list[str]
 ) -> list[list[JobReturn]]:
-    """Make the rounds of a study until its design has no more to do.
+    """Make the rounds of a study until its design has no more to do, or its allowance is used.
 
-    :returns: the results of each round.
-    :raises ConfigError: before anything is trained, for a run that cannot be.
+    :returns: the results of each round, of the runs that were launched or done.
+    :raises ConfigError: before anything is trained, for a run that cannot be, and for a price that is not confirmed.
     """
     loader = TrialLoader(context.config_loader)
     expansion = Expansion(config, loader, params, arguments)
+    options = expansion.sweep
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=HydraContext(loader, context.callbacks), task_function=function, config=config
     )
     console = console_of(stderr=True)
     rounds: list[list[JobReturn]] = []
+    planned_before: list[dict] = []
+    launched = Amount()
     while jobs := expansion.next():
         runs = planned(jobs, expansion.config_of)
-        show_plan(runs, console)
+        timed = options.calibrate and times_matter(options, [run.config.compute for run in runs])
+        found = price(runs, options, side_by_side(config), timed, console.print)
+        show_price(found, console)
+        launched += found.amount
+        check_confirmed(launched, options)
         if not rounds:
             folder = Path(config.hydra.sweep.dir)
             folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(config, folder / "multirun.yaml")
-        rounds.append(make(runs, jobs, launcher.launch, sum(map(len, rounds)), console))
+        record.write(found, jobs, record.command_of("openr1 -m", config), several_rounds(options), planned_before)
+        planned_before += record.runs_of(found, jobs)
+        allowed = _allowed(options, launcher, found, jobs)
+        results = make(runs, jobs, allowed.start if allowed else launcher.launch, sum(map(len, rounds)), console)
+        rounds.append([result for result in results if result is not None])
+        if allowed and allowed.stopped:
+            left = sum(result is None for result in results)
+            console.print(
+                f"stopped: {left} of {len(runs)} runs are not made, since the next would take the study to {allowed.stopped} "
+                "that sweep.allowance has; the same command with a larger one goes on",
+                soft_wrap=True,
+            )
+            break
         expansion.tell([run.config for run in runs], [done(run.config, run.stages) for run in runs])
-    for line in expansion.report():
-        console.print(line, soft_wrap=True)
+    else:
+        for line in expansion.report():
+            console.print(line, soft_wrap=True)
     for result in (one for results in rounds for one in results):
         if result.status == JobStatus.FAILED:
             _ = result.return_value  # which raises its error
     return rounds
+
+
+def several_rounds(options: SweepConfig) -> bool:
+    """Whether further runs may follow, which depend on the results of the first."""
+    return options.kind not in ("grid", "search")
+
+
+def _allowed(options: SweepConfig, launcher: Any, found: StudyPrice, jobs: list[tuple[str, ...]]) -> Allowed | None:
+    if not is_limited(options.allowance):
+        return None
+    config = found.runs[0].run.config
+    prices = {tuple(job): one for job, one in zip(jobs, found.runs, strict=True)}
+    return Allowed(options.allowance, launcher, prices, lambda without: spent_by(config.tracking, config.study, without))

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from configs import composed
+from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
 from sweeps.active.app import compose as compose_plan
+from sweeps.cli import app_of, choose, status
+from sweeps.pricing.status_config import register as register_status
+from sweeps.pricing.status_config import typed as status_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,7 +71,16 @@ def test_every_fit_command_composes(line):
 
 @pytest.mark.parametrize("line", commands("openr1-plan"))
 def test_every_plan_command_composes(line):
-    compose_plan(shlex.split(line)[1:])
+    words = shlex.split(line)[1:]
+    app = app_of(words)
+    if app is choose:
+        compose_plan(words)
+    elif app is status:
+        register_status()
+        with initialize_config_module("conf.plan", version_base="1.3"):
+            status_of(compose("status", words))
+    else:
+        composed(*first_choices(words))
 
 
 def test_every_path_it_links_is_there():

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from openr1.config import Config, one_line, typed
 from openr1.errors import ConfigError
 from sweeps.loader import TrialLoader
+from sweeps.pricing.search import before_launch
 from sweeps.search import results
 from sweeps.search.allowance import Purse
 from sweeps.search.config import SearchConfig
@@ -69,6 +70,7 @@ def sweep(
     done = len(Tally.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
+    before_launch(options, space, config, context.config_loader, say)
     purse = Purse(options.allowance, config_of(config, context))
     try:
         with terminated():

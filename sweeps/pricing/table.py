@@ -1,0 +1,146 @@
+"""The price of a study on the terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from openr1.plan import PlannedStage
+from openr1.terminal import print_table
+from sweeps.plan import distinct
+from sweeps.pricing.conditions import flops_of
+from sweeps.pricing.price import RunPrice, StudyPrice
+from sweeps.pricing.speed import CALIBRATED, NEAREST
+from sweeps.pricing.states import State
+
+COLOURS = {State.DONE: "green", State.FAILED: "red", State.PRUNED: "yellow", State.RUNNING: "cyan"}
+REASONS = 5  # failures that are told with their reasons
+
+
+def show_price(found: StudyPrice, console: Console) -> None:
+    """Print N, D, C, memory, time and cost of every run, what has become of it, and the sum that is left."""
+    runs = found.runs
+    several = any(len(one.run.stages) > 1 for one in runs)
+    asks = any(not stage.config.stage.trains for one in runs for stage in one.run.stages)
+    timed = any(stage.timing and stage.left for one in runs for stage in one.stages)
+    paid = any(one.amount.money for one in runs)
+    console.print(_title(found), soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD)
+    heads = ["run", "N", "D", "D/N", "C", "steps", "lr", *(["answers"] if asks else []), *(["stages"] if several else [])]
+    heads += ["memory", *(["time"] if timed else []), *(["cost"] if paid else []), ""]
+    for name in heads:
+        table.add_column(name, justify="left" if name in ("run", "") else "right", no_wrap=name != "run")
+    for one in runs:
+        stages = one.run.stages
+        cells = [escape(one.run.name), *_cells(one.run.main)]
+        if asks:
+            cells.append(f"{sum(stage.work.units or 0 for stage in stages if not stage.config.stage.trains):,}")
+        if several:
+            cells.append(f"{sum(stage.artifact() is not None for stage in stages)}/{len(stages)}")
+        cells.append(bytes_of(one.memory))
+        if timed:
+            cells.append(_time(one))
+        if paid:
+            cells.append(f"{one.amount.money:.2f}" if one.amount.money else "")
+        table.add_row(*cells, state_cell(one.state, one.run.share_done()))
+    print_table(table, console)
+    for line in lines(found):
+        console.print(line, soft_wrap=True)
+
+
+def _title(found: StudyPrice) -> str:
+    runs, stages = found.runs, distinct(one.run for one in found.runs)
+    left = {trains: sum(_left(stage) for stage in stages if stage.config.stage.trains == trains) for trains in (True, False)}
+    words = [f"{left[True]:.3g} training FLOPs"] if any(stage.config.stage.trains for stage in stages) else []
+    words += [f"at most {left[False]:.3g} FLOPs of answers"] if any(not s.config.stage.trains for s in stages) else []
+    title = f"{len(runs)} runs, {sum(one.run.share_done() == 1 for one in runs)} done; {' and '.join(words)} to go"
+    if any(len(one.run.stages) > 1 for one in runs):
+        title += f" in {len(stages)} stages, {sum(stage.artifact() is not None for stage in stages)} done"
+    if any(stage.work.flops is None and not stage.artifact() for stage in stages):
+        title += "; what depends on data that are not made yet, or on a model that nobody knows, is not counted"
+    return title
+
+
+def lines(found: StudyPrice) -> list[str]:
+    """What is left in sum, what that is known from, and what failed."""
+    said = []
+    if found.todo:
+        amount, unknown = found.amount, found.unknown
+        words = [f"about {duration(found.seconds)}, {found.at_once} at once"] if found.timed else []
+        words += [f"{amount.gpu_hours:.3g} GPU hours"] if amount.gpu_hours else []
+        words += [f"cost {amount.money:.2f}"] if amount.money else []
+        if unknown:
+            words.append(f"the time of {', '.join(unknown)} is not known{' and not counted' if found.timed else ''}")
+        said.append(f"{'; '.join(words)} on {escape(found.hardware)}")
+        sources = {source for one in found.runs for source in one.sources}
+        if sources:
+            note = f"Times are from {' and '.join(sorted(sources))}"
+            note += ", the nearest that there are" if NEAREST in sources else ""
+            said.append(f"{note}{'; a calibration is of a few steps' if CALIBRATED in sources else ''}. Memory is an estimate.")
+    failed = [one for one in found.runs if one.reason]
+    said += [f"{one.state}: {escape(one.run.name)}: {escape(one.reason)}" for one in failed[:REASONS]]
+    return said + ([f"… and {len(failed) - REASONS} more"] if len(failed) > REASONS else [])
+
+
+def state_cell(state: State, share: float) -> str:
+    """A state in words, with how far a run is that is not at its end."""
+    word = f"{state}" if state in COLOURS else ""
+    if state is not State.DONE and share > 0:
+        word = f"{word or 'partly done'} {100 * min(share, 0.99):.0f} %"
+    return f"[{COLOURS[state]}]{word}[/]" if state in COLOURS else word
+
+
+def bytes_of(value: float | None) -> str:
+    """In decimal units; empty where it is not known."""
+    if value is None:
+        return ""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that it is best read in."""
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _time(one: RunPrice) -> str:
+    if not any(stage.left for stage in one.stages):
+        return ""
+    known = sum(stage.seconds or 0.0 for stage in one.stages)
+    if one.seconds is None:
+        return f"> {duration(known)}" if known else "?"
+    return duration(known)
+
+
+def _left(stage: PlannedStage) -> float:
+    return (flops_of(stage.work) or 0.0) * (1 - stage.share_done())
+
+
+def _cells(stage: PlannedStage) -> tuple[str, ...]:
+    """N, D, D/N, C, steps and lr; empty where they are not known."""
+    work = stage.work
+    if not stage.config.stage.trains:
+        return (_number(work.params), "", "", "" if work.flops is None else f"≤{work.flops:.3g}", "", "")
+    if work.budget is None:
+        return (_number(work.params), "", "", "", "", "")
+    ratio = f"{work.tokens / work.params:.3g}"
+    return (
+        _number(work.params),
+        _number(work.tokens),
+        ratio,
+        f"{work.flops:.3g}",
+        f"{work.budget.steps:,}",
+        f"{work.budget.lr:.2g}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
