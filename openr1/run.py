@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from openr1 import data
+from openr1 import data, trunk
 from openr1.artifacts import STARTED, Artifact, Store
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
@@ -73,6 +73,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
         dataset = data.prepare(config)
     work = foresee(config, dataset)
     mark, inputs = identify(named)
+    trunk.check(named, work.budget, inputs)
     kind = config.stage.kind
     store = Store(config.paths.artifacts)
     with store.lock(kind, mark):
@@ -107,6 +108,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
+                trunk.note(folder, named, work.budget, inputs)
                 job = Job(config, taken, work, folder, tracked, dataset)
                 metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
