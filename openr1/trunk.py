@@ -83,9 +83,8 @@ def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, st
     ours = _beginning(config, budget, inputs)
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
-            raise ConfigError(
-                f"{key}: {ours.get(key)} here and {theirs.get(key)} in the trunk {trunk.name}; their steps differ"
-            )
+            differ = f"{ours.get(key)} here, {theirs.get(key)} in the trunk {trunk.name}"
+            raise ConfigError(f"{key}: {differ}; a branch has the steps of its trunk")
 
 
 def note(folder: Path, config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
@@ -115,7 +114,7 @@ def _beginning(config: Config, budget: Budget, inputs: dict[str, str]) -> dict[s
     parts |= {"stage": {"kind": config.stage.kind}, "budget": {}}
     parts["optim"] = {key: value for key, value in parts["optim"].items() if key not in RESOLVED}
     steps = phases(config, budget)
-    return flatten({key: value for key, value in parts.items() if value}) | {
+    return flatten({key: value for key, value in parts.items() if value != {}}) | {
         "optim.lr": budget.lr,
         "optim.batch_tokens": budget.batch_tokens,
         "optim.warmup_tokens": steps.warmup * budget.batch_tokens,

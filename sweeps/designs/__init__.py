@@ -11,10 +11,12 @@ from hydra.utils import get_class
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design
 from sweeps.designs.grid import GridSweep
+from sweeps.designs.trunk import TrunkSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
+    "trunk": (TrunkSweep, "sweeps.designs.trunk.Trunk"),
 }
 
 

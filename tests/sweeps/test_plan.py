@@ -11,7 +11,7 @@ def stage(name, trains):
     budget = SimpleNamespace(steps=123456, lr=1.2e-4)
     return SimpleNamespace(
         config=SimpleNamespace(stage=SimpleNamespace(trains=trains)),
-        work=SimpleNamespace(params=1234567, tokens=1234567890, flops=1.234e18, units=98765, budget=budget),
+        work=SimpleNamespace(params=1234567, tokens=1234567890, flops=1.234e18, flops_new=1.234e18, units=98765, budget=budget),
         artifact_name=name,
         artifact=lambda: None,
         share_done=lambda: 0.0,
