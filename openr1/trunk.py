@@ -46,9 +46,8 @@ def first_step(config: Config, budget: Budget) -> int:
     if not steps:
         raise ConfigError(f"stage.trunk: {found.name} kept no state for this compute; its run needs stage.keep")
     if steps[0] > last:
-        said = ", ".join(f"{step * budget.batch_tokens:,.0f}" for step in steps)
-        decays = f"this run decays from {last * budget.batch_tokens:,.0f} on"
-        raise ConfigError(f"stage.trunk: {found.name} kept its state after {said} tokens; {decays}")
+        said = f"kept its state after {', '.join(map(str, steps))} steps"
+        raise ConfigError(f"stage.trunk: {found.name} {said}; this run decays from step {last} on")
     return max(step for step in steps if step <= last)
 
 
@@ -83,7 +82,8 @@ def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, st
     ours = _beginning(config, budget, inputs)
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
-            differ = f"{ours.get(key)} here, {theirs.get(key)} in the trunk {trunk.name}"
+            here, there = (f"{one:.10g}" if isinstance(one, float) else one for one in (ours.get(key), theirs.get(key)))
+            differ = f"{here} here, {there} in the trunk {trunk.name}"
             raise ConfigError(f"{key}: {differ}; a branch has the steps of its trunk")
 
 

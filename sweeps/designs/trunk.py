@@ -121,9 +121,7 @@ class Trunk(Design[TrunkSweep]):
         if config.stage.kind != "pretrain":
             raise ConfigError(f"stage: sweep=trunk is for stage=pretrain, not {config.stage.kind}")
         if config.optim.schedule != "wsd":
-            raise ConfigError(
-                f"optim.schedule: runs of a trunk share what comes before the decay of wsd; not {config.optim.schedule}"
-            )
+            raise ConfigError(f"optim.schedule: sweep=trunk needs wsd, whose decay comes last; not {config.optim.schedule}")
         begin, end = resolve(self.compose(shortest)), resolve(config)
         found = []
         if config.optim.warmup_tokens is None:

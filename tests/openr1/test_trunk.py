@@ -69,6 +69,7 @@ def test_a_branch_goes_on_from_the_last_state_before_its_decay(tiny, trunk):
     assert branch.artifact.sha256() == run(composed(*tiny, *LONG, "budget.steps=11"), quiet=True).artifact.sha256()
 
 
+@pytest.mark.slow
 def test_a_trunk_goes_on_from_a_shorter_one(tiny, trunk):
     longer = composed(*tiny, *LONG, "budget.steps=40", kept([25]), f"stage.trunk={trunk.artifact.path}")
     assert run(longer, quiet=True).work.first_step == 9
@@ -85,11 +86,11 @@ def test_curves_of_a_branch_begin_with_those_of_its_trunk(tiny, trunk):
     assert ours[: len(theirs)] == theirs
     assert [row["step"] for row in ours] == sorted(row["step"] for row in ours)
     assert {row["step"] for row in ours if row["step"] > 9} == {12}
-    assert branch.metrics["wall_seconds"] == ours[-1]["seconds"] > 0
+    assert ours[-1]["seconds"] == pytest.approx(branch.metrics["wall_seconds"], abs=1)
     (tracked,) = tracking.read_runs(config.tracking.uri, "branches")
     assert tracked.tags["input.trunk"] == trunk.artifact.name
     points = tracking.read_history(config.tracking.uri, tracked.run_id, ["tokens", "train_loss"])
-    assert [row["tokens"] for row in points] == [row["tokens"] for row in ours]
+    assert [row["tokens"] for row in points] == sorted({row["tokens"] for row in ours})
 
 
 def test_what_a_trunk_keeps_and_what_a_branch_takes_are_in_their_fingerprints(tiny, trunk):
@@ -127,14 +128,14 @@ def test_a_recipe_has_a_trunk_by_its_step(tiny):
     ("overrides", "says"),
     [
         ("optim.lr=0.02", r"^optim\.lr: 0\.02 here, 0\.01 in the trunk pretrain-\w+; a branch has the steps of its trunk$"),
-        ("optim.warmup_tokens=500", r"^optim\.warmup_tokens: 512\.0 here, 256\.0 in the trunk"),
+        ("optim.warmup_tokens=500", r"^optim\.warmup_tokens: 512 here, 256 in the trunk"),
         ("optim.batch_tokens=64", r"^optim\.batch_tokens: 64 here, 128 in the trunk"),
         ("optim.beta2=0.9", r"^optim\.beta2: 0\.9 here"),
         ("seed=1", r"^seed: 1 here, 0 in the trunk"),
         ("scale=50k", r"^scale\.\w+: "),
         ("model=qwen3", r"^model\.family: qwen3 here"),
         ("data.unique_tokens=1000", r"^data: "),
-        ("budget.steps=6", r"^stage\.trunk: pretrain-\w+ kept its state after 768, 1,152 tokens; this run decays from 512 on$"),
+        ("budget.steps=6", r"^stage\.trunk: pretrain-\w+ kept its state after 6, 9 steps; this run decays from step 4 on$"),
         (
             "stage.keep=[1e6]",
             r"^stage\.keep\[0\]: 1,000,000 tokens are not between the first step here, at 1,152, and the decay,",
@@ -202,5 +203,5 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
 
 
 def test_linear_and_cosine_share_no_more_than_their_warm_up(tiny, trunk):
-    with pytest.raises(ConfigError, match=r"^stage\.trunk: .*this run decays from 256 on"):
+    with pytest.raises(ConfigError, match=r"^stage\.trunk: .*this run decays from step 2 on"):
         plan.plan(composed(*tiny, *SHORT, "optim.schedule=cosine", f"stage.trunk={trunk.artifact.name}"))
