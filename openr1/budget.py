@@ -1,4 +1,4 @@
-"""From a config to what a run will do: parameters N, tokens D, FLOPs C, steps, batch size and learning rate.
+"""From a config to what a run will do: parameters N, tokens D, FLOPs C, steps, batch size, learning rate and its schedule.
 
 One of the keys of ``budget`` is given and the others follow from it, so that a run is priced before anything is built. No heavy
 import: a sweep resolves hundreds of runs in its parent process.
@@ -18,6 +18,7 @@ from openr1.models import ParamCount, Shape, checkpoint_of, checkpoint_shape, co
 
 if TYPE_CHECKING:
     from openr1.data import Dataset
+    from openr1.rl.budget import RlBudget
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,29 @@ class Budget:
             "flops_per_token": self.flops_per_token,
             **{f"shape.{key}": value for key, value in asdict(self.shape).items() if value is not None},
         }
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The schedule of a run in steps: warm-up, a peak that may be long, decay."""
+
+    steps: int
+    warmup: int
+    decay: int
+
+    @property
+    def stable_until(self) -> int:
+        """The step up to which a longer run is the same."""
+        return self.steps - self.decay
+
+
+def phases(config: Config, budget: Budget | RlBudget) -> Phases:
+    """The schedule of ``optim``; that of cosine decays from the end of the warm-up on, as linear does."""
+    optim, steps = config.optim, budget.steps
+    share = optim.warmup_tokens is None
+    warmup = round(optim.warmup * steps if share else optim.warmup_tokens / budget.batch_tokens)
+    decay = {"wsd": round(optim.decay * steps), "constant": 0}.get(optim.schedule, steps - warmup)
+    return Phases(steps, warmup, decay)
 
 
 def form_of(config: Config) -> Shape:
@@ -128,7 +152,17 @@ def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None =
     lr = config.optim.lr
     if lr is None:
         lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
-    return Budget(form, params, per_token, batch, steps, lr, length)
+    found = Budget(form, params, per_token, batch, steps, lr, length)
+    _check_warmup(config, found)
+    return found
+
+
+def _check_warmup(config: Config, budget: Budget) -> None:
+    optim, schedule = config.optim, phases(config, budget)
+    decay = schedule.decay if optim.schedule == "wsd" else 0
+    if optim.warmup_tokens is not None and schedule.warmup + decay > budget.steps:
+        rest = f", of which optim.decay={optim.decay:g} are the decay" if decay else ""
+        raise ConfigError(f"optim.warmup_tokens: {optim.warmup_tokens:g} of a run of {budget.tokens:g} tokens{rest}")
 
 
 def _per_token(config: Config, form: Shape) -> float:

@@ -136,9 +136,9 @@ def _optim(optim: OptimConfig) -> None:
     _one_of(optim.schedule, "optim.schedule", SCHEDULES)
     _one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
     _one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)
-    _positive(optim, "optim", "lr", "batch_tokens", "lr_scale", "eps")
+    _positive(optim, "optim", "lr", "batch_tokens", "warmup_tokens", "lr_scale", "eps")
     _share(optim, "optim", "warmup", "decay", "min_lr_ratio", "beta1", "beta2")
-    if optim.schedule == "wsd" and optim.warmup + optim.decay > 1:
+    if optim.schedule == "wsd" and optim.warmup_tokens is None and optim.warmup + optim.decay > 1:
         raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")
 
 

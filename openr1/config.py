@@ -195,6 +195,7 @@ class OptimConfig:
     batch_rule: str = "step_law"  # a name in openr1.hyperparameters.BATCH_RULES
     schedule: str = "wsd"  # wsd (warm-up, stable, decay), cosine, linear or constant
     warmup: float = 0.1  # share of the steps
+    warmup_tokens: float | None = None  # in place of the share, so that runs of different lengths begin alike
     decay: float = 0.3  # share of the steps, for wsd
     min_lr_ratio: float = 0.0  # learning rate at the end over its peak
     weight_decay: float = 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Container
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from openr1 import watch, zero
+from openr1 import trunk, watch, zero
 from openr1.distributed import agreed, rank, wait
 from openr1.errors import RunError
 from openr1.job import Job
+from openr1.zero import COMPLETE
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-COMPLETE = "complete"  # marks a checkpoint that was written to its end, and says for which processes
 NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
 NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}
 
@@ -31,6 +32,7 @@ class Curves(TrainerCallback):
         self.trainer: Any = None
         self.before = 0.0  # seconds of training before a resume
         self.log_steps, self.eval_steps = self.schedule()
+        self.kept = trunk.kept_steps(job.config, job.budget, job.work.first_step)
 
     def schedule(self) -> tuple[Container[int], Container[int]]:
         """The steps at which a run logs, and those at which it evaluates."""
@@ -53,19 +55,24 @@ class Curves(TrainerCallback):
 
     def done(self, step: int) -> int:
         """Of the steps that were foreseen."""
-        return step
+        return step - self.job.work.first_step
 
     def resume(self) -> str | None:
-        """The newest whole checkpoint, with the curves cut back to it."""
-        marks = (self.job.folder / CHECKPOINTS).glob(f"checkpoint-*/{COMPLETE}")
+        """The newest whole checkpoint, the trunk's where there is no other, with the curves cut back to it."""
+        marks = [mark for place in (CHECKPOINTS, trunk.KEPT) for mark in (self.job.folder / place).glob(f"*/{COMPLETE}")]
         whole = [mark.parent for mark in marks if mark.read_text() == zero.layout(self.job.config.compute)]
-        newest = agreed(max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None))
+        newest = agreed(max(whole, key=trunk.step_of, default=None))
+        begin = trunk.checkpoint(self.job) if newest is None else None
+        newest = newest or begin
         if rank():
             return str(newest) if newest else None
-        step = int(newest.name.rsplit("-", 1)[1]) if newest else 0
         path = self.job.folder / HISTORY
         rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
-        rows = [row for row in rows if row["step"] <= step]
+        if begin:
+            rows = [{**row, "seconds": 0.0} for row in self.job.inputs["trunk"].history()]
+        rows = [row for row in rows if newest and row["step"] <= trunk.step_of(newest)]
+        for row in rows if begin else ():
+            self.job.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         watch.report_again(rows, self.job.config.stage.eval_every_tokens)
         self.before = max((row["seconds"] for row in rows), default=0.0)
@@ -86,7 +93,7 @@ class Curves(TrainerCallback):
         control.should_evaluate = step in self.eval_steps
         due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
         due |= compute.checkpoint_minutes is not None and self.waited(step, 60 * compute.checkpoint_minutes)
-        if due and step < state.max_steps and self.may_save(step):
+        if (due and step < state.max_steps and self.may_save(step)) or step in self.kept:
             control.should_save = control.should_log = True
             self.saved = now
         if now - self.shown > 0.5:
@@ -134,8 +141,13 @@ class Curves(TrainerCallback):
         self.job.run.flush()
         wait()
         if not rank():
-            mark = Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE
-            mark.write_text(zero.layout(self.job.config.compute))
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            if state.global_step in self.kept:
+                # before it is whole: else a kill here would leave it where the artifact has it not
+                target = self.job.folder / trunk.KEPT / folder.name
+                shutil.rmtree(target, ignore_errors=True)
+                folder = folder.rename(target)
+            (folder / COMPLETE).write_text(zero.layout(self.job.config.compute))
 
 
 def _evenly(steps: int, points: int) -> set[int]:

@@ -80,6 +80,8 @@ def references(config: Config) -> dict[str, tuple[str, str]]:
         for name, source in getattr(config.data, group).items():
             if source.kind == "artifact":
                 found[f"{group}.{name}"] = (f"data.{group}.{name}.artifact", source.artifact)
+    if getattr(stage, "trunk", None):
+        found["trunk"] = ("stage.trunk", stage.trunk)
     checkpoint = config.model.checkpoint
     if checkpoint and asks_model(config) and not served(config) and Store(config.paths.artifacts).name_of(checkpoint):
         found["model"] = ("model.checkpoint", checkpoint)
@@ -130,17 +132,19 @@ def served(config: Config) -> bool:
 def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     """Hash of what decides the result of a run: 16 hexadecimal digits."""
     resolved = to_dict(config)
-    parts = _training(config, resolved, inputs) if config.stage.trains else _other(config, resolved)
+    parts = training_parts(config, inputs) if config.stage.trains else _other(config, resolved)
     # an option that is off does not count, so that another one, added later, leaves the fingerprints as they are
     parts["stage"] = {key: value for key, value in parts["stage"].items() if not _off(value)}
     return digest({"config": parts, "inputs": inputs})[:16]
 
 
 def _off(option: Any) -> bool:
-    return option is None or option is False or (isinstance(option, dict) and option.get("rank", 0) is None)
+    return option is None or option is False or option == [] or (isinstance(option, dict) and option.get("rank", 0) is None)
 
 
-def _training(config: Config, resolved: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
+def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
+    """Of a run that trains, what decides its result beside its inputs."""
+    resolved = to_dict(config)
     parts = {key: resolved[key] for key in ("model", "scale", "stage", "budget", "optim", "seed")}
     parts["model"].pop("checkpoints")
     if "model" in inputs:
@@ -151,8 +155,10 @@ def _training(config: Config, resolved: dict[str, Any], inputs: dict[str, str]) 
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
         parts["compute"]["processes"] = config.compute.processes  # each drops what its own random numbers say
-    if parts["budget"]["completions"] is None:
-        parts["budget"].pop("completions")
+    for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
+        if parts[group][key] is None:  # as for options of a stage that are off
+            parts[group].pop(key)
+    parts["stage"].pop("trunk", None)  # which is an input
     if config.stage.rollouts:
         parts |= _asking(config, resolved)
         parts["reward"] = {"terms": resolved["reward"]["terms"], "time_limit": config.reward.time_limit}

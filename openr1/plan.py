@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from openr1 import data
+from openr1 import data, trunk
 from openr1.artifacts import Artifact, Store
 from openr1.config import Config
 from openr1.identity import identify, located, references
@@ -66,6 +66,8 @@ def plan(config: Config) -> list[PlannedStage]:
         reads = stage.config.stage.trains and not stage.config.stage.rollouts
         dataset = data.prepare(ready) if reads and not unmade else None
         work = foresee(ready, dataset, shapes)
+        if not unmade:
+            trunk.check(stage.config, work.budget, stage.inputs)
         planned.append(PlannedStage(stage.name, stage.config, stage.fingerprint, stage.inputs, work))
         if stage.config.stage.makes == "model":
             shapes[planned[-1].artifact_name] = work.shape

@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from openr1 import data, watch
+from openr1 import data, trunk, watch
 from openr1.artifacts import STARTED, Artifact, Store
 from openr1.budget import Budget, resolve
 from openr1.config import Config, digest, to_dict
@@ -75,6 +75,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     if work.budget:
         watch.note(foreseen=work.summary())
     mark, inputs = identify(named)
+    trunk.check(named, work.budget, inputs)
     kind = config.stage.kind
     store = Store(config.paths.artifacts)
     with store.lock(kind, mark):
@@ -111,6 +112,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
+                trunk.note(folder, named, work.budget, inputs)
                 job = Job(config, taken, work, folder, tracked, dataset)
                 metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
                 own = "flops_eval" if kind == "evaluate" else "flops"  # an evaluation carries on those of its model

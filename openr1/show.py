@@ -59,12 +59,19 @@ def _training(result: Result) -> Rows:
         ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
         ("tokens D", f"{metrics['tokens']:,.0f} in {budget.steps:,} steps ({metrics['epochs']:.3g} epochs)"),
         ("training FLOPs C", f"{metrics['flops']:.3g}  (6ND: {metrics['flops_6nd']:.3g})"),
+        *_branch(result),
         ("peak learning rate, batch", f"{budget.lr:.3g}, {budget.batch_tokens:,.0f} tokens"),
         ("eval_loss", f"{metrics['eval_loss']:.4f} nats a token"),
     ]
     if "eval_bits_per_byte" in metrics:
         rows.append(("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}"))
     return rows
+
+
+def _branch(result: Result) -> Rows:
+    if "flops_new" not in result.metrics:
+        return []
+    return [("of them new", f"{result.metrics['flops_new']:.3g}, from step {result.work.first_step:,} of a trunk on")]
 
 
 def _policy(result: Result) -> Rows:

@@ -2,12 +2,12 @@
 imports mlflow.
 
 Names that the analysis relies on. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
-flops_train flops_eval flops_6nd eval_loss eval_bits_per_byte wall_seconds eval_seconds tokens_per_second mfu gpu_hours
-peak_memory_bytes``;
-curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps. Of reinforcement learning ``flops``
-is the sum of ``flops_rollout flops_score flops_train``, beside curves of ``pass_at_1 reasoned_rate format_rate completions
-written reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stage family scale data seed config_hash
-git_commit fingerprint hardware``.
+flops_train flops_eval flops_6nd flops_new eval_loss eval_bits_per_byte wall_seconds eval_seconds tokens_per_second mfu
+gpu_hours peak_memory_bytes``; curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps.
+``flops`` are those of all steps, ``flops_new`` those that no trunk has done before. Of reinforcement learning ``flops`` is the
+sum of ``flops_rollout flops_score flops_train``, beside curves of ``pass_at_1 reasoned_rate format_rate completions written
+reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stage family scale data seed config_hash git_commit
+fingerprint hardware``.
 """
 
 from __future__ import annotations

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset as TorchDataset
 from transformers import (
@@ -27,7 +30,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from openr1 import flops, watch, zero
 from openr1.balance import LoadBalance
-from openr1.budget import passes
+from openr1.budget import passes, phases
 from openr1.config import Config
 from openr1.curves import CHECKPOINTS, HISTORY, Curves
 from openr1.distributed import gathered, rank, wait, world
@@ -63,7 +66,8 @@ def arguments(job: Job) -> dict[str, Any]:
     optim, compute = config.optim, config.compute
     micro, accumulated = passes(budget.batch, compute.processes, compute.micro_batch)
     watch.note(micro_batch=micro)
-    scheduler, options = _schedule(config, budget.steps)
+    schedule = phases(config, budget)
+    scheduler, options = _schedule(config, schedule.decay)
     found = {
         "output_dir": str(job.folder / CHECKPOINTS),
         "max_steps": budget.steps,
@@ -73,7 +77,7 @@ def arguments(job: Job) -> dict[str, Any]:
         "learning_rate": budget.lr,
         "lr_scheduler_type": scheduler,
         "lr_scheduler_kwargs": options,
-        "warmup_steps": _warmup(config, budget.steps),
+        "warmup_steps": schedule.warmup,
         "optim": "adamw_torch_fused",
         "weight_decay": optim.weight_decay,
         "adam_beta1": optim.beta1,
@@ -101,17 +105,12 @@ def arguments(job: Job) -> dict[str, Any]:
     return found | (zero.arguments(compute) if zero.sharded(compute) else {})
 
 
-def _warmup(config: Config, steps: int) -> int:
-    return round(config.optim.warmup * steps)
-
-
-def _schedule(config: Config, steps: int) -> tuple[str, dict[str, Any]]:
+def _schedule(config: Config, decay: int) -> tuple[str, dict[str, Any]]:
+    """:param decay: steps of it."""
     optim = config.optim
-    decay = {"decay_type": "linear", "min_lr_ratio": optim.min_lr_ratio}
-    if optim.schedule == "wsd":
-        return "warmup_stable_decay", {"num_decay_steps": round(optim.decay * steps), **decay}
-    if optim.schedule == "linear":
-        return "warmup_stable_decay", {"num_decay_steps": steps - _warmup(config, steps), **decay}
+    if optim.schedule in ("wsd", "linear"):
+        options = {"num_decay_steps": decay, "decay_type": "linear", "min_lr_ratio": optim.min_lr_ratio}
+        return "warmup_stable_decay", options
     if optim.schedule == "cosine":
         return "cosine_with_min_lr", {"min_lr_rate": optim.min_lr_ratio}
     return "constant_with_warmup", {}
@@ -202,7 +201,8 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
     trainer.add_callback(curves)
     trainer.add_callback(LoadBalance(trainer.model))
     memory = PeakMemory(config.compute.device)
-    trainer.train(resume_from_checkpoint=curves.resume())
+    with _whole_checkpoints(trainer.model):
+        trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
     trained = get_model_param_count(trainer.model, trainable_only=True)
     save(trainer, tokenizer, job.folder)
@@ -217,6 +217,18 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
     if config.compute.device == "cuda":
         metrics["gpu_hours"] = config.compute.processes * seconds / 3600
     return metrics
+
+
+@contextmanager
+def _whole_checkpoints(model: nn.Module) -> Iterator[None]:
+    """Checkpoints hold the weights as the model has them in memory. A released model has each expert by itself, which the
+    Trainer does not put together again: it would go on with experts as they were made."""
+    if not isinstance(model, PreTrainedModel):
+        yield  # adapters, which have one form
+        return
+    model.save_pretrained = partial(model.save_pretrained, save_original_format=False)
+    yield
+    del model.save_pretrained
 
 
 def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -249,18 +261,21 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     )
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
     seconds = figures["wall_seconds"] - curves.before  # without those before a resume
+    begun = job.work.first_step
     metrics |= figures | {
         "tokens": budget.tokens,
         "unique_tokens": sequences.unique_tokens,
         "epochs": sequences.epochs["total"],
         "flops": budget.flops,
         "flops_train": budget.flops,
-        "flops_eval": len(curves.eval_steps) * eval_flops,
+        "flops_eval": sum(step > begun for step in curves.eval_steps) * eval_flops,
         "flops_6nd": budget.flops_6nd,
         "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / seconds,
     }
     if curves.first_step == 0:  # those before a resume nobody has counted
         metrics["eval_seconds"] = trainer.eval_seconds
+    if begun:
+        metrics["flops_new"] = job.work.flops_new
     if job.flops_teacher is not None:
         metrics["flops_teacher"] = job.flops_teacher
     if config.compute.peak_flops:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from openr1 import flops
+from openr1 import flops, trunk
 from openr1.budget import Budget, form_of, resolve
 from openr1.config import Config
 from openr1.data import problems
@@ -31,6 +31,13 @@ class Work:
     tokens: float | None = None  # that it is trained on, or writes at most
     flops: float | None = None  # of training, or of the answers at most
     budget: Budget | rl.RlBudget | None = None  # of training
+    first_step: int = 0  # that a trunk has done before; they count in tokens and flops
+
+    @property
+    def flops_new(self) -> float | None:
+        """What is left where a trunk has done the first steps."""
+        done = self.first_step * self.budget.batch_tokens * self.budget.flops_per_token if self.first_step else 0.0
+        return None if self.flops is None else self.flops - done
 
     @property
     def params(self) -> int | None:
@@ -64,7 +71,9 @@ def foresee(config: Config, dataset: Dataset | None = None, shapes: Mapping[str,
         if dataset is None and config.budget.epochs is not None:
             return Work(None, form or form_of(located(config)))
         budget = resolve(config if unmade else located(config), dataset, form)
-        return Work(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
+        first = trunk.first_step(config, budget)
+        trunk.kept_steps(config, budget, first)
+        return Work(budget.steps - first, budget.shape, budget.tokens, budget.flops, budget, first)
     if config.stage.kind == "curate":
         return Work(None, flops=0.0)
     extent = problems.extent(config)

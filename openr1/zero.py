@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from openr1.config import ComputeConfig
 
+COMPLETE = "complete"  # marks a checkpoint that was written to its end, and holds its layout
 STRATEGIES = {"zero2": 2, "zero3": 3}
 
 

@@ -91,7 +91,7 @@ def _progress(runs: list[PlannedRun], console: Console) -> Iterator[None]:
 
 def _watch(runs: list[PlannedRun], console: Console, stop: threading.Event) -> None:
     stages = distinct(runs)
-    costs = [stage.work.flops or 0.0 for stage in stages]
+    costs = [stage.work.flops_new or 0.0 for stage in stages]
     total = sum(costs)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
     begin = shown = time.monotonic()

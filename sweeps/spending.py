@@ -42,7 +42,7 @@ def of_run(flops: float, seconds: float, compute: ComputeConfig) -> Amount:
 
 def spent(metrics: Mapping[str, float], compute: ComputeConfig) -> Amount:
     """What a run has cost, by its figures under the names of :mod:`openr1.tracking`; those that it lacks are 0."""
-    return of_run(metrics.get("flops", 0.0), metrics.get("wall_seconds", 0.0), compute)
+    return of_run(metrics.get("flops_new", metrics.get("flops", 0.0)), metrics.get("wall_seconds", 0.0), compute)
 
 
 def total(amounts: Iterable[Amount]) -> Amount:

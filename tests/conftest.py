@@ -8,6 +8,7 @@ import logging
 import random
 
 import pytest
+from configs import tiny_run
 
 WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
 
@@ -34,17 +35,4 @@ def text_file(tmp_path_factory):
 @pytest.fixture
 def tiny(tmp_path, text_file):
     """Overrides of a run that trains in about a second, all of it under ``tmp_path``."""
-    return [
-        "data=files",
-        f"data.sources.files.path={text_file}",
-        "data.tokenizer.vocab_size=300",
-        "data.context=32",
-        "data.eval_fraction=0.1",
-        "data.eval_tokens=512",
-        "scale=30k",
-        "budget.steps=12",
-        "optim.batch_tokens=128",
-        "stage.evals=2",
-        "stage.logs=4",
-        f"paths.outputs={tmp_path}/outputs",
-    ]
+    return tiny_run(text_file, tmp_path)

@@ -9,7 +9,7 @@ from openr1.engines.config import check as check_engine
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
 from openr1.rl.checks import check as check_policy
-from openr1.stages.config import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, RejectStage
+from openr1.stages.config import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
 
 if TYPE_CHECKING:
     from openr1.config import Config, SourceConfig
@@ -28,7 +28,11 @@ def check(config: Config) -> None:
     for group in ("sources", "held_out"):
         for name, source in getattr(config.data, group).items():
             _source(f"data.{group}.{name}", source, config)
+    if isinstance(stage, PretrainStage):
+        _pretrain(stage)
     if stage.rollouts:
+        if config.optim.warmup_tokens is not None:
+            raise ConfigError(f"optim.warmup_tokens: stage={stage.kind} has no tokens a step; give optim.warmup")
         _engine(config)
         check_policy(config)
     elif config.budget.completions is not None and stage.trains:
@@ -43,6 +47,15 @@ def check(config: Config) -> None:
         if isinstance(stage, RejectStage):
             _curation(stage)
         _engine(config)
+
+
+def _pretrain(stage: PretrainStage) -> None:
+    for place, tokens in enumerate(stage.keep):
+        if tokens <= 0:
+            raise ConfigError(f"stage.keep[{place}]: must be above 0, not {tokens:g}")
+    named = NAME.fullmatch(stage.trunk or "")
+    if named and named[1] != stage.kind:
+        raise ConfigError(f"stage.trunk: {stage.trunk} is of stage={named[1]}; a trunk is of stage={stage.kind}")
 
 
 def _engine(config: Config) -> None:

@@ -29,6 +29,8 @@ class PretrainStage(StageConfig):
     evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
     logs: int = 50  # points of the training curve
     eval_every_tokens: float | None = None  # further evaluations, at multiples of it: where trials of a sweep are compared
+    keep: list[float] = field(default_factory=list)  # tokens after which the state is kept, for others to go on from
+    trunk: str | None = None  # the artifact of a run that kept its state, to go on from; in a recipe @STEP
     trains: ClassVar[bool] = True
     spreads: ClassVar[bool] = True
     makes: ClassVar[str] = "model"

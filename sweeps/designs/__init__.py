@@ -16,6 +16,7 @@ from sweeps.designs.grid import GridSweep
 from sweeps.designs.isoflop import IsoFlopSweep
 from sweeps.designs.lr import LrSweep
 from sweeps.designs.stages import StagesSweep
+from sweeps.designs.trunk import TrunkSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
@@ -25,6 +26,7 @@ DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "data_mix": (DataMixSweep, "sweeps.designs.data_mix.DataMix"),
     "stages": (StagesSweep, "sweeps.designs.stages.Stages"),
     "active": (ActiveSweep, "sweeps.designs.active.Active"),
+    "trunk": (TrunkSweep, "sweeps.designs.trunk.Trunk"),
 }
 
 

@@ -18,7 +18,7 @@ def stage(name, trains):
     kind = "sft" if trains else "evaluate"
     return SimpleNamespace(
         config=SimpleNamespace(stage=SimpleNamespace(trains=trains, kind=kind)),
-        work=SimpleNamespace(params=1234567, tokens=1234567890, flops=1.234e18, units=98765, budget=budget),
+        work=SimpleNamespace(params=1234567, tokens=1234567890, flops=1.234e18, flops_new=1.234e18, units=98765, budget=budget),
         artifact_name=name,
         artifact=lambda: None,
         share_done=lambda: 0.0,

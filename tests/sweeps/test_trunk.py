@@ -1,0 +1,192 @@
+"""The design of one trunk a size."""
+
+import copy
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+from sweeps_studies import values
+
+from openr1 import tracking
+from openr1.budget import resolve
+from openr1.config import ComputeConfig, register, typed
+from openr1.errors import ConfigError
+from openr1.identity import identify
+from sweeps.designs.base import Finished
+from sweeps.designs.trunk import Trunk, TrunkSweep
+from sweeps.expansion import options_of
+from sweeps.spending import spent
+
+TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
+
+
+@cache
+def base(*overrides):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def design(tiny, *options, **sweep):
+    given = {"name": "study", "scales": ["30k", "50k"], **({} if "flops" in sweep else {"tokens": TOKENS}), **sweep}
+    left_out = ("budget.", "scale=", *(["data.", "data="] if "data=sums" in options else []))
+    plain = [override for override in tiny if not override.startswith(left_out)]
+    register()
+
+    def config_of(overrides):
+        """As a sweep does: values are set in what is composed once for each size."""
+        scales = [one for one in overrides if one.startswith("scale=")]
+        cfg = copy.deepcopy(base(*plain, *options, *scales))
+        for key, value in values([one for one in overrides if one not in scales]).items():
+            OmegaConf.update(cfg, key, value)
+        return typed(cfg)
+
+    return Trunk(TrunkSweep(**given), config_of)
+
+
+def finished(found, runs, failed=()):
+    """As if the runs of a round were done, but for those of a size."""
+    metrics = {"flops": 100.0, "wall_seconds": 1.0}
+    return [Finished(run, found.compose(run), {} if values(run)["scale"] in failed else metrics) for run in runs]
+
+
+def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
+    found = design(tiny)
+    trunks = found.next([])
+    assert [values(run)["scale"] for run in trunks] == ["50k", "30k"]  # the most expensive first
+    assert {values(run)["budget.tokens"] for run in trunks} == {5120}
+    assert [values(run)["stage.keep"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
+    done = finished(found, trunks)
+    branches = found.next(done)
+    assert [(values(run)["scale"], values(run)["budget.tokens"]) for run in branches] == [
+        ("50k", 2560), ("30k", 2560), ("50k", 1280), ("30k", 1280)]  # fmt: skip
+    names = {values(trunk)["scale"]: f"pretrain-{identify(found.compose(trunk))[0]}" for trunk in trunks}
+    assert all(values(run)["stage.trunk"] == names[values(run)["scale"]] for run in branches)
+    # a tenth of the shortest, for all
+    assert {values(run)["optim.warmup_tokens"] for run in (*trunks, *branches)} == {128}
+    assert found.next([*done, *finished(found, branches)]) == []
+
+
+def test_a_size_whose_trunk_failed_has_no_branches(tiny):
+    found = design(tiny)
+    branches = found.next(finished(found, found.next([]), failed=["50k"]))
+    assert {values(run)["scale"] for run in branches} == {"30k"}
+    assert found.next(finished(found, found.next([]), failed=["30k", "50k"])) == []
+
+
+def test_rules_give_the_learning_rate_and_batch_of_the_longest(tiny):
+    found = design(tiny, "optim.lr_rule=step_law", "optim.batch_rule=step_law", "optim.batch_tokens=null", tokens=[1e5, 2e5])
+    trunks = found.next([])
+    longest = resolve(found.compose(["scale=50k", "budget.tokens=2e5"]))
+    assert values(trunks[0])["optim.lr"] == longest.lr
+    assert values(trunks[0])["optim.batch_tokens"] == longest.batch_tokens
+    branches = found.next(finished(found, trunks))
+    assert values(branches[0])["optim.lr"] == longest.lr
+
+
+def test_separate_runs_are_those_of_the_trunk_without_one(tiny):
+    found, apart = design(tiny), design(tiny, separate=True)
+    trunks = found.next([])
+    runs = apart.next([])
+    assert len(runs) == 6
+    both = [*trunks, *found.next(finished(found, trunks))]
+    without = [tuple(one for one in run if not one.startswith(("stage.keep", "stage.trunk"))) for run in both]
+    assert sorted(runs) == sorted(without)
+    assert apart.next(finished(apart, runs)) == []
+
+
+def test_durations_may_be_flops_or_tokens_a_parameter(tiny):
+    budgets = [values(run)["budget.flops"] for run in design(tiny, flops=[1e9, 3e9]).next([])]
+    assert budgets == [3e9, 3e9]
+    ratios = design(tiny, tokens=[], tokens_per_param=[0.1, 0.2]).next([])
+    assert [values(run)["budget.tokens_per_param"] for run in ratios] == [0.2, 0.2]
+
+
+def test_one_duration_needs_no_trunk(tiny):
+    found = design(tiny, tokens=[2560])
+    runs = found.next([])
+    assert all("stage.keep" not in values(run) for run in runs)
+    assert found.next(finished(found, runs)) == []
+
+
+def test_it_says_what_is_saved(tiny):
+    found = design(tiny)
+    figures = ({"flops": 400.0}, {"flops": 200.0, "flops_new": 50.0}, {})
+    runs = [Finished((), None, one) for one in figures]
+    assert found.report(runs) == ["2 runs took 450 FLOPs, and separate ones would 600: 25% saved"]
+    assert found.report(runs[:1]) == ["1 runs took 400 FLOPs"]
+    assert found.report([]) == []
+
+
+def test_a_branch_has_spent_its_own_flops():
+    assert spent({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
+    assert spent({"flops": 200.0}, ComputeConfig()).flops == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"tokens": []}, r"^sweep\.tokens: one of tokens, flops, tokens_per_param says how long runs are$"),
+        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: one of"),
+        ({"scales": []}, r"^sweep\.scales: at least one size"),
+        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations are above 0, and each is there once$"),
+        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations are above 0"),
+        ({"scales": "???"}, r"^sweep\.scales: no value is given$"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(options, says):
+    given = OmegaConf.structured(TrunkSweep)
+    with pytest.raises(ConfigError, match=says) as caught:
+        options_of(OmegaConf.merge(given, {"name": "study", "scales": ["30k"], "tokens": [1e6], **options}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sweep", "says"),
+    [
+        (["optim.schedule=cosine"], {}, r"^optim\.schedule: sweep=trunk needs wsd, whose decay comes last; not cosine$"),
+        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk is for stage=pretrain, not sft$"),
+        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k are of the same number of steps$"),
+        ([], {"tokens": [10, 2560]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
+        (["optim.warmup_tokens=2000"], {}, r"^optim\.warmup_tokens: 2000 of a run of 1280 tokens"),
+        (["budget.flops=1e9"], {}, r"^budget: tokens and flops are given"),
+    ],
+)
+def test_runs_that_share_no_beginning_are_one_line(tiny, overrides, sweep, says):
+    with pytest.raises(ConfigError, match=says):
+        design(tiny, *overrides, **sweep).next([])
+
+
+@pytest.mark.slow
+def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
+    command = Path(sys.executable).parent / "openr1"
+    plain = [override for override in tiny if not override.startswith(("budget.", "scale="))]
+    options = [*plain, "sweep=trunk", "sweep.scales=[30k]", f"sweep.tokens={TOKENS}"]
+
+    def study(*more):
+        run = [str(command), "-m", *options, *more]
+        done = subprocess.run(
+            run, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    said = study("study=trunks")
+    assert "1 runs, 0 done" in said
+    assert "2 runs, 0 done" in said
+    saved = 1 - (40 + 6 + 3) / 70
+    assert f"{saved:.0%} saved" in said.splitlines()[-1]
+    again = study("study=trunks")
+    assert "2 runs, 2 done; 0 training FLOPs to go" in again
+    study("study=separate", "sweep.separate=true")
+    uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    losses = [
+        {run.metrics["tokens"]: run.metrics["eval_loss"] for run in tracking.read_runs(uri, name)}
+        for name in ("trunks", "separate")
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == 3
