@@ -115,8 +115,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
                 trunk.note(folder, named, work.budget, inputs)
                 job = Job(config, taken, work, folder, tracked, dataset)
                 metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
-                own = "flops_eval" if kind == "evaluate" else "flops"  # an evaluation carries on those of its model
-                watch.spend(tracked.run_id, metrics.get(own, 0.0), metrics.get("wall_seconds", 0.0))
+                watch.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
                 artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
                 if spread(config):  # its processes have nobody who watches
                     watch.report_again(artifact.history(), config.stage.eval_every_tokens)
@@ -155,3 +154,8 @@ def calm() -> None:
         warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate)\.")
     for name in ("transformers", "trl", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _own_flops(kind: str, metrics: dict[str, float]) -> float:
+    """What a stage itself has cost: an evaluation carries on the FLOPs of its model, and a branch counts those of its trunk."""
+    return metrics.get("flops_eval", 0.0) if kind == "evaluate" else metrics.get("flops_new", metrics.get("flops", 0.0))

@@ -99,7 +99,7 @@ def amount(flops: float | None, units: float | None) -> float | None:
 
 def flops_of(work: Work) -> float | None:
     """FLOPs that a stage has to do, of answers at most; None where nobody knows yet."""
-    return work.flops
+    return work.flops_new
 
 
 def amount_of(work: Work) -> float | None:

@@ -72,7 +72,7 @@ def seconds_of(one: RunPrice) -> float | None:
 
 def amount_of(one: RunPrice) -> Amount:
     stages = [stage for stage in one.stages if not stage.shared]
-    flops = sum(stage.stage.work.flops or 0.0 for stage in stages)
+    flops = sum(stage.stage.work.flops_new or 0.0 for stage in stages)
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 

@@ -23,7 +23,7 @@ def spent_by(tracking: TrackingConfig, study: str, without: Collection[str] = ()
 def _spent(run: TrackedRun) -> Amount:
     metrics = dict(run.metrics)
     if run.tags["stage"] == "evaluate":
-        metrics["flops"] = metrics.get("flops_eval", 0.0)  # the others are carried on from its model
+        metrics["flops_new"] = metrics.get("flops_eval", 0.0)  # the others are carried on from its model
     if "wall_seconds" not in metrics and run.end_time:  # it has not come to its end
         metrics["wall_seconds"] = (run.end_time - run.start_time).total_seconds()
     params = run.params
