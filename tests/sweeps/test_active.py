@@ -176,7 +176,7 @@ def test_the_command_prints_and_writes_a_replay(written, tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "runs.study: no value is given, or replay.path for a table of finished runs"),
+        (["sweep=active"], "runs.study: no value is given, or replay.path for a table of finished runs"),
         (["replay.path=nowhere.csv"], "runs.path: there is no file nowhere.csv"),
         (["replay.path={path}", "law=isoflop"], "law: isoflop is not one curve through independent runs"),
         (["replay.path={path}", "replay.choosers=[best]"], "replay.choosers: 'best' is not one of active, random"),

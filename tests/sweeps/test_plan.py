@@ -8,8 +8,8 @@ from sweeps.pricing.price import RunPrice, StagePrice, StudyPrice
 from sweeps.pricing.speed import Timing
 from sweeps.pricing.states import State
 from sweeps.pricing.table import show_price
-from sweeps.spending import Amount
 from sweeps.rounds import _differences
+from sweeps.spending import Amount
 
 
 def stage(name, trains):

@@ -139,9 +139,9 @@ def test_a_branch_has_spent_its_own_flops():
     ],
 )
 def test_options_that_cannot_be_are_one_line(options, says):
-    given = OmegaConf.structured(TrunkSweep)
+    given = OmegaConf.merge(OmegaConf.structured(TrunkSweep), {"name": "study", "scales": ["30k"], "tokens": [1e6], **options})
     with pytest.raises(ConfigError, match=says) as caught:
-        options_of(OmegaConf.merge(given, {"name": "study", "scales": ["30k"], "tokens": [1e6], **options}))
+        options_of(OmegaConf.create({"sweep": given}).sweep)
     assert "\n" not in str(caught.value)
 
 
