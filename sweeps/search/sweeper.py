@@ -70,9 +70,10 @@ def sweep(
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
     purse = Purse(options.allowance, config_of(config, context))
+    worker = Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse)
     try:
         with terminated():
-            Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse).run()
+            worker.run()
     finally:
         found = finish(study, options, config, folder)
     say(_best_line(found, options))
