@@ -58,7 +58,7 @@ def open_storage(url: str) -> BaseStorage:
 
 
 def _on_server(url: str) -> RDBStorage:
-    """The storage in a database that other machines have too, where no lock keeps two workers from making its tables at once."""
+    """The storage in a database of a server, where no lock keeps two workers from making its tables at once."""
     for _ in range(ATTEMPTS):
         try:
             return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
