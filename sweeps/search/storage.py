@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from pathlib import Path
 
 import optuna
@@ -11,12 +12,13 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from openr1.errors import ConfigError
 
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
+ATTEMPTS = 5  # to make the tables of a fresh database, or find them made
 SQLITE_SECONDS = 60  # that a worker waits for the others' writes
 KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
 
@@ -42,8 +44,7 @@ def open_storage(url: str) -> BaseStorage:
         if database.get_backend_name() != "sqlite":
             if database.drivername == "postgresql":  # whose driver is another one from SQLAlchemy 2.1 on
                 database = database.set(drivername=POSTGRESQL)
-            given = database.render_as_string(hide_password=False)
-            return optuna.storages.get_storage(RDBStorage(given, engine_kwargs={"pool_pre_ping": True}))
+            return optuna.storages.get_storage(_on_server(database.render_as_string(hide_password=False)))
         if not database.database or database.database == ":memory:":
             raise ConfigError(f"sweep.storage: {url!r} is gone with its process; give {KINDS}")
         path = Path(database.database)
@@ -54,6 +55,17 @@ def open_storage(url: str) -> BaseStorage:
         shown = database.render_as_string(hide_password=True)
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
+
+
+def _on_server(url: str) -> RDBStorage:
+    """The storage in a database of a server, where no lock keeps two workers from making its tables at once."""
+    for _ in range(ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        except (IntegrityError, ProgrammingError) as error:
+            problem = error  # another worker has made one of them in the meantime
+            time.sleep(1.0)
+    raise problem
 
 
 def is_sqlite(url: str) -> bool:

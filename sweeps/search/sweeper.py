@@ -72,9 +72,10 @@ def sweep(
     warn(options, config, study, say)
     before_launch(options, space, config, context.config_loader, say)
     purse = Purse(options.allowance, config_of(config, context))
+    worker = Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse)
     try:
         with terminated():
-            Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse).run()
+            worker.run()
     finally:
         found = finish(study, options, config, folder)
     say(_best_line(found, options))

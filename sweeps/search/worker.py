@@ -175,7 +175,7 @@ class Worker:
                 return Outcome(failure=one_line(error))
             except Exception as error:
                 if self.stopped == INTERRUPTED:
-                    return None  # it is in the queue again
+                    return None
                 # of the launcher, not of the trial: the process or the cluster's job has ended without an answer
                 reason = f"its job was lost: {type(error).__name__}: {one_line(error)}"[:1000]
                 if try_again(self.study, self._frozen(trial), reason, self.sweep.lost_retries):
@@ -183,6 +183,8 @@ class Worker:
                 else:
                     self.say(f"trial {trial.number} failed: {reason}")
                 return None
+            if self.stopped == INTERRUPTED:
+                return None  # it is in the queue again
             outcome = job._return_value
             if job.status != JobStatus.COMPLETED or not isinstance(outcome, Outcome):
                 return Outcome(failure=f"{type(outcome).__name__}: {outcome}")

@@ -26,7 +26,7 @@ def worker(folder, *arguments, **env):
         return subprocess.Popen(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=300):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
@@ -82,7 +82,7 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
     finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
-    assert worker(tmp_path, *given).wait(timeout=120) == 0
+    assert worker(tmp_path, *given).wait(timeout=600) == 0
     after = trials(storage)
     assert {number: after[number].value for number in finished} == finished
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
@@ -106,7 +106,7 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]
-    assert [one.wait(timeout=180) for one in workers] == [0, 0, 0]
+    assert [one.wait(timeout=600) for one in workers] == [0, 0, 0]
     found = trials(storage)
     assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
     assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
@@ -137,7 +137,7 @@ def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
     needs(launcher)
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
     one = worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
-    assert one.wait(timeout=300) == 0
+    assert one.wait(timeout=600) == 0
     found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
     assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
     assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
@@ -167,8 +167,8 @@ def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
     one = worker(tmp_path, *given, TRIAL_SECONDS="300")
     wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
     os.kill(one.pid, how)
-    assert one.wait(timeout=60) == (130 if how == signal.SIGTERM else -how)
-    wait_for(lambda: not beside(tmp_path), seconds=30)
+    assert one.wait(timeout=600) == (130 if how == signal.SIGTERM else -how)
+    wait_for(lambda: not beside(tmp_path))
     begun = [trial for trial in trials(storage) if trial.params]
     assert begun
     if how == signal.SIGTERM:
