@@ -8,7 +8,8 @@ import pytest
 from configs import composed
 from sweep_designs import compose, study
 
-from analysis.frame import tidy
+from analysis.config import compose as compose_fit
+from analysis.frame import read, tidy
 from analysis.laws import LAWS
 from openr1 import tracking
 from openr1.budget import resolve
@@ -125,15 +126,21 @@ def test_reinforcement_learning_has_no_given_tokens():
         Lr(LrSweep(), lambda _: config).next([])
 
 
-@pytest.mark.slow
-def test_the_command_makes_a_grid_that_the_law_reads(tiny, tmp_path):
-    tiny = [word for word in tiny if not word.startswith(("scale=", "budget.steps", "optim.batch_tokens"))]
-    cells = ["sweep.scales=[30k,50k]", "sweep.tokens=[2048]", "sweep.rates=[0.25,1,4]", "sweep.extend=2"]
-    words = [*tiny, "study=rates", "sweep=lr", *cells, "+optim.batch_rule=small", "hydra.launcher.n_jobs=2"]
+@pytest.mark.integration
+def test_the_law_reads_the_runs_of_the_command(tiny, tmp_path):
+    tiny = [word for word in tiny if not word.startswith(("scale=", "budget.steps"))]
+    cells = ["sweep.scales=[30k]", "sweep.tokens=[4096]", "sweep.rates=[0.25,1,4]", "sweep.extend=1"]
+    words = [*tiny, "study=rates", "sweep=lr", *cells, "hydra.launcher.n_jobs=1"]
     done = subprocess.run(
         [str(Path(sys.executable).parent / "openr1"), "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "6 runs, 0 done" in done.stderr
-    assert "scale=50k on 2048 tokens: lowest eval_loss" in done.stderr
-    assert len(tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "rates")) >= 6
+    assert "3 runs, 0 done" in done.stderr
+    assert "scale=30k on 4096 tokens: lowest eval_loss" in done.stderr
+    uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    source = compose_fit(["law=hyperparameter", "runs.study=rates", f"runs.uri={uri}"]).runs
+    table = read(source, LAWS["hyperparameter"]().needs).frame
+    asked = {float(run.params["optim.lr"]) for run in tracking.read_runs(uri, "rates")}
+    assert len(asked) >= 3
+    assert set(table["lr"]) == asked
+    assert set(table["batch"]) == {128.0}
