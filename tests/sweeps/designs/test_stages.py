@@ -101,7 +101,7 @@ def test_the_whole_command_divides_a_budget(tmp_path):
         "recipe.steps.base.optim.batch_tokens=1024",
     ]
     small += ["recipe.steps.zero.stage.prompts=4", "recipe.steps.zero.stage.samples=4", "hydra/launcher=basic"]
-    small += ["sweep.budget=4e10", "sweep.shares=[0,0.25]"]
+    small += ["sweep.budget=8e9", "sweep.shares=[0,0.25]"]
     done = command("openr1", "-m", "experiment=stages_micro", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "share of zero" in done.stderr
