@@ -48,10 +48,9 @@ class TrialLoader:
         return config
 
     def _is_plain(self, override: Override) -> bool:
-        """A value at a key, rather than a choice of a group or a word for Hydra."""
+        """A value at a key, or that it is deleted, rather than a choice of a group or a word for Hydra."""
         return not (
             override.is_hydra_override()
-            or override.is_delete()
             or override.package is not None
             or self.loader.repository.group_exists(override.key_or_group)
         )

@@ -47,13 +47,15 @@ class Stages(Design[StagesSweep]):
         found = [(*runs[run.overrides], run) for run in finished if "pass_at_1" in run.metrics]
         for budget, group in itertools.groupby(sorted(found, key=lambda one: one[:2]), key=lambda one: one[0]):
             rows = list(group)
-            lines.append(f"{budget:.3g} FLOPs  share of {self.sweep.rl}  FLOPs of {self.sweep.sft}, {self.sweep.rl}  pass_at_1")
+            heads = [f"share of {self.sweep.rl}", *(f"FLOPs of {name}" for name in (self.sweep.sft, self.sweep.rl))]
+            lines += [f"a budget of {budget:.3g} FLOPs", f"{'  '.join(heads)}  pass_at_1"]
             for _, share, run in rows:
                 flops = _flops(run.config)
-                spent = ", ".join(f"{flops.get(name, 0.0):.3g}" for name in (self.sweep.sft, self.sweep.rl))
-                lines.append(f"  {share:.3g}  {spent}  {_rate(run)}")
+                figures = [share, *(flops.get(name, 0.0) for name in (self.sweep.sft, self.sweep.rl))]
+                cells = [f"{figure:{len(head)}.3g}" for figure, head in zip(figures, heads, strict=True)]
+                lines.append(f"{'  '.join(cells)}  {_rate(run)}")
             _, share, best = max(rows, key=lambda one: one[2].metrics["pass_at_1"])
-            lines.append(f"  best: a share of {share:.3g}, {_rate(best)}")
+            lines.append(f"best: a share of {share:.3g}, {_rate(best)}")
         return lines
 
     def _runs(self) -> dict[Overrides, tuple[float, float]]:

@@ -123,12 +123,13 @@ def test_a_recipe_is_refused():
 
 
 @pytest.mark.slow
-def test_the_whole_command_ranks_mixes_by_one_held_out_set(tiny, tmp_path, text_file):
-    words = [word for word in tiny if "files" not in word]
-    words += ["data=stdlib_sums", "data.sources.sums.problems=300", "hydra/launcher=basic", "study=mix"]
-    other = f"data.sources.stdlib={{kind: files, path: {text_file}, weight: 0.9}}"
-    done = command("openr1", "-m", "sweep=data_mix", *words, other, cwd=tmp_path)
+def test_the_whole_command_ranks_mixes_by_one_held_out_set(tiny, tmp_path):
+    words = [word for word in tiny if "files" not in word and not word.startswith("data.context")]
+    words += [f"data.sources.{name}.problems=100" for name in composed("data=tasks").data.sources]
+    words += ["data=tasks", "stage=sft", "hydra/launcher=basic", "study=mix", "sweep.sources=[sums,linear]"]
+    done = command("openr1", "-m", "sweep=data_mix", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "quadratic surface: lowest at stdlib" in done.stderr
-    again = command("openr1", "-m", "sweep=data_mix", *words, other, cwd=tmp_path)
-    assert "6 runs, 6 done" in again.stderr
+    assert len(list((tmp_path / "outputs/cache/data").glob("*/corpus.json"))) == 1
+    assert "quadratic surface" in done.stderr
+    again = command("openr1", "-m", "sweep=data_mix", *words, cwd=tmp_path)
+    assert "5 runs, 5 done" in again.stderr

@@ -82,13 +82,15 @@ def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
     failed = Finished(finished[0].overrides, finished[0].config, {})
     assert some.next(finished) == []
     assert some.report([failed, *finished[1:]]) == [
-        "1e+12 FLOPs  share of zero  FLOPs of base, zero  pass_at_1",
-        "  0  7e+11, 0  0.500 (0.400 to 0.600)",
-        "  0.5  7e+11, 0  0.400 (0.300 to 0.500)",
-        "  best: a share of 0, 0.500 (0.400 to 0.600)",
-        "2e+12 FLOPs  share of zero  FLOPs of base, zero  pass_at_1",
-        "  0.5  7e+11, 0  0.300 (0.200 to 0.400)",
-        "  best: a share of 0.5, 0.300 (0.200 to 0.400)",
+        "a budget of 1e+12 FLOPs",
+        "share of zero  FLOPs of base  FLOPs of zero  pass_at_1",
+        "            0          7e+11              0  0.500 (0.400 to 0.600)",
+        "          0.5          7e+11              0  0.400 (0.300 to 0.500)",
+        "best: a share of 0, 0.500 (0.400 to 0.600)",
+        "a budget of 2e+12 FLOPs",
+        "share of zero  FLOPs of base  FLOPs of zero  pass_at_1",
+        "          0.5          7e+11              0  0.300 (0.200 to 0.400)",
+        "best: a share of 0.5, 0.300 (0.200 to 0.400)",
     ]
 
 
@@ -101,7 +103,7 @@ def test_the_whole_command_divides_a_budget(tmp_path):
         "recipe.steps.base.optim.batch_tokens=1024",
     ]
     small += ["recipe.steps.zero.stage.prompts=4", "recipe.steps.zero.stage.samples=4", "hydra/launcher=basic"]
-    small += ["sweep.budget=4e10", "sweep.shares=[0,0.25]"]
+    small += ["sweep.budget=8e9", "sweep.shares=[0,0.25]"]
     done = command("openr1", "-m", "experiment=stages_micro", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "share of zero" in done.stderr
