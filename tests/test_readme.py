@@ -9,6 +9,7 @@ import pytest
 from configs import composed
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
 from sweeps.active.app import compose as compose_plan
@@ -32,7 +33,9 @@ def first_choices(words):
     """A sweep as the run of its first choices."""
     for override in OverridesParser.create().parse_overrides(words):
         if override.is_sweep_override():
-            yield f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+            sweep = override.value()
+            first = sweep.start if isinstance(sweep, IntervalSweep) else next(iter(override.sweep_string_iterator()))
+            yield f"{override.key_or_group}={first}"
         else:
             yield override.input_line
 
