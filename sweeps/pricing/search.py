@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from openr1.config import Config, PathsConfig, typed
 from sweeps.pricing import record
+from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.limits import check_confirmed, times_matter
 from sweeps.pricing.price import RunPrice, price, side_by_side
 from sweeps.rounds import planned
@@ -73,7 +74,7 @@ def seconds_of(one: RunPrice) -> float | None:
 
 def amount_of(one: RunPrice) -> Amount:
     stages = [stage for stage in one.stages if not stage.shared]
-    flops = sum(stage.stage.work.flops or 0.0 for stage in stages)
+    flops = sum(flops_of(stage.stage.work) or 0.0 for stage in stages)
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 
