@@ -17,7 +17,7 @@ from openr1.config import Config, digest, to_dict
 from openr1.engines.checks import check_model
 from openr1.files import write_json
 from openr1.identity import artifacts, identify, located
-from openr1.job import Job, perform
+from openr1.job import Job, perform, stage_of
 from openr1.launch import RANKS, check_machine, launch, spread
 from openr1.models import checkpoint_of, size_of
 from openr1.progress import Reporter
@@ -86,6 +86,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
         if artifact and found:
             return Result(named, artifact, work, found, reused=True)
 
+        if artifact is None and not spread(config):
+            stage_of(config)  # what it imports takes seconds, which are no part of the tracked run
         folder = store.partial(kind, mark)
         resume = _started(artifact.path if artifact else folder, config.study)
         tags = {

@@ -50,6 +50,9 @@ def show(
             break
         before += record.runs_of(found, jobs)
         expansion.tell([run.config for run in runs], figures)
+    if not rounds:
+        console.print("there is nothing to run")
+        return
     if further:
         console.print(f"round {rounds}" + (": all that there is to do is done" if finished else ""), soft_wrap=True)
     show_price(found, console)

@@ -102,8 +102,13 @@ class Allowed:
             if threads is None:
                 work()
             else:
-                for future in [threads.submit(work) for _ in range(size)]:
-                    future.result()
+                futures = [threads.submit(work) for _ in range(size)]
+                try:
+                    for future in futures:
+                        future.result()
+                except BaseException:
+                    self.stopped = self.stopped or "interrupted"
+                    raise
         return results
 
     def _taken(self, jobs: Sequence[Sequence[str]]) -> int | None:

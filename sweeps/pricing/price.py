@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from openr1.config import Config
+from openr1.config import ComputeConfig, Config
 from openr1.plan import PlannedStage
 from openr1.tracking import hardware
 from sweeps.config import SweepConfig
@@ -160,7 +160,7 @@ def _priced(stage: PlannedStage, speed: Speed) -> StagePrice:
     )
 
 
-def _devices(config: Config):
+def _devices(config: Config) -> ComputeConfig:
     """Stages that do not spread run on one process, whatever ``compute.processes`` is."""
     return config.compute if config.stage.spreads else replace(config.compute, processes=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from openr1.config import Config, PathsConfig, typed
 from sweeps.pricing import record
+from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.limits import check_confirmed, times_matter
 from sweeps.pricing.price import RunPrice, price, side_by_side
 from sweeps.rounds import planned
@@ -72,7 +74,7 @@ def seconds_of(one: RunPrice) -> float | None:
 
 def amount_of(one: RunPrice) -> Amount:
     stages = [stage for stage in one.stages if not stage.shared]
-    flops = sum(stage.stage.work.flops_new or 0.0 for stage in stages)
+    flops = sum(flops_of(stage.stage.work) or 0.0 for stage in stages)
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 
@@ -133,11 +135,16 @@ def limit_of(options: SearchConfig, space: Space) -> int:
 def save(options: SearchConfig, limit: int, config: DictConfig, command: str, found: SearchPrice | None) -> Path:
     """``plan.json`` of a search.
 
-    :param found: None where it was not priced.
+    :param found: None where it was not priced; what it was priced at before is kept then.
     """
+    paths: PathsConfig = OmegaConf.to_object(config.paths)
+    path = record.path_of(paths, options.name)
+    before = json.loads(path.read_text()).get("search", {}) if path.exists() else {}
     about: dict[str, Any] = {"name": options.name, "storage": _without_password(options.storage), "n_trials": limit}
     about |= {"objective": dict(zip(options.objectives, options.directions, strict=True))}
-    if found is not None:
+    if found is None and "trial" in before:
+        about["trial"] = before["trial"]
+    elif found is not None:
         about["trial"] = {
             name: {"flops": flops, "seconds": seconds if found.timed else None}
             for name, flops, seconds in zip(
@@ -147,7 +154,6 @@ def save(options: SearchConfig, limit: int, config: DictConfig, command: str, fo
                 strict=True,
             )
         }
-    paths: PathsConfig = OmegaConf.to_object(config.paths)
     plan = {"search": about, "runs": [], "at_once": found.at_once if found else options.n_jobs or side_by_side(config)}
     return record.save(paths, options.name, command, plan)
 
@@ -161,11 +167,10 @@ def before_launch(options: SearchConfig, space: Space, config: DictConfig, loade
     """
     if OmegaConf.get_type(config) is not Config:
         return
-    limit, tally = limit_of(options, space), tally_of(options.storage, options.name)
-    found = None
+    limit, found = limit_of(options, space), None
     if not options.confirm and (options.ask_above.flops is not None or times_matter(options, [config.compute])):
+        tally = tally_of(options.storage, options.name)
         left = max(0, limit - len(tally.ended) if tally else limit)
         found = price_search(options, space, config, loader, left, say)
-    save(options, limit, config, record.command_of("openr1 -m", config), found)
-    if found is not None:
         check_confirmed(found.amount, options)
+    save(options, limit, config, record.command_of("openr1 -m", config), found)

@@ -60,7 +60,7 @@ class Speed:
         params = work.params or 0
         pace = at_size(found, params, lambda one: one.pace)
         overheads = [one.overhead for one in found if one.overhead is not None and not one.calibrated]
-        # the first run of a process imports its libraries too, which counts as the start of a worker
+        # the first run of a process takes longer, which counts as the start of a worker
         seconds = todo * pace + (float(np.quantile(overheads, 0.25)) if overheads else OVERHEAD)
         if config.stage.kind in STEPPED:
             seconds += evaluation_flops(config, work.budget) * (at_size(found, params, lambda one: one.eval_pace) or pace)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from openr1.plan import PlannedStage
-from openr1.terminal import print_table
+from openr1.terminal import WIDEST, print_table
 from sweeps.plan import distinct
 from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.price import RunPrice, StudyPrice
@@ -16,38 +19,48 @@ from sweeps.pricing.speed import CALIBRATED, NEAREST
 from sweeps.pricing.states import State
 
 COLOURS = {State.DONE: "green", State.FAILED: "red", State.PRUNED: "yellow", State.RUNNING: "cyan"}
+WORK = ("N", "D", "D/N", "C", "steps", "lr")
+HEADS = ("run", *WORK, "answers", "stages", "memory", "time", "cost", "state")
+DISPENSABLE = ("D/N", "lr")  # where a terminal is too narrow for all
 REASONS = 5  # failures that are told with their reasons
 
 
 def show_price(found: StudyPrice, console: Console) -> None:
     """Print N, D, C, memory, time and cost of every run, what has become of it, and the sum that is left."""
-    runs = found.runs
-    several = any(len(one.run.stages) > 1 for one in runs)
-    asks = any(not stage.config.stage.trains for one in runs for stage in one.run.stages)
-    timed = any(stage.timing and stage.left for one in runs for stage in one.stages)
-    paid = any(one.amount.money for one in runs)
     console.print(_title(found), soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD)
-    heads = ["run", "N", "D", "D/N", "C", "steps", "lr", *(["answers"] if asks else []), *(["stages"] if several else [])]
-    heads += ["memory", *(["time"] if timed else []), *(["cost"] if paid else []), ""]
-    for name in heads:
-        table.add_column(name, justify="left" if name in ("run", "") else "right", no_wrap=name != "run")
-    for one in runs:
-        stages = one.run.stages
-        cells = [escape(one.run.name), *_cells(one.run.main)]
-        if asks:
-            cells.append(f"{sum(stage.work.units or 0 for stage in stages if not stage.config.stage.trains):,}")
-        if several:
-            cells.append(f"{sum(stage.artifact() is not None for stage in stages)}/{len(stages)}")
-        cells.append(bytes_of(one.memory))
-        if timed:
-            cells.append(_time(one))
-        if paid:
-            cells.append(f"{one.amount.money:.2f}" if one.amount.money else "")
-        table.add_row(*cells, state_cell(one.state, one.run.share_done()))
+    rows = [_row(one) for one in found.runs]
+    several = any(len(one.run.stages) > 1 for one in found.runs)
+    heads = [head for head in HEADS if any(row[head] for row in rows) and (several or head != "stages")]
+    table = _table(heads, rows)
+    if console.is_terminal and Measurement.get(console, console.options.update(width=WIDEST), table).maximum > console.width:
+        table = _table([head for head in heads if head not in DISPENSABLE], rows)
     print_table(table, console)
     for line in lines(found):
         console.print(line, soft_wrap=True)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("run", "state") else "right", no_wrap=head != "run")
+    for row in rows:
+        table.add_row(*(row[head] for head in heads))
+    return table
+
+
+def _row(one: RunPrice) -> dict[str, str]:
+    """The cells of a run by their heads; empty where there is nothing to say."""
+    stages = one.run.stages
+    answers = sum(stage.work.units or 0 for stage in stages if not stage.config.stage.trains)
+    return dict(zip(WORK, _cells(one.run.main), strict=True)) | {
+        "run": escape(one.run.name),
+        "answers": f"{answers:,}" if answers else "",
+        "stages": f"{sum(stage.artifact() is not None for stage in stages)}/{len(stages)}",
+        "memory": bytes_of(one.memory),
+        "time": _time(one),
+        "cost": f"{one.amount.money:.2f}" if one.amount.money else "",
+        "state": state_cell(one.state, one.run.share_done()),
+    }
 
 
 def _title(found: StudyPrice) -> str:
@@ -116,7 +129,7 @@ def _time(one: RunPrice) -> str:
         return ""
     known = sum(stage.seconds or 0.0 for stage in one.stages)
     if one.seconds is None:
-        return f"> {duration(known)}" if known else "?"
+        return f"> {duration(known)}" if known else ""
     return duration(known)
 
 

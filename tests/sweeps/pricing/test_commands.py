@@ -10,6 +10,7 @@ import pytest
 
 from openr1 import tracking
 
+pytestmark = pytest.mark.integration
 BIN = Path(sys.executable).parent
 
 
@@ -18,7 +19,6 @@ def command(name, *arguments, cwd):
     return subprocess.run([BIN / name, *arguments], cwd=cwd, capture_output=True, text=True, env=env, check=False)
 
 
-@pytest.mark.slow
 def test_an_allowance_stops_a_study_and_a_larger_one_goes_on(tiny, tmp_path):
     words = ["-m", *tiny, "study=short", "seed=0,1,2", "hydra.launcher.n_jobs=2"]
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
@@ -34,7 +34,6 @@ def test_an_allowance_stops_a_study_and_a_larger_one_goes_on(tiny, tmp_path):
     assert "short: 3 of 3 runs done" in shown.stdout
 
 
-@pytest.mark.slow
 def test_a_study_above_the_limit_starts_once_it_is_confirmed(tiny, tmp_path):
     words = ["-m", *tiny, "study=dear", "hydra/launcher=basic", "sweep.ask_above.flops=1e8"]
     refused = command("openr1", *words, cwd=tmp_path)
@@ -46,7 +45,6 @@ def test_a_study_above_the_limit_starts_once_it_is_confirmed(tiny, tmp_path):
     assert len(tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "dear")) == 1
 
 
-@pytest.mark.slow
 def test_a_calibration_times_what_no_run_has(tiny, tmp_path):
     words = [*tiny, "study=timed", "scale=30k,100k", "hydra.launcher.n_jobs=2"]
     first = command("openr1-plan", *words, cwd=tmp_path)
@@ -61,7 +59,6 @@ def test_a_calibration_times_what_no_run_has(tiny, tmp_path):
     assert again.stdout == first.stdout
 
 
-@pytest.mark.slow
 def test_a_search_is_a_range_over_its_space(tiny, tmp_path):
     words = [*tiny, "hydra/sweeper=optuna", "sweep.name=found", "scale=30k,100k", "optim.lr=interval(1e-3,1e-2)"]
     words += ["sweep.n_trials=5", "sweep.calibrate=false"]
