@@ -2,10 +2,10 @@
 
     python tests/benchmarks/trunk_saving.py [--outputs outputs]
 
-Makes four studies, those that are there already not again: ``experiment=trunk_micro``; the same runs of its smallest size, each
-from its start; runs of the ordinary design, whose warm-up is a share of each; and these with another seed, which says what is
-noise. Prints Markdown tables: the FLOPs trained and the law fitted in each study, and how far its losses are from those of the
-trunks' runs. The budget of the prediction is ten times the largest run's.
+Makes four studies, those that are there already not again: ``experiment=trunk_micro``; runs of the ordinary design, whose
+warm-up is a share of each; and of the smallest size the runs of trunks, each from its start, and those of the ordinary design
+with another seed, which says what is noise. Prints Markdown tables: the FLOPs trained and the law fitted in the first two, and
+how far losses are apart. The budget of the prediction is ten times the largest run's.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -25,11 +24,11 @@ COMMAND = str(Path(sys.executable).with_name("openr1"))
 EXPERIMENT = Path(__file__).parents[2] / "conf" / "experiment" / "trunk_micro.yaml"
 PARAMETERS = ("E", "A", "alpha", "B", "beta")
 TRUNKS, SEPARATE, SHARES, SEED = (f"trunk_micro{end}" for end in ("", "_separate", "_shares", "_seed"))
-TITLES = {
-    TRUNKS: "trunks and branches",
-    SEPARATE: "the same runs, from their starts",
-    SHARES: "warm-up a share of each run",
-    SEED: "and another seed",
+TITLES = {TRUNKS: "trunks and branches", SHARES: "separate, warm-up a share of each"}
+PAIRS = {
+    (SEPARATE, TRUNKS): "of trunks, from their starts",
+    (SHARES, TRUNKS): "warm-up a share of each, and of trunks",
+    (SEED, SHARES): "two seeds, warm-up a share of each",
 }
 
 
@@ -37,13 +36,13 @@ def commands() -> dict[str, list[str]]:
     """What makes each study."""
     node = yaml.safe_load(EXPERIMENT.read_text())
     options = [f"{group}.{key}={value}" for group in ("model", "data", "stage") for key, value in node[group].items()]
-    axes = [f"{key}={','.join(map(str, node['sweep'][of]))}" for key, of in (("scale", "scales"), ("budget.tokens", "tokens"))]
-    smallest = f"sweep.scales=[{node['sweep']['scales'][0]}]"
+    scales, tokens = ([str(value) for value in node["sweep"][key]] for key in ("scales", "tokens"))
+    ordinary = ["model=qwen3", *options, f"budget.tokens={','.join(tokens)}"]
     return {
         TRUNKS: ["experiment=trunk_micro"],
-        SEPARATE: ["experiment=trunk_micro", "sweep.separate=true", smallest],
-        SHARES: ["model=qwen3", *options, *axes],
-        SEED: ["model=qwen3", *options, *axes, "seed=1"],
+        SEPARATE: ["experiment=trunk_micro", "sweep.separate=true", f"sweep.scales=[{scales[0]}]"],
+        SHARES: [*ordinary, f"scale={','.join(scales)}"],
+        SEED: [*ordinary, f"scale={scales[0]}", "seed=1"],
     }
 
 
@@ -55,10 +54,6 @@ def trained(frame: pd.DataFrame) -> float:
 def losses(frame: pd.DataFrame) -> pd.Series:
     """By size and duration."""
     return frame.set_index(["N", "D"])["loss"]
-
-
-def rms(values: pd.Series) -> float:
-    return float(np.sqrt((values**2).mean()))
 
 
 def law(study: Study, target: float) -> str:
@@ -74,23 +69,22 @@ def main() -> None:
     outputs = parser.parse_args().outputs
     for name, words in commands().items():
         subprocess.run([COMMAND, "-m", *words, f"study={name}", f"paths.outputs={outputs}"], check=True)
-    configs = {name: compose([f"outputs={outputs}", f"runs.study={name}", "holdout.largest_budgets=0"]) for name in TITLES}
+    names = (TRUNKS, SEPARATE, SHARES, SEED)
+    configs = {name: compose([f"outputs={outputs}", f"runs.study={name}", "holdout.largest_budgets=0"]) for name in names}
     frames = {name: read(config.runs, ["N", "D", "C", "loss"]).frame for name, config in configs.items()}
-    studies = {name: analyse(config) for name, config in configs.items() if name != SEPARATE}
+    studies = {name: analyse(configs[name]) for name in TITLES}
     target = studies[TRUNKS].target_flops
     print(f"| study | FLOPs | {' | '.join(PARAMETERS)} | loss at {target:.3g} FLOPs (95 %) |")
     print("|---" * (len(PARAMETERS) + 3) + "|")
     for name, study in studies.items():
         print(f"| {TITLES[name]} | {trained(frames[name]):.3g} | {law(study, target)} |")
-    ours = losses(frames[TRUNKS])
-    print("\n| beside the runs of trunks | runs | mean difference of loss | root mean square | largest |")
+    print("\n| the same size and duration | pairs | mean difference of loss | root mean square | largest |")
     print("|---|---|---|---|---|")
-    for name in list(TITLES)[1:]:
-        apart = (losses(frames[name]) - ours).dropna()
-        print(f"| {TITLES[name]} | {len(apart)} | {apart.mean():+.4f} | {rms(apart):.4f} | {apart.abs().max():.4f} |")
-    apart = losses(frames[SEED]) - losses(frames[SHARES])
-    print(f"\nSeeds differ by {rms(apart):.4f}, root mean square.")
-    print(f"Trunks save {1 - trained(frames[TRUNKS]) / frames[TRUNKS]['C'].sum():.1%} of the FLOPs.")
+    for (one, other), title in PAIRS.items():
+        apart = (losses(frames[one]) - losses(frames[other])).dropna()
+        print(f"| {title} | {len(apart)} | {apart.mean():+.4f} | {(apart**2).mean() ** 0.5:.4f} | {apart.abs().max():.4f} |")
+    ours, whole = trained(frames[TRUNKS]), frames[TRUNKS]["C"].sum()
+    print(f"\nTrunks take {ours:.3g} of {whole:.3g} FLOPs: {1 - ours / whole:.1%} are saved.")
 
 
 if __name__ == "__main__":
