@@ -61,7 +61,7 @@ def app_of(words: Sequence[str]) -> Callable[[], None]:
     keys = {word.lstrip("+~").partition("=")[0] for word in words}
     if "status" in keys:
         return status
-    if "sweep=active" in words or {key.partition(".")[0] for key in keys} & set(CHOOSING) or (words and set(words) <= HELP):
+    if "sweep=active" in words or {key.partition(".")[0] for key in keys} & set(CHOOSING) or set(words) <= HELP:
         return choose
     return price
 

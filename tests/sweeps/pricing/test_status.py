@@ -163,7 +163,7 @@ def test_openr1_plan_prices_what_openr1_would_run_and_trains_nothing(tiny, tmp_p
     [
         (["experiment=demo"], cli.price),
         (["scale=50k,100k", "budget.flops=4e11"], cli.price),
-        ([], cli.price),
+        ([], cli.choose),
         (["status=demo", "once=true"], cli.status),
         (["sweep=active", "runs.study=mine"], cli.choose),
         (["replay.path=points.csv"], cli.choose),
