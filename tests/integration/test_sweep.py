@@ -43,7 +43,9 @@ def trials(storage):
 @pytest.fixture
 def postgres(tmp_path):
     """The URL of a server of its own; PostgreSQL does not run as root."""
-    binaries = [shutil.which("initdb"), shutil.which("pg_ctl")]
+    # Debian keeps them apart from what is on the path
+    path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
+    binaries = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl")]
     if not all(binaries):
         pytest.skip("no PostgreSQL on this machine")
     as_user = []
