@@ -45,9 +45,8 @@ def test_the_demo_is_reported(here, table, monkeypatch, capsys):
     def tracked(index, row):
         metrics = {"params_non_embedding": row["N"], "tokens": row["D"], "flops": row["C"], "eval_loss": row["loss"]}
         tags = {"stage": "pretrain", "family": "qwen2"}
-        return TrackedRun(
-            f"id{index}", f"<b>{index}", "FINISHED", datetime.now(UTC), tags, {}, metrics, f"http://host/run/{index}"
-        )
+        times = (datetime.now(UTC), datetime.now(UTC))
+        return TrackedRun(f"id{index}", f"<b>{index}", "FINISHED", *times, tags, {}, metrics, f"http://host/run/{index}")
 
     rows = table(noise=0.003).to_dict("records")
     monkeypatch.setattr("openr1.tracking.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])

@@ -156,6 +156,7 @@ def tracked(index, row):
         f"trial {index}",
         "FINISHED",
         datetime.now(UTC),
+        datetime.now(UTC),
         tags,
         {"optim.lr": "0.01"},
         metrics,

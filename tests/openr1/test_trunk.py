@@ -166,7 +166,7 @@ def test_a_trunk_that_is_not_one_is_one_line(tiny):
         composed(*tiny, "stage.keep=[128,-5]")
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
     def killed(overrides):
         """The run, killed after a checkpoint of its own, and then to its end."""

@@ -161,7 +161,7 @@ def test_runs_that_share_no_beginning_are_one_line(tiny, overrides, sweep, says)
         design(tiny, *overrides, **sweep).next([])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
     command = Path(sys.executable).parent / "openr1"
     plain = [override for override in tiny if not override.startswith(("budget.", "scale="))]

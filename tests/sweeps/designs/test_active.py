@@ -92,9 +92,9 @@ def test_a_wrong_option_is_one_line_before_anything_is_read(given, options, line
     assert not store[1]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_whole_command_goes_on_from_the_runs_of_others(tiny, tmp_path):
-    words = [word for word in tiny if not word.startswith("budget")] + ["study=mine", "hydra/launcher=basic"]
+    words = [word for word in tiny if not word.startswith(("budget", "scale"))] + ["study=mine", "hydra/launcher=basic"]
     grid = command("openr1", "-m", *words, "scale=30k,50k,70k", "budget.tokens=1536,3072", cwd=tmp_path)
     assert grid.returncode == 0, grid.stderr
     words += ["sweep=active", "sweep.target.flops=1e10", "sweep.candidates.scale=[30k,50k]", "sweep.batch=1"]

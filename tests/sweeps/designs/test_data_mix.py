@@ -122,7 +122,7 @@ def test_a_recipe_is_refused():
         DataMix(DataMixSweep(name="mix"), lambda own: composed("data=tasks", "recipe=r1_zero", *own)).next([])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_whole_command_ranks_mixes_by_one_held_out_set(tiny, tmp_path):
     words = [word for word in tiny if "files" not in word and not word.startswith("data.context")]
     words += [f"data.sources.{name}.problems=100" for name in composed("data=tasks").data.sources]

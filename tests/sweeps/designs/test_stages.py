@@ -94,7 +94,7 @@ def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_the_whole_command_divides_a_budget(tmp_path):
     small = [
         "scale=50k",

@@ -28,7 +28,7 @@ def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
         plan([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_study_is_priced_run_tracked_and_not_done_twice(tiny, tmp_path):
     study = [*tiny, "study=grid", "scale=30k,50k", "seed=0,1", "hydra.launcher.n_jobs=2"]
     first = multirun(*study, cwd=tmp_path)
@@ -46,7 +46,7 @@ def test_a_study_is_priced_run_tracked_and_not_done_twice(tiny, tmp_path):
     assert len(tracking.read_runs(uri, "grid")) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_one_failed_trial_costs_no_other(tiny, tmp_path):
     fatal = ["optim.grad_clip=0", "optim.warmup=0", "study=rates", "hydra.launcher.n_jobs=1"]
     done = multirun(*tiny, *fatal, "optim.lr=1e30,1e-3", cwd=tmp_path)
