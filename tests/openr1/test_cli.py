@@ -65,7 +65,7 @@ def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_path):
     first = openr1(*tiny, "hydra.run.dir=first", cwd=tmp_path)
     assert first.returncode == 0, first.stderr

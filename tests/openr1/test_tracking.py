@@ -86,7 +86,7 @@ def _track_one(config, number):
         run.log({"flops": 1.0}, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_six_processes_start_at_once_on_a_fresh_store(config):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_track_one, args=(config, number)) for number in range(6)]
