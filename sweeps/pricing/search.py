@@ -18,7 +18,7 @@ from openr1.config import Config, PathsConfig, typed
 from sweeps.pricing import record
 from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.limits import check_confirmed, times_matter
-from sweeps.pricing.price import RunPrice, price, side_by_side
+from sweeps.pricing.price import RunPrice, StagePrice, price, side_by_side
 from sweeps.rounds import planned
 from sweeps.search.config import SearchConfig
 from sweeps.search.results import _without_password
@@ -68,13 +68,17 @@ class SearchPrice:
 
 def seconds_of(one: RunPrice) -> float | None:
     """Of a trial from its beginning, without what another one makes for it."""
-    times = [stage.timing.seconds if stage.timing else None for stage in one.stages if not stage.shared]
+    times = [stage.timing.seconds if stage.timing else None for stage in _own(one)]
     return None if None in times else sum(times)
 
 
+def _own(one: RunPrice) -> list[StagePrice]:
+    """The stages that no run before makes for it; all of a run that was drawn before, since it is priced as a trial of its own."""
+    return [stage for stage in one.stages if not stage.shared] or one.stages
+
+
 def amount_of(one: RunPrice) -> Amount:
-    stages = [stage for stage in one.stages if not stage.shared]
-    flops = sum(flops_of(stage.stage.work) or 0.0 for stage in stages)
+    flops = sum(flops_of(stage.stage.work) or 0.0 for stage in _own(one))
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 

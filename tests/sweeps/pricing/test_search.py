@@ -43,7 +43,10 @@ def test_a_range_is_of_all_and_its_mean_of_what_was_drawn(found):
 
 
 def test_what_trials_share_is_in_none_of_them():
-    assert amount_of(trial(5.0, 10.0, shared=True)).flops == 0.0
+    both = trial(5.0, 10.0)
+    both.stages.append(trial(7.0, 70.0, shared=True).stages[0])
+    assert (amount_of(both).flops, seconds_of(both)) == (5.0, 10.0)
+    assert amount_of(trial(5.0, 10.0, shared=True)).flops == 5.0  # the same trial, drawn again
     assert seconds_of(trial(5.0, None)) is None
 
 
