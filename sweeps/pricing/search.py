@@ -73,7 +73,7 @@ def seconds_of(one: RunPrice) -> float | None:
 
 
 def _own(one: RunPrice) -> list[StagePrice]:
-    """The stages that no run before makes for it; all of a run that was drawn before, since it is priced as a trial of its own."""
+    """The stages that no run before makes for it; all of one that was drawn before, which is priced as a trial of its own."""
     return [stage for stage in one.stages if not stage.shared] or one.stages
 
 
