@@ -27,6 +27,8 @@ def execute(cfg: DictConfig) -> float | None:
 
         return make(typed(cfg), job.job.override_dirname, quiet=True).value
     try:
+        if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
+            raise ConfigError(f"sweep={sweep}: decides the runs of a study, which -m makes; this is one run")
         config = typed(cfg)
         from openr1.trial import make
 
