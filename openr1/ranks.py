@@ -87,6 +87,8 @@ def main() -> None:
         traceback.print_exc(file=sys.__stderr__)
         sys.__stderr__.flush()
         os._exit(1)  # without waiting for what other ranks will not do any more
+    sys.stderr.flush()
+    os._exit(0)  # all is written, and the threads of gloo may abort a process that ends by itself
 
 
 if __name__ == "__main__":
