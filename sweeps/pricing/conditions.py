@@ -97,14 +97,9 @@ def amount(flops: float | None, units: float | None) -> float | None:
     return flops or float(units or 1)
 
 
-def flops_of(work: Work) -> float | None:
-    """FLOPs that a stage has to do, of answers at most; None where nobody knows yet."""
-    return work.flops_new
-
-
 def amount_of(work: Work) -> float | None:
     """:func:`amount` of a stage that may be made; None where nobody knows yet."""
-    return amount(flops_of(work), work.units)
+    return amount(work.flops_new, work.units)
 
 
 def params_of(params: Mapping[str, str]) -> int | None:

@@ -15,7 +15,6 @@ from openr1.tracking import hardware
 from sweeps.config import SweepConfig
 from sweeps.plan import PlannedRun, distinct
 from sweeps.pricing.calibration import calibrated, chosen, worker_start
-from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.measured import earlier, tracked_runs
 from sweeps.pricing.memory import memory
 from sweeps.pricing.schedule import schedule
@@ -156,7 +155,7 @@ def _priced(stage: PlannedStage, speed: Speed) -> StagePrice:
     timing = speed.timing(config, work)
     seconds = timing.seconds if timing else 0.0
     return StagePrice(
-        stage, timing, left, of_run((flops_of(work) or 0.0) * left, seconds * left, _devices(config)), memory(config, work)
+        stage, timing, left, of_run((work.flops_new or 0.0) * left, seconds * left, _devices(config)), memory(config, work)
     )
 
 

@@ -30,7 +30,6 @@ from omegaconf import DictConfig
 from openr1.config import PathsConfig
 from openr1.errors import ConfigError
 from openr1.files import write_json
-from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.price import RunPrice, StudyPrice
 
 FILE = "plan.json"
@@ -114,7 +113,7 @@ def _run(one: RunPrice, overrides: list[str]) -> dict[str, Any]:
                 "kind": stage.stage.config.stage.kind,
                 "fingerprint": stage.stage.fingerprint,
                 "artifacts": stage.stage.config.paths.artifacts,
-                "flops": flops_of(stage.stage.work),
+                "flops": stage.stage.work.flops_new,
                 "seconds": stage.timing.seconds if stage.timing else None,
                 "shared": stage.shared,
             }

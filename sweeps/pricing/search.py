@@ -16,7 +16,6 @@ from sqlalchemy.engine import make_url
 
 from openr1.config import Config, PathsConfig, typed
 from sweeps.pricing import record
-from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.limits import check_confirmed, times_matter
 from sweeps.pricing.price import RunPrice, StagePrice, price, side_by_side
 from sweeps.rounds import planned
@@ -78,7 +77,7 @@ def _own(one: RunPrice) -> list[StagePrice]:
 
 
 def amount_of(one: RunPrice) -> Amount:
-    flops = sum(flops_of(stage.stage.work) or 0.0 for stage in _own(one))
+    flops = sum(stage.stage.work.flops_new or 0.0 for stage in _own(one))
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 

@@ -13,7 +13,6 @@ from rich.table import Table
 from openr1.plan import PlannedStage
 from openr1.terminal import WIDEST, print_table
 from sweeps.plan import distinct
-from sweeps.pricing.conditions import flops_of
 from sweeps.pricing.price import RunPrice, StudyPrice
 from sweeps.pricing.speed import CALIBRATED, NEAREST
 from sweeps.pricing.states import State
@@ -134,7 +133,7 @@ def _time(one: RunPrice) -> str:
 
 
 def _left(stage: PlannedStage) -> float:
-    return (flops_of(stage.work) or 0.0) * (1 - stage.share_done())
+    return (stage.work.flops_new or 0.0) * (1 - stage.share_done())
 
 
 def _cells(stage: PlannedStage) -> tuple[str, ...]:
