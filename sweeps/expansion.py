@@ -80,6 +80,19 @@ class Expansion:
         ]
         return [self._job(self.cells[i], overrides) for i, overrides in self.round]
 
+    def foreseen(self) -> list[Job]:
+        """The runs that follow the last round, as far as they do not depend on what comes out of it."""
+        return [
+            self._job(cell, overrides)
+            for cell, design, made in zip(self.cells, self.designs, self.made, strict=True)
+            for overrides in design.foreseen(list(made.values()))
+        ]
+
+    @property
+    def adapts(self) -> bool:
+        """Whether what comes out decides on further runs."""
+        return any(design.adapts for design in self.designs)
+
     def tell(self, configs: Sequence[Config], metrics: Sequence[dict[str, float] | None]) -> None:
         """What became of the runs of the last round, in its order; None for one that is not done."""
         for (i, overrides), config, figures in zip(self.round, configs, metrics, strict=True):

@@ -22,13 +22,17 @@ LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
 Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]
 
 
-def planned(overrides: Sequence[Sequence[str]], config_of: Callable[[Sequence[str]], Config]) -> list[PlannedRun]:
+def planned(
+    overrides: Sequence[Sequence[str]], config_of: Callable[[Sequence[str]], Config], before: Sequence[Sequence[str]] = ()
+) -> list[PlannedRun]:
     """The runs of a round, named by what sets them apart; a single one by its study.
 
+    :param before: the overrides of earlier rounds, from which they are set apart too.
     :raises ConfigError: before anything is trained, for the first run that cannot be.
     """
     configs = [config_of(one) for one in overrides]
-    return plan((name or config.study, config) for name, config in zip(_differences(overrides), configs, strict=True))
+    names = _differences([*before, *overrides])[len(before) :]
+    return plan((name or config.study, config) for name, config in zip(names, configs, strict=True))
 
 
 def make(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 from openr1.terminal import console as console_of
 from openr1.trial import done
 from sweeps.config import SweepConfig
-from sweeps.expansion import Expansion
+from sweeps.expansion import Expansion, Job
 from sweeps.loader import TrialLoader
 from sweeps.pricing import record
 from sweeps.pricing.limits import Allowed, check_confirmed, is_limited, times_matter
-from sweeps.pricing.price import StudyPrice, price, side_by_side
+from sweeps.pricing.price import RunPrice, price, side_by_side
 from sweeps.pricing.spent import spent_by
 from sweeps.pricing.table import show_price
 from sweeps.rounds import make, planned
-from sweeps.spending import Amount
+from sweeps.spending import Amount, total
 
 
 def sweep(
@@ -41,22 +41,26 @@ def sweep(
     )
     console = console_of(stderr=True)
     rounds: list[list[JobReturn]] = []
+    before: list[Job] = []
     planned_before: list[dict] = []
     launched = Amount()
     while jobs := expansion.next():
-        runs = planned(jobs, expansion.config_of)
-        timed = options.calibrate and times_matter(options, [run.config.compute for run in runs])
-        found = price(runs, options, side_by_side(config), timed, console.print)
+        known = [*jobs, *expansion.foreseen()]
+        plans = planned(known, expansion.config_of, before)
+        runs, later = plans[: len(jobs)], plans[len(jobs) :]
+        timed = options.calibrate and times_matter(options, [run.config.compute for run in plans])
+        found = price([runs, later], options, side_by_side(config), timed, console.print)
         show_price(found, console)
-        launched += found.amount
-        check_confirmed(launched, options)
+        check_confirmed(launched + found.amount, options)
+        launched += total(run.amount for run in found.rounds[0])
         if not rounds:
             folder = Path(config.hydra.sweep.dir)
             folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(config, folder / "multirun.yaml")
-        record.write(found, jobs, record.command_of("openr1 -m", config), several_rounds(options), planned_before)
-        planned_before += record.runs_of(found, jobs)
-        allowed = _allowed(options, launcher, found, jobs)
+        record.write(found, known, record.command_of("openr1 -m", config), expansion.adapts, planned_before)
+        planned_before += record.runs_of(found, known, planned_before)[: len(jobs)]
+        before += jobs
+        allowed = _allowed(options, launcher, found.rounds[0], jobs)
         results = make(runs, jobs, allowed.start if allowed else launcher.launch, sum(map(len, rounds)), console)
         rounds.append([result for result in results if result is not None])
         if allowed and allowed.stopped:
@@ -77,14 +81,9 @@ def sweep(
     return rounds
 
 
-def several_rounds(options: SweepConfig) -> bool:
-    """Whether further runs may follow, which depend on the results of the first."""
-    return options.kind not in ("grid", "search")
-
-
-def _allowed(options: SweepConfig, launcher: Any, found: StudyPrice, jobs: list[tuple[str, ...]]) -> Allowed | None:
+def _allowed(options: SweepConfig, launcher: Any, found: Sequence[RunPrice], jobs: Sequence[Job]) -> Allowed | None:
     if not is_limited(options.allowance):
         return None
-    config = found.runs[0].run.config
-    prices = {tuple(job): one for job, one in zip(jobs, found.runs, strict=True)}
+    config = found[0].run.config
+    prices = dict(zip(jobs, found, strict=True))
     return Allowed(options.allowance, launcher, prices, lambda without: spent_by(config.tracking, config.study, without))

@@ -29,6 +29,10 @@ class Active(Design[ActiveSweep]):
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [offer.overrides for offer in self._choice(finished).offers]
 
+    @property
+    def adapts(self) -> bool:
+        return True
+
     def report(self, finished: Sequence[Finished]) -> list[str]:
         from sweeps.active.show import said
 

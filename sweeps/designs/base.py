@@ -51,6 +51,15 @@ class Design(ABC, Generic[S]):
         :raises ConfigError: where the design cannot be, such as for a budget that no size fits.
         """
 
+    def foreseen(self, finished: Sequence[Finished]) -> list[Overrides]:
+        """The runs of the rounds after the next, as far as they do not depend on what comes out of it."""
+        return []
+
+    @property
+    def adapts(self) -> bool:
+        """Whether what comes out decides on further runs."""
+        return False
+
     def report(self, finished: Sequence[Finished]) -> list[str]:
         """Lines about what came out, for the terminal; printed when the last round is done."""
         return []

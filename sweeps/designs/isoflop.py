@@ -71,6 +71,10 @@ class IsoFlop(Design[IsoFlopSweep]):
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [run for bracket in self._brackets(finished).values() for run in reversed(bracket.missing)]
 
+    @property
+    def adapts(self) -> bool:
+        return self.sweep.extend > 0
+
     def report(self, finished: Sequence[Finished]) -> list[str]:
         lines = [f"{budget:g} FLOPs: {self._found(one)}" for budget, one in self._brackets(finished).items()]
         return lines + [f"{budget:g} FLOPs: without {scale}; {why}" for (budget, scale), why in self.left_out.items()]

@@ -75,6 +75,10 @@ class Lr(Design[LrSweep]):
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [run for _, bracket in self._brackets(finished) for run in bracket.missing]
 
+    @property
+    def adapts(self) -> bool:
+        return self.sweep.extend > 0
+
     def report(self, finished: Sequence[Finished]) -> list[str]:
         return [f"{cell.name}: {self._found(cell, one)}" for cell, one in self._brackets(finished)]
 

@@ -8,7 +8,7 @@ without a trunk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -77,7 +77,14 @@ class Trunk(Design[TrunkSweep]):
             return []
         else:
             runs = [run for run in runs if run.trunk is None]
+        return self._ordered(runs)
+
+    @staticmethod
+    def _ordered(runs: Iterable[Planned]) -> list[Overrides]:
         return [run.overrides for run in sorted(runs, key=lambda run: -run.flops)]
+
+    def foreseen(self, finished: Sequence[Finished]) -> list[Overrides]:
+        return [] if finished else self._ordered(run for run in self.runs if run.trunk)
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
         runs = [run.metrics for run in finished if run.metrics]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -10,13 +11,12 @@ from omegaconf import DictConfig
 
 from openr1.terminal import console as console_of
 from openr1.trial import done
-from sweeps.expansion import Expansion
+from sweeps.expansion import Expansion, Job
 from sweeps.loader import TrialLoader
 from sweeps.pricing import record
 from sweeps.pricing.price import price, side_by_side
 from sweeps.pricing.table import show_price
 from sweeps.rounds import planned
-from sweeps.sweeper import several_rounds
 
 
 def show(
@@ -37,26 +37,35 @@ def show(
         return
     expansion = Expansion(config, TrialLoader(loader), params, words)
     console, errors = console_of(), console_of(stderr=True)
-    before: list[dict] = []
-    rounds, further = 0, several_rounds(expansion.sweep)
-    while jobs := expansion.next():
-        rounds += 1
-        runs = planned(jobs, expansion.config_of)
+    jobs: list[Job] = []
+    rounds: list[int] = []  # how many runs each has
+    finished = True
+    while finished and (fresh := expansion.next()):
+        runs = planned(fresh, expansion.config_of)
         figures = [done(run.config, run.stages) for run in runs]
-        finished = all(one is not None for one in figures)
-        found = price(runs, expansion.sweep, side_by_side(config), expansion.sweep.calibrate, errors.print)
-        record.write(found, jobs, command, further, before)
-        if not (finished and further):
-            break
-        before += record.runs_of(found, jobs)
+        finished = None not in figures
+        jobs += fresh
+        rounds.append(len(fresh))
+        foreseen = expansion.foreseen()
         expansion.tell([run.config for run in runs], figures)
-    if not rounds:
+    if not jobs:
         console.print("there is nothing to run")
         return
-    if further:
-        console.print(f"round {rounds}" + (": all that there is to do is done" if finished else ""), soft_wrap=True)
+    if not finished and foreseen:
+        jobs += foreseen
+        rounds.append(len(foreseen))
+    runs = iter(planned(jobs, expansion.config_of))
+    found = price(
+        [list(islice(runs, count)) for count in rounds],
+        expansion.sweep,
+        side_by_side(config),
+        expansion.sweep.calibrate,
+        errors.print,
+    )
+    record.write(found, jobs, command, expansion.adapts)
     show_price(found, console)
-    if further and not finished:
-        console.print("Further runs may follow, which depend on the results of these.", soft_wrap=True)
-    written = record.path_of(runs[0].config.paths, runs[0].config.study)
-    errors.print(f"wrote {written}", soft_wrap=True)
+    if expansion.adapts:
+        further = "Further runs may follow, which depend on the results of these."
+        console.print("All that there is to do is done." if finished else further, soft_wrap=True)
+    first = found.runs[0].run.config
+    errors.print(f"wrote {record.path_of(first.paths, first.study)}", soft_wrap=True)

@@ -61,6 +61,10 @@ class RunPrice:
     reason: str = ""
 
     @property
+    def todo(self) -> bool:
+        return any(stage.left for stage in self.stages)
+
+    @property
     def amount(self) -> Amount:
         return total(stage.amount for stage in self.stages)
 
@@ -76,6 +80,11 @@ class RunPrice:
         return None if None in found else sum(found)
 
     @property
+    def parts(self) -> list[tuple[str, float]]:
+        """What is made, and the seconds that it takes as far as they are known."""
+        return [(stage.stage.artifact_name, stage.seconds or 0.0) for stage in self.stages]
+
+    @property
     def memory(self) -> float | None:
         """Of the stage that needs most."""
         return max((stage.memory for stage in self.stages if stage.memory is not None), default=None)
@@ -88,14 +97,19 @@ class RunPrice:
 @dataclass(frozen=True)
 class StudyPrice:
     """
+    :ivar rounds: the runs of each, which begins when that before it has ended.
     :ivar at_once: runs side by side.
     :ivar start: seconds of a worker before its first run.
     """
 
-    runs: list[RunPrice]
+    rounds: list[list[RunPrice]]
     hardware: str
     at_once: int
     start: float
+
+    @property
+    def runs(self) -> list[RunPrice]:
+        return [run for one in self.rounds for run in one]
 
     @property
     def amount(self) -> Amount:
@@ -103,7 +117,7 @@ class StudyPrice:
 
     @property
     def todo(self) -> list[RunPrice]:
-        return [run for run in self.runs if any(stage.left for stage in run.stages)]
+        return [run for run in self.runs if run.todo]
 
     @property
     def timed(self) -> bool:
@@ -118,19 +132,20 @@ class StudyPrice:
     @property
     def seconds(self) -> float:
         """From the start of the first worker to the end of the last run, as far as times are known."""
-        parts = [[(one.stage.artifact_name, one.seconds or 0.0) for one in run.stages] for run in self.todo]
-        return schedule(parts, self.at_once, self.start) if parts else 0.0
+        return schedule([[run.parts for run in one if run.todo] for one in self.rounds], self.at_once, self.start)
 
 
 def price(
-    runs: Sequence[PlannedRun], sweep: SweepConfig, at_once: int, calibrate: bool, say: Callable[[str], None]
+    rounds: Sequence[Sequence[PlannedRun]], sweep: SweepConfig, at_once: int, calibrate: bool, say: Callable[[str], None]
 ) -> StudyPrice:
     """What runs that are planned will take.
 
+    :param rounds: those of each.
     :param calibrate: time a few steps of what no earlier run says the speed of.
     :param say: told what takes a while.
     :raises ConfigError: for a tracking store that cannot be opened.
     """
+    runs = [run for one in rounds for run in one]
     config, here = runs[0].config, hardware()
     where, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
     speed, cache = Speed(earlier(config.tracking, where), where, at_once), Path(config.paths.cache)
@@ -138,16 +153,18 @@ def price(
         found = calibrated(chosen(distinct(runs), speed), speed, cache, say if calibrate else None)
         speed = Speed([*speed.measurements, *found], where, at_once)
     tracked = {study: latest(tracked_runs(config.tracking, study)) for study in {run.config.study for run in runs}}
-    priced, seen = [], set()
-    for run in runs:
+    seen: set[str] = set()
+
+    def of(run: PlannedRun) -> RunPrice:
         stages = []
         for stage in run.stages:
             one = _priced(stage, speed)
             again = stage.artifact_name in seen
             stages.append(replace(one, amount=Amount(), left=0.0, shared=True) if again else one)
             seen.add(stage.artifact_name)
-        priced.append(RunPrice(run, stages, *state_of([place(stage) for stage in run.stages], tracked[run.config.study])))
-    return StudyPrice(priced, where, at_once, worker_start(cache))
+        return RunPrice(run, stages, *state_of([place(stage) for stage in run.stages], tracked[run.config.study]))
+
+    return StudyPrice([[of(run) for run in one] for one in rounds], where, at_once, worker_start(cache))
 
 
 def _priced(stage: PlannedStage, speed: Speed) -> StagePrice:

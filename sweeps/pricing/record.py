@@ -4,11 +4,11 @@ One object:
 
 - ``study``, ``command`` as it was given, ``written`` (ISO 8601, UTC), ``hardware``, ``at_once`` runs side by side,
   ``worker_start_seconds``, ``further_rounds`` whether runs may follow that depend on the results;
-- ``sum`` of the round that comes next: ``runs``, ``done``, and of what is to do ``flops``, ``gpu_hours``, ``money``,
-  ``seconds`` to the end of the last run, and ``unknown``, the kinds of stages whose time is not in it;
-- ``runs``, those of earlier rounds too, in the order in which they start, each with ``name``, ``overrides``, ``state`` when
-  this was written, ``share_done``, ``params`` N, ``tokens`` D, ``flops`` C, ``memory_bytes`` of one device (an estimate), and
-  of what was to do ``seconds``, ``seconds_from``, ``gpu_hours`` and ``money``; null is not known;
+- ``sum`` of the round that comes next and those that are known to follow: ``runs``, ``done``, and of what is to do ``flops``,
+  ``gpu_hours``, ``money``, ``seconds`` to the end of the last run, and ``unknown``, the kinds of stages that these leave out;
+- ``runs``, those of earlier rounds too, in the order in which they start, each with ``name``, ``overrides``, ``round`` (from 0
+  on), ``state`` when this was written, ``share_done``, ``params`` N, ``tokens`` D, ``flops`` C, ``memory_bytes`` of one device
+  (an estimate), and of what was to do ``seconds``, ``seconds_from``, ``gpu_hours`` and ``money``; null is not known;
 - in each run ``stages``, in order: ``name`` in its recipe, ``kind``, ``fingerprint``, ``artifacts`` (the folder that it is in),
   ``flops``, ``seconds`` of the whole stage, and ``shared`` where a run before it makes it;
 - ``search`` where Optuna decides, in the place of ``runs``: ``storage``, ``name``, ``n_trials``, and of one trial ``least``,
@@ -46,18 +46,20 @@ def path_of(paths: PathsConfig, study: str) -> Path:
     return Path(paths.studies) / study / FILE
 
 
-def write(found: StudyPrice, overrides: Sequence[Sequence[str]], command: str, further: bool, rounds: Sequence[dict]) -> None:
+def write(
+    found: StudyPrice, overrides: Sequence[Sequence[str]], command: str, further: bool, before: Sequence[dict] = ()
+) -> None:
     """Write the plan of each study among the runs.
 
     :param overrides: of each run.
     :param further: runs may follow that depend on the results.
-    :param rounds: the runs of the rounds before, as :func:`runs_of` has them.
+    :param before: the runs of the rounds before, as :func:`runs_of` has them.
     """
-    fresh = runs_of(found, overrides)
+    fresh = runs_of(found, overrides, before)
     for study in dict.fromkeys(one.run.config.study for one in found.runs):
         runs = [run for run, one in zip(fresh, found.runs, strict=True) if one.run.config.study == study]
         paths = next(one.run.config.paths for one in found.runs if one.run.config.study == study)
-        plan = {"further_rounds": further, "sum": sum_of(found), "runs": [*rounds, *runs], "at_once": found.at_once}
+        plan = {"further_rounds": further, "sum": sum_of(found), "runs": [*before, *runs], "at_once": found.at_once}
         plan |= {"hardware": found.hardware, "worker_start_seconds": found.start}
         save(paths, study, command, plan)
 
@@ -88,15 +90,18 @@ def sum_of(found: StudyPrice) -> dict[str, Any]:
     return {"runs": len(found.runs), "done": done, **asdict(found.amount), **known}
 
 
-def runs_of(found: StudyPrice, overrides: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    return [_run(one, list(given)) for one, given in zip(found.runs, overrides, strict=True)]
+def runs_of(found: StudyPrice, overrides: Sequence[Sequence[str]], before: Sequence[dict] = ()) -> list[dict[str, Any]]:
+    first = before[-1]["round"] + 1 if before else 0
+    numbers = [first + i for i, runs in enumerate(found.rounds) for _ in runs]
+    return [_run(*one) for one in zip(found.runs, overrides, numbers, strict=True)]
 
 
-def _run(one: RunPrice, overrides: list[str]) -> dict[str, Any]:
+def _run(one: RunPrice, overrides: Sequence[str], number: int) -> dict[str, Any]:
     work = one.run.main.work
     return {
         "name": one.run.name,
-        "overrides": overrides,
+        "overrides": list(overrides),
+        "round": number,
         "state": str(one.state) or "waiting",
         "share_done": one.run.share_done(),
         "params": work.params,

@@ -99,7 +99,7 @@ def price_search(
     jobs = [tuple(space.overrides(params)) for params in (*ends, *drawn)]
     runs = planned(jobs, lambda job: _config(loader, config, job))
     at_once = options.n_jobs or side_by_side(config)
-    found = price(runs, options, at_once, options.calibrate, say)
+    found = price([runs], options, at_once, options.calibrate, say)
     return SearchPrice(found.runs[: len(ends)], found.runs[len(ends) :], left, min(at_once, max(1, left)), found.start)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group
@@ -36,6 +37,7 @@ class Row:
     """
 
     name: str
+    round: int
     state: State
     reason: str
     share: float
@@ -82,9 +84,10 @@ def look(config: StatusConfig) -> Status:
     plan = record.read(config.paths, config.status)
     tracked = latest(tracked_runs(config.tracking, config.status))
     rows = [_row(run, tracked) for run in plan["runs"]]
-    todo = sorted((row for row in rows if row.state not in ENDED), key=lambda row: row.state is not State.RUNNING)
+    todo = sorted((row for row in rows if row.state not in ENDED), key=lambda row: (row.round, row.state is not State.RUNNING))
     start = 0.0 if any(row.state is State.RUNNING for row in rows) else plan["worker_start_seconds"]
-    seconds = schedule([row.parts for row in todo], plan["at_once"], start) if any(row.known for row in todo) else None
+    rounds = [[row.parts for row in runs] for _, runs in groupby(todo, key=lambda row: row.round)]
+    seconds = schedule(rounds, plan["at_once"], start) if any(row.known for row in todo) else None
     return Status(config.status, plan["command"], rows, seconds, plan["further_rounds"])
 
 
@@ -99,6 +102,7 @@ def _row(run: Mapping[str, Any], tracked: Mapping[str, TrackedRun]) -> Row:
     todo = [] if state in ENDED else [one for one in stages if one[2] < 1]
     return Row(
         run["name"],
+        run["round"],
         state,
         reason,
         share,

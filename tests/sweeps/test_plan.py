@@ -34,7 +34,7 @@ def priced(name, state=State.WAITING, reason=""):
 
 
 def shown(runs, capsys):
-    show_price(StudyPrice(runs, "8 x a GPU", 2, 10.0), console(stderr=True))
+    show_price(StudyPrice([runs], "8 x a GPU", 2, 10.0), console(stderr=True))
     return capsys.readouterr().err
 
 

@@ -15,8 +15,12 @@ from sweeps.pricing.schedule import schedule
     ],
 )
 def test_runs_begin_on_the_first_worker_that_is_free(runs, workers, seconds):
-    assert schedule(runs, workers, start=10.0) == seconds
+    assert schedule([runs], workers, start=10.0) == seconds
 
 
 def test_nothing_to_do_takes_no_time():
-    assert schedule([], 2) == 0.0
+    assert schedule([], 2, 10.0) == schedule([[], []], 2, 10.0) == 0.0
+
+
+def test_a_round_waits_for_the_one_before():
+    assert schedule([[[("a", 5.0)], [("b", 1.0)]], [[("c", 2.0)]]], 2, start=10.0) == 17.0

@@ -8,6 +8,7 @@ from filelock import FileLock
 from planned_studies import begun, published, told
 from rich.console import Console
 
+from openr1 import cli as openr1_cli
 from openr1.config import PathsConfig, TrackingConfig
 from openr1.errors import ConfigError
 from sweeps import cli
@@ -28,8 +29,8 @@ SECONDS = 10.0  # that every stage takes
 def half(study, tmp_path, monkeypatch):
     """The study with its first run done, its second under way, and its third failed; its plan is written before."""
     monkeypatch.setattr(prices.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
-    found = price(study, SweepConfig(), 2, calibrate=False, say=print)
-    record.write(found, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False, [])
+    found = price([study], SweepConfig(), 2, calibrate=False, say=print)
+    record.write(found, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False)
     stages = [run.main for run in study]
     published(stages[0], eval_loss=3.0)
     begun(stages[1], 0.25, eval_loss=4.0)
@@ -79,11 +80,11 @@ def test_a_half_done_study(half):
 
 def test_the_price_of_a_half_done_study(half):
     _, study, _ = half
-    found = price(study, SweepConfig(), 2, calibrate=False, say=print)
+    found = price([study], SweepConfig(), 2, calibrate=False, say=print)
     assert [one.state for one in found.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
     assert [one.seconds for one in found.runs] == [0.0, 7.5, 5.0, 10.0]
     assert found.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.work.flops)
-    assert found.seconds == schedule([[("a", 7.5)], [("b", 5.0)], [("c", 10.0)]], 2, found.start)
+    assert found.seconds == schedule([[[("a", 7.5)], [("b", 5.0)], [("c", 10.0)]]], 2, found.start)
 
 
 def test_a_run_whose_process_was_killed_is_stopped(half):
@@ -132,7 +133,7 @@ def test_a_plan_that_is_not_there_is_one_line(half):
 def test_what_two_runs_share_has_one_price(study, monkeypatch):
     monkeypatch.setattr(prices.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
     twice = [study[0], replace(study[0], name="the same")]
-    found: StudyPrice = price(twice, SweepConfig(), 2, calibrate=False, say=print)
+    found: StudyPrice = price([twice], SweepConfig(), 2, calibrate=False, say=print)
     assert found.amount.flops == study[0].main.work.flops
     assert [one.seconds for one in found.runs] == [SECONDS, 0.0]
 
@@ -156,6 +157,27 @@ def test_openr1_plan_prices_what_openr1_would_run_and_trains_nothing(tiny, tmp_p
     assert not Path("outputs/mlflow.db").exists()
     found = run_plan(monkeypatch, capsys, "status=priced", f"paths.outputs={tmp_path}/outputs")
     assert "priced: 0 of 2 runs done, 2 waiting" in found.out
+
+
+def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plain = [one for one in tiny if not one.startswith(("budget.", "scale="))]
+    words = [*plain, "study=priced", "sweep=trunk", "sweep.scales=[30k]", "sweep.tokens=[1280,2560,5120]"]
+    words.append("sweep.calibrate=false")
+    found = run_plan(monkeypatch, capsys, *words)
+    assert "3 runs, 0 done" in found.out
+    assert "Further runs" not in found.out
+    plan = json.loads(Path("outputs/studies/priced/plan.json").read_text())
+    assert [run["round"] for run in plan["runs"]] == [0, 1, 1]
+    assert len({run["name"] for run in plan["runs"]}) == 3
+    trunk, *branches = (run["stages"][0]["flops"] for run in plan["runs"])
+    assert plan["sum"]["flops"] == pytest.approx(trunk + sum(branches))
+    limit = f"sweep.ask_above.flops={trunk + sum(branches) / 2}"
+    monkeypatch.setattr(sys, "argv", ["openr1", "-m", *words, limit])
+    with pytest.raises(SystemExit):
+        openr1_cli.main()
+    assert "sweep.confirm=true" in capsys.readouterr().err
+    assert not Path("outputs/artifacts").exists()
 
 
 @pytest.mark.parametrize(

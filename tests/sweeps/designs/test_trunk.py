@@ -62,6 +62,8 @@ def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
     assert [values(run)["stage.keep"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
     done = finished(found, trunks)
     branches = found.next(done)
+    assert found.foreseen([]) == branches
+    assert found.foreseen(done) == []
     assert [(values(run)["scale"], values(run)["budget.tokens"]) for run in branches] == [
         ("50k", 2560), ("30k", 2560), ("50k", 1280), ("30k", 1280)]  # fmt: skip
     names = {values(trunk)["scale"]: f"pretrain-{identify(found.compose(trunk))[0]}" for trunk in trunks}
@@ -176,12 +178,12 @@ def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
         return done.stderr
 
     said = study("study=trunks")
-    assert "1 runs, 0 done" in said
+    assert "3 runs, 0 done" in said  # the branches are foreseen
     assert "2 runs, 0 done" in said
     saved = 1 - (40 + 6 + 3) / 70
     assert f"{saved:.0%} saved" in said.splitlines()[-1]
     again = study("study=trunks")
-    assert "2 runs, 2 done; 0 training FLOPs to go" in again
+    assert "3 runs, 3 done; 0 training FLOPs to go" in again
     study("study=separate", "sweep.separate=true")
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
     losses = [
