@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from openr1.budget import Budget
 from openr1.config import Config, flatten, to_dict
 from openr1.families import Shape
 from openr1.models import count
@@ -109,11 +108,13 @@ def params_of(params: Mapping[str, str]) -> int | None:
     return count(Shape(**fields)).non_embedding if fields else None
 
 
-def evaluation_flops(config: Config, budget: Budget) -> float:
-    """FLOPs of the evaluations during training, where the held-out data suffice for ``data.eval_tokens``."""
+def evaluation_flops(config: Config, work: Work) -> float:
+    """FLOPs of the evaluations during training, where the held-out data suffice for ``data.eval_tokens``; a branch makes those
+    after its trunk."""
     from openr1.flops import forward_flops
 
-    stage = config.stage
+    stage, budget = config.stage, work.budget
     extra = 0 if stage.eval_every_tokens is None else int(budget.tokens / stage.eval_every_tokens)
     each = config.data.eval_tokens * forward_flops(budget.shape, config.data.context)
-    return (min(budget.steps, stage.evals) + extra) * each
+    own = 1 - work.first_step / budget.steps
+    return math.ceil((min(budget.steps, stage.evals) + extra) * own) * each

@@ -63,7 +63,7 @@ class Speed:
         # the first run of a process takes longer, which counts as the start of a worker
         seconds = todo * pace + (float(np.quantile(overheads, 0.25)) if overheads else OVERHEAD)
         if config.stage.kind in STEPPED:
-            seconds += evaluation_flops(config, work.budget) * (at_size(found, params, lambda one: one.eval_pace) or pace)
+            seconds += evaluation_flops(config, work) * (at_size(found, params, lambda one: one.eval_pace) or pace)
         return Timing(seconds, _source(found, unlike, params))
 
     def covers(self, config: Config, work: Work) -> bool:

@@ -38,14 +38,20 @@ def test_a_time_is_work_by_pace_with_evaluations_and_overhead():
     config, work = planned("scale=50k")
     found = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
     assert found.source == EARLIER
-    assert found.seconds == pytest.approx(1e-11 * work.flops + 5e-12 * evaluation_flops(config, work.budget) + 3.0)
+    assert found.seconds == pytest.approx(1e-11 * work.flops + 5e-12 * evaluation_flops(config, work) + 3.0)
+
+
+def test_a_branch_makes_the_evaluations_after_its_trunk():
+    config, work = planned()
+    branch, left = planned("stage.trunk=pretrain-0123456789abcdef", "optim.warmup_tokens=5e4")  # which has the second
+    assert evaluation_flops(branch, left) == evaluation_flops(config, work) / 2 > 0
 
 
 def test_a_size_between_two_that_were_measured_is_on_a_line_in_logarithms():
     ends = [measurement(4e-11, "scale=50k"), measurement(1e-11, "scale=200k")]
     config, work = planned("scale=100k")
     found = Speed(ends, HERE, 2).timing(config, work)
-    each = (found.seconds - 1.0) / (work.flops + evaluation_flops(config, work.budget))
+    each = (found.seconds - 1.0) / (work.flops + evaluation_flops(config, work))
     assert each == pytest.approx(2e-11, rel=0.05)
     assert found.source == EARLIER
 
