@@ -17,6 +17,7 @@ from openr1.trial import done
 from sweeps.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
+TIES = ("stage.keep", "stage.trunk")
 
 # launches jobs by their overrides and the number of the first, and waits for them; None for one that was not launched
 Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]
@@ -62,9 +63,13 @@ def make(
 
 
 def _differences(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """What sets each trial apart: its overrides that not all of them have, by the last parts of their keys."""
+    """What sets each trial apart: its overrides that not all of them have, by the last parts of their keys; without those that
+    only tie runs together, where the others suffice."""
     shared = set.intersection(*(set(overrides) for overrides in job_overrides))
     own = [[one for one in filter_overrides(overrides) if one not in shared] for overrides in job_overrides]
+    told = [[one for one in overrides if one.partition("=")[0] not in TIES] for overrides in own]
+    if len(set(map(tuple, told))) == len(told):
+        own = told
     return [" ".join(_short(one, overrides) for one in overrides) for overrides in own]
 
 

@@ -91,7 +91,7 @@ def calibrated(
     fresh = [i for i in range(len(stages)) if i not in results]
     if fresh and say:
         say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
-        timed = _timed([_shortened(stages[i]) for i in fresh], speed.at_once, say)
+        timed = _timed([shortened(stages[i]) for i in fresh], speed.at_once, say)
         folder.mkdir(parents=True, exist_ok=True)
         for i, result in zip(fresh, timed, strict=True):
             if result is not None:
@@ -120,19 +120,20 @@ def _path(folder: Path, stage: PlannedStage, speed: Speed) -> Path:
     return folder / f"{digest(about)[:16]}.json"
 
 
-def _shortened(stage: PlannedStage) -> Config:
+def shortened(stage: PlannedStage) -> Config:
     """The config of a stage for a few steps, each as the stage's own."""
     config, budget = located(stage.config), stage.work.budget
     flops = FLOPS[config.compute.device] * max(1, config.compute.threads or 1)
     steps = round(min(max(flops / (budget.flops / budget.steps), STEPS[0]), STEPS[1]))
     given = dict.fromkeys(asdict(config.budget)) | {"steps": float(steps)}
+    apart = {"keep": [], "trunk": None} if config.stage.kind == "pretrain" else {}  # what so short a run cannot have
     return replace(
         config,
         budget=replace(config.budget, **given),
         # so small a rate that nothing diverges: the speed does not depend on it
-        optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6),
+        optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6, warmup_tokens=None),
         data=replace(config.data, eval_tokens=max(config.data.context, min(EVALUATED, config.data.eval_tokens))),
-        stage=replace(config.stage, evals=1, logs=4, eval_every_tokens=None),
+        stage=replace(config.stage, evals=1, logs=4, eval_every_tokens=None, **apart),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
 

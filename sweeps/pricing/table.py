@@ -91,6 +91,8 @@ def lines(found: StudyPrice) -> list[str]:
             note = f"Times are from {' and '.join(sorted(sources))}"
             note += ", the nearest that there are" if NEAREST in sources else ""
             said.append(f"{note}{'; a calibration is of a few steps' if CALIBRATED in sources else ''}. Memory is an estimate.")
+    if any(one.run.main.work.flops_new != one.run.main.work.flops for one in found.runs):
+        said.append("C of a branch has the part of its trunk in it, which the sum and the time have not.")
     failed = [one for one in found.runs if one.reason]
     said += [f"{one.state}: {escape(one.run.name)}: {escape(one.reason)}" for one in failed[:REASONS]]
     return said + ([f"… and {len(failed) - REASONS} more"] if len(failed) > REASONS else [])

@@ -68,3 +68,9 @@ def test_a_run_is_named_by_what_sets_it_apart():
         "x.weight=1 y.weight=0 ~zero",
         "zero.budget.flops=2e+09 base.budget.flops=1e+09 scale=50k",
     ]
+
+
+def test_what_ties_runs_together_is_in_a_name_only_where_nothing_else_is():
+    trunk, branch = ("budget.tokens=2e6", "stage.keep=[7e5]"), ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef")
+    assert _differences([trunk, branch]) == ["tokens=2e+06", "tokens=1e+06"]
+    assert _differences([trunk, trunk[:1]]) == ["keep=[7e5]", ""]

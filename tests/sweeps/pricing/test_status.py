@@ -167,6 +167,7 @@ def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch,
     found = run_plan(monkeypatch, capsys, *words)
     assert "3 runs, 0 done" in found.out
     assert "Further runs" not in found.out
+    assert "C of a branch has the part of its trunk in it" in found.out
     plan = json.loads(Path("outputs/studies/priced/plan.json").read_text())
     assert [run["round"] for run in plan["runs"]] == [0, 1, 1]
     assert len({run["name"] for run in plan["runs"]}) == 3
