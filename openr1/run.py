@@ -156,6 +156,8 @@ def calm() -> None:
         warnings.filterwarnings("ignore", module=r"(transformers|trl|torch|accelerate)\.")
     for name in ("transformers", "trl", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # which sets its own level when it is imported
+    logging.getLogger("DeepSpeed").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def _own_flops(kind: str, metrics: dict[str, float]) -> float:

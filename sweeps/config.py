@@ -36,7 +36,7 @@ class SweepConfig:
     confirm: bool = False  # start a study whose price is above sweep.ask_above
     ask_above: Allowance = field(default_factory=lambda: Allowance(gpu_hours=8.0))  # what may start without sweep.confirm=true
     allowance: Allowance = field(default_factory=Allowance)  # of the whole study; no run starts beyond it
-    calibrate: bool = True  # where no earlier run says how long a step takes, time a few, if it must be known before the start
+    calibrate: bool = True  # where no earlier run says how long a step takes, time a few before the start
     hardware: str | None = None  # whose earlier runs say how long runs take, as MLflow's tag has it; null for this machine
 
     def __post_init__(self) -> None:

@@ -48,8 +48,8 @@ def sweep(
         known = [*jobs, *expansion.foreseen()]
         plans = planned(known, expansion.config_of, before)
         runs, later = plans[: len(jobs)], plans[len(jobs) :]
-        timed = options.calibrate and times_matter(options, [run.config.compute for run in plans])
-        found = price([runs, later], options, side_by_side(config), timed, console.print)
+        needed = times_matter(options, [run.config.compute for run in plans])
+        found = price([runs, later], options, side_by_side(config), needed, console.print)
         show_price(found, console)
         check_confirmed(launched + found.amount, options)
         launched += total(run.amount for run in found.rounds[0])

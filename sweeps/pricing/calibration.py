@@ -75,11 +75,12 @@ def _there(config: Config) -> bool:
 
 
 def calibrated(
-    stages: Sequence[PlannedStage], speed: Speed, cache: Path, say: Callable[[str], None] | None
+    stages: Sequence[PlannedStage], speed: Speed, cache: Path, most: float, say: Callable[[str], None]
 ) -> list[Measurement]:
     """What some stages measured, from the cache where they were timed before.
 
-    :param say: told what takes a while; None to time nothing now.
+    :param most: FLOPs that may be spent on timing those that are not in it.
+    :param say: told what takes a while.
     :param cache: a folder; without what is in its ``calibrations`` everything is timed again.
     """
     folder = cache / FOLDER
@@ -89,7 +90,7 @@ def calibrated(
         if path.exists():
             results[i] = Calibration(**json.loads(path.read_text()))
     fresh = [i for i in range(len(stages)) if i not in results]
-    if fresh and say:
+    if fresh and speed.at_once * sum(_steps(stages[i]) * _flops_a_step(stages[i]) for i in fresh) <= most:
         say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
         timed = _timed([shortened(stages[i]) for i in fresh], speed.at_once, say)
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,9 +124,7 @@ def _path(folder: Path, stage: PlannedStage, speed: Speed) -> Path:
 def shortened(stage: PlannedStage) -> Config:
     """The config of a stage for a few steps, each as the stage's own."""
     config, budget = located(stage.config), stage.work.budget
-    flops = FLOPS[config.compute.device] * max(1, config.compute.threads or 1)
-    steps = round(min(max(flops / (budget.flops / budget.steps), STEPS[0]), STEPS[1]))
-    given = dict.fromkeys(asdict(config.budget)) | {"steps": float(steps)}
+    given = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
     apart = {"keep": [], "trunk": None} if config.stage.kind == "pretrain" else {}  # what so short a run cannot have
     return replace(
         config,
@@ -136,6 +135,16 @@ def shortened(stage: PlannedStage) -> Config:
         stage=replace(config.stage, evals=1, logs=4, eval_every_tokens=None, **apart),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
+
+
+def _steps(stage: PlannedStage) -> int:
+    compute = stage.config.compute
+    flops = FLOPS[compute.device] * max(1, compute.threads or 1)
+    return round(min(max(flops / _flops_a_step(stage), STEPS[0]), STEPS[1]))
+
+
+def _flops_a_step(stage: PlannedStage) -> float:
+    return stage.work.budget.flops / stage.work.budget.steps
 
 
 def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:

@@ -59,8 +59,8 @@ def show(
         [list(islice(runs, count)) for count in rounds],
         expansion.sweep,
         side_by_side(config),
-        expansion.sweep.calibrate,
-        errors.print,
+        needed=True,
+        say=errors.print,
     )
     record.write(found, jobs, command, expansion.adapts)
     show_price(found, console)

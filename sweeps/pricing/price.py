@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from sweeps.pricing.schedule import schedule
 from sweeps.pricing.speed import Speed, Timing
 from sweeps.pricing.states import Place, State, latest, state_of
 from sweeps.spending import Amount, of_run, total
+
+LITTLE = 0.05  # share of the FLOPs of a study that a calibration may take where no limit needs it
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,13 @@ class StudyPrice:
 
 
 def price(
-    rounds: Sequence[Sequence[PlannedRun]], sweep: SweepConfig, at_once: int, calibrate: bool, say: Callable[[str], None]
+    rounds: Sequence[Sequence[PlannedRun]], sweep: SweepConfig, at_once: int, needed: bool, say: Callable[[str], None]
 ) -> StudyPrice:
     """What runs that are planned will take.
 
     :param rounds: those of each.
-    :param calibrate: time a few steps of what no earlier run says the speed of.
+    :param needed: whether times must be known. Otherwise what no earlier run says the speed of is timed only where that is
+        little beside the whole.
     :param say: told what takes a while.
     :raises ConfigError: for a tracking store that cannot be opened.
     """
@@ -150,7 +154,10 @@ def price(
     where, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
     speed, cache = Speed(earlier(config.tracking, where), where, at_once), Path(config.paths.cache)
     if where == here:
-        found = calibrated(chosen(distinct(runs), speed), speed, cache, say if calibrate else None)
+        stages = distinct(runs)
+        whole = sum((stage.work.flops_new or 0.0) * (1 - stage.share_done()) for stage in stages)
+        most = (math.inf if needed else LITTLE * whole) if sweep.calibrate else 0.0
+        found = calibrated(chosen(stages, speed), speed, cache, most, say)
         speed = Speed([*speed.measurements, *found], where, at_once)
     tracked = {study: latest(tracked_runs(config.tracking, study)) for study in {run.config.study for run in runs}}
     seen: set[str] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sqlalchemy.engine import make_url
 
 from openr1.config import Config, PathsConfig, typed
+from openr1.errors import ConfigError
+from sweeps.plan import PlannedRun, plan
 from sweeps.pricing import record
-from sweeps.pricing.limits import check_confirmed, times_matter
 from sweeps.pricing.price import RunPrice, StagePrice, price, side_by_side
-from sweeps.rounds import planned
 from sweeps.search.config import SearchConfig
 from sweeps.search.results import _without_password
 from sweeps.search.samplers import FINITE
@@ -37,28 +37,35 @@ class SearchPrice:
     """
     :ivar probes: runs at the ends of the space.
     :ivar draws: runs drawn from it.
+    :ivar impossible: why some of those that were tried cannot be.
     :ivar left: trials to come.
     """
 
     probes: list[RunPrice]
     draws: list[RunPrice]
+    impossible: list[str]
     left: int
     at_once: int
     start: float
 
     def range(self, of: Callable[[RunPrice], float]) -> tuple[float, float, float]:
         """The least, the mean and the most of a trial."""
-        everywhere = [of(one) for one in (*self.probes, *self.draws)]
-        return min(everywhere), mean(of(one) for one in self.draws), max(everywhere)
+        everywhere = [of(one) for one in self.tried]
+        return min(everywhere), mean(of(one) for one in self.draws or self.probes), max(everywhere)
+
+    @property
+    def tried(self) -> list[RunPrice]:
+        return [*self.probes, *self.draws]
 
     @property
     def timed(self) -> bool:
-        return all(seconds_of(one) is not None for one in (*self.probes, *self.draws))
+        return all(seconds_of(one) is not None for one in self.tried)
 
     @property
     def amount(self) -> Amount:
         """Of the trials to come, each as the mean."""
-        return total(amount_of(one) for one in self.draws).scaled(self.left / len(self.draws))
+        drawn = self.draws or self.probes
+        return total(amount_of(one) for one in drawn).scaled(self.left / len(drawn))
 
     def duration(self, seconds: float) -> float:
         """Of the trials to come, each of which takes so long."""
@@ -82,13 +89,14 @@ def amount_of(one: RunPrice) -> Amount:
 
 
 def price_search(
-    options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, left: int, say: Say
+    options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, left: int, needed: bool, say: Say
 ) -> SearchPrice:
     """Price runs at the ends of the space, and some drawn from it.
 
     :param config: of the app, composed without the sweeps.
     :param left: trials to come.
-    :raises ConfigError: for a run that cannot be.
+    :param needed: as :func:`sweeps.pricing.price.price` has it.
+    :raises ConfigError: where none of them can be.
     """
     first = {key: axis.probes()[0] for key, axis in space.axes.items()}
     ends = [first, {key: axis.probes()[-1] for key, axis in space.axes.items()}]
@@ -96,11 +104,24 @@ def price_search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=options.seed))
     drawn = [study.ask(space.distributions).params for _ in range(SAMPLES)]
-    jobs = [tuple(space.overrides(params)) for params in (*ends, *drawn)]
-    runs = planned(jobs, lambda job: _config(loader, config, job))
+    impossible: list[ConfigError] = []
+
+    def possible(params: Sequence[Mapping[str, Any]]) -> list[PlannedRun]:
+        found = []
+        for one in params:
+            try:
+                found += plan([("", _config(loader, config, space.overrides(one)))])
+            except ConfigError as error:  # its trial would fail, and the search go on
+                impossible.append(error)
+        return found
+
+    probes, draws = possible(ends), possible(drawn)
+    if not probes and not draws:
+        raise impossible[0]
     at_once = options.n_jobs or side_by_side(config)
-    found = price([runs], options, at_once, options.calibrate, say)
-    return SearchPrice(found.runs[: len(ends)], found.runs[len(ends) :], left, min(at_once, max(1, left)), found.start)
+    found = price([probes, draws], options, at_once, needed, say)
+    reasons = list(map(str, impossible))
+    return SearchPrice(*found.rounds, reasons, left, min(at_once, max(1, left)), found.start)
 
 
 def _config(loader: ConfigLoader, config: DictConfig, job: Sequence[str]) -> Config:
@@ -159,21 +180,3 @@ def save(options: SearchConfig, limit: int, config: DictConfig, command: str, fo
         }
     plan = {"search": about, "runs": [], "at_once": found.at_once if found else options.n_jobs or side_by_side(config)}
     return record.save(paths, options.name, command, plan)
-
-
-def before_launch(options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, say: Say) -> None:
-    """Of a search that is about to begin: write its ``plan.json``, and refuse it where it costs more than may start without a
-    word. It is priced only where a limit needs it.
-
-    :param config: of the app; one of another app than ``openr1`` has no price.
-    :raises ConfigError: in a line that says the price and the limit.
-    """
-    if OmegaConf.get_type(config) is not Config:
-        return
-    limit, found = limit_of(options, space), None
-    if not options.confirm and (options.ask_above.flops is not None or times_matter(options, [config.compute])):
-        tally = tally_of(options.storage, options.name)
-        left = max(0, limit - len(tally.ended) if tally else limit)
-        found = price_search(options, space, config, loader, left, say)
-        check_confirmed(found.amount, options)
-    save(options, limit, config, record.command_of("openr1 -m", config), found)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial, TrialState
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from openr1.terminal import console as console_of
-from openr1.terminal import print_table
 from sweeps.pricing import record
-from sweeps.pricing.search import SAMPLES, amount_of, limit_of, price_search, save, seconds_of, tally_of
+from sweeps.pricing.search import limit_of, price_search, save, tally_of
+from sweeps.pricing.search_table import show_search_price
 from sweeps.pricing.status_config import StatusConfig
-from sweeps.pricing.table import REASONS, bytes_of, duration
+from sweeps.pricing.table import REASONS, duration
 from sweeps.search.space import parse
 from sweeps.search.sweeper import options_of
 from sweeps.search.tally import Tally
@@ -45,42 +43,14 @@ def show_search(
     space = parse(params, arguments, config, loader)
     console, errors = console_of(), console_of(stderr=True)
     limit, tally = limit_of(options, space), tally_of(options.storage, options.name)
-    left = limit - len(tally.ended) if tally else limit
-    found = price_search(options, space, config, loader, max(0, left), errors.print)
+    left = max(0, limit - len(tally.ended)) if tally else limit
+    found = price_search(options, space, config, loader, left, needed=True, say=errors.print)
     states = counts_of(tally)
     told = "".join(f", {count} {state}" for state, count in states.items())
-    console.print(f"{options.name}: {limit} trials{told}; {max(0, left)} to come", soft_wrap=True)
-    flops = found.range(lambda one: amount_of(one).flops)
-    rows = [("FLOPs of a trial", [f"{value:.3g}" for value in flops])]
-    memory = [one.memory for one in (*found.probes, *found.draws) if one.memory is not None]
-    if memory:
-        rows.append(("memory of a trial", [bytes_of(min(memory)), bytes_of(mean(memory)), bytes_of(max(memory))]))
-    if found.timed:
-        times = found.range(lambda one: seconds_of(one) or 0.0)
-        rows.append(("time of a trial", [duration(value) for value in times]))
-        rows.append((f"time of all to come, {found.at_once} at once", [duration(found.duration(value)) for value in times]))
-    rows.append(("FLOPs of all to come", [f"{value * max(0, left):.3g}" for value in flops]))
-    for name, words in (("gpu_hours", "GPU hours of all to come"), ("money", "cost of all to come")):
-        values = found.range(lambda one, name=name: getattr(amount_of(one), name))
-        if any(values):
-            rows.append((words, [f"{value * max(0, left):.3g}" for value in values]))
-    _print(rows, console)
-    if not found.timed:
-        console.print("the time of a trial is not known", soft_wrap=True)
-    console.print(
-        f"The mean is that of {SAMPLES} trials drawn from the space; a sampler may prefer dearer ones.", soft_wrap=True
-    )
+    console.print(f"{options.name}: {limit} trials{told}; {left} to come", soft_wrap=True)
+    show_search_price(found, console)
     path = save(options, limit, config, command, found)
     errors.print(f"wrote {path}", soft_wrap=True)
-
-
-def _print(rows: Sequence[tuple[str, Sequence[str]]], console: Console) -> None:
-    table = Table("", box=SIMPLE_HEAD)
-    for head in ("least", "mean", "most"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, values in rows:
-        table.add_row(name, *values)
-    print_table(table, console)
 
 
 def counts_of(tally: Tally | None) -> dict[str, int]:

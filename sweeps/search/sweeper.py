@@ -16,13 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config import Config, one_line, typed
 from openr1.errors import ConfigError
+from openr1.terminal import console as console_of
 from sweeps.loader import TrialLoader
-from sweeps.pricing.search import before_launch
+from sweeps.pricing.search import limit_of
+from sweeps.pricing.search_table import before_launch
 from sweeps.search import results
 from sweeps.search.allowance import Purse
 from sweeps.search.config import SearchConfig
 from sweeps.search.jobs import ON_THIS_MACHINE, at_once, jobs_of, launcher_of, terminated
-from sweeps.search.samplers import FINITE
 from sweeps.search.space import Space, parse
 from sweeps.search.storage import is_sqlite
 from sweeps.search.study import check, identity, open_study
@@ -60,17 +61,12 @@ def sweep(
     folder = Path(str(config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
-    limit = options.n_trials
-    if options.sampler in FINITE:
-        size = 1
-        for axis in space.axes.values():
-            size *= len(axis.values())
-        limit = min(limit, size)
+    limit = limit_of(options, space)
     say = _say(options, limit)
     done = len(Tally.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
-    before_launch(options, space, config, context.config_loader, say)
+    before_launch(options, space, config, context.config_loader, console_of(stderr=True))
     purse = Purse(options.allowance, config_of(config, context))
     worker = Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse)
     try:

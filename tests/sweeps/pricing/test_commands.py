@@ -75,3 +75,12 @@ def test_a_search_is_a_range_over_its_space(tiny, tmp_path):
     refused = command("openr1", "-m", *words, "sweep.ask_above.flops=1e8", cwd=tmp_path)
     assert refused.returncode == 2
     assert "sweep.confirm: this takes" in refused.stderr.splitlines()[-1]
+
+
+def test_what_cannot_be_is_no_obstacle_to_a_search(tiny, tmp_path):
+    words = [*tiny, "hydra/sweeper=optuna", "sweep.name=found", "budget.steps=null", "budget.tokens=1280"]
+    words += ["optim.batch_tokens=128,1280000", "sweep.n_trials=2", "sweep.sampler=grid", "sweep.n_jobs=1"]
+    made = command("openr1", "-m", *words, cwd=tmp_path)
+    assert "FLOPs of all to come" in made.stderr
+    assert "cannot be: budget.tokens: 1280 is" in made.stderr
+    assert "1 complete, 1 fail" in made.stderr

@@ -32,7 +32,7 @@ def trial(flops, seconds, shared=False):
 @pytest.fixture
 def found():
     probes, draws = [trial(1.0, 10.0), trial(9.0, 90.0)], [trial(2.0, 20.0), trial(4.0, 40.0)]
-    return SearchPrice(probes, draws, left=6, at_once=2, start=5.0)
+    return SearchPrice(probes, draws, [], left=6, at_once=2, start=5.0)
 
 
 def test_a_range_is_of_all_and_its_mean_of_what_was_drawn(found):

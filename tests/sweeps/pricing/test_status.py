@@ -29,7 +29,7 @@ SECONDS = 10.0  # that every stage takes
 def half(study, tmp_path, monkeypatch):
     """The study with its first run done, its second under way, and its third failed; its plan is written before."""
     monkeypatch.setattr(prices.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
-    found = price([study], SweepConfig(), 2, calibrate=False, say=print)
+    found = price([study], SweepConfig(), 2, needed=False, say=print)
     record.write(found, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False)
     stages = [run.main for run in study]
     published(stages[0], eval_loss=3.0)
@@ -80,7 +80,7 @@ def test_a_half_done_study(half):
 
 def test_the_price_of_a_half_done_study(half):
     _, study, _ = half
-    found = price([study], SweepConfig(), 2, calibrate=False, say=print)
+    found = price([study], SweepConfig(), 2, needed=False, say=print)
     assert [one.state for one in found.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
     assert [one.seconds for one in found.runs] == [0.0, 7.5, 5.0, 10.0]
     assert found.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.work.flops)
@@ -133,7 +133,7 @@ def test_a_plan_that_is_not_there_is_one_line(half):
 def test_what_two_runs_share_has_one_price(study, monkeypatch):
     monkeypatch.setattr(prices.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
     twice = [study[0], replace(study[0], name="the same")]
-    found: StudyPrice = price([twice], SweepConfig(), 2, calibrate=False, say=print)
+    found: StudyPrice = price([twice], SweepConfig(), 2, needed=False, say=print)
     assert found.amount.flops == study[0].main.work.flops
     assert [one.seconds for one in found.runs] == [SECONDS, 0.0]
 
