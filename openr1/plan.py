@@ -12,7 +12,7 @@ from openr1.config import Config
 from openr1.identity import identify, located, references
 from openr1.launch import check_machine
 from openr1.models import Shape
-from openr1.progress import read_progress
+from openr1.progress import share_done
 from openr1.stages.recipe import Stage, stages
 from openr1.work import Work, foresee
 
@@ -40,7 +40,7 @@ class PlannedStage(Stage):
 
     def share_done(self) -> float:
         """As far as anyone has said."""
-        return 1.0 if self.artifact() else read_progress(self.partial)
+        return share_done(self.store, self.config.stage.kind, self.fingerprint)
 
 
 def ordered(config: Config) -> Iterator[Stage]:

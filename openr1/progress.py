@@ -6,7 +6,10 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from openr1.artifacts import Store
 
 SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # of an evaluation
 SHOWN = SCORES | {"train_loss", "reward"}
@@ -60,10 +63,14 @@ class Reporter:
             print(f"{self.doing}: {step:,} of {self.steps:,}{text}{rest}", file=sys.stderr)
 
 
-def read_progress(folder: Path) -> float:
-    """Share of a run's steps that are done, as its process last said; 0 where it has not said anything."""
-    said = _said(folder)
-    return said["step"] / said["steps"] if said else 0.0
+def share_done(store: Store, kind: str, fingerprint: str) -> float:
+    """Share of the steps of a stage that are done, as its process last said; 0 where it has not said anything."""
+    if store.find(kind, fingerprint):
+        return 1.0
+    said = _said(store.partial(kind, fingerprint))
+    if said:
+        return said["step"] / said["steps"]
+    return float(store.find(kind, fingerprint) is not None)  # which may have ended just now
 
 
 def last_said(folder: Path) -> float:

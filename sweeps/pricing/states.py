@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from openr1.artifacts import Store
-from openr1.progress import last_said, read_progress
+from openr1.progress import last_said, share_done
 from openr1.tracking import TrackedRun
 
 SILENT_SECONDS = 10.0  # without a word, after which a run whose lock nobody here sees does not count as running
@@ -44,7 +44,7 @@ class Place:
         return self.store.partial(self.kind, self.fingerprint)
 
     def share_done(self) -> float:
-        return 1.0 if self.store.find(self.kind, self.fingerprint) else read_progress(self.partial)
+        return share_done(self.store, self.kind, self.fingerprint)
 
     def alive(self) -> bool:
         """Whether a process is at it: it holds the lock, or has said so from another machine a moment ago."""
