@@ -188,6 +188,7 @@ def test_its_students_are_points_of_a_law(study):
 def test_a_study_that_is_killed_goes_on_and_does_nothing_twice(study):
     folder, _ = study
     more = [*STUDY, "recipe.steps.exam.stage.samples=2"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from what it has in the background
     process = start(*more, cwd=folder)
     while not list(folder.glob("outputs/artifacts/.partial/evaluate-*/")):
         assert process.poll() is None
