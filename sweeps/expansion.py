@@ -10,15 +10,16 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config import Config, one_line, typed
+from openr1.config import Config, one_line
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs import DESIGNS, design_of
 from sweeps.designs.base import Finished, Overrides
 from sweeps.designs.grid import GridSweep
+from sweeps.loader import trial_config
 
 Job = tuple[str, ...]  # all overrides of one run, those of the command line first
 
@@ -54,11 +55,7 @@ class Expansion:
 
     def config_of(self, job: Sequence[str]) -> Config:
         """The config of one run, checked."""
-        cfg = self.loader.load_sweep_config(self.config, list(job))
-        with open_dict(cfg):
-            OmegaConf.resolve(cfg.paths)  # first: the rest may refer to it
-            del cfg["hydra"]
-        return typed(cfg)
+        return trial_config(self.loader, self.config, job)
 
     def _config_with(self, cell: Job, overrides: Sequence[str]) -> Config:
         return self.config_of(self._job(cell, overrides))

@@ -4,12 +4,28 @@ rest of a short trial."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from openr1.config import Config, typed
+
+
+def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Config:
+    """The config of one trial, checked.
+
+    :param config: of the app, composed without the sweeps.
+    :raises ConfigError: for one that cannot be.
+    """
+    found = loader.load_sweep_config(config, list(overrides))
+    with open_dict(found):
+        OmegaConf.resolve(found.paths)  # first: the rest may refer to it
+        del found["hydra"]
+    return typed(found)
 
 
 class TrialLoader:

@@ -17,7 +17,7 @@ from openr1.trial import done
 from sweeps.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
-TIES = ("stage.keep", "stage.trunk")
+TIES = ("stage.keep", "stage.trunk")  # by which a design lets runs go on from each other
 
 # launches jobs by their overrides and the number of the first, and waits for them; None for one that was not launched
 Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -13,6 +12,7 @@ from openr1.terminal import console as console_of
 from openr1.trial import done
 from sweeps.expansion import Expansion, Job
 from sweeps.loader import TrialLoader
+from sweeps.plan import PlannedRun
 from sweeps.pricing import record
 from sweeps.pricing.price import price, side_by_side
 from sweeps.pricing.table import show_price
@@ -38,30 +38,24 @@ def show(
     expansion = Expansion(config, TrialLoader(loader), params, words)
     console, errors = console_of(), console_of(stderr=True)
     jobs: list[Job] = []
-    rounds: list[int] = []  # how many runs each has
+    rounds: list[list[PlannedRun]] = []
     finished = True
     while finished and (fresh := expansion.next()):
-        runs = planned(fresh, expansion.config_of)
+        later = expansion.foreseen()
+        plans = planned([*fresh, *later], expansion.config_of, jobs)
+        runs, after = plans[: len(fresh)], plans[len(fresh) :]
         figures = [done(run.config, run.stages) for run in runs]
         finished = None not in figures
         jobs += fresh
-        rounds.append(len(fresh))
-        foreseen = expansion.foreseen()
+        rounds.append(runs)
         expansion.tell([run.config for run in runs], figures)
     if not jobs:
         console.print("there is nothing to run")
         return
-    if not finished and foreseen:
-        jobs += foreseen
-        rounds.append(len(foreseen))
-    runs = iter(planned(jobs, expansion.config_of))
-    found = price(
-        [list(islice(runs, count)) for count in rounds],
-        expansion.sweep,
-        side_by_side(config),
-        needed=True,
-        say=errors.print,
-    )
+    if not finished:
+        jobs += later
+        rounds.append(after)
+    found = price(rounds, expansion.sweep, side_by_side(config), needed=True, say=errors.print)
     record.write(found, jobs, command, expansion.adapts)
     show_price(found, console)
     if expansion.adapts:

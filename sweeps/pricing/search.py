@@ -11,11 +11,12 @@ from typing import Any
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from sqlalchemy.engine import make_url
 
-from openr1.config import Config, PathsConfig, typed
+from openr1.config import PathsConfig
 from openr1.errors import ConfigError
+from sweeps.loader import trial_config
 from sweeps.plan import PlannedRun, plan
 from sweeps.pricing import record
 from sweeps.pricing.price import RunPrice, StagePrice, price, side_by_side
@@ -51,7 +52,12 @@ class SearchPrice:
     def range(self, of: Callable[[RunPrice], float]) -> tuple[float, float, float]:
         """The least, the mean and the most of a trial."""
         everywhere = [of(one) for one in self.tried]
-        return min(everywhere), mean(of(one) for one in self.draws or self.probes), max(everywhere)
+        return min(everywhere), mean(of(one) for one in self.typical), max(everywhere)
+
+    @property
+    def typical(self) -> list[RunPrice]:
+        """What was drawn; where none of it can be, the ends."""
+        return self.draws or self.probes
 
     @property
     def tried(self) -> list[RunPrice]:
@@ -64,8 +70,7 @@ class SearchPrice:
     @property
     def amount(self) -> Amount:
         """Of the trials to come, each as the mean."""
-        drawn = self.draws or self.probes
-        return total(amount_of(one) for one in drawn).scaled(self.left / len(drawn))
+        return total(amount_of(one) for one in self.typical).scaled(self.left / len(self.typical))
 
     def duration(self, seconds: float) -> float:
         """Of the trials to come, each of which takes so long."""
@@ -110,7 +115,7 @@ def price_search(
         found = []
         for one in params:
             try:
-                found += plan([("", _config(loader, config, space.overrides(one)))])
+                found += plan([("", trial_config(loader, config, space.overrides(one)))])
             except ConfigError as error:  # its trial would fail, and the search go on
                 impossible.append(error)
         return found
@@ -122,14 +127,6 @@ def price_search(
     found = price([probes, draws], options, at_once, needed, say)
     reasons = list(map(str, impossible))
     return SearchPrice(*found.rounds, reasons, left, min(at_once, max(1, left)), found.start)
-
-
-def _config(loader: ConfigLoader, config: DictConfig, job: Sequence[str]) -> Config:
-    composed = loader.load_sweep_config(config, list(job))
-    with open_dict(composed):
-        OmegaConf.resolve(composed.paths)  # first: the rest may refer to it
-        del composed["hydra"]
-    return typed(composed)
 
 
 def tally_of(storage: str, name: str) -> Tally | None:

@@ -16,7 +16,7 @@ from openr1.config import Config
 from openr1.terminal import print_table
 from sweeps.pricing import record
 from sweeps.pricing.limits import check_confirmed, times_matter
-from sweeps.pricing.search import SAMPLES, SearchPrice, amount_of, limit_of, price_search, save, seconds_of, tally_of
+from sweeps.pricing.search import SearchPrice, amount_of, limit_of, price_search, save, seconds_of, tally_of
 from sweeps.pricing.table import bytes_of, duration
 from sweeps.search.config import SearchConfig
 from sweeps.search.space import Space
@@ -64,9 +64,8 @@ def show_search_price(found: SearchPrice, console: Console) -> None:
         count = len(found.impossible)
         said = f"{count} of {len(found.tried) + count} that were looked at cannot be: {escape(found.impossible[0])}"
         console.print(said, soft_wrap=True)
-    console.print(
-        f"The mean is that of {SAMPLES} trials drawn from the space; a sampler may prefer dearer ones.", soft_wrap=True
-    )
+    of = f"{len(found.typical)} trials {'drawn from' if found.draws else 'at the ends of'} the space"
+    console.print(f"The mean is that of {of}; a sampler may prefer dearer ones.", soft_wrap=True)
 
 
 def _print(rows: Sequence[tuple[str, Sequence[str]]], console: Console) -> None:

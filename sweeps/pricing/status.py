@@ -102,7 +102,7 @@ def _row(run: Mapping[str, Any], tracked: Mapping[str, TrackedRun]) -> Row:
     todo = [] if state in ENDED else [one for one in stages if one[2] < 1]
     return Row(
         run["name"],
-        run["round"],
+        run.get("round", 0),  # which older plans do not have
         state,
         reason,
         share,

@@ -11,13 +11,13 @@ from typing import Any
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config import Config, one_line, typed
+from openr1.config import Config, one_line
 from openr1.errors import ConfigError
 from openr1.terminal import console as console_of
-from sweeps.loader import TrialLoader
+from sweeps.loader import TrialLoader, trial_config
 from sweeps.pricing.search import limit_of
 from sweeps.pricing.search_table import before_launch
 from sweeps.search import results
@@ -100,15 +100,7 @@ def config_of(config: DictConfig, context: HydraContext) -> Callable[[Sequence[s
     """What composes the config of a trial, checked; None where the app is another one."""
     if OmegaConf.get_type(config) is not Config:
         return None
-
-    def composed(overrides: Sequence[str]) -> Config:
-        found = context.config_loader.load_sweep_config(config, list(overrides))
-        with open_dict(found):
-            OmegaConf.resolve(found.paths)  # first: the rest may refer to it
-            del found["hydra"]
-        return typed(found)
-
-    return composed
+    return partial(trial_config, context.config_loader, config)
 
 
 def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
