@@ -13,6 +13,7 @@ import numpy as np
 from analysis.intervals import accelerated, percentiles
 from analysis.laws import LAWS, Cost, Law
 from openr1.errors import ConfigError
+from openr1.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,7 +169,8 @@ class Fit:
         """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files, a column a parameter."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / FIT_FILE).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        with replacing(directory / FIT_FILE, shared=True) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         for name, draws in ((DRAWS_FILE, self.draws), (LEFT_OUT_FILE, self.left_out)):
             if draws is not None:
                 np.savetxt(directory / name, draws, fmt="%.17g", delimiter=",", header=",".join(self.params), comments="")

@@ -13,6 +13,7 @@ from analysis.fitted import Fit, plain
 from analysis.fitting import fit, named
 from analysis.resampling import Bootstrap, Holdout
 from openr1.errors import ConfigError
+from openr1.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,8 @@ class Groups:
         directory = Path(directory)
         for group, found in self.fits.items():
             found.save(directory / self.folder(group))
-        (directory / GROUPS_FILE).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        with replacing(directory / GROUPS_FILE, shared=True) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         self.table().to_csv(directory / TABLE_FILE, index=False)
         return directory / GROUPS_FILE
 

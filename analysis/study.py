@@ -14,6 +14,7 @@ from analysis.config import FitConfig
 from analysis.fitted import Fit
 from analysis.frame import Runs
 from openr1.errors import ConfigError
+from openr1.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,8 @@ class Reported:
             (directory / "figures" / f"{name}.svg").write_bytes(svg(figure))
             (directory / "figures" / f"{name}.png").write_bytes(png(figure))
         self.runs.frame.to_csv(directory / "points.csv", index=False)
-        self.report.write_text(html, encoding="utf-8")
+        with replacing(self.report, shared=True) as temporary:
+            temporary.write_text(html, encoding="utf-8")
         return self.report
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data.curation.table import schema
 from openr1.data.tasks.base import Problem
+from openr1.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,10 +109,8 @@ class Journal:
     def put(self, shard: int, found: Iterable[Asked]) -> None:
         """Keep a whole shard, in one rename."""
         lines = [one.line() for one in found]
-        target = self.path(shard)
-        partial = target.with_suffix(".partial")
-        partial.write_text("".join(lines))
-        os.replace(partial, target)
+        with replacing(self.path(shard)) as temporary:
+            temporary.write_text("".join(lines))
         self.done += len(lines)
 
     def forget_failures(self, samples: int) -> None:
@@ -170,11 +169,10 @@ def write(folder: Path, found: Iterable[dict[str, Any]]) -> Path:
 
     target = folder / "data" / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial, form, rest = target.with_name(f".{FILE}"), columns(), iter(found)
-    with pq.ParquetWriter(partial, form, compression="zstd") as writer:
+    form, rest = columns(), iter(found)
+    with replacing(target) as temporary, pq.ParquetWriter(temporary, form, compression="zstd") as writer:
         while batch := list(islice(rest, BATCH)):
             writer.write_table(pa.Table.from_pylist(batch, schema=form))
-    os.replace(partial, target)
     return target
 
 

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 from openr1 import trunk, watch, zero
 from openr1.distributed import agreed, rank, wait
 from openr1.errors import RunError
+from openr1.files import replacing
 from openr1.job import Job
 from openr1.zero import COMPLETE
 
@@ -73,7 +74,8 @@ class Curves(TrainerCallback):
         rows = [row for row in rows if newest and row["step"] <= trunk.step_of(newest)]
         for row in rows if begin else ():
             self.job.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with replacing(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         watch.report_again(rows, self.job.config.stage.eval_every_tokens)
         self.before = max((row["seconds"] for row in rows), default=0.0)
         return str(newest) if newest else None

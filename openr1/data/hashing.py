@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from openr1.files import replacing
 
 
 def digest(value: Any) -> str:
@@ -44,7 +45,6 @@ def hash_files(paths: Sequence[Path], cache: Path) -> str:
         with path.open("rb") as file:
             hasher.update(hashlib.file_digest(file, "sha256").digest())
     known.parent.mkdir(parents=True, exist_ok=True)
-    temporary = known.with_name(f".{listing}.{os.getpid()}")
-    temporary.write_text(hasher.hexdigest())
-    os.replace(temporary, known)
+    with replacing(known, shared=True) as temporary:
+        temporary.write_text(hasher.hexdigest())
     return hasher.hexdigest()

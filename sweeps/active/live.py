@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 
 from openr1.config import one_line, register, typed
 from openr1.errors import ConfigError
+from openr1.files import replacing
 from openr1.work import foresee
 from sweeps.active.choice import Choice, Offer, check, choose, finished
 from sweeps.active.config import PlanSweep
@@ -68,5 +69,6 @@ def propose(config: PlanConfig, command: str) -> Choice:
     path = Path(config.directory) / "next.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     written: dict[str, Any] = {"command": command, **asdict(found), "commands": making, "sweep": asdict(sweep)}
-    path.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    with replacing(path, shared=True) as temporary:
+        temporary.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     return found

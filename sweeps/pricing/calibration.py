@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 from openr1.config import Config, digest, to_dict
 from openr1.errors import ConfigError
@@ -83,36 +84,39 @@ def calibrated(
     :param say: told what takes a while.
     :param cache: a folder; without what is in its ``calibrations`` everything is timed again.
     """
-    folder = cache / FOLDER
-    results: dict[int, Calibration] = {}
-    for i, stage in enumerate(stages):
-        path = _path(folder, stage, speed)
-        if path.exists():
-            results[i] = Calibration(**json.loads(path.read_text()))
-    fresh = [i for i in range(len(stages)) if i not in results]
-    if fresh and speed.at_once * sum(_steps(stages[i]) * _flops_a_step(stages[i]) for i in fresh) <= most:
-        say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
-        timed = _timed([shortened(stages[i]) for i in fresh], speed.at_once, say)
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, result in zip(fresh, timed, strict=True):
-            if result is not None:
-                results[i] = result
-                write_json(_path(folder, stages[i], speed), asdict(result))
+    paths = [_path(cache / FOLDER, stage, speed) for stage in stages]
+    results = {path: _read(path) for path in paths if path.exists()}
+    if len(results) < len(paths):
+        (cache / FOLDER).mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / FOLDER / ".lock"):  # workers that begin together time once, and do not slow each other down
+            results = {path: _read(path) for path in paths if path.exists()}
+            fresh = {path: stage for path, stage in zip(paths, stages, strict=True) if path not in results}
+            if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
+                say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
+                timed = _timed([shortened(stage) for stage in fresh.values()], speed.at_once, say)
+                results |= {path: result for path, result in zip(fresh, timed, strict=True) if result is not None}
+                for path in fresh.keys() & results.keys():
+                    write_json(path, asdict(results[path]))
     return [
         Measurement(
-            speed.conditions(stages[i].config, stages[i].work),
-            stages[i].work.params or 0,
-            result.pace,
-            result.eval_pace,
+            speed.conditions(stage.config, stage.work),
+            stage.work.params or 0,
+            results[path].pace,
+            results[path].eval_pace,
             calibrated=True,
         )
-        for i, result in results.items()
+        for path, stage in zip(paths, stages, strict=True)
+        if path in results
     ]
+
+
+def _read(path: Path) -> Calibration:
+    return Calibration(**json.loads(path.read_text()))
 
 
 def worker_start(cache: Path) -> float:
     """Seconds that a process of a study takes before its first run, the median of all calibrations."""
-    found = [json.loads(path.read_text())["start"] for path in (cache / FOLDER).glob("*.json")]
+    found = [_read(path).start for path in (cache / FOLDER).glob("*.json")]
     return statistics.median(found) if found else WORKER_SECONDS
 
 

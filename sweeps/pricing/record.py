@@ -67,7 +67,8 @@ def write(
 def save(paths: PathsConfig, study: str, command: str, plan: dict[str, Any]) -> Path:
     path = path_of(paths, study)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"study": study, "command": command, "written": datetime.now(UTC).isoformat(timespec="seconds"), **plan})
+    head = {"study": study, "command": command, "written": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_json(path, {**head, **plan}, shared=True)
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from openr1.files import replacing
 from sweeps.search.config import SearchConfig
 from sweeps.search.tally import Tally
 
@@ -25,15 +25,11 @@ def write(study: Study, sweep: SearchConfig, folder: Path) -> list[Path]:
     """Write all of it, and return the files. Two workers that end together write the same."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / RESULTS, folder / TRIALS]
-    _whole(paths[0], lambda path: path.write_text(yaml.safe_dump(summary(study, sweep), sort_keys=False)))
-    _whole(paths[1], lambda path: frame(study, sweep).to_parquet(path, index=False))
+    with replacing(paths[0], shared=True) as temporary:
+        temporary.write_text(yaml.safe_dump(summary(study, sweep), sort_keys=False))
+    with replacing(paths[1], shared=True) as temporary:
+        frame(study, sweep).to_parquet(temporary, index=False)
     return paths + figures(study, sweep, folder)
-
-
-def _whole(path: Path, make: Any) -> None:
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    make(temporary)
-    os.replace(temporary, path)
 
 
 def best(study: Study) -> list[FrozenTrial]:
@@ -124,6 +120,7 @@ def figures(study: Study, sweep: SearchConfig, folder: Path) -> list[Path]:
                 if axes.get_xscale() == "log":  # whose labels are wide
                     axes.tick_params(axis="x", which="both", labelrotation=45)
             paths.append(folder / f"{name}.png")
-            _whole(paths[-1], lambda path: pyplot.savefig(path, dpi=120, bbox_inches="tight", format="png"))
+            with replacing(paths[-1], shared=True) as temporary:
+                pyplot.savefig(temporary, dpi=120, bbox_inches="tight", format="png")
             pyplot.close("all")
     return paths

@@ -19,11 +19,23 @@ APP = [sys.executable, str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py"
 X = "optim.lr=interval(0.01,1)"
 
 
+class Worker(subprocess.Popen):
+    """In the background, in a session of its own, so that it is killed with its processes."""
+
+    def ended(self):
+        """Its exit code; what it said is shown where the test fails."""
+        code = self.wait(timeout=600)
+        print(f"process {self.pid}, exit code {code}:", self.log.read_text(), sep="\n")
+        return code
+
+
 def worker(folder, *arguments, **env):
-    """A worker in the background, in a session of its own, so that it is killed with its processes."""
     command = [*APP, "-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
-    with (folder / f"{time.monotonic()}.log").open("w") as log:
-        return subprocess.Popen(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
+    path = folder / f"{time.monotonic()}.log"
+    with path.open("w") as log:
+        one = Worker(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
+    one.log = path
+    return one
 
 
 def wait_for(condition, seconds=300):
@@ -84,7 +96,7 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
     finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
-    assert worker(tmp_path, *given).wait(timeout=600) == 0
+    assert worker(tmp_path, *given).ended() == 0
     after = trials(storage)
     assert {number: after[number].value for number in finished} == finished
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
@@ -108,7 +120,7 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]
-    assert [one.wait(timeout=600) for one in workers] == [0, 0, 0]
+    assert [one.ended() for one in workers] == [0, 0, 0]
     found = trials(storage)
     assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
     assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
@@ -139,7 +151,7 @@ def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
     needs(launcher)
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
     one = worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
-    assert one.wait(timeout=600) == 0
+    assert one.ended() == 0
     found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
     assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
     assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
@@ -169,7 +181,7 @@ def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
     one = worker(tmp_path, *given, TRIAL_SECONDS="300")
     wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
     os.kill(one.pid, how)
-    assert one.wait(timeout=600) == (130 if how == signal.SIGTERM else -how)
+    assert one.ended() == (130 if how == signal.SIGTERM else -how)
     wait_for(lambda: not beside(tmp_path))
     begun = [trial for trial in trials(storage) if trial.params]
     assert begun

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.errors import ConfigError
+from openr1.files import replacing
 
 if TYPE_CHECKING:
     import datasets
@@ -62,15 +62,18 @@ def read(paths: Sequence[Path], folder: Path, key: str = "stage.inputs") -> data
         if "problem_id" not in merged.names:
             raise ConfigError(f"{key}: {paths[0]} has no column problem_id; it has {', '.join(merged.names)}")
         folder.mkdir(parents=True, exist_ok=True)
-        target, partial = folder / "rows.arrow", folder / ".rows.arrow"
-        with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_stream(file, merged) as writer:
+        target = folder / "rows.arrow"
+        with (
+            replacing(target) as temporary,
+            pa.OSFile(str(temporary), "wb") as file,
+            pa.ipc.new_stream(file, merged) as writer,
+        ):
             for path in paths:
                 for batch in pq.ParquetFile(path).iter_batches(BATCH):
                     writer.write_batch(_cast(batch, merged))
     except pa.ArrowInvalid as error:
         files = ", ".join(map(str, paths))
         raise ConfigError(f"{key}: {files} cannot be read as one table: {str(error).splitlines()[0]}") from error
-    os.replace(partial, target)
     return datasets.Dataset.from_file(str(target))
 
 
@@ -114,8 +117,7 @@ def write(
     target = pa.schema([("prompt", kind), ("completion", kind), *zip(further, kinds, strict=True)])
     opening = [{"role": "system", "content": system}] if system is not None else []
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    with pq.ParquetWriter(partial, target, compression="zstd") as writer:
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, target, compression="zstd") as writer:
         for batch in rows.select_columns(["prompt", "completion", *further]).with_format("arrow").iter(BATCH):
             arrays = {name: batch.column(name) for name in batch.column_names}
             if form == "messages":
@@ -123,7 +125,6 @@ def write(
                 arrays["prompt"] = pa.array([[*opening, _turn("user", text)] for text in asked], message)
                 arrays["completion"] = pa.array([[_turn("assistant", text)] for text in said], message)
             writer.write_table(pa.table([arrays[name] for name in target.names], schema=target))
-    os.replace(partial, path)
     return len(rows)
 
 

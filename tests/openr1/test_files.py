@@ -1,0 +1,33 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from openr1.files import replacing, write_json
+
+
+def test_a_file_stays_as_it_was_where_writing_fails(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(path, 1)
+    with pytest.raises(TypeError):
+        write_json(path, object())
+    with pytest.raises(OSError), replacing(path) as temporary:  # noqa: PT011, PT012
+        temporary.write_text("half")
+        raise OSError("No space left on device")
+    assert json.loads(path.read_text()) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_left_behind_is_overwritten(tmp_path):
+    path = tmp_path / "value.json"
+    (tmp_path / ".value.json.tmp").write_text("half")
+    write_json(path, 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_several_may_write_a_shared_file_at_once(tmp_path):
+    path = tmp_path / "value.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: write_json(path, [i] * 1000, shared=True), range(200)))
+    assert len(set(json.loads(path.read_text()))) == 1
+    assert list(tmp_path.iterdir()) == [path]
