@@ -85,7 +85,7 @@ def _file(uri: str) -> Path | None:
 
 @contextmanager
 def _locked(uri: str) -> Iterator[None]:
-    """Held while something is found or else made, so that processes starting together make one. SQLite stores only."""
+    """Held while something is found or else made, or replaced: several processes do so at once. SQLite stores only."""
     path = _file(uri)
     if path is None:
         yield
@@ -122,11 +122,12 @@ def log_study(
 ) -> None:
     """What a whole study came to, in its parent run. Files of the same names are replaced."""
     run = Run(config.uri, _study(config, _experiment(config), study))
-    run.tag(**tags)
-    run.summarise(metrics, 0)
-    run.flush()
-    for path in files:
-        run.log_file(path)
+    with _locked(config.uri):  # workers of a search may end together
+        run.tag(**tags)
+        run.summarise(metrics, 0)
+        run.flush()
+        for path in files:
+            run.log_file(path)
 
 
 class Run:
