@@ -6,12 +6,14 @@ import functools
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.engine import make_url
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from openr1.errors import ConfigError
@@ -50,11 +52,31 @@ def open_storage(url: str) -> BaseStorage:
         path = Path(database.database)
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # two processes that find no tables both make them
-            return optuna.storages.get_storage(RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_SECONDS}}))
+            return optuna.storages.get_storage(_in_file(url))
     except (ImportError, SQLAlchemyError, OSError) as error:
         shown = database.render_as_string(hide_password=True)
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
+
+
+def _in_file(url: str) -> RDBStorage:
+    """The storage in SQLite, where a transaction has the file to itself from its beginning.
+
+    Optuna reads a trial's state "for update" before it writes it, which SQLite does not know: two workers would take the same
+    waiting trial, or both try a lost one again.
+    """
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_SECONDS}})
+
+    @event.listens_for(storage.engine, "connect")
+    def leave_transactions_to_us(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(storage.engine, "begin")
+    def lock(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    storage.engine.dispose()  # the connection that made the tables
+    return storage
 
 
 def _on_server(url: str) -> RDBStorage:

@@ -151,19 +151,27 @@ class Worker:
     def _asked(self) -> Trial | None:
         """The next trial; None where another worker took the last one in the meantime."""
         trial = self.study.ask()
-        trial.set_user_attr("worker", whoami())
         self.heartbeat.begin(trial)
-        if Tally.of(self.study).fits(trial.number, self.limit):
-            for key, distribution in self.space.distributions.items():
-                trial._suggest(key, distribution)
-            if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
-                trial.set_user_attr(FORESEEN, flops)
-            self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
-            if not self.stopped:
+        try:
+            if self._drawn(trial):
                 return trial
+            give_back(self.study, self._frozen(trial))
+        except optuna.exceptions.UpdateFinishedTrialError:
+            pass  # this process stood still for so long that another worker has it
         self.heartbeat.end(trial)
-        give_back(self.study, self._frozen(trial))
         return None
+
+    def _drawn(self, trial: Trial) -> bool:
+        """Draw its params; False where it must not begin."""
+        trial.set_user_attr("worker", whoami())
+        if not Tally.of(self.study).fits(trial.number, self.limit):
+            return False
+        for key, distribution in self.space.distributions.items():
+            trial._suggest(key, distribution)
+        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+            trial.set_user_attr(FORESEEN, flops)
+        self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
+        return not self.stopped
 
     def _launched(self, trial: Trial) -> Outcome | None:
         """What became of a trial; None where its job was lost, and somebody tries it again."""

@@ -58,6 +58,22 @@ def test_a_trial_that_raises_is_recorded_with_its_reason_and_the_sweep_goes_on(t
     assert failed.user_attrs["traceback"] == "a trace"
 
 
+def test_a_trial_that_is_lost_before_it_begins_ends_no_worker(tmp_path, monkeypatch):
+    worker = worker_of(sweep_of(tmp_path, n_trials=3), space_of(X), parabola)
+    ask, lost = worker.study.ask, []
+
+    def ask_and_stand_still():
+        trial = ask()
+        if not lost:
+            lost.append(trial.number)
+            try_again(worker.study, worker._frozen(trial), "no heartbeat", 1)
+        return trial
+
+    monkeypatch.setattr(worker.study, "ask", ask_and_stand_still)
+    worker.run()
+    assert states(worker.study) == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+
+
 @pytest.mark.parametrize("figures", [{}, {"eval_loss": float("nan")}, {"flops": 1.0}])
 def test_a_trial_without_its_figure_has_failed(tmp_path, figures):
     worker = worker_of(sweep_of(tmp_path, n_trials=2), space_of(X), lambda given, number: figures)
