@@ -119,7 +119,8 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         f"sweep.storage={storage}",
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
-    workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3") for _ in range(3)]
+    began = tmp_path / "began"
+    workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
     assert [one.ended() for one in workers] == [0, 0, 0]
     found = trials(storage)
     assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
@@ -127,6 +128,7 @@ def test_workers_share_a_storage(tmp_path, kind, request):
     drawn = [trial.params["optim.lr"] for trial in found if "surplus" not in trial.user_attrs]
     assert drawn.count(0.5) == drawn.count(0.25) == 1
     assert len(set(drawn)) == 12
+    assert sorted(map(float, began.read_text().split())) == sorted(drawn)  # none of them by two workers
 
 
 LAUNCHERS = {
