@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,30 +84,33 @@ def calibrated(
     :param say: told what takes a while.
     :param cache: a folder; without what is in its ``calibrations`` everything is timed again.
     """
-    paths = [_path(cache / FOLDER, stage, speed) for stage in stages]
-    results = {path: _read(path) for path in paths if path.exists()}
-    if len(results) < len(paths):
-        (cache / FOLDER).mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / FOLDER / ".lock"):  # workers that begin together time once, and do not slow each other down
-            results = {path: _read(path) for path in paths if path.exists()}
-            fresh = {path: stage for path, stage in zip(paths, stages, strict=True) if path not in results}
-            if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
-                say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
-                timed = _timed([shortened(stage) for stage in fresh.values()], speed.at_once, say)
-                results |= {path: result for path, result in zip(fresh, timed, strict=True) if result is not None}
-                for path in fresh.keys() & results.keys():
-                    write_json(path, asdict(results[path]))
+    folder = cache / FOLDER
+    places = {_path(folder, stage, speed): stage for stage in stages}
+    fresh = _not_there(places)
+    if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
+        say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):  # workers that begin together time once, and do not slow each other down
+            fresh = _not_there(places)
+            timed = _timed([shortened(stage) for stage in fresh.values()], speed.at_once, say) if fresh else []
+            for path, result in zip(fresh, timed, strict=True):
+                if result is not None:
+                    write_json(path, asdict(result))
+    results = {path: _read(path) for path in places if path.exists()}
     return [
         Measurement(
-            speed.conditions(stage.config, stage.work),
-            stage.work.params or 0,
-            results[path].pace,
-            results[path].eval_pace,
+            speed.conditions(places[path].config, places[path].work),
+            places[path].work.params or 0,
+            result.pace,
+            result.eval_pace,
             calibrated=True,
         )
-        for path, stage in zip(paths, stages, strict=True)
-        if path in results
+        for path, result in results.items()
     ]
+
+
+def _not_there(places: Mapping[Path, PlannedStage]) -> dict[Path, PlannedStage]:
+    return {path: stage for path, stage in places.items() if not path.exists()}
 
 
 def _read(path: Path) -> Calibration:

@@ -6,14 +6,19 @@ import pytest
 from openr1.files import replacing, write_json
 
 
+def until_the_disk_is_full(path):
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        raise OSError("No space left on device")
+
+
 def test_a_file_stays_as_it_was_where_writing_fails(tmp_path):
     path = tmp_path / "value.json"
     write_json(path, 1)
     with pytest.raises(TypeError):
         write_json(path, object())
-    with pytest.raises(OSError), replacing(path) as temporary:  # noqa: PT011, PT012
-        temporary.write_text("half")
-        raise OSError("No space left on device")
+    with pytest.raises(OSError, match="No space"):
+        until_the_disk_is_full(path)
     assert json.loads(path.read_text()) == 1
     assert list(tmp_path.iterdir()) == [path]
 
