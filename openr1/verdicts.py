@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
-from openr1.rewards.correctness import BOXED, CHOICE, SAID
+from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig, choice
 from openr1.rewards.parts import conclusion
 
 IN_BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
@@ -43,8 +42,7 @@ def vote(row: Mapping[str, Any]) -> str | None:
     if not text or kind == "code":
         return None
     if kind == "choice":
-        letters = BOXED.findall(text) or SAID.findall(text) or [found[1] for found in [CHOICE.match(text)] if found]
-        return letters[-1] if letters else None
+        return choice.letter(text)
     if kind == "math":
         if row["verified"]:
             return RIGHT

@@ -1,7 +1,6 @@
 """Rewards: small functions of the completions of one prompt, whether an answer is right, and the processes that score.
 
->>> from openr1.data.tasks.base import Problem
->>> from openr1.rewards import REWARDS, Sample, verify
+>>> from openr1.rewards import REWARDS, Problem, Sample, verify
 >>> sample = Sample(Problem("1+1=", "2"), "<think>1+1</think><answer>2</answer>", tokens=5)
 >>> verify(sample), REWARDS["cosine"]([sample], max_length=10)
 (True, [0.75])
@@ -9,6 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from openr1.data.tasks.base import Problem
 from openr1.rewards.base import Reward, Sample, Verified, reward
 from openr1.rewards.config import RewardConfig, TermConfig
 from openr1.rewards.correctness import verify
@@ -17,7 +17,19 @@ from openr1.rewards.registry import REWARDS
 if TYPE_CHECKING:
     from openr1.rewards.scorer import Score, Scorer
 
-__all__ = ["REWARDS", "Reward", "RewardConfig", "Sample", "Score", "Scorer", "TermConfig", "Verified", "reward", "verify"]
+__all__ = [
+    "REWARDS",
+    "Problem",
+    "Reward",
+    "RewardConfig",
+    "Sample",
+    "Score",
+    "Scorer",
+    "TermConfig",
+    "Verified",
+    "reward",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

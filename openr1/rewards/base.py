@@ -21,10 +21,18 @@ class Sample:
 
 
 class Verdict(NamedTuple):
-    """What came of checking an answer."""
+    """The result of checking an answer, and how it was reached."""
 
     correct: bool | None = None  # None: nothing can be said
     passed: tuple[bool, ...] | None = None  # of a code problem: test by test, in order; shorter where checking stopped early
+    gold: str = ""  # how the gold answer was read
+    answer: str = ""  # how the answer was read; empty where there is none
+    step: str = ""  # the step that decided, or the reason why none could
+
+
+def wrong(sample: Sample) -> Verdict:
+    """The verdict on an answer that cannot be checked: wrong, and no test of a program passed."""
+    return Verdict(False, (False,) * len(sample.problem.tests) or None)
 
 
 @dataclass(frozen=True)

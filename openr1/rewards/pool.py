@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Pipe, wait
 
 from openr1.errors import ConfigError, RunError
-from openr1.rewards.base import Verdict
+from openr1.rewards.base import Verdict, wrong
 from openr1.rewards.config import RewardConfig
-from openr1.rewards.correctness import wrong
 from openr1.rewards.work import START_SECONDS, VERDICT, Done, Ready, Step, Work
 
 LATE = "no end within"  # how the error of a time-out begins
