@@ -8,13 +8,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from openr1.data.tasks.base import Problem
 from openr1.rewards.base import Reward, Sample, Verified, reward
 from openr1.rewards.config import RewardConfig, TermConfig
 from openr1.rewards.correctness import verify
 from openr1.rewards.registry import REWARDS
 
 if TYPE_CHECKING:
+    from openr1.data.tasks.base import Problem
     from openr1.rewards.scorer import Score, Scorer
 
 __all__ = [
@@ -38,4 +38,8 @@ def __getattr__(name: str) -> Any:
         from openr1.rewards import scorer
 
         return getattr(scorer, name)
+    if name == "Problem":
+        from openr1.data.tasks.base import Problem
+
+        return Problem
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
