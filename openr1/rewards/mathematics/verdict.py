@@ -1,52 +1,183 @@
-"""The verdict on an answer in mathematics, by math-verify."""
+"""The verdict on an answer in mathematics: a ladder of steps, each exact, of which the first that can decides.
+
+1. *same text*: the two are the same text in one form of characters and markup.
+2. *exact numbers*: both are numbers, times, ratios or words, and compared as such.
+3. *parts*: lists, sets, tuples and equations, part by part.
+4. *expressions*: what math-verify's parser reads to its end, compared by value.
+
+A gold answer that is not read to its end gives no verdict. An answer that is not read is wrong, and so is one that only says the
+question again: the product that was to be found, an expression of the prompt.
+"""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from openr1.rewards.base import Sample, Verdict
-from openr1.rewards.parts import conclusion, tagged
+from openr1.rewards.mathematics.equality import is_exact, same
+from openr1.rewards.mathematics.markup import plain
+from openr1.rewards.mathematics.numbers import Number, integer_power
+from openr1.rewards.mathematics.reading import (
+    Based,
+    Bracketed,
+    Equation,
+    Expression,
+    Named,
+    Ratio,
+    Reading,
+    Several,
+    Text,
+    Time,
+    read,
+)
+from openr1.rewards.mathematics.selection import candidates
+from openr1.rewards.parts import conclusion, last_boxes
 
-DELIMITER = re.compile(r"(?<!\\)\$|\\\(|\\\[|\\boxed")  # of LaTeX in prose
+SPACES = re.compile(r"(?<![\dA-Za-z]) | (?![\dA-Za-z])")
+OPERATOR = re.compile(r"[-+*/^=]|\\(?:times|cdot|frac|sqrt|sum|prod|int|binom|log|ln|sin|cos|tan)|!")
 
 
 def check(sample: Sample, progress: Callable[[str], Any]) -> Verdict:
-    """Equality by math-verify, its own time-outs off: they need the main thread, and a signal cannot stop every parse."""
+    """The verdict on a sample's answer."""
     progress("start")
-    from math_verify import verify as equal
+    import latex2sympy2_extended  # noqa: F401  so that the time of importing SymPy is nobody's
 
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # its warning that time-outs are off
     progress("gold")
-    gold = _gold(sample.problem.answer)
-    if not gold:
-        return Verdict()
+    gold = sample.problem.answer
+    reading = gold_reading(gold)
+    if reading is None:
+        return Verdict(step="the gold answer is not read to its end")
     progress("completion")
     text = conclusion(sample.completion)
     if not text:
-        return Verdict(False)
-    short = tagged(sample.completion) == text
-    return Verdict(equal(list(gold), _parse(_delimited(text) if short else text), timeout_seconds=None))
+        return Verdict(False, gold=shown(reading), step="no answer")
+    return judge(gold, reading, text, sample.problem.prompt)
 
 
-@lru_cache(maxsize=1024)
-def _gold(answer: str) -> tuple:
-    return tuple(_parse(_delimited(answer)))
+def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
+    """Compare a gold answer that is read as ``reading`` with the answer that a text concludes with."""
+    gold_text = _squeezed(plain(_content(gold)))
+    for parts in candidates(text):
+        texts = [_squeezed(plain(part)) for part in parts]
+        if len(texts) == 1 and texts[0] == gold_text:
+            return Verdict(True, gold=shown(reading), answer=texts[0], step="same text")
+        answer = _together([read(part) for part in parts])
+        if answer is None:
+            continue
+        if (fault := _question(reading, answer, prompt)) is not None:
+            return Verdict(False, gold=shown(reading), answer=shown(answer), step=fault)
+        correct = _right(reading, answer)
+        return Verdict(correct, gold=shown(reading), answer=shown(answer), step=_step(reading, answer))
+    return Verdict(False, gold=shown(reading), step="the answer is not read")
 
 
-def _delimited(answer: str) -> str:
-    """A bare answer as LaTeX: outside of it math-verify reads ``5\\sqrt{2}`` as 5."""
-    answer = answer.strip()
-    if not answer or DELIMITER.search(answer):
-        return answer
-    return "$" + re.sub(r"(?<!\\)%", r"\\%", answer) + "$"
+@lru_cache(maxsize=4096)
+def gold_reading(gold: str) -> Reading | None:
+    """How a gold answer is read; None where it is not, to its end, something that answers can be compared with."""
+    reading = read(_content(gold))
+    return reading if reading is not None and is_exact(reading) else None
 
 
-def _parse(text: str) -> list:
-    """What math-verify reads in a text; nothing rather than the bare string of what it cannot read."""
-    from math_verify import parse
+def answer_reading(text: str) -> Reading | None:
+    """How the answer that a conclusion gives is read."""
+    for parts in candidates(text):
+        if (answer := _together([read(part) for part in parts])) is not None:
+            return answer
+    return None
 
-    return parse(text, fallback_mode="no_fallback", parsing_timeout=None)
+
+def _content(gold: str) -> str:
+    boxes = last_boxes(gold)
+    return ", ".join(boxes) if boxes else gold
+
+
+def _together(items: list[Reading | None]) -> Reading | None:
+    if not all(items):
+        return None
+    if len(items) == 1:
+        return items[0]
+    return Several(tuple(part for item in items for part in (item.items if isinstance(item, Several) else (item,))))
+
+
+def _right(gold: Reading, answer: Reading) -> bool:
+    """Equality of a gold answer and an answer, which may name its value, or say an equation for it."""
+    if isinstance(gold, Named) and isinstance(answer, Named) and gold.name and answer.name:
+        variables = len(gold.name) == 1 and len(answer.name) == 1
+        if variables and gold.name != answer.name:
+            return False
+    if isinstance(gold, Named) and isinstance(answer, Equation):
+        return same(gold.value, answer)
+    if isinstance(answer, Equation) and not isinstance(gold, Equation) and answer.value is not None:
+        return same(gold, answer.value)
+    return same(gold, answer)
+
+
+def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
+    """Why an answer that may have the right value is none: it leaves to be done what was asked for."""
+    value = answer.value if isinstance(answer, Named | Equation) else answer
+    if not isinstance(value, Expression):
+        return None
+    if prompt and OPERATOR.search(value.text) and _within(value.text, prompt) and not _within_gold(gold, value.text):
+        return "the prompt said again"
+    aim = gold.value if isinstance(gold, Named) else gold
+    if isinstance(aim, Number) and not integer_power(value.text):
+        return "a calculation where a number is asked for"
+    return None
+
+
+def _within(text: str, prompt: str) -> bool:
+    wanted = re.escape(_letters(text))
+    return re.search(rf"(?<![\w.]){wanted}(?![\w.])", _letters(plain(prompt))) is not None
+
+
+def _within_gold(gold: Reading, text: str) -> bool:
+    return isinstance(gold, Expression) and _letters(gold.text) == _letters(text)
+
+
+def _letters(text: str) -> str:
+    text = text.replace("\\times", "*").replace("\\cdot", "*").replace("**", "^")
+    return re.sub(r"[\s{}$]|\\[()\[\]]", "", text)
+
+
+def _step(gold: Reading, answer: Reading) -> str:
+    exact = Number | Based | Time | Ratio | Text
+    mine, theirs = (one.value if isinstance(one, Named) else one for one in (gold, answer))
+    if isinstance(mine, exact) and isinstance(theirs, exact):
+        return "exact numbers" if not isinstance(mine, Text) else "words"
+    if isinstance(mine, Several | Bracketed | Equation) or isinstance(theirs, Several | Bracketed | Equation):
+        return "parts"
+    return "expressions"
+
+
+def _squeezed(text: str) -> str:
+    return SPACES.sub("", text)
+
+
+def shown(reading: Reading) -> str:
+    """A reading as people write it; equal readings of exact things are the same text."""
+    match reading:
+        case Number():
+            return str(reading)
+        case Based():
+            return f"{reading.value} in base {reading.base}"
+        case Time():
+            minutes, seconds = divmod(reading.seconds, 60)
+            return f"{minutes // 60}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
+        case Ratio():
+            return ":".join(map(str, reading.parts))
+        case Text():
+            return reading.words
+        case Named():
+            return f"{reading.name} = {shown(reading.value)}" if reading.name else shown(reading.value)
+        case Equation():
+            return f"{reading.left} = {reading.right}"
+        case Several():
+            return ", ".join(map(shown, reading.items))
+        case Bracketed():
+            return reading.brackets[0] + ", ".join(map(shown, reading.items)) + reading.brackets[1]
+        case Expression():
+            return f"{reading.text} {reading.unit}".strip()
+    return reading.text

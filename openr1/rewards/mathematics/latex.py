@@ -1,0 +1,112 @@
+"""LaTeX and plain notation as expressions of SymPy, by the parser of math-verify, read to the end or not at all.
+
+The parser of math-verify stops where it understands no more, reads decimals as floating-point numbers, adds numbers that stand
+side by side and drops the base of a number. What this module gives has been read whole, with exact numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from openr1.rewards.mathematics.markup import closing_of
+
+if TYPE_CHECKING:
+    from sympy import Basic
+
+LENGTH, DEPTH = 600, 24  # characters and nested brackets of an expression; longer and deeper ones are no answers
+FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|exp|log|ln"
+ALIASES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+GREEK = "pi|alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|phi|omega|infty|infinity"
+CALLED = re.compile(r"(?<![A-Za-z\\])(sqrt|cbrt|abs|floor|ceil)\s*\(")
+ROOT = re.compile(r"\\sqrt\s*\(")
+NAMED = re.compile(rf"(?<![A-Za-z\\])(?:({FUNCTIONS})(?![A-Za-z])|({GREEK})(?![A-Za-z]))")
+WORDS = re.compile(r"(?<![A-Za-z\\])(?!(?:d[a-z]|[a-z]{1,2})(?![A-Za-z]))[A-Za-z]{3,}|(?<![A-Za-z\\])(?:is|it|in|of|to|so|we|no|or|an|as|at|be|by|do|he|if|my|on|us)(?![A-Za-z])")
+POWERS = re.compile(r"([\^_])\s*(-?\d{2,}|-\d|\((?:[^()]|\([^()]*\))*\))")
+SIDE_BY_SIDE = re.compile(r"\d\s+\\?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}\s*)?\.?\d|\d\s*\(\s*\d+\s*\)|\)\s*\d")
+AMBIGUOUS = re.compile(r"/\s*\d+\s*(?:[A-Za-z\\(]|\\pi)")  # 1/2x
+MIXED = re.compile(r"(?<![\d.)}A-Za-z])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
+
+
+@lru_cache(maxsize=4096)
+def expression(text: str) -> Basic | None:
+    """The expression that a text is, unevaluated; None where it is not one to its end.
+
+    :param text: as :func:`openr1.rewards.mathematics.markup.plain` gives it.
+    """
+    if len(text) > LENGTH or depth(text) > DEPTH or not text.strip():
+        return None
+    latex = notation(text)
+    if WORDS.search(ENVIRONMENT.sub("", latex)) or SIDE_BY_SIDE.search(latex) or AMBIGUOUS.search(latex) or "\\text" in latex or "%" in latex:
+        return None
+    if "..." in latex or "\\circ" in latex or "\\pmod" in latex:
+        return None
+    return _parsed(MIXED.sub(r"(\1+\\frac{\2}{\3})", latex))
+
+
+def depth(text: str) -> int:
+    """How deeply brackets of any kind are nested."""
+    deepest = level = 0
+    for mark in text:
+        level += (mark in "([{") - (mark in ")]}")
+        deepest = max(deepest, level)
+    return deepest
+
+
+def notation(text: str) -> str:
+    """The notation of programs as LaTeX: ``2**10``, ``sqrt(2)/2``, ``-3*pi``, ``exp(12)``, ``x^10``."""
+    text = text.replace("**", "^")
+    for name, meant in ALIASES.items():
+        text = re.sub(rf"(?<![A-Za-z\\]){name}(?![A-Za-z])", meant, text)
+    while (called := CALLED.search(text)) or (called := ROOT.search(text)):
+        opening = called.end() - 1
+        closing = closing_of(text, opening)
+        if closing < 0:
+            return text
+        inner, name = text[opening + 1 : closing], called[0].strip("\\( ")
+        written = {"sqrt": r"\sqrt{%s}", "cbrt": r"\sqrt[3]{%s}", "abs": "|%s|", "floor": r"\lfloor %s\rfloor ", "ceil": r"\lceil %s\rceil "}
+        text = text[: called.start()] + written[name].replace("%s", inner) + text[closing + 1 :]
+    text = NAMED.sub(lambda found: "\\" + found[0].replace("infinity", "infty") + " ", text)
+    text = re.sub(r"\\log\s*_?\s*\{?\s*e\s*\}?(?=[\s({])|\\log(?=\s*e(?![A-Za-z]))", r"\\ln ", text)
+    text = POWERS.sub(lambda found: f"{found[1]}{{{found[2][1:-1] if found[2].startswith('(') else found[2]}}}", text)
+    text = re.sub(r"_\s*(\w)", r"_{\1}", text)
+    text = text.replace("*", r" \cdot ")
+    return re.sub(r"\\exp\s*\(", r"\\exp(", text)
+
+
+@cache
+def _reader() -> type:
+    """The parser of math-verify, with exact numbers and the place where it stopped; made here, since it imports SymPy."""
+    import sympy
+    from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy
+
+    class Reader(_Latex2Sympy):
+        def create_parser(self, latex_str: str) -> Any:
+            self.parser = super().create_parser(latex_str)
+            return self.parser
+
+        def parse_number(self, text: str) -> Any:
+            return sympy.Rational(text.replace(",", ""))
+
+    return Reader
+
+
+def _parsed(latex: str) -> Basic | None:
+    from antlr4 import Token
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+    from sympy import Basic, I, Symbol
+    from sympy.matrices import MatrixBase
+
+    reader = _reader()(is_real=True, config=ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=False))
+    try:
+        found = reader.parse(latex)
+    except Exception:  # the parser and its conversions raise whatever they like
+        return None
+    if reader.parser.getCurrentToken().type != Token.EOF or not isinstance(found, Basic | MatrixBase):
+        return None
+    if isinstance(found, MatrixBase):
+        return found.as_immutable()
+    imaginary = Symbol("i", real=True)
+    return found.subs(imaginary, I) if imaginary in found.free_symbols else found

@@ -1,0 +1,66 @@
+"""The part of a conclusion that is the answer: a box, what is said to be the answer, or the end of the last sentence."""
+
+from __future__ import annotations
+
+import re
+
+from openr1.rewards.mathematics.markup import characters
+from openr1.rewards.parts import last_boxes
+
+HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)  # of GSM8K
+SAID = re.compile(
+    r"(?:\b(?:final\s+|correct\s+|right\s+|my\s+)?(?:answer|result|solution)s?\b(?:\s+(?:to|of|for)\s[^.\n:=]{0,80}?)?"
+    r"[*_`]{0,3}\s*(?:(?:is|are|was|will be|would be|should be|becomes|must be|equals)\b\s*:?|[:=：]|\s-\s)|答案\s*[是为：:]+)[*_`]{0,3}\s*",
+    re.IGNORECASE,
+)
+HEADED = re.compile(r"^[#*_\s]*(?:the )?(?:final )?answer[*_:\s]*\n+", re.IGNORECASE | re.MULTILINE)
+MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+SENTENCE = re.compile(r"(?<=[.!?。])\s+(?=[A-Z\\$*(\u4e00-\u9fff])|\n+")
+GLUE = re.compile(r"[\s,;.*_`]*(?:and|or)?[\s,;.*_`]*", re.IGNORECASE)
+RUN = re.compile(r"(?<![\w.])(?:US\$|\\?\$|[€£¥])?[-+]?[(\[]?[\d.](?:[\d.,/^*+=()×÷−–-]| (?=[\d+=/*×÷−–-]))*(?<![,.\s])%?")
+CAUSE = re.compile(r",? (?:because|since|as|which|so|where|when|if|for which|in total|hence|thus)\b|[;\n]|\. |, (?=[a-z]{3,})")
+SHORT = 200  # characters of a text that may be an answer as a whole
+
+
+def candidates(text: str) -> list[list[str]]:
+    """What may be the answer of a conclusion, the likeliest first; each is a list of texts that are one answer together.
+
+    A box is the answer, and nothing beside it is. Else it is what follows ``####``, or what is said to be the answer; else the
+    whole of a short text; else the mathematics, or the one number, of the last sentence. A last sentence with several numbers
+    has none.
+    """
+    if boxes := last_boxes(text):
+        return [boxes]
+    if hashes := HASHES.findall(text):
+        return [[hashes[-1]]]
+    text = text.strip()
+    found: list[list[str]] = []
+    if len(text) <= SHORT and "\n" not in text:
+        found.append([text])
+    said = [*SAID.finditer(text), *HEADED.finditer(text)]
+    if said:
+        rest = text[max(one.end() for one in said) :].strip()
+        sentence = SENTENCE.split(rest, maxsplit=1)[0].strip()
+        found += [[sentence], [CAUSE.split(sentence, maxsplit=1)[0].strip()], *_mathematics(sentence)]
+        return [one for one in found if all(one)]
+    sentences = [one for one in SENTENCE.split(text) if re.search(r"\w", one)]
+    if sentences:
+        if len(sentences[-1]) <= SHORT:
+            found.append([sentences[-1].strip()])
+        found += _mathematics(sentences[-1])
+    elif text:
+        found.append([text])
+    return [one for one in found if all(one)]
+
+
+def _mathematics(sentence: str) -> list[list[str]]:
+    """The formulas of a sentence if they are one, or one list; the one number if there are no formulas."""
+    formulas = list(MATH.finditer(sentence))
+    if formulas:
+        texts = [next(group for group in one.groups() if group) for one in formulas]
+        start = len(formulas) - 1
+        while start and GLUE.fullmatch(sentence[formulas[start - 1].end() : formulas[start].start()]):
+            start -= 1
+        return [texts[start:]]
+    runs = [one.strip() for one in RUN.findall(characters(sentence))]
+    return [runs] if len(runs) == 1 else []
