@@ -25,8 +25,9 @@ NAMED = re.compile(rf"(?<![A-Za-z\\])(?:({FUNCTIONS})(?![A-Za-z])|({GREEK})(?![A
 WORDS = re.compile(r"(?<![A-Za-z\\])(?!(?:d[a-z]|[a-z]{1,2})(?![A-Za-z]))[A-Za-z]{3,}|(?<![A-Za-z\\])(?:is|it|in|of|to|so|we|no|or|an|as|at|be|by|do|he|if|my|on|us)(?![A-Za-z])")
 POWERS = re.compile(r"([\^_])\s*(-?\d{2,}|-\d|\((?:[^()]|\([^()]*\))*\))")
 SIDE_BY_SIDE = re.compile(r"\d\s+\\?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}\s*)?\.?\d|\d\s*\(\s*\d+\s*\)|\)\s*\d")
-AMBIGUOUS = re.compile(r"/\s*\d+\s*(?:[A-Za-z\\(]|\\pi)")  # 1/2x
+AMBIGUOUS = re.compile(rf"/\s*\d+\s*(?:[A-Za-z(]|\\(?:sqrt|frac|{FUNCTIONS}|{GREEK}))")  # 1/2x
 MIXED = re.compile(r"(?<![\d.)}A-Za-z])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+CHOOSE = re.compile(r"(?<![A-Za-z\\])C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
 
 
@@ -71,6 +72,7 @@ def notation(text: str) -> str:
     text = NAMED.sub(lambda found: "\\" + found[0].replace("infinity", "infty") + " ", text)
     text = re.sub(r"\\log\s*_?\s*\{?\s*e\s*\}?(?=[\s({])|\\log(?=\s*e(?![A-Za-z]))", r"\\ln ", text)
     text = POWERS.sub(lambda found: f"{found[1]}{{{found[2][1:-1] if found[2].startswith('(') else found[2]}}}", text)
+    text = CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = re.sub(r"_\s*(\w)", r"_{\1}", text)
     text = text.replace("*", r" \cdot ")
     return re.sub(r"\\exp\s*\(", r"\\exp(", text)

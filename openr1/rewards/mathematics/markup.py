@@ -70,6 +70,7 @@ ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 WRAPPERS = ("$$", "$", "`", "**", "__", "*", "_", '"')  # that may stand around a whole answer, the same on both sides
 PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{equation*}", "\\end{equation*}"), ("\\begin{align*}", "\\end{align*}"))
 PAIRS += (("\\begin{equation}", "\\end{equation}"), ("\\begin{aligned}", "\\end{aligned}"))
+DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
 HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*|[-*+•][ \t]+(?=\D))", re.MULTILINE)
 
@@ -77,8 +78,8 @@ FONTS = r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textr
 FONT = re.compile(rf"\\(?:{FONTS}|boldsymbol|bm|operatorname\*?|pmb)\s*\{{([^{{}}]*)\}}")
 OLD_FONT = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)\s+([^{}]*)\}|\\(?:rm|bf|it|sf|tt)(?![A-Za-z])")
 DELIMITER = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)\s*(?:\.|(?=\\?[()\[\]{}|<>/.])|(?=\\[lr](?:angle|brace|brack|vert|floor|ceil)))")
-SPACE = re.compile(r"\\(?:[,;:>! ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~")
-NOTHING = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|nonumber|notag|!)(?![A-Za-z])|\\(?:label|tag)\*?\{[^{}]*\}")
+SPACE = re.compile(r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~")
+NOTHING = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|nonumber|notag)(?![A-Za-z])|\\(?:label|tag)\*?\{[^{}]*\}|\\!\s*")
 DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 SYNONYMS = [
     (re.compile(pattern), to)
@@ -114,7 +115,7 @@ LETTERS = re.compile(r"[^\W\d_]")
 
 def plain(text: str) -> str:
     """The text of an answer in one form. Equal answers that were only marked up differently become equal texts."""
-    text = _latex(_markdown(characters(text)))
+    text = _latex(markdown(characters(text)))
     previous = None
     while text != previous:
         previous, text = text, _unwrapped(" ".join(text.split()))
@@ -147,7 +148,8 @@ def _character(mark: str) -> str:
     return str(digit) if digit is not None else written.translate(REPLACED)
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
+    """A text without the marks of headings, lists, quotes and bold type."""
     text = HEADING.sub("", text)
     return BOLD.sub(r"\2", text)
 
@@ -157,7 +159,7 @@ def _latex(text: str) -> str:
         return text
     if "\\begin" not in text:
         text = DOUBLED.sub(r"\\", text)
-    text = NOTHING.sub(" ", text)
+    text = NOTHING.sub(lambda found: "" if found[0].startswith("\\!") else " ", text)
     text = DELIMITER.sub("", text)
     for pattern, to in SYNONYMS:
         text = pattern.sub(to, text)
@@ -175,7 +177,7 @@ def _font(found: re.Match) -> str:
 
 def _arguments(text: str) -> str:
     r"""``\frac12`` as ``\frac{1}{2}``, ``\sqrt 2`` as ``\sqrt{2}``, ``x^10`` and ``x^\circ`` with braces where they are meant."""
-    token = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+|[^\s{}\\])"
+    token = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+|[^\s{}()\[\]\\])"
     text = re.sub(rf"\\frac\s*{token}\s*{token}", lambda f: rf"\frac{_braced(f[1])}{_braced(f[2])}", text)
     return re.sub(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*{token}", lambda f: rf"\sqrt{f[1] or ''}{_braced(f[2])}", text)
 
@@ -196,6 +198,8 @@ def _unwrapped(text: str) -> str:
     for opening, closing in PAIRS:
         if text.startswith(opening) and text.endswith(closing) and opening not in text[2:]:
             return text[len(opening) : -len(closing)]
+    if (dollars := DOLLAR.findall(text)) and len(dollars) % 2 == 0 and not text.startswith("\\$"):
+        return DOLLAR.sub("", text)
     if text.startswith("{") and closing_of(text, 0) == len(text) - 1 and not _listed(text[1:-1]):
         return text[1:-1]
     for command in ("\\boxed", "\\fbox", "\\ensuremath"):

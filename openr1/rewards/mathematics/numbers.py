@@ -34,6 +34,7 @@ REPEATED = re.compile(r"(\d*)\.(\d*?)(\d{1,6}?)\3{2,}(\d*)")
 CURRENCY = {"$": "dollar", "\\$": "dollar", "US$": "dollar", "USD": "dollar", "€": "euro", "EUR": "euro", "£": "pound sterling"}
 CURRENCY |= {"¥": "yen", "₹": "rupee", "Rs.": "rupee", "Rs": "rupee"}
 PREFIX = re.compile(r"(?P<sign>[+-] ?)?(?P<mark>US\$|USD|EUR|Rs\.?|\\?\$|[€£¥₹]) ?(?=[\d.(\\])")
+NEGATED = re.compile(r"- ?\( ?(- ?)?([^()+-]+)\)")
 SPOKEN = re.compile(r"(?:minus|negative) (?=[\d.])", re.IGNORECASE)
 
 PERCENT = re.compile(r"%|\\text\{ ?(?:%|percent|per cent|pct) ?\}|percent(?:age)?|per cent|pct\.?", re.IGNORECASE)
@@ -81,6 +82,8 @@ class Number:
 def number(text: str) -> Number | None:
     """Read a text, as :func:`openr1.rewards.mathematics.markup.plain` gives it, that is one number to its end."""
     text = SPOKEN.sub("-", text.strip())
+    while signs := NEGATED.fullmatch(text):  # -(-5)
+        text = signs[2] if signs[1] else f"-{signs[2]}"
     text, currency = _currency(text)
     while text.startswith("(") and text.endswith(")") and "(" not in text[1:]:
         text = text[1:-1].strip()

@@ -37,6 +37,7 @@ NAME = re.compile(  # what an equation may call its answer: x, x_1, f(x), |AB|, 
 )
 WORDY = re.compile(r"(?:[^\W\d_]|\\text\{[^{}\\]*\})(?:[\w\s'’.,:/&()-]|\\text\{[^{}\\]*\}|\\&)*")
 LATEX_WORDS = re.compile(r"\\text\{([^{}\\]*)\}")
+WHOLE_TEXT = re.compile(r"\\text\{([^{}\\]*)\}")
 SHORT = frozenset("no yes up on in out all any odd one two six ten red min max".split())
 WORDS = 6  # of an answer in words
 EMPTY = frozenset(
@@ -138,6 +139,11 @@ def read(text: str) -> Reading | None:
 def _read(text: str) -> Reading | None:
     if not text or depth(text) > DEPTH:
         return None
+    if text == "...":
+        return Text(text)
+    if (inner := WHOLE_TEXT.fullmatch(text)) is not None:
+        found = next((one for form in (_clock, number, _based, _ratio, _several, _bracketed) if (one := form(inner[1].strip()))), None)
+        return found or _words(text)
     for form in (_clock, number, _based, _ratio, _several, _bracketed, _member, _equation, _words, _expression):
         found = form(text)
         if found is not None:

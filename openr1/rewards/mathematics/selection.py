@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from openr1.rewards.mathematics.markup import characters
+from openr1.rewards.mathematics.markup import characters, markdown
 from openr1.rewards.parts import last_boxes
 
 HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)  # of GSM8K
@@ -13,12 +13,14 @@ SAID = re.compile(
     r"[*_`]{0,3}\s*(?:(?:is|are|was|will be|would be|should be|becomes|must be|equals)\b\s*:?|[:=：]|\s-\s)|答案\s*[是为：:]+)[*_`]{0,3}\s*",
     re.IGNORECASE,
 )
+OPENED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 HEADED = re.compile(r"^[#*_\s]*(?:the )?(?:final )?answer[*_:\s]*\n+", re.IGNORECASE | re.MULTILINE)
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 SENTENCE = re.compile(r"(?<=[.!?。])\s+(?=[A-Z\\$*(\u4e00-\u9fff])|\n+")
 GLUE = re.compile(r"[\s,;.*_`]*(?:and|or)?[\s,;.*_`]*", re.IGNORECASE)
 RUN = re.compile(r"(?<![\w.])(?:US\$|\\?\$|[€£¥])?[-+]?[(\[]?[\d.](?:[\d.,/^*+=()×÷−–-]| (?=[\d+=/*×÷−–-]))*(?<![,.\s])%?")
 CAUSE = re.compile(r",? (?:because|since|as|which|so|where|when|if|for which|in total|hence|thus)\b|[;\n]|\. |, (?=[a-z]{3,})")
+TAIL = 4000  # characters at the end of a conclusion in which an answer without a box is looked for
 SHORT = 200  # characters of a text that may be an answer as a whole
 
 
@@ -31,18 +33,21 @@ def candidates(text: str) -> list[list[str]]:
     """
     if boxes := last_boxes(text):
         return [boxes]
+    text = text[-TAIL:]
+    if OPENED.search(text):  # a box that is empty, or was never closed
+        return []
     if hashes := HASHES.findall(text):
         return [[hashes[-1]]]
-    text = text.strip()
+    text = markdown(text).strip()
     found: list[list[str]] = []
-    if len(text) <= SHORT and "\n" not in text:
-        found.append([text])
     said = [*SAID.finditer(text), *HEADED.finditer(text)]
     if said:
         rest = text[max(one.end() for one in said) :].strip()
         sentence = SENTENCE.split(rest, maxsplit=1)[0].strip()
         found += [[sentence], [CAUSE.split(sentence, maxsplit=1)[0].strip()], *_mathematics(sentence)]
         return [one for one in found if all(one)]
+    if len(text) <= SHORT and "\n" not in text:
+        found.append([text])
     sentences = [one for one in SENTENCE.split(text) if re.search(r"\w", one)]
     if sentences:
         if len(sentences[-1]) <= SHORT:
@@ -64,3 +69,10 @@ def _mathematics(sentence: str) -> list[list[str]]:
         return [texts[start:]]
     runs = [one.strip() for one in RUN.findall(characters(sentence))]
     return [runs] if len(runs) == 1 else []
+
+
+def without_label(text: str) -> str:
+    """A box such as ``\\text{The answer is } 5`` without the words that introduce it."""
+    bare = text.replace("\\text{", " ").replace("}", " ", text.count("\\text{")) if "\\text{" in text else text
+    said = SAID.match(bare.strip().removeprefix("The ").removeprefix("the "))
+    return bare.strip().removeprefix("The ").removeprefix("the ")[said.end() :] if said else text

@@ -21,6 +21,7 @@ from openr1.rewards.mathematics.equality import is_exact, same
 from openr1.rewards.mathematics.markup import plain
 from openr1.rewards.mathematics.numbers import Number, integer_power
 from openr1.rewards.mathematics.reading import (
+    LONGEST,
     Based,
     Bracketed,
     Equation,
@@ -33,7 +34,7 @@ from openr1.rewards.mathematics.reading import (
     Time,
     read,
 )
-from openr1.rewards.mathematics.selection import candidates
+from openr1.rewards.mathematics.selection import HASHES, candidates, without_label
 from openr1.rewards.parts import conclusion, last_boxes
 
 SPACES = re.compile(r"(?<![\dA-Za-z]) | (?![\dA-Za-z])")
@@ -61,10 +62,12 @@ def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
     """Compare a gold answer that is read as ``reading`` with the answer that a text concludes with."""
     gold_text = _squeezed(plain(_content(gold)))
     for parts in candidates(text):
+        if max(map(len, parts)) > LONGEST:
+            continue
         texts = [_squeezed(plain(part)) for part in parts]
         if len(texts) == 1 and texts[0] == gold_text:
             return Verdict(True, gold=shown(reading), answer=texts[0], step="same text")
-        answer = _together([read(part) for part in parts])
+        answer = _together([read(without_label(part)) for part in parts])
         if answer is None:
             continue
         if (fault := _question(reading, answer, prompt)) is not None:
@@ -77,21 +80,23 @@ def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
 @lru_cache(maxsize=4096)
 def gold_reading(gold: str) -> Reading | None:
     """How a gold answer is read; None where it is not, to its end, something that answers can be compared with."""
-    reading = read(_content(gold))
+    reading = read(_content(gold[-LONGEST:]))
     return reading if reading is not None and is_exact(reading) else None
 
 
 def answer_reading(text: str) -> Reading | None:
     """How the answer that a conclusion gives is read."""
     for parts in candidates(text):
-        if (answer := _together([read(part) for part in parts])) is not None:
+        if (answer := _together([read(without_label(part)) for part in parts])) is not None:
             return answer
     return None
 
 
 def _content(gold: str) -> str:
-    boxes = last_boxes(gold)
-    return ", ".join(boxes) if boxes else gold
+    """What a gold answer comes to: the box of a solution, what follows ``####``, or all of it."""
+    if boxes := last_boxes(gold):
+        return ", ".join(boxes)
+    return hashes[-1] if (hashes := HASHES.findall(gold)) else gold
 
 
 def _together(items: list[Reading | None]) -> Reading | None:
@@ -122,24 +127,31 @@ def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
         return None
     if prompt and OPERATOR.search(value.text) and _within(value.text, prompt) and not _within_gold(gold, value.text):
         return "the prompt said again"
+    if _undone(value) and not (isinstance(gold, Expression) and _undone(gold)):
+        return "a calculation, not its result"
     aim = gold.value if isinstance(gold, Named) else gold
     if isinstance(aim, Number) and not integer_power(value.text):
         return "a calculation where a number is asked for"
     return None
 
 
+def _undone(reading: Expression) -> bool:
+    return re.search(r"\\(?:sum|prod|int|lim|det)(?![A-Za-z])", reading.text) is not None
+
+
 def _within(text: str, prompt: str) -> bool:
-    wanted = re.escape(_letters(text))
-    return re.search(rf"(?<![\w.]){wanted}(?![\w.])", _letters(plain(prompt))) is not None
+    wanted = r"\s*".join(re.escape(mark) for mark in _bare(text) if mark != " ")
+    return re.search(rf"(?<![\w.]){wanted}(?!\w|\.\d)", _bare(plain(prompt))) is not None
 
 
 def _within_gold(gold: Reading, text: str) -> bool:
-    return isinstance(gold, Expression) and _letters(gold.text) == _letters(text)
+    return isinstance(gold, Expression) and _bare(gold.text).split() == _bare(text).split()
 
 
-def _letters(text: str) -> str:
+def _bare(text: str) -> str:
+    """A formula without what only groups or marks it up."""
     text = text.replace("\\times", "*").replace("\\cdot", "*").replace("**", "^")
-    return re.sub(r"[\s{}$]|\\[()\[\]]", "", text)
+    return re.sub(r"[{}$]|\\[()\[\]]", "", text)
 
 
 def _step(gold: Reading, answer: Reading) -> str:
