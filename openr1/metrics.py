@@ -45,14 +45,14 @@ class Interval:
 
 def grouped(
     rows: Iterable[Mapping[str, Any]],
-    vote: Callable[[Mapping[str, Any]], str | None],
+    votes: Callable[[Sequence[Mapping[str, Any]]], list[str | None]],
     formatted: Callable[[str], bool],
     reasoned: Callable[[str], bool],
 ) -> Iterator[Answers]:
     """The answers by problem, from rows in the order of the problems.
 
     :param rows: with the columns of :mod:`openr1.answers`, and ``verified``.
-    :param vote: the answer that a row gives, for the majority; None for none.
+    :param votes: of the rows of one problem, the answers as a majority counts them: equal ones are equal, None is none.
     :param formatted: whether a completion keeps to the format.
     :param reasoned: whether a completion reasons before it answers.
     """
@@ -62,7 +62,7 @@ def grouped(
             samples[0]["task"] or "",
             samples[0]["difficulty"],
             [row["verified"] for row in samples],
-            [vote(row) for row in samples],
+            votes(samples),
             [formatted(row["completion"] or "") for row in samples],
             [row["tokens"] for row in samples],
             [bool(row["finished"]) for row in samples],
@@ -83,8 +83,9 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 def majority_at_k(right: Sequence[bool], vote: Sequence[str | None], k: int) -> float:
     """How often the most frequent of k answers is right: the mean over the disjoint groups of k samples, in their order.
 
-    Samples without an answer have no vote. Of answers that are equally frequent each counts with equal weight. Answers that
-    differ as texts are different votes.
+    Samples without an answer have no vote. Of answers that are equally frequent each counts with equal weight.
+
+    :param vote: equal where answers are equal, in whatever form they are written (:func:`openr1.verdicts.votes`).
     """
     groups = [range(start, start + k) for start in range(0, len(vote) - k + 1, k)]
     return sum(_majority([(vote[i], right[i]) for i in group]) for group in groups) / len(groups)

@@ -1,16 +1,15 @@
-"""Whether answers are right, by :mod:`openr1.rewards`: in processes that can be killed, with the time limit of ``reward=``."""
+"""Grades answers by :mod:`openr1.rewards`, in processes that can be killed, and counts equal answers as one vote."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig, choice
+from openr1.rewards.mathematics import vote_classes
 from openr1.rewards.parts import conclusion
 
-IN_BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 RIGHT = "\0right"  # the vote of every right answer in mathematics: what is equal to the gold answer is equal to one another
 
 
@@ -29,23 +28,24 @@ class Judge:
 
     def __call__(self, samples: Sequence[Sample]) -> list[bool | str | None]:
         scores = [group[0] for group in self.scorer.score([[sample] for sample in samples])]
-        return [score.errors.get("verdict") if score.correct is None else score.correct for score in scores]
+        return [score.reason if score.correct is None else score.correct for score in scores]
 
 
-def vote(row: Mapping[str, Any]) -> str | None:
-    """The answer of a row of :mod:`openr1.answers` as a majority counts it.
+def votes(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """The answers to one problem, rows of :mod:`openr1.answers`, as a majority counts them: equal answers are equal votes.
 
-    Two answers are one if they are the same text, and in mathematics also if both are right. None where there is no answer, and
-    for programs, which no majority compares.
+    In mathematics right answers are one vote, and wrong ones that are equal are one vote in whatever form they are written. A
+    row without an answer has no vote; nor has a program, since no majority compares programs.
     """
+    if rows and rows[0]["kind"] == "math":
+        texts = [None if row["verified"] else conclusion(row["completion"] or "") for row in rows]
+        wrong = vote_classes(texts)
+        return [RIGHT if row["verified"] else vote for row, vote in zip(rows, wrong, strict=True)]
+    return [_vote(row) for row in rows]
+
+
+def _vote(row: Mapping[str, Any]) -> str | None:
     kind, text = row["kind"], conclusion(row["completion"] or "")
     if not text or kind == "code":
         return None
-    if kind == "choice":
-        return choice.letter(text)
-    if kind == "math":
-        if row["verified"]:
-            return RIGHT
-        boxed = IN_BOX.findall(text)
-        return "".join((boxed[-1] if boxed else text).split())
-    return " ".join(text.split())
+    return choice.letter(text) if kind == "choice" else " ".join(text.split())

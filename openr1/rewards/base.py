@@ -20,6 +20,9 @@ class Sample:
     finished: bool = True  # it ended with the end token, not at the maximum length
 
 
+VERDICTS = 2  # raised when answers are judged in another way, so that results with other verdicts have other names
+
+
 class Verdict(NamedTuple):
     """The result of checking an answer, and how it was reached."""
 

@@ -14,9 +14,7 @@ from multiprocessing.connection import Pipe, wait
 from openr1.errors import ConfigError, RunError
 from openr1.rewards.base import Verdict, wrong
 from openr1.rewards.config import RewardConfig
-from openr1.rewards.work import START_SECONDS, VERDICT, Done, Ready, Step, Work
-
-LATE = "no end within"  # how the error of a time-out begins
+from openr1.rewards.work import LATE, START_SECONDS, VERDICT, Done, Ready, Step, Work
 
 
 class Process:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from openr1.errors import RunError
-from openr1.rewards.base import Sample, Verified
+from openr1.rewards.base import Sample, Verdict, Verified
 from openr1.rewards.config import RewardConfig, check
-from openr1.rewards.pool import LATE, Pool
+from openr1.rewards.pool import Pool
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import make
-from openr1.rewards.work import VERDICT, Found, Work
+from openr1.rewards.work import LATE, VERDICT, Found, Work
 
 # samples that all fail at the same step, or all take too long at it, show that it is not the samples
 ENOUGH, ENOUGH_LATE = 8, 64
@@ -27,6 +27,14 @@ class Score:
     total: float | None  # the sum of weight x value over the terms that have a value; None where none has
     correct: bool | None = None  # the verdict, where a term needed it
     errors: dict[str, str] = field(default_factory=dict)  # by term or "verdict": why there is no value, or why it is "wrong"
+    verdict: Verdict | None = None  # with how both sides were read, where a term needed it
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no verdict; None where there is one."""
+        if self.correct is not None or (self.verdict is None and VERDICT not in self.errors):
+            return None
+        return self.errors.get(VERDICT) or (self.verdict.step if self.verdict else None) or None
 
 
 class Scorer:
@@ -74,14 +82,14 @@ class Scorer:
             self._pool.close()
 
     def verdicts(self, samples: Sequence[Sample]) -> list[bool | str | None]:
-        """Whether each answer is right; where nothing can be said, why, or None where its gold answer cannot be read.
+        """Judge each answer: right or wrong, or the reason why there is no verdict.
 
         :raises ValueError: where no term of the mix needs a verdict, as ``accuracy`` does.
         """
         [scores] = self.score([samples])
         if not any(self._pool.start(1).needs.values()):
             raise ValueError("no term of the mix needs a verdict, as accuracy does")
-        return [score.errors.get(VERDICT) if score.correct is None else score.correct for score in scores]
+        return [score.reason if score.correct is None else score.correct for score in scores]
 
     def score(self, groups: Sequence[Sequence[Sample]]) -> list[list[Score]]:
         """Scores of samples, in the order given.
@@ -130,7 +138,7 @@ class Scorer:
         values = {name: found.values.get(name) for name in self.config.terms}
         parts = [self.config.terms[name].weight * value for name, value in values.items() if value is not None]
         correct = found.verdict.correct if found.verdict else None
-        return Score(values, sum(parts) if parts else None, correct, found.errors)
+        return Score(values, sum(parts) if parts else None, correct, found.errors, found.verdict)
 
     def _check_sandbox(self) -> None:
         if not self._sandbox_runs:

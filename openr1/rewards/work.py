@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from openr1.rewards.base import Sample, Verdict
 
 START_SECONDS = 120.0  # to import what scoring needs
+LATE = "no end within"  # how the error of a time-out begins
 VERDICT = "verdict"  # the step that checks the answer; the other steps have the names of the terms
 
 

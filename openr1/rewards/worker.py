@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from openr1.errors import ConfigError
-from openr1.rewards.base import Sample, Verdict, Verified
+from openr1.rewards.base import Sample, Verdict, Verified, wrong
 from openr1.rewards.config import RewardConfig
 from openr1.rewards.correctness import check
 from openr1.rewards.mix import Term, build
 from openr1.rewards.sandbox import make
-from openr1.rewards.work import START_SECONDS, VERDICT, Done, Found, Ready, Step, Work
+from openr1.rewards.work import LATE, START_SECONDS, VERDICT, Done, Found, Ready, Step, Work
 
+SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; what goes on is killed
 PARSE_MEMORY = 4 << 30  # bytes of address space that reading an expression may add: 9^9^9^9 asks for more than there is
+
+
+class OutOfTime(BaseException):
+    """The time of an answer is up. No ``except Exception`` of a library takes it for a failure of its own."""
 
 
 class Worker:
@@ -60,20 +66,35 @@ class Worker:
         self.connection.send(Step(name, stage, seconds, found))
 
     def _check(self, sample: Sample, found: Found) -> Verdict:
-        limit = self.config.time_limit
+        limit, mathematics = self.config.time_limit, sample.problem.kind == "math"
         if sample.problem.kind == "code":
             limit += self.sandbox.provider.longest
+        began = 0.0  # when what counts began: the gold answer and the answer share one limit
 
         def progress(stage: str) -> None:
-            self._step(VERDICT, stage, START_SECONDS if stage == "start" else limit, found)
+            nonlocal began, at
+            at = stage
+            if stage == "start":
+                self._step(VERDICT, stage, START_SECONDS, found)
+                return
+            began = began if began and mathematics else time.monotonic()
+            self._step(VERDICT, stage, max(0.0, began + limit - time.monotonic()), found)
+            if mathematics:
+                signal.setitimer(signal.ITIMER_PROF, limit * SOFT)
 
-        progress("completion")
+        at = "completion"
+        self._step(VERDICT, at, START_SECONDS if mathematics else limit, found)
         try:
-            with _memory(PARSE_MEMORY if sample.problem.kind == "math" else None):
+            with _memory(PARSE_MEMORY if mathematics else None):
                 return check(sample, self.sandbox, self.every, progress)
+        except OutOfTime:
+            found.errors[VERDICT] = f"{LATE} {limit:g} s"
+            return wrong(sample) if at == "completion" else Verdict()
         except Exception as error:  # one sample's failure is not the run's; the scorer sees when all of them fail
             found.errors[VERDICT] = _said(error)
             return Verdict()
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _values(self, term: Term, samples: list[Sample] | tuple[Sample, ...], found: Found, size: int) -> list[float | None]:
         self._step(term.name, "completion", self.config.time_limit * size, found)
@@ -82,6 +103,10 @@ class Worker:
         except Exception as error:
             found.errors[term.name] = _said(error)
             return [None] * size
+
+
+def _interrupt(*_: object) -> None:
+    raise OutOfTime
 
 
 def _said(error: Exception) -> str:
@@ -107,6 +132,7 @@ def _memory(more: int | None) -> Iterator[None]:
 def main() -> None:
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, _interrupt)
     warnings.simplefilter("ignore")  # of what a completion's mathematics is warned of
     try:
         worker = Worker(connection, connection.recv())

@@ -17,7 +17,7 @@ from openr1.job import Job
 from openr1.rewards import Sample
 from openr1.rewards.format import TagOptions, format_
 from openr1.rewards.parts import reasoned
-from openr1.verdicts import Judge, vote
+from openr1.verdicts import Judge, votes
 
 VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
 # of the model, as its own run has them: with the pass rate they are a point of a scaling law
@@ -56,7 +56,7 @@ def formatted(completion: str) -> bool:
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
     """The answers by problem, from rows with verdicts."""
-    return metrics.grouped(rows, vote, formatted, reasoned)
+    return metrics.grouped(rows, votes, formatted, reasoned)
 
 
 def judged(job: Job, journal: Journal) -> Iterator[dict[str, Any]]:

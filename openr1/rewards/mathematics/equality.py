@@ -1,8 +1,8 @@
-"""Whether two readings of answers are the same, exactly: no step rounds, and no step takes what is close for what is equal.
+"""Compares two readings of answers exactly: no step rounds, and no step takes what is close for what is equal.
 
-Numbers are compared as fractions. Constants that are not rational are compared by their difference, at a precision that grows until
-the difference has digits or there can be none (SymPy's ``evalf``); expressions in variables at several exact points, a test that
-a wrong identity passes with a chance of next to nothing (Schwartz and Zippel).
+Numbers are compared as fractions. Constants that are not rational are compared by their difference, at a precision that grows
+until the difference has digits or there can be none (SymPy's ``evalf``); expressions in variables at several exact points, a
+test that a wrong identity passes with a chance of next to nothing (Schwartz and Zippel).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from openr1.rewards.mathematics.latex import expression
 from openr1.rewards.mathematics.numbers import Number, same_unit
 from openr1.rewards.mathematics.reading import (
-    Based,
     Bracketed,
     Contradiction,
     Equation,
@@ -78,7 +77,7 @@ def _unnamed(reading: Reading) -> Reading:
 
 
 def _same_numbers(gold: Number, answer: Number) -> bool:
-    """A question for a percentage is answered with or without its sign; one for a number is not answered by a hundred times it."""
+    """A percentage may be given without its sign; a number is not answered by a hundred times that number."""
     if not same_unit(gold.unit, answer.unit):
         return False
     if gold.percent == answer.percent:
@@ -272,11 +271,10 @@ def _points(symbols: Any) -> list[dict]:
     """Exact values of variables: positive ones, then some of either sign."""
     from sympy import Rational
 
-    ordered = sorted(symbols, key=str)
-    points = []
-    for above, below in POINTS:
-        points.append({symbol: Rational(above + 2 * i * (1 if above > 0 else -1) ** i, below + i) for i, symbol in enumerate(ordered)})
-    return points
+    numbered = list(enumerate(sorted(symbols, key=str)))
+    return [
+        {symbol: Rational(above + (2 if above > 0 else -2) * i, below + i) for i, symbol in numbered} for above, below in POINTS
+    ]
 
 
 def _without_functions(found: Any) -> Any:
@@ -367,4 +365,12 @@ def is_exact(reading: Reading) -> bool:
 def _evaluable(found: Any) -> bool:
     from sympy import Expr
 
-    return not isinstance(found, Expr) or _bounded(found)
+    if not isinstance(found, Expr):
+        return True
+    return _bounded(found) and not (found.has(*_undone()) and found.doit().has(*_undone()))
+
+
+def _undone() -> tuple:
+    from sympy import Derivative, Integral, Limit, Product, Sum
+
+    return Derivative, Integral, Limit, Product, Sum

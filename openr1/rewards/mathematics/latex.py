@@ -20,12 +20,16 @@ FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|exp|log
 ALIASES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 GREEK = "pi|alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|phi|omega|infty|infinity"
 CALLED = re.compile(r"(?<![A-Za-z\\])(sqrt|cbrt|abs|floor|ceil)\s*\(")
+WRITTEN = {"sqrt": r"\sqrt{%s}", "cbrt": r"\sqrt[3]{%s}", "abs": "|%s|"}
+WRITTEN |= {"floor": r"\lfloor %s\rfloor ", "ceil": r"\lceil %s\rceil "}
 ROOT = re.compile(r"\\sqrt\s*\(")
 NAMED = re.compile(rf"(?<![A-Za-z\\])(?:({FUNCTIONS})(?![A-Za-z])|({GREEK})(?![A-Za-z]))")
-WORDS = re.compile(r"(?<![A-Za-z\\])(?!(?:d[a-z]|[a-z]{1,2})(?![A-Za-z]))[A-Za-z]{3,}|(?<![A-Za-z\\])(?:is|it|in|of|to|so|we|no|or|an|as|at|be|by|do|he|if|my|on|us)(?![A-Za-z])")
+SHORT_WORDS = "is|it|in|of|to|so|we|no|or|an|as|at|be|by|do|he|if|my|on|us"
+WORDS = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]{{3,}}|(?:{SHORT_WORDS})(?![A-Za-z]))")
 POWERS = re.compile(r"([\^_])\s*(-?\d{2,}|-\d|\((?:[^()]|\([^()]*\))*\))")
 SIDE_BY_SIDE = re.compile(r"\d\s+\\?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}\s*)?\.?\d|\d\s*\(\s*\d+\s*\)|\)\s*\d")
 AMBIGUOUS = re.compile(rf"/\s*\d+\s*(?:[A-Za-z(]|\\(?:sqrt|frac|{FUNCTIONS}|{GREEK}))")  # 1/2x
+FAULTS = (WORDS, SIDE_BY_SIDE, AMBIGUOUS)
 MIXED = re.compile(r"(?<![\d.)}A-Za-z])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 CHOOSE = re.compile(r"(?<![A-Za-z\\])C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
@@ -40,9 +44,8 @@ def expression(text: str) -> Basic | None:
     if len(text) > LENGTH or depth(text) > DEPTH or not text.strip():
         return None
     latex = notation(text)
-    if WORDS.search(ENVIRONMENT.sub("", latex)) or SIDE_BY_SIDE.search(latex) or AMBIGUOUS.search(latex) or "\\text" in latex or "%" in latex:
-        return None
-    if "..." in latex or "\\circ" in latex or "\\pmod" in latex:
+    unread = ("\\text", "%", "...", "\\circ", "\\pmod")  # the parser drops or misreads them
+    if any(mark in latex for mark in unread) or any(fault.search(ENVIRONMENT.sub("", latex)) for fault in FAULTS):
         return None
     return _parsed(MIXED.sub(r"(\1+\\frac{\2}{\3})", latex))
 
@@ -67,8 +70,7 @@ def notation(text: str) -> str:
         if closing < 0:
             return text
         inner, name = text[opening + 1 : closing], called[0].strip("\\( ")
-        written = {"sqrt": r"\sqrt{%s}", "cbrt": r"\sqrt[3]{%s}", "abs": "|%s|", "floor": r"\lfloor %s\rfloor ", "ceil": r"\lceil %s\rceil "}
-        text = text[: called.start()] + written[name].replace("%s", inner) + text[closing + 1 :]
+        text = text[: called.start()] + WRITTEN[name].replace("%s", inner) + text[closing + 1 :]
     text = NAMED.sub(lambda found: "\\" + found[0].replace("infinity", "infty") + " ", text)
     text = re.sub(r"\\log\s*_?\s*\{?\s*e\s*\}?(?=[\s({])|\\log(?=\s*e(?![A-Za-z]))", r"\\ln ", text)
     text = POWERS.sub(lambda found: f"{found[1]}{{{found[2][1:-1] if found[2].startswith('(') else found[2]}}}", text)

@@ -60,7 +60,8 @@ SYMBOLS = {
     "和": " and ",
 }
 GREEK = {letter: rf" \{name} " for letter, name in zip("αβγδεθλμνρσφωΔΩ", (
-    "alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "nu", "rho", "sigma", "phi", "omega", "Delta", "Omega",
+    "alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "nu", "rho", "sigma", "phi", "omega", "Delta",
+    "Omega",
 ), strict=True)}  # fmt: skip
 REPLACED = str.maketrans(SYMBOLS | GREEK)
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
@@ -74,12 +75,20 @@ DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
 HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*|[-*+•][ \t]+(?=\D))", re.MULTILINE)
 
-FONTS = r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textnormal|textsf|texttt|textup|emph|mbox|hbox"
+FONTS = (
+    r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textnormal|textsf|texttt|textup|emph|mbox|hbox"
+)
 FONT = re.compile(rf"\\(?:{FONTS}|boldsymbol|bm|operatorname\*?|pmb)\s*\{{([^{{}}]*)\}}")
 OLD_FONT = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)\s+([^{}]*)\}|\\(?:rm|bf|it|sf|tt)(?![A-Za-z])")
-DELIMITER = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)\s*(?:\.|(?=\\?[()\[\]{}|<>/.])|(?=\\[lr](?:angle|brace|brack|vert|floor|ceil)))")
-SPACE = re.compile(r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~")
-NOTHING = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|nonumber|notag)(?![A-Za-z])|\\(?:label|tag)\*?\{[^{}]*\}|\\!\s*")
+DELIMITER = re.compile(
+    r"\\(?:left|right|middle|[bB]igg?[lrm]?)\s*(?:\.|(?=\\?[()\[\]{}|<>/.])|(?=\\[lr](?:angle|brace|brack|vert|floor|ceil)))"
+)
+SPACE = re.compile(
+    r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~"
+)
+NOTHING = re.compile(
+    r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|nonumber|notag)(?![A-Za-z])|\\(?:label|tag)\*?\{[^{}]*\}|\\!\s*"
+)
 DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 SYNONYMS = [
     (re.compile(pattern), to)
@@ -176,7 +185,7 @@ def _font(found: re.Match) -> str:
 
 
 def _arguments(text: str) -> str:
-    r"""``\frac12`` as ``\frac{1}{2}``, ``\sqrt 2`` as ``\sqrt{2}``, ``x^10`` and ``x^\circ`` with braces where they are meant."""
+    r"""Write ``\frac12`` as ``\frac{1}{2}`` and ``\sqrt 2`` as ``\sqrt{2}``."""
     token = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+|[^\s{}()\[\]\\])"
     text = re.sub(rf"\\frac\s*{token}\s*{token}", lambda f: rf"\frac{_braced(f[1])}{_braced(f[2])}", text)
     return re.sub(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*{token}", lambda f: rf"\sqrt{f[1] or ''}{_braced(f[2])}", text)

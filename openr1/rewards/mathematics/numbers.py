@@ -1,7 +1,7 @@
-"""Numbers as answers write them, read exactly: integers, decimals, fractions, mixed numbers, percentages, with a unit or without.
+"""Reads numbers as answers write them, exactly: decimals, fractions, mixed numbers, percentages, with a unit or without.
 
-``12,345``, ``3.2e5``, ``2 1/2``, ``0.1\\overline{6}``, ``35\\%``, ``\\$18.00``, ``5\\text{ cm}^2``. What is only nearly a number, such as
-``5√3`` or ``18 or 19``, is none.
+``12,345``, ``3.2e5``, ``2 1/2``, ``0.1\\overline{6}``, ``35\\%``, ``\\$18.00``, ``5\\text{ cm}^2``. What is only nearly a
+number, such as ``5√3`` or ``18 or 19``, is none.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ SIGN = r"(?:[+-] ?)?"
 POWER = r"10 ?(?:\^|\*\*) ?(?:\{ ?(?P<braced>[+-]?\d+) ?\}|\(? ?(?P<bare>[+-]?\d+) ?\)?)"
 NUMBER = re.compile(
     rf"(?P<sign>{SIGN})(?:"
-    rf"(?P<whole>{INTEGER}) ?(?:\\frac ?\{{ ?(?P<above>\d+) ?\}} ?\{{ ?(?P<below>\d+) ?\}}|(?<= )(?P<above2>\d+) ?/ ?(?P<below2>\d+)(?![\d.]))"
+    # mixed: 2\frac{1}{2}, 2 1/2
+    rf"(?P<whole>{INTEGER}) ?(?:\\frac ?\{{ ?(?P<above>\d+) ?\}} ?\{{ ?(?P<below>\d+) ?\}}"
+    rf"|(?<= )(?P<above2>\d+) ?/ ?(?P<below2>\d+)(?![\d.]))"
+    # fractions
     rf"|\\frac ?\{{ ?(?P<top>{SIGN}{DECIMAL}) ?\}} ?\{{ ?(?P<bottom>{SIGN}{DECIMAL}) ?\}}"
     rf"|\(? ?(?P<top2>(?:{SIGN})?{DECIMAL}) ?\)? ?/ ?\(? ?(?P<bottom2>{SIGN}{DECIMAL}) ?\)?"
-    rf"|(?P<before>\d*)\.(?P<fixed>\d*?)(?:\\overline ?\{{ ?(?P<over>\d+) ?\}}|\((?P<round>\d+)\)|\\dot ?\{{?(?P<dot>\d)\}}?(?:(?P<between>\d*)\\dot ?\{{?(?P<dot2>\d)\}}?)?)"
+    # decimals that repeat: 0.\overline{{3}}, 0.(3), 0.\dot{{3}}, 0.333...
+    rf"|(?P<before>\d*)\.(?P<fixed>\d*?)(?:\\overline ?\{{ ?(?P<over>\d+) ?\}}|\((?P<round>\d+)\)"
+    rf"|\\dot ?\{{?(?P<dot>\d)\}}?(?:(?P<between>\d*)\\dot ?\{{?(?P<dot2>\d)\}}?)?)"
     rf"|(?P<dotted>\d*\.\d+) ?\.\.\."
     rf"|(?P<mantissa>{DECIMAL})[eE](?P<e>[+-]?\d+)(?![\d.])"
     rf"|(?:(?P<factor>{DECIMAL}) ?(?:\\times|\\cdot|\*|x) ?)?{POWER}"
@@ -38,14 +43,17 @@ NEGATED = re.compile(r"- ?\( ?(- ?)?([^()+-]+)\)")
 SPOKEN = re.compile(r"(?:minus|negative) (?=[\d.])", re.IGNORECASE)
 
 PERCENT = re.compile(r"%|\\text\{ ?(?:%|percent|per cent|pct) ?\}|percent(?:age)?|per cent|pct\.?", re.IGNORECASE)
-DEGREES = re.compile(r"\^\\circ ?(?P<scale>[CFK])?|(?:\\text\{ ?)?degrees?(?: (?P<name>celsius|fahrenheit|C|F))?(?: ?\})?", re.IGNORECASE)
+DEGREES = re.compile(
+    r"\^\\circ ?(?P<scale>[CFK])?|(?:\\text\{ ?)?degrees?(?: (?P<name>celsius|fahrenheit|C|F))?(?: ?\})?", re.IGNORECASE
+)
 # what is counted or measured: words, alone or as \text{}, with powers and quotients
 WORD = r"(?:\\text ?\{[^{}\d\\]*\}|[^\W\d_][^\W\d_'’.-]*(?:[’'.-][^\W\d_]+)*\.?)(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
 UNIT = re.compile(rf"{WORD}(?:(?: ?/ ?| ?\\cdot ?| ?\*? ?| per ){WORD}){{0,4}}")
 NO_UNITS = frozenset(
-    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most least either "
-    "neither nor divided by over of the where for with hence thus therefore note that it i we x y z n k e pi sqrt log ln sin cos tan exp "
-    "when only unless except also maybe perhaps about approximately between choose from until equals equal no wrong incorrect".split()
+    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most least "
+    "either neither nor divided by over of the where for with hence thus therefore note that it i we x y z n k e pi sqrt "
+    "log ln sin cos tan exp when only unless except also maybe perhaps about approximately between choose from until "
+    "equals equal no wrong incorrect".split()
 )
 NAMES = {  # how else a unit is spelled
     "centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m",
@@ -57,10 +65,24 @@ NAMES = {  # how else a unit is spelled
     "women": "woman", "children": "child", "gallon": "gal", "cent": "cent", "day": "day", "week": "week", "month": "month",
     "year": "year", "yr": "year", "degree": "degree", "radian": "rad",
 }  # fmt: skip
-MEASURES = frozenset(NAMES.values()) - {"person", "man", "woman", "child", "^2", "^3"} | {"kmh", "mph", "kph", "hz", "pa", "kw", "mol"}
+MEASURES = frozenset(NAMES.values()) - {"person", "man", "woman", "child", "^2", "^3"} | {
+    "kmh",
+    "mph",
+    "kph",
+    "hz",
+    "pa",
+    "kw",
+    "mol",
+}
+TRAILING = re.compile(  # a unit after an expression: \\text{ cm}^2, or words
+    r"(?: ?\\text ?\{[^{}\d\\]*\}| (?:[A-Za-z]{2,}\.?(?: |(?= ?\^)|$|/)){1,3})(?: ?\^ ?\{? ?\d ?\}?)?"
+    r"(?: ?/ ?(?:\\text ?\{[^{}\d\\]*\}|[A-Za-z]+)(?: ?\^ ?\{? ?\d ?\}?)?)?$"
+)
 BARE = frozenset("mghls")  # units of one letter that stand after a number and a space
 PIECE = re.compile(r"\^ ?\{? ?-?\d|[^\W\d_]+|/")
-EMPTY = frozenset({"unit", "digit", "integer", "number", "value", "answer", "total", "altogether", "left", "remaining", "in all"})
+EMPTY = frozenset(
+    {"unit", "digit", "integer", "number", "value", "answer", "total", "altogether", "left", "remaining", "in all"}
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +162,9 @@ def _value(found: re.Match) -> Fraction | None:
 
 def _unsigned(found: re.Match) -> Fraction | None:
     if found["whole"]:
-        return _decimal(found["whole"]) + Fraction(int(found["above"] or found["above2"]), int(found["below"] or found["below2"]))
+        return _decimal(found["whole"]) + Fraction(
+            int(found["above"] or found["above2"]), int(found["below"] or found["below2"])
+        )
     for above, below in (("top", "bottom"), ("top2", "bottom2")):
         if found[above]:
             return _signed(found[above]) / _signed(found[below])
@@ -204,9 +228,6 @@ def _spelled(word: str) -> str:
     return word.removesuffix("s") if len(word) > 3 else word
 
 
-TRAILING = re.compile(r"(?: ?\\text ?\{[^{}\d\\]*\}| (?:[A-Za-z]{2,}\.?(?: |(?= ?\^)|$|/)){1,3})(?: ?\^ ?\{? ?\d ?\}?)?(?: ?/ ?(?:\\text ?\{[^{}\d\\]*\}|[A-Za-z]+)(?: ?\^ ?\{? ?\d ?\}?)?)?$")
-
-
 def trailing_unit(text: str) -> tuple[str, str]:
     """An expression and the unit that follows it: ``5\\sqrt{2}\\text{ cm}``; no unit where nothing says that it is one."""
     if text.endswith("^\\circ"):
@@ -217,6 +238,8 @@ def trailing_unit(text: str) -> tuple[str, str]:
     rest = found[0]
     wrapped = rest.lstrip().startswith("\\text")
     unit = _unit(rest)
-    if unit is None or not (wrapped or any(name in MEASURES or name in EMPTY for name in unit.split()) or rest.strip() in ("units", "radians")):
+    if unit is None or not (
+        wrapped or any(name in MEASURES or name in EMPTY for name in unit.split()) or rest.strip() in ("units", "radians")
+    ):
         return text, ""
     return text[: found.start()].strip(), unit

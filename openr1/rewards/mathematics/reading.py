@@ -7,7 +7,7 @@ is neither right nor, as a gold answer, a measure of anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -21,8 +21,23 @@ ITEMS = 64  # of a list
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))? ?(?:\\text\{ ?)?(?:([ap])\.? ?m\.?)?(?: ?\})?(?: o'clock)?", re.IGNORECASE)
 HOUR = re.compile(r"(\d{1,2}) ?(?:\\text\{ ?)?([ap])\.? ?m\.?(?: ?\})?", re.IGNORECASE)
 RATIO = re.compile(rf"({DECIMAL})(?: ?(?::| to ) ?({DECIMAL}))(?: ?(?::| to ) ?({DECIMAL}))?(?: ?(?::| to ) ?({DECIMAL}))?")
-BASED = re.compile(r"\(?([0-9][0-9A-Za-z ]*|[0-9A-Fa-f ]*[0-9][0-9A-Fa-f ]*)\)?(?: ?_ ?\{? ?(?:\\text\{ ?)?(\w+?)(?: ?\})?\}?|,? (?:in )?base[ -]?(\w+))")
-BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
+BASED = re.compile(
+    r"\(?([0-9][0-9A-Za-z ]*|[0-9A-Fa-f ]*[0-9][0-9A-Fa-f ]*)\)?"
+    r"(?: ?_ ?\{? ?(?:\\text\{ ?)?(\w+?)(?: ?\})?\}?|,? (?:in )?base[ -]?(\w+))"
+)
+BASES = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+}
 BASES |= {"sixteen": 16}
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 GLUE = re.compile(r",|;|\\text\{ ?,? ?(?:and|or) ?\}|\b(?:and|or)\b", re.IGNORECASE)
@@ -32,8 +47,8 @@ APPROXIMATE = re.compile(r"\\approx")
 MEMBER = re.compile(r"[A-Za-z](?:_\{?\w+\}?)? ?\\in (?!\\mathbb)")
 BUILDER = re.compile(r"\\\{ ?([A-Za-z])(?: ?\\in ?\\mathbb\{?R\}?)? ?(?:\\mid|\||:) ?(.*)\\\}")
 NAME = re.compile(  # what an equation may call its answer: x, x_1, f(x), |AB|, \angle ABC, \text{area}, words
-    r"\\?[A-Za-z]+'*(?: ?_ ?(?:\w|\{[^{}]*\}))?'*(?: ?\([A-Za-z0-9, ]*\))?|\|[A-Z]{2}\||\\(?:angle|triangle|overline|vec|hat) ?\{?[A-Za-z ]+\}?"
-    r"|\\text\{[^{}]*\}(?: ?[A-Za-z])?|[A-Za-z][A-Za-z' -]*"
+    r"\\?[A-Za-z]+'*(?: ?_ ?(?:\w|\{[^{}]*\}))?'*(?: ?\([A-Za-z0-9, ]*\))?|\|[A-Z]{2}\||[A-Za-z][A-Za-z' -]*"
+    r"|\\(?:angle|triangle|overline|vec|hat) ?\{?[A-Za-z ]+\}?|\\text\{[^{}]*\}(?: ?[A-Za-z])?"
 )
 WORDY = re.compile(r"(?:[^\W\d_]|\\text\{[^{}\\]*\})(?:[\w\s'’.,:/&()-]|\\text\{[^{}\\]*\}|\\&)*")
 LATEX_WORDS = re.compile(r"\\text\{([^{}\\]*)\}")
@@ -44,7 +59,9 @@ EMPTY = frozenset(
     "see above below proof prove proved explanation answers vary various omitted figure graph diagram shown solution solutions "
     "none given unknown na tbd refer sample following depends".split()
 )
-WHOLE = frozenset({"no solution", "no solutions", "none", "no real solution", "no real solutions", "undefined", "none of these"})
+WHOLE = frozenset(
+    {"no solution", "no solutions", "none", "no real solution", "no real solutions", "undefined", "none of these"}
+)
 
 
 @dataclass(frozen=True)
@@ -142,13 +159,12 @@ def _read(text: str) -> Reading | None:
     if text == "...":
         return Text(text)
     if (inner := WHOLE_TEXT.fullmatch(text)) is not None:
-        found = next((one for form in (_clock, number, _based, _ratio, _several, _bracketed) if (one := form(inner[1].strip()))), None)
-        return found or _words(text)
-    for form in (_clock, number, _based, _ratio, _several, _bracketed, _member, _equation, _words, _expression):
-        found = form(text)
-        if found is not None:
-            return found
-    return None
+        return _first((*FORMS, _several, _bracketed), inner[1].strip()) or _words(text)
+    return _first((*FORMS, _several, _bracketed, _member, _equation, _words, _expression), text)
+
+
+def _first(forms: Iterable[Callable[[str], Reading | None]], text: str) -> Reading | None:
+    return next((found for form in forms if (found := form(text)) is not None), None)
 
 
 def _clock(text: str) -> Time | None:
@@ -216,9 +232,8 @@ def _bracketed(text: str) -> Reading | None:
     for opening, closing, name in brackets:
         if not (text.startswith(opening) and text.endswith(closing)) or len(text) <= len(opening) + len(closing):
             continue
-        if name != "()" or opening == "(":
-            if closing_of(text, 0) != len(text) - 1:
-                continue
+        if opening != r"\langle" and closing_of(text, 0) != len(text) - 1:
+            continue
         if builder := BUILDER.fullmatch(text):
             return _read(builder[2].strip())
         inner = text[len(opening) : -len(closing)].strip()
@@ -280,12 +295,12 @@ def _words(text: str) -> Text | None:
     words = " ".join(LATEX_WORDS.sub(r"\1", text).split()).casefold().strip(" .,:")
     split_ = re.findall(r"[^\W_]+", words)
     letters = [word for word in split_ if word.isalpha()]
-    if not letters or len(split_) > WORDS or any(char in words for char in "()/") and not marked:
+    if not letters or len(split_) > WORDS or (any(char in words for char in "()/") and not marked):
         return None
     # one or two letters are symbols, or a product of them, if nothing says that they are a word
     if not marked and words not in SHORT and max(map(len, letters)) < 3 and all(ord(char) < 0x2E80 for char in words):
         return None
-    if not marked and expression(text) is not None and len(split_) == 1 and words.removesuffix("x") in ("sin", "cos", "tan", "log", "ln", "pi"):
+    if not marked and words in ("sin", "cos", "tan", "log", "sinx", "cosx", "tanx", "lnx"):
         return None
     if words not in WHOLE and EMPTY.intersection(letters):
         return None
@@ -295,6 +310,9 @@ def _words(text: str) -> Text | None:
 def _expression(text: str) -> Expression | None:
     bare, unit = trailing_unit(text)
     return Expression(bare, unit) if expression(bare) is not None else None
+
+
+FORMS = (_clock, number, _based, _ratio)
 
 
 def split(text: str, separator: re.Pattern) -> list[str]:
@@ -317,10 +335,8 @@ def _bracketed_spans(text: str) -> Iterator[tuple[int, int]]:
     while place < len(text):
         mark = text[place]
         if mark in "([{" or text.startswith("\\langle", place):
-            if mark == "\\":
-                end = text.find("\\rangle", place)
-            else:
-                end = closing_of(text, place - (text[place - 1 : place] == "\\"))
+            escaped = text[place - 1 : place] == "\\"
+            end = text.find("\\rangle", place) if mark == "\\" else closing_of(text, place - escaped)
             wraps = text[:place].endswith("\\text")
             if end > place:
                 if not wraps:

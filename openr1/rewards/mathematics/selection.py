@@ -10,7 +10,8 @@ from openr1.rewards.parts import last_boxes
 HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)  # of GSM8K
 SAID = re.compile(
     r"(?:\b(?:final\s+|correct\s+|right\s+|my\s+)?(?:answer|result|solution)s?\b(?:\s+(?:to|of|for)\s[^.\n:=]{0,80}?)?"
-    r"[*_`]{0,3}\s*(?:(?:is|are|was|will be|would be|should be|becomes|must be|equals)\b\s*:?|[:=：]|\s-\s)|答案\s*[是为：:]+)[*_`]{0,3}\s*",
+    r"[*_`]{0,3}\s*(?:(?:is|are|was|will be|would be|should be|becomes|must be|equals)\b\s*:?|[:=：]|\s-\s)"
+    r"|答案\s*[是为：:]+)[*_`]{0,3}\s*",
     re.IGNORECASE,
 )
 OPENED = re.compile(r"\\(?:boxed|fbox)\s*\{")

@@ -5,8 +5,8 @@
 3. *parts*: lists, sets, tuples and equations, part by part.
 4. *expressions*: what math-verify's parser reads to its end, compared by value.
 
-A gold answer that is not read to its end gives no verdict. An answer that is not read is wrong, and so is one that only says the
-question again: the product that was to be found, an expression of the prompt.
+A gold answer that is not read to its end gives no verdict. An answer that is not read is wrong, and so is one that only says
+the question again: the product that was to be found, an expression of the prompt.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
         return None
     if prompt and OPERATOR.search(value.text) and _within(value.text, prompt) and not _within_gold(gold, value.text):
         return "the prompt said again"
-    if _undone(value) and not (isinstance(gold, Expression) and _undone(gold)):
+    if is_undone(value) and not (isinstance(gold, Expression) and is_undone(gold)):
         return "a calculation, not its result"
     aim = gold.value if isinstance(gold, Named) else gold
     if isinstance(aim, Number) and not integer_power(value.text):
@@ -135,7 +135,8 @@ def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
     return None
 
 
-def _undone(reading: Expression) -> bool:
+def is_undone(reading: Expression) -> bool:
+    """Tell whether an expression is a sum, a product, an integral or a limit that is still to be worked out."""
     return re.search(r"\\(?:sum|prod|int|lim|det)(?![A-Za-z])", reading.text) is not None
 
 

@@ -13,10 +13,10 @@ import pytest
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
-from openr1.rewards.pool import LATE, failed
+from openr1.rewards.pool import failed
 from openr1.rewards.sandbox import Limits
 from openr1.rewards.scorer import refuse_broken
-from openr1.rewards.work import VERDICT, Found, Step, Work
+from openr1.rewards.work import LATE, VERDICT, Found, Step, Work
 
 OURS = '''
 import os, re, signal, time
