@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,8 @@ from openr1.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from openr1.rewards import Sample
 
 FOLDER = "answers"
 FILE = "answers.parquet"
@@ -160,6 +162,14 @@ def columns() -> pa.Schema:
 
     names = [field for field in schema() if field.name != "pass_rate"]
     return pa.schema([*names, pa.field("prompt_tokens", pa.int64())])
+
+
+def sample(row: Mapping[str, Any]) -> Sample:
+    """A row as the rewards see it."""
+    from openr1.data.curation import filters
+
+    problem = filters.problem(*(row[column] for column in filters.PROBLEM))
+    return filters.sample(problem, *(row[column] for column in filters.SAMPLE))
 
 
 def write(folder: Path, found: Iterable[dict[str, Any]]) -> Path:

@@ -21,6 +21,7 @@ from openr1.data.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
+from openr1.rewards.base import VERDICTS
 from openr1.rl.config import exam
 from openr1.smollm2 import PACKAGE
 
@@ -75,6 +76,8 @@ def references(config: Config) -> dict[str, tuple[str, str]]:
     stage = config.stage
     if stage.kind == "curate":
         return {f"answers.{i}": (f"stage.inputs[{i}]", reference) for i, reference in enumerate(stage.inputs)}
+    if getattr(stage, "answers", None):
+        return {"answers": ("stage.answers", stage.answers)}
     found = {}
     for group in ("sources", "held_out") if stage.trains and not stage.rollouts else ():
         for name, source in getattr(config.data, group).items():
@@ -98,7 +101,7 @@ def inputs_of(config: Config) -> dict[str, str]:
         inputs["data"] = data.fingerprint(config)
     elif stage.kind == "curate":
         inputs |= _evaluation_sets(config)
-    else:
+    elif not getattr(stage, "answers", None):
         inputs["problems"] = problems.fingerprint(config)
         if stage.kind == "reject":
             inputs |= _evaluation_sets(config)
@@ -120,8 +123,9 @@ def _evaluation_sets(config: Config) -> dict[str, str]:
 
 
 def asks_model(config: Config) -> bool:
-    """Whether a run has a model at work: the oracle's traces and curation have none."""
-    return config.stage.kind != "curate" and getattr(config.stage, "teacher", "model") == "model"
+    """Tell whether a run has a model at work: the oracle's traces, curation, and answers that are verified again have none."""
+    stage = config.stage
+    return stage.kind != "curate" and getattr(stage, "teacher", "model") == "model" and not getattr(stage, "answers", None)
 
 
 def served(config: Config) -> bool:
@@ -135,7 +139,17 @@ def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     parts = training_parts(config, inputs) if config.stage.trains else _other(config, resolved)
     # an option that is off does not count, so that another one, added later, leaves the fingerprints as they are
     parts["stage"] = {key: value for key, value in parts["stage"].items() if not _off(value)}
+    if verifies(config):
+        parts["verdicts"] = VERDICTS
     return digest({"config": parts, "inputs": inputs})[:16]
+
+
+def verifies(config: Config) -> bool:
+    """Tell whether a result depends on verdicts, and so on the version of how they are found."""
+    stage = config.stage
+    if stage.kind in ("curate", "reject"):
+        return any(step.kind == "verify" for step in steps_of("stage.steps", stage.steps).values())
+    return stage.kind == "evaluate" or stage.rollouts
 
 
 def _off(option: Any) -> bool:
@@ -167,6 +181,8 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
 
 
 def _other(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
+    if getattr(config.stage, "answers", None):
+        return {"stage": {"kind": config.stage.kind}}
     parts = {"stage": resolved["stage"]}
     if config.stage.kind in ("curate", "reject"):
         # its artifacts and evaluation sets count as inputs, by what they are; the order of steps matters

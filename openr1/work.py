@@ -74,7 +74,7 @@ def foresee(config: Config, dataset: Dataset | None = None, shapes: Mapping[str,
         first = trunk.first_step(config, budget)
         trunk.kept_steps(config, budget, first)
         return Work(budget.steps - first, budget.shape, budget.tokens, budget.flops, budget, first)
-    if config.stage.kind == "curate":
+    if config.stage.kind == "curate" or getattr(config.stage, "answers", None):
         return Work(None, flops=0.0)
     extent = problems.extent(config)
     answers = extent.problems * config.stage.samples

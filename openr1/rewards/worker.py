@@ -78,7 +78,7 @@ class Worker:
                 self._step(VERDICT, stage, START_SECONDS, found)
                 return
             began = began if began and mathematics else time.monotonic()
-            self._step(VERDICT, stage, max(0.0, began + limit - time.monotonic()), found)
+            self._step(VERDICT, stage, round(max(0.0, began + limit - time.monotonic()), 2), found)
             if mathematics:
                 signal.setitimer(signal.ITIMER_PROF, limit * SOFT)
 

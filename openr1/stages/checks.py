@@ -25,6 +25,10 @@ def check(config: Config) -> None:
     stage = config.stage
     if config.model.checkpoint:
         holds("model.checkpoint", config.model.checkpoint, "model")
+    again = getattr(stage, "answers", None)
+    if again:
+        holds("stage.answers", again, "answers", "scores")
+        return
     for group in ("sources", "held_out"):
         for name, source in getattr(config.data, group).items():
             _source(f"data.{group}.{name}", source, config)

@@ -83,10 +83,11 @@ class GenerateStage(AskStage):
 
 @dataclass
 class EvaluateStage(AskStage):
-    """A model answers held-out problems, and its answers are verified."""
+    """A model answers held-out problems, and its answers are verified; or answers that are there are verified again."""
 
     kind: str = "evaluate"
     samples: int = 4
+    answers: str | None = None  # an artifact of answers that are verified again, by name or directory; no model is asked
     makes: ClassVar[str] = "scores"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
 from typing import Any
 
 from openr1 import answers, metrics
@@ -12,9 +14,11 @@ from openr1.answers import Journal
 from openr1.asking import answered, answerer, engine_for, together
 from openr1.config import Config
 from openr1.data import problems
+from openr1.errors import RunError
 from openr1.files import write_json
 from openr1.job import Job
 from openr1.rewards import Sample
+from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.format import TagOptions, format_
 from openr1.rewards.parts import reasoned
 from openr1.verdicts import Judge, votes
@@ -30,15 +34,14 @@ def run(job: Job) -> dict[str, float]:
 
     :raises RunError: where a problem has fewer answers than ``stage.samples``.
     """
+    if job.config.stage.answers:
+        return again(job)
     config, start = job.config, time.perf_counter()
     asked = problems.read(config)
     with engine_for(config) as engine:
         journal, tally = answered(job, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
-    answers.write(job.folder, judged(job, journal))
-    found = list(grouped(answers.read(job.folder)))
-    scores = metrics.score(found, config.stage.samples)
-    write_scores(job, scores, metrics.breakdown(found, config.stage.samples))
+    scores = judged(job, shards(journal, config.stage.samples), config.stage.samples)
     model = job.inputs["model"].metrics if "model" in job.inputs else {}
     figures = {name: model[name] for name in CARRIED if name in model}
     figures |= {**scores, **tally.metrics(), "wall_seconds": seconds}
@@ -59,41 +62,79 @@ def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
     return metrics.grouped(rows, votes, formatted, reasoned)
 
 
-def judged(job: Job, journal: Journal) -> Iterator[dict[str, Any]]:
-    """The rows of all answers with their verdicts."""
+def again(job: Job) -> dict[str, float]:
+    """Verify the answers of an earlier artifact again, and score them. No model is asked; a minute does for thousands.
+
+    :raises RunError: where the artifact holds no answers.
+    """
+    start, source = time.perf_counter(), job.inputs["answers"]
+    if not (source.data / answers.FILE).exists():
+        raise RunError(f"stage.answers: {source.name} holds no answers")
+    sizes = Counter(row["problem_id"] for row in answers.read(source.path))
+    rows = groupby(answers.read(source.path), key=lambda row: row["problem_id"])
+    problems_ = ([row | {"error": None if row["completion"] else row["error"]} for row in group] for _, group in rows)
+    parts = iter(lambda: [row for one in islice(problems_, job.config.stage.shard) for row in one], [])
+    scores = judged(job, parts, max(sizes.values()))
+    figures = {name: source.metrics[name] for name in CARRIED if name in source.metrics}
+    return {**figures, **scores, "answers": sizes.total(), "wall_seconds": time.perf_counter() - start}
+
+
+def shards(journal: Journal, samples: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of all answers, a shard at a time."""
+    for number, asked in enumerate(journal.shards):
+        pairs = zip(asked, journal.read(number), strict=True)
+        yield [row for problem, one in pairs for row in answers.rows(problem, one, samples)]
+
+
+def judged(job: Job, parts: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
+    """Write all answers with their verdicts, and the scores; the scores.
+
+    :param parts: rows of :mod:`openr1.answers`, in the order of the problems.
+    :param samples: answers a problem, at most.
+    """
+    answers.write(job.folder, verified(job, parts))
+    found = list(grouped(answers.read(job.folder)))
+    scores = metrics.score(found, samples)
+    write_scores(job, scores, metrics.breakdown(found, samples), samples)
+    return scores
+
+
+def verified(job: Job, parts: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """The rows with their verdicts, which are kept part by part."""
     folder = job.folder / VERDICTS
     folder.mkdir(exist_ok=True)
     with Judge(job.config.reward) as judge:
-        for shard, problems_ in enumerate(journal.shards):
-            file = folder / f"{shard:06}.json"
-            pairs = list(zip(problems_, journal.read(shard), strict=True))
+        for number, rows in enumerate(parts):
+            file = folder / f"{number:06}.json"
+            there = [row for row in rows if row["completion"] is not None]
             if not file.exists():
-                samples = [Sample(p, a.text, a.tokens, a.finished) for p, one in pairs for a in one.answers]
-                write_json(file, judge(samples))
-            verdicts = iter(json.loads(file.read_text()))
-            for problem, one in pairs:
-                for row in answers.rows(problem, one, job.config.stage.samples):
-                    if row["completion"] is not None:
-                        verdict = next(verdicts)
-                        row |= {"verified": verdict} if isinstance(verdict, bool) else {"error": verdict}
-                    yield row
+                write_json(file, judge([answers.sample(row) for row in there]))
+            for row, verdict in zip(there, json.loads(file.read_text()), strict=True):
+                row["verified"] = verdict if isinstance(verdict, bool) else None
+                row["error"] = None if isinstance(verdict, bool) else verdict
+            yield from rows
 
 
-def write_scores(job: Job, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]]) -> None:
+def write_scores(job: Job, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int) -> None:
     """The scores for programs and for people."""
     config = job.config
-    sampling = {**vars(config.stage.sampling), "n": config.stage.samples}
-    write_json(job.folder / "scores.json", {"all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed})
-    (job.folder / "scores.md").write_text(page(config, scores, parts))
+    sampling = {**vars(config.stage.sampling), "n": samples}
+    if config.stage.answers:
+        source = job.inputs["answers"].path / "scores.json"
+        sampling = json.loads(source.read_text())["sampling"] if source.exists() else {}
+    found = {"all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed, "verdicts": VERSION}
+    write_json(job.folder / "scores.json", found)
+    (job.folder / "scores.md").write_text(page(config, scores, parts, samples))
 
 
-def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]]) -> str:
+def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int) -> str:
     """A table of the scores, by task and difficulty."""
-    last = metrics.ks(config.stage.samples)[-1]
+    last = metrics.ks(samples)[-1]
     names = [name for name in (f"pass_at_{last}", f"maj_at_{last}") if name in scores and last > 1]
     heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names)]
     heads += ["format", "reasoned", "tokens"]
-    lines = [f"# Evaluation on {config.data.name}: {config.stage.samples} answers a problem", ""]
+    what = f"of {config.stage.answers}, verified again" if config.stage.answers else f"on {config.data.name}"
+    lines = [f"# Evaluation {what}: {samples} answers a problem", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     rows = {"all": scores}
     for task, levels in parts.items():
@@ -104,6 +145,8 @@ def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, di
         cells += [_cell(row, "format_rate"), _cell(row, "reasoned_rate")]
         cells += [f"{row['response_tokens']:.0f}" if "response_tokens" in row else ""]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    if scores["unjudged"]:
+        lines += ["", f"{scores['unjudged']:,.0f} problems have no verdict and count neither as right nor as wrong."]
     return "\n".join(lines) + "\n"
 
 

@@ -107,7 +107,8 @@ def test_ks():
 def test_rows_are_grouped_by_problem():
     told = {"task": "sums", "difficulty": 1.0, "kind": "exact", "tokens": 3, "finished": True}
     rows = [{**told, "problem_id": p, "completion": c, "verified": c == "1"} for p, c in [("a", "1"), ("a", "2"), ("b", "1")]]
-    first, second = grouped(rows, lambda row: row["completion"], formatted=lambda text: text == "2", reasoned=str.isalpha)
+    votes = lambda several: [row["completion"] for row in several]  # noqa: E731
+    first, second = grouped(rows, votes, formatted=lambda text: text == "2", reasoned=str.isalpha)
     assert (first.right, first.vote, first.formatted) == ([True, False], ["1", "2"], [False, True])
     assert first.reasoned == [False, False]
     assert second.right == [True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from openr1.config import digest
 from openr1.data.curation import language
+from openr1.data.curation.card import by_count
 from openr1.data.curation.options import Errors, Finished, Format, Language, Length, PassRate, Verify
 from openr1.data.curation.rows import Decision, Rows, tuples
 from openr1.data.tasks.base import Problem
@@ -70,7 +72,9 @@ def verify(
         "verified": pa.array(known == 1, mask=unknown),
         "pass_rate": pa.array(rate, mask=np.isnan(rate)),
     }
-    notes = {"asked": len(asked), "without verdict": int(unknown.sum())}
+    notes: dict[str, object] = {"asked": len(asked), "without verdict": int(unknown.sum())}
+    if not options.drop:
+        notes |= {f"no verdict, {reason}": count for reason, count in by_count(Counter(why[unknown & there].tolist())).items()}
     if not unknown.all():
         notes["pass rate"] = round(float(np.nanmean(known)), 4)
     return Decision(reasons, notes=notes, columns=columns)

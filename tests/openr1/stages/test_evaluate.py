@@ -7,10 +7,9 @@ from openr1 import answers, metrics, tracking
 from openr1.data import problems
 from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
-from openr1.errors import RunError
+from openr1.errors import ConfigError, RunError
 from openr1.run import run
 from openr1.stages.evaluate import grouped
-from openr1.verdicts import vote
 
 
 @pytest.fixture
@@ -51,6 +50,47 @@ def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(e
     assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
     again = metrics.score(list(grouped(kept)), 4)
     assert {name: result.metrics[name] for name in again} == again
+
+
+def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, monkeypatch):
+    engine = scripted()
+    first = run(composed(*exam), quiet=True)
+    asked = len(engine.asked)
+    # the same answers, verified when every answer was taken to be wrong
+    kept = [row | {"verified": False} for row in answers.read(first.artifact.path)]
+    answers.write(first.artifact.path, kept)
+    again = run(composed(*sums, "stage=evaluate", f"stage.answers={first.artifact.name}"), quiet=True)
+    assert len(engine.asked) == asked
+    for name in (
+        "pass_at_1",
+        "pass_at_4",
+        "maj_at_4",
+        "problems",
+        "samples",
+        "format_rate",
+        "response_tokens",
+        "tokens",
+        "flops",
+    ):
+        assert again.metrics[name] == first.metrics[name], name
+    assert [row["verified"] for row in answers.read(again.artifact.path)][:4] == [True, False, False, False]
+    assert again.artifact.fingerprint != first.artifact.fingerprint
+    assert first.artifact.name in (again.artifact.path / "scores.md").read_text()
+    sampling = [json.loads((one.artifact.path / "scores.json").read_text())["sampling"] for one in (first, again)]
+    assert sampling[0] == sampling[1]
+
+
+def test_a_result_depends_on_how_answers_are_verified(exam, monkeypatch):
+    from openr1 import identity
+
+    before = identity.identify(composed(*exam))[0]
+    monkeypatch.setattr(identity, "VERDICTS", identity.VERDICTS + 1)
+    assert identity.identify(composed(*exam))[0] != before
+
+
+def test_answers_to_verify_again_are_answers(sums, student):
+    with pytest.raises(ConfigError, match=r"^stage\.answers: stage=sft makes model; answers or scores are made by"):
+        composed(*sums, "stage=evaluate", f"stage.answers={student.name}")
 
 
 def test_fewer_answers_than_asked_for_are_an_error(exam, scripted):
@@ -116,22 +156,6 @@ def test_a_real_model_is_asked_and_its_length_counted(exam, student):
     assert 0 <= result.metrics["pass_at_1"] <= 1
     assert 0 < result.metrics["response_tokens"] <= 12
     assert result.artifact.inputs["model"] == student.name
-
-
-@pytest.mark.parametrize(
-    ("kind", "completion", "verified", "expected"),
-    [
-        ("exact", "<think>x</think><answer> 12 </answer>", False, "12"),
-        ("exact", "<think>never ends", False, None),
-        ("math", r"so it is \boxed{\frac{1}{2}}, yes", False, r"\frac{1}{2}"),
-        ("math", "<answer>0.5</answer>", True, "\0right"),
-        ("choice", r"</think> Answer: C", False, "C"),
-        ("choice", "no idea", False, None),
-        ("code", "```python\npass\n```", True, None),
-    ],
-)
-def test_the_vote_of_an_answer(kind, completion, verified, expected):
-    assert vote({"kind": kind, "completion": completion, "verified": verified}) == expected
 
 
 def test_a_completion_that_failed_has_no_length(scripted):
