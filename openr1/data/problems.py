@@ -20,10 +20,9 @@ from openr1.config import Config, FilesSource, HubSource, digest
 from openr1.data import tasks
 from openr1.data.hashing import hash64
 from openr1.data.sources import Columns, Files, Hub, Procedural, Source, open_sources
-from openr1.data.tasks.base import Problem, is_held_out
+from openr1.data.tasks.base import KINDS, Problem, is_held_out
 from openr1.errors import ConfigError
 
-KINDS = ("exact", "math", "choice", "code")
 LETTERS = "ABCDEFGHIJ"
 log = logging.getLogger(__name__)
 _EXTENTS: dict[tuple, Extent] = {}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from openr1.data.hashing import hash64, unit
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+KINDS = ("exact", "math", "choice", "code")  # of problems, by how an answer is verified
 MISSES = 20_000  # draws without a new problem after which there are taken to be no more
 
 
