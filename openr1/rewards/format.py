@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.rewards.base import Sample, reward
-from openr1.rewards.parts import TAGS, fenced, tagged
+from openr1.rewards.fences import fenced
+from openr1.rewards.parts import TAGS, tagged
 
 WHOLE = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|Finally),"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+
+from openr1.rewards.fences import fenced, outdented
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-FENCE = re.compile(r"^[ \t]*```[ \t]*([^\s`]*)[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
-NAMES = {"python": "python3?|py", "cpp": r"cpp|c\+\+", "javascript": "javascript|js"}  # how else a fence spells a language
 
 
 def tagged(text: str) -> str | None:
@@ -37,21 +38,27 @@ def conclusion(completion: str) -> str | None:
     return text.strip() if ended or "<think>" not in text else None
 
 
-def fenced(text: str, language: str = "") -> list[str]:
-    """The fenced blocks of a language, in order; without one, the blocks that name no language."""
-    name = re.compile(NAMES.get(language, re.escape(language)), re.IGNORECASE)
-    return [block for named, block in FENCE.findall(text) if name.fullmatch(named)]
+def program(completion: str) -> str | None:
+    """The Python program that a completion concludes with; None where there is none.
 
-
-def program(completion: str, language: str = "python") -> str | None:
-    """The program that a completion concludes with; None where there is none.
-
-    It is the last fenced block of the language; else the last block of no language; else the whole of a tagged answer.
+    It is the last fenced block of Python; else the last block of no language, but for examples of input and output; else the
+    whole of a tagged answer.
     """
     text = conclusion(completion)
     if text is None:
         return None
-    blocks = fenced(text, language) or fenced(text)
-    if blocks:
+    if blocks := fenced(text, "python"):
         return blocks[-1]
-    return text if tagged(completion) == text and "```" not in text else None
+    if blocks := fenced(text):
+        return next((block for block in reversed(blocks) if acts(block)), blocks[-1])
+    whole = tagged(completion) == text and "```" not in text and "~~~" not in text
+    return outdented(ANSWER.findall(completion)[0]) if whole else None
+
+
+def acts(text: str) -> bool:
+    """A text is Python that does or defines something. Of what programs read and print, such as ``3``, that is not so."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree))
