@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -187,7 +188,8 @@ class Rows:
     def _tests(self, row: Mapping[str, Any], number: int) -> tuple[tuple[str, ...], ...]:
         """The tests of a program, by :mod:`openr1.data.program_tests`; none where they call a function that is not named."""
         try:
-            cells = [_cell(row, column) for column in self.tests]
+            with program_tests.any_digits():
+                cells = [_cell(row, column) for column in self.tests]
             return program_tests.read(cells, _cell(row, self.options.function))
         except ValueError as error:
             raise ConfigError(f"{self.key}.columns.tests: row {number} of {self.config.path} {error}") from error
@@ -198,9 +200,10 @@ def _cell(row: Mapping[str, Any], column: str | None) -> Any:
     value: Any = row
     for part in column.split(".") if column else ():
         if isinstance(value, str):
-            value = json.loads(value) if value.strip() else None
+            with suppress(ValueError, RecursionError):
+                value = json.loads(value) if value.strip() else None
         if value is not None and not isinstance(value, Mapping):
-            raise ValueError(f"holds {type(value).__name__} where column {column!r} needs an object with {part}")
+            raise ValueError(f"has no object with {part} for the column {column!r}")
         value = None if value is None else value.get(part)
     return value if column else None
 

@@ -41,7 +41,7 @@ def read(cells: Iterable[Any], function: str | None = None) -> tuple[Test, ...]:
     :param function: that tests call which do not say what they do.
     :raises ValueError: for a cell of another form, with what it holds. The message has a row for its subject.
     """
-    with _any_digits():
+    with any_digits():
         cases = [case for cell in cells for case in _cases(_decoded(cell))]
         named = [(place, case, _function(case, function, place)) for place, case in enumerate(cases, start=1)]
         if any(name == "" for _, _, name in named):
@@ -166,8 +166,8 @@ def _text(value: Any, what: str) -> str:
     """What a program reads or prints: text, a number, or a list of lines."""
     lines = value if isinstance(value, list | tuple) else [value]
     for line in lines:
-        number = isinstance(line, int | float) and not isinstance(line, bool) and math.isfinite(line)
-        if not (number or isinstance(line, str)):
+        number = isinstance(line, int | float) and not isinstance(line, bool)
+        if not (isinstance(line, str) or number) or (isinstance(line, float) and not math.isfinite(line)):
             raise ValueError(f"holds {_short(line)} in {what}, which is text or a list of lines")
     # a lone half of a character is in no file
     return "\n".join(map(str, lines)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -219,7 +219,7 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def _any_digits() -> Iterator[None]:
+def any_digits() -> Iterator[None]:
     """Whole numbers of any length: what is expected of programs has more digits than Python reads from text elsewhere."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)

@@ -54,7 +54,7 @@ def _columns(space: str) -> int:
 
 
 def _unquoted(line: str, quotes: int) -> str:
-    return re.sub(rf"^(?:[ \t]*>){{1,{quotes}}} ?", "", line) if quotes else line
+    return re.sub(rf"^(?:[ \t]*>){{1,{quotes}}}", "", line) if quotes else line
 
 
 def _block(info: str, content: str) -> Iterator[tuple[str, str]]:

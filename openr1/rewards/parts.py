@@ -13,8 +13,13 @@ ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 def tagged(text: str) -> str | None:
     """The text of the one ``<answer>``, stripped; None where there is none or more than one."""
+    given = _tagged(text)
+    return None if given is None else given.strip()
+
+
+def _tagged(text: str) -> str | None:
     given = ANSWER.findall(text)
-    return given[0].strip() if len(given) == 1 else None
+    return given[0] if len(given) == 1 else None
 
 
 def thoughts(completion: str) -> str:
@@ -32,10 +37,16 @@ def conclusion(completion: str) -> str | None:
 
     None where the tag is there several times, and where the thoughts never ended: what a thought mentions is no answer.
     """
+    text = _concluded(completion)
+    return None if text is None else text.strip()
+
+
+def _concluded(completion: str) -> str | None:
+    """A conclusion with the space around it, which is a part of a program."""
     _, ended, text = completion.rpartition("</think>")
     if "<answer>" in text:
-        return tagged(text)
-    return text.strip() if ended or "<think>" not in text else None
+        return _tagged(text)
+    return text if ended or "<think>" not in text else None
 
 
 def program(completion: str) -> str | None:
@@ -44,15 +55,15 @@ def program(completion: str) -> str | None:
     It is the last fenced block of Python; else the last block of no language, but for examples of input and output; else the
     whole of a tagged answer.
     """
-    text = conclusion(completion)
+    text = _concluded(completion)
     if text is None:
         return None
     if blocks := fenced(text, "python"):
         return blocks[-1]
     if blocks := fenced(text):
         return next((block for block in reversed(blocks) if acts(block)), blocks[-1])
-    whole = tagged(completion) == text and "```" not in text and "~~~" not in text
-    return outdented(ANSWER.findall(completion)[0]) if whole else None
+    whole = text.strip() and _tagged(completion) == text and "```" not in text and "~~~" not in text
+    return outdented(text) if whole else None
 
 
 def acts(text: str) -> bool:
