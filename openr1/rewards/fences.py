@@ -8,7 +8,8 @@ from collections.abc import Iterator
 QUOTES = r"(?P<quotes>(?:[ \t]*>)*)"
 MARKS = r"(?P<marks>[ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)"  # of the items of a list
 FENCE = re.compile(rf"{QUOTES}{MARKS}(?P<fence>`{{3,}}|~{{3,}})(?P<info>[^`]*)")
-SAID = re.compile(r"(?P<quotes>)(?P<marks>)[^`~]*[^`~\s][ \t]*(?P<fence>`{3,})(?P<info>[\w+#]+)\s*")  # it ends a line of text
+SAID = re.compile(r"(?P<quotes>)(?P<marks>).*[^`\s][ \t]*(?P<fence>`{3,})(?P<info>[\w+#]+)\s*")  # it ends a line of text
+LABEL = re.compile(r"\s*[{.]*\w[^\s]*(?:\s.*[={].*)?\s*")  # a language and its attributes, not text after the end of a block
 NAME = re.compile(r"[\s{.]*([\w+#-]*)")  # of the language: python, {.python}, python title="a.py"
 NAMES = {"python": "python3?|py3?|pypy3?", "cpp": r"cpp|c\+\+", "javascript": "javascript|js"}  # how else it is spelled
 NESTED = 4  # so many columns deeper than its fence, a line of a block is its content, whatever it says
@@ -33,7 +34,7 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
             begun, content = fence or SAID.fullmatch(line), []
         elif fence is None or not _may_end(fence, begun):
             content.append(_unquoted(line, begun["quotes"].count(">")))
-        elif fence["info"].strip():  # another block begins, so that this one was never closed
+        elif LABEL.fullmatch(fence["info"]):  # another block begins, so that this one was never closed
             begun, content = fence, []
         else:
             yield from _block(begun["info"], "\n".join(content))
@@ -44,7 +45,7 @@ def _may_end(fence: re.Match[str], begun: re.Match[str]) -> bool:
     """A fence may end the block of another if it is as long, of the same character, and does not stand inside of the block."""
     if not fence["fence"].startswith(begun["fence"]) or fence["quotes"].count(">") > begun["quotes"].count(">"):
         return False
-    if fence["marks"].strip() and not fence["info"].strip():
+    if fence["marks"].strip() and not LABEL.fullmatch(fence["info"]):
         return False
     return _columns(fence["marks"]) - _columns(begun["marks"]) < NESTED
 

@@ -13,11 +13,12 @@ ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 def tagged(text: str) -> str | None:
     """The text of the one ``<answer>``, stripped; None where there is none or more than one."""
-    given = _tagged(text)
+    given = answered(text)
     return None if given is None else given.strip()
 
 
-def _tagged(text: str) -> str | None:
+def answered(text: str) -> str | None:
+    """The text of the one ``<answer>`` with the space around it, which is a part of a program."""
     given = ANSWER.findall(text)
     return given[0] if len(given) == 1 else None
 
@@ -42,10 +43,10 @@ def conclusion(completion: str) -> str | None:
 
 
 def _concluded(completion: str) -> str | None:
-    """A conclusion with the space around it, which is a part of a program."""
+    """A conclusion with the space around it."""
     _, ended, text = completion.rpartition("</think>")
     if "<answer>" in text:
-        return _tagged(text)
+        return answered(text)
     return text if ended or "<think>" not in text else None
 
 
@@ -62,7 +63,7 @@ def program(completion: str) -> str | None:
         return blocks[-1]
     if blocks := fenced(text):
         return next((block for block in reversed(blocks) if acts(block)), blocks[-1])
-    whole = text.strip() and _tagged(completion) == text and "```" not in text and "~~~" not in text
+    whole = text.strip() and answered(completion) == text and "```" not in text and "~~~" not in text
     return outdented(text) if whole else None
 
 

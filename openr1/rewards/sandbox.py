@@ -130,10 +130,10 @@ class Sandbox:
         passed: list[bool] = []
         progress("completion")
         with ExitStack() as stack:
-            pool = stack.enter_context(ThreadPoolExecutor(self.limits.parallel))
-            functions = {test[2:3] for test in tests}  # without a name, the program itself
-            sources = {name: calling(program, *name) if name else program for name in functions}
+            names = dict.fromkeys(test[2:3] for test in tests)  # of the functions; without one, the program itself
+            sources = {name: calling(program, *name) if name else program for name in names}
             run = {name: stack.enter_context(self.provider.session(source)) for name, source in sources.items()}
+            pool = stack.enter_context(ThreadPoolExecutor(self.limits.parallel))
 
             def one(test: Test) -> bool:
                 return time.monotonic() < deadline and run[test[2:3]](test[0]).passes(test)

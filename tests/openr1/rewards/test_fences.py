@@ -42,6 +42,9 @@ def test_a_fence_of_another_language_is_no_python(info):
         f"   ```python\n{BODY}```",  # the fence is indented, the program is not
         f"```python\n{shifted('    ')}```",
         f"The program: ```python\n{BODY}```\nThat is it.",
+        f"Use `print`: ```python\n{BODY}```",
+        f"```python\n{BODY}``` This prints two lines.\n",
+        f"```python\n{BODY}```<|im_end|>",
         f"```python\n{BODY}```".replace("\n", "\r\n"),
         f"````markdown\n# Answer\n```python\n{BODY}```\n````",
         f"Not closed:\n```python\nprint('a draft')\n\nBetter:\n```python\n{BODY}```",
