@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -199,11 +198,7 @@ def _cell(row: Mapping[str, Any], column: str | None) -> Any:
     """A cell; of a nested column, by its dotted path."""
     value: Any = row
     for part in column.split(".") if column else ():
-        if isinstance(value, str):
-            with suppress(ValueError, RecursionError):
-                value = json.loads(value) if value.strip() else None
-        if value is not None and not isinstance(value, Mapping):
-            raise ValueError(f"has no object with {part} for the column {column!r}")
+        value = json.loads(value) if isinstance(value, str) else value
         value = None if value is None else value.get(part)
     return value if column else None
 

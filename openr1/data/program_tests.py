@@ -66,7 +66,7 @@ def _decoded(cell: Any) -> Any:
             if cell.lstrip()[0] in "[{":
                 raise ValueError(f"holds text that is not JSON: {error}") from error
             cell = _unpacked(cell)
-    return cell
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -81,7 +81,7 @@ def _unpacked(text: str) -> str:
     try:
         unpacked = _Text(io.BytesIO(packed)).load()
     except Exception as error:  # a pickle that is broken raises whatever it comes upon
-        raise ValueError(f"holds packed tests that cannot be read: {error}") from error
+        raise ValueError(f"holds packed tests that cannot be read: {_line(str(error), 80)}") from error
     if not isinstance(unpacked, str):
         raise ValueError(f"holds packed tests that are {type(unpacked).__name__}, not JSON text")
     return unpacked
@@ -116,7 +116,7 @@ def _of_object(cell: Mapping[str, Any]) -> Iterator[Case]:
         if inputs in cell and outputs in cell:
             break
     else:
-        keys = ", ".join(map(str, cell)) or "no keys"
+        keys = _line(", ".join(map(str, cell)), 60) or "no keys"
         raise ValueError(f"holds an object with {keys}; tests are {FORMS}")
     given, expected = cell[inputs], cell[outputs]
     if not (isinstance(given, list | tuple) and isinstance(expected, list | tuple)):
@@ -213,9 +213,14 @@ def _wrapped(results: list[Any]) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=lambda value: type(value).__name__)
-    text = " ".join(text[:200].split())
-    return repr(text if len(text) <= 40 else f"{text[:37]}...") if isinstance(value, str) else text[:60]
+    if isinstance(value, str):
+        return repr(_line(value, 40))
+    return _line(json.dumps(value, default=lambda value: type(value).__name__), 60)
+
+
+def _line(text: str, size: int) -> str:
+    line = " ".join(text[: 2 * size].split())
+    return line if len(line) <= size else f"{line[: size - 3]}..."
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def test_columns_are_read_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    "cell", [None, "", "  ", [], "[]", "null", {"inputs": [], "outputs": []}, {"test_cases": None}, packed("[]")]
+    "cell", [None, float("nan"), "", "  ", [], "[]", "null", {"inputs": [], "outputs": []}, {"test_cases": None}, packed("[]")]
 )
 def test_an_empty_cell_has_no_tests(cell):
     assert read([cell]) == ()
@@ -133,6 +133,7 @@ class Harm:
     [
         ({"in": ["1"], "out": ["2"]}, "holds an object with in, out; tests are pairs, objects"),
         ({}, "holds an object with no keys; tests are"),
+        ({f"key\n{number}": 0 for number in range(999)}, r"holds an object with key 0, key 1, .*\.\.\.; tests are"),
         ({"inputs": ["1"]}, "holds an object with inputs; tests are"),
         ({"inputs": ["1", "2", "3"], "outputs": ["2", "3"]}, "holds 3 inputs and 2 outputs"),
         ({"inputs": "12", "outputs": "34"}, "holds inputs and outputs that are not both lists"),
