@@ -4,8 +4,7 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.rewards import REWARDS, Sample
-from openr1.rewards.fences import fenced
-from openr1.rewards.parts import conclusion, program, thoughts
+from openr1.rewards.parts import conclusion, fenced, program, thoughts
 
 PROBLEM = Problem("1+1=", "2")
 
