@@ -51,8 +51,8 @@ def test_outputs_that_are_the_same(printed, expected):
         ("a  b", "a b"),  # space within a line of text counts, as for LiveCodeBench
         ("Case 1: 2.0", "Case 1: 2"),
         ("1_0", "10"),
-        ("１", "1"),  # noqa: RUF001
-        ("٣", "3"),
+        ("\uff11", "1"),  # a full-width digit
+        ("\u0663", "3"),  # an Arabic one
         ("nan", "0"),
         ("nan", "NaN"),
         ("inf", "Infinity"),
