@@ -126,8 +126,13 @@ def _of_object(cell: Mapping[str, Any]) -> Iterator[Case]:
         return
     if len(given) != len(expected):
         raise ValueError(f"holds {len(given)} {inputs} and {len(expected)} {outputs}")
-    kind, function = _type(cell, 1), _named(cell)
-    yield from (Case(*pair, kind, function) for pair in zip(given, expected, strict=True))
+    for place in range(len(given)):
+        # what else the object says may be there once, or once a test
+        test = {
+            key: value[place] if isinstance(value, list | tuple) and len(value) == len(given) else value
+            for key, value in cell.items()
+        }
+        yield Case(given[place], expected[place], _type(test, place + 1), _named(test))
 
 
 def _of_item(test: Any, place: int) -> Case:

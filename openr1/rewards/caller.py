@@ -40,4 +40,4 @@ def call(program: str, function: str) -> None:
         exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
         solution = getattr(module, "Solution", None)
         owner = solution() if hasattr(solution, function) else module
-        result.write(json.dumps(getattr(owner, function)(*arguments)))
+        result.write(json.dumps(getattr(owner, function)(*arguments), separators=(",", ":")))

@@ -28,6 +28,7 @@ def packed(value):
         OBJECT,  # APPS, TACO
         {**OBJECT, "fn_name": None},
         {"input": OBJECT["inputs"], "output": OBJECT["outputs"]},  # CodeContests
+        {"input": OBJECT["inputs"], "output": OBJECT["outputs"], "testtype": ["stdin", "stdin"], "fn_name": [None, None]},
         {"language": "python", "test_cases": CASES},
         {"language": "python", "test_cases": json.dumps(CASES)},
         {"inputs": [["3 4", ""], ["10 5", ""]], "outputs": [["7", ""], ["15", ""]]},  # lists of lines

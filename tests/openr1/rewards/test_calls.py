@@ -61,7 +61,7 @@ def test_a_function_that_returns_the_result(unsafe, program, test):
         ("def add(a, b):\n    while True: pass", ADD),
         ("class All(list):\n    def __eq__(self, other): return True\ndef add(a, b):\n    return All()", ADD),
         ("class All:\n    def __eq__(self, other): return True\ndef add(a, b):\n    return All()", ADD),
-        ("import json\njson.dumps = lambda value: 'true'\ndef add(a, b):\n    return 6", ADD),
+        ("import json\njson.dumps = lambda value, **_: 'true'\ndef add(a, b):\n    return 6", ADD),
         ("def add(a, b):\n    yield 6", ADD),
         ("def pair(n):\n    return {2, 4}", PAIR),
         ("def pair(n):\n    return [4, 2]", PAIR),
