@@ -213,7 +213,7 @@ def _json(text: str, what: str) -> Any:
 
 
 def _wrapped(results: list[Any]) -> bool:
-    """All results are lists of one, as APPS and TACO write them; nothing tells these from functions that return such lists."""
+    """Check that all results are lists of one. APPS and TACO wrap results so; some functions return such lists."""
     return bool(results) and all(isinstance(result, list | tuple) and len(result) == 1 for result in results)
 
 
@@ -230,7 +230,7 @@ def _line(text: str, size: int) -> str:
 
 @contextmanager
 def any_digits() -> Iterator[None]:
-    """Whole numbers of any length: what is expected of programs has more digits than Python reads from text elsewhere."""
+    """Allow whole numbers of any length, since tests have more digits than Python reads from text elsewhere."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:

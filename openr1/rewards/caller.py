@@ -1,4 +1,4 @@
-"""What runs around a program whose function is called, in its process: calls it, and prints what it returns as JSON.
+"""The part of a test that runs in the program's process: calls a function, and prints what it returns as JSON.
 
 Its source comes before a line that calls :func:`call` (:mod:`openr1.rewards.calls`). The arguments are read from the standard
 input as a JSON list. What the program prints is not its result, and the expected one is not here.

@@ -42,7 +42,7 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _may_end(fence: re.Match[str], begun: re.Match[str]) -> bool:
-    """A fence may end the block of another if it is as long, of the same character, and does not stand inside of the block."""
+    """Check that a fence may end the block of another: as long, of the same character, not inside of the block."""
     if not fence["fence"].startswith(begun["fence"]) or fence["quotes"].count(">") > begun["quotes"].count(">"):
         return False
     if fence["marks"].strip() and not LABEL.fullmatch(fence["info"]):

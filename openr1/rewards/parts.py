@@ -68,7 +68,7 @@ def program(completion: str) -> str | None:
 
 
 def acts(text: str) -> bool:
-    """A text is Python that does or defines something. Of what programs read and print, such as ``3``, that is not so."""
+    """Tell a program, which calls or defines something, from an example of input or output, such as ``3``."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
