@@ -75,7 +75,9 @@ class ProblemColumns:
 
     answer: str | None = "answer"  # the right answer; null where there is none, as for code
     kind: str | None = None  # how all answers are verified: exact, math, choice or code; null for the column ``kind``
-    tests: Any = None  # of code, a column or several: pairs or objects with input and output, as a list, JSON, or packed JSON
+    tests: Any = None  # of code, a column or several; see openr1.data.program_tests for the forms
+    function: str | None = None  # that the tests call, where they do not name it themselves
+    starter: str | None = None  # code that a program begins with; a part of the prompt where it is not empty
     wrong: list[str] = field(default_factory=list)  # of the wrong options, where a choice is made of them and the answer
     difficulty: str | None = None  # a number
     task: str | None = None  # for results by task; null for the name of the source

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openr1.cli import guarded
+from openr1.data import program_tests
 from openr1.data.tasks.base import KINDS, Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
@@ -69,9 +70,10 @@ def _case(line: str, where: str, kind: str) -> Case:
 
 
 def _tests(cell: Any, where: str) -> tuple[tuple[str, ...], ...]:
-    if not isinstance(cell, list) or not all(isinstance(one, list) and all(isinstance(x, str) for x in one) for one in cell):
-        raise ConfigError(f"{where}: tests are pairs of input and expected output")
-    return tuple(map(tuple, cell))
+    try:
+        return program_tests.read([cell])
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def judge(cases: Sequence[Case], time_limit: float) -> Iterator[tuple[Case, Score]]:
@@ -85,13 +87,9 @@ def judge(cases: Sequence[Case], time_limit: float) -> Iterator[tuple[Case, Scor
 
 def report(score: Score) -> dict[str, Any]:
     """A verdict, how both sides were read, and the step that decided."""
-    verdict = score.verdict
-    found = {
-        "verdict": WORDS[score.correct],
-        "gold": verdict.gold if verdict else "",
-        "answer": verdict.answer if verdict else "",
-    }
-    return {**found, "step": (verdict.step if verdict else "") or score.errors.get("verdict", "")}
+    verdict = score.verdict or Verdict()
+    step = verdict.step or score.errors.get("verdict", "")
+    return {"verdict": WORDS[score.correct], "gold": verdict.gold, "answer": verdict.answer, "step": step}
 
 
 def verify(cases: Sequence[Case], time_limit: float, as_json: bool) -> None:

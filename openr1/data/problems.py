@@ -6,24 +6,22 @@ A procedural task draws them; a table has a row a problem. What is held out is h
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import logging
-import pickle
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from openr1.config import Config, FilesSource, HubSource, digest
-from openr1.data import tasks
+from openr1.config import Config, FilesSource, HubSource, ProblemColumns, digest
+from openr1.data import program_tests, tasks
 from openr1.data.hashing import hash64
 from openr1.data.sources import Columns, Files, Hub, Procedural, Source, open_sources
 from openr1.data.tasks.base import KINDS, Problem, is_held_out
 from openr1.errors import ConfigError
 
 LETTERS = "ABCDEFGHIJ"
+PLAIN = ("answer", "difficulty", "task", "function", "starter")  # columns of one value
+LATER = ("function", "starter")  # columns that leave the fingerprint as it was where they are not given
 log = logging.getLogger(__name__)
 _EXTENTS: dict[tuple, Extent] = {}
 
@@ -32,9 +30,13 @@ def fingerprint(config: Config) -> str:
     """SHA-256 of what decides the problems of a run, and the completions that an oracle has for them."""
     sources = _sources(config)
     content = {name: source.content() for name, source in sources.items()}
-    columns = {name: asdict(source.config.columns) for name, source in sources.items() if _is_table(source)}
+    columns = {name: _named(source.config.columns) for name, source in sources.items() if _is_table(source)}
     side = {"held_out": held_out(config), "whole": _whole(config), "fraction": config.data.eval_fraction}
     return digest({"sources": content, "columns": columns, "side": side, "problems": config.stage.problems})
+
+
+def _named(columns: ProblemColumns) -> dict[str, Any]:
+    return {option: column for option, column in asdict(columns).items() if column is not None or option not in LATER}
 
 
 def held_out(config: Config) -> bool:
@@ -150,7 +152,7 @@ class Rows:
         if self.options.kind == "code" and self.options.tests is None:
             raise ConfigError(f"{key}.columns.tests: code needs the column of its tests")
         names = {"prompt": config.prompt, "columns.kind": None if self.options.kind else "kind"}
-        names |= {f"columns.{option}": getattr(self.options, option) for option in ("answer", "difficulty", "task")}
+        names |= {f"columns.{option}": getattr(self.options, option) for option in PLAIN}
         self.tests = [self.options.tests] if isinstance(self.options.tests, str) else list(self.options.tests or [])
         names |= {f"columns.tests.{place}": column for place, column in enumerate(self.tests)}
         if self.options.kind == "code":
@@ -166,7 +168,7 @@ class Rows:
         if kind not in KINDS:
             raise ConfigError(f"{self.key}.columns.kind: row {number} has {kind!r}, not one of {', '.join(KINDS)}")
         prompt, answer = row[self.config.prompt], "" if kind == "code" else _cell(row, options.answer)
-        tests = self._tests(row) if kind == "code" else ()
+        tests = self._tests(row, number) if kind == "code" else ()
         if not prompt or not (tests if kind == "code" else str(answer if answer is not None else "")):
             return None
         difficulty = _cell(row, options.difficulty)
@@ -176,19 +178,19 @@ class Rows:
             raise ConfigError(f"{self.key}.columns.difficulty: row {number} has {difficulty!r}, not a number") from error
         if options.wrong:
             prompt, answer = _choice(prompt, str(answer), [str(_cell(row, column)) for column in options.wrong])
+        if starter := _cell(row, options.starter):
+            prompt = f"{prompt}\n\nBegin with this code:\n```python\n{str(starter).strip()}\n```"
         task = str(_cell(row, options.task) or self.name)
         return Problem(prompt, str(answer), kind=kind, tests=tests, task=task, difficulty=difficulty)
 
-    def _tests(self, row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-        """``(stdin, expected stdout)`` of a program's tests; none where they call a function instead."""
-        tests = []
-        for test in (test for column in self.tests for test in _listed(_cell(row, column))):
-            if isinstance(test, Mapping):
-                if test.get("fn_name") or test.get("testtype", "stdin") != "stdin":
-                    return ()
-                test = (test["input"], test["output"])
-            tests.append((str(test[0]), str(test[1])))
-        return tuple(tests)
+    def _tests(self, row: Mapping[str, Any], number: int) -> tuple[tuple[str, ...], ...]:
+        """The tests of a program, by :mod:`openr1.data.program_tests`; none where they call a function that is not named."""
+        try:
+            with program_tests.any_digits():
+                cells = [_cell(row, column) for column in self.tests]
+            return program_tests.read(cells, _cell(row, self.options.function))
+        except ValueError as error:
+            raise ConfigError(f"{self.key}.columns.tests: row {number} of {self.config.path} {error}") from error
 
 
 def _cell(row: Mapping[str, Any], column: str | None) -> Any:
@@ -198,22 +200,6 @@ def _cell(row: Mapping[str, Any], column: str | None) -> Any:
         value = json.loads(value) if isinstance(value, str) else value
         value = None if value is None else value.get(part)
     return value if column else None
-
-
-def _listed(cell: Any) -> list[Any]:
-    """A list, also one that is JSON text, or JSON that is pickled, deflated and in base 64, as in LiveCodeBench."""
-    if not isinstance(cell, str):
-        return list(cell or ())
-    if not cell.lstrip().startswith("["):
-        cell = _Text(io.BytesIO(zlib.decompress(base64.b64decode(cell)))).load()
-    return json.loads(cell)
-
-
-class _Text(pickle.Unpickler):
-    """Reads a pickled text, and nothing else: a pickle can run what it likes."""
-
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise ConfigError(f"columns.tests: a packed list of tests names {module}.{name}; only text is read")
 
 
 def _choice(prompt: str, right: str, wrong: list[str]) -> tuple[str, str]:

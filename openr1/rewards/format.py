@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.rewards.base import Sample, reward
-from openr1.rewards.parts import TAGS, fenced, tagged
+from openr1.rewards.fences import fenced
+from openr1.rewards.parts import TAGS, answered
 
 WHOLE = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|Finally),"
@@ -74,4 +75,4 @@ def reasoning_steps(samples: Sequence[Sample], options: StepOptions) -> list[flo
 def code_format(samples: Sequence[Sample], options: CodeFormatOptions) -> list[float | None]:
     """1 if the completion is well formed as for ``format`` and its answer has a fenced block of the language; otherwise 0."""
     texts = [_text(sample, options.opened) for sample in samples]
-    return [float(_well_formed(text) and bool(fenced(tagged(text) or "", options.language))) for text in texts]
+    return [float(_well_formed(text) and bool(fenced(answered(text) or "", options.language))) for text in texts]

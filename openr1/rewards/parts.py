@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import re
+
+from openr1.rewards.fences import fenced, outdented
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-FENCE = re.compile(r"^[ \t]*```[ \t]*([^\s`]*)[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 BRACES = re.compile(  # a box, with its opening brace or of one number or letter; what is escaped; a brace
     r"(?<!\\)\\{1,2}(?:boxed|fbox)(?![A-Za-z])\s*(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]",
     re.DOTALL,
 )
 JOINT = re.compile(r"\\[A-Za-z]+|\b(?:and|or)\b|[和与及或]", re.IGNORECASE)  # what may stand between the boxes of a list
 WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff]")  # two letters, or one character of a script that has words of one
-NAMES = {"python": "python3?|py", "cpp": r"cpp|c\+\+", "javascript": "javascript|js"}  # how else a fence spells a language
 
 
 def tagged(text: str) -> str | None:
     """The text of the one ``<answer>``, stripped; None where there is none or more than one."""
+    given = answered(text)
+    return None if given is None else given.strip()
+
+
+def answered(text: str) -> str | None:
+    """The text of the one ``<answer>`` with the space around it, which is a part of a program."""
     given = ANSWER.findall(text)
-    return given[0].strip() if len(given) == 1 else None
+    return given[0] if len(given) == 1 else None
 
 
 def thoughts(completion: str) -> str:
@@ -37,10 +44,16 @@ def conclusion(completion: str) -> str | None:
 
     None where the tag is there several times, and where the thoughts never ended: what a thought mentions is no answer.
     """
+    text = _concluded(completion)
+    return None if text is None else text.strip()
+
+
+def _concluded(completion: str) -> str | None:
+    """A conclusion with the space around it."""
     _, ended, text = completion.rpartition("</think>")
     if "<answer>" in text:
-        return tagged(text)
-    return text.strip() if ended or "<think>" not in text else None
+        return answered(text)
+    return text if ended or "<think>" not in text else None
 
 
 def last_boxes(text: str) -> list[str]:
@@ -78,21 +91,27 @@ def _boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-def fenced(text: str, language: str = "") -> list[str]:
-    """The fenced blocks of a language, in order; without one, the blocks that name no language."""
-    name = re.compile(NAMES.get(language, re.escape(language)), re.IGNORECASE)
-    return [block for named, block in FENCE.findall(text) if name.fullmatch(named)]
+def program(completion: str) -> str | None:
+    """The Python program that a completion concludes with; None where there is none.
 
-
-def program(completion: str, language: str = "python") -> str | None:
-    """The program that a completion concludes with; None where there is none.
-
-    It is the last fenced block of the language; else the last block of no language; else the whole of a tagged answer.
+    It is the last fenced block of Python; else the last block of no language, but for examples of input and output; else the
+    whole of a tagged answer.
     """
-    text = conclusion(completion)
+    text = _concluded(completion)
     if text is None:
         return None
-    blocks = fenced(text, language) or fenced(text)
-    if blocks:
+    if blocks := fenced(text, "python"):
         return blocks[-1]
-    return text if tagged(completion) == text and "```" not in text else None
+    if blocks := fenced(text):
+        return next((block for block in reversed(blocks) if acts(block)), blocks[-1])
+    whole = text.strip() and answered(completion) == text and "```" not in text and "~~~" not in text
+    return outdented(text) if whole else None
+
+
+def acts(text: str) -> bool:
+    """Tell a program, which calls or defines something, from an example of input or output, such as ``3``."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree))

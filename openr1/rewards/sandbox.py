@@ -10,13 +10,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from openr1.errors import ConfigError
+from openr1.rewards.calls import calling, same_result
+from openr1.rewards.outputs import same_output
 
+Test = tuple[str, ...]  # of a problem, see openr1.data.tasks.base.Problem
 PROVIDERS: dict[str, str] = {
     "bubblewrap": "openr1.rewards.providers.bubblewrap:Bubblewrap",
     "unsafe_subprocess": "openr1.rewards.providers.unsafe_subprocess:UnsafeSubprocess",
@@ -53,14 +56,22 @@ class Outcome:
     exit_code: int = 0
     status: str = "exited"  # or timeout, or output where it printed too much
 
+    @property
+    def well(self) -> bool:
+        """The program ended by itself, without an error."""
+        return self.status == "exited" and self.exit_code == 0
+
     def gives(self, expected: str) -> bool:
-        """Whether the program ended well and printed all of what is expected and nothing else; see :func:`trimmed`."""
-        return self.status == "exited" and self.exit_code == 0 and trimmed(self.stdout) == trimmed(expected)
+        """Compare all that the program printed with what is expected, by :func:`~openr1.rewards.outputs.same_output`.
 
+        A program that did not end well gives nothing.
+        """
+        return self.well and same_output(self.stdout, expected)
 
-def trimmed(text: str) -> list[str]:
-    """The lines of a text as they are compared: without space at the end of a line, and without empty lines at the end."""
-    return [line.rstrip() for line in text.rstrip().split("\n")]
+    def passes(self, test: Test) -> bool:
+        """Compare what came of a test's input with what the test expects."""
+        _, expected, *call = test
+        return self.well and same_result(self.stdout, expected, *call[1:]) if call else self.gives(expected)
 
 
 class Provider(ABC):
@@ -106,11 +117,11 @@ class Sandbox:
     def test(
         self,
         program: str,
-        tests: Sequence[tuple[str, str]],
+        tests: Sequence[Test],
         every: bool = True,
         progress: Callable[[str], Any] = lambda stage: None,
     ) -> tuple[bool, ...]:
-        """Test by test, whether a program answers a standard input with the expected output.
+        """Test by test, whether a program answers a standard input with the expected output, or a call with the result.
 
         :param every: False to stop after the first test that fails; the results end with it.
         :param progress: called as each test ends.
@@ -118,10 +129,14 @@ class Sandbox:
         deadline = time.monotonic() + self.limits.sample_seconds
         passed: list[bool] = []
         progress("completion")
-        with self.provider.session(program) as execute, ThreadPoolExecutor(self.limits.parallel) as pool:
+        with ExitStack() as stack:
+            names = dict.fromkeys(test[2:3] for test in tests)  # of the functions; without one, the program itself
+            sources = {name: calling(program, *name) if name else program for name in names}
+            run = {name: stack.enter_context(self.provider.session(source)) for name, source in sources.items()}
+            pool = stack.enter_context(ThreadPoolExecutor(self.limits.parallel))
 
-            def one(test: tuple[str, str]) -> bool:
-                return time.monotonic() < deadline and execute(test[0]).gives(test[1])
+            def one(test: Test) -> bool:
+                return time.monotonic() < deadline and run[test[2:3]](test[0]).passes(test)
 
             size = len(tests) if every else self.limits.parallel
             for start in range(0, len(tests), size):

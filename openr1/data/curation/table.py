@@ -28,7 +28,7 @@ def schema() -> pa.Schema:
         "completion": pa.string(),
         "answer": pa.string(),
         "kind": pa.string(),  # how it is verified: exact, math, choice or code
-        "tests": pa.list_(pa.list_(pa.string())),  # of code: pairs of standard input and expected output
+        "tests": pa.list_(pa.list_(pa.string())),  # of code, see openr1.data.program_tests
         "task": pa.string(),
         "difficulty": pa.float64(),
         "tokens": pa.int64(),  # of the completion; null where they were not counted

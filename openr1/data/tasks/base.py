@@ -25,7 +25,8 @@ class Problem:
         ``choice`` (by the letter) or ``code`` (by ``tests``).
     :ivar answer: the right answer; empty for code, and where no oracle is known.
     :ivar trace: reasoning that leads to the answer. For code, the oracle's program; the comments at its head are the reasoning.
-    :ivar tests: ``(stdin, expected stdout)`` for code. Tasks with a scorer of their own keep here what it needs.
+    :ivar tests: ``(stdin, expected stdout)`` for code, or a call of a function and its result; see
+        :mod:`openr1.data.program_tests`. Tasks with a scorer of their own keep here what it needs.
     :ivar difficulty: what it counts is the task's to say: the steps of the oracle's reasoning, where nothing else is said.
     """
 
@@ -33,7 +34,7 @@ class Problem:
     answer: str
     trace: str = ""
     kind: str = "exact"
-    tests: tuple[tuple[str, str], ...] = ()
+    tests: tuple[tuple[str, ...], ...] = ()
     # labels, which make no other problem
     task: str = field(default="", compare=False)
     difficulty: float | None = field(default=None, compare=False)

@@ -21,6 +21,10 @@ from openr1.errors import ConfigError
 from openr1.rewards.sandbox import Outcome, Provider, SandboxError
 
 AGAIN = {429, 500, 502, 503, 504}  # answers after which it may go well another time
+# whole numbers may have any length; what runs the program adds no name to it
+LAUNCH = """getattr(__import__("sys"), "set_int_max_str_digits", int)(0)
+exec(compile({program!r}, "program.py", "exec", dont_inherit=True))
+"""
 STATUS = {"TO": "timeout", "OL": "output", "EL": "output"}  # of Piston
 
 
@@ -65,7 +69,7 @@ class Piston(Provider):
         body = {
             "language": self.options.language,
             "version": self.options.version,
-            "files": [{"name": "program.py", "content": program}],
+            "files": [{"name": "program.py", "content": LAUNCH.format(program=program)}],
             "stdin": stdin,
             "run_timeout": round(self.limits.wall_seconds * 1000),
             "run_cpu_time": round(self.limits.cpu_seconds * 1000),

@@ -101,7 +101,7 @@ def shell_command(program: str, run: str, limits: Limits) -> str:
     """Runs a program on ``RUN.in``; prints at most one byte more than the limit, and ends with the program's exit code."""
     inside = (
         f"ulimit -c 0 -t {math.ceil(limits.cpu_seconds)} -v {limits.memory_mb << 10} -f {limits.disk_mb << 10}; "
-        f'cd /tmp; env -i PATH="$PATH" HOME=/tmp PYTHONHASHSEED=0 PYTHONUTF8=1 '
+        f'cd /tmp; env -i PATH="$PATH" HOME=/tmp PYTHONHASHSEED=0 PYTHONINTMAXSTRDIGITS=0 PYTHONUTF8=1 '
         f"timeout -s KILL {limits.wall_seconds:g} python3 -s {program} < {run}.in 2> {run}.err "
         f"| head -c {(limits.output_kb << 10) + 1}; code=${{PIPESTATUS[0]}}; head -c {ERRORS} {run}.err >&2; exit $code"
     )

@@ -7,7 +7,7 @@ import pytest
 from configs import composed
 
 from openr1.data import problems
-from openr1.data.tasks.base import is_held_out
+from openr1.data.tasks.base import Problem, is_held_out
 from openr1.errors import ConfigError
 
 MODEL = "model.checkpoint=sft-0123456789abcdef"
@@ -87,8 +87,61 @@ def test_a_packed_list_of_tests_runs_nothing(table):
             return print, ("harm",)
 
     packed = base64.b64encode(zlib.compress(pickle.dumps(Harm()))).decode()
-    with pytest.raises(ConfigError, match=r"names builtins\.print; only text is read"):
+    with pytest.raises(ConfigError, match=r"^data\.sources\.files\.columns\.tests: .*names builtins\.print; only text is read"):
         problems.read(table([{"question": "x", "hidden": packed}], "kind=code", "tests=hidden"))
+
+
+APPS = {"inputs": ["3 4\n", "10 5\n"], "outputs": ["7\n", "15\n"]}
+
+
+@pytest.mark.parametrize("tests", [APPS, json.dumps(APPS)])
+def test_an_object_of_inputs_and_outputs_is_their_pairs(table, tests):
+    [problem] = problems.read(table([{"question": "add", "tests": tests}], "kind=code", "tests=tests"))
+    assert problem.tests == (("3 4\n", "7\n"), ("10 5\n", "15\n"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ({"in": [], "out": []}, "holds an object with in, out; tests are"),
+        ('{"inputs": [', "holds text that is not JSON: Expecting value"),
+    ],
+)
+def test_a_cell_that_holds_no_tests_is_refused_with_its_row(table, cell, message):
+    rows = [{"question": "first", "cell": None}, {"question": "second", "cell": cell}]
+    with pytest.raises(ConfigError, match=rf"^data\.sources\.files\.columns\.tests: (?=.*problems\.jsonl).*\b2\b.* {message}"):
+        problems.read(table(rows, "kind=code", "tests=cell"))
+
+
+def test_calls_have_their_function_and_its_beginning_from_columns(table):
+    call = json.dumps([{"input": "[1]\n2", "output": "3", "testtype": "functional"}])
+    pair = json.dumps([{"input": "1 2", "output": "3", "testtype": "stdin"}])
+    rows = [
+        {
+            "question": "call",
+            "public": call,
+            "metadata": '{"func_name": "add"}',
+            "starter_code": "class Solution:\n    def add(",
+        },
+        {"question": "pair", "public": pair, "metadata": "{}", "starter_code": ""},
+    ]
+    overrides = ["kind=code", "tests=public", "function=metadata.func_name", "starter=starter_code"]
+    call, pair = problems.read(table(rows, *overrides))
+    assert call.tests == (("[[1], 2]", "3", "add"),)
+    assert call.prompt == "call\n\nBegin with this code:\n```python\nclass Solution:\n    def add(\n```"
+    assert (pair.prompt, pair.tests) == ("pair", (("1 2", "3"),))
+
+
+def test_tests_that_call_a_function_survive_a_table_of_answers(tmp_path):
+    from openr1 import answers
+    from openr1.data.curation.filters import PROBLEM, problem
+
+    tests = (("[1]", "2", "f", "[2]"), ("in", "out"))
+    asked = Problem("q", "", kind="code", tests=tests)
+    row = answers.rows(asked, answers.Asked(asked.id, (answers.Answer("a"),)), 1)
+    answers.write(tmp_path, row)
+    [found] = answers.read(tmp_path)
+    assert problem(*(found[name] for name in PROBLEM)) == asked
 
 
 def test_options_are_lettered_in_an_order_that_the_question_decides(table):

@@ -127,7 +127,8 @@ def test_the_host_s_files_are_not_there(run, path):
 def test_the_parent_s_environment_is_not_there(run, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     outcome = run("import os\nprint(sorted(os.environ))")
-    assert outcome.gives(str(["HOME", "LANG", "LD_LIBRARY_PATH", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED"]))
+    ours = ["PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONINTMAXSTRDIGITS"]
+    assert outcome.gives(str(["HOME", "LANG", "LD_LIBRARY_PATH", "PWD", *ours]))
 
 
 @pytest.mark.parametrize("path", ["'/x'", "'/python/x'", "'/python/shared/x'", "'/dev/x'", "'/etc/x'", "os.__file__"])
@@ -248,3 +249,9 @@ def eventually(condition, seconds=20.0):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_function_is_called(provider):
+    sandbox = Sandbox(provider, provider.limits)
+    program = "class Solution:\n    def power(self, n: int) -> List[int]:\n        print('out')\n        return [10**n]"
+    assert sandbox.test(program, [("[5000]", f"[1{'0' * 5000}]", "power"), ("[0]", "[2]", "power")]) == (True, False)

@@ -65,3 +65,5 @@ def test_code_format_is_the_form_with_a_fenced_block():
     assert values("code_format", whole.replace("python", "cpp"), language="cpp") == [1]
     assert values("code_format", block, f"<think>{block}</think><answer>2</answer>", GOOD) == [0, 0, 0]
     assert values("code_format", whole.removeprefix("<think>"), opened=True) == [1]
+    indented = block.replace("\n", "\n    ")
+    assert values("code_format", f"<think>print</think><answer>\n    {indented}\n</answer>") == [1]
