@@ -12,6 +12,7 @@ from typing import Any
 
 from openr1.cli import guarded
 from openr1.data import program_tests
+from openr1.data.curation.card import snippet
 from openr1.data.tasks.base import KINDS, Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
@@ -108,7 +109,8 @@ def verify(cases: Sequence[Case], time_limit: float, as_json: bool) -> None:
 
 def _line(found: dict[str, Any]) -> str:
     label = f" (its label says {found['label']})" if "label" in found else ""
-    return f"{found['verdict']}{label}: gold {found['gold'] or '-'} | answer {found['answer'] or '-'} | {found['step'] or '-'}"
+    gold, answer, step = (snippet(found[name], 60, 30) or "-" for name in ("gold", "answer", "step"))
+    return f"{found['verdict']}{label}: gold {gold} | answer {answer} | {step}"
 
 
 def run(words: list[str], kind: str, prompt: str, time_limit: float, as_json: bool) -> None:

@@ -73,7 +73,8 @@ PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{equation*}", "\\end{equation*
 PAIRS += (("\\begin{equation}", "\\end{equation}"), ("\\begin{aligned}", "\\end{aligned}"))
 DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
-HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*|[-*+•][ \t]+(?=\D))", re.MULTILINE)
+HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*)", re.MULTILINE)
+BULLET = re.compile(r"^[ \t]*[-*+•][ \t]+", re.MULTILINE)
 
 FONTS = (
     r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textnormal|textsf|texttt|textup|emph|mbox|hbox"
@@ -124,7 +125,7 @@ LETTERS = re.compile(r"[^\W\d_]")
 
 def plain(text: str) -> str:
     """The text of an answer in one form. Equal answers that were only marked up differently become equal texts."""
-    text = _latex(markdown(characters(text)))
+    text = _latex(characters(markdown(text))).rstrip().rstrip("\\")
     previous = None
     while text != previous:
         previous, text = text, _unwrapped(" ".join(text.split()))
@@ -160,6 +161,8 @@ def _character(mark: str) -> str:
 def markdown(text: str) -> str:
     """A text without the marks of headings, lists, quotes and bold type."""
     text = HEADING.sub("", text)
+    if "\n" in text.strip():  # alone in its line, a bullet may be a sign
+        text = BULLET.sub("", text)
     return BOLD.sub(r"\2", text)
 
 

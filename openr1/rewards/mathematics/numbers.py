@@ -79,6 +79,7 @@ TRAILING = re.compile(  # a unit after an expression: \\text{ cm}^2, or words
     r"(?: ?/ ?(?:\\text ?\{[^{}\d\\]*\}|[A-Za-z]+)(?: ?\^ ?\{? ?\d ?\}?)?)?$"
 )
 BARE = frozenset("mghls")  # units of one letter that stand after a number and a space
+SPLIT = {"mph": ("mi", "/", "h"), "kmh": ("km", "/", "h"), "kph": ("km", "/", "h"), "kmph": ("km", "/", "h")}
 PIECE = re.compile(r"\^ ?\{? ?-?\d|[^\W\d_]+|/")
 EMPTY = frozenset(
     {"unit", "digit", "integer", "number", "value", "answer", "total", "altogether", "left", "remaining", "in all"}
@@ -212,7 +213,7 @@ def _unit(rest: str) -> str | None:
             return None
         if not rest.startswith(" ") and not (len(words[0]) > 1 and _spelled(words[0]) in MEASURES):
             return None
-    named = [name for name in map(_spelled, words) if name not in EMPTY]
+    named = [name for word in words for name in SPLIT.get(word.lower(), (_spelled(word),)) if name not in EMPTY]
     return " ".join(sorted(named, key=lambda name: name.startswith("^")))
 
 

@@ -100,6 +100,8 @@ class Named:
 
     name: str
     value: Reading
+    left: str = field(default="", compare=False)  # its two sides, where they are two expressions
+    right: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,8 @@ def _equation(text: str) -> Reading | None:
         return Contradiction(text)
     value = values[-1]
     if NAME.fullmatch(members[0]) and value is not None:
-        return Named(_name(members[0]), value.value if isinstance(value, Named) else value)
+        sides = members if len(members) == 2 and all(expression(member) is not None for member in members) else ("", "")
+        return Named(_name(members[0]), value.value if isinstance(value, Named) else value, *sides)
     if values[0] is not None and is_constant(values[0]):  # 2 + 3 = 5
         return value
     if len(members) == 2 and expression(members[0]) is not None and expression(members[1]) is not None:

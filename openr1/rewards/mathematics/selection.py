@@ -19,8 +19,10 @@ HEADED = re.compile(r"^[#*_\s]*(?:the )?(?:final )?answer[*_:\s]*\n+", re.IGNORE
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 SENTENCE = re.compile(r"(?<=[.!?。])\s+(?=[A-Z\\$*(\u4e00-\u9fff])|\n+")
 GLUE = re.compile(r"[\s,;.*_`]*(?:and|or)?[\s,;.*_`]*", re.IGNORECASE)
-RUN = re.compile(r"(?<![\w.])(?:US\$|\\?\$|[€£¥])?[-+]?[(\[]?[\d.](?:[\d.,/^*+=()×÷−–-]| (?=[\d+=/*×÷−–-]))*(?<![,.\s])%?")
+RUN = re.compile(r"(?<![\w.])(?:US\$|\\?\$|[€£¥])?[-+]?[(\[]?[\d.](?:[\d.,/^*+=()×÷−–$-]| (?=[\d+=/*×÷−–$-]))*(?<![,.\s])%?")
 CAUSE = re.compile(r",? (?:because|since|as|which|so|where|when|if|for which|in total|hence|thus)\b|[;\n]|\. |, (?=[a-z]{3,})")
+DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|except|instead|rather)\b|n['’]t\b", re.IGNORECASE)
+CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # annotations of GSM8K
 TAIL = 4000  # characters at the end of a conclusion in which an answer without a box is looked for
 SHORT = 200  # characters of a text that may be an answer as a whole
 
@@ -39,7 +41,7 @@ def candidates(text: str) -> list[list[str]]:
         return []
     if hashes := HASHES.findall(text):
         return [[hashes[-1]]]
-    text = markdown(text).strip()
+    text = CALCULATOR.sub("", markdown(text)).strip()
     found: list[list[str]] = []
     said = [*SAID.finditer(text), *HEADED.finditer(text)]
     if said:
@@ -60,7 +62,12 @@ def candidates(text: str) -> list[list[str]]:
 
 
 def _mathematics(sentence: str) -> list[list[str]]:
-    """The formulas of a sentence if they are one, or one list; the one number if there are no formulas."""
+    """The formulas of a sentence if they are one, or one list; the one number if there are no formulas.
+
+    A sentence that denies something has none: ``the answer is not 5``.
+    """
+    if DENIED.search(sentence):
+        return []
     formulas = list(MATH.finditer(sentence))
     if formulas:
         texts = [next(group for group in one.groups() if group) for one in formulas]

@@ -68,7 +68,7 @@ def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
         if len(texts) == 1 and texts[0] == gold_text:
             return Verdict(True, gold=shown(reading), answer=texts[0], step="same text")
         answer = _together([read(without_label(part)) for part in parts])
-        if answer is None:
+        if answer is None or (is_wordy(answer) and not is_wordy(reading)):  # prose about the answer
             continue
         if (fault := _question(reading, answer, prompt)) is not None:
             return Verdict(False, gold=shown(reading), answer=shown(answer), step=fault)
@@ -113,11 +113,20 @@ def _right(gold: Reading, answer: Reading) -> bool:
         variables = len(gold.name) == 1 and len(answer.name) == 1
         if variables and gold.name != answer.name:
             return False
-    if isinstance(gold, Named) and isinstance(answer, Equation):
-        return same(gold.value, answer)
-    if isinstance(answer, Equation) and not isinstance(gold, Equation) and answer.value is not None:
+    if isinstance(gold, Equation | Named) and isinstance(answer, Equation | Named):
+        general = isinstance(gold, Equation) or isinstance(answer, Equation)
+        if general and gold.left and answer.left:
+            return same(*(Equation(one.left, one.right, None) for one in (gold, answer)))
+    if isinstance(answer, Equation) and answer.value is not None:
         return same(gold, answer.value)
     return same(gold, answer)
+
+
+def is_wordy(reading: Reading) -> bool:
+    """Tell whether a reading is words, or has words among its parts."""
+    if isinstance(reading, Several | Bracketed):
+        return any(map(is_wordy, reading.items))
+    return isinstance(reading, Text) or (isinstance(reading, Named) and is_wordy(reading.value))
 
 
 def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
