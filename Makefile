@@ -7,7 +7,7 @@ EXTRAS ?= dev,reasoning_gym,smollm2
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install vllm demo test integration lint format ui benchmark clean
+.PHONY: help install vllm demo test integration nightly lint format ui benchmark clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -41,7 +41,10 @@ test: install  ## the fast suite
 	$(BIN)/python -m pytest -m "not integration and not gpu" -n 2 -q
 
 integration: install  ## whole commands and real services
-	$(BIN)/python -m pytest -m "integration and not gpu" -q
+	$(BIN)/python -m pytest -m "integration and not gpu and not nightly" -q
+
+nightly: install  ## the integration tests that take many minutes; run by hand
+	$(BIN)/python -m pytest -m "nightly and not gpu" -q
 
 lint: install  ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -63,6 +66,7 @@ benchmark: install  ## speed of training, start-up, searches, fits, generation, 
 	$(BIN)/python tests/benchmarks/curation_speed.py
 	$(BIN)/python tests/benchmarks/generation_speed.py
 	$(BIN)/python tests/benchmarks/grpo_speed.py
+	$(BIN)/python tests/benchmarks/verdicts.py
 
 clean:  ## remove what can be made again, results included
 	rm -rf outputs dist .pytest_cache .ruff_cache

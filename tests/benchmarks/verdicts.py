@@ -1,7 +1,7 @@
 """Verdicts on labelled answers by openr1, by plain math-verify and by exact match: how many are wrong, and how fast.
 
-``python tests/benchmarks/verdicts.py`` prints the tables of docs/results/verdicts.md. The cases are those of the tests; each grader
-judges them one by one in this process, after those of its imports.
+``python tests/benchmarks/verdicts.py`` prints the tables of docs/results/verdicts.md. The cases are those of the tests; each
+grader judges them one by one in this process, once its imports are done.
 """
 
 import logging

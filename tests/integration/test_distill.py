@@ -185,6 +185,7 @@ def test_its_students_are_points_of_a_law(study):
     assert found["n_points"] == 4
 
 
+@pytest.mark.nightly
 def test_a_study_that_is_killed_goes_on_and_does_nothing_twice(study):
     folder, _ = study
     more = [*STUDY, "recipe.steps.exam.stage.samples=2"]

@@ -128,6 +128,7 @@ def test_as_a_server_it_writes_what_transformers_writes(model):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_pretrained_model_gives_the_same_answers(tmp_path):
     """SmolLM2-135M on word problems by both engines, as the command that people run: a run each, and the same answers."""
     study = [PYTHON.parent / "openr1", "-m", "experiment=smollm2_eval", "engine=transformers,vllm"]

@@ -52,6 +52,7 @@ def stages(folder):
     return found, table
 
 
+@pytest.mark.nightly
 def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
@@ -74,6 +75,7 @@ def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["base", "dev1", "dev2", "dev3", "r1"]
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(3600)
 def test_r1_zero_learns_to_reason_and_its_curve_is_a_law(tmp_path):
     finished("experiment=r1_zero_micro", cwd=tmp_path)
