@@ -151,7 +151,12 @@ def is_undone(reading: Expression) -> bool:
 
 def _within(text: str, prompt: str) -> bool:
     wanted = r"\s*".join(re.escape(mark) for mark in _bare(text) if mark != " ")
-    return re.search(rf"(?<![\w.]){wanted}(?!\w|\.\d)", _bare(plain(prompt))) is not None
+    return re.search(rf"(?<![\w.]){wanted}(?!\w|\.\d)", _asked(prompt)) is not None
+
+
+@lru_cache(maxsize=256)
+def _asked(prompt: str) -> str:
+    return _bare(plain(prompt[-LONGEST:]))
 
 
 def _within_gold(gold: Reading, text: str) -> bool:
