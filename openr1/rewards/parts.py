@@ -7,6 +7,11 @@ import re
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 FENCE = re.compile(r"^[ \t]*```[ \t]*([^\s`]*)[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+BRACES = re.compile(  # a box, with its opening brace or of one number or letter; what is escaped; a brace
+    r"\\+(?:boxed|fbox)(?![A-Za-z])\s*(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]", re.DOTALL
+)
+JOINT = re.compile(r"\\[A-Za-z]+|\b(?:and|or)\b|[和与及或]", re.IGNORECASE)  # what may stand between the boxes of a list
+WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff]")  # two letters, or one character of a script that has words of one
 NAMES = {"python": "python3?|py", "cpp": r"cpp|c\+\+", "javascript": "javascript|js"}  # how else a fence spells a language
 
 
@@ -35,6 +40,41 @@ def conclusion(completion: str) -> str | None:
     if "<answer>" in text:
         return tagged(text)
     return text.strip() if ended or "<think>" not in text else None
+
+
+def last_boxes(text: str) -> list[str]:
+    """The content of the last ``\\boxed{}`` or ``\\fbox{}``, or of each box of the list that ends with it.
+
+    Boxes with nothing but commas, "and", "or", signs and commands of LaTeX between them are one list; words between them take
+    back what was boxed before. Of boxes in one another the innermost counts. One that is empty or never closed is no box; a
+    content that is there twice is given once.
+    """
+    listed: list[str] = []
+    last = 0
+    for start, end, content in _boxes(text):
+        if WORD.search(JOINT.sub(" ", text[last:start])):
+            listed = []
+        listed.append(content)
+        last = end
+    return list(dict.fromkeys(listed))
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    """Start, end and content of each box, in their order; one pass, since a policy may open a thousand of them."""
+    found: list[tuple[int, int, str]] = []
+    opened: list[tuple[int, int] | None] = []  # start of a box and of its content; None for a brace of something else
+    for token in BRACES.finditer(text):
+        if token["box"]:
+            opened.append((token.start(), token.end()))
+        elif token["bare"]:
+            found.append((token.start(), token.end(), token["bare"]))
+        elif token[0] == "{":
+            opened.append(None)
+        elif token[0] == "}" and opened and (box := opened.pop()):
+            content = text[box[1] : token.start()].strip()
+            if content and not (found and found[-1][0] > box[0]):
+                found.append((box[0], token.end(), content))
+    return found
 
 
 def fenced(text: str, language: str = "") -> list[str]:

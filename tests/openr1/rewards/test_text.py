@@ -4,7 +4,7 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.rewards import REWARDS, Sample
-from openr1.rewards.parts import conclusion, fenced, program, thoughts
+from openr1.rewards.parts import conclusion, fenced, last_boxes, program, thoughts
 
 PROBLEM = Problem("1+1=", "2")
 
@@ -57,3 +57,41 @@ def test_a_program_is_the_last_block_of_its_language():
 def test_a_block_is_of_the_language_it_names():
     assert fenced("```python\na\n```\n```\nb\n```", "python") == ["a\n"]
     assert fenced("```python\na\n```\n\n```\nb\n```") == ["b\n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "contents"),
+    [
+        (r"so \boxed{3}.", ["3"]),
+        (r"\fbox{3}", ["3"]),
+        (r"$\boxed{\frac{1}{\sqrt{2}}}$", [r"\frac{1}{\sqrt{2}}"]),
+        (r"\boxed{\{1, 2\}}", [r"\{1, 2\}"]),
+        (r"\boxed{\text{if } x \} 2}", [r"\text{if } x \} 2"]),
+        ("\\boxed \n{3}", ["3"]),
+        (r"\\boxed{3}", ["3"]),  # escaped once too often
+        (r"$\boxed 3$", ["3"]),
+        (r"\boxed C.", ["C"]),
+        (r"\boxed{\boxed{3}}", ["3"]),
+        (r"{\bf \boxed{3}", ["3"]),
+        (r"\boxed{3}, \boxed{5}", ["3", "5"]),
+        (r"$x = \boxed{3}$ and $y = \boxed{5}$", ["3", "5"]),
+        (r"\boxed{3} \quad\text{or}\quad \boxed{5}", ["3", "5"]),
+        ("1. \\boxed{A}\n2. \\boxed{B}", ["A", "B"]),
+        (r"\boxed{3}. \boxed{5}", ["3", "5"]),
+        ("\\boxed{3}\n\n\\boxed{3}", ["3"]),
+        (r"\boxed{甲}或\boxed{乙}", ["甲", "乙"]),
+        (r"I get \boxed{3}. That is wrong: it is \boxed{5}", ["5"]),
+        (r"\boxed{1} No: \boxed{3}, \boxed{5}", ["3", "5"]),
+        (r"\boxed{3} 不对, \boxed{5}", ["5"]),
+        (r"\boxed{3}, or rather \boxed{5", ["3"]),
+        (r"put it within \boxed{}: 3", []),
+        (r"the command \boxed makes a box", []),
+        ("3", []),
+    ],
+)
+def test_the_last_boxes(text, contents):
+    assert last_boxes(text) == contents
+
+
+def test_a_thousand_boxes_are_read_at_once():
+    assert last_boxes(r"\boxed{" * 20_000 + "3}") == ["3"]
