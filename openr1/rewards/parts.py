@@ -51,15 +51,20 @@ def last_boxes(text: str) -> list[str]:
     """
     listed: list[str] = []
     last = 0
-    for start, end, content in _boxes(text):
-        if WORD.search(JOINT.sub(" ", text[last:start])):
+    for start, end, content in boxes(text):
+        if not joint(text[last:start]):
             listed = []
         listed.append(content)
         last = end
     return list(dict.fromkeys(listed))
 
 
-def _boxes(text: str) -> list[tuple[int, int, str]]:
+def joint(between: str) -> bool:
+    """Whether a text joins two answers to one list, as no word but "and" and "or" does."""
+    return not WORD.search(JOINT.sub(" ", between))
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
     """Start, end and content of each box, in their order; one pass, since a policy may open a thousand of them."""
     found: list[tuple[int, int, str]] = []
     opened: list[tuple[int, int] | None] = []  # start of a box and of its content; None for a brace of something else
