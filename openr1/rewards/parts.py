@@ -31,15 +31,21 @@ def reasoned(completion: str) -> bool:
     return "</think>" in completion and bool(thoughts(completion).strip())
 
 
+def after_thoughts(completion: str) -> str | None:
+    """The text that follows the thoughts; None where they never ended: what a thought mentions is no answer."""
+    text = completion.rpartition("</think>")[2]
+    return None if "<think>" in text else text
+
+
 def conclusion(completion: str) -> str | None:
     """What is given as the answer: the one ``<answer>`` after the thoughts, or all that follows them where there is none.
 
-    None where the tag is there several times, and where the thoughts never ended: what a thought mentions is no answer.
+    None where the tag is there several times, and where the thoughts never ended.
     """
-    _, ended, text = completion.rpartition("</think>")
-    if "<answer>" in text:
-        return tagged(text)
-    return text.strip() if ended or "<think>" not in text else None
+    text = after_thoughts(completion)
+    if text is None:
+        return None
+    return tagged(text) if "<answer>" in text else text.strip()
 
 
 def last_boxes(text: str) -> list[str]:

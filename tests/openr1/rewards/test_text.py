@@ -39,6 +39,8 @@ def test_conclusion():
     assert conclusion("thought</think>b") == "b"
     assert conclusion("b") == "b"
     assert conclusion("<think>a \\boxed{3}") is None
+    assert conclusion("<think>a <answer>3</answer>") is None  # the thoughts never ended
+    assert conclusion("<think>a</think>3<think>or <answer>4</answer>") is None
     assert conclusion("<answer>1</answer><answer>2</answer>") is None
 
 
