@@ -129,7 +129,7 @@ def _continued(rest: str, letters: str) -> frozenset[str]:
 
 
 def _marks(text: str) -> frozenset[str]:
-    return frozenset("".join(groups).upper() for groups in forms.LISTED.findall(text))
+    return frozenset("".join(groups).upper() for groups in forms.LISTED.findall(forms.REMARK.sub("", text)))
 
 
 def _next(text: str, letters: str) -> frozenset[str]:

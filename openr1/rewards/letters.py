@@ -23,22 +23,25 @@ LETTERS = rf"{LETTER}(?:{AND}{LETTER}){{0,9}}"
 # what may follow: the end of a line, a mark, a reason; no condition, and no word that makes the letter one of a sentence
 UNLESS = r"(?!\s*[,(]?\s*\b(?:but|however|though|if|unless|only|when|or|maybe|perhaps)\b)"
 REASON = r"\b(?:because|since|as|due|given|which|based|instead|rather|(?:and\s+)?not)\b"
-AFTER = rf"(?!{AND}{LETTER}){UNLESS}(?=\s*(?:$|[.,;:!。)](?!\d)|{OPEN})|\s+(?:[-–—(]|{REASON}))"
+AFTER = rf"(?!{AND}{LETTER}){UNLESS}(?=\s*(?:$|[.,;:!。)](?!\d)|{OPEN}|です|입니다)|\s+(?:[-–—(]|{REASON}))"
 END = r"(?=\s?[.!。]?$|[.!。]\s)"
 
 ANSWER = (
     r"(?:\b(?:answers?|ans|antwort|respuesta|réponse|risposta|resposta|jawaban|cevap|ответ|solution|conclusion)\b"
-    r"|答案|答え|回答|解答|答|정답|답변|답)"
+    r"|答案|答え|正解|回答|解答|答|정답|답변|답)"
 )
 KIND = (
     r"\b(?:correct|right|best|final|closest|appropriate|my|only|chosen|remaining)\s+"
     r"(?:option|choice|letter|statement|response|alternative|selection|one)\b|(?:正确|最佳)(?:的)?选项"
 )
 NOUN = rf"(?:{ANSWER}|{KIND}|\b(?:option|choice)(?=\s*:|\s+is\b))"
-MORE = r"(?:\s+(?:choice|option|letter|correct[ae]?)\b)?(?:\s+(?:to|for|of)\s+[^.:\n]{1,40}?)?(?:\s*,[^,.\n]{1,20},)?\"?"
+MORE = (
+    r"(?:\s+(?:choice|option|letter|corre(?:ct|tt)[aeo]?|here|overall)\b)?"
+    r"(?:\s+(?:to|for|of)\s+[^.:\n]{1,40}?)?(?:\s*,[^,.\n]{1,20},)?\"?"
+)
 IS = (
     r"(?:\s*(?:\b(?:is|are|(?:would|will|should|must|can\s+only|has\s+to)(?:\s+(?:thus|then|therefore|likely))?\s+be|ist|es|est)\b"
-    r"|->|=>|[:=–—→è-]|应该是|应为|是|为|は)){1,6}"
+    r"|->|=>|[:=–—→è-]|应该是|应为|是|为|は|은|는)){1,6}"
 )
 SURELY = (
     r"(?:[\s,:]*(?:\b(?:therefore|thus|hence|clearly|simply|just|then|definitely|indeed|probably|(?:most\s+)?likely|either|both"
@@ -46,13 +49,13 @@ SURELY = (
 )
 START = (
     r"(?:^ ?|(?<=[.!:;,(]) ?|选项?"
-    r"|\b(?:both|either|so|thus|therefore|hence|that|think|believe|means|options?|choices?|answer|letter)\s+)"
+    r"|\b(?:both|either|only|statement|so|thus|therefore|hence|that|think|believe|means|options?|choices?|answer|letter)\s+)"
 )
 SO = (
     r"(?:^|(?<=[.!?。])) ?(?:so|therefore|thus|hence|it\s+is|it's|it\s+must\s+be|that\s+is|that's|所以|因此|故|→|->|=>)[,:]?\s*"
 )
-VERB = r"(?:choose|chose|pick|picked|select|selected|go\s+with|went\s+with|opt\s+for|say)"
-WILL = r"(?:'ll|'d|\s+(?:will|would|must|should|can|therefore|thus|have\s+to|am\s+going\s+to))*"
+VERB = r"(?:choose|chose|going\s+with|pick|picked|select|selected|go\s+with|went\s+with|opt\s+for|say)"
+WILL = r"(?:'ll|'d|'m|\s+(?:will|would|must|should|can|therefore|thus|have\s+to|am\s+going\s+to))*"
 FITS = r"\b(?:matches|is|gives|leaves|corresponds\s+to|leads\s+to|points\s+to)\s+(?:option|choice|answer)\s+"
 ONE = (
     r"(?:(?:only|most|single|one)\s+)?(?:correct|right|best|appropriate|answer)"
@@ -78,7 +81,7 @@ ANSWERED = _compiled(
     # the answer is 63, option C
     rf"{ANSWER}{IS}(?:(?!\bnot\b|n't\b)[^.\n]){{1,80}}?\b(?:option|choice)\s+(?P<letters>{LETTERS}){END}",
     # I choose C
-    rf"\b(?:I|we){WILL}\s+{VERB}\b{SURELY}(?P<letters>{LETTERS}){AFTER}",
+    rf"\b(?:I|we|let's|let\s+us){WILL}\s+{VERB}\b{SURELY}(?P<letters>{LETTERS}){AFTER}",
     rf"(?<![不别])[选選][择擇项]?\s*:?\s*(?P<letters>{LETTERS})(?=\s*(?:$|[.。,;!]|项))",
     # so C; this matches option C
     rf"{SO}(?:it\s+is|it's|it\s+must\s+be|we\s+have|选)?{SURELY}(?P<letters>{LETTERS}){END}",
@@ -107,6 +110,7 @@ LISTED = re.compile(  # a letter that begins an option
     r"(?<![A-Za-z'])([A-Z])\)|(?:^|(?<=\s))\(?([a-hj])\)(?=\s)|^ ?(?:[Oo]ption |[Cc]hoice )?([A-Z])(?:[.:]| [-–—]|$)",
     re.MULTILINE,
 )
+REMARK = re.compile(r"\([^()\n]{2,}\)")
 
 # in the clause that it is not so, in the sentence that it would be otherwise, just before that it is no longer
 DENIED = re.compile(r"\b(?:whether|not|never|cannot|\w+n't|thought|might|could|why)\b|不", FLAGS)

@@ -12,7 +12,7 @@ FONT = re.compile(  # commands that change the look of what they hold
 SPACE = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[ ,;:!]|\\\\|~|&nbsp;")
 SIGN = re.compile(  # of mathematics, Markdown and HTML, what cannot be seen, and pictures
     r"\\[()\[\]{}]|\\(?:text)?color\{\w*\}|[$*`{}\u200b-\u200f\ufe0f\ufeff]|__|(?<![^\W_])_|_(?![^\W_])"
-    r"|</?(?:b|br|code|div|em|font|h\d|i|li|ol|p|s|span|strong|sub|sup|u|ul)\b[^<>\n]{0,40}>"
+    r"|</?(?:answer|b|br|code|div|em|font|h\d|i|li|ol|p|s|span|strong|sub|sup|u|ul)\b[^<>\n]{0,40}>"
     r"|^[ \t]*(?:#+|>)[ \t]*|[\u2600-\u27bf\U0001f300-\U0001faff]",
     re.MULTILINE,
 )

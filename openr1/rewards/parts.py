@@ -8,7 +8,9 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 FENCE = re.compile(r"^[ \t]*```[ \t]*([^\s`]*)[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 BRACES = re.compile(  # a box, with its opening brace or of one number or letter; what is escaped; a brace
-    r"\\+(?:boxed|fbox)(?![A-Za-z])\s*(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]", re.DOTALL
+    r"(?<!\\)\\{1,4}(?:boxed|fbox|framebox)(?![A-Za-z])\s*"
+    r"(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]",
+    re.DOTALL,
 )
 JOINT = re.compile(r"\\[A-Za-z]+|\b(?:and|or)\b|[和与及或]", re.IGNORECASE)  # what may stand between the boxes of a list
 WORD = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff]")  # two letters, or one character of a script that has words of one
@@ -82,10 +84,17 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
         elif token[0] == "{":
             opened.append(None)
         elif token[0] == "}" and opened and (box := opened.pop()):
-            content = text[box[1] : token.start()].strip()
-            if content and not (found and found[-1][0] > box[0]):
+            innermost = not (found and found[-1][0] > box[0])
+            if innermost and (content := _trimmed(text[box[1] : token.start()])):
                 found.append((box[0], token.end(), content))
     return found
+
+
+def _trimmed(content: str) -> str:
+    """A content without the spaces about it, those of LaTeX too."""
+    content = content.strip().removeprefix("\\ ")
+    last = len(content) - len(content.rstrip("\\"))
+    return content[:-1].strip() if last % 2 else content.strip()
 
 
 def fenced(text: str, language: str = "") -> list[str]:

@@ -157,6 +157,7 @@ The answer is not B, so the answer is C.
 Answer: C\n\nExplanation: A is wrong since x. B is wrong since y.
 Answer: C.\n\nOption A is wrong.\nOption B is wrong.
 The answer is C, not A.
+The answer is C (not A).
 The answer is C and not D.
 The answer is C rather than A.
 Of the options, only C fits. The answer is **C**.
@@ -257,6 +258,155 @@ First I get \boxed{A}, then after correcting the sign, \boxed{C}.
 \boxed{C}\n\nThe answer is C.
 \[\n\boxed{C}\n\]
 \boxed{\text{C}}\quad
+The **correct answer is C**.
+Thus, the final answer is **C**
+The correct answer is C: a wave.
+**The answer is C) 12 m/s.**
+**Answer:**\n\n\boxed{C}
+**Answer**\n\n**C) a wave**
+**Answer**\nC
+Therefore the answer is $\boxed{\text{C}}$.
+Therefore, the correct choice is $\boxed{\textbf{(C)}}$.
+So the correct option is (C) 12.
+So the correct answer is option (C), 12.
+Correct answer: (C) 12
+**Correct answer:** (C)
+Answer: C.\n\nBecause A, B and D are wrong.
+answer:C
+Answer: Option C
+Answer: option (C)
+Answer: choice C
+Answer: letter C
+Answer: The answer is C
+Answer: The correct option is C: a wave
+Answer: [C] a wave
+ANSWER: (C)
+ANSWER IS C
+THE ANSWER IS C.
+THE CORRECT ANSWER IS (C)
+The answer is "C".
+The answer is 'C'.
+The answer is `C`.
+The answer is <C>.
+The answer is: **C**
+The answer is\nC
+The answer is:\n\n(C) a wave
+Answer: C (since A is wrong)
+The most appropriate answer is C.
+The most likely answer is C.
+The only correct answer is C.
+The only correct option is C.
+The right choice is C
+The correct statement is C.
+The correct response is C.
+The best option here is C.
+The correct option here is C.
+My final answer is C.
+My answer is C.
+Our answer is C.
+Final answer: C
+Final choice: C
+FINAL ANSWER: C
+Final Answer - C
+# Answer: C
+Hence answer is C
+Hence, C is correct.
+Hence C is the answer.
+Thus C.
+Thus, option C.
+Therefore, option C is correct.
+Therefore option (C) is the right answer.
+so it is C.
+So it's C.
+So the answer: C
+I will go with C.
+I would go with option C.
+I go with C.
+I'm going with C.
+I pick C
+I select (C)
+I'll choose C.
+We select option C.
+We pick C.
+Let's go with C.
+C is the right choice.
+C is the best option.
+C is right.
+C is the correct option because it is.
+Choice C is correct.
+Answer C is correct.
+The answer C is correct.
+(C) is the answer.
+**C** is correct.
+**(C)** is the correct answer.
+Option **C** is correct.
+Option C must be correct.
+Only C is correct.
+Only option C is correct.
+Statement C is correct.
+\text{C}
+\mathbf{C}
+$C$
+$(C)$
+\(C\)
+\[C\]
+\boxed{\mathrm{(C)}}
+\boxed{\mathbf{(C)}\ 12}
+\boxed{\textbf{C}}
+\boxed{\bf C}
+\boxed{\bf{C}}
+\boxed{{C}}
+\boxed{ C }
+\boxed{\ C\ }
+\boxed{$C$}
+\boxed{**C**}
+\boxed{[C]}
+\boxed{C;}
+\boxed{C,}
+\boxed{\text{(C) a wave}}
+\boxed{\text{C: a wave}}
+\boxed{\text{C.} a wave}
+\boxed{\text{C}) a wave}
+\boxed{(C)\;12}
+\boxed{(C) \frac{1}{2}}
+\boxed{C\text{: a wave}}
+\boxed{C \; (12)}
+\boxed{\text{C (a wave)}}
+\boxed{\text{option (c)}}
+\boxed{Answer: C}
+\boxed{\text{The correct answer is C.}}
+\fbox{(C)}
+\framebox{C}
+\boxed{C}\n\nAnswer: C
+<answer>C</answer>
+Answer: Ｃ。
+答案：（C）
+答案: C
+答案：C。
+答案是 C
+答案为C
+答案为：C
+最终答案：C
+最终答案是**C**
+所以选C。
+应选C
+我选择C。
+选择C
+选C
+所以正确选项为C。
+正确的选项是C。
+正确答案应该是C。
+C是正确答案。
+C正确。
+选项C是正确的。
+Réponse: C
+La réponse est C.
+Die richtige Antwort ist C.
+La risposta corretta è C.
+Ответ: C
+正解はC
+答えはCです。
+정답은 C입니다.
 """
 # no letter, or several at once
 NONE = r"""
@@ -422,6 +572,61 @@ The answer is option
 答案是A还是B
 A不正确
 Answer: A. No, B. No, C. No, D.
+A wave, B wave
+The answer is a.m.
+The answer is a lot
+The answer is A lot
+The answer is a, as b is
+I choose to stay
+A is for apple
+A is a letter
+A better answer is needed
+Answer A or B?
+Answer: A? B?
+Answer: not A
+Answer: none
+Answer: unknown
+Answer: A and/or B
+\boxed{A \& B}
+\boxed{A+B}
+\boxed{A\cup B}
+\boxed{A; B}
+\boxed{A|B}
+\boxed{\text{A and B}}
+\boxed{\text{Both A and B}}
+\boxed{\text{A or B}}
+\boxed{\text{None}}
+\boxed{\text{not A}}
+\boxed{A} \boxed{B} \boxed{C}
+\boxed{A}\n\n\boxed{B}
+$\boxed{A}$, $\boxed{B}$
+- \boxed{A}\n- \boxed{B}
+Answer: A\nAnswer: B
+**Answer: A**\n**Answer: B**
+Answer: A. Answer: B. Answer: C. Answer: D.
+The answer is A. The answer is B.
+The answer is A, B.
+The answer is A & C.
+The answer is A plus B.
+The answer is A, C, or D.
+The answer is one of A, B.
+Either A or B.
+It is A or B.
+I choose A and B.
+I choose A or B.
+I choose A, B, C, D.
+A B C D
+A/B/C/D
+A,B,C,D
+ABCD
+(A), (B), (C), (D)
+A. B. C. D.
+A) B) C) D)
+The answer is A B C D
+选A或B
+选A、B
+A和B都正确
+A、B正确
 """
 OTHERS = [
     ("A", "\\boxed{a}"),

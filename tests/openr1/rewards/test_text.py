@@ -71,7 +71,9 @@ def test_a_block_is_of_the_language_it_names():
         (r"\boxed{\text{if } x \} 2}", [r"\text{if } x \} 2"]),
         ("\\boxed \n{3}", ["3"]),
         (r"\\boxed{3}", ["3"]),  # escaped once too often
+        (r"x = 3 \\\boxed{3}", ["3"]),  # after the end of a line
         (r"$\boxed 3$", ["3"]),
+        (r"\boxed{\ 3\ }", ["3"]),
         (r"\boxed C.", ["C"]),
         (r"\boxed{\boxed{3}}", ["3"]),
         (r"{\bf \boxed{3}", ["3"]),
