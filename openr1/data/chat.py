@@ -9,6 +9,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from openr1.config import Config
+from openr1.data.prefill import continued
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
-OPENED = "<think>"  # some templates begin the assistant's turn with it
 
 
 def instructed(config: Config, prompt: str) -> str:
@@ -39,22 +39,23 @@ def encoder_for(config: Config, tokenizer: PreTrainedTokenizerBase) -> Encoder:
 
 
 class InstructedEncoder(Encoder):
-    """``[bos] instruction completion eos``."""
+    """``[bos] instruction completion eos``. A ``<think>`` that the instruction ends with is left out of the completion."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: Config) -> None:
         super().__init__(tokenizer)
         self.config = config
 
     def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:
-        if self.config.data.instruction == "{prompt}":
-            return super().__call__(documents)
-        return super().__call__([one._replace(prompt=instructed(self.config, one.prompt)) for one in documents])
+        prompts = [instructed(self.config, one.prompt) for one in documents]
+        pairs = zip(documents, prompts, strict=True)
+        return super().__call__([one._replace(prompt=p, completion=continued(p, one.completion)) for one, p in pairs])
 
 
 class ChatEncoder(Encoder):
     """The chat template up to the assistant's turn, the completion, and the token that ends the turn.
 
-    The completion is not put through the template: some leave thoughts out. Its text that spells a special token stays text.
+    The completion is not put through the template: some leave thoughts out. It loses a ``<think>`` with which the template
+    begins the turn. Its text that spells a special token stays text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: Config) -> None:
@@ -73,9 +74,6 @@ class ChatEncoder(Encoder):
             turns = list(document.turns) or conversation(self.config, document.prompt)
             text = render(self.chat, turns, add_generation_prompt=True)
             prompt = self.chat(text, add_special_tokens=False)["input_ids"]
-            completion = document.completion
-            if text.rstrip().endswith(OPENED):
-                completion = completion.removeprefix(OPENED)
-            said = self.backend.encode(completion, add_special_tokens=False).ids
+            said = self.backend.encode(continued(text, document.completion), add_special_tokens=False).ids
             found.append(([*prompt, *said, self.end], len(prompt)))
         return found

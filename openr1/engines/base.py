@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from openr1.data.prefill import whole
 from openr1.engines.config import Sampling, check_sampling
 
 Messages = Sequence[Mapping[str, str]]
@@ -45,7 +46,8 @@ class Request:
 class Completion:
     """One answer.
 
-    :ivar text: without special tokens, and without the stop text that ended it.
+    :ivar text: without special tokens, and without the stop text that ended it; with the ``<think>`` that its prompt opened,
+        which is none of its tokens.
     :ivar token_ids: all that were generated, the end token included; None where a server does not say.
     :ivar logprobs: of each of them, natural logarithms under the model itself (temperature 1, nothing cut off); None where
         nobody says.
@@ -96,6 +98,7 @@ class Gathering:
         self.missing = {number: request.n or default for number, request in enumerate(requests)}
         self.found: dict[int, dict[int, Completion]] = {number: {} for number in self.missing}
         self.prompt_tokens: dict[int, int | None] = {}
+        self.opened: dict[int, bool] = {}  # the prompt ends with <think>
         self.errors: dict[int, str] = {}
 
     def samples(self, number: int) -> range:
@@ -105,7 +108,7 @@ class Gathering:
     def add(self, number: int, index: int, made: Completion | RequestError) -> Reply | None:
         """One completion of a request; with the last of them, the reply."""
         if isinstance(made, Completion):
-            self.found[number][index] = made
+            self.found[number][index] = replace(made, text=whole(made.text, self.opened.get(number, False)))
         else:
             self.errors.setdefault(number, str(made))
         self.missing[number] -= 1

@@ -6,10 +6,13 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from openr1.data.prefill import opens
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder, load_checkpoint
 from openr1.engines.base import Request, RequestError
 from openr1.errors import ConfigError
+
+TAIL = 32  # tokens, enough for a tag and the space around it
 
 
 class Codec:
@@ -47,6 +50,14 @@ class Codec:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The texts of token ids, special tokens left out."""
         return self.tokenizer.backend_tokenizer.decode_batch([list(some) for some in ids], skip_special_tokens=True)
+
+    def tail(self, ids: Sequence[int]) -> str:
+        """The text with which a prompt ends, as the model reads it."""
+        return self.tokenizer.backend_tokenizer.decode(list(ids[-TAIL:]), skip_special_tokens=False)
+
+    def opens(self, ids: Sequence[int]) -> bool:
+        """Whether a prompt ends with an open ``<think>``."""
+        return opens(self.tail(ids))
 
 
 def render(tokenizer: Any, messages: Sequence[Any], add_generation_prompt: bool) -> str:

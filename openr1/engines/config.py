@@ -81,9 +81,11 @@ class OpenAIEngine(EngineConfig):
     backoff: float = 1.0  # seconds before the second try; doubled at each further one, up to a minute
     logprobs: bool = False  # ask for the log-probabilities of the tokens
     max_tokens_key: str = "max_tokens"  # as the server calls it; max_completion_tokens for OpenAI's own reasoning models
+    # the server's chat template ends with <think>, and thoughts are in the text; null: where a completion ends them unopened
+    opens_think: bool | None = None
     options: dict[str, Any] = field(default_factory=dict)  # further fields of every request
     served: ClassVar[bool] = True
-    decisive: ClassVar[tuple[str, ...]] = ("base_url", "options")
+    decisive: ClassVar[tuple[str, ...]] = ("base_url", "opens_think", "options")
 
 
 ENGINES: dict[str, type[EngineConfig]] = {engine.kind: engine for engine in (TransformersEngine, VllmEngine, OpenAIEngine)}

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from openr1.data.prefill import opens, whole
 from openr1.engines import base
 from openr1.engines.base import Completion, Gathering, Reply, Request, RequestError
 from openr1.engines.config import OpenAIEngine, Sampling
@@ -155,7 +156,7 @@ class _Run:
                 async with asyncio.timeout(config.timeout):
                     answer = await endpoint(**arguments)
                 self.answered, used = True, estimate
-                completion = _completion(answer)
+                completion = _completion(answer, self._opened(request))
                 if answer.usage:
                     used = answer.usage.total_tokens
                 return completion, answer.usage and answer.usage.prompt_tokens
@@ -180,6 +181,10 @@ class _Run:
                 wait = min(config.backoff * 2**attempt, LONGEST_WAIT)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))
         raise RequestError(f"{reason}, at the last of {config.retries + 1} tries")
+
+    def _opened(self, request: Request) -> bool | None:
+        """Whether the prompt ends with an open ``<think>``; None where only the server knows."""
+        return self.config.opens_think if request.prompt is None else opens(request.prompt)
 
     def _call(self, client: Any, request: Request, index: int) -> tuple[Callable[..., Any], dict[str, Any]]:
         sampling = self.sampling
@@ -222,7 +227,7 @@ def _seconds(header: str | None) -> float:
         return 0.0
 
 
-def _completion(answer: Any) -> Completion:
+def _completion(answer: Any, opened: bool | None) -> Completion:
     if not answer.choices:
         raise RequestError("an answer without choices")
     choice = answer.choices[0]
@@ -239,4 +244,4 @@ def _completion(answer: Any) -> Completion:
         text = choice.text or ""
         if choice.logprobs and choice.logprobs.token_logprobs:
             logprobs = tuple(choice.logprobs.token_logprobs)
-    return Completion(text, reason, answer.usage and answer.usage.completion_tokens, None, logprobs)
+    return Completion(whole(text, opened), reason, answer.usage and answer.usage.completion_tokens, None, logprobs)

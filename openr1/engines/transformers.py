@@ -74,6 +74,7 @@ class Engine(base.Engine):
                 yield gathering.refuse(number, error)
                 continue
             gathering.prompt_tokens[number] = len(prompt)
+            gathering.opened[number] = self.codec.opens(prompt)
             limit = min(sampling.max_tokens, self.context - len(prompt))
             seeds = {index: request.sample_seed(index) for index in gathering.samples(number)}
             waiting += [Writing(number, index, prompt, limit, seed) for index, seed in seeds.items()]

@@ -65,6 +65,7 @@ class Engine(base.Engine):
                 yield gathering.refuse(number, error)
                 continue
             gathering.prompt_tokens[number] = len(prompt)
+            gathering.opened[number] = self.codec.opens(prompt)
             for index in gathering.samples(number):
                 prompts.append({"prompt_token_ids": prompt})
                 params.append(self._params(sampling, self.context - len(prompt), request.sample_seed(index)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.rewards import choice, mathematics, programs
 from openr1.rewards.base import Sample, Verdict, Verified
-from openr1.rewards.parts import tagged
+from openr1.rewards.parts import after_thoughts, tagged
 
 if TYPE_CHECKING:
     from openr1.rewards.sandbox import Sandbox
@@ -50,7 +50,7 @@ def verify(sample: Sample) -> bool | None:
 
 
 def _exact(sample: Sample, progress: Progress) -> Verdict:
-    """Exactly one ``<answer>``, and its text is the gold answer, or one that the problem's task accepts."""
+    """Exactly one ``<answer>`` after the thoughts, and its text is the gold answer, or one that the problem's task accepts."""
     progress("start")
     from openr1.data.tasks import accepts, find
 
@@ -60,5 +60,5 @@ def _exact(sample: Sample, progress: Progress) -> Verdict:
             find(sample.problem.task)  # whose problems may have a verifier alone
         except ValueError:
             return Verdict()
-    answer = tagged(sample.completion)
+    answer = tagged(after_thoughts(sample.completion) or "")
     return Verdict(answer is not None and accepts(sample.problem, answer))

@@ -1,7 +1,7 @@
 """Rewards of form: what a completion looks like, whatever it answers.
 
-A chat template that ends with ``<think>`` leaves that tag out of the completion. ``opened: true`` says so; without it such
-completions would never be rewarded.
+A chat template that ends with ``<think>`` leaves that tag out of the completion. Engines of this project give it back.
+``opened: true`` does so for completions that were made elsewhere, and changes none that begins with the tag.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from openr1.data.prefill import whole
 from openr1.rewards.base import Sample, reward
 from openr1.rewards.fences import fenced
 from openr1.rewards.parts import TAGS, answered
 
-WHOLE = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
+WHOLE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|Finally),"
 
 
@@ -43,24 +44,24 @@ class CodeFormatOptions:
     opened: bool = False
 
 
-def _text(sample: Sample, opened: bool) -> str:
-    return f"<think>{sample.completion}" if opened else sample.completion
-
-
 def _well_formed(text: str) -> bool:
-    return WHOLE.fullmatch(text) is not None and all(text.count(tag) == 1 for tag in TAGS)
+    parts = WHOLE.fullmatch(text)
+    return parts is not None and all(map(str.strip, parts.groups())) and all(text.count(tag) == 1 for tag in TAGS)
 
 
 @reward(TagOptions)
 def format_(samples: Sequence[Sample], options: TagOptions) -> list[float | None]:
-    """1 if the whole completion is one ``<think>…</think>``, then one ``<answer>…</answer>`` and nothing else; otherwise 0."""
-    return [float(_well_formed(_text(sample, options.opened))) for sample in samples]
+    """1 if the whole completion is one ``<think>…</think>``, then one ``<answer>…</answer>`` and nothing else; otherwise 0.
+
+    Neither may be empty.
+    """
+    return [float(_well_formed(whole(sample.completion, options.opened))) for sample in samples]
 
 
 @reward(TagOptions)
 def tag_count(samples: Sequence[Sample], options: TagOptions) -> list[float | None]:
     """A quarter for each of the four tags that is there exactly once."""
-    texts = [_text(sample, options.opened) for sample in samples]
+    texts = [whole(sample.completion, options.opened) for sample in samples]
     return [sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts]
 
 
@@ -74,5 +75,5 @@ def reasoning_steps(samples: Sequence[Sample], options: StepOptions) -> list[flo
 @reward(CodeFormatOptions)
 def code_format(samples: Sequence[Sample], options: CodeFormatOptions) -> list[float | None]:
     """1 if the completion is well formed as for ``format`` and its answer has a fenced block of the language; otherwise 0."""
-    texts = [_text(sample, options.opened) for sample in samples]
+    texts = [whole(sample.completion, options.opened) for sample in samples]
     return [float(_well_formed(text) and bool(fenced(answered(text) or "", options.language))) for text in texts]

@@ -8,9 +8,9 @@ import re
 from openr1.rewards.fences import fenced, outdented
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 BRACES = re.compile(  # a box, with its opening brace or of one number or letter; what is escaped; a brace
-    r"(?<!\\)\\{1,2}(?:boxed|fbox)(?![A-Za-z])\s*(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]",
+    r"(?<!\\)\\{1,4}(?:boxed|fbox|framebox)(?![A-Za-z])\s*"
+    r"(?:(?P<box>\{)|(?P<bare>-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))|\\.|[{}]",
     re.DOTALL,
 )
 JOINT = re.compile(r"\\[A-Za-z]+|\b(?:and|or)\b|[和与及或]", re.IGNORECASE)  # what may stand between the boxes of a list
@@ -25,8 +25,10 @@ def tagged(text: str) -> str | None:
 
 def answered(text: str) -> str | None:
     """The text of the one ``<answer>`` with the space around it, which is a part of a program."""
-    given = ANSWER.findall(text)
-    return given[0] if len(given) == 1 else None
+    _, _, rest = text.partition("<answer>")
+    given, closed, rest = rest.partition("</answer>")
+    several = "</answer>" in rest.partition("<answer>")[2]
+    return given if closed and not several else None
 
 
 def thoughts(completion: str) -> str:
@@ -39,21 +41,25 @@ def reasoned(completion: str) -> bool:
     return "</think>" in completion and bool(thoughts(completion).strip())
 
 
+def after_thoughts(completion: str) -> str | None:
+    """The text that follows the thoughts; None where they never ended: what a thought mentions is no answer."""
+    text = completion.rpartition("</think>")[2]
+    return None if "<think>" in text else text
+
+
 def conclusion(completion: str) -> str | None:
     """What is given as the answer: the one ``<answer>`` after the thoughts, or all that follows them where there is none.
 
-    None where the tag is there several times, and where the thoughts never ended: what a thought mentions is no answer.
+    None where the tag is there several times, and where the thoughts never ended.
     """
-    text = _concluded(completion)
+    text = concluded(completion)
     return None if text is None else text.strip()
 
 
-def _concluded(completion: str) -> str | None:
-    """A conclusion with the space around it."""
-    _, ended, text = completion.rpartition("</think>")
-    if "<answer>" in text:
-        return answered(text)
-    return text if ended or "<think>" not in text else None
+def concluded(completion: str) -> str | None:
+    """A conclusion with the space around it, which is a part of a program."""
+    text = after_thoughts(completion)
+    return answered(text) if text is not None and "<answer>" in text else text
 
 
 def last_boxes(text: str) -> list[str]:
@@ -65,15 +71,20 @@ def last_boxes(text: str) -> list[str]:
     """
     listed: list[str] = []
     last = 0
-    for start, end, content in _boxes(text):
-        if WORD.search(JOINT.sub(" ", text[last:start])):
+    for start, end, content in boxes(text):
+        if not joint(text[last:start]):
             listed = []
         listed.append(content)
         last = end
     return list(dict.fromkeys(listed))
 
 
-def _boxes(text: str) -> list[tuple[int, int, str]]:
+def joint(between: str) -> bool:
+    """Whether a text joins two answers to one list, as no word but "and" and "or" does."""
+    return not WORD.search(JOINT.sub(" ", between))
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
     """Start, end and content of each box, in their order; one pass, since a policy may open a thousand of them."""
     found: list[tuple[int, int, str]] = []
     opened: list[tuple[int, int] | None] = []  # start of a box and of its content; None for a brace of something else
@@ -85,10 +96,17 @@ def _boxes(text: str) -> list[tuple[int, int, str]]:
         elif token[0] == "{":
             opened.append(None)
         elif token[0] == "}" and opened and (box := opened.pop()):
-            content = text[box[1] : token.start()].strip()
-            if content and not (found and found[-1][0] > box[0]):
+            innermost = not (found and found[-1][0] > box[0])
+            if innermost and (content := _trimmed(text[box[1] : token.start()])):
                 found.append((box[0], token.end(), content))
     return found
+
+
+def _trimmed(content: str) -> str:
+    """A content without the spaces about it, those of LaTeX too."""
+    content = content.strip().removeprefix("\\ ")
+    last = len(content) - len(content.rstrip("\\"))
+    return content[:-1].strip() if last % 2 else content.strip()
 
 
 def program(completion: str) -> str | None:
@@ -97,7 +115,7 @@ def program(completion: str) -> str | None:
     It is the last fenced block of Python; else the last block of no language, but for examples of input and output; else the
     whole of a tagged answer.
     """
-    text = _concluded(completion)
+    text = concluded(completion)
     if text is None:
         return None
     if blocks := fenced(text, "python"):

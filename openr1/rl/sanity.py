@@ -6,14 +6,15 @@ That the policy can end its answers is checked before (:func:`openr1.engines.che
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from transformers import PreTrainedModel
 
-from openr1.data.tasks.base import Problem, reasoned
+from openr1.data.prefill import closes, opens, whole
+from openr1.data.tasks.base import Problem, direct, reasoned
 from openr1.errors import ConfigError, RunError
-from openr1.rewards import Sample, Score, Scorer
+from openr1.rewards import Sample, Score, Scorer, TermConfig
 from openr1.rl.exam import Marks
 from openr1.rl.rollouts import Group
 from openr1.rl.writing import Written
@@ -23,18 +24,25 @@ CHECKED = 16  # answers whose probabilities are compared
 OFF = {torch.float32: 1e-3, torch.bfloat16: 5e-2}  # mean difference of log-probabilities, nats a token, that is not rounding
 LEAST, MOST = 0.02, 0.98  # pass rates beyond which almost every group is silent
 FEW = 0.05  # share of groups with signal
+OPENABLE = ("format", "code_format", "tag_count")  # rewards that can be told of an open tag
+THINKING = ("format", "code_format")  # rewards of answers that have thoughts
+
+Ending = Callable[[Problem], str]  # the end of a problem's prompt, as the policy reads it
 
 
-def check_rewards(scorer: Scorer, sources: Mapping[str, Sequence[Problem]]) -> None:
+def check_rewards(scorer: Scorer, sources: Mapping[str, Sequence[Problem]], ending: Ending = lambda problem: "") -> None:
     """The oracle's own answer has the highest reward, and more than an empty one, which has the lowest.
 
-    Of problems with a trace; of others nobody knows a right answer in full.
+    Of problems with a trace; of others nobody knows a right answer in full. The answers are as they would be kept: whole, and
+    without thoughts where the prompt has ended them.
 
-    :raises ConfigError: for the first problem where that is not so.
+    :raises ConfigError: for the first term that no answer to these prompts can get, and the first problem where that is not so.
     """
     for name, problems in sources.items():
+        if problems:
+            _check_form(scorer.config.terms, ending(problems[0]))
         known = [problem for problem in problems if problem.trace and problem.answer][:PROBES]
-        texts = [(reasoned(problem), "", "<answer></answer>") for problem in known]
+        texts = [_answers(problem, ending(problem)) for problem in known]
         groups = [[Sample(problem, text) for text in three] for problem, three in zip(known, texts, strict=True)]
         for problem, three, scores in zip(known, texts, scorer.score(groups), strict=True):
             right, empty, other = (score.total for score in scores)
@@ -46,6 +54,27 @@ def check_rewards(scorer: Scorer, sources: Mapping[str, Sequence[Problem]]) -> N
                     f"has the reward {_said(scores[0])}, an empty one {_said(scores[1])}; nothing right can be learned from "
                     "that (stage.checks=false goes on all the same)"
                 )
+
+
+def _check_form(terms: Mapping[str, TermConfig], prompt: str) -> None:
+    for name, term in terms.items():
+        function = term.function or name
+        if function in OPENABLE and term.options.get("opened") and not opens(prompt):
+            raise ConfigError(
+                f"reward.terms.{name}.options.opened: is for prompts that end with <think>, which these do not; leave it out "
+                "(stage.checks=false goes on all the same)"
+            )
+        if function in THINKING and closes(prompt):
+            raise ConfigError(
+                f"reward.terms.{name}: the prompts end with </think>, so that no answer has thoughts of its own; leave the "
+                "term out, or take a template that thinks (stage.checks=false goes on all the same)"
+            )
+
+
+def _answers(problem: Problem, prompt: str) -> tuple[str, str, str]:
+    """The oracle's answer and two empty ones, as they would be kept."""
+    right = direct(problem) if closes(prompt) else reasoned(problem)
+    return whole(right, opens(prompt)), whole("", opens(prompt)), whole("<answer></answer>", opens(prompt))
 
 
 def _said(score: Score) -> str:

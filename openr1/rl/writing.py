@@ -16,7 +16,8 @@ import torch
 from transformers import PreTrainedModel
 
 from openr1.config import Config
-from openr1.engines.base import Completion, Reply, Request
+from openr1.data import prefill
+from openr1.engines.base import Completion, Reply, Request, RequestError
 from openr1.engines.codec import Codec
 from openr1.engines.config import Sampling
 from openr1.engines.transformers import Engine
@@ -51,6 +52,16 @@ class Writer(ABC):
     """Writes answers with the weights that the policy has now."""
 
     codec: Codec
+
+    def ending(self, request: Request) -> str:
+        """The end of a prompt, as the policy reads it.
+
+        :raises RunError: where the prompt cannot be put to it.
+        """
+        try:
+            return self.codec.tail(self.codec.encode(request, 2**31))
+        except RequestError as error:
+            raise RunError(f"a prompt cannot be answered: {error}; leave it out of the data") from error
 
     @abstractmethod
     def write(self, requests: Sequence[Request]) -> list[Written]:
@@ -102,7 +113,8 @@ class VllmWriter(Writer):
         prompts = [self.codec.encode(request, self.context or 2**31) for request in requests]
         repeated = [prompt for prompt in prompts for _ in range(samples)]
         _, ids, logprobs, _ = self.trainer.vllm_generation.generate(repeated, images=None, num_generations=samples)
-        texts = self.codec.decode(ids)
+        opened = [self.codec.opens(prompt) for prompt in prompts for _ in range(samples)]
+        texts = [prefill.whole(text, on) for text, on in zip(self.codec.decode(ids), opened, strict=True)]
         made = [
             Completion(text, "stop" if tokens[-1] in self.codec.end else "length", len(tokens), tuple(tokens), scores)
             for text, tokens, scores in zip(texts, ids, (tuple(one[0] for one in many) for many in logprobs), strict=True)

@@ -52,9 +52,12 @@ def run(job: Job) -> dict[str, float]:
     return figures
 
 
-def formatted(completion: str) -> bool:
-    """Whether a completion keeps to R1-Zero's template."""
-    return format_.function([Sample(None, completion)], TagOptions())[0] == 1
+def formatted(completion: str, opened: bool = False) -> bool:
+    """Whether a completion keeps to R1-Zero's template.
+
+    :param opened: its prompt ended with ``<think>``; the completions that this project keeps have the tag already.
+    """
+    return format_.function([Sample(None, completion)], TagOptions(opened))[0] == 1
 
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from openr1.asking import request
 from openr1.curves import HISTORY
 from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
@@ -36,10 +37,10 @@ def run(job: Job) -> dict[str, float]:
     tokenizer = load_checkpoint.__wrapped__(checkpoint_of(config.model, config.scale), config.model.revision)
     model = model_for(job).to(config.compute.device)
     with Scorer(config.reward) as scorer, Judge(config.reward) as judge:
-        if config.stage.checks:
-            sanity.check_rewards(scorer, sources)
         vllm = config.engine.kind == "vllm"
         writer = VllmWriter(config) if vllm else LiveWriter(model, config)
+        if config.stage.checks:
+            sanity.check_rewards(scorer, sources, lambda problem: writer.ending(request(config, problem)))
         cost = Cost(config, job.budget.shape)
         rollouts = Rollouts(config, Deck(sources, weights, config.seed), writer, scorer, cost, Account())
         trainer = build(job, model, tokenizer, rollouts)

@@ -159,7 +159,8 @@ def format(rows: Rows, options: Format, key: str) -> Decision:
 def format_fault(text: str, options: Format) -> str | None:
     """What is wrong with the form of a completion, if anything."""
     tags = options.tags
-    text = f"<{tags[0]}>{text}" if options.opened else text
+    if options.opened and not text.lstrip().startswith(f"<{tags[0]}>"):
+        text = f"<{tags[0]}>{text}"
     for tag in tags:
         opened, closed = text.count(f"<{tag}>"), text.count(f"</{tag}>")
         if not opened:

@@ -146,6 +146,7 @@ GOOD = "<think>so\n\nit is</think>\n<answer>1</answer>\n"
         ("<think>so</think><answer>\n</answer>", {}, "empty <answer>"),
         ("so</think><answer>1</answer>", {}, "no <think>"),
         ("so</think><answer>1</answer>", {"opened": True}, None),
+        ("<think>so</think><answer>1</answer>", {"opened": True}, None),
         ("<think>```x```</think><answer>1</answer>", {}, None),
         ("<think>```x```</think><answer>1</answer>", {"code": False}, "code in <think>"),
         ("<think>so</think><answer>```x```</answer>", {"code": False}, None),

@@ -24,6 +24,10 @@ def right(problem, completion):
         ("<answer>43</answer>", False),
         ("<answer>42.0</answer>", False),
         ("<answer>41</answer><answer>42</answer>", False),
+        ("<think>41? <answer>41</answer></think><answer>42</answer>", True),
+        ("<think>so <answer>42</answer>", False),  # the thoughts never ended
+        ("<think><answer>42</answer></think>6", False),
+        ("<think>so</think>42", False),
         ("42", False),
         ("", False),
     ],

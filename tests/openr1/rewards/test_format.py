@@ -18,7 +18,9 @@ def values(name, *completions, **options):
     [
         (GOOD, 1),
         (" <think>\n1\n+1\n</think>\n<answer>\n2\n</answer>\n", 1),
-        ("<think></think><answer></answer>", 1),
+        ("<think></think><answer></answer>", 0),  # nothing was thought or answered
+        ("<think> \n</think><answer>2</answer>", 0),
+        ("<think>1+1</think><answer> </answer>", 0),
         ("So: " + GOOD, 0),
         (GOOD + " Done.", 0),
         (GOOD + GOOD, 0),
@@ -39,9 +41,9 @@ def test_format_is_of_the_whole_completion(completion, value):
 def test_format_after_a_prompt_that_opens_the_thoughts():
     rest = GOOD.removeprefix("<think>")
     assert values("format", rest, GOOD) == [0, 1]
-    assert values("format", rest, GOOD, opened=True) == [1, 0]
+    assert values("format", rest, GOOD, "\n" + GOOD, opened=True) == [1, 1, 1]  # one that has the tag is given no second
     assert values("tag_count", rest) == [0.75]
-    assert values("tag_count", rest, opened=True) == [1]
+    assert values("tag_count", rest, GOOD, opened=True) == [1, 1]
 
 
 def test_each_tag_that_is_there_once_is_worth_a_quarter():

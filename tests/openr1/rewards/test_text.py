@@ -39,6 +39,8 @@ def test_conclusion():
     assert conclusion("thought</think>b") == "b"
     assert conclusion("b") == "b"
     assert conclusion("<think>a \\boxed{3}") is None
+    assert conclusion("<think>a <answer>3</answer>") is None  # the thoughts never ended
+    assert conclusion("<think>a</think>3<think>or <answer>4</answer>") is None
     assert conclusion("<answer>1</answer><answer>2</answer>") is None
 
 
@@ -69,7 +71,9 @@ def test_a_block_is_of_the_language_it_names():
         (r"\boxed{\text{if } x \} 2}", [r"\text{if } x \} 2"]),
         ("\\boxed \n{3}", ["3"]),
         (r"\\boxed{3}", ["3"]),  # escaped once too often
+        (r"x = 3 \\\boxed{3}", ["3"]),  # after the end of a line
         (r"$\boxed 3$", ["3"]),
+        (r"\boxed{\ 3\ }", ["3"]),
         (r"\boxed C.", ["C"]),
         (r"\boxed{\boxed{3}}", ["3"]),
         (r"{\bf \boxed{3}", ["3"]),

@@ -1,0 +1,30 @@
+"""The plain text of Markdown, HTML and LaTeX, for verdicts that read words rather than formulas."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+FONT = re.compile(  # commands that change the look of what they hold
+    r"\\(?:text|math)(?:bf|it|md|normal|rm|sf|tt|up|bb|cal|frak|scr)?(?![A-Za-z])"
+    r"|\\(?:bf|rm|bm|bfseries|boldsymbol|emph|underline|mbox|hbox|large|Large|huge|Huge|displaystyle|left|right|big|Big)(?![A-Za-z])"
+)
+SPACE = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[ ,;:!]|\\\\|~|&nbsp;")
+SIGN = re.compile(  # of mathematics, Markdown and HTML, what cannot be seen, and pictures
+    r"\\[()\[\]{}]|\\(?:text)?color\{\w*\}|[$*`{}\u200b-\u200f\ufe0f\ufeff]|__|(?<![^\W_])_|_(?![^\W_])"
+    r"|</?(?:answer|b|br|code|div|em|font|h\d|i|li|ol|p|s|span|strong|sub|sup|u|ul)\b[^<>\n]{0,40}>"
+    r"|^[ \t]*(?:#+|>)[ \t]*|[\u2600-\u27bf\U0001f300-\U0001faff]",
+    re.MULTILINE,
+)
+EMPTY = re.compile(r"\n{3,}")
+
+
+def plain(text: str) -> str:
+    """A text without marks, fonts and runs of spaces; letters that are wide, round or drawn as mathematics are letters.
+
+    A command that is none of a font or space stays, so that what it holds is not taken for a word.
+    """
+    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
+    for pattern, instead in ((SPACE, " "), (FONT, ""), (SIGN, "")):
+        text = pattern.sub(instead, text)
+    return EMPTY.sub("\n\n", "\n".join(" ".join(line.split()) for line in text.split("\n")))
