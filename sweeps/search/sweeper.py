@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from openr1.config import Config, one_line
 from openr1.errors import ConfigError
 from openr1.terminal import console as console_of
+from sweeps.grammar import word
 from sweeps.loader import TrialLoader, trial_config
 from sweeps.pricing.search import limit_of
 from sweeps.pricing.search_table import before_launch
@@ -50,7 +51,7 @@ def sweep(
     options = options_of(options)
     space = parse(params, arguments, config, context.config_loader)
     if "study" in config and config.study != options.name:
-        space.fixed.append(f"study='{options.name}'")  # the parent of its runs in MLflow
+        space.fixed.append(f"study={word(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(TrialLoader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
     study = open_study(options, space, identity(options, space, config))
