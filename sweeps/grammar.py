@@ -22,7 +22,7 @@ def overrides_of(arguments: Iterable[str], loader: ConfigLoader) -> list[Overrid
     functions = create_functions()
     shuffle = functions.functions["shuffle"]
 
-    def shuffle_sweep(*args: Any, sweep: Any = None, list: Any = None) -> Any:  # noqa: A002, Hydra's name
+    def shuffle_sweep(*args: Any, sweep: Any = None, list: Any = None) -> Any:
         only = args[0] if len(args) == 1 else list
         if isinstance(only, type([])):
             raise ConfigError("shuffle gives a list another order in every process; write the list in the order that is meant")

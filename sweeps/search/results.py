@@ -46,9 +46,15 @@ def summary(study: Study, sweep: SearchConfig) -> dict[str, Any]:
     result: dict[str, Any] = {"name": "optuna", "study": sweep.name, "storage": _without_password(sweep.storage)}
     if len(sweep.objectives) == 1:
         if found:
-            result |= {"best_evaluated_params": params_of(found[0]), "best_value": found[0].value, "best_trial": found[0].number}
+            result |= {
+                "best_evaluated_params": params_of(found[0]),
+                "best_value": found[0].value,
+                "best_trial": found[0].number,
+            }
     else:
-        result["solutions"] = [{"trial": trial.number, "params": params_of(trial), "values": list(trial.values)} for trial in found]
+        result["solutions"] = [
+            {"trial": trial.number, "params": params_of(trial), "values": list(trial.values)} for trial in found
+        ]
     result["objective"] = dict(zip(sweep.objectives, sweep.directions, strict=True))
     states = {state.name.lower(): sum(trial.state == state for trial in tally.trials) for state in TrialState}
     result["trials"] = {name: count for name, count in states.items() if count}

@@ -14,6 +14,7 @@ from optuna import Study
 
 from openr1.config import flatten
 from openr1.errors import ConfigError
+from openr1.names import check_folder
 from sweeps.search.config import SearchConfig
 from sweeps.search.pruners import pruner
 from sweeps.search.samplers import FINITE, sampler
@@ -92,6 +93,7 @@ def check(sweep: SearchConfig) -> None:
 
     :raises ConfigError: for the first.
     """
+    check_folder(sweep.name, "sweep.name", nested=True)
     if len(sweep.directions) != len(sweep.objectives):
         raise ConfigError(f"sweep.direction: {len(sweep.directions)} for {len(sweep.objectives)} objectives")
     for direction in sweep.directions:

@@ -54,6 +54,7 @@ def sweep(
         space.fixed.append(f"study={word(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(TrialLoader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
+    check_tracking(config)
     study = open_study(options, space, identity(options, space, config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialJob(function, options), config=config
@@ -117,6 +118,17 @@ def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
                 compose(space.overrides(first | {key: value}))
             except (HydraException, OmegaConfBaseException, ConfigError) as error:
                 raise ConfigError(f"{axis.override(value)}: {one_line(error)}") from error
+
+
+def check_tracking(config: DictConfig) -> None:
+    """Refuse a store that no trial can be tracked in; apps of others have none.
+
+    :raises ConfigError: as :func:`openr1.tracking.check_store` does.
+    """
+    if OmegaConf.get_type(config) is Config:
+        from openr1.tracking import check_store
+
+        check_store(OmegaConf.to_object(config.tracking))
 
 
 def warn(sweep: SearchConfig, config: DictConfig, study: Any, say: Callable[[str], None]) -> None:
