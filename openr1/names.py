@@ -40,7 +40,9 @@ def check_folder(name: str, key: str, nested: bool = False) -> None:
     if len(parts) > 1 and not nested:
         raise ConfigError(f"{key}: {name!r} is the name of a folder, without /")
     if any(part.strip() in NOT_PATHS for part in parts):
-        raise ConfigError(f"{key}: {name!r} is the name of a folder, in which . and .. do not stand alone, nor / at an end")
+        raise ConfigError(
+            f"{key}: {name!r} is the name of a folder, without the parts . and .., and no / at its beginning or end"
+        )
 
 
 def to_key(name: str) -> str:
@@ -63,6 +65,7 @@ def from_key(key: str) -> str:
 
 
 def condition(column: str, value: str) -> str:
-    """A condition of a query of MLflow, whose grammar cannot quote every text: it holds for the value, perhaps for others too."""
+    """A condition of a query of MLflow, which holds for the value; its grammar cannot quote every text, so that it may hold for
+    others too."""
     pattern = UNQUOTED.sub("_", value)  # any one character
     return f"{column} = '{value}'" if pattern == value else f"{column} LIKE '{pattern}'"

@@ -97,7 +97,7 @@ def _answers(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise StoreError(f"tracking.uri: {uri}: {_first_line(error)}") from error
+        raise StoreError(f"tracking.uri: {uri}: {_first_line(error).rstrip('.')}") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -63,11 +63,11 @@ def word(value: Any) -> str:
         pairs = (f"{Override._get_value_element_as_str(key)}:{word(item)}" for key, item in value.items())
         return f"{{{','.join(pairs)}}}"
     text = Override._get_value_element_as_str(value)
-    return text if not isinstance(value, str) or _reads(text, value) else QuotedString(value, Quote.single).with_quotes()
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) and not _reads(text, value) else text
 
 
 def _reads(text: str, value: str) -> bool:
     try:
-        return OverridesParser.create().parse_override(f"key={text}").value() == value
+        return OverridesParser.create().parse_override(f"key=[{text}]").value() == [value]
     except HydraException:
         return False
