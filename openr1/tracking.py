@@ -90,8 +90,10 @@ def client(uri: str) -> MlflowClient:
 def _answers(uri: str) -> Iterator[None]:
     """A block that asks the store.
 
+    :raises ConfigError: where it cannot be opened.
     :raises StoreError: where it does not do what it is asked, in one line.
     """
+    client(uri)  # whose settings are for the first import of mlflow
     from mlflow.exceptions import MlflowException
 
     try:

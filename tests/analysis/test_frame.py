@@ -142,7 +142,7 @@ def test_other_units_are_refused_whatever_the_law(table, law, units):
 
 
 def test_what_is_counted_beside_6nd_is_no_other_unit(table):
-    for factor in (0.3, 1.7, 5.0):
+    for factor in (0.3, 1.7, 3.0):
         assert tidy(table().assign(C=factor * table()["C"])).warnings == []
     # N of experts that are idle, or without a vocabulary; C with a teacher
     for factor in (1 / 40, 40):

@@ -1,6 +1,7 @@
 import multiprocessing
 
 import pytest
+from commands import command
 from mlflow.exceptions import MlflowException
 
 from openr1 import tracking
@@ -262,3 +263,15 @@ def test_a_store_that_cannot_be_written_is_one_line(config, monkeypatch):
 def test_no_store_is_made_to_check_it(config, tmp_path):
     tracking.check_store(config)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.integration
+def test_a_command_says_one_line_of_a_deleted_experiment_before_anything_else(config, tmp_path):
+    store = tracking.client(config.uri)
+    store.delete_experiment(store.create_experiment("openr1"))
+    given = ["scale=30k", "budget.tokens=4e3", f"paths.outputs={tmp_path}/outputs", f"tracking.uri={config.uri}"]
+    done = command("openr1", *given, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("openr1: tracking.experiment: 'openr1' was deleted in sqlite:///")
+    assert not {"artifacts", "cache", "studies"} & {path.name for path in (tmp_path / "outputs").iterdir()}

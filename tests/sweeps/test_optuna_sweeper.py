@@ -137,17 +137,15 @@ def test_the_study_its_runs_and_mlflow_have_one_value_of_each_axis(tiny, tmp_pat
         "model=shuffle(qwen2,llama)",
         "data.name=str(1,'it\\'s')",
     ]
-    options = ["sweep.sampler=random", "sweep.n_trials=3", "sweep.calibrate=false", "hydra/launcher=basic"]
+    options = ["sweep.sampler=random", "sweep.n_trials=2", "sweep.calibrate=false", "hydra/launcher=basic"]
     name = """it's "mixed" & shuffled"""
     words = [*tiny, *axes, *options, f"sweep.name='{name.replace(chr(39), chr(92) + chr(39))}'"]
     done = sweep(*words, cwd=tmp_path, app=OPENR1)
     assert done.returncode == 0, done.stderr
-    again = sweep(*words, "sweep.n_trials=4", cwd=tmp_path, app=OPENR1)  # another process, which has another order
-    assert again.returncode == 0, again.stderr
 
     study = study_of(tmp_path, name)
     runs = {run.run_id: run for run in tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", name)}
-    assert len(runs) == len(study.trials) == 4
+    assert len(runs) == len(study.trials) == 2
     for trial in study.trials:
         run = runs[trial.user_attrs["run_id"]]
         resolved = tracking.read_config(f"sqlite:///{tmp_path}/outputs/mlflow.db", run.run_id)
