@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUDGET_TOLERANCE = 0.05
-TEN_FOLD = 10  # how far C may be from 6ND before a unit is wrong
+TEN_FOLD = 10  # how far C may be from 6ND before a unit is wrong, for a law that needs all three
+# and for one that needs no C, which may count what the law has nothing to do with: a large vocabulary, a teacher, idle experts.
+# Units are wrong by a thousand or more
+HUNDRED_FOLD = 100
 
 
 @dataclass
@@ -61,6 +64,7 @@ class Source:
     columns: Columns = field(default_factory=Columns)
     where: dict[str, Any] = field(default_factory=dict)  # keep the rows whose column has this value, or one of a list
     flops_6nd: bool = False  # C = 6ND, in place of a column
+    counted: ClassVar[bool] = False  # N, D and C are what openr1 counted itself, so that their units are known
 
     @property
     def study(self) -> str:
@@ -78,6 +82,7 @@ class MlflowRuns(Source):
     uri: str = MISSING
     study: str = MISSING
     curve: bool = False  # a row a point of the curve of each run, in place of a row a run
+    counted: ClassVar[bool] = True
 
     def table(self) -> pd.DataFrame:
         from analysis import tracked
@@ -155,7 +160,7 @@ def read(source: Source, needs: Sequence[str] = USUAL) -> Runs:
     :param needs: the quantities without which a row is of no use.
     :raises ConfigError: where it is not there, or its columns are not what the config says.
     """
-    return tidy(source.table(), source.columns, source.flops_6nd, source.where, needs)
+    return tidy(source.table(), source.columns, source.flops_6nd, source.where, needs, source.counted)
 
 
 def tidy(
@@ -164,6 +169,7 @@ def tidy(
     flops_6nd: bool = False,
     where: dict[str, Any] | None = None,
     needs: Sequence[str] = USUAL,
+    counted: bool = False,
 ) -> Runs:
     """Rows from any DataFrame.
 
@@ -171,6 +177,7 @@ def tidy(
     :param flops_6nd: take C = 6ND (arXiv 2001.08361) instead of a column.
     :param where: column -> the value, or the list of values, to keep.
     :param needs: quantities that a row must have, as far as the table has them; a law says itself what it misses.
+    :param counted: the units are known to be parameters, tokens and FLOPs, however far C is from 6ND.
     :raises ConfigError: for a column that is not there, several stages, or quantities in other units.
     """
     import pandas as pd
@@ -198,7 +205,7 @@ def tidy(
     if frame.empty:
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"runs: none of {len(table)} rows can be used{why}")
-    warnings = _units(frame) if {"N", "D", "C"} <= set(needs) & set(frame) else []
+    warnings = _units(frame, needs, counted) if {"N", "D", "C"} <= set(frame) and _of_training(needs) else []
     if "C" in frame:
         frame.insert(len(used), "budget", budgets(frame["C"].to_numpy()) if frame["C"].gt(0).all() else float("nan"))
     return Runs(frame, dropped.reset_index(drop=True), warnings)
@@ -272,15 +279,27 @@ def _repeated(frame: pd.DataFrame) -> pd.Series:
     return frame.duplicated()
 
 
-def _units(frame: pd.DataFrame) -> list[str]:
+def _of_training(needs: Sequence[str]) -> bool:
+    """The laws are of a loss, or of N, D and C together; the C of a pass rate may be of reinforcement learning, in any unit."""
+    return bool({"loss", "teacher_loss", "supervised_loss"} & set(needs)) or {"N", "D", "C"} <= set(needs)
+
+
+def _units(frame: pd.DataFrame, needs: Sequence[str], counted: bool) -> list[str]:
     """A line for the rows in another unit than the rest.
+
+    The advice of every law comes from C, of one that is fitted to N and D alone too, so that all are checked.
 
     :raises ConfigError: where most are.
     """
     ratio = frame["C"] / (6 * frame["N"] * frame["D"])
+    ratio = ratio[(ratio > 0) & (ratio < float("inf"))]
+    if ratio.empty:
+        return []
     middle = float(ratio.median())
-    if not 1 / TEN_FOLD < middle < TEN_FOLD:
-        raise ConfigError(f"runs.columns: C is {middle:.2g} times 6ND; N is in parameters, D in tokens, C in FLOPs")
+    limit = TEN_FOLD if {"N", "D", "C"} <= set(needs) else HUNDRED_FOLD
+    if not counted and not 1 / limit < middle < limit:
+        units = "give N in parameters, D in tokens and C in FLOPs"
+        raise ConfigError(f"runs.columns: C is {middle:.2g} times 6ND, as if one of them were in another unit; {units}")
     odd = ratio[(ratio > TEN_FOLD * middle) | (ratio < middle / TEN_FOLD)]
     if odd.empty:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from openr1.engines.config import check_sampling
 from openr1.errors import ConfigError
 from openr1.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 from openr1.models import FAMILIES, checkpoint_of
+from openr1.names import check_folder, check_name
 from openr1.rewards.config import check as check_reward
 from openr1.stages import checks as stages
 from openr1.zero import STRATEGIES as ZERO
@@ -27,6 +29,7 @@ def check(config: Config) -> None:
     """
     if config.seed < 0:
         raise ConfigError("seed: must not be negative")
+    _names(config)
     _model(config)
     _scale(config.scale)
     _data(config)
@@ -42,6 +45,23 @@ def check(config: Config) -> None:
         from openr1.stages import recipe  # it makes configs, which are checked here
 
         recipe.check(config)
+
+
+def _names(config: Config) -> None:
+    """What is given a name, which folders and the tracking store have to take."""
+    check_folder(config.study, "study", nested=True)
+    for key in ("data.name", "scale.name", "tracking.experiment", *(("recipe.name",) if config.recipe else ())):
+        group, _, name = key.partition(".")
+        check_name(getattr(getattr(config, group), name), key)
+    for group in ("sources", "held_out"):
+        for name in getattr(config.data, group):
+            check_folder(name, f"data.{group}.{name[:20]}")
+    named = {"reward.terms": config.reward.terms or {}, "recipe.steps": config.recipe.steps if config.recipe else {}}
+    for group, names in named.items():
+        for name in names:
+            check_name(name, f"{group}.{name[:20]}")
+    if bad := re.search(r"[?%]", config.paths.outputs):
+        raise ConfigError(f"paths.outputs: the address of a SQLite store cannot have {bad[0]} in it, as {config.paths.outputs}")
 
 
 def _model(config: Config) -> None:

@@ -9,5 +9,9 @@ class RunError(RuntimeError):
     """A run that cannot go on, such as one whose loss is no longer finite. Its message is one line that says what to do."""
 
 
+class StoreError(RunError):
+    """A tracking store that does not do what it is asked."""
+
+
 class Pruned(Exception):
     """A run that whoever watches it has ended, since others are better at the same number of tokens."""

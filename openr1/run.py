@@ -60,6 +60,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
 
     calm()
     check_machine(config)
+    tracking.check_store(config.tracking)
     named, config = config, located(config)
     taken = artifacts(named)
     dataset = None

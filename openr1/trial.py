@@ -79,6 +79,7 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
     stages = list(ordered(config))
     for stage in stages:
         check_machine(stage.config)
+    tracking.check_store(config.tracking)
     mark = mark_of(config, stages)
     found = tracking.find(config.tracking, config.study, mark)
     if found:

@@ -8,7 +8,6 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,6 +18,7 @@ from sweeps.config import SweepConfig
 from sweeps.designs import DESIGNS, design_of
 from sweeps.designs.base import Finished, Overrides
 from sweeps.designs.grid import GridSweep
+from sweeps.grammar import overrides_of
 from sweeps.loader import trial_config
 
 Job = tuple[str, ...]  # all overrides of one run, those of the command line first
@@ -36,9 +36,7 @@ class Expansion:
     def __init__(self, config: DictConfig, loader: ConfigLoader, params: Mapping[str, Any], arguments: Sequence[str]) -> None:
         self.config, self.loader = config, loader
         self.sweep = options_of(config.sweep)
-        given = OverridesParser.create(config_loader=loader).parse_overrides(
-            [*(f"{key}={value}" for key, value in params.items()), *arguments]
-        )
+        given = overrides_of([*(f"{key}={value}" for key, value in params.items()), *arguments], loader)
         try:
             (cells,) = BasicSweeper.split_arguments(
                 [one for one in given if one.key_or_group.partition(".")[0] != "sweep"], None

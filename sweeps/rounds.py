@@ -31,7 +31,11 @@ def planned(
     :param before: the overrides of earlier rounds, from which they are set apart too.
     :raises ConfigError: before anything is trained, for the first run that cannot be.
     """
+    from openr1.tracking import check_store
+
     configs = [config_of(one) for one in overrides]
+    for store in {(config.tracking.uri, config.tracking.experiment): config.tracking for config in configs}.values():
+        check_store(store)
     names = _differences([*before, *overrides])[len(before) :]
     return plan((name or config.study, config) for name, config in zip(names, configs, strict=True))
 

@@ -20,7 +20,7 @@ from sweeps.pricing.search_table import show_search_price
 from sweeps.pricing.status_config import StatusConfig
 from sweeps.pricing.table import REASONS, duration
 from sweeps.search.space import parse
-from sweeps.search.sweeper import options_of
+from sweeps.search.sweeper import check_tracking, options_of
 from sweeps.search.tally import Tally
 
 LAST = 10  # trials that are shown, of those that have ended
@@ -41,6 +41,7 @@ def show_search(
     """
     options = options_of(given)
     space = parse(params, arguments, config, loader)
+    check_tracking(config)
     console, errors = console_of(), console_of(stderr=True)
     limit, tally = limit_of(options, space), tally_of(options.storage, options.name)
     left = max(0, limit - len(tally.ended)) if tally else limit

@@ -46,15 +46,26 @@ def summary(study: Study, sweep: SearchConfig) -> dict[str, Any]:
     result: dict[str, Any] = {"name": "optuna", "study": sweep.name, "storage": _without_password(sweep.storage)}
     if len(sweep.objectives) == 1:
         if found:
-            result |= {"best_evaluated_params": found[0].params, "best_value": found[0].value, "best_trial": found[0].number}
+            result |= {
+                "best_evaluated_params": params_of(found[0]),
+                "best_value": found[0].value,
+                "best_trial": found[0].number,
+            }
     else:
-        result["solutions"] = [{"trial": trial.number, "params": trial.params, "values": list(trial.values)} for trial in found]
+        result["solutions"] = [
+            {"trial": trial.number, "params": params_of(trial), "values": list(trial.values)} for trial in found
+        ]
     result["objective"] = dict(zip(sweep.objectives, sweep.directions, strict=True))
     states = {state.name.lower(): sum(trial.state == state for trial in tally.trials) for state in TrialState}
     result["trials"] = {name: count for name, count in states.items() if count}
     if tally.failed:
         result["failures"] = {trial.number: trial.user_attrs.get("failure", "") for trial in tally.failed}
     return result
+
+
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Those that its run had: where memory was out, with what was halved since they were drawn."""
+    return trial.params | trial.user_attrs.get("halved", {})
 
 
 def _without_password(url: str) -> str:
@@ -70,7 +81,7 @@ def frame(study: Study, sweep: SearchConfig):
     rows = []
     for trial in study.get_trials(deepcopy=False):
         row = {"number": trial.number, "state": trial.state.name}
-        row |= {f"params.{key}": value for key, value in trial.params.items()}
+        row |= {f"params.{key}": value for key, value in params_of(trial).items()}
         row |= {f"metrics.{key}": value for key, value in trial.user_attrs.get("metrics", {}).items()}
         row |= dict(zip(sweep.objectives, trial.values or (), strict=False))
         row |= {f"constraints.{key}": value for key, value in trial.constraints.items()}

@@ -2,25 +2,30 @@
 
 ``interval(a, b)`` is continuous, both ends included; ``range(a, b, step)`` leaves out its end, as Hydra's does;
 ``tag(log, ...)`` puts either on a logarithmic scale; ``choice(a, b)``, ``a,b`` and ``glob(*)`` are categories. An axis of
-integers is one by its bounds, ``int(interval(1, 8))``, or by the type of its key in the config.
+integers is one by its bounds, ``int(interval(1, 8))`` or ``tag(int, interval(1, 8))``, or by the type of its key in the config.
+``shuffle`` and ``sort`` say nothing here, where the sampler decides on the order: an axis is the same in every process.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
 from omegaconf import DictConfig, IntegerNode, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from openr1.config import one_line
 from openr1.errors import ConfigError
+from sweeps.grammar import in_order, nested, overrides_of, word
 from sweeps.search.config import AxisConfig
+
+TAGS = ("log", "int")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,17 @@ class Axis:
         """Values that show whether the config takes it: its ends, or every choice."""
         axis = self.distribution
         return list(axis.choices) if isinstance(axis, CategoricalDistribution) else [axis.low, axis.high]
+
+    def holds(self, value: Any) -> bool:
+        """A trial may have this value."""
+        axis = self.distribution
+        if isinstance(axis, CategoricalDistribution):
+            return value in axis.choices
+        return isinstance(value, int | float) and math.isfinite(value) and axis._contains(axis.to_internal_repr(value))
+
+    def drawn(self, value: Any) -> Any:
+        """A value as a trial has it: of its own type, 1 rather than true or 1.0 on an axis of whole numbers."""
+        return self.distribution.to_external_repr(self.distribution.to_internal_repr(value))
 
     def describe(self) -> str:
         axis = self.distribution
@@ -88,14 +104,17 @@ def parse(params: Mapping[str, Any], arguments: Iterable[str], config: DictConfi
     lines = [f"{key}={value}" for key, value in params.items() if key not in structured]
     axes = {key: _structured(key, value) for key, value in structured.items()}
     fixed: dict[str, str] = {}
-    for override in OverridesParser.create(config_loader=loader).parse_overrides([*lines, *arguments]):
-        key = override.get_key_element()
-        axes.pop(key, None)
+    for override in overrides_of([*lines, *arguments], loader):
+        key, target = override.get_key_element(), override.key_or_group
+        for earlier in [one for one in axes if one.lstrip("+~") == key.lstrip("+~")]:
+            del axes[earlier]
         fixed.pop(key, None)
         if override.is_sweep_override():
-            axes[key] = _swept(key, override, _whole(config, override.key_or_group))
-        elif not (override.is_hydra_override() or override.key_or_group.startswith("sweep.")):
-            fixed[key] = override.input_line if override.is_delete() else f"{key}={override.get_value_element_as_str()}"
+            if override.is_hydra_override() or target == "study" or target.startswith("sweep."):
+                raise ConfigError(f"{target}: is the search's, not a trial's; give one value")
+            axes[key] = _swept(key, override, _whole(config, target))
+        elif not (override.is_hydra_override() or target.startswith("sweep.")):
+            fixed[key] = override.input_line if override.is_delete() else f"{key}={word(override._value)}"
     if not axes:
         raise ConfigError(
             "hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'"
@@ -115,17 +134,39 @@ def _whole(config: DictConfig, key: str) -> bool:
 
 def _swept(key: str, override: Override, whole: bool) -> Axis:
     sweep = override.value()
+    tags = set() if override.is_choice_sweep() else getattr(sweep, "tags", set())
+    if unknown := sorted(tags - set(TAGS)):
+        raise ConfigError(f"{key}: tag {unknown[0]!r} is not one of {', '.join(TAGS)}")
     if isinstance(sweep, IntervalSweep):
-        ints = isinstance(sweep.start, int) or (whole and float(sweep.start).is_integer() and float(sweep.end).is_integer())
-        return _numeric(key, sweep.start, sweep.end, None, "log" in sweep.tags, ints)
-    if isinstance(sweep, RangeSweep) and not sweep.shuffle:
-        values = list(sweep.range())
-        if not values:
-            raise ConfigError(f"{key}: {override.get_value_string()} is empty")
-        return _numeric(key, min(values), max(values), abs(sweep.step), "log" in sweep.tags, isinstance(values[0], int))
-    words = list(override.sweep_string_iterator())
-    choices = [getattr(value, "text", value) for value in override.sweep_iterator()]
-    return _category(key, choices, words)
+        bounds = (sweep.start, sweep.end)
+        ints = isinstance(sweep.start, int) or whole or "int" in tags
+        ints = ints and all(float(bound).is_integer() for bound in bounds)
+        if "int" in tags and not ints:
+            raise ConfigError(f"{key}: the bounds of an axis of whole numbers are whole, not {bounds[0]:g} and {bounds[1]:g}")
+        return _numeric(key, *bounds, None, "log" in tags, ints)
+    if isinstance(sweep, RangeSweep):
+        return _ranged(key, override.get_value_string(), sweep)
+    if nested(override):
+        raise ConfigError(f"{key}: a sweep stands alone, not among the choices of another one")
+    values = list(in_order(override).sweep_iterator())
+    choices = [value.text if isinstance(value, QuotedString) else value for value in values]
+    return _category(key, choices, [word(value) for value in values])
+
+
+def _ranged(key: str, text: str, sweep: RangeSweep) -> Axis:
+    start, stop, step = (Decimal(value) for value in (sweep.start, sweep.stop, sweep.step))
+    if not all(value.is_finite() for value in (start, stop, step)) or step == 0:
+        raise ConfigError(f"{key}: {text} has no end")
+    count = math.ceil((stop - start) / step)
+    if count <= 0:
+        raise ConfigError(f"{key}: {text} is empty")
+    ints = all(isinstance(value, int) for value in (sweep.start, sweep.stop, sweep.step))
+    if "int" in sweep.tags and not ints:
+        raise ConfigError(f"{key}: {text} is not of whole numbers")
+    if "log" in sweep.tags and not (ints and abs(step) == 1):
+        raise ConfigError(f"{key}: a logarithmic axis has no step; give an interval, or a range of whole numbers")
+    low, high = sorted((start, start + (count - 1) * step))
+    return _numeric(key, float(low), float(high), float(abs(step)), "log" in sweep.tags, ints)
 
 
 def _structured(key: str, node: Any) -> Axis:
@@ -134,7 +175,7 @@ def _structured(key: str, node: Any) -> Axis:
     except OmegaConfBaseException as error:
         raise ConfigError(f"hydra.sweeper.params.{key}: {one_line(error)}") from error
     if axis.type == "categorical":
-        return _category(key, axis.choices, [Override._get_value_element_as_str(choice) for choice in axis.choices])
+        return _category(key, axis.choices, [word(choice) for choice in axis.choices])
     if axis.type not in ("float", "int"):
         raise ConfigError(f"hydra.sweeper.params.{key}.type: {axis.type!r} is not one of float, int, categorical")
     if axis.low is None or axis.high is None:
@@ -145,6 +186,8 @@ def _structured(key: str, node: Any) -> Axis:
 def _numeric(key: str, low: float, high: float, step: float | None, log: bool, ints: bool) -> Axis:
     if log and step not in (None, 1):
         raise ConfigError(f"{key}: a logarithmic axis has no step")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ConfigError(f"{key}: an axis has two ends, not {low:g} and {high:g}")
     try:
         if ints:
             return Axis(key, IntDistribution(int(low), int(high), log=log, step=1 if log else int(step or 1)))

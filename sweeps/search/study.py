@@ -11,10 +11,10 @@ from typing import Any
 import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
-from optuna.distributions import CategoricalDistribution
 
 from openr1.config import flatten
 from openr1.errors import ConfigError
+from openr1.names import check_folder
 from sweeps.search.config import SearchConfig
 from sweeps.search.pruners import pruner
 from sweeps.search.samplers import FINITE, sampler
@@ -93,6 +93,7 @@ def check(sweep: SearchConfig) -> None:
 
     :raises ConfigError: for the first.
     """
+    check_folder(sweep.name, "sweep.name", nested=True)
     if len(sweep.directions) != len(sweep.objectives):
         raise ConfigError(f"sweep.direction: {len(sweep.directions)} for {len(sweep.objectives)} objectives")
     for direction in sweep.directions:
@@ -118,15 +119,9 @@ def _known(sweep: SearchConfig, space: Space) -> list[dict[str, Any]]:
         for key, value in flat.items():
             if key not in space.axes:
                 raise ConfigError(f"{where}: {key} is not swept; there are {', '.join(space.axes)}")
-            if not _holds(space.axes[key].distribution, value):
+            if not space.axes[key].holds(value):
                 raise ConfigError(f"{where}: {key}={value} is not in {space.axes[key].describe()}")
         if sweep.sampler in FINITE and len(flat) < len(space.axes):
             raise ConfigError(f"{where}: sweep.sampler={sweep.sampler} needs every axis of the space in it")
-        found.append(flat)
+        found.append({key: space.axes[key].drawn(value) for key, value in flat.items()})
     return found
-
-
-def _holds(distribution: optuna.distributions.BaseDistribution, value: Any) -> bool:
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    return isinstance(value, int | float) and distribution.low <= value <= distribution.high

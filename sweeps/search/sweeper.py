@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from openr1.config import Config, one_line
 from openr1.errors import ConfigError
 from openr1.terminal import console as console_of
+from sweeps.grammar import word
 from sweeps.loader import TrialLoader, trial_config
 from sweeps.pricing.search import limit_of
 from sweeps.pricing.search_table import before_launch
@@ -50,9 +51,10 @@ def sweep(
     options = options_of(options)
     space = parse(params, arguments, config, context.config_loader)
     if "study" in config and config.study != options.name:
-        space.fixed.append(f"study='{options.name}'")  # the parent of its runs in MLflow
+        space.fixed.append(f"study={word(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(TrialLoader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
+    check_tracking(config)
     study = open_study(options, space, identity(options, space, config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialJob(function, options), config=config
@@ -116,6 +118,17 @@ def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
                 compose(space.overrides(first | {key: value}))
             except (HydraException, OmegaConfBaseException, ConfigError) as error:
                 raise ConfigError(f"{axis.override(value)}: {one_line(error)}") from error
+
+
+def check_tracking(config: DictConfig) -> None:
+    """Refuse a store that no trial can be tracked in; apps of others have none.
+
+    :raises ConfigError: as :func:`openr1.tracking.check_store` does.
+    """
+    if OmegaConf.get_type(config) is Config:
+        from openr1.tracking import check_store
+
+        check_store(OmegaConf.to_object(config.tracking))
 
 
 def warn(sweep: SearchConfig, config: DictConfig, study: Any, say: Callable[[str], None]) -> None:

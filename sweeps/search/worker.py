@@ -226,7 +226,7 @@ class Worker:
                 values = [float(outcome.metrics[name]) for name in self.sweep.objectives]
                 self.study.tell(trial, values)
                 shown = " ".join(f"{name} {value:.6g}" for name, value in zip(self.sweep.objectives, values, strict=True))
-                self.say(f"trial {trial.number} {shown}  {_shown(trial)}")
+                self.say(f"trial {trial.number} {shown}  {_shown(self._frozen(trial))}")
         except optuna.exceptions.UpdateFinishedTrialError:
             self.say(f"trial {trial.number} counted as lost, and another worker has it")
 
@@ -245,13 +245,13 @@ class Worker:
         if try_again(self.study, self._frozen(trial), reason, self.sweep.retries):
             self.say(f"trial {trial.number} is tried again: {reason}")
         else:
-            self.say(f"trial {trial.number} failed: {reason}  {_shown(trial)}")
+            self.say(f"trial {trial.number} failed: {reason}  {_shown(self._frozen(trial))}")
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         return self.study._storage.get_trial(trial._trial_id)
 
 
-def _shown(trial: Trial) -> str:
+def _shown(trial: FrozenTrial) -> str:
     parts = (f"{key.rsplit('.', 1)[-1]}={value:.4g}" if isinstance(value, float) else f"{key.rsplit('.', 1)[-1]}={value}"
              for key, value in trial.params.items())  # fmt: skip
     return " ".join(parts)

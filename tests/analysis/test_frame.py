@@ -6,6 +6,7 @@ import pytest
 
 from analysis import frame
 from analysis.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, budgets, tidy
+from analysis.laws import LAWS
 from openr1.errors import ConfigError
 from openr1.tracking import TrackedRun
 
@@ -109,6 +110,55 @@ def test_rows_in_another_unit_are_named(table):
     assert tidy(table()).warnings == []
     # compute of another kind, such as that of RL, is nobody's 6ND
     assert tidy(mixed.assign(C=1.0, pass_at_1=0.5), needs=("C", "N", "pass_at_1")).warnings == []
+
+
+ALL_LAWS = [law() for law in LAWS.values()]
+OF_LOSS = [law for law in ALL_LAWS if {"loss", "teacher_loss"} & set(law.needs)]
+WHAT_LAWS_NEED = {"teacher_loss": 2.0, "supervised_loss": 3.0, "lr": 1e-3, "error": 0.5, "run": "a", "U": 1e9}
+
+
+@pytest.mark.parametrize("law", OF_LOSS, ids=lambda law: law.name)
+@pytest.mark.parametrize(
+    "units",
+    [
+        {"N": 1e-6, "D": 1e-9},
+        {"N": 1e-6},
+        {"D": 1e-9},
+        {"N": 1e-3},
+        {"C": 1e-18},
+        {"C": 1 / 8.64e19},
+        {"N": 1e-9, "D": 1e-12, "C": 1e-15},
+    ],
+)
+def test_other_units_are_refused_whatever_the_law(table, law, units):
+    rows = table().assign(**WHAT_LAWS_NEED, fingerprint=range(25))
+    tidy(rows, needs=law.needs)
+    for key, factor in units.items():
+        rows[key] *= factor
+    with pytest.raises(
+        ConfigError, match=r"^runs\.columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
+    ):
+        tidy(rows, needs=law.needs)
+
+
+def test_what_is_counted_beside_6nd_is_no_other_unit(table):
+    for factor in (0.3, 1.7, 3.0):
+        assert tidy(table().assign(C=factor * table()["C"])).warnings == []
+    # N of experts that are idle, or without a vocabulary; C with a teacher
+    for factor in (1 / 40, 40):
+        assert tidy(table().assign(C=factor * table()["C"]), needs=("N", "D", "loss")).warnings == []
+    # what openr1 counted itself, of however small a model
+    assert tidy(table().assign(C=1e4 * table()["C"]), counted=True).warnings == []
+
+
+def test_there_is_nothing_to_compare_without_c_or_d(table):
+    small = table().assign(N=table()["N"] / 1e6, D=table()["D"] / 1e9)
+    for missing in ("C", "D"):
+        assert tidy(small.drop(columns=missing), needs=("N", "loss")).warnings == []
+    assert tidy(small.assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
+    some = small.assign(C=[np.nan, 0.0, *table()["C"][2:]])
+    with pytest.raises(ConfigError, match="times 6ND"):
+        tidy(some, needs=("N", "D", "loss"))
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,32 @@ def test_schedules_warm_up_to_the_peak_and_end_where_they_say(tiny, schedule):
     assert rates[:4] == pytest.approx([0, 0.01 / 3, 0.02 / 3, 0.01])
     assert max(rates) == pytest.approx(0.01)
     assert rates[-1] == 0.01 if schedule == "constant" else rates[-1] < 0.004
+
+
+def test_a_run_that_is_deleted_while_it_trains_makes_its_artifact_and_is_tracked_anew(tiny, monkeypatch):
+    config = composed(*tiny)
+    log, deleted = tracking.Run.log, []
+
+    def deletes(tracked, metrics, step):
+        if not deleted:
+            tracked.client.delete_run(tracked.run_id)
+            deleted.append(tracked.run_id)
+        log(tracked, metrics, step)
+
+    monkeypatch.setattr(tracking.Run, "log", deletes)
+    with pytest.raises(RunError, match=r"^tracking\.uri: .*deleted; what the run made is kept"):
+        run(config, quiet=True)
+    again = run(config, quiet=True)
+    assert again.artifact.metrics["tokens"] == 12 * 128
+    (read,) = tracking.read_runs(config.tracking.uri, config.study, None)
+    assert (read.run_id, read.status, read.tags["reused"]) == (again.run_id, "FINISHED", "True")
+    assert again.run_id not in deleted
+
+
+def test_a_deleted_experiment_is_refused_before_anything_is_made(tiny, tmp_path):
+    config = composed(*tiny)
+    store = tracking.client(config.tracking.uri)
+    store.delete_experiment(store.create_experiment("openr1"))
+    with pytest.raises(ConfigError, match=r"^tracking\.experiment: 'openr1' was deleted"):
+        run(config, quiet=True)
+    assert {path.name.partition(".")[0] for path in (tmp_path / "outputs").iterdir()} == {"mlflow"}

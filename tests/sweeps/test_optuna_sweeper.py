@@ -128,3 +128,30 @@ def test_what_is_made_already_costs_nothing_and_what_an_allowance_has_not_is_not
     assert f"stopped: sweep.allowance: one more trial would take the study to {2 * cost:.3g} flops" in second.stderr
     assert second.stderr.splitlines()[-1] == "second: 2 complete; none is feasible"
     assert (tmp_path / "outputs" / "studies" / "second" / "optimization_results.yaml").exists()
+
+
+def test_the_study_its_runs_and_mlflow_have_one_value_of_each_axis(tiny, tmp_path):
+    axes = [
+        "optim.lr=shuffle(1e-3,3e-3,1e-2)",
+        "seed=shuffle(range(0,9,4))",
+        "model=shuffle(qwen2,llama)",
+        "data.name=str(1,'it\\'s')",
+    ]
+    options = ["sweep.sampler=random", "sweep.n_trials=2", "sweep.calibrate=false", "hydra/launcher=basic"]
+    name = """it's "mixed" & shuffled"""
+    words = [*tiny, *axes, *options, f"sweep.name='{name.replace(chr(39), chr(92) + chr(39))}'"]
+    done = sweep(*words, cwd=tmp_path, app=OPENR1)
+    assert done.returncode == 0, done.stderr
+
+    study = study_of(tmp_path, name)
+    runs = {run.run_id: run for run in tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", name)}
+    assert len(runs) == len(study.trials) == 2
+    for trial in study.trials:
+        run = runs[trial.user_attrs["run_id"]]
+        resolved = tracking.read_config(f"sqlite:///{tmp_path}/outputs/mlflow.db", run.run_id)
+        ran = {"optim.lr": resolved["optim"]["lr"], "seed": resolved["seed"], "data.name": resolved["data"]["name"]}
+        assert trial.params == ran | {"model": resolved["model"]["family"]}
+        assert {key: run.params[key] for key in ran} == {key: str(value) for key, value in ran.items()}
+        assert run.metrics["eval_loss"] == trial.value
+    results = yaml.safe_load((tmp_path / "outputs" / "studies" / name / "optimization_results.yaml").read_text())
+    assert results["best_evaluated_params"] == study.best_params

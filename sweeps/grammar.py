@@ -1,0 +1,73 @@
+"""Hydra's grammar of overrides as sweeps read it: each value is drawn once, and its text says it exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep, Sweep
+from hydra.errors import HydraException
+
+from openr1.errors import ConfigError
+
+
+def overrides_of(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
+    """The overrides and sweeps of a command line.
+
+    :raises ConfigError: for a list that is shuffled, which every process would have in an order of its own.
+    """
+    functions = create_functions()
+    shuffle = functions.functions["shuffle"]
+
+    def shuffle_sweep(*args: Any, sweep: Any = None, list: Any = None) -> Any:
+        only = args[0] if len(args) == 1 else list
+        if isinstance(only, type([])):
+            raise ConfigError("shuffle gives a list another order in every process; write the list in the order that is meant")
+        return shuffle(*args, sweep=sweep)
+
+    functions.functions["shuffle"] = shuffle_sweep
+    parser = OverridesParser(functions=functions, config_loader=loader)
+    return [_parsed(parser, argument) for argument in arguments]
+
+
+def _parsed(parser: OverridesParser, argument: str) -> Override:
+    try:
+        (override,) = parser.parse_overrides([argument])
+    except HydraException as error:
+        if not isinstance(error.__cause__, ConfigError):
+            raise
+        raise ConfigError(f"{argument.partition('=')[0]}: {error.__cause__}") from error
+    return override
+
+
+def in_order(override: Override) -> Override:
+    """A sweep without its ``shuffle``, which draws a new order whenever it is read, in every process another one."""
+    sweep = override.value()
+    return replace(override, _value=replace(sweep, shuffle=False)) if isinstance(sweep, ChoiceSweep | RangeSweep) else override
+
+
+def nested(override: Override) -> bool:
+    """A sweep has another sweep among its choices."""
+    sweep = override.value()
+    return isinstance(sweep, ChoiceSweep) and any(isinstance(choice, Sweep) for choice in sweep.list)
+
+
+def word(value: Any) -> str:
+    """The text of a value that an override reads back as the same value: quoted, where bare text would be a number."""
+    if isinstance(value, list):
+        return f"[{','.join(map(word, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{Override._get_value_element_as_str(key)}:{word(item)}" for key, item in value.items())
+        return f"{{{','.join(pairs)}}}"
+    text = Override._get_value_element_as_str(value)
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) and not _reads(text, value) else text
+
+
+def _reads(text: str, value: str) -> bool:
+    try:
+        return OverridesParser.create().parse_override(f"key=[{text}]").value() == [value]
+    except HydraException:
+        return False
