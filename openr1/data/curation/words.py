@@ -27,7 +27,8 @@ BETWEEN, LETTER, ALONE, SIGN, MARK, INVISIBLE = range(6)  # classes of character
 PUNCTUATION = re.compile(r"[^\w\s]*")
 EVERY = 0x110000  # characters of Unicode
 HYPHEN = re.compile(r"-(?!\s*\d)")  # any other one is a minus sign
-SAME_SIGN = {**dict.fromkeys("‐‒–—―−", "-"), **dict.fromkeys("⁄∕÷", "/")}
+# hyphen, dashes and minus; slashes of fractions and division
+SAME_SIGN = {**dict.fromkeys("\u2010\u2012\u2013\u2014\u2015\u2212", "-"), **dict.fromkeys("\u2044\u2215\u00f7", "/")}
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _classes(size: int) -> np.ndarray:
     patterns = {
         LETTER: r"[\p{L}\p{N}]",
         ALONE: rf"[{dense}]",
-        SIGN: r"[\p{Sm}/\^\---|~×⋅∗∣∘∙]",
+        SIGN: r"[\p{Sm}/\^\---|~\u00d7\u22c5\u2217\u2219\u2218\u2223]",  # but for those of multiplication and bars
         MARK: r"\p{M}",
         INVISIBLE: r"\p{Cf}",
     }
