@@ -10,16 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from openr1.data.cells import is_missing
+
 Turn = Mapping[str, str]  # {"role", "content"}
 ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant"}
 ROLES |= {"observation": "tool"}
 CALLS = ("tool_calls", "function_call")
 NO_TURNS = "holds other things than lists of turns with role and content"
-
-
-def is_missing(cell: Any) -> bool:
-    """Whether a cell is empty: null, or what NumPy and pandas write for it."""
-    return cell is None or (isinstance(cell, float) and cell != cell)
 
 
 def turns_of(cell: Any) -> tuple[Turn, ...] | None:
@@ -62,6 +59,27 @@ def prompt_of(cell: Any) -> tuple[Turn, ...] | None:
     if turns is not None and (turns[-1]["role"] == "assistant" or not asked(turns)):
         raise ValueError("holds a prompt that does not end with a turn of a user")
     return turns
+
+
+def single_turn(cell: Any, system: str | None) -> str | None:
+    """The text of a prompt that is one turn of a user; None where it has none.
+
+    :param system: the system's turn that may stand before it.
+    :raises ValueError: for a prompt of other turns, which would be lost.
+    """
+    turns = prompt_of(cell)
+    if turns is None:
+        return None
+    before = [turn for turn in turns[:-1] if (turn["role"], turn["content"]) != ("system", system)]
+    if [turn["role"] for turn in before] == ["system"]:
+        said = before[0]["content"][:40]
+        raise ValueError(
+            f"has a system's turn, {said!r}…; the system's turn of problems is data.system, with data.chat=true: make it that "
+            "one, or leave it out"
+        )
+    if before:
+        raise ValueError(f"holds a conversation of {len(turns)} turns; a problem is one turn of a user")
+    return turns[-1]["content"]
 
 
 def completion_of(cell: Any) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from openr1.config import FilesSource, HubSource
 from openr1.data import conversations
-from openr1.data.conversations import Turn, is_missing
+from openr1.data.cells import is_missing
+from openr1.data.conversations import Turn
 from openr1.data.tables import Row
 from openr1.errors import ConfigError
 
@@ -42,34 +43,36 @@ class Columns:
             documents = {"messages": config.messages}
         self.names: dict[str, str] = names or documents
         self.seen: set[str] = set()
+        self.last: tuple[str, Sequence[str]] = "", ()  # where columns were last picked, and those that were there
         self.read, self.left = 0, Counter[str]()
 
-    def pick(self, present: Sequence[str], where: str) -> list[str]:
-        """The columns that are read, of those that a row or a file has; of a nested one, the outermost.
+    def pick(self, present: Sequence[str], where: str, whole: bool = True) -> list[str]:
+        """The columns that are read, of those that a row or a table has; of a nested one, the outermost.
 
+        :param whole: these are the columns of a whole table, not of a row that may lack labels.
         :raises ConfigError: where one is missing.
         """
-        chosen = {}
+        chosen, self.last = {}, (where, present)
         for option, column in self.names.items():
             outermost = column if column in present else column.partition(".")[0]
             if outermost in present:
                 chosen[outermost] = None
                 self.seen.add(option)
-            elif option not in self.labels:
-                raise self._lacks(option, where, present)
+            elif whole or option not in self.labels:
+                raise self._lacks(option)
         return list(chosen)
 
-    def complete(self, where: str, present: Sequence[str]) -> None:
-        """Make sure that each column was in a row.
+    def complete(self) -> None:
+        """Make sure that each label was in a row, where there were any.
 
         :raises ConfigError: where one was not.
         """
-        for option in self.names:
-            if option not in self.seen:
-                raise self._lacks(option, where, present)
+        for option in self.labels:
+            if option in self.names and option not in self.seen and self.last[0]:
+                raise self._lacks(option)
 
-    def _lacks(self, option: str, where: str, present: Sequence[str]) -> ConfigError:
-        column = self.names[option]
+    def _lacks(self, option: str) -> ConfigError:
+        (where, present), column = self.last, self.names[option]
         return ConfigError(f"{self.key}.{option}: {where} has no column {column!r}; it has {', '.join(present)}")
 
     def documents(self, rows: Iterable[Row]) -> Iterator[Document]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 BLANK = re.compile(r"\s*")
 NOT_JSON = "is not JSON: it "
 
-# the columns that are read, of those that there are in a row or file; refuses where one is missing
-Pick = Callable[[Sequence[str], str], list[str]]
+# the columns that are read, of those that there are; where they are; whether they are those of a whole table, or of one row
+Pick = Callable[[Sequence[str], str, bool], list[str]]
 
 
 class Row(dict[str, Any]):
@@ -129,7 +129,7 @@ def _has_escapes(content: str) -> bool:
 def _object(value: Any, escapes: bool, where: str, key: str, pick: Pick) -> Row:
     if not isinstance(value, dict):
         raise ConfigError(f"{key}: {where} holds a {type(value).__name__}, not an object")
-    row = Row(((name, value[name]) for name in pick(list(value), where)), where)
+    row = Row(((name, value[name]) for name in pick(list(value), where, False)), where)
     if escapes:
         try:
             json.dumps(row, ensure_ascii=False).encode()
@@ -153,7 +153,7 @@ def _csv(path: Path, key: str, pick: Pick, separators: str) -> Iterator[Row]:
         header = next(reader, [])
         if len(set(header)) < len(header):
             raise ConfigError(f"{key}: {path} names a column twice")
-        chosen = [(name, header.index(name)) for name in pick(header, str(path))] if header else []
+        chosen = [(name, header.index(name)) for name in pick(header, str(path), True)] if header else []
         for cells in reader:
             where = f"{path}:{reader.line_num}"
             if cells and len(cells) != len(header):
@@ -173,7 +173,7 @@ def _parquet(path: Path, key: str, pick: Pick) -> Iterator[Row]:
         table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(_bytes(path)) if compressed else path)
     except pyarrow.ArrowInvalid as error:
         raise ConfigError(f"{key}: {path} is not a Parquet file") from error
-    columns, number = pick(table.schema_arrow.names, str(path)), 0
+    columns, number = pick(table.schema_arrow.names, str(path), True), 0
     for batch in table.iter_batches(batch_size=1024, columns=columns):
         for cells in _python(batch, path, number, key):
             number += 1
