@@ -98,7 +98,9 @@ def test_prompts_and_completions_may_be_turns(read):
     assert read({"prompt": [ASK], "completion": "b"}, **columns) == [Document("b", "a")]
     assert read({"prompt": [ASK], "completion": [ANSWER]}, **columns) == [Document("b", "a")]
     several = (turn("system", "s"), ASK, ANSWER, turn("user", "c"))
-    assert read({"prompt": list(several), "completion": [turn("assistant", "d")]}, **columns) == [Document("d", "a\nc", several)]
+    assert read({"prompt": list(several), "completion": [turn("assistant", "d")]}, **columns) == [
+        Document("d", "a\nc", several)
+    ]
     assert read({"prompt": [ASK], "completion": [turn("assistant", None, tool_calls=CALL)]}, **columns) == []
 
 

@@ -118,7 +118,10 @@ def test_hidden_files_are_left_out_unless_they_are_named(read):
         ({"rows.jsonl.bz2": b"x"}, r"format: .*rows\.jsonl\.bz2 has no suffix"),
         ({"rows.jsonl": LINES, "README.md": b"x"}, r"path: holds texts, such as .*README\.md, beside tables, .*rows\.jsonl; "),
         ({"rows.jsonl": b'{"text": "\xff"}'}, r"path: .*rows\.jsonl:1 is not JSON: it is not UTF-8 text \(byte 11\)"),
-        ({"rows.jsonl": '{"text": "a"}\n{"text": "\\ud83d"}\n'}, r"path: .*rows\.jsonl:2 holds half of a character \(\\ud83d\)"),
+        (
+            {"rows.jsonl": '{"text": "a"}\n{"text": "\\ud83d"}\n'},
+            r"path: .*rows\.jsonl:2 holds half of a character \(\\ud83d\)",
+        ),
         ({"rows.jsonl": '{"text": "a", "text": "b"}'}, r"path: .*rows\.jsonl:1 is not JSON: an object has 'text' twice"),
         ({"rows.jsonl": '{"text": ' + "[" * 200_000 + "]" * 200_000 + "}"}, r"path: .*rows\.jsonl:1 is nested too deeply"),
         ({"rows.json": "[" * 200_000}, r"path: .*rows\.json is nested too deeply"),
