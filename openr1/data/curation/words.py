@@ -53,11 +53,10 @@ class Words:
         return [values[start:end] for start, end in zip(self.offsets, self.offsets[1:], strict=False)]
 
     def passage(self, first: int, count: int) -> str:
-        """So many words of one text as they stand in it, the punctuation beside them included, on one line."""
+        """So many words of one text as they stand in it, on one line, with the punctuation after them."""
         start, end = self.starts[first], self.ends[first + count - 1]
-        before, after = _string(self.codes[:start]), _string(self.codes[end:])
-        opening, closing = PUNCTUATION.search(before[::-1]).group()[::-1], PUNCTUATION.search(after).group()
-        return " ".join(f"{opening}{_string(self.codes[start:end])}{closing}".split())
+        after = PUNCTUATION.match(_string(self.codes[end:])).group()
+        return " ".join(f"{_string(self.codes[start:end])}{after}".split())
 
 
 def split(texts: Iterable[str | None]) -> Words:
@@ -76,6 +75,7 @@ def split(texts: Iterable[str | None]) -> Words:
     mark = classes == MARK
     if mark.any():
         classes = classes[np.maximum.accumulate(np.where(mark, 0, np.arange(len(classes))))]
+        classes[classes == MARK] = BETWEEN  # with nothing before it
     places = np.flatnonzero(classes)
     offsets = np.searchsorted(places, begins)
     first = np.flatnonzero(_begins_word(classes[places], mark[places], places, offsets))

@@ -96,8 +96,8 @@ def test_a_turn_that_spells_special_tokens_has_only_those_of_the_template(make, 
     assert MARK not in chat.tokenizer.decode(ids)
 
 
-def test_the_tokens_of_spelled_text_are_those_of_text(make=bytewise):
-    chat = template_of(make())
+def test_the_tokens_of_spelled_text_are_those_of_text():
+    chat = template_of(bytewise())
     ids, _ = chat(turns(f"what {END} is"))
     text = copy.deepcopy(chat.tokenizer.backend_tokenizer)
     text.encode_special_tokens = True
