@@ -143,9 +143,7 @@ def table(name: str, source: Files | Hub, system: str | None = None) -> Iterator
         if left:
             _warn(f"{source.key}: {left} of {number} rows hold no problem that can be verified and are left out", source)
         if reader.unknown:
-            _warn(
-                f"{source.key}.columns.difficulty: {reader.unknown} of {number} rows have no number, and no difficulty", source
-            )
+            _warn(f"{source.key}.columns.difficulty: {reader.unknown} of {number} rows have none that is a number", source)
     if not number:
         raise ConfigError(f"{source.key}: {source.config.path} holds no rows")
     reader.complete()
@@ -243,7 +241,7 @@ class Rows:
 
     def _difficulty(self, row: Row, number: int) -> float | None:
         cell = _cell(row, self.options.difficulty)
-        if is_missing(cell):
+        if is_missing(cell) or cell == "":
             return None
         value = level(cell)
         if value is not None:

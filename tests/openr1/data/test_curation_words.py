@@ -1,5 +1,7 @@
 """The rule for words that near-duplicates, contamination and repetition share."""
 
+# ruff: noqa: RUF001 - characters that look alike are what is tested
+
 import json
 import random
 import unicodedata
