@@ -16,8 +16,12 @@ from openr1.errors import ConfigError
 LEVEL = re.compile(r"^\s*level\b", re.IGNORECASE)  # "Level 5", as MATH has it
 
 
-def cell(row: Row, column: str | None) -> Any:
-    """A cell; of a nested column, by its dotted path, which may lead through JSON text. None where no column is given."""
+def cell(row: Row, column: str | None, key: str = "columns") -> Any:
+    """A cell; of a nested column, by its dotted path, which may lead through JSON text. None where no column is given.
+
+    :param key: of the column in the config, for messages.
+    :raises ConfigError: where the path leads through what is no object.
+    """
     if column is None or column in row:
         return row[column] if column else None
     value: Any = row
@@ -28,7 +32,7 @@ def cell(row: Row, column: str | None) -> Any:
             with suppress(ValueError, RecursionError):
                 value = json.loads(value)
         if not isinstance(value, Mapping):
-            raise ConfigError(f"columns: {row.where} has no object in column {column!r} before .{part}")
+            raise ConfigError(f"{key}: {row.where} has no object in column {column!r} before .{part}")
         value = value.get(part)
     return value
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from openr1.config import FilesSource, HubSource
-from openr1.data import conversations
+from openr1.data import cells, conversations
 from openr1.data.cells import is_missing
 from openr1.data.conversations import Turn
 from openr1.data.tables import Row
@@ -90,7 +90,7 @@ class Columns:
 
     def _conversation(self, row: Row) -> Document | str:
         """A document whose completion is the last turn, and whose prompt is what users say before it."""
-        cell = row[self.names["messages"]]
+        cell = self.cell("messages", row)
         if is_missing(cell) or not cell:
             return EMPTY
         try:
@@ -103,28 +103,35 @@ class Columns:
         return Document(turns[-1]["content"], conversations.asked(turns), turns[:-1])
 
     def _texts(self, row: Row) -> Document | str:
-        cells = {option: row[column] for option, column in self.names.items()}
-        if any(is_missing(cell) or cell in ("", []) for cell in cells.values()):
+        found = {option: self.cell(option, row) for option in self.names}
+        if any(is_missing(cell) or cell in ("", []) for cell in found.values()):
             return EMPTY
         turns: tuple[Turn, ...] | None = ()
-        if isinstance(cells.get("prompt"), list):
+        if isinstance(found.get("prompt"), list):
             turns = self._turns("prompt", conversations.prompt_of, row)
-            cells["prompt"] = conversations.asked(turns or ())
-        if isinstance(cells.get("completion"), list):
-            cells["completion"] = self._turns("completion", conversations.completion_of, row)
-        if turns is None or cells.get("completion", "") is None:
+            found["prompt"] = conversations.asked(turns or ())
+        if isinstance(found.get("completion"), list):
+            found["completion"] = self._turns("completion", conversations.completion_of, row)
+        if turns is None or found.get("completion", "") is None:
             return NO_TEXT
-        for option, cell in cells.items():
+        for option, cell in found.items():
             if not isinstance(cell, str):
                 raise self.refuse(option, row, cell, "text")
         # a prompt of one turn is a plain one: the instruction and the system's turn of the config go with it
-        return _document(cells)._replace(turns=turns if len(turns) > 1 else ())
+        return _document(found)._replace(turns=turns if len(turns) > 1 else ())
 
     def _turns(self, option: str, read: Any, row: Row) -> Any:
         try:
-            return read(row[self.names[option]])
+            return read(self.cell(option, row))
         except ValueError as error:
             raise ConfigError(f"{self.key}.{option}: {row.where} {error}") from error
+
+    def cell(self, option: str, row: Row) -> Any:
+        """The cell of an option's column; None where the option has none.
+
+        :raises ConfigError: where a dotted path leads through what is no object.
+        """
+        return cells.cell(row, self.names.get(option), f"{self.key}.{option}")
 
     def refuse(self, option: str, row: Row, cell: Any, wanted: str) -> ConfigError:
         """The refusal of a cell of another form."""
@@ -132,8 +139,8 @@ class Columns:
         return ConfigError(f"{self.key}.{option}: column {column!r} of {row.where} holds {type(cell).__name__}, not {wanted}")
 
 
-def _document(cells: dict[str, str]) -> Document:
-    if "text" in cells:
-        return Document(cells["text"])
-    thoughts = f"<think>\n{cells['reasoning']}\n</think>\n\n" if "reasoning" in cells else ""
-    return Document(f"{thoughts}{cells['completion']}", cells["prompt"])
+def _document(texts: dict[str, str]) -> Document:
+    if "text" in texts:
+        return Document(texts["text"])
+    thoughts = f"<think>\n{texts['reasoning']}\n</think>\n\n" if "reasoning" in texts else ""
+    return Document(f"{thoughts}{texts['completion']}", texts["prompt"])

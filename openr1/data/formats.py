@@ -89,7 +89,7 @@ def formats_of(paths: Sequence[Path], form: str | None, key: str) -> dict[Path, 
     if text and table:
         raise ConfigError(
             f"{key}.path: holds texts, such as {text}, beside tables, such as {table}; give a glob of one kind, such as "
-            f"*{table.suffix}"
+            f"**/*{table.suffix}"
         )
     return found
 

@@ -187,7 +187,7 @@ class Rows:
     def problem(self, row: Row, number: int) -> Problem | None:
         """The problem of a row; None where it has no prompt, or nothing to verify an answer with."""
         options = self.options
-        kind = options.kind or row["kind"]
+        kind = options.kind or self.columns.cell("columns.kind", row)
         if is_missing(kind):
             return None
         if kind not in KINDS:
@@ -219,7 +219,7 @@ class Rows:
 
     def _prompt(self, row: Row) -> str | None:
         """The text of a prompt, or of the user's turn where it is a list of turns."""
-        cell = row[self.config.prompt]
+        cell = self.columns.cell("prompt", row)
         if is_missing(cell) or cell == []:
             return None
         if isinstance(cell, str):
@@ -233,14 +233,14 @@ class Rows:
 
     def _short(self, option: str, row: Row) -> str | None:
         """An answer or a label; None where it is empty."""
-        cell = _cell(row, self.columns.names.get(option))
+        cell = self.columns.cell(option, row)
         try:
             return short(cell)
         except ValueError as error:
             raise self.columns.refuse(option, row, cell, str(error)) from error
 
     def _difficulty(self, row: Row, number: int) -> float | None:
-        cell = _cell(row, self.options.difficulty)
+        cell = self.columns.cell("columns.difficulty", row)
         if is_missing(cell) or cell == "":
             return None
         value = level(cell)

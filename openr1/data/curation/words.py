@@ -23,6 +23,7 @@ from openr1.data.curation.language import DENSE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RULE = 2  # raised when the same text has other words; 1 were those that white space separates
 BETWEEN, LETTER, ALONE, SIGN, MARK, INVISIBLE = range(6)  # classes of characters; a mark belongs to the one before it
 PUNCTUATION = re.compile(r"[^\w\s]*")
 EVERY = 0x110000  # characters of Unicode

@@ -168,3 +168,10 @@ def test_rows_with_an_empty_cell_are_left_out_and_counted_once(read, caplog):
     cells = ["a", None, "", float("nan"), "b"]
     assert read({"rows.jsonl": "".join(json.dumps({"text": cell}) + "\n" for cell in cells)}) == ["a", "b"]
     assert caplog.text.count("data.sources.mine: 3 of 5 rows are left out: 3 for an empty cell") == 1
+
+
+def test_the_column_of_a_text_may_be_nested(read):
+    rows = [{"meta": {"text": "a"}}, {"meta": {}}, {"meta": '{"text": "b"}'}]
+    assert read({"rows.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}, text="meta.text") == ["a", "b"]
+    with pytest.raises(ConfigError, match=r"^data\.sources\.mine\.text: .*:1 has no object in column 'meta\.x\.y' before \.y"):
+        read({"rows.jsonl": '{"meta": {"x": "text"}}'}, text="meta.x.y")

@@ -261,7 +261,7 @@ def test_a_prompt_of_another_form_is_refused_with_its_row(table, prompt, message
 def test_the_answer_may_be_nested_as_verl_has_it(table, row):
     rows = [{"question": turns(("user", "3 + 4")), **row}]
     assert of_rows(rows, table, "kind=math", "answer=reward_model.ground_truth")["3 + 4"].answer == "7"
-    with pytest.raises(ConfigError, match=r"^columns: .*problems\.jsonl:1 has no object in column 'question\.x'"):
+    with pytest.raises(ConfigError, match=r"^data\.sources\.files\.columns\.answer: .* has no object in column 'question\.x'"):
         of_rows(rows, table, "kind=math", "answer=question.x")
 
 
