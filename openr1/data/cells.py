@@ -38,7 +38,7 @@ def cell(row: Row, column: str | None, key: str = "columns") -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell is empty: null, or what NumPy and pandas write for it."""
+    """Tell an empty cell: null, or the NaN that NumPy and pandas write for it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
@@ -69,5 +69,5 @@ def level(value: Any) -> float | None:
 
 
 def is_word(value: Any) -> bool:
-    """Whether a difficulty that is no number says something, unlike ``Level ?``."""
+    """Tell a difficulty that is a word, such as ``hard``, from one that says nothing, such as ``Level ?``."""
     return re.search(r"\w", LEVEL.sub("", str(value))) is not None

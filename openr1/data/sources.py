@@ -151,6 +151,7 @@ class Made(Files):
         columns = Columns(self.key, FilesSource(prompt="prompt", completion="completion"))
         for path in self.paths():
             yield from columns.documents(rows(path, "parquet", f"{self.key}.artifact", columns.pick))
+        self.tell(columns)
 
     def _unknown(self) -> NoReturn:
         raise ConfigError(f"{self.key}.artifact: there is no artifact {self.config.artifact} in {self.store.root}")
@@ -240,7 +241,7 @@ def open_sources(config: Config, group: str = "sources") -> dict[str, Source]:
 
 
 def later(config: FilesSource | HubSource) -> dict[str, Any]:
-    """What decides the documents, of the options that have not always been there."""
+    """The options that decide the documents and have not always been there, where they are given."""
     found: dict[str, Any] = {name: getattr(config, name) for name in LATER if getattr(config, name)}
     return found | {"turns": TURNS} if config.messages else found
 

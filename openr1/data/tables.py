@@ -122,7 +122,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _has_escapes(content: str) -> bool:
-    """Whether JSON text may hold halves of surrogate pairs, which only escapes can."""
+    """Look for escapes of surrogates in JSON text, the only way in which it can hold half a pair."""
     return "\\ud" in content or "\\uD" in content
 
 

@@ -88,10 +88,9 @@ class ChatTemplate:
             return self.tokenizer(text, add_special_tokens=False)["input_ids"], text
         if any(character in text for character in (MARK, *BRACKETS)):
             raise RequestError("a turn spells a special token and holds a character from U+FDD0 to U+FDD2, which stand for one")
-        encoding = self._unspellable.encode(
-            self.written.sub(self._escaped, self._marked(messages, text)), add_special_tokens=False
-        )
-        return [self._original.get(token, token) for token in encoding.ids], text
+        escaped = self.written.sub(self._escaped, self._marked(messages, text))
+        ids = self._unspellable.encode(escaped, add_special_tokens=False).ids
+        return [self._original.get(token, token) for token in ids], text
 
     def _marked(self, messages: Sequence[Mapping[str, str]], text: str) -> str:
         """The rendered text with marks. Of thoughts, which templates look for and cut, those of the assistant may be tokens."""

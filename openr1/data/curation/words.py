@@ -97,7 +97,7 @@ def fold(text: str) -> str:
 
 
 def _begins_word(classes: np.ndarray, mark: np.ndarray, places: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Whether each of the characters that belong to words begins one.
+    """Mark the characters that begin a word, of those that belong to words.
 
     :param classes: of the characters, of a mark that of the character it belongs to.
     :param places: where they stand in the text.

@@ -1,4 +1,4 @@
-"""Which files are read how, and what is refused with the file and the line."""
+"""Files are read by their suffix, or refused with the file and the line."""
 
 import gzip
 import json
