@@ -42,6 +42,8 @@ class Columns:
         if config.messages:
             documents = {"messages": config.messages}
         self.names: dict[str, str] = names or documents
+        if None in self.names.values():
+            raise ConfigError(f"{key}.completion: the column of the completions is needed beside {key}.prompt")
         self.seen: set[str] = set()
         self.last: tuple[str, Sequence[str]] = "", ()  # where columns were last picked, and those that were there
         self.read, self.left = 0, Counter[str]()

@@ -175,3 +175,8 @@ def test_the_column_of_a_text_may_be_nested(read):
     assert read({"rows.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}, text="meta.text") == ["a", "b"]
     with pytest.raises(ConfigError, match=r"^data\.sources\.mine\.text: .*:1 has no object in column 'meta\.x\.y' before \.y"):
         read({"rows.jsonl": '{"meta": {"x": "text"}}'}, text="meta.x.y")
+
+
+def test_a_prompt_without_a_completion_is_no_document(read):
+    with pytest.raises(ConfigError, match=r"^data\.sources\.mine\.completion: the column of the completions is needed beside"):
+        read({"rows.jsonl": LINES}, prompt="text")
