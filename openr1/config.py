@@ -79,19 +79,19 @@ class ProblemColumns:
     function: str | None = None  # that the tests call, where they do not name it themselves
     starter: str | None = None  # code that a program begins with; a part of the prompt where it is not empty
     wrong: list[str] = field(default_factory=list)  # of the wrong options, where a choice is made of them and the answer
-    difficulty: str | None = None  # a number
+    difficulty: str | None = None  # a number, or text such as Level 5
     task: str | None = None  # for results by task; null for the name of the source
 
 
 @dataclass
 class FilesSource(SourceConfig):
-    """Local text, JSONL or Parquet files."""
+    """Local text, JSON, CSV or Parquet files; openr1.data.formats knows their suffixes."""
 
     kind: str = "files"
     path: str = MISSING  # a file, a directory or a glob
-    format: str | None = None  # text, jsonl or parquet; from the file name's suffix where null
-    text: str = "text"  # column of the document (jsonl and parquet)
-    prompt: str | None = None  # column of the prompt; with completion, in place of text
+    format: str | None = None  # text, jsonl, json, csv, tsv or parquet; from the file name's suffix where null
+    text: str = "text"  # column of the document, in a table
+    prompt: str | None = None  # column of the prompt, a text or turns; with completion, in place of text
     completion: str | None = None
     reasoning: str | None = None  # column of the thoughts, which stand in <think> before the completion
     columns: ProblemColumns = field(default_factory=ProblemColumns)

@@ -9,9 +9,10 @@ import copy
 from typing import TYPE_CHECKING
 
 from openr1.config import Config
+from openr1.data.documents import Document
 from openr1.data.prefill import continued
-from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder
+from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,6 +47,11 @@ class InstructedEncoder(Encoder):
         self.config = config
 
     def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:
+        several = next((one for one in documents if one.turns), None)
+        if several:
+            raise ConfigError(
+                f"data.chat: must be true for prompts of several turns, such as {several.prompt[:40]!r}, which are a chat"
+            )
         prompts = [instructed(self.config, one.prompt) for one in documents]
         pairs = zip(documents, prompts, strict=True)
         return super().__call__([one._replace(prompt=p, completion=continued(p, one.completion)) for one, p in pairs])
@@ -55,25 +61,28 @@ class ChatEncoder(Encoder):
     """The chat template up to the assistant's turn, the completion, and the token that ends the turn.
 
     The completion is not put through the template: some leave thoughts out. It loses a ``<think>`` with which the template
-    begins the turn. Its text that spells a special token stays text.
+    begins the turn. Text that spells a special token stays text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: Config) -> None:
         from openr1.engines.checks import end_of_turn
+        from openr1.engines.codec import ChatTemplate
 
-        self.config, self.chat = config, copy.deepcopy(tokenizer)
-        self.chat.backend_tokenizer.encode_special_tokens = False
-        self.end = end_of_turn(self.chat)
+        chat = copy.deepcopy(tokenizer)
+        chat.backend_tokenizer.encode_special_tokens = False
+        self.config, self.template, self.end = config, ChatTemplate(chat), end_of_turn(chat)
         super().__init__(tokenizer)
 
     def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:
-        from openr1.engines.codec import render
+        from openr1.engines.base import RequestError
 
         found = []
         for document in documents:
             turns = list(document.turns) or conversation(self.config, document.prompt)
-            text = render(self.chat, turns, add_generation_prompt=True)
-            prompt = self.chat(text, add_special_tokens=False)["input_ids"]
+            try:
+                prompt, text = self.template(turns)
+            except RequestError as error:
+                raise ConfigError(f"data.chat: {error}, such as {document.prompt[:40]!r}") from error
             said = self.backend.encode(continued(text, document.completion), add_special_tokens=False).ids
             found.append(([*prompt, *said, self.end], len(prompt)))
         return found

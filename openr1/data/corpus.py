@@ -17,8 +17,9 @@ import numpy as np
 
 from openr1.config import Config
 from openr1.data.chat import encoder_for
+from openr1.data.documents import Document
 from openr1.data.hashing import hash64, unit
-from openr1.data.sources import Document, Procedural, Source, open_sources
+from openr1.data.sources import Procedural, Source, open_sources
 from openr1.data.tokenizer import Encoder, make, reference, trained
 from openr1.errors import ConfigError
 from openr1.files import write_json

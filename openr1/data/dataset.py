@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FORM = {"chat": False, "system": None, "instruction": "{prompt}"}  # of a prompt, unless the config says otherwise
 LAYOUT = 1  # raised when the same documents give another cache
+TEMPLATE = 2  # raised when the same documents give other tokens in a chat
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +52,8 @@ def _corpus(config: Config) -> str:
     content = {name: source.content() for name, source in open_sources(config).items()}
     parts = {"layout": LAYOUT, "sources": content, "tokenizer": identity(config), "eval_fraction": config.data.eval_fraction}
     parts |= {key: getattr(config.data, key) for key, usual in FORM.items() if getattr(config.data, key) != usual}
+    if config.data.chat:
+        parts["template"] = TEMPLATE
     if config.data.held_out:
         parts["held_out"] = {name: source.content() for name, source in open_sources(config, "held_out").items()}
     return digest(parts)

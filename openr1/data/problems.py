@@ -6,16 +6,19 @@ A procedural task draws them; a table has a row a problem. What is held out is h
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from openr1.config import Config, FilesSource, HubSource, ProblemColumns, digest
 from openr1.data import program_tests, tasks
+from openr1.data.cells import is_missing, is_word, level, short
+from openr1.data.conversations import single_turn
+from openr1.data.documents import Columns
 from openr1.data.hashing import hash64
-from openr1.data.sources import Columns, Files, Hub, Procedural, Source, open_sources
+from openr1.data.sources import Files, Hub, Procedural, Source, open_sources
+from openr1.data.tables import Row
 from openr1.data.tasks.base import KINDS, Problem, is_held_out
 from openr1.errors import ConfigError
 
@@ -24,6 +27,7 @@ PLAIN = ("answer", "difficulty", "task", "function", "starter")  # columns of on
 LATER = ("function", "starter")  # columns that leave the fingerprint as it was where they are not given
 log = logging.getLogger(__name__)
 _EXTENTS: dict[tuple, Extent] = {}
+_WARNED: set[str] = set()
 
 
 def fingerprint(config: Config) -> str:
@@ -110,7 +114,7 @@ def _problems(name: str, source: Source, config: Config) -> Iterator[Problem]:
             return
         problems: Iterator[Problem] = iter(tasks.generate(source.key, source.config))
     elif _is_table(source):
-        problems = table(name, source)
+        problems = table(name, source, config.data.system)
         if _whole(config):
             yield from problems
             return
@@ -119,32 +123,50 @@ def _problems(name: str, source: Source, config: Config) -> Iterator[Problem]:
     yield from (problem for problem in problems if is_held_out(problem, fraction) == test)
 
 
-def table(name: str, source: Files | Hub) -> Iterator[Problem]:
+def table(name: str, source: Files | Hub, system: str | None = None) -> Iterator[Problem]:
     """The problems of a table.
 
+    :param system: the system's turn of all problems, the only one that a prompt may have.
     :raises ConfigError: where a column is missing or holds what it cannot.
     """
-    config, key = source.config, source.key
-    reader = Rows(name, key, config)
-    left = 0
-    for number, row in enumerate(source.rows(reader.columns), start=1):
-        problem = reader.problem(row, number)
-        if problem is None:
-            left += 1
-        else:
-            yield problem
-    if left:
-        log.warning("%s: %d of %d rows hold no problem that can be verified and are left out", key, left, number)
+    reader = Rows(name, source.key, source.config, system)
+    number = left = 0
+    try:
+        for number, row in enumerate(source.rows(reader.columns), start=1):
+            problem = reader.problem(row, number)
+            if problem is None:
+                left += 1
+            else:
+                yield problem
+    finally:
+        if left:
+            _warn(f"{source.key}: {left} of {number} rows hold no problem that can be verified and are left out", source)
+        if reader.unknown:
+            _warn(f"{source.key}.columns.difficulty: {reader.unknown} of {number} rows have none that is a number", source)
+    if not number:
+        raise ConfigError(f"{source.key}: {source.config.path} holds no rows")
+    reader.complete()
+
+
+def _warn(message: str, source: Files | Hub) -> None:
+    """Warn once a process, however often a table is read."""
+    message = f"{message} ({source.config.path})"
+    if message not in _WARNED:
+        log.warning("%s", message)
+        _WARNED.add(message)
 
 
 class Rows:
     """Makes problems of the rows of one table.
 
     :param name: of the source; the problems' task, where no column says it.
+    :param system: the system's turn of all problems.
+    :ivar unknown: how many rows have a difficulty that is no number.
     """
 
-    def __init__(self, name: str, key: str, config: FilesSource | HubSource) -> None:
-        self.name, self.key, self.config, self.options = name, key, config, config.columns
+    def __init__(self, name: str, key: str, config: FilesSource | HubSource, system: str | None = None) -> None:
+        self.name, self.key, self.config, self.options, self.system = name, key, config, config.columns, system
+        self.unknown, self.numbers, self.word = 0, 0, ""  # of difficulties; the first one that is a word
         if not config.prompt:
             raise ConfigError(f"{key}.prompt: problems need the column of their prompt")
         if self.options.kind is not None and self.options.kind not in KINDS:
@@ -158,48 +180,88 @@ class Rows:
         if self.options.kind == "code":
             names.pop("columns.answer")
         names |= {f"columns.wrong.{place}": column for place, column in enumerate(self.options.wrong)}
-        # of a nested column, the outermost one is read
-        self.columns = Columns(key, config, {option: column.split(".")[0] for option, column in names.items() if column})
+        names = {option: column for option, column in names.items() if column}
+        self.columns = Columns(key, config, names, labels=("columns.difficulty", "columns.task"))
 
-    def problem(self, row: Mapping[str, Any], number: int) -> Problem | None:
+    def problem(self, row: Row, number: int) -> Problem | None:
         """The problem of a row; None where it has no prompt, or nothing to verify an answer with."""
         options = self.options
-        kind = options.kind or row["kind"]
-        if kind not in KINDS:
-            raise ConfigError(f"{self.key}.columns.kind: row {number} has {kind!r}, not one of {', '.join(KINDS)}")
-        prompt, answer = row[self.config.prompt], "" if kind == "code" else _cell(row, options.answer)
-        tests = self._tests(row, number) if kind == "code" else ()
-        if not prompt or not (tests if kind == "code" else str(answer if answer is not None else "")):
+        kind = options.kind or self.columns.cell("columns.kind", row)
+        if is_missing(kind):
             return None
-        difficulty = _cell(row, options.difficulty)
-        try:
-            difficulty = None if difficulty is None else float(str(difficulty).removeprefix("Level "))
-        except ValueError as error:
-            raise ConfigError(f"{self.key}.columns.difficulty: row {number} has {difficulty!r}, not a number") from error
+        if kind not in KINDS:
+            raise ConfigError(f"{self.key}.columns.kind: {row.where} has {kind!r}, not one of {', '.join(KINDS)}")
+        prompt, answer = self._prompt(row), None if kind == "code" else self._short("columns.answer", row)
+        tests = self._tests(row) if kind == "code" else ()
+        if not prompt or not (tests if kind == "code" else answer):
+            return None
+        difficulty = self._difficulty(row, number)
         if options.wrong:
-            prompt, answer = _choice(prompt, str(answer), [str(_cell(row, column)) for column in options.wrong])
-        if starter := _cell(row, options.starter):
-            prompt = f"{prompt}\n\nBegin with this code:\n```python\n{str(starter).strip()}\n```"
-        task = str(_cell(row, options.task) or self.name)
-        return Problem(prompt, str(answer), kind=kind, tests=tests, task=task, difficulty=difficulty)
+            wrong = [self._short(f"columns.wrong.{place}", row) for place in range(len(options.wrong))]
+            if not any(wrong):
+                return None
+            prompt, answer = _choice(prompt, answer or "", [option for option in wrong if option])
+        if starter := self._short("columns.starter", row) if options.starter else None:
+            prompt = f"{prompt}\n\nBegin with this code:\n```python\n{starter.strip()}\n```"
+        task = self._short("columns.task", row) if options.task else None
+        return Problem(prompt, answer or "", kind=kind, tests=tests, task=task or self.name, difficulty=difficulty)
 
-    def _tests(self, row: Mapping[str, Any], number: int) -> tuple[tuple[str, ...], ...]:
+    def complete(self) -> None:
+        """Make sure, once all rows are read, that the columns of labels are what the config says.
+
+        :raises ConfigError: where no row has one, or all difficulties are words.
+        """
+        self.columns.complete()
+        if self.word and not self.numbers:
+            raise ConfigError(
+                f"{self.key}.columns.difficulty: {self.word}, not a number, nor has any other row one; words that name groups "
+                f"are a column for {self.key}.columns.task"
+            )
+
+    def _prompt(self, row: Row) -> str | None:
+        """The text of a prompt, or of the user's turn where it is a list of turns."""
+        cell = self.columns.cell("prompt", row)
+        if is_missing(cell) or cell == []:
+            return None
+        if isinstance(cell, str):
+            return cell
+        if not isinstance(cell, list):
+            raise self.columns.refuse("prompt", row, cell, "text or a list of turns")
+        try:
+            return single_turn(cell, self.system)
+        except ValueError as error:
+            raise ConfigError(f"{self.key}.prompt: {row.where} {error}") from error
+
+    def _short(self, option: str, row: Row) -> str | None:
+        """An answer or a label; None where it is empty."""
+        cell = self.columns.cell(option, row)
+        try:
+            return short(cell)
+        except ValueError as error:
+            raise self.columns.refuse(option, row, cell, str(error)) from error
+
+    def _difficulty(self, row: Row, number: int) -> float | None:
+        cell = self.columns.cell("columns.difficulty", row)
+        if is_missing(cell) or cell == "":
+            return None
+        value = level(cell)
+        if value is not None:
+            self.numbers += 1
+            return value
+        self.unknown += 1
+        if is_word(cell):
+            self.word = self.word or f"row {number} has {str(cell)[:40]!r}"
+        return None
+
+    def _tests(self, row: Row) -> tuple[tuple[str, ...], ...]:
         """The tests of a program, by :mod:`openr1.data.program_tests`; none where they call a function that is not named."""
         try:
             with program_tests.any_digits():
-                cells = [_cell(row, column) for column in self.tests]
-            return program_tests.read(cells, _cell(row, self.options.function))
+                cells = [self.columns.cell(f"columns.tests.{place}", row) for place in range(len(self.tests))]
+            function = self._short("columns.function", row) if self.options.function else None
+            return program_tests.read(cells, function)
         except ValueError as error:
-            raise ConfigError(f"{self.key}.columns.tests: row {number} of {self.config.path} {error}") from error
-
-
-def _cell(row: Mapping[str, Any], column: str | None) -> Any:
-    """A cell; of a nested column, by its dotted path."""
-    value: Any = row
-    for part in column.split(".") if column else ():
-        value = json.loads(value) if isinstance(value, str) else value
-        value = None if value is None else value.get(part)
-    return value if column else None
+            raise ConfigError(f"{self.key}.columns.tests: {row.where} {error}") from error
 
 
 def _choice(prompt: str, right: str, wrong: list[str]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from openr1.data.sources import Document
+    from openr1.data.documents import Document
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 SMALLEST = 256 + 2

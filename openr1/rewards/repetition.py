@@ -22,10 +22,14 @@ class RepetitionOptions:
 
 @reward(RepetitionOptions)
 def repetition_penalty(samples: Sequence[Sample], options: RepetitionOptions) -> list[float | None]:
-    """``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``."""
+    """``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``.
+
+    Words are those of :mod:`openr1.data.curation.words`, which knows scripts that are written without spaces.
+    """
+    from openr1.data.curation.words import split
+
     values: list[float | None] = []
-    for sample in samples:
-        words = sample.completion.lower().split()
+    for words in split(sample.completion for sample in samples).lists():
         ngrams = list(zip(*(words[i:] for i in range(options.ngram)), strict=False))
         values.append((1 - len(set(ngrams)) / len(ngrams)) * options.penalty if ngrams else 0.0)
     return values

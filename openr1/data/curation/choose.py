@@ -13,20 +13,23 @@ from openr1.data.hashing import unit
 def balance(rows: Rows, options: Balance, key: str) -> Decision:
     """Which problems are drawn depends on their ids and the seed alone: a problem that is drawn among many is drawn among few.
 
-    The reason names the group.
+    The reason names the group. Problems without a value are a group too, but not one that others are cut down to.
     """
     import pyarrow as pa
 
     rows.require(key, "problem_id", *options.by)
     columns = {name: rows.column(name) for name in options.by}
-    if options.bins is not None and "difficulty" in columns:
+    if "difficulty" in columns:
         levels = rows.numbers("difficulty")
-        columns["difficulty"] = pa.array(np.floor(levels / options.bins) * options.bins, mask=np.isnan(levels))
+        binned = levels if options.bins is None else np.floor(levels / options.bins) * options.bins
+        columns["difficulty"] = pa.array(binned, mask=np.isnan(levels))
     groups = group(list(columns.values()))[rows.firsts]
     ids = rows.column("problem_id").take(rows.firsts).to_pylist()
     draw = np.array([unit(f"balance {options.seed}", name) for name in ids])
     sizes = np.bincount(groups)
-    most = sizes.min() if options.most is None else options.most
+    known = np.all([column.take(rows.firsts).is_valid() for column in columns.values()], axis=0)
+    whole = sizes[np.unique(groups[known])] if known.any() else sizes
+    most = whole.min() if options.most is None else options.most
     over = ranks(groups, draw) >= most
     reasons = np.full(len(rows), None, dtype=object)
     for place in np.flatnonzero(over[rows.problems]).tolist():
@@ -39,25 +42,28 @@ def _name(column: str, value: object) -> str:
 
 
 def select(rows: Rows, options: Select, key: str) -> Decision:
-    """Ties go to the first row."""
+    """Ties go to the first row. A row without a completion, such as a failed request, is none of the samples."""
     rows.require(key, "problem_id", "completion")
     reasons = np.full(len(rows), None, dtype=object)
     if options.by == "all":
         return Decision(reasons)
+    there = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
     if options.by == "random":
         rows.require(key, "sample")
         names = zip(rows.column("problem_id").to_pylist(), rows.column("sample").to_pylist(), strict=True)
         value = np.array([unit(f"select {options.seed}", name, str(sample)) for name, sample in names])
     else:
-        value = lengths(rows) * (1 if options.by == "shortest" else -1)
-    reasons[ranks(rows.problems, value) >= options.k] = f"not among the {options.k} {options.by}"
+        value = lengths(rows, there) * (1 if options.by == "shortest" else -1)
+    reasons[ranks(rows.problems, np.where(there, value, np.inf)) >= options.k] = f"not among the {options.k} {options.by}"
+    reasons[~there] = "no completion"
     return Decision(reasons)
 
 
-def lengths(rows: Rows) -> np.ndarray:
-    """Of completions, in tokens; in characters for all where one has no token count, so that all are in one unit."""
+def lengths(rows: Rows, there: np.ndarray) -> np.ndarray:
+    """Of the completions that are there, in tokens; in characters for all where one has no token count, so that all are in one
+    unit."""
     tokens = rows.numbers("tokens") if rows.has("tokens") else np.full(len(rows), np.nan)
-    return characters(rows, "completion") if np.isnan(tokens).any() else tokens
+    return characters(rows, "completion") if np.isnan(tokens[there]).any() else tokens
 
 
 def ranks(groups: np.ndarray, values: np.ndarray) -> np.ndarray:

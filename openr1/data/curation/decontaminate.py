@@ -12,6 +12,7 @@ import numpy as np
 from openr1.data.curation.options import Decontaminate
 from openr1.data.curation.rows import Decision, Rows
 from openr1.data.curation.shingles import shingles
+from openr1.data.curation.words import RULE, split
 from openr1.data.sources import KINDS, Source
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def sources(options: Decontaminate, key: str, cache: Path) -> dict[str, Source]:
 
 
 def content(options: Decontaminate, key: str, cache: Path) -> dict[str, Any]:
-    """What decides the evaluation sets, JSON-serialisable, for the fingerprint of a curation."""
-    return {name: source.content() for name, source in sources(options, key, cache).items()}
+    """What decides which problems the evaluation sets drop, JSON-serialisable, for the fingerprint of a curation."""
+    return {name: {**source.content(), "words": RULE} for name, source in sources(options, key, cache).items()}
 
 
 def decontaminate(rows: Rows, options: Decontaminate, key: str, cache: Path) -> Decision:
@@ -96,6 +97,7 @@ def _find(batch: pa.Table, lookup: Lookup, names: list[str]) -> pa.Table:
     for text in np.unique(texts).tolist():
         mine = texts == text
         sets[text] = ", ".join(names[owner] for owner in np.unique(owners[mine]))
-        words, first = prompts[text].as_py().lower().split(), int(places[mine][0] - starts[text])
-        grams[text] = " ".join(words[first : first + lookup.words])
+        words = split([prompts[text].as_py()])
+        first = int(places[mine][0] - starts[text])
+        grams[text] = words.passage(first, min(lookup.words, len(words.values)))
     return pa.table({"sets": pa.array(sets, pa.string()), "gram": pa.array(grams, pa.string())})

@@ -25,14 +25,14 @@ RECALL = 0.98  # of the pairs at the threshold, so many are compared
 
 
 def exact_dedupe(rows: Rows, options: ExactDedupe, key: str) -> Decision:
-    """Compared are 128-bit hashes of the normalised texts; the first of equal ones is kept."""
+    """Compared are 128-bit hashes of the normalised texts; the first of equal ones is kept. Null is equal to nothing."""
     import pyarrow as pa
 
     at = _compared(rows, options, key)
     hashes = rows.map(partial(_hashes, column=options.of), options.of, at).column(0).combine_chunks()
     same = group([pa.array(_scope(rows, options)[at]), hashes])
     first = np.unique(same, return_index=True)[1][same]
-    twin = np.where(first == np.arange(len(at)), -1, first)
+    twin = np.where((first == np.arange(len(at))) | hashes.is_null().to_numpy(zero_copy_only=False), -1, first)
     return _decide(rows, options, at, twin)
 
 
@@ -44,8 +44,9 @@ def normalise(text: str) -> str:
 def _hashes(batch: pa.Table, column: str) -> pa.Table:
     import pyarrow as pa
 
-    texts = (normalise(text or "").encode() for text in batch.column(column).to_pylist())
-    return pa.table({"hash": pa.array([hashlib.blake2b(text, digest_size=16).digest() for text in texts], pa.binary(16))})
+    texts = (None if text is None else normalise(text).encode() for text in batch.column(column).to_pylist())
+    hashes = [None if text is None else hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+    return pa.table({"hash": pa.array(hashes, pa.binary(16))})
 
 
 def near_dedupe(rows: Rows, options: NearDedupe, key: str) -> Decision:

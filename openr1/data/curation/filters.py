@@ -193,7 +193,7 @@ def length(rows: Rows, options: Length, key: str) -> Decision:
         rows.require(key, options.of)
         sizes = characters(rows, options.of)
     reasons = _empty(rows)
-    reasons[np.isnan(sizes)] = "no token count"
+    reasons[np.isnan(sizes)] = "no token count" if options.unit == "tokens" else f"no {options.of}"
     if options.min is not None:
         reasons[sizes < options.min] = f"shorter than {options.min} {options.unit}"
     if options.max is not None:
@@ -202,15 +202,16 @@ def length(rows: Rows, options: Length, key: str) -> Decision:
 
 
 def characters(rows: Rows, column: str, at: np.ndarray | None = None) -> np.ndarray:
-    """Lengths of texts in characters, of the rows ``at`` or of all. Shape ``(rows,)``, float64."""
-    return rows.map(partial(_characters, column=column), column, at).column(0).to_numpy().astype(np.float64)
+    """Lengths of texts in characters, of the rows ``at`` or of all; nan for null. Shape ``(rows,)``, float64."""
+    found = rows.map(partial(_characters, column=column), column, at).column(0).combine_chunks()
+    return found.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _characters(batch: pa.Table, column: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pa.table({"characters": pc.fill_null(pc.utf8_length(batch.column(column)), 0).cast(pa.int64())})
+    return pa.table({"characters": pc.utf8_length(batch.column(column)).cast(pa.float64())})
 
 
 def spoken(rows: Rows, options: Language, key: str) -> Decision:

@@ -22,12 +22,17 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "el": ("Greek",),
     "he": ("Hebrew",),
     "ja": ("Han", "Hiragana", "Katakana"),
+    "km": ("Khmer",),
     "ko": ("Hangul",),
+    "lo": ("Lao",),
+    "my": ("Myanmar",),
     "ta": ("Tamil",),
     "th": ("Thai",),
     "zh": ("Han",),
 }
-DENSE = ("Han", "Hiragana", "Katakana", "Thai")  # written without spaces: every character is a word
+# written without spaces: every character is a word; the scripts whose letters are of class ID or SA in Unicode's line breaking
+DENSE = ("Han", "Hiragana", "Katakana", "Bopomofo", "Yi", "Thai", "Lao", "Khmer", "Myanmar")
+DENSE += ("Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet")
 # tags, code and mathematics are in no language
 NOISE = r"</?\w+>|```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+"
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openr1.data.curation.words import split
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -13,7 +15,7 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The n-grams of words of texts, in lower case, words being what white space separates.
+    """The n-grams of the words of texts, as :mod:`openr1.data.curation.words` finds them.
 
     A text of fewer than ``n`` words has one shingle, of all its words, and is so found equal to itself only; one without
     words has none. Two different n-grams have the same hash with a probability of 2^-64.
@@ -21,7 +23,7 @@ def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.
     :return: the hashes, shape ``(shingles,)``, uint64, text after text in order; and where each text begins and the last one
         ends, shape ``(texts + 1,)``.
     """
-    words, offsets = _words(texts)
+    words, offsets = _hashed(texts)
     counts = np.diff(offsets)
     sizes = np.where(counts >= n, counts - n + 1, counts > 0)
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -43,24 +45,15 @@ def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.
     return _mix(hashes), starts
 
 
-def _words(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def _hashed(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """A hash of every word, and the offsets of the texts."""
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    texts = pc.utf8_trim_whitespace(pc.utf8_lower(pc.fill_null(texts, "")))
-    split = pc.utf8_split_whitespace(texts)
-    words = split.flatten().dictionary_encode()
-    distinct = words.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    found = split(texts.to_pylist())
+    words = found.values.dictionary_encode()
     # SipHash with a fixed key: the same on every machine
-    hashes = pd.util.hash_array(distinct, categorize=False)[words.indices.to_numpy()]
-    empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)  # is split into one word, of no letter
-    lengths = np.where(empty, 0, pc.list_value_length(split).to_numpy())
-    present = (distinct != "")[words.indices.to_numpy()]
-    return hashes[present], np.concatenate([[0], np.cumsum(lengths)])
+    hashes = pd.util.hash_array(words.dictionary.to_numpy(zero_copy_only=False).astype(object), categorize=False)
+    return hashes[words.indices.to_numpy()], found.offsets
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -57,6 +57,31 @@ def test_balance_by_bins_of_difficulty():
     assert "task t, difficulty None" in decision.reasons
 
 
+@pytest.mark.parametrize("column", ["task", "difficulty"])
+def test_balance_does_not_cut_groups_down_to_the_problems_without_a_value(column):
+    rows = rows_of(
+        problems(50, samples=1, **{column: lambda i: None if i == 0 else ("ab" if column == "task" else [1, 2])[i % 2]})
+    )
+    names = kept(rows, choose.balance(rows, Balance(by=[column]), "key"))
+    assert len(names) == 1 + 2 * 24
+
+
+def test_balance_of_problems_without_any_value_keeps_them():
+    rows = rows_of(problems(5, samples=1, difficulty=lambda i: None))
+    assert len(kept(rows, choose.balance(rows, Balance(by=["difficulty"]), "key"))) == 5
+
+
+@pytest.mark.parametrize("by", ["shortest", "longest", "random"])
+def test_select_takes_no_row_without_a_completion(by):
+    samples = [("aa", 2), (None, None), ("bbb", 3), (None, None)]
+    rows = rows_of([{"problem_id": "p", "sample": i, "completion": text, "tokens": n} for i, (text, n) in enumerate(samples)])
+    decision = choose.select(rows, Select(k=3, by=by), "key")
+    assert decision.reasons.tolist() == [None, "no completion", None, "no completion"]
+    reasons = choose.select(rows, Select(k=1, by=by), "key").reasons.tolist()
+    assert reasons.count(None) == 1
+    assert reasons[{"shortest": 0, "longest": 2}.get(by, reasons.index(None))] is None
+
+
 LENGTHS = {"a": [3, 1, 2, 1], "b": [5], "c": [2, 2, 9]}
 
 

@@ -64,6 +64,15 @@ def test_equal_completions_are_dropped_within_a_problem_or_everywhere():
     assert everywhere.detail(3) == "as a/0"
 
 
+def test_what_is_null_is_equal_to_nothing():
+    texts = [None, "", None, ""]
+    rows = rows_of([{"problem_id": "p", "sample": i, "completion": text} for i, text in enumerate(texts)])
+    assert np.flatnonzero(dedupe.exact_dedupe(rows, ExactDedupe(), "key").reasons).tolist() == [3]
+    rows = rows_of([{"prompt": text} for text in texts])
+    assert np.flatnonzero(dedupe.exact_dedupe(rows, ExactDedupe(of="prompt"), "key").reasons).tolist() == [3]
+    assert not any(dedupe.near_dedupe(rows, NearDedupe(), "key").reasons)
+
+
 @pytest.mark.parametrize(("function", "options"), [(dedupe.exact_dedupe, ExactDedupe), (dedupe.near_dedupe, NearDedupe)])
 def test_a_problem_with_the_prompt_of_another_goes_whole(function, options):
     prompts = {"a": "add one and two", "b": "Add one  and two", "c": "add one and three"}

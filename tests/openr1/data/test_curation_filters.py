@@ -174,6 +174,12 @@ def test_length_in_tokens_or_characters():
     assert decision.reasons.tolist() == [None, None, "longer than 2 characters", "shorter than 1 characters"]
 
 
+def test_length_of_what_is_not_there_is_not_zero():
+    rows = rows_of({"completion": None, "tokens": None}, {"completion": "ab", "tokens": 2})
+    for unit, reason in (("characters", "no completion"), ("tokens", "no token count")):
+        assert filters.length(rows, Length(max=5, unit=unit), "key").reasons.tolist() == [reason, None]
+
+
 @pytest.mark.parametrize(
     ("text", "language", "expected"),
     [

@@ -170,6 +170,159 @@ def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
     assert sum(is_held_out(problem, config.data.eval_fraction) for problem in found) < 10
 
 
+def of_rows(rows, table, *overrides):
+    """The problems of rows by their prompts, whichever side they are on."""
+    config = table(rows, *overrides)
+    config.data.eval_fraction = 0.0
+    return {problem.prompt: problem for problem in problems.read(config)}
+
+
+@pytest.mark.parametrize(
+    ("level", "difficulty"),
+    [
+        ("Level 5", 5),
+        ("level 2", 2),
+        ("5", 5),
+        (" 0.5 ", 0.5),
+        (3, 3),
+        ("Level ?", None),
+        ("hard", None),
+        ("", None),
+        (None, None),
+        (float("nan"), None),
+        ("inf", None),
+        (True, None),
+        ([1], None),
+    ],
+)
+def test_a_difficulty_that_is_no_number_is_none(table, level, difficulty, caplog):
+    rows = [{"question": "a", "answer": "1", "level": "Level 1"}, {"question": "b", "answer": "2", "level": level}]
+    found = of_rows(rows, table, "kind=math", "difficulty=level")
+    assert (found["a"].difficulty, found["b"].difficulty) == (1, difficulty)
+    counted = difficulty is None and repr(level) not in ("''", "None", "nan")
+    assert ("1 of 2 rows have none that is a number" in caplog.text) == counted
+
+
+def test_a_row_may_lack_a_label_but_not_all_of_them(table):
+    rows = [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2", "level": 3, "subject": 7}]
+    found = of_rows(rows, table, "kind=math", "difficulty=level", "task=subject")
+    assert [(one.difficulty, one.task) for one in found.values()] == [(None, "files"), (3, "7")]
+    with pytest.raises(
+        ConfigError, match=r"^data\.sources\.files\.columns\.task: .*:2 has no column 'topic'; it has question, a"
+    ):
+        of_rows(rows, table, "kind=math", "task=topic")
+
+
+def test_an_unknown_difficulty_is_warned_of_once(table, caplog):
+    rows = [{"question": f"{i}", "answer": "1", "level": "Level ?" if i % 2 else "Level 1"} for i in range(10)]
+    for _ in range(3):
+        of_rows(rows, table, "kind=math", "difficulty=level")
+    assert caplog.text.count("data.sources.files.columns.difficulty: 5 of 10 rows have none that is a number") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("4", "4"),
+        (4, "4"),
+        (4.0, "4"),
+        (0.25, "0.25"),
+        (1e-7, "0.0000001"),
+        (1e22, "10000000000000000000000"),
+        (["4"], "4"),
+        ([4], "4"),
+        ("", None),
+        (None, None),
+        ([], None),
+        (float("nan"), None),
+    ],
+)
+def test_answers_are_text_numbers_or_a_list_of_one(table, answer, text):
+    rows = [{"question": "a", "answer": answer}, {"question": "b", "answer": "1"}]
+    found = of_rows(rows, table, "kind=math")
+    assert (found["a"].answer if "a" in found else None) == text
+
+
+@pytest.mark.parametrize("answer", [True, False, ["a", "b"], {"x": 1}, [["a"]], float("inf")])
+@pytest.mark.parametrize("option", ["answer", "wrong", "task"])
+def test_cells_of_problems_of_another_form_are_refused_with_their_row(table, option, answer):
+    rows = [{"question": "a", "answer": "1", "other": "2"}, {"question": "b", "answer": "1", "other": "2"}]
+    rows[1]["answer" if option == "answer" else "other"] = answer
+    overrides = {"answer": [], "wrong": ["wrong=[other]"], "task": ["task=other"]}[option]
+    with pytest.raises(
+        ConfigError, match=rf"^data\.sources\.files\.columns\.{option}.*problems\.jsonl:2 holds \w+, not text or a"
+    ):
+        of_rows(rows, table, "kind=exact", *overrides)
+
+
+def test_an_option_that_is_null_is_no_option(table):
+    rows = [{"question": "a", "answer": "yes", "w": "no", "v": None}, {"question": "b", "answer": "yes", "w": None, "v": None}]
+    [found] = of_rows(rows, table, "kind=choice", "wrong=[w,v]").values()
+    assert sorted(line[3:] for line in found.prompt.split("\n")[2:]) == ["no", "yes"]
+
+
+def turns(*said):
+    return [{"role": role, "content": content} for role, content in said]
+
+
+def test_a_prompt_may_be_the_turn_of_a_user(table):
+    rows = [
+        {"question": turns(("user", "a")), "answer": "1"},
+        {"question": [{"from": "human", "value": "b"}], "answer": "1"},
+        {"question": [{"role": "user", "content": [{"type": "text", "text": "c"}]}], "answer": "1"},
+        {"question": None, "answer": "1"},
+        {"question": turns(("user", None)), "answer": "1"},
+    ]
+    assert list(of_rows(rows, table, "kind=math")) == ["a", "b", "c"]
+
+
+def test_a_prompt_may_have_the_system_turn_of_the_config_before_it(table):
+    config = table([{"question": turns(("system", "s"), ("user", "a")), "answer": "1"}], "kind=math")
+    config.data.eval_fraction = 0.0
+    config.data.system = "s"
+    assert [problem.prompt for problem in problems.read(config)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (turns(("system", "s"), ("user", "a")), r"has a system's turn, 's'.*is data\.system"),
+        (turns(("user", "a"), ("assistant", "b"), ("user", "c")), "holds a conversation of 3 turns; a problem is one turn"),
+        (turns(("user", "a"), ("assistant", "b")), "holds a prompt that does not end with a turn of a user"),
+        (["a"], "holds other things than lists of turns"),
+        (turns(("user", 3)), "holds a turn whose content is int, not text"),
+        (3, "holds int, not text or a list of turns"),
+        (True, "holds bool, not text or a list of turns"),
+        ({"role": "user", "content": "a"}, "holds dict, not text or a list of turns"),
+    ],
+)
+def test_a_prompt_of_another_form_is_refused_with_its_row(table, prompt, message):
+    rows = [{"question": "x", "answer": "1"}, {"question": prompt, "answer": "1"}]
+    with pytest.raises(ConfigError, match=rf"^data\.sources\.files\.prompt: .*problems\.jsonl:2 {message}") as error:
+        of_rows(rows, table, "kind=math")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"reward_model": {"style": "rule", "ground_truth": "7"}, "extra_info": {"index": 0}},
+        {"reward_model": json.dumps({"style": "rule", "ground_truth": 7})},
+        {"reward_model.ground_truth": "7"},
+    ],
+)
+def test_the_answer_may_be_nested_as_verl_has_it(table, row):
+    rows = [{"question": turns(("user", "3 + 4")), **row}]
+    assert of_rows(rows, table, "kind=math", "answer=reward_model.ground_truth")["3 + 4"].answer == "7"
+    with pytest.raises(ConfigError, match=r"^data\.sources\.files\.columns\.answer: .* has no object in column 'question\.x'"):
+        of_rows(rows, table, "kind=math", "answer=question.x")
+
+
+def test_a_table_without_rows_says_so(table):
+    with pytest.raises(ConfigError, match=r"^data\.sources\.files: .*problems\.jsonl holds no rows"):
+        problems.read(table([], "kind=math"))
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

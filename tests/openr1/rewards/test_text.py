@@ -20,6 +20,15 @@ def test_repetition():
     assert values("repetition_penalty", "a b a b", ngram=2, penalty=-0.3) == pytest.approx([-0.1])
 
 
+@pytest.mark.parametrize(
+    "said", ["the answer is nine. ", "所以答案是九。", "ดังนั้นคำตอบคือเก้า", "だから答えは九です。", "ដូច្នេះចម្លើយគឺប្រាំបួន"]
+)
+def test_what_is_said_again_is_penalised_with_and_without_spaces(said):
+    [again, once] = values("repetition_penalty", said * 20, said)
+    assert again < -0.9
+    assert once > -0.1
+
+
 def test_language_is_a_share_of_the_words_of_the_thoughts():
     mixed = "<think>we add 二 numbers</think><answer>二二二</answer>"
     assert values("language_consistency", mixed) == [0.75]

@@ -191,6 +191,29 @@ def test_conversations_are_trained_on_their_last_turn(sums, chatty, tmp_path):
         composed(*given, "data.chat=false")
 
 
+def test_prompts_of_turns_are_trained_on_as_they_are(sums, chatty, tmp_path):
+    path = tmp_path / "turns.jsonl"
+    opening = [{"role": "system", "content": "Add."}, {"role": "user", "content": "1"}, {"role": "assistant", "content": "so"}]
+    rows = [
+        {"prompt": [*opening, {"role": "user", "content": f"{i}+<|im_end|>1"}], "completion": f"{i + 1}"} for i in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = [f"data.sources.files.{key}={key}" for key in ("prompt", "completion")]
+    given = ["data=files", f"data.sources.files.path={path}", *columns, "stage=sft", f"model.checkpoint={chatty}"]
+    given += ["data.context=160", "data.eval_tokens=512", "data.eval_fraction=0.2", f"paths.outputs={tmp_path}/outputs"]
+    dataset = data.prepare(composed(*given, "data.chat=true"))
+    tokenizer = dataset.tokenizer()
+    for row in dataset.train(5, 0):
+        prompt = row["input_ids"][row["completion_mask"] == 0]
+        text = tokenizer.decode(prompt)
+        assert text.startswith(
+            "<|im_start|>system\nAdd.<|im_end|>\n<|im_start|>user\n1<|im_end|>\n<|im_start|>assistant\nso<|im_end|>"
+        )
+        assert (prompt == tokenizer.eos_token_id).sum() == text.count("<|im_end|>") - 1 == 4
+    with pytest.raises(ConfigError, match=r"^data\.chat: must be true for prompts of several turns, such as '1\\n"):
+        data.prepare(composed(*given))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
