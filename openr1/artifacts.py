@@ -45,6 +45,12 @@ class Artifact:
     def data(self) -> Path:
         return self.path / "data"
 
+    @property
+    def data_name(self) -> str:
+        """What the data of its answers are called; its own name where it does not say."""
+        scores = self.path / "scores.json"
+        return (json.loads(scores.read_text()) if scores.exists() else {}).get("data", self.name)
+
     def sha256(self) -> str:
         """Hash of the weights, or of the data: equal for runs that are equal to the bit."""
         whole = hashlib.sha256()

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openr1 import data, trunk, watch
@@ -63,6 +63,8 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     tracking.check_store(config.tracking)
     named, config = config, located(config)
     taken = artifacts(named)
+    if again := taken.get("answers"):  # its data are those of the answers, whatever the config has
+        config, named = (replace(one, data=replace(one.data, name=again.data_name)) for one in (config, named))
     dataset = None
     if config.stage.trains:
         checkpoint = checkpoint_of(config.model, config.scale)

@@ -125,7 +125,8 @@ def write_scores(job: Job, scores: dict[str, float], parts: dict[str, dict[str, 
     if config.stage.answers:
         source = job.inputs["answers"].path / "scores.json"
         sampling = json.loads(source.read_text())["sampling"] if source.exists() else {}
-    found = {"all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed, "verdicts": VERSION}
+    found = {"data": config.data.name, "all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed}
+    found["verdicts"] = VERSION
     write_json(job.folder / "scores.json", found)
     (job.folder / "scores.md").write_text(page(config, scores, parts, samples))
 
@@ -136,8 +137,8 @@ def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, di
     names = [name for name in (f"pass_at_{last}", f"maj_at_{last}") if name in scores and last > 1]
     heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names)]
     heads += ["format", "reasoned", "tokens"]
-    what = f"of {config.stage.answers}, verified again" if config.stage.answers else f"on {config.data.name}"
-    lines = [f"# Evaluation {what}: {samples} answers a problem", ""]
+    again = f", verified again from {config.stage.answers}" if config.stage.answers else ""
+    lines = [f"# Evaluation on {config.data.name}: {samples} answers a problem{again}", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     rows = {"all": scores}
     for task, levels in parts.items():
