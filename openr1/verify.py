@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def _line(found: dict[str, Any]) -> str:
 
 def run(words: list[str], kind: str, prompt: str, time_limit: float, as_json: bool) -> None:
     """Judge one answer, or the cases of a file."""
-    if time_limit <= 0:
+    if not 0 < time_limit < math.inf:
         raise ConfigError(f"--time-limit: must be above 0, not {time_limit:g}")
     if len(words) == 1:
         cases = list(read_cases(Path(words[0]), kind))
@@ -126,12 +127,13 @@ def run(words: list[str], kind: str, prompt: str, time_limit: float, as_json: bo
     verify(cases, time_limit, as_json)
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="openr1-verify",
         description="Judge answers as rewards, curation and evaluation do, and say how both sides were read.",
         epilog=r"openr1-verify '\frac{1}{2}' '\boxed{0.5}'    openr1-verify --kind choice C 'The answer is (C).'    "
-        "openr1-verify cases.jsonl",
+        "openr1-verify cases.jsonl    (-- stands before a gold answer that begins with a minus)",
     )
     parser.add_argument("words", nargs="+", metavar="TEXT", help="a gold answer and a completion, or a JSONL file of cases")
     parser.add_argument(
@@ -140,6 +142,11 @@ def main() -> None:
     parser.add_argument("--prompt", default="", help="the problem; an answer that only says it again is none")
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds of one answer")
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
+    return parser
+
+
+def main() -> None:
+    parser = arguments()
     given = parser.parse_args()
     if len(given.words) > 2:
         parser.error("give GOLD and ANSWER, each in quotes, or one file")

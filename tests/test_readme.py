@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
+from openr1.verify import arguments
 from sweeps.active.app import compose as compose_plan
 from sweeps.cli import app_of, choose, status
 from sweeps.pricing.status_config import register as register_status
@@ -19,7 +20,7 @@ from sweeps.pricing.status_config import typed as status_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").rglob("*.md")))]
 BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.S)]
 LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
 LAUNCHERS = {"ray": "hydra_plugins.hydra_ray_launcher", "submitit": "hydra_plugins.hydra_submitit_launcher"}  # of extras
@@ -85,6 +86,12 @@ def test_every_plan_command_composes(line):
             status_of(compose("status", words))
     else:
         composed(*first_choices(words))
+
+
+@pytest.mark.parametrize("line", commands("openr1-verify"))
+def test_every_verify_command_is_one(line):
+    given = arguments().parse_args(shlex.split(line)[1:])
+    assert 1 <= len(given.words) <= 2
 
 
 def test_every_path_it_links_is_there():
