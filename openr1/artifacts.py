@@ -47,7 +47,7 @@ class Artifact:
 
     @property
     def data_name(self) -> str:
-        """What the data of its answers are called; its own name where it does not say."""
+        """The name of the data of its answers; its own name where it does not say."""
         scores = self.path / "scores.json"
         return (json.loads(scores.read_text()) if scores.exists() else {}).get("data", self.name)
 

@@ -48,7 +48,7 @@ def check(config: Config) -> None:
 
 
 def _names(config: Config) -> None:
-    """What is given a name, which folders and the tracking store have to take."""
+    """Checks names that folders and the tracking store have to take."""
     check_folder(config.study, "study", nested=True)
     for key in ("data.name", "scale.name", "tracking.experiment", *(("recipe.name",) if config.recipe else ())):
         group, _, name = key.partition(".")

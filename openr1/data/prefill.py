@@ -10,12 +10,12 @@ OPENED, CLOSED = "<think>", "</think>"
 
 
 def opens(prompt: str) -> bool:
-    """Whether a prompt, as a model reads it, ends with an open ``<think>``."""
+    """Tell whether a prompt, as a model reads it, ends with an open ``<think>``."""
     return prompt.rstrip().endswith(OPENED)
 
 
 def closes(prompt: str) -> bool:
-    """Whether a prompt ends with thoughts that are over, as a template leaves them that is told not to think."""
+    """Tell whether a prompt ends with thoughts that are over, as a template leaves them that is told not to think."""
     return prompt.rstrip().endswith(CLOSED)
 
 

@@ -168,7 +168,7 @@ def _function(case: Case, function: str | None, place: int) -> str | None:
 
 
 def _text(value: Any, what: str) -> str:
-    """What a program reads or prints: text, a number, or a list of lines."""
+    """Read what a program reads or prints: text, a number, or a list of lines."""
     lines = value if isinstance(value, list | tuple) else [value]
     for line in lines:
         number = isinstance(line, int | float) and not isinstance(line, bool)

@@ -64,7 +64,7 @@ class Codec:
         return self.tokenizer.backend_tokenizer.decode(list(ids[-TAIL:]), skip_special_tokens=False)
 
     def opens(self, ids: Sequence[int]) -> bool:
-        """Whether a prompt ends with an open ``<think>``."""
+        """Tell whether a prompt ends with an open ``<think>``."""
         return opens(self.tail(ids))
 
 

@@ -183,7 +183,7 @@ class _Run:
         raise RequestError(f"{reason}, at the last of {config.retries + 1} tries")
 
     def _opened(self, request: Request) -> bool | None:
-        """Whether the prompt ends with an open ``<think>``; None where only the server knows."""
+        """Tell whether the prompt ends with an open ``<think>``; None where only the server knows."""
         return self.config.opens_think if request.prompt is None else opens(request.prompt)
 
     def _call(self, client: Any, request: Request, index: int) -> tuple[Callable[..., Any], dict[str, Any]]:

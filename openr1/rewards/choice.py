@@ -14,8 +14,8 @@ from typing import NamedTuple
 from openr1.rewards import letters as forms
 from openr1.rewards.base import Sample, Verdict
 from openr1.rewards.letters import CLOSE, OPEN
-from openr1.rewards.markup import plain
 from openr1.rewards.parts import boxes, conclusion, joint
+from openr1.rewards.plain_text import plain
 
 BOXED = "boxed letter"
 NEAR = 300  # characters before it in which the sentence of a statement begins
@@ -96,7 +96,7 @@ def _said(text: str) -> Iterator[Said]:
 
 
 def _denied(before: str) -> bool:
-    """Whether what is said next is said not to be so, by the text before it."""
+    """Tell whether the text before denies what is said next."""
     sentence = forms.SENTENCE.split(before)[-1]
     clause = forms.CLAUSE.split(sentence)[-1]
     return bool(forms.DENIED.search(clause) or forms.SUPPOSED.search(sentence) or forms.FORMER.search(clause))
@@ -143,7 +143,7 @@ def _letters(text: str) -> frozenset[str]:
 
 
 def _listed(said: Said, between: str) -> bool:
-    """Whether what is said next goes on with a list: no word but those of a list stands between, or the rest of a sentence that
+    """Tell whether what is said next goes on with a list: no word but those of a list stands between, or the rest of a sentence that
     takes nothing back.
     """
     rest = "" if said.step == BOXED else re.match(r"[.,;:)]?[^.!?。\n]*", between)[0]

@@ -1,4 +1,4 @@
-"""The forms in which models say a letter, as regular expressions for plain text (:func:`openr1.rewards.markup.plain`).
+"""The forms in which models say a letter, as regular expressions for plain text (:func:`openr1.rewards.plain_text.plain`).
 
 A capital A or I, and a small letter, may be a word or a variable: they are read only where they can be neither. Forms of other
 languages are those of the Chinese models and of the translated MMLU.

@@ -80,7 +80,7 @@ def last_boxes(text: str) -> list[str]:
 
 
 def joint(between: str) -> bool:
-    """Whether a text joins two answers to one list, as no word but "and" and "or" does."""
+    """Tell whether a text joins two answers to one list, as no word but "and" and "or" does."""
     return not WORD.search(JOINT.sub(" ", between))
 
 

@@ -53,7 +53,7 @@ def run(job: Job) -> dict[str, float]:
 
 
 def formatted(completion: str, opened: bool = False) -> bool:
-    """Whether a completion keeps to R1-Zero's template.
+    """Tell whether a completion keeps to R1-Zero's template.
 
     :param opened: its prompt ended with ``<think>``; the completions that this project keeps have the tag already.
     """

@@ -48,7 +48,7 @@ def sources(options: Decontaminate, key: str, cache: Path) -> dict[str, Source]:
 
 
 def content(options: Decontaminate, key: str, cache: Path) -> dict[str, Any]:
-    """What decides which problems the evaluation sets drop, JSON-serialisable, for the fingerprint of a curation."""
+    """The content that decides which problems the evaluation sets drop, JSON-serialisable, for fingerprints."""
     return {name: {**source.content(), "words": RULE} for name, source in sources(options, key, cache).items()}
 
 

@@ -74,6 +74,8 @@ PAIRS += (("\\begin{equation}", "\\end{equation}"), ("\\begin{aligned}", "\\end{
 DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
 HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*)", re.MULTILINE)
+TAG = re.compile(r"</?(?:b|i|u|em|strong|span|div|p|center|br)\s*/?>", re.IGNORECASE)
+COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}|\\underline(?![A-Za-z])")
 BULLET = re.compile(r"^[ \t]*[-*+•][ \t]+", re.MULTILINE)
 
 FONTS = (
@@ -160,7 +162,7 @@ def _character(mark: str) -> str:
 
 def markdown(text: str) -> str:
     """A text without the marks of headings, lists, quotes and bold type."""
-    text = HEADING.sub("", text)
+    text = TAG.sub("", HEADING.sub("", text))
     if "\n" in text.strip():  # alone in its line, a bullet may be a sign
         text = BULLET.sub("", text)
     return BOLD.sub(r"\2", text)
@@ -172,7 +174,7 @@ def _latex(text: str) -> str:
     if "\\begin" not in text:
         text = DOUBLED.sub(r"\\", text)
     text = NOTHING.sub(lambda found: "" if found[0].startswith("\\!") else " ", text)
-    text = DELIMITER.sub("", text)
+    text = COLOUR.sub("", DELIMITER.sub("", text))
     for pattern, to in SYNONYMS:
         text = pattern.sub(to, text)
     text = SPACE.sub(" ", text)

@@ -131,7 +131,7 @@ class Bracketed:
 
 @dataclass(frozen=True)
 class Expression:
-    """What the parser of math-verify reads to its end: :func:`openr1.rewards.mathematics.latex.expression` of ``text``."""
+    """An expression that the parser of math-verify reads to its end: :func:`openr1.rewards.mathematics.latex.expression` of ``text``."""
 
     text: str
     unit: str = ""

@@ -28,7 +28,7 @@ SHORT = 200  # characters of a text that may be an answer as a whole
 
 
 def candidates(text: str) -> list[list[str]]:
-    """What may be the answer of a conclusion, the likeliest first; each is a list of texts that are one answer together.
+    """List what may be the answer of a conclusion, the likeliest first; each is a list of texts that are one answer together.
 
     A box is the answer, and nothing beside it is. Else it is what follows ``####``, or what is said to be the answer; else the
     whole of a short text; else the mathematics, or the one number, of the last sentence. A last sentence with several numbers

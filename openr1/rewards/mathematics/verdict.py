@@ -93,7 +93,7 @@ def answer_reading(text: str) -> Reading | None:
 
 
 def _content(gold: str) -> str:
-    """What a gold answer comes to: the box of a solution, what follows ``####``, or all of it."""
+    """Take the answer out of a gold text: the box of a solution, what follows ``####``, or all of it."""
     if boxes := last_boxes(gold):
         return ", ".join(boxes)
     return hashes[-1] if (hashes := HASHES.findall(gold)) else gold

@@ -1,4 +1,4 @@
-"""Which answers in mathematics are equal to one another, whatever the gold answer: what a majority counts as one."""
+"""Groups answers in mathematics that are equal to one another, whatever the gold answer, for majorities."""
 
 from __future__ import annotations
 
