@@ -143,8 +143,9 @@ def _letters(text: str) -> frozenset[str]:
 
 
 def _listed(said: Said, between: str) -> bool:
-    """Tell whether what is said next goes on with a list: no word but those of a list stands between, or the rest of a sentence that
-    takes nothing back.
+    """Tell whether what is said next goes on with a list.
+
+    No word but those of a list stands between, or the rest of a sentence that takes nothing back.
     """
     rest = "" if said.step == BOXED else re.match(r"[.,;:)]?[^.!?。\n]*", between)[0]
     return not forms.WITHDRAWN.search(rest) and joint(forms.FILLER.sub(" ", between[len(rest) :]))

@@ -131,7 +131,7 @@ class Bracketed:
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression that the parser of math-verify reads to its end: :func:`openr1.rewards.mathematics.latex.expression` of ``text``."""
+    """An expression: :func:`openr1.rewards.mathematics.latex.expression` reads ``text`` to its end."""
 
     text: str
     unit: str = ""
