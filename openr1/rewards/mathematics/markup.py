@@ -1,6 +1,6 @@
 """One form for the characters and the markup of an answer: Unicode, Markdown, and LaTeX's spacing, fonts and synonyms.
 
-Nothing here changes what an answer says; :mod:`openr1.rewards.mathematics.reading` reads the result.
+Nothing here changes what an answer says; :mod:`openr1.rewards.mathematics.reader` reads the result.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from openr1.rewards.base import Sample, Verdict
 from openr1.rewards.mathematics.equality import is_exact, same
 from openr1.rewards.mathematics.markup import plain
 from openr1.rewards.mathematics.numbers import Number, integer_power
+from openr1.rewards.mathematics.reader import LONGEST, read
 from openr1.rewards.mathematics.reading import (
-    LONGEST,
     Based,
     Bracketed,
     Equation,
@@ -32,7 +32,6 @@ from openr1.rewards.mathematics.reading import (
     Several,
     Text,
     Time,
-    read,
 )
 from openr1.rewards.mathematics.selection import HASHES, candidates, without_label
 from openr1.rewards.parts import conclusion, last_boxes

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from openr1.rewards.mathematics.equality import is_exact, same
 from openr1.rewards.mathematics.markup import plain
-from openr1.rewards.mathematics.reading import LONGEST, Expression, Reading
+from openr1.rewards.mathematics.reader import LONGEST
+from openr1.rewards.mathematics.reading import Expression, Reading
 from openr1.rewards.mathematics.selection import candidates
 from openr1.rewards.mathematics.verdict import answer_reading, is_undone, shown
 
