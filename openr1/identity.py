@@ -18,6 +18,7 @@ from openr1.config import Config, digest, to_dict
 from openr1.data import problems
 from openr1.data.curation import decontaminate
 from openr1.data.curation.options import Decontaminate, steps_of
+from openr1.data.curation.words import RULE as WORDS
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 from openr1.models import checkpoint_of
@@ -139,17 +140,22 @@ def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     parts = training_parts(config, inputs) if config.stage.trains else _other(config, resolved)
     # an option that is off does not count, so that another one, added later, leaves the fingerprints as they are
     parts["stage"] = {key: value for key, value in parts["stage"].items() if not _off(value)}
-    if verifies(config):
-        parts["verdicts"] = VERDICTS
+    parts |= versions(config)
     return digest({"config": parts, "inputs": inputs})[:16]
 
 
-def verifies(config: Config) -> bool:
-    """Tell whether a result depends on verdicts, and so on the version of how they are found."""
+def versions(config: Config) -> dict[str, int]:
+    """The versions of what decides a result beside the config: how answers are judged, and what words are."""
     stage = config.stage
-    if stage.kind in ("curate", "reject"):
-        return any(step.kind == "verify" for step in steps_of("stage.steps", stage.steps).values())
-    return stage.kind == "evaluate" or stage.rollouts
+    curates = stage.kind in ("curate", "reject")
+    kinds = {step.kind for step in steps_of("stage.steps", stage.steps).values()} if curates else set()
+    found = {}
+    if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
+        found["verdicts"] = VERDICTS
+    rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
+    if "near_dedupe" in kinds or "repetition_penalty" in rewards:
+        found["words"] = WORDS
+    return found
 
 
 def _off(option: Any) -> bool:

@@ -1,11 +1,10 @@
-"""Whether a completion gives the right answer, by the kind of its problem: exact, math, choice or code."""
+"""Judges whether a completion gives the right answer, by the kind of its problem: exact, math, choice or code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from openr1.rewards import choice, mathematics, programs
 from openr1.rewards.base import Sample, Verdict, Verified
 from openr1.rewards.parts import after_thoughts, tagged
 
@@ -29,23 +28,28 @@ def check(
     :raises SandboxError: where the sandbox itself fails; a program that fails is only wrong.
     :raises ConfigError: where there is no sandbox.
     """
+    # every command composes a config, which imports this module; few of them judge
     match sample.problem.kind:
         case "exact":
             return _exact(sample, progress)
         case "math":
+            from openr1.rewards import mathematics
+
             return mathematics.check(sample, progress)
         case "choice":
+            from openr1.rewards import choice
+
             return choice.check(sample)
         case "code":
+            from openr1.rewards import programs
+
             return programs.check(sample, sandbox, every, progress)
         case kind:
             raise ValueError(f"a problem of kind {kind!r}, which is not one of exact, math, choice, code")
 
 
 def verify(sample: Sample) -> bool | None:
-    """Whether the answer is right, by :func:`check` where that is not known; None where nothing can be said, since the gold
-    answer cannot be read.
-    """
+    """Tell whether an answer is right; None where nothing can be said, since the gold answer is not read to its end."""
     return sample.verdict.correct if isinstance(sample, Verified) else check(sample).correct
 
 

@@ -1,4 +1,4 @@
-"""The forms in which an answer is read: a number, a time, a ratio, words, an equation, a list, a set, a tuple, an expression."""
+"""The forms in which an answer is read: a number, a time, a ratio, words, an equation, a list, a set, an expression."""
 
 from __future__ import annotations
 
