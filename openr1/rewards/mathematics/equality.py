@@ -8,12 +8,14 @@ test that a wrong identity passes with a chance of next to nothing (Schwartz and
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from openr1.rewards.mathematics.latex import expression
-from openr1.rewards.mathematics.numbers import Number, same_unit
+from openr1.rewards.mathematics.numbers import Number
 from openr1.rewards.mathematics.reading import (
+    DOTS,
     Bracketed,
     Contradiction,
     Equation,
@@ -21,15 +23,21 @@ from openr1.rewards.mathematics.reading import (
     Named,
     Ratio,
     Reading,
+    Region,
     Several,
     Text,
     Time,
 )
+from openr1.rewards.mathematics.units import same_unit
 
+TERMS = 10_000  # of a sum or product that is worked out
 BITS = 200_000  # of the numbers that evaluating an expression makes
 HALF_DAY = 12 * 3600  # seconds
 PRECISION = 600  # digits at which a difference that still shows none is zero
-POINTS = ((3, 7), (11, 5), (13, 17), (-5, 11), (-19, 7))  # fractions from which values of variables are made
+SPANS = ((0, 3), (0, 3), (3, 40), (3, 40), (40, 1500), (-3, 0), (-40, -3), (-1500, -40))  # in which variables are tried
+WHOLE = 8  # further points of whole numbers
+CLOSE = 1e-12  # relative difference of values that are compared at a higher precision
+ENOUGH = 3  # points that must show no difference
 
 
 def same(one: Reading, other: Reading) -> bool:
@@ -45,11 +53,15 @@ def same(one: Reading, other: Reading) -> bool:
         return one.words == other.words
     if isinstance(one, Text) or isinstance(other, Text):
         words, rest = (one, other) if isinstance(one, Text) else (other, one)
-        return isinstance(rest, Expression) and rest.text.isalpha() and rest.text.casefold() == words.words
+        return (
+            isinstance(rest, Expression) and rest.text.isalpha() and len(rest.text) != 2 and rest.text.casefold() == words.words
+        )
     if isinstance(one, Time) and isinstance(other, Time):
         return _same_times(one, other)
     if isinstance(one, Ratio) or isinstance(other, Ratio):
         return _same_ratios(one, other)
+    if isinstance(one, Region) or isinstance(other, Region):
+        return _same_regions(one, other)
     if isinstance(one, Several | Bracketed) or isinstance(other, Several | Bracketed):
         return _same_collections(one, other)
     if isinstance(one, Equation) and isinstance(other, Equation):
@@ -70,6 +82,15 @@ def is_constant(reading: Reading) -> bool:
 
     found = expression(reading.text)
     return isinstance(found, Expr) and not found.free_symbols and not found.has(AppliedUndef)
+
+
+def is_relation(reading: Expression) -> bool:
+    """Tell whether an expression is an inequality, or a chain of them."""
+    from sympy import Expr
+    from sympy.logic.boolalg import Boolean
+
+    found = expression(reading.text)
+    return isinstance(found, Boolean) and not isinstance(found, Expr)
 
 
 def _unnamed(reading: Reading) -> Reading:
@@ -95,35 +116,104 @@ def _same_times(one: Time, other: Time) -> bool:
 
 
 def _same_ratios(one: Reading, other: Reading) -> bool:
+    """Ratios are equal to their multiples; one of two numbers also to their quotient."""
     if isinstance(one, Ratio) and isinstance(other, Ratio):
-        return one.parts == other.parts
+        mine, theirs = ([expression(part) for part in ratio.parts] for ratio in (one, other))
+        if len(mine) != len(theirs) or not _arithmetic(*mine, *theirs):
+            return False
+        return all(same_values(mine[0] * b, a * theirs[0]) for a, b in zip(mine[1:], theirs[1:], strict=True))
     ratio, rest = (one, other) if isinstance(one, Ratio) else (other, one)
-    if not isinstance(rest, Number) or len(ratio.parts) != 2 or not ratio.parts[1] or rest.unit or rest.percent:
+    if not isinstance(rest, Number | Expression) or len(ratio.parts) != 2 or rest.unit or getattr(rest, "percent", False):
         return False
-    return ratio.parts[0] / ratio.parts[1] == rest.value
+    first, second = map(expression, ratio.parts)
+    return _arithmetic(first, second) and same_values(first, second * _sympy(rest))
 
 
 def _same_collections(gold: Reading, answer: Reading) -> bool:
-    """Sets and lists without brackets in any order; tuples in their order, and within the same brackets."""
+    """Sets and lists without brackets in any order, but where dots go on with them; tuples in their order and brackets."""
     gold, answer = _point(gold, answer), _point(answer, gold)
     mine, theirs = (items.items if isinstance(items, Several | Bracketed) else (items,) for items in (gold, answer))
     if _ordered(gold) or _ordered(answer):
         if isinstance(gold, Bracketed) and isinstance(answer, Bracketed):
             equal = gold.brackets == answer.brackets and len(mine) == len(theirs)
-            return equal and all(same(a, b) for a, b in zip(mine, theirs, strict=True))
+            return equal and all(_same_items(a, b) for a, b in zip(mine, theirs, strict=True))
         bracketed, rest = (gold, answer) if isinstance(gold, Bracketed) else (answer, gold)
-        return isinstance(rest, Expression) and same_values(expression(bracketed.text), expression(rest.text))
+        return (
+            len(bracketed.items) > 1
+            and isinstance(rest, Expression)
+            and (_same_vectors(bracketed, rest) or _same_regions(bracketed, rest))
+        )
+    if isinstance(gold, Several) and isinstance(answer, Several):
+        if DOTS in mine:
+            return len(mine) == len(theirs) and all(_same_items(a, b) for a, b in zip(mine, theirs, strict=True))
+        return _matched(list(mine), list(theirs))
+    if any(map(_is_set, mine)) is not any(map(_is_set, theirs)) or isinstance(gold, Bracketed) is not isinstance(
+        answer, Bracketed
+    ):
+        if any(map(_is_set, (*mine, *theirs))):
+            return False  # a set with a set in it is another one
     return _matched(_distinct(mine), _distinct(theirs))
 
 
+def _same_items(one: Reading, other: Reading) -> bool:
+    """Equality within a collection, where a set of one is not its member."""
+    return isinstance(one, Bracketed) is isinstance(other, Bracketed) and same(one, other)
+
+
+def _is_set(reading: Reading) -> bool:
+    from sympy import Set
+
+    return isinstance(reading, Expression) and isinstance(expression(reading.text), Set)
+
+
+def _same_vectors(bracketed: Bracketed, expression_: Expression) -> bool:
+    from sympy.matrices import MatrixBase
+
+    found = expression(expression_.text)
+    if bracketed.brackets != "()" or not isinstance(found, MatrixBase) or 1 not in found.shape:
+        return False
+    values = [_sympy(item) if isinstance(item, Expression | Number) else None for item in bracketed.items]
+    return len(values) == len(found) and all(same_values(a, b) for a, b in zip(values, found, strict=True))
+
+
+def _same_regions(one: Reading, other: Reading) -> bool:
+    return same_values(_region(one), _region(other))
+
+
+def _region(reading: Reading) -> Any:
+    """The numbers that an interval, a relation, or several of them say; None where SymPy cannot tell."""
+    try:
+        return _solved(reading)
+    except Exception:  # SymPy refuses what it cannot decide in many ways
+        return None
+
+
+def _solved(reading: Reading) -> Any:
+    from sympy import Intersection, Set, Union
+    from sympy.logic.boolalg import Boolean
+
+    if isinstance(reading, Region):
+        sets = [_region(item) for item in reading.items]
+        names = {symbol for item in reading.items for symbol in getattr(expression(item.text), "free_symbols", ())}
+        if len(names) != 1 or not all(isinstance(one, Set) for one in sets):
+            return None
+        return (Union if reading.joint == "or" else Intersection)(*sets)
+    found = expression(reading.text) if isinstance(reading, Expression | Bracketed) else None
+    return (
+        _solutions(found)
+        if isinstance(found, Boolean) and not isinstance(found, Set) and len(found.free_symbols) == 1
+        else found
+    )
+
+
 def _point(reading: Reading, other: Reading) -> Reading:
-    """``x = 2, y = 3`` as the point (2, 3), where that is what it is compared with."""
+    """``y = 3, x = 2`` as the point (2, 3), where that is what it is compared with."""
     if not (isinstance(reading, Several) and _ordered(other)):
         return reading
-    names = [item.name for item in reading.items if isinstance(item, Named)]
-    if len(names) < len(reading.items) or names != sorted(set(names)):
+    named = [item for item in reading.items if isinstance(item, Named) and len(item.name) == 1]
+    if len(named) < len(reading.items) or len({item.name for item in named}) < len(named):
         return reading
-    return Bracketed("()", tuple(_unnamed(item) for item in reading.items))
+    return Bracketed("()", tuple(item.value for item in sorted(named, key=lambda item: item.name)))
 
 
 def _ordered(reading: Reading) -> bool:
@@ -142,7 +232,9 @@ def _matched(mine: list[Reading], theirs: list[Reading]) -> bool:
     """One to one. Items that both name are compared by name: ``a = 1, b = 2`` is not ``a = 2, b = 1``."""
     left = list(theirs)
     for item in mine:
-        twin = next((other for other in left if _same_names(item, other) and same(item, other)), None)
+        twin = next(
+            (other for other in left if _same_names(item, other) and _same_items(_unnamed(item), _unnamed(other))), None
+        )
         if twin is None:
             return False
         left.remove(twin)
@@ -181,6 +273,13 @@ def _sympy(reading: Expression | Number) -> Any:
 
 def same_values(one: Any, other: Any) -> bool:
     """Tell whether two objects of SymPy are equal: constants, expressions, matrices, relations or sets."""
+    try:
+        return _same_values(one, other)
+    except Exception:  # SymPy refuses what it cannot decide in many ways
+        return False
+
+
+def _same_values(one: Any, other: Any) -> bool:
     from sympy import Expr, Set
     from sympy.core.relational import Relational
     from sympy.logic.boolalg import Boolean
@@ -190,6 +289,8 @@ def same_values(one: Any, other: Any) -> bool:
         return False
     if one == other:
         return True
+    if isinstance(one, MatrixBase) is not isinstance(other, MatrixBase):
+        return False
     if isinstance(one, MatrixBase) and isinstance(other, MatrixBase):
         return one.shape == other.shape and all(same_values(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, Expr) and isinstance(other, Expr):
@@ -197,17 +298,17 @@ def same_values(one: Any, other: Any) -> bool:
     if isinstance(one, Relational) and isinstance(other, Relational) and _same_relations(one, other):
         return True
     decided = Set | Boolean
-    return isinstance(one, decided) and isinstance(other, decided) and _same_sets(one, other)
+    if isinstance(one, Expr) or isinstance(other, Expr) or not (isinstance(one, decided) and isinstance(other, decided)):
+        return False  # a symbol is a truth value to SymPy
+    variables = [each.free_symbols for each in (one, other) if not isinstance(each, Set)]
+    return all(names == variables[0] and len(names) == 1 for names in variables) and _same_sets(one, other)
 
 
 def _same_sets(one: Any, other: Any) -> bool:
     from sympy import EmptySet, Set
 
-    try:
-        mine, theirs = (each if isinstance(each, Set) else _solutions(each) for each in (one, other))
-        return mine == theirs or mine.symmetric_difference(theirs) == EmptySet
-    except Exception:  # SymPy refuses what it cannot decide in many ways
-        return False
+    mine, theirs = (each if isinstance(each, Set) else _solutions(each) for each in (one, other))
+    return mine == theirs or mine.symmetric_difference(theirs) == EmptySet
 
 
 def _solutions(relation: Any) -> Any:
@@ -251,30 +352,37 @@ def _same_expressions(one: Any, other: Any) -> bool:
     one, other = one.doit(), other.doit()
     if one == other:
         return True
-    if one.has(oo, zoo) or other.has(oo, zoo):
+    if one.has(oo, zoo) or other.has(oo, zoo) or one.has(*_undone()) or other.has(*_undone()):
         return False
     one, other = _without_functions(one), _without_functions(other)
-    if not (one.free_symbols or other.free_symbols):
+    symbols = one.free_symbols | other.free_symbols
+    if not symbols:
         return _zero(one - other)
-    tried = 0
-    for number, point in enumerate(_points(one.free_symbols | other.free_symbols)):
-        mine, theirs = one.subs(point), other.subs(point)
-        if any(not _finite(value) or (number >= 3 and value.is_real is False) for value in (mine, theirs)):
+    tried, difference = 0, one - other
+    for point in _points(symbols):
+        mine, theirs = (each.evalf(20, subs=point) for each in (one, other))
+        if not (mine.is_number and theirs.is_number and _finite(mine) and _finite(theirs)):
             continue
-        if not _zero(mine - theirs):
+        if min(point.values()) < 0 and (mine.is_real is False or theirs.is_real is False):
+            continue  # as of a logarithm, which is meant for positive numbers
+        if abs(mine - theirs) > CLOSE * max(abs(mine), abs(theirs)) or not _zero(difference, point):
             return False
         tried += 1
-    return tried >= 2
+    return tried >= ENOUGH
 
 
 def _points(symbols: Any) -> list[dict]:
-    """Exact values of variables: positive ones, then some of either sign."""
-    from sympy import Rational
+    """Exact values of variables, the same every time: fractions of either sign, near and far, then whole numbers."""
+    from sympy import Integer, Rational
 
-    numbered = list(enumerate(sorted(symbols, key=str)))
-    return [
-        {symbol: Rational(above + (2 if above > 0 else -2) * i, below + i) for i, symbol in numbered} for above, below in POINTS
-    ]
+    rng, ordered = random.Random(len(symbols)), sorted(symbols, key=str)
+    points = [{symbol: _drawn(rng, *span, Rational) for symbol in ordered} for span in SPANS]
+    return points + [{symbol: Integer(rng.choice((2, 3, 4, 6, 8, 9, 12, 15, 24))) for symbol in ordered} for _ in range(WHOLE)]
+
+
+def _drawn(rng: random.Random, low: int, high: int, rational: Any) -> Any:
+    below = rng.choice((7, 11, 13))
+    return rational(rng.randrange(low * below + 1, high * below), below)
 
 
 def _without_functions(found: Any) -> Any:
@@ -297,21 +405,15 @@ def _finite(value: Any) -> bool:
     return not value.has(nan, oo, zoo)
 
 
-def _zero(difference: Any) -> bool:
-    """Tell whether a constant is zero."""
+def _zero(difference: Any, point: dict | None = None) -> bool:
+    """Tell whether a constant, or an expression at a point, is zero."""
     if difference.is_Rational:
         return difference == 0
-    value = difference.evalf(15, maxn=PRECISION)
-    if not value.is_number or value.has(*_undefined()):
+    value = difference.evalf(15, subs=point, maxn=PRECISION)
+    if not value.is_number or not _finite(value):
         return False
     # evalf leaves one bit of precision to what has no digit at its highest
     return all(part == 0 or part._prec == 1 for part in value.as_real_imag())
-
-
-def _undefined() -> tuple:
-    from sympy import nan, oo, zoo
-
-    return nan, oo, zoo
 
 
 def _bounded(found: Any) -> bool:
@@ -324,13 +426,15 @@ def _bounded(found: Any) -> bool:
 
 def _cost(found: Any) -> tuple[float, float]:
     """Upper bounds of the size of an expression's value, and of the bits that evaluating it takes."""
-    from sympy import Pow, Rational, binomial, exp, factorial
+    from sympy import Pow, Product, Rational, Sum, binomial, exp, factorial
 
     if isinstance(found, Rational):
         bits = found.p.bit_length() + found.q.bit_length()
         return (abs(found.p) / found.q if bits < 2000 else math.inf), float(bits)
     if not found.args:
         return 4.0, 16.0
+    if isinstance(found, Sum | Product) and any(_terms(limit) > TERMS for limit in found.limits):
+        return math.inf, math.inf
     costs = [_cost(arg) for arg in found.args]
     bits = sum(cost[1] for cost in costs)
     if isinstance(found, Pow | exp):
@@ -359,18 +463,31 @@ def is_exact(reading: Reading) -> bool:
             return all(_evaluable(expression(side)) for side in (reading.left, reading.right))
         case Several() | Bracketed():
             return all(is_exact(item) for item in reading.items)
+        case Region():
+            return _region(reading) is not None
+        case Ratio():
+            return all(_evaluable(expression(part)) for part in reading.parts)
     return True
 
 
 def _evaluable(found: Any) -> bool:
-    from sympy import Expr
+    from sympy import Expr, nan, zoo
 
     if not isinstance(found, Expr):
         return True
-    return _bounded(found) and not (found.has(*_undone()) and found.doit().has(*_undone()))
+    try:
+        return _bounded(found) and not found.doit().has(nan, zoo, *_undone())
+    except Exception:  # SymPy cannot work out all that it can read
+        return False
 
 
 def _undone() -> tuple:
     from sympy import Derivative, Integral, Limit, Product, Sum
 
     return Derivative, Integral, Limit, Product, Sum
+
+
+def _terms(limit: Any) -> float:
+    """The terms of a sum; none are counted where its end is a variable."""
+    count = limit[2] - limit[1] if len(limit) == 3 else 0
+    return float(count) if getattr(count, "is_Number", False) else 0.0

@@ -29,9 +29,16 @@ WORDS = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]{{3,}}|(?:{SHORT_WORDS})(?![A-Za
 POWERS = re.compile(r"([\^_])\s*(-?\d{2,}|-\d|\((?:[^()]|\([^()]*\))*\))")
 SIDE_BY_SIDE = re.compile(r"\d\s+\\?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}\s*)?\.?\d|\d\s*\(\s*\d+\s*\)|\)\s*\d")
 AMBIGUOUS = re.compile(rf"/\s*\d+\s*(?:[A-Za-z(]|\\(?:sqrt|frac|{FUNCTIONS}|{GREEK}))")  # 1/2x
+MISREAD = re.compile(  # the parser drops or changes: a subscript of a number, primes, ratios, what is of whole numbers alone
+    r"[\d)\]}]\s*_|(?<![\d.])0[A-Za-z]|'|:|\^\s*\{?\s*T\b|(?<![A-Za-z\\])I(?![A-Za-z])"
+    r"|\\(?:gcd|lcm|mod|bmod|pmod|operatorname|(?:black)?square)(?![A-Za-z])|(?<![A-Za-z\\])[fghFGHPQ]\s*\([^()]*[-+*/^][^()]*\)"
+    r"|\\(?:Rightarrow|implies|iff|land|lor|wedge|vee|to|rightarrow|mapsto|equiv)(?![A-Za-z])|\\\\(?!.*\\end)|&(?!.*\\end)|;"
+)
 FAULTS = (WORDS, SIDE_BY_SIDE, AMBIGUOUS)
+TRIGONOMETRIC = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+DEGREES = re.compile(r"(\d+(?:\.\d+)?|\\frac\s*\{[^{}]*\}\s*\{[^{}]*\}|[A-Za-z])\s*\^\s*\\circ")
 MIXED = re.compile(r"(?<![\d.)}A-Za-z])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
-CHOOSE = re.compile(r"(?<![A-Za-z\\])C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)")
+CHOOSE = re.compile(r"(?<![A-Za-z\\])C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)|\{\s*(\d+)\s*\\choose\s*(\d+)\s*\}")
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
 
 
@@ -43,9 +50,11 @@ def expression(text: str) -> Basic | None:
     """
     if len(text) > LENGTH or depth(text) > DEPTH or not text.strip():
         return None
-    latex = notation(text)
+    latex = _in_degrees(notation(text))
     unread = ("\\text", "%", "...", "\\circ", "\\pmod")  # the parser drops or misreads them
-    if any(mark in latex for mark in unread) or any(fault.search(ENVIRONMENT.sub("", latex)) for fault in FAULTS):
+    if any(mark in latex for mark in unread) or MISREAD.search(latex):
+        return None
+    if any(fault.search(ENVIRONMENT.sub("", latex)) for fault in FAULTS):
         return None
     return _parsed(MIXED.sub(r"(\1+\\frac{\2}{\3})", latex))
 
@@ -74,10 +83,17 @@ def notation(text: str) -> str:
     text = NAMED.sub(lambda found: "\\" + found[0].replace("infinity", "infty") + " ", text)
     text = re.sub(r"\\log\s*_?\s*\{?\s*e\s*\}?(?=[\s({])|\\log(?=\s*e(?![A-Za-z]))", r"\\ln ", text)
     text = POWERS.sub(lambda found: f"{found[1]}{{{found[2][1:-1] if found[2].startswith('(') else found[2]}}}", text)
-    text = CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = CHOOSE.sub(lambda found: rf"\binom{{{found[1] or found[3]}}}{{{found[2] or found[4]}}}", text)
     text = re.sub(r"_\s*(\w)", r"_{\1}", text)
     text = text.replace("*", r" \cdot ")
     return re.sub(r"\\exp\s*\(", r"\\exp(", text)
+
+
+def _in_degrees(text: str) -> str:
+    """Angles in degrees within trigonometric functions, in radians."""
+    if "\\circ" not in text or TRIGONOMETRIC.search(text) is None:
+        return text
+    return DEGREES.sub(r"{(\1 \\cdot \\frac{\\pi}{180})}", text)
 
 
 @cache
@@ -100,17 +116,19 @@ def _reader() -> type:
 def _parsed(latex: str) -> Basic | None:
     from antlr4 import Token
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
-    from sympy import Basic, I, Symbol
+    from sympy import Basic, Derivative, I, Symbol
     from sympy.matrices import MatrixBase
 
     reader = _reader()(is_real=True, config=ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=False))
     try:
         found = reader.parse(latex)
+        if reader.parser.getCurrentToken().type != Token.EOF or not isinstance(found, Basic | MatrixBase):
+            return None
+        if found.has(Derivative):  # of one symbol by another, as which the parser reads dy/dx
+            return None
+        if isinstance(found, MatrixBase):
+            return found.as_immutable()
+        imaginary = Symbol("i", real=True)
+        return found.subs(imaginary, I) if imaginary in found.free_symbols else found
     except Exception:  # the parser and its conversions raise whatever they like
         return None
-    if reader.parser.getCurrentToken().type != Token.EOF or not isinstance(found, Basic | MatrixBase):
-        return None
-    if isinstance(found, MatrixBase):
-        return found.as_immutable()
-    imaginary = Symbol("i", real=True)
-    return found.subs(imaginary, I) if imaginary in found.free_symbols else found

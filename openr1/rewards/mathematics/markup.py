@@ -69,8 +69,12 @@ RAISED, LOWERED = (re.compile(f"[{''.join(marks)}]+") for marks in (SUPERSCRIPTS
 ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
 WRAPPERS = ("$$", "$", "`", "**", "__", "*", "_", '"')  # that may stand around a whole answer, the same on both sides
-PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{equation*}", "\\end{equation*}"), ("\\begin{align*}", "\\end{align*}"))
-PAIRS += (("\\begin{equation}", "\\end{equation}"), ("\\begin{aligned}", "\\end{aligned}"))
+PAIRS = (("\\(", "\\)"), ("\\[", "\\]"))
+DISPLAY = re.compile(
+    r"\\begin\{(equation|align|aligned|gather|gathered|split|multline|cases)(\*?)\}(?:\{[^{}]*\})?(.*)\\end\{\1\2\}", re.DOTALL
+)
+QED = re.compile(r"(?:\\(?:blacksquare|square|qed|checkmark)(?![A-Za-z])|[■□∎✓✔✅])\s*$")
+SIZE = re.compile(r"\\(?:large|Large|LARGE|huge|Huge|small|normalsize|tiny|bf|bold)(?![A-Za-z])")
 DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
 HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*)", re.MULTILINE)
@@ -81,11 +85,13 @@ BULLET = re.compile(r"^[ \t]*[-*+•][ \t]+", re.MULTILINE)
 FONTS = (
     r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textnormal|textsf|texttt|textup|emph|mbox|hbox"
 )
-FONT = re.compile(rf"\\(?:{FONTS}|boldsymbol|bm|operatorname\*?|pmb)\s*\{{([^{{}}]*)\}}")
+FONT = re.compile(rf"\\(?:{FONTS}|boldsymbol|bm|operatorname\*?|pmb)\s*\{{((?:[^{{}}]|\{{[^{{}}]*\}})*)\}}")
 OLD_FONT = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)\s+([^{}]*)\}|\\(?:rm|bf|it|sf|tt)(?![A-Za-z])")
 DELIMITER = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?)\s*(?:\.|(?=\\?[()\[\]{}|<>/.])|(?=\\[lr](?:angle|brace|brack|vert|floor|ceil)))"
 )
+QUAD = re.compile(r"\\q?quad(?![A-Za-z])")
+ROW = re.compile(r"\\\\(?:\[[^\[\]]*\])?|\n+")  # the end of a line
 SPACE = re.compile(
     r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~"
 )
@@ -127,11 +133,24 @@ LETTERS = re.compile(r"[^\W\d_]")
 
 def plain(text: str) -> str:
     """The text of an answer in one form. Equal answers that were only marked up differently become equal texts."""
-    text = _latex(characters(markdown(text))).rstrip().rstrip("\\")
+    text = _latex(characters(markdown(QED.sub("", text)))).rstrip().rstrip("\\").strip()
     previous = None
     while text != previous:
-        previous, text = text, _unwrapped(" ".join(text.split()))
-    return text
+        previous, text = text, _unwrapped(text)
+    return " ".join(_rows(text).split())
+
+
+def _rows(text: str) -> str:
+    """The lines of a text as a list, where they are equations of their own; a line that goes on with the last one joins it."""
+    if "\\begin" in text or not ("=" in text or "\\\\" in text):
+        return text
+    joined = ""
+    for row in filter(None, (row.replace("&", " ").strip() for row in ROW.split(text))):
+        goes_on = (
+            not joined or row.startswith(("=", "+", "-", "\\approx", "\\cdot", "\\times")) or joined.endswith(("=", "+", "-"))
+        )
+        joined += (" " if goes_on else " ; ") + row
+    return joined.strip()
 
 
 def characters(text: str) -> str:
@@ -163,7 +182,7 @@ def _character(mark: str) -> str:
 def markdown(text: str) -> str:
     """A text without the marks of headings, lists, quotes and bold type."""
     text = TAG.sub("", HEADING.sub("", text))
-    if "\n" in text.strip():  # alone in its line, a bullet may be a sign
+    if "\n" in text.strip():  # alone, a bullet or the mark of a quote may be a sign
         text = BULLET.sub("", text)
     return BOLD.sub(r"\2", text)
 
@@ -174,10 +193,10 @@ def _latex(text: str) -> str:
     if "\\begin" not in text:
         text = DOUBLED.sub(r"\\", text)
     text = NOTHING.sub(lambda found: "" if found[0].startswith("\\!") else " ", text)
-    text = COLOUR.sub("", DELIMITER.sub("", text))
+    text = SIZE.sub("", COLOUR.sub("", DELIMITER.sub("", text)))
     for pattern, to in SYNONYMS:
         text = pattern.sub(to, text)
-    text = SPACE.sub(" ", text)
+    text = SPACE.sub(" ", QUAD.sub(" ; ", text) if text.count("=") > 1 else text)
     text = OLD_FONT.sub(r"\\text{\1}", text).replace(r"\text{}", "")
     text = FONT.sub(_font, text)
     return _arguments(text)
@@ -216,6 +235,8 @@ def _unwrapped(text: str) -> str:
         return DOLLAR.sub("", text)
     if text.startswith("{") and closing_of(text, 0) == len(text) - 1 and not _listed(text[1:-1]):
         return text[1:-1]
+    if display := DISPLAY.fullmatch(text):
+        return display[3]
     for command in ("\\boxed", "\\fbox", "\\ensuremath"):
         if text.startswith(command + "{") and closing_of(text, len(command)) == len(text) - 1:
             return text[len(command) + 1 : -1]
@@ -223,7 +244,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _listed(text: str) -> bool:
-    return "," in text and "\\" not in text
+    return ("," in text and "\\" not in text) or "\\emptyset" in text
 
 
 def closing_of(text: str, start: int) -> int:

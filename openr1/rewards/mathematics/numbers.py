@@ -10,10 +10,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from openr1.rewards.mathematics.units import PERCENT, unit
+
 DIGITS = 4300  # of a number; more are compared as text alone
 EXPONENT = 4000  # of ten
 
-GROUPED = r"\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:'\d{3})+(?!\d)|\d+"
+GROUPED = r"[1-9]\d{0,2}(?:,\d{3})+(?!\d)|[1-9]\d{0,2}(?: \d{3})+(?!\d)|[1-9]\d{0,2}(?:'\d{3})+(?!\d)|\d+"
 INTEGER = rf"(?:{GROUPED})"
 DECIMAL = rf"(?:(?:{GROUPED})(?:\.\d*)?|\.\d+)"
 SIGN = r"(?:[+-] ?)?"
@@ -36,61 +38,19 @@ NUMBER = re.compile(
     rf")"
 )
 REPEATED = re.compile(r"(\d*)\.(\d*?)(\d{1,6}?)\3{2,}(\d*)")
-CURRENCY = {"$": "dollar", "\\$": "dollar", "US$": "dollar", "USD": "dollar", "€": "euro", "EUR": "euro", "£": "pound sterling"}
+CURRENCY = {"$": "dollar", "\\$": "dollar", "US$": "dollar", "USD": "dollar", "€": "euro", "EUR": "euro", "£": "pound"}
 CURRENCY |= {"¥": "yen", "₹": "rupee", "Rs.": "rupee", "Rs": "rupee"}
 PREFIX = re.compile(r"(?P<sign>[+-] ?)?(?P<mark>US\$|USD|EUR|Rs\.?|\\?\$|[€£¥₹]) ?(?=[\d.(\\])")
-NEGATED = re.compile(r"- ?\( ?(- ?)?([^()+-]+)\)")
+WHOLE = re.compile(r"\([^(),]*\)|\[[\d. /-]*\]")  # a number in brackets
+NEGATED = re.compile(r"- ?\( ?(- ?)?([^()+,-]+)\)")
 SPOKEN = re.compile(r"(?:minus|negative) (?=[\d.])", re.IGNORECASE)
-
-PERCENT = re.compile(r"%|\\text\{ ?(?:%|percent|per cent|pct) ?\}|percent(?:age)?|per cent|pct\.?", re.IGNORECASE)
-DEGREES = re.compile(
-    r"\^\\circ ?(?P<scale>[CFK])?|(?:\\text\{ ?)?degrees?(?: (?P<name>celsius|fahrenheit|C|F))?(?: ?\})?", re.IGNORECASE
-)
-# what is counted or measured: words, alone or as \text{}, with powers and quotients
-WORD = r"(?:\\text ?\{[^{}\d\\]*\}|[^\W\d_][^\W\d_'’.-]*(?:[’'.-][^\W\d_]+)*\.?)(?: ?\^ ?(?:\{ ?-?\d ?\}|-?\d))?"
-UNIT = re.compile(rf"{WORD}(?:(?: ?/ ?| ?\\cdot ?| ?\*? ?| per ){WORD}){{0,4}}")
-NO_UNITS = frozenset(
-    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most least "
-    "either neither nor divided by over of the where for with hence thus therefore note that it i we x y z n k e pi sqrt "
-    "log ln sin cos tan exp when only unless except also maybe perhaps about approximately between choose from until "
-    "equals equal no wrong incorrect".split()
-)
-NAMES = {  # how else a unit is spelled
-    "centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m",
-    "kilometer": "km", "kilometre": "km", "inch": "in", "inche": "in", "foot": "ft", "feet": "ft", "yard": "yd", "mile": "mi",
-    "gram": "g", "kilogram": "kg", "milligram": "mg", "pound": "lb", "ounce": "oz", "second": "s", "sec": "s", "minute": "min",
-    "hour": "h", "hr": "h", "liter": "l", "litre": "l", "milliliter": "ml", "millilitre": "ml", "joule": "j", "newton": "n",
-    "watt": "w", "volt": "v", "ampere": "a", "buck": "dollar", "usd": "dollar", "$": "dollar", "euro": "euro", "eur": "euro",
-    "squared": "^2", "cubed": "^3", "square": "^2", "sq": "^2", "cubic": "^3", "cu": "^3", "people": "person", "men": "man",
-    "women": "woman", "children": "child", "gallon": "gal", "cent": "cent", "day": "day", "week": "week", "month": "month",
-    "year": "year", "yr": "year", "degree": "degree", "radian": "rad",
-}  # fmt: skip
-MEASURES = frozenset(NAMES.values()) - {"person", "man", "woman", "child", "^2", "^3"} | {
-    "kmh",
-    "mph",
-    "kph",
-    "hz",
-    "pa",
-    "kw",
-    "mol",
-}
-TRAILING = re.compile(  # a unit after an expression: \\text{ cm}^2, or words
-    r"(?: ?\\text ?\{[^{}\d\\]*\}| (?:[A-Za-z]{2,}\.?(?: |(?= ?\^)|$|/)){1,3})(?: ?\^ ?\{? ?\d ?\}?)?"
-    r"(?: ?/ ?(?:\\text ?\{[^{}\d\\]*\}|[A-Za-z]+)(?: ?\^ ?\{? ?\d ?\}?)?)?$"
-)
-BARE = frozenset("mghls")  # units of one letter that stand after a number and a space
-SPLIT = {"mph": ("mi", "/", "h"), "kmh": ("km", "/", "h"), "kph": ("km", "/", "h"), "kmph": ("km", "/", "h")}
-PIECE = re.compile(r"\^ ?\{? ?-?\d|[^\W\d_]+|/")
-EMPTY = frozenset(
-    {"unit", "digit", "integer", "number", "value", "answer", "total", "altogether", "left", "remaining", "in all"}
-)
 
 
 @dataclass(frozen=True)
 class Number:
     """An exact number.
 
-    :ivar unit: its unit in one spelling, such as ``cm^2`` or ``egg``; empty where there is none.
+    :ivar unit: its unit as :mod:`openr1.rewards.mathematics.units` writes it, such as ``cm^2``; empty where there is none.
     :ivar percent: it was written as a percentage; ``value`` is the number before the sign.
     """
 
@@ -108,24 +68,26 @@ def number(text: str) -> Number | None:
     while signs := NEGATED.fullmatch(text):  # -(-5)
         text = signs[2] if signs[1] else f"-{signs[2]}"
     text, currency = _currency(text)
-    while text.startswith("(") and text.endswith(")") and "(" not in text[1:]:
+    while WHOLE.fullmatch(text):
         text = text[1:-1].strip()
     found = NUMBER.match(text)
-    if found is None or len(found[0]) > DIGITS:
+    if found is None or len(found[0]) > DIGITS or found[0].count("(") != found[0].count(")"):
         return None
-    value = _value(found)
-    rest = text[found.end() :]
-    if value is None:
+    value, rest = _value(found), text[found.end() :]
+    if value is None or rest[:1].isdigit() or rest[:1] in (".", ",", "'"):
         return None
-    if rest[:1].isdigit() or rest[:1] in (".", ",", "'"):
+    percent = PERCENT.match(rest.strip())
+    if percent and currency:
         return None
-    if (percent := PERCENT.match(rest.strip())) and not currency:
-        unit = _unit(" " + rest.strip()[percent.end() :].strip())
-        return Number(value, "", True) if unit is not None else None
-    unit = _unit(rest)
-    if unit is None or (currency and unit and unit != currency and unit not in EMPTY):
+    read = unit(" " + rest.strip()[percent.end() :] if percent else rest)
+    if read is None:
         return None
-    return Number(value, currency or unit)
+    named = read[1]
+    if currency and named != currency:
+        named = f"{currency} {named}" if not named or "^-" in named else ""
+        if not named:
+            return None
+    return Number(value * read[0], named.strip(), percent is not None)
 
 
 def integer_power(text: str) -> bool:
@@ -133,16 +95,6 @@ def integer_power(text: str) -> bool:
     base = rf"(?:{DECIMAL}|\( ?-? ?{DECIMAL} ?\)|\( ?\\frac\{{\d+\}}\{{\d+\}} ?\)|\( ?\d+ ?/ ?\d+ ?\))"
     power = rf"{base} ?(?:\^|\*\*) ?(?:\{{ ?-?\d+ ?\}}|\( ?-?\d+ ?\)|-?\d+)"
     return re.fullmatch(rf"-? ?(?:\\frac ?\{{ ?(?:1|{power}) ?\}} ?\{{ ?{power} ?\}}|1 ?/ ?{power}|{power})", text) is not None
-
-
-def same_unit(one: str, other: str) -> bool:
-    """Tell whether two units may be of one quantity; a unit that is left out may be any."""
-    if not one or not other or one == other or one in EMPTY or other in EMPTY:
-        return True
-    mine, theirs = set(one.split()), set(other.split())
-    if mine & MEASURES or theirs & MEASURES or "^" in one + other:
-        return mine == theirs
-    return bool(mine & theirs)
 
 
 def _currency(text: str) -> tuple[str, str]:
@@ -193,54 +145,3 @@ def _decimal(text: str) -> Fraction:
 def _repeating(whole: str, fixed: str, repeated: str) -> Fraction:
     scale = 10 ** len(fixed)
     return Fraction(int((whole or "0") + fixed), scale) + Fraction(int(repeated), scale * (10 ** len(repeated) - 1))
-
-
-def _unit(rest: str) -> str | None:
-    """The unit that follows a number in one spelling, empty where there is none; None for what is no unit."""
-    text = rest.strip()
-    if not text:
-        return ""
-    if degrees := DEGREES.fullmatch(text):
-        return f"degree {(degrees['scale'] or degrees['name'] or '')[:1].lower()}".strip()
-    if UNIT.fullmatch(text) is None:
-        return None
-    words = PIECE.findall(re.sub(r"\bper\b", "/", re.sub(r"\\(?:text|cdot)", " ", text.replace("’", "'"))))
-    letters = [word.lower() for word in words if word.isalpha()]
-    if len(words) > 8 or NO_UNITS.intersection(word for word in letters if len(word) > 1):
-        return None
-    if not text.startswith("\\text"):  # bare letters may be variables
-        if any(len(word) == 1 and word not in BARE for word in letters):
-            return None
-        if not rest.startswith(" ") and not (len(words[0]) > 1 and _spelled(words[0]) in MEASURES):
-            return None
-    named = [name for word in words for name in SPLIT.get(word.lower(), (_spelled(word),)) if name not in EMPTY]
-    return " ".join(sorted(named, key=lambda name: name.startswith("^")))
-
-
-def _spelled(word: str) -> str:
-    if word.startswith("^"):
-        return "^" + re.sub(r"[\^{ ]", "", word)
-    word = word.lower()
-    for name in (word, word.removesuffix("s"), word.removesuffix("es")):
-        if name in NAMES:
-            return NAMES[name]
-        if name in MEASURES or name in EMPTY:
-            return name
-    return word.removesuffix("s") if len(word) > 3 else word
-
-
-def trailing_unit(text: str) -> tuple[str, str]:
-    """An expression and the unit that follows it: ``5\\sqrt{2}\\text{ cm}``; no unit where nothing says that it is one."""
-    if text.endswith("^\\circ"):
-        return text.removesuffix("^\\circ").strip(), "degree"
-    found = TRAILING.search(text)
-    if found is None or not found.start():
-        return text, ""
-    rest = found[0]
-    wrapped = rest.lstrip().startswith("\\text")
-    unit = _unit(rest)
-    if unit is None or not (
-        wrapped or any(name in MEASURES or name in EMPTY for name in unit.split()) or rest.strip() in ("units", "radians")
-    ):
-        return text, ""
-    return text[: found.start()].strip(), unit

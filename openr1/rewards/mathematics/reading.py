@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from openr1.rewards.mathematics.numbers import Number
 
@@ -26,9 +25,9 @@ class Time:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two to four numbers, as their multiples of the first that is not zero."""
+    """A ratio of two or more numbers, as they are written."""
 
-    parts: tuple[Fraction, ...]
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,19 @@ class Expression:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Several relations of one variable: ``x < 1 or x > 2``."""
+
+    items: tuple[Expression, ...]
+    joint: str  # and, or
+
+
+@dataclass(frozen=True)
 class Contradiction:
     """A chain of equations whose numbers differ: ``1 = 2 = 3`` is no answer."""
 
     text: str
 
 
-Reading = Number | Based | Time | Ratio | Text | Named | Equation | Several | Bracketed | Expression | Contradiction
+Reading = Number | Based | Time | Ratio | Text | Named | Equation | Several | Bracketed | Expression | Region | Contradiction
+DOTS = Text("...")

@@ -11,6 +11,7 @@ the question again: the product that was to be found, an expression of the promp
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,6 +30,7 @@ from openr1.rewards.mathematics.reading import (
     Named,
     Ratio,
     Reading,
+    Region,
     Several,
     Text,
     Time,
@@ -37,6 +39,9 @@ from openr1.rewards.mathematics.selection import HASHES, candidates, without_lab
 from openr1.rewards.parts import conclusion, last_boxes
 
 SPACES = re.compile(r"(?<![\dA-Za-z]) | (?![\dA-Za-z])")
+UNDONE = re.compile(r"\\(?:sum|prod|int|lim|det)(?![A-Za-z])|\\frac ?\{ ?(?:d|\\partial)\b")
+WRITTEN = re.compile(r"-?\d[\d, ]*(?:\.\d+)?")  # a number that is not to be worked out
+FRACTION = re.compile(r"-?(?:\\frac ?\{ ?)?(\d+)(?: ?\} ?\{ ?| ?/ ?)(\d+)(?: ?\})?")
 OPERATOR = re.compile(r"[-+*/^=]|\\(?:times|cdot|frac|sqrt|sum|prod|int|binom|log|ln|sin|cos|tan)|!")
 
 
@@ -69,7 +74,7 @@ def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
         answer = _together([read(without_label(part)) for part in parts])
         if answer is None or (is_wordy(answer) and not is_wordy(reading)):  # prose about the answer
             continue
-        if (fault := _question(reading, answer, prompt)) is not None:
+        if (fault := _question(reading, answer, prompt, parts)) is not None:
             return Verdict(False, gold=shown(reading), answer=shown(answer), step=fault)
         correct = _right(reading, answer)
         return Verdict(correct, gold=shown(reading), answer=shown(answer), step=_step(reading, answer))
@@ -109,9 +114,9 @@ def _together(items: list[Reading | None]) -> Reading | None:
 def _right(gold: Reading, answer: Reading) -> bool:
     """Equality of a gold answer and an answer, which may name its value, or say an equation for it."""
     if isinstance(gold, Named) and isinstance(answer, Named) and gold.name and answer.name:
-        variables = len(gold.name) == 1 and len(answer.name) == 1
-        if variables and gold.name != answer.name:
-            return False
+        if gold.name != answer.name and _is_symbol(gold.name) and _is_symbol(answer.name):
+            sides = all((gold.left, answer.left, len(gold.name) == len(answer.name) == 1))
+            return sides and same(*(Equation(one.left, one.right, None) for one in (gold, answer)))
     if isinstance(gold, Equation | Named) and isinstance(answer, Equation | Named):
         general = isinstance(gold, Equation) or isinstance(answer, Equation)
         if general and gold.left and answer.left:
@@ -121,6 +126,11 @@ def _right(gold: Reading, answer: Reading) -> bool:
     return same(gold, answer)
 
 
+def _is_symbol(name: str) -> bool:
+    """Tell a symbol, such as x, f(2), AB or \\angleABC, from words, such as area."""
+    return re.fullmatch("[a-z]{3,}|[A-Z][a-z]{2,}", name) is None
+
+
 def is_wordy(reading: Reading) -> bool:
     """Tell whether a reading is words, or has words among its parts."""
     if isinstance(reading, Several | Bracketed):
@@ -128,24 +138,52 @@ def is_wordy(reading: Reading) -> bool:
     return isinstance(reading, Text) or (isinstance(reading, Named) and is_wordy(reading.value))
 
 
-def _question(gold: Reading, answer: Reading, prompt: str) -> str | None:
+def _question(gold: Reading, answer: Reading, prompt: str, parts: list[str]) -> str | None:
     """Why an answer that may have the right value is none: it leaves to be done what was asked for."""
-    value = answer.value if isinstance(answer, Named | Equation) else answer
-    if not isinstance(value, Expression):
-        return None
-    if prompt and OPERATOR.search(value.text) and _within(value.text, prompt) and not _within_gold(gold, value.text):
-        return "the prompt said again"
-    if is_undone(value) and not (isinstance(gold, Expression) and is_undone(gold)):
-        return "a calculation, not its result"
-    aim = gold.value if isinstance(gold, Named) else gold
-    if isinstance(aim, Number) and not integer_power(value.text):
-        return "a calculation where a number is asked for"
+    aims = _leaves(gold)
+    for value in _leaves(answer):
+        if not isinstance(value, Expression):
+            continue
+        if prompt and OPERATOR.search(value.text) and _within(value.text, prompt) and not _within_gold(gold, value.text):
+            return "the prompt said again"
+        if is_undone(value) and not any(isinstance(aim, Expression) and is_undone(aim) for aim in aims):
+            return "a calculation, not its result"
+        if all(isinstance(aim, Number) for aim in aims) and not integer_power(value.text):
+            return "a calculation where a number is asked for"
+    for part in parts:
+        if (
+            prompt
+            and isinstance(gold, Number | Named)
+            and isinstance(answer, Number | Named | Ratio)
+            and _is_asked(part, gold, prompt)
+        ):
+            return "the prompt said again"
     return None
 
 
+def _is_asked(part: str, gold: Reading, prompt: str) -> bool:
+    """Tell whether a number is in the form in which the prompt gives it, and the gold answer in another: 84/7 for 12."""
+    text = plain(part)
+    if WRITTEN.fullmatch(text) or not _within(text, prompt):
+        return False
+    reduced = FRACTION.fullmatch(text)
+    if reduced and math.gcd(int(reduced[1]), int(reduced[2])) == 1 and int(reduced[2]) > 1:
+        return isinstance(gold, Number) and gold.value.denominator == 1
+    return True
+
+
+def _leaves(reading: Reading) -> list[Reading]:
+    """The values of a reading, out of names, lists and brackets."""
+    if isinstance(reading, Named | Equation):
+        return _leaves(reading.value) if reading.value is not None else []
+    if isinstance(reading, Several | Bracketed):
+        return [leaf for item in reading.items for leaf in _leaves(item)]
+    return [reading]
+
+
 def is_undone(reading: Expression) -> bool:
-    """Tell whether an expression is a sum, a product, an integral or a limit that is still to be worked out."""
-    return re.search(r"\\(?:sum|prod|int|lim|det)(?![A-Za-z])", reading.text) is not None
+    """Tell whether an expression is a sum, a product, an integral, a derivative or a limit that is still to be worked out."""
+    return UNDONE.search(reading.text) is not None
 
 
 def _within(text: str, prompt: str) -> bool:
@@ -193,13 +231,15 @@ def shown(reading: Reading) -> str:
             minutes, seconds = divmod(reading.seconds, 60)
             return f"{minutes // 60}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
         case Ratio():
-            return ":".join(map(str, reading.parts))
+            return ":".join(reading.parts)
         case Text():
             return reading.words
         case Named():
             return f"{reading.name} = {shown(reading.value)}" if reading.name else shown(reading.value)
         case Equation():
             return f"{reading.left} = {reading.right}"
+        case Region():
+            return f" {reading.joint} ".join(map(shown, reading.items))
         case Several():
             return ", ".join(map(shown, reading.items))
         case Bracketed():

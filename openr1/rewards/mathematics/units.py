@@ -1,0 +1,176 @@
+"""Units and counted things after a number: ``cm``, ``m/s^2``, ``square units``, ``eggs``, ``million dollars``.
+
+A unit is written as its parts with their powers, in order of their names: ``h^-1 km`` for ``km/h``. What may be a product of
+variables, such as ``mv^2`` or ``ab``, is no unit unless LaTeX marks it as text.
+"""
+
+from __future__ import annotations
+
+import re
+
+PERCENT = re.compile(r"%|\\text\{ ?(?:%|percent|per cent|pct) ?\}|percent(?:age)?\b|per cent\b|pct\b\.?", re.IGNORECASE)
+DEGREES = re.compile(
+    r"\^\\circ ?(?P<scale>[CFK])?|(?:\\text\{ ?)?degrees?(?: (?P<name>celsius|fahrenheit|C|F))?(?: ?\})?", re.IGNORECASE
+)
+ORDINAL = re.compile(r"(?:\^ ?\{? ?)?(?:\\text ?\{ ?)?(?:st|nd|rd|th)(?: ?\})?(?: ?\})?")
+MARKED = r"\\text ?\{(?:[^{}\d\\()]|\^ ?\{?-?\d\}?|\\cdot|\\mu)*\}"  # words that LaTeX marks as text
+POWER = r"(?: ?\^ ?(?:\{ ?-? ?\d ?\}|-?\d))?"
+WORD = rf"(?:{MARKED}|[^\W\d_][^\W\d_'’.-]*(?:[’'.-][^\W\d_]+)*\.?){POWER}"
+UNIT = re.compile(rf"{WORD}(?:(?: ?/ ?| ?\\cdot ?| ?\*? ?| per ){WORD}){{0,5}}")
+TRAILING = re.compile(
+    rf"(?: ?{MARKED}{POWER}| [A-Za-z]{{2,}}{POWER})(?: ?(?:/|per|\\cdot)? ?(?:{MARKED}|[A-Za-z]+){POWER}){{0,3}}$"
+)
+PIECE = re.compile(r"\^ ?\{? ?-? ?\d|[^\W\d_]+|/")
+MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+MAGNITUDES |= {"mn": 10**6, "bn": 10**9, "tn": 10**12}
+NAMES = {  # how else a unit is spelled
+    "centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m",
+    "kilometer": "km", "kilometre": "km", "inch": "in", "inche": "in", "foot": "ft", "feet": "ft", "yard": "yd", "mile": "mi",
+    "gram": "g", "kilogram": "kg", "milligram": "mg", "lb": "pound", "ounce": "oz", "second": "s", "sec": "s", "minute": "min",
+    "hour": "h", "hr": "h", "liter": "L", "litre": "L", "l": "L", "ml": "mL", "milliliter": "mL", "millilitre": "mL",
+    "joule": "J", "newton": "N", "watt": "W", "volt": "V", "ampere": "A", "amp": "A", "ohm": "Ω", "hertz": "Hz", "pascal": "Pa",
+    "buck": "dollar", "usd": "dollar", "euro": "euro", "eur": "euro", "gbp": "pound", "people": "person", "men": "man",
+    "women": "woman", "children": "child", "gallon": "gal", "cent": "cent", "day": "day", "week": "week", "month": "month",
+    "year": "year", "yr": "year", "degree": "degree", "radian": "rad", "unit": "unit",
+}  # fmt: skip
+WORDS = frozenset({"person", "man", "woman", "child"})  # of these, what is counted and not measured
+MEASURES = frozenset(NAMES.values()) - WORDS | {"mol", "acre", "pint", "quart", "cup", "pence", "rupee", "yen"}
+SYMBOL = re.compile(r"[kMGTcmnpdμ]?(?:m|g|s|A|K|mol|Hz|N|Pa|J|W|V|C|F|T|H|L|eV|cal|bar|Ω|min|h)")  # case matters
+SPLIT = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "kmph": "km/h"}
+RAISING = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+RAISED = {"squared": 2, "cubed": 3}
+COMMON = frozenset(
+    "cm mm km kg mg ml mL kJ kW Hz kHz MHz GHz Pa kPa eV mi ft yd in oz hr min sec mol cal gal rad mph kmh kph".split()
+)
+BARE = frozenset("mghsL")  # units of one letter that stand after a number and a space
+EMPTY = frozenset(
+    "digit integer number value answer total altogether remaining exactly long tall wide high deep apart away old".split()
+)
+NO_UNITS = frozenset(
+    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most least either "
+    "neither nor divided by over of the where for with hence thus therefore note that it we pi sqrt log ln sin cos tan exp when only "
+    "unless except also maybe perhaps about approximately between choose from until equals equal no wrong incorrect in base "
+    "factorial doubled tripled halved inverse root negative positive below above excluded rejected invalid fails failed discarded "
+    "extraneous tens halves thirds fourths quarters fifths sixths sevenths eighths ninths tenths hundredths thousandths half third "
+    "fourth quarter fifth hundreds thousands millions billions dozens squared cubed or".split()
+)
+
+
+def unit(rest: str) -> tuple[int, str] | None:
+    """The unit that follows a number, and the magnitude that it begins with; None for what is no unit.
+
+    :param rest: all that follows the number, with the space before it.
+    """
+    text = rest.strip()
+    if not text or ORDINAL.fullmatch(text):
+        return 1, ""
+    if degrees := DEGREES.fullmatch(text):
+        return 1, f"degree{(degrees['scale'] or degrees['name'] or '')[:1].upper()}"
+    if UNIT.fullmatch(text) is None:
+        return None
+    marked = text.startswith("\\text")
+    words = PIECE.findall(_spelled_out(text))
+    magnitude = 1
+    while words and words[0].lower() in MAGNITUDES and (marked or rest.startswith(" ")):
+        magnitude *= MAGNITUDES[words.pop(0).lower()]
+    if len(words) > 8 or (words and words[0].lower() in RAISED) or _is_formula(words, marked, rest):
+        return None
+    return magnitude, " ".join(f"{name}^{power}" if power != 1 else name for name, power in sorted(_powers(words).items()))
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Tell whether two units may be of one quantity; a unit that is left out may be any. Units are not converted."""
+    mine, theirs = _parsed(one), _parsed(other)
+    if not mine or not theirs or mine == theirs:
+        return True
+    if set(mine) == {"unit"} or set(theirs) == {"unit"}:
+        return sum(mine.values()) == sum(theirs.values())
+    measured = [{name: power for name, power in unit_.items() if is_measure(name)} for unit_ in (mine, theirs)]
+    if measured[0] != measured[1]:
+        return False
+    words = [set(unit_) - set(measured[0]) for unit_ in (mine, theirs)]
+    return words[0] <= words[1] or words[1] <= words[0]
+
+
+def is_measure(name: str) -> bool:
+    """Tell a unit of measurement from what is counted."""
+    return name in MEASURES or name.startswith("degree") or SYMBOL.fullmatch(name) is not None
+
+
+def trailing_unit(text: str) -> tuple[str, str, bool]:
+    """An expression, the unit that follows it, and whether LaTeX marks it as text: ``5\\sqrt{2}\\text{ cm}``."""
+    if text.endswith("^\\circ"):
+        return text.removesuffix("^\\circ").strip(), "degree", True
+    found = TRAILING.search(text)
+    if found is None or not found.start():
+        return text, "", False
+    marked, read = found[0].lstrip().startswith("\\text"), unit(found[0])
+    if read is None or read[0] != 1 or not (marked or any(map(is_measure, _parsed(read[1])))):
+        return text, "", False
+    return text[: found.start()].strip(), read[1], marked
+
+
+def _spelled_out(text: str) -> str:
+    text = re.sub(r"\\(?:text|cdot)", " ", text.replace("’", "'").replace("\\mu", "μ"))
+    text = re.sub(r"\b(?:mph|kmh|kph|kmph)\b", lambda found: SPLIT[found[0]], text)
+    return re.sub(r"\bper\b", "/", text)
+
+
+def _is_formula(words: list[str], marked: bool, rest: str) -> bool:
+    letters = [word for word in words if word.isalpha()]
+    if NO_UNITS.intersection(word.lower() for word in letters if len(word) > 1):
+        return True
+    if marked or not letters:
+        return False
+    if any(not (word in BARE if len(word) == 1 else _is_word(word)) for word in letters):
+        return True
+    return not rest.startswith(" ") and not (len(letters[0]) > 1 and is_measure(_named(letters[0])))
+
+
+def _is_word(word: str) -> bool:
+    """Tell a word from a product of variables."""
+    return (
+        is_measure(_named(word))
+        or word.lower() in RAISING
+        or (len(word) > 2 and re.search("[aeiou]", word.lower()) is not None)
+    )
+
+
+def _powers(words: list[str]) -> dict[str, int]:
+    powers: dict[str, int] = {}
+    sign, next_power, last = 1, 1, ""
+    for word in words:
+        if word == "/":
+            sign = -1
+        elif word.startswith("^"):
+            exponent = int(re.sub(r"[\^{ ]", "", word))
+            if last:
+                powers[last] *= exponent
+        elif word.lower() in RAISED:
+            if last:
+                powers[last] *= RAISED[word.lower()]
+        elif word.lower() in RAISING:
+            next_power = RAISING[word.lower()]
+        elif (name := _named(word)) not in EMPTY:
+            powers[name], last = sign * next_power, name
+            sign, next_power = 1, 1
+    return {name: power for name, power in powers.items() if power}
+
+
+def _named(word: str) -> str:
+    lower = word.lower()
+    if len(word) <= 3 and word != lower and SYMBOL.fullmatch(word):  # MW is not mW
+        return word
+    for name in (lower, lower.removesuffix("s"), lower.removesuffix("es")):
+        if name in NAMES:
+            return NAMES[name]
+        if name in MEASURES or name in EMPTY:
+            return name
+    if SYMBOL.fullmatch(word):
+        return word
+    return lower.removesuffix("s") if len(lower) > 3 else lower
+
+
+def _parsed(unit_: str) -> dict[str, int]:
+    parts = (part.partition("^") for part in unit_.split())
+    return {name: int(power or 1) for name, _, power in parts}
