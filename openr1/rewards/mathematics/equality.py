@@ -138,20 +138,16 @@ def _same_collections(gold: Reading, answer: Reading) -> bool:
             equal = gold.brackets == answer.brackets and len(mine) == len(theirs)
             return equal and all(_same_items(a, b) for a, b in zip(mine, theirs, strict=True))
         bracketed, rest = (gold, answer) if isinstance(gold, Bracketed) else (answer, gold)
-        return (
-            len(bracketed.items) > 1
-            and isinstance(rest, Expression)
-            and (_same_vectors(bracketed, rest) or _same_regions(bracketed, rest))
-        )
+        if len(bracketed.items) < 2 or not isinstance(rest, Expression):
+            return False
+        return _same_vectors(bracketed, rest) or _same_regions(bracketed, rest)
     if isinstance(gold, Several) and isinstance(answer, Several):
         if DOTS in mine:
             return len(mine) == len(theirs) and all(_same_items(a, b) for a, b in zip(mine, theirs, strict=True))
         return _matched(list(mine), list(theirs))
-    if any(map(_is_set, mine)) is not any(map(_is_set, theirs)) or isinstance(gold, Bracketed) is not isinstance(
-        answer, Bracketed
-    ):
-        if any(map(_is_set, (*mine, *theirs))):
-            return False  # a set with a set in it is another one
+    bare = isinstance(gold, Bracketed) is not isinstance(answer, Bracketed)
+    if bare and any(map(_is_set, (*mine, *theirs))):
+        return False  # a set with a set in it is another one
     return _matched(_distinct(mine), _distinct(theirs))
 
 

@@ -239,7 +239,7 @@ def _equation(text: str) -> Reading | None:
 
 
 def _approximate(parts: list[str]) -> Reading | None:
-    """What is exact, with an approximation after it; an approximation that is all there is, or that has a name, is the answer."""
+    """Take what is exact before an approximation; one that is all there is, or that has a name, is the answer."""
     first, *rest = parts
     if not first or (NAME.fullmatch(first) and first not in ("e", "\\pi")):
         value = _read(rest[0]) if rest and rest[0] else None

@@ -33,7 +33,8 @@ REJECTED = re.compile(r"[\s$)}\\\].]*(?:is|was|would be) (?:not|wrong|incorrect|
 GLUED_BEFORE = re.compile(r"(?:[-+*/^<>]|\\(?:times|cdot|pm|sqrt|frac|l[et]|g[et])|\\sqrt\[\d\])\s*$")
 BEFORE_BRACE = re.compile(r"\\(?:sqrt|frac|log|ln|sin|cos|tan)\s*(?:\[[^\[\]]*\])?\s*(?:\{[^{}]*\}?)?\s*$|\^\s*$")
 GLUED_AFTER = re.compile(
-    r"\s*(?:\^|!|\\?%|[*/+]|-\s*(?:\d|\\)|\\(?:pi|sqrt|times|cdot|frac|text|mathrm)(?![a-z])|[\s$)]*(?:hundred|thousand|[mbtr]+illion)\b)"
+    r"\s*(?:\^|!|\\?%|[*/+]|-\s*(?:\d|\\)|\\(?:pi|sqrt|times|cdot|frac|text|mathrm)(?![a-z])"
+    r"|[\s$)]*(?:hundred|thousand|[mbtr]+illion)\b)"
 )
 UNBOX = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # annotations of GSM8K
@@ -56,7 +57,7 @@ def candidates(text: str) -> list[list[str]]:
         return []
     if hashes := HASHES.findall(text):
         return [[hashes[-1]]]
-    text = CALCULATOR.sub("", markdown(text)).strip()
+    text = MATH.sub(lambda formula: formula[0].replace("\n", " "), CALCULATOR.sub("", markdown(text)).strip())
     if said := _said(text):
         return said
     found: list[list[str]] = []
@@ -124,7 +125,10 @@ def _mathematics(sentence: str) -> list[list[str]]:
         return [texts[start:]]
     plain = characters(sentence)
     runs = list(RUN.finditer(plain))
-    return [[plain[runs[0].start() :].strip()]] if len(runs) == 1 else []
+    if len(runs) != 1:
+        return []
+    run, rest = runs[0][0].strip(), plain[runs[0].start() :].strip()
+    return [[rest], *([[run]] if "=" in run or not run[0].isdigit() else [])]  # a sum of money, or what a sum comes to
 
 
 def without_label(text: str) -> str:

@@ -47,12 +47,13 @@ EMPTY = frozenset(
     "digit integer number value answer total altogether remaining exactly long tall wide high deep apart away old".split()
 )
 NO_UNITS = frozenset(
-    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most least either "
-    "neither nor divided by over of the where for with hence thus therefore note that it we pi sqrt log ln sin cos tan exp when only "
-    "unless except also maybe perhaps about approximately between choose from until equals equal no wrong incorrect in base "
-    "factorial doubled tripled halved inverse root negative positive below above excluded rejected invalid fails failed discarded "
-    "extraneous tens halves thirds fourths quarters fifths sixths sevenths eighths ninths tenths hundredths thousandths half third "
-    "fourth quarter fifth hundreds thousands millions billions dozens squared cubed or".split()
+    "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most "
+    "least either neither nor divided by over of the where for with hence thus therefore note that it we pi sqrt log ln "
+    "sin cos tan exp when only unless except also maybe perhaps about approximately between choose from until equals "
+    "equal no wrong incorrect in base factorial doubled tripled halved inverse root negative positive below above "
+    "excluded rejected invalid fails failed discarded extraneous tens halves thirds fourths quarters fifths sixths "
+    "sevenths eighths ninths tenths hundredths thousandths half third fourth quarter fifth hundreds thousands millions "
+    "billions dozens squared cubed".split()
 )
 
 
@@ -61,7 +62,7 @@ def unit(rest: str) -> tuple[int, str] | None:
 
     :param rest: all that follows the number, with the space before it.
     """
-    text = rest.strip()
+    text = re.sub(r"^of (?:an?|the) ", "", rest.strip())
     if not text or ORDINAL.fullmatch(text):
         return 1, ""
     if degrees := DEGREES.fullmatch(text):

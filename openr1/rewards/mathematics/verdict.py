@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from openr1.rewards.base import Sample, Verdict
-from openr1.rewards.mathematics.equality import is_exact, same
+from openr1.rewards.mathematics.equality import is_exact, is_relation, same
 from openr1.rewards.mathematics.markup import plain
 from openr1.rewards.mathematics.numbers import Number, integer_power
 from openr1.rewards.mathematics.reader import LONGEST, read
@@ -113,10 +113,9 @@ def _together(items: list[Reading | None]) -> Reading | None:
 
 def _right(gold: Reading, answer: Reading) -> bool:
     """Equality of a gold answer and an answer, which may name its value, or say an equation for it."""
-    if isinstance(gold, Named) and isinstance(answer, Named) and gold.name and answer.name:
-        if gold.name != answer.name and _is_symbol(gold.name) and _is_symbol(answer.name):
-            sides = all((gold.left, answer.left, len(gold.name) == len(answer.name) == 1))
-            return sides and same(*(Equation(one.left, one.right, None) for one in (gold, answer)))
+    if isinstance(gold, Named) and isinstance(answer, Named) and _other_symbols(gold.name, answer.name):
+        sides = all((gold.left, answer.left, len(gold.name) == len(answer.name) == 1))
+        return sides and same(*(Equation(one.left, one.right, None) for one in (gold, answer)))
     if isinstance(gold, Equation | Named) and isinstance(answer, Equation | Named):
         general = isinstance(gold, Equation) or isinstance(answer, Equation)
         if general and gold.left and answer.left:
@@ -126,9 +125,10 @@ def _right(gold: Reading, answer: Reading) -> bool:
     return same(gold, answer)
 
 
-def _is_symbol(name: str) -> bool:
-    """Tell a symbol, such as x, f(2), AB or \\angleABC, from words, such as area."""
-    return re.fullmatch("[a-z]{3,}|[A-Z][a-z]{2,}", name) is None
+def _other_symbols(one: str, other: str) -> bool:
+    """Tell whether two names are different symbols, such as x, f(2), AB or \\angleABC; words, such as area, may name anything."""
+    words = [not name or re.fullmatch("[a-z]{3,}", name) for name in (one, other)]
+    return one != other and not any(words)
 
 
 def is_wordy(reading: Reading) -> bool:
@@ -148,7 +148,8 @@ def _question(gold: Reading, answer: Reading, prompt: str, parts: list[str]) -> 
             return "the prompt said again"
         if is_undone(value) and not any(isinstance(aim, Expression) and is_undone(aim) for aim in aims):
             return "a calculation, not its result"
-        if all(isinstance(aim, Number) for aim in aims) and not integer_power(value.text):
+        numbers = not isinstance(gold, Equation) and all(isinstance(aim, Number) for aim in aims)
+        if numbers and not is_relation(value) and not integer_power(value.text):
             return "a calculation where a number is asked for"
     for part in parts:
         if (
