@@ -36,6 +36,7 @@ HALF_DAY = 12 * 3600  # seconds
 PRECISION = 600  # digits at which a difference that still shows none is zero
 SPANS = ((0, 3), (0, 3), (3, 40), (3, 40), (40, 1500), (-3, 0), (-40, -3), (-1500, -40))  # in which variables are tried
 WHOLE = 8  # further points of whole numbers
+NONE = 1e-250  # relative difference of values that are equal
 CLOSE = 1e-12  # relative difference of values that are compared at a higher precision
 ENOUGH = 3  # points that must show no difference
 
@@ -145,6 +146,8 @@ def _same_collections(gold: Reading, answer: Reading) -> bool:
         if DOTS in mine:
             return len(mine) == len(theirs) and all(_same_items(a, b) for a, b in zip(mine, theirs, strict=True))
         return _matched(list(mine), list(theirs))
+    if any(isinstance(one, Bracketed) and _is_set(other) for one, other in ((gold, answer), (answer, gold))):
+        return _same_regions(gold, answer)
     bare = isinstance(gold, Bracketed) is not isinstance(answer, Bracketed)
     if bare and any(map(_is_set, (*mine, *theirs))):
         return False  # a set with a set in it is another one
@@ -359,9 +362,10 @@ def _same_expressions(one: Any, other: Any) -> bool:
         mine, theirs = (each.evalf(20, subs=point) for each in (one, other))
         if not (mine.is_number and theirs.is_number and _finite(mine) and _finite(theirs)):
             continue
-        if min(point.values()) < 0 and (mine.is_real is False or theirs.is_real is False):
+        if min(point.values()) < 0 and any(each.as_real_imag()[1] for each in (mine, theirs)):
             continue  # as of a logarithm, which is meant for positive numbers
-        if abs(mine - theirs) > CLOSE * max(abs(mine), abs(theirs)) or not _zero(difference, point):
+        size = max(abs(mine), abs(theirs))
+        if abs(mine - theirs) > CLOSE * size or not _zero(difference, point, size):
             return False
         tried += 1
     return tried >= ENOUGH
@@ -401,15 +405,18 @@ def _finite(value: Any) -> bool:
     return not value.has(nan, oo, zoo)
 
 
-def _zero(difference: Any, point: dict | None = None) -> bool:
-    """Tell whether a constant, or an expression at a point, is zero."""
+def _zero(difference: Any, point: dict | None = None, size: Any = 0) -> bool:
+    """Tell whether a constant, or an expression at a point, is zero.
+
+    :param size: of what was subtracted; a difference that is smaller by hundreds of digits is none.
+    """
     if difference.is_Rational:
         return difference == 0
     value = difference.evalf(15, subs=point, maxn=PRECISION)
     if not value.is_number or not _finite(value):
         return False
     # evalf leaves one bit of precision to what has no digit at its highest
-    return all(part == 0 or part._prec == 1 for part in value.as_real_imag())
+    return all(part == 0 or part._prec == 1 or abs(part) < NONE * size for part in value.as_real_imag())
 
 
 def _bounded(found: Any) -> bool:

@@ -32,13 +32,15 @@ AMBIGUOUS = re.compile(rf"/\s*\d+\s*(?:[A-Za-z(]|\\(?:sqrt|frac|{FUNCTIONS}|{GRE
 MISREAD = re.compile(  # the parser drops or changes: a subscript of a number, primes, ratios, what is of whole numbers alone
     r"[\d)\]}]\s*_|(?<![\d.])0[A-Za-z]|'|:|\^\s*\{?\s*T\b|(?<![A-Za-z\\])I(?![A-Za-z])"
     r"|\\(?:gcd|lcm|mod|bmod|pmod|operatorname|(?:black)?square)(?![A-Za-z])|(?<![A-Za-z\\])[fghFGHPQ]\s*\([^()]*[-+*/^][^()]*\)"
-    r"|\\(?:Rightarrow|implies|iff|land|lor|wedge|vee|to|rightarrow|mapsto|equiv)(?![A-Za-z])|\\\\(?!.*\\end)|&(?!.*\\end)|;"
+    r"|\\(?:Rightarrow|implies|iff|land|lor|wedge|vee|mapsto|equiv)(?![A-Za-z])|\\\\(?!.*\\end)|&(?!.*\\end)|;"
 )
+ARROW = re.compile(r"\\(?:to|rightarrow)(?![A-Za-z])")
 FAULTS = (WORDS, SIDE_BY_SIDE, AMBIGUOUS)
 TRIGONOMETRIC = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 DEGREES = re.compile(r"(\d+(?:\.\d+)?|\\frac\s*\{[^{}]*\}\s*\{[^{}]*\}|[A-Za-z])\s*\^\s*\\circ")
 MIXED = re.compile(r"(?<![\d.)}A-Za-z])(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 CHOOSE = re.compile(r"(?<![A-Za-z\\])C\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)|\{\s*(\d+)\s*\\choose\s*(\d+)\s*\}")
+THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
 
 
@@ -53,6 +55,8 @@ def expression(text: str) -> Basic | None:
     latex = _in_degrees(notation(text))
     unread = ("\\text", "%", "...", "\\circ", "\\pmod")  # the parser drops or misreads them
     if any(mark in latex for mark in unread) or MISREAD.search(latex):
+        return None
+    if "\\lim" not in latex and ARROW.search(latex):
         return None
     if any(fault.search(ENVIRONMENT.sub("", latex)) for fault in FAULTS):
         return None
@@ -71,6 +75,8 @@ def depth(text: str) -> int:
 def notation(text: str) -> str:
     """The notation of programs as LaTeX: ``2**10``, ``sqrt(2)/2``, ``-3*pi``, ``exp(12)``, ``x^10``."""
     text = text.replace("**", "^")
+    if not re.search(r"[(\[]|\\\{", text):
+        text = THOUSANDS.sub(lambda digits: digits[0].replace(",", ""), text)
     for name, meant in ALIASES.items():
         text = re.sub(rf"(?<![A-Za-z\\]){name}(?![A-Za-z])", meant, text)
     while (called := CALLED.search(text)) or (called := ROOT.search(text)):

@@ -77,10 +77,10 @@ QED = re.compile(r"(?:\\(?:blacksquare|square|qed|checkmark)(?![A-Za-z])|[■□
 SIZE = re.compile(r"\\(?:large|Large|LARGE|huge|Huge|small|normalsize|tiny|bf|bold)(?![A-Za-z])")
 DOLLAR = re.compile(r"(?<!\\)\$")
 BOLD = re.compile(r"(?<![\w*)}\]])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![\w*({\[])", re.DOTALL)
-HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*)", re.MULTILINE)
+HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
 TAG = re.compile(r"</?(?:b|i|u|em|strong|span|div|p|center|br)\s*/?>", re.IGNORECASE)
 COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}|\\underline(?![A-Za-z])")
-BULLET = re.compile(r"^[ \t]*[-*+•][ \t]+", re.MULTILINE)
+BULLET = re.compile(r"^[ \t]*(?:[-*+•][ \t]+|>[ \t]*)", re.MULTILINE)
 
 FONTS = (
     r"text|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textnormal|textsf|texttt|textup|emph|mbox|hbox"

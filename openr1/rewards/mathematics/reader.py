@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from openr1.rewards.mathematics.equality import is_constant, is_exact, is_relation, same
-from openr1.rewards.mathematics.latex import DEPTH, depth, expression
+from openr1.rewards.mathematics.latex import DEPTH, TRIGONOMETRIC, depth, expression
 from openr1.rewards.mathematics.markup import closing_of, plain
 from openr1.rewards.mathematics.numbers import Number, number
 from openr1.rewards.mathematics.reading import (
@@ -57,6 +57,7 @@ PLUS_MINUS = re.compile(r"\\pm(?![A-Za-z])")
 UNNAMED = re.compile(r"\b(?:assume|suppose|let|check|consider|if|when|for|because|since|not|unless|try)\b", re.IGNORECASE)
 APPROXIMATE = re.compile(r"\\approx")
 MEMBER = re.compile(r"[A-Za-z](?:_\{?\w+\}?)? ?\\in(?![A-Za-z]) ?")
+WHOLE_NUMBERS = re.compile(r",? ?\(?(?:\\text\{ ?(?:where|for) ?\} ?)?[a-z] ?\\in ?\\mathbb ?\{?Z\}?\)?$")  # k \in \mathbb{Z}
 LABEL = re.compile(r"\\text\{ ?\(?[A-J]\)\.? ?\} ?(?=.)|\([A-J]\) (?=.)")  # of an option, before its text
 POINT = re.compile(r"[ABD-Z](?=\()")
 SEPARATE = re.compile(
@@ -64,6 +65,10 @@ SEPARATE = re.compile(
 )  # a value, and the name of the next: 5 y
 MODULO = re.compile(r"(.*?) ?\(? ?(?:\\pmod|\\bmod|\\mod|\\text\{ ?mod ?\}|mod) ?\{? ?(\d+) ?\}? ?\)?")
 RANGE = re.compile(r"\d+(?: ?- ?\d+)+|\d+(?:/\d+){2,}")  # a range, a score, a date
+QUANTITY = re.compile(  # what is no unknown to be solved for, but has a value
+    r"\\(?:tan|sin|cos|cot|sec|csc|sum|int|lim|prod|det|max|min|bar|vec|hat|over\w+|Pr|mathbb|text)(?![a-z])|E ?\[|P ?\(|\|"
+    r"|\\frac ?\{ ?[A-Za-z]{1,2} ?\} ?\{ ?[A-Za-z]{1,2} ?\}$|[a-z]{2,3}$"
+)
 LETTERS = re.compile(r"(?:\d*|10+)[A-Za-z](?:_\{?\w\}?)?(?: ?[+-] ?(?:10*)?[A-Za-z](?:_\{?\w\}?)?)+")  # m + n, 100a + b
 BUILDER = re.compile(r"\\\{ ?([A-Za-z])(?: ?\\in ?\\mathbb\{?R\}?)? ?(?:\\mid|\||:) ?(.*)\\\}")
 NAME = re.compile(  # what an equation may call its answer: x, x_1, f(x), |AB|, \angle ABC, \text{area}, words
@@ -102,6 +107,8 @@ def _read(text: str) -> Reading | None:
         return None
     if text == DOTS.words:
         return DOTS
+    if (clause := WHOLE_NUMBERS.search(text)) and clause.start():
+        return _read(text[: clause.start()].strip())
     if label := LABEL.match(text):
         return _read(text[label.end() :].strip())
     if (inner := WHOLE_TEXT.fullmatch(text)) is not None:
@@ -203,7 +210,7 @@ def _bracketed(text: str) -> Reading | None:
         parts = [part.strip() for part in split(inner, COMMA)]
         if len(parts) == 1 and name == "()":
             return _read(inner)
-        items = [_read(part) if part and not re.fullmatch(r"0\d+", part) else None for part in parts]
+        items = [_read(part) if part and not re.fullmatch(r"0\d+|\d+ 0\d*", part) else None for part in parts]
         if not all(items) or len(items) > ITEMS:
             return None
         if name == "{}":
@@ -222,6 +229,8 @@ def _equation(text: str) -> Reading | None:
     if len(exact) > 1:
         return _approximate(exact)
     members = [part.strip() for part in split(text, EQUALS)]
+    if len(members) == 2 and not members[0]:
+        return _read(members[1])
     if len(members) < 2 or not all(members):
         return None
     values = [_read(member) for member in members]
@@ -244,7 +253,11 @@ def _approximate(parts: list[str]) -> Reading | None:
     if not first or (NAME.fullmatch(first) and first not in ("e", "\\pi")):
         value = _read(rest[0]) if rest and rest[0] else None
         return Named(_name(first), value) if value is not None and first else value
-    return _read(first)
+    exact = _read(first)
+    if exact is None and rest and rest[0] and re.search("[A-Za-z]", first) and "=" not in first:  # P(X > 2)
+        value = _read(rest[0])
+        return Named("", value) if value is not None else None
+    return exact
 
 
 def _named(members: list[str], values: list[Reading | None]) -> Reading | None:
@@ -262,7 +275,7 @@ def _named(members: list[str], values: list[Reading | None]) -> Reading | None:
     if first is not None and is_constant(first):  # 2 + 3 = 5
         return value
     if all(sides):
-        return Equation(*sides, value if LETTERS.fullmatch(members[0]) else None)
+        return Equation(*sides, value if LETTERS.fullmatch(members[0]) or QUANTITY.match(members[0]) else None)
     return Named("", value) if re.search("[A-Za-z]", members[0]) and first is None else None
 
 
@@ -312,7 +325,7 @@ def _words(text: str) -> Text | None:
 
 
 def _expression(text: str) -> Expression | None:
-    bare, unit, marked = trailing_unit(text)
+    bare, unit, marked = (text, "", False) if TRIGONOMETRIC.search(text) else trailing_unit(text)
     if unit and expression(bare) is not None and (marked or is_constant(Expression(bare))):
         return Expression(bare, unit)
     return Expression(text) if expression(text) is not None else None

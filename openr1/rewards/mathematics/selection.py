@@ -34,8 +34,9 @@ GLUED_BEFORE = re.compile(r"(?:[-+*/^<>]|\\(?:times|cdot|pm|sqrt|frac|l[et]|g[et
 BEFORE_BRACE = re.compile(r"\\(?:sqrt|frac|log|ln|sin|cos|tan)\s*(?:\[[^\[\]]*\])?\s*(?:\{[^{}]*\}?)?\s*$|\^\s*$")
 GLUED_AFTER = re.compile(
     r"\s*(?:\^|!|\\?%|[*/+]|-\s*(?:\d|\\)|\\(?:pi|sqrt|times|cdot|frac|text|mathrm)(?![a-z])"
-    r"|[\s$)]*(?:hundred|thousand|[mbtr]+illion)\b)"
+    r"|[\s$)\\]*(?:hundred|thousand|[mbtr]+illion)\b)"
 )
+MAGNITUDE = re.compile(r"[\s$)\\]*(hundred|thousand|[mbtr]+illion)\b")
 UNBOX = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # annotations of GSM8K
 TAIL = 4000  # characters at the end of a conclusion in which an answer without a box is looked for

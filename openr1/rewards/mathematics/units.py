@@ -50,7 +50,7 @@ NO_UNITS = frozenset(
     "or and but not than because since which so is are was if then to plus minus times mod modulo more less at most "
     "least either neither nor divided by over of the where for with hence thus therefore note that it we pi sqrt log ln "
     "sin cos tan exp when only unless except also maybe perhaps about approximately between choose from until equals "
-    "equal no wrong incorrect in base factorial doubled tripled halved inverse root negative positive below above "
+    "equal no wrong incorrect base factorial doubled tripled halved inverse root negative positive below above "
     "excluded rejected invalid fails failed discarded extraneous tens halves thirds fourths quarters fifths sixths "
     "sevenths eighths ninths tenths hundredths thousandths half third fourth quarter fifth hundreds thousands millions "
     "billions dozens squared cubed".split()
@@ -130,11 +130,10 @@ def _is_formula(words: list[str], marked: bool, rest: str) -> bool:
 
 def _is_word(word: str) -> bool:
     """Tell a word from a product of variables."""
-    return (
-        is_measure(_named(word))
-        or word.lower() in RAISING
-        or (len(word) > 2 and re.search("[aeiou]", word.lower()) is not None)
-    )
+    lower = word.lower()
+    if word in COMMON or lower in RAISING or lower in RAISED or lower in NAMES or lower.removesuffix("s") in NAMES:
+        return True
+    return len(word) > 2 and re.search("[aeiou]", lower) is not None
 
 
 def _powers(words: list[str]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from openr1.rewards.mathematics.markup import plain
 from openr1.rewards.mathematics.numbers import Number, integer_power
 from openr1.rewards.mathematics.reader import LONGEST, read
 from openr1.rewards.mathematics.reading import (
+    DOTS,
     Based,
     Bracketed,
     Equation,
@@ -84,8 +85,8 @@ def judge(gold: str, reading: Reading, text: str, prompt: str = "") -> Verdict:
 @lru_cache(maxsize=4096)
 def gold_reading(gold: str) -> Reading | None:
     """How a gold answer is read; None where it is not, to its end, something that answers can be compared with."""
-    reading = read(_content(gold[-LONGEST:]))
-    return reading if reading is not None and is_exact(reading) else None
+    reading = read(without_label(_content(gold)))
+    return reading if reading not in (None, DOTS) and is_exact(reading) else None
 
 
 def answer_reading(text: str) -> Reading | None:
@@ -126,7 +127,7 @@ def _right(gold: Reading, answer: Reading) -> bool:
 
 
 def _other_symbols(one: str, other: str) -> bool:
-    """Tell whether two names are different symbols, such as x, f(2), AB or \\angleABC; words, such as area, may name anything."""
+    """Tell whether two names are different symbols, such as x and f(2); words, such as area, may name anything."""
     words = [not name or re.fullmatch("[a-z]{3,}", name) for name in (one, other)]
     return one != other and not any(words)
 
