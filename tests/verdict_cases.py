@@ -6,6 +6,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "openr1" / "rewards" / "verdicts"
 KINDS = ("math", "choice", "exact")
+ADVERSARIAL = "adversarial"  # answers in mathematics that were sought where a verdict might be wrong
 
 
 def rows(name: str) -> list[dict]:

@@ -27,14 +27,14 @@ def openr1(case: dict) -> bool | None:
 
 
 def math_verify(case: dict) -> bool | None:
-    """As its README has it: the gold answer in dollars, the whole completion as it is; its time-outs are off, as in openr1."""
+    """As its README has it: the gold answer in dollars, the whole completion as it is; with its own time-outs, at a second."""
     from math_verify import parse, verify
 
     gold = case["gold"]
-    gold = parse(gold if "$" in gold or "\\boxed" in gold else f"${gold}$", parsing_timeout=None)
+    gold = parse(gold if "$" in gold or "\\boxed" in gold else f"${gold}$", parsing_timeout=1)
     if not gold:
         return None
-    return verify(gold, parse(case["completion"], parsing_timeout=None), timeout_seconds=None)
+    return verify(gold, parse(case["completion"], parsing_timeout=1), timeout_seconds=1)
 
 
 def letters(case: dict) -> bool | None:
@@ -85,6 +85,7 @@ def table(kind: str, graders: dict[str, Grader]) -> None:
 def main() -> None:
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     table("math", {"openr1": openr1, "math-verify": math_verify, "exact match": exact_match})
+    table("adversarial", {"openr1": openr1, "math-verify": math_verify, "exact match": exact_match})
     table("choice", {"openr1": openr1, "math-verify (strings)": letters, "exact match": exact_match})
 
 

@@ -68,8 +68,14 @@ def same(one: Reading, other: Reading) -> bool:
     if isinstance(one, Equation) and isinstance(other, Equation):
         return _same_equations(one, other)
     if isinstance(one, Expression | Number) and isinstance(other, Expression | Number):
+        if {one.unit, other.unit} == {"", "degree"} and any("\\pi" in _text(each) for each in (one, other)):
+            return False  # radians and degrees
         return same_unit(one.unit, other.unit) and same_values(_sympy(one), _sympy(other))
     return False
+
+
+def _text(reading: Expression | Number) -> str:
+    return reading.text if isinstance(reading, Expression) else ""
 
 
 def is_constant(reading: Reading) -> bool:

@@ -30,7 +30,7 @@ POWERS = re.compile(r"([\^_])\s*(-?\d{2,}|-\d|\((?:[^()]|\([^()]*\))*\))")
 SIDE_BY_SIDE = re.compile(r"\d\s+\\?(?:frac\s*\{[^{}]*\}\s*\{[^{}]*\}\s*)?\.?\d|\d\s*\(\s*\d+\s*\)|\)\s*\d")
 AMBIGUOUS = re.compile(rf"/\s*\d+\s*(?:[A-Za-z(]|\\(?:sqrt|frac|{FUNCTIONS}|{GREEK}))")  # 1/2x
 MISREAD = re.compile(  # the parser drops or changes: a subscript of a number, primes, ratios, what is of whole numbers alone
-    r"[\d)\]}]\s*_|(?<![\d.])0[A-Za-z]|'|:|\^\s*\{?\s*T\b|(?<![A-Za-z\\])I(?![A-Za-z])"
+    r"[\d)\]}]\s*_|(?<![\d.])0[0A-Za-z]|'|:|\^\s*\{?\s*T\b|(?<![A-Za-z\\])I(?![A-Za-z])"
     r"|\\(?:gcd|lcm|mod|bmod|pmod|operatorname|(?:black)?square)(?![A-Za-z])|(?<![A-Za-z\\])[fghFGHPQ]\s*\([^()]*[-+*/^][^()]*\)"
     r"|\\(?:Rightarrow|implies|iff|land|lor|wedge|vee|mapsto|equiv)(?![A-Za-z])|\\\\(?!.*\\end)|&(?!.*\\end)|;"
 )

@@ -99,15 +99,14 @@ def _around(text: str) -> str | None:
     before, after = text[:start].rstrip("{ "), text[end:]
     if NEGATION.search(before) or REJECTED.match(after):
         return ""
-    if not (
-        GLUED_BEFORE.search(before) or (text[:start].endswith("{") and BEFORE_BRACE.search(before)) or GLUED_AFTER.match(after)
-    ):
+    in_argument = text[:start].endswith("{") and BEFORE_BRACE.search(before) is not None
+    if not (in_argument or GLUED_BEFORE.search(before) or GLUED_AFTER.match(after)):
         return None
     formulas = [one for one in MATH.finditer(text) if one.start() < start and end <= one.end()]
-    whole = (
-        next((group for group in formulas[-1].groups() if group), "") if formulas else text[text.rfind("\n", 0, start) + 1 :]
-    )
-    return UNBOX.sub(r"\1", whole)
+    line = text[text.rfind("\n", 0, start) + 1 :]
+    whole = next((group for group in formulas[-1].groups() if group), "") if formulas else line
+    magnitude = MAGNITUDE.match(after) if formulas else None
+    return UNBOX.sub(r"\1", whole) + (f" {magnitude[1]}" if magnitude else "")
 
 
 def _mathematics(sentence: str) -> list[list[str]]:

@@ -20,6 +20,13 @@ def test_labelled_answers_have_the_verdict_of_their_label(kind):
     assert len(other) <= (1 - JUDGED) * len(pairs), other
 
 
+def test_answers_sought_where_a_verdict_might_be_wrong():
+    """No wrong answer is right; of right ones some are in forms that are not read."""
+    pairs = [(case, judged(case, "math")) for case in labelled("adversarial")]
+    assert not [(case["gold"], case["completion"]) for case, verdict in pairs if verdict and case["right"] is not True]
+    assert sum(verdict is case["right"] for case, verdict in pairs) >= 0.9 * len(pairs)
+
+
 def test_hostile_answers_are_wrong_and_take_no_more_than_their_time():
     cases = hostile()
     with Scorer(RewardConfig({"accuracy": TermConfig()}, time_limit=5.0)) as scorer:
