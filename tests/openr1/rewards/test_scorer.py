@@ -52,7 +52,7 @@ def not_a_number(samples):
     return [float("nan")] * len(samples)
 '''
 SUM = Problem("1+1=", "2")
-HARD = r"$\sum_{k=1}^{10000000} \sin(k^2)$"  # SymPy works on it for very long
+HARD = r"$\int_0^1 \sin(x^{\sin x}) e^{x^2} dx$"  # SymPy works on it for very long
 DEADLY = {
     "sleeps": "time.sleep(60)",
     "loops": "while True: pass",
