@@ -10,7 +10,10 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from openr1.data.tables import Row
+import numpy as np
+
+from openr1.data.program_tests import any_digits
+from openr1.data.tables import Row, is_whole
 from openr1.errors import ConfigError
 
 LEVEL = re.compile(r"^\s*level\b", re.IGNORECASE)  # "Level 5", as MATH has it
@@ -31,6 +34,8 @@ def cell(row: Row, column: str | None, key: str = "columns") -> Any:
         if isinstance(value, str):
             with suppress(ValueError, RecursionError):
                 value = json.loads(value)
+            if not is_whole(value):
+                raise ConfigError(f"{key}: {row.where} holds half of a character in column {column!r}")
         if not isinstance(value, Mapping):
             raise ConfigError(f"{key}: {row.where} has no object in column {column!r} before .{part}")
         value = value.get(part)
@@ -53,10 +58,17 @@ def short(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("text or a number")
-    # a whole number is 3.0 where pandas had an empty cell in its column
-    return f"{int(value)}" if value == int(value) else f"{Decimal(str(value)):f}"
+    if isinstance(value, int):
+        with any_digits():
+            return str(value)
+    if not math.isfinite(value):
+        raise ValueError("text or a number")
+    # a whole number is 3.0 where pandas had an empty cell in its column, and .1 is .10000000149 where it had half the bits
+    half = np.float32(value)
+    shortest = str(half) if isinstance(value, float) and float(half) == value else str(value)
+    return f"{int(value)}" if value == int(value) else f"{Decimal(shortest):f}"
 
 
 def level(value: Any) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openr1.data.cells import is_missing
+from openr1.data.tables import is_whole
 
 Turn = Mapping[str, str]  # {"role", "content"}
 ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant"}
@@ -30,6 +31,8 @@ def turns_of(cell: Any) -> tuple[Turn, ...] | None:
             cell = json.loads(cell)
         except (ValueError, RecursionError) as error:
             raise ValueError(NO_TURNS) from error
+        if not is_whole(cell):
+            raise ValueError("holds half of a character (a surrogate) in the text of a turn")
     if not isinstance(cell, list):
         raise ValueError(NO_TURNS)
     found = [_turn(given) for given in cell]

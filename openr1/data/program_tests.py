@@ -16,7 +16,7 @@ import pickle
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, NoReturn
 
 Test = tuple[str, ...]
@@ -154,6 +154,9 @@ def _type(test: Mapping[str, Any], place: int) -> str | None:
 
 def _named(test: Mapping[str, Any]) -> str | None:
     metadata = test.get("metadata")
+    if isinstance(metadata, str):
+        with suppress(ValueError, RecursionError):
+            metadata = json.loads(metadata)
     return test.get("fn_name") or (metadata.get("func_name") if isinstance(metadata, Mapping) else None)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.data.formats import COMPRESSED, MARK, READABLE, damaged, opened
+from openr1.data.program_tests import any_digits
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _parsed(line: str, where: str, key: str) -> Any:
 
 def _guarded(parse: Callable[[Any], Any], given: Any, where: str, key: str) -> Any:
     try:
-        return parse(given)
+        with any_digits():
+            return parse(given)
     except RecursionError as error:
         raise ConfigError(f"{key}: {where} is nested too deeply to be read") from error
     except ValueError as error:
@@ -124,6 +126,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _has_escapes(content: str) -> bool:
     """Look for escapes of surrogates in JSON text, the only way in which it can hold half a pair."""
     return "\\ud" in content or "\\uD" in content
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether all texts in a value of JSON are whole: none has half of a pair of surrogates."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(value: Any, escapes: bool, where: str, key: str, pick: Pick) -> Row:

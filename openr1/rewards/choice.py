@@ -60,9 +60,16 @@ def read(text: str) -> tuple[list[str], str]:
     text = _with_boxes(text)
     said = sorted(_said(text), key=lambda one: one.end)
     if not said:
+        first = forms.FIRST.match(text)
+        if first and (forms.REFUTED.match(text, first.end()) or forms.RECALLED.match(text, first.end())):
+            return [], "the letter is taken back"
         return sorted(_first(text)), "letter that stands first"
     last = said.pop()
+    if forms.REFUTED.match(text, last.end) or forms.RECALLED.match(text, last.end):
+        return [], "the letter is taken back"
     found, start = last.letters, last.start
+    if other := forms.OTHER.match(text, last.end):
+        found |= _letters(other["letters"])
     while said and _listed(said[-1], text[said[-1].end : start]):
         one = said.pop()
         if one.correct <= last.correct:

@@ -11,7 +11,12 @@ FENCE = re.compile(rf"{QUOTES}{MARKS}(?P<fence>`{{3,}}|~{{3,}})(?P<info>[^`]*)")
 SAID = re.compile(r"(?P<quotes>)(?P<marks>).*[^`\s][ \t]*(?P<fence>`{3,})(?P<info>[\w+#]+)\s*")  # it ends a line of text
 LABEL = re.compile(r"\s*[{.]*\w[^\s]*(?:\s.*[={].*)?\s*")  # a language and its attributes, not text after the end of a block
 NAME = re.compile(r"[\s{.]*([\w+#-]*)")  # of the language: python, {.python}, python title="a.py"
-NAMES = {"python": "python3?|py3?|pypy3?", "cpp": r"cpp|c\+\+", "javascript": "javascript|js"}  # how else it is spelled
+NAMES = {
+    "": "|code|text|txt|plain|plaintext",
+    "python": "python[23]?|py3?|pypy3?",
+    "cpp": r"cpp|c\+\+",
+    "javascript": "javascript|js",
+}  # how else it is spelled
 NESTED = 4  # so many columns deeper than its fence, a line of a block is its content, whatever it says
 
 

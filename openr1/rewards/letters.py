@@ -113,7 +113,11 @@ LISTED = re.compile(  # a letter that begins an option
 REMARK = re.compile(r"\([^()\n]{2,}\)")
 
 # in the clause that it is not so, in the sentence that it would be otherwise, just before that it is no longer
-DENIED = re.compile(r"\b(?:whether|not|never|cannot|\w+n't|thought|might|could|why)\b|不", FLAGS)
+DENIED = re.compile(
+    r"\b(?:whether|not|never|cannot|\w+n't|thought|might|could|why|doubt|den(?:y|ies)|eliminated|excluded|rejected|worst|least"
+    r"|unlikely|student(?:'s)?|false)\b|不|排除|误|可能|假设|有人",
+    FLAGS,
+)
 SUPPOSED = re.compile(
     r"\b(?:if|unless|suppos\w+|assum\w+|otherwise|had|were|mistake\w*|misconception|tempt\w+|wrongly)\b|如果", FLAGS
 )
@@ -126,6 +130,20 @@ WITHDRAWN = re.compile(
     FLAGS,
 )
 FILLER = re.compile(
-    rf"\b(?:the|a|final|correct|best|right|so|therefore|thus|hence|and|or|is|it|also|option|choice)\b|{ANSWER}", FLAGS
+    rf"\b(?:the|a|final|correct|best|right|so|therefore|thus|hence|and|or|is|it|also|option|choice|possibly|else|alternatively"
+    rf"|as\s+well\s+as|plus|either|maybe|perhaps)\b|{ANSWER}",
+    FLAGS,
+)
+# at once after a letter: it is wrong, or taken back, or another one may be as right
+REFUTED = re.compile(
+    r"\W{0,6}(?:(?:is|was|are)\s+)?(?:in?correct|wrong|false|rejected|eliminated|ruled\s+out)\b(?<!\bcorrect)", FLAGS
+)
+RECALLED = re.compile(
+    r"\W{0,6}(?:(?:no|wait|hmm+|actually|sorry|correction|oops|scratch\s+that|on\s+second\s+thoughts?|hold\s+on)\b"
+    r"(?!\s+(?:other|option|choice|need|doubt|further))|(?:but\s+)?(?:that|this)(?:'s|\s+is|\s+was)\s+(?:wrong|not|incorrect|a\s+mistake)\b)",
+    FLAGS,
+)
+OTHER = re.compile(
+    rf"[.,;\s]*\b(?:or|alternatively)\b,?\s+(?:(?:maybe|possibly|perhaps|option|choice)\s+)*(?P<letters>{LETTERS})", FLAGS
 )
 ALONE = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")

@@ -16,6 +16,8 @@ SIGN = re.compile(  # of mathematics, Markdown and HTML, what cannot be seen, an
     r"|^[ \t]*(?:#+|>)[ \t]*|[\u2600-\u27bf\U0001f300-\U0001faff]",
     re.MULTILINE,
 )
+STRUCK = re.compile(r"~~[^~\n]*~~|\\(?:sout|cancel|st)\{[^{}]*\}")  # out
+REFUTED = re.compile("[\u2717\u2718\u274c\u274e]")  # crosses
 EMPTY = re.compile(r"\n{3,}")
 
 
@@ -24,7 +26,7 @@ def plain(text: str) -> str:
 
     A command that is none of a font or space stays, so that what it holds is not taken for a word.
     """
-    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
+    text = REFUTED.sub(" wrong ", STRUCK.sub(" ", unicodedata.normalize("NFKC", text).replace("\u2019", "'")))
     for pattern, instead in ((SPACE, " "), (FONT, ""), (SIGN, "")):
         text = pattern.sub(instead, text)
     return EMPTY.sub("\n\n", "\n".join(" ".join(line.split()) for line in text.split("\n")))
