@@ -52,6 +52,9 @@ def trials(storage):
         return []
 
 
+NIGHTLY_LOCAL = pytest.param("local", marks=pytest.mark.nightly)
+
+
 @pytest.fixture
 def postgres(tmp_path):
     """The URL of a server of its own; PostgreSQL does not run as root."""
@@ -82,7 +85,7 @@ def postgres(tmp_path):
     subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd="/", stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local"])
+@pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL])
 def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(tmp_path, launcher):
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=6"]
@@ -175,7 +178,7 @@ def beside(folder):
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="no /proc")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("launcher", ["basic", "local", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL, "submitit_local"])
 def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
     needs(launcher)
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"

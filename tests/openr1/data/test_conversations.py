@@ -126,3 +126,10 @@ def test_a_conversation_of_a_parquet_file_is_read_like_one_of_json(tmp_path, con
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     source = FilesSource(path=str(tmp_path / "rows.parquet"), messages="chat")
     assert list(open_sources(configure({"mine": source}))["mine"].documents()) == [Document("b", "a", (ASK,))]
+
+
+def test_half_of_a_character_in_json_text_is_refused_with_its_row(read):
+    cell = '[{"role": "user", "content": "q\\ud800"}, {"role": "assistant", "content": "a"}]'
+    with pytest.raises(ConfigError, match=r"rows\.jsonl:1 holds half of a character") as error:
+        read({"messages": cell}, messages="messages")
+    assert "\n" not in str(error.value)

@@ -3,10 +3,12 @@ import json
 import pickle
 import zlib
 
+import numpy as np
 import pytest
 from configs import composed
 
 from openr1.data import problems
+from openr1.data.cells import short
 from openr1.data.tasks.base import Problem, is_held_out
 from openr1.errors import ConfigError
 
@@ -253,6 +255,12 @@ def test_cells_of_problems_of_another_form_are_refused_with_their_row(table, opt
         ConfigError, match=rf"^data\.sources\.files\.columns\.{option}.*problems\.jsonl:2 holds \w+, not text or a"
     ):
         of_rows(rows, table, "kind=exact", *overrides)
+
+
+def test_numbers_of_any_size_are_the_text_that_they_were(table):
+    assert short(10**400) == "1" + "0" * 400
+    assert short(float(np.float32(0.1))) == "0.1"  # as Parquet gives a column of half the bits
+    assert short(0.1) == "0.1"
 
 
 def test_an_option_that_is_null_is_no_option(table):

@@ -184,3 +184,8 @@ def test_a_cell_of_another_form_is_refused(cell, message):
         read([cell])
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 300
+
+
+def test_the_function_may_be_named_in_metadata_that_is_json_text():
+    test = {"input": "[1]", "output": "2", "testtype": "functional", "metadata": '{"func_name": "f"}'}
+    assert [one[2] for one in read([[test]])] == ["f"]
