@@ -75,7 +75,7 @@ def candidates(text: str) -> list[list[str]]:
 
 
 def _said(text: str, spoken: bool = False) -> list[list[str]]:
-    """What is said to be the answer; nothing where it is taken back at once.
+    """Read what is said to be the answer; nothing where it is taken back at once.
 
     :param spoken: only what is said counts, not what stands under a heading.
     """
