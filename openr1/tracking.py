@@ -184,7 +184,7 @@ def _runs(uri: str, experiments: list[str], tags: dict[str, str], *conditions: s
 def log_study(
     config: TrackingConfig, study: str, files: Iterable[Path], metrics: dict[str, float], tags: dict[str, Any]
 ) -> None:
-    """What a whole study came to, in its parent run. Files of the same names are replaced.
+    """Record the results of a whole study in its parent run. Files of the same names are replaced.
 
     :raises StoreError: where the store does not take it.
     """

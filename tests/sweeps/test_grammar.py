@@ -71,7 +71,7 @@ def app():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Of one store for all forms, which takes a while to make."""
+    """Share one store among all forms, since making it takes a while."""
     return tmp_path_factory.mktemp("stores")
 
 

@@ -60,8 +60,7 @@ def select(rows: Rows, options: Select, key: str) -> Decision:
 
 
 def lengths(rows: Rows, there: np.ndarray) -> np.ndarray:
-    """Of the completions that are there, in tokens; in characters for all where one has no token count, so that all are in one
-    unit."""
+    """Measure the completions that are there in one unit: in tokens, or in characters where one has no token count."""
     tokens = rows.numbers("tokens") if rows.has("tokens") else np.full(len(rows), np.nan)
     return characters(rows, "completion") if np.isnan(tokens[there]).any() else tokens
 

@@ -77,7 +77,6 @@ NAME = re.compile(  # what an equation may call its answer: x, x_1, f(x), |AB|, 
 )
 WORDY = re.compile(r"(?:[^\W\d_]|\\text\{[^{}\\]*\})(?:[\w\s'’.,:/&()-]|\\text\{[^{}\\]*\}|\\&)*")
 LATEX_WORDS = re.compile(r"\\text\{([^{}\\]*)\}")
-WHOLE_TEXT = re.compile(r"\\text\{([^{}\\]*)\}")
 SHORT = frozenset("no yes up on in out all any odd one two six ten red min max".split())
 WORDS = 6  # of an answer in words
 EMPTY = frozenset(
@@ -111,7 +110,7 @@ def _read(text: str) -> Reading | None:
         return _read(text[: clause.start()].strip())
     if label := LABEL.match(text):
         return _read(text[label.end() :].strip())
-    if (inner := WHOLE_TEXT.fullmatch(text)) is not None:
+    if (inner := LATEX_WORDS.fullmatch(text)) is not None:
         return _first((*FORMS, _several, _bracketed), inner[1].strip()) or _words(text)
     return _first((*FORMS, _several, _bracketed, _member, _equation, _words, _expression), text)
 
