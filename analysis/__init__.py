@@ -1,9 +1,9 @@
 """What finished runs teach: tidy frames, scaling laws with their uncertainty, figures and a report."""
 
-from analysis.fitted import Fit
-from analysis.fitting import fit
-from analysis.grouping import Groups, fit_by
+from analysis.fit.fit import fit
+from analysis.fit.groups import Groups, fit_by
+from analysis.fit.resampling import Bootstrap, Holdout
+from analysis.fit.result import Fit
 from analysis.laws import LAWS
-from analysis.resampling import Bootstrap, Holdout
 
 __all__ = ["LAWS", "Bootstrap", "Fit", "Groups", "Holdout", "fit", "fit_by"]

@@ -15,8 +15,8 @@ from openr1.errors import ConfigError
 def app(cfg: DictConfig) -> None:
     try:
         config = typed(cfg)
-        from analysis.grouped import analyse_by
-        from analysis.study import analyse
+        from analysis.report.group_study import analyse_by
+        from analysis.report.study import analyse
 
         study = (analyse_by if config.by else analyse)(config, overrides=list(HydraConfig.get().overrides.task))
     except ConfigError as error:

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from analysis.frame import SOURCES, Source
+from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.laws import LAWS, Law
-from analysis.resampling import Bootstrap, Holdout
-from openr1.config import one_line
+from analysis.sources.frame import SOURCES, Source
+from openr1.config.schema import one_line
 from openr1.errors import ConfigError
 
 

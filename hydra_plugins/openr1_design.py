@@ -1,4 +1,4 @@
-"""``hydra/sweeper=design``: the sweeper of scaling studies (sweeps/sweeper.py), and the schemas of ``sweep=``."""
+"""``hydra/sweeper=design``: the sweeper of scaling studies (sweeps/study/sweeper.py), and the schemas of ``sweep=``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ class DesignSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeps.sweeper import sweep
+        from sweeps.study.sweeper import sweep
 
         return sweep(self.hydra_context, self.task_function, self.config, dict(self.params), arguments)

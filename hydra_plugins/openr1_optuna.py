@@ -1,4 +1,4 @@
-"""``hydra/sweeper=optuna``: studies of Optuna that resume, prune, and are shared by workers (sweeps/search/sweeper.py)."""
+"""``hydra/sweeper=optuna``: studies of Optuna that resume, prune, and are shared by workers (sweeps/optuna/sweeper.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeps.search.config import SearchConfig
+from sweeps.optuna.config import SearchConfig
 
 ConfigStore.instance().store(name="SearchConfig", node=SearchConfig, provider="openr1")
 
@@ -28,6 +28,6 @@ class OptunaSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeps.search.sweeper import sweep
+        from sweeps.optuna.sweeper import sweep
 
         return sweep(self.hydra_context, self.task_function, self.config, dict(self.params), self.options, arguments)

@@ -1,4 +1,4 @@
-"""The sweeper of ``openr1-plan``: it prices what the one in whose place it stands would make (sweeps/pricing/command.py)."""
+"""The sweeper of ``openr1-plan``: it prices what the one in whose place it stands would make (sweeps/commands/price.py)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ class PriceSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeps.pricing.command import show
+        from sweeps.commands.price import show
 
         show(self.hydra_context.config_loader, self.config, dict(self.params), self.options, arguments)

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config import one_line, register, typed
+from openr1.config.schema import one_line, register, typed
 from openr1.errors import ConfigError, RunError
 
 
@@ -23,19 +23,19 @@ def execute(cfg: DictConfig) -> float | None:
     """Run the composed config. The value is the final evaluation loss, which a sweeper minimises; None where there is none."""
     job = HydraConfig.get()
     if job.mode == RunMode.MULTIRUN:
-        from openr1.trial import make
+        from openr1.runs.trial import make
 
         return make(typed(cfg), job.job.override_dirname, quiet=True).value
     try:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: decides the runs of a study, which -m makes; this is one run")
         config = typed(cfg)
-        from openr1.trial import make
+        from openr1.runs.trial import make
 
         trial = make(config)
     except (ConfigError, RunError) as error:
         leave(error)  # before Hydra puts a line of its own in front of it
-    from openr1.show import show_trial
+    from openr1.runs.summary import show_trial
 
     show_trial(trial, config)
     return trial.value

@@ -14,11 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from openr1.cli import guarded, leave
-from openr1.config import register as register_runs
+from openr1.config.schema import register as register_runs
 from openr1.errors import ConfigError, RunError
-from sweeps.active.app import register, typed
-from sweeps.pricing.status_config import register as register_status
-from sweeps.pricing.status_config import typed as status_of
+from sweeps.commands.active import register, typed
+from sweeps.status.config import register as register_status
+from sweeps.status.config import typed as status_of
 
 HELP = {"--help", "-h", "--hydra-help"}
 PRICED = ["hydra.sweeper._target_=hydra_plugins.openr1_price.PriceSweeper", "-m"]
@@ -44,7 +44,7 @@ def status(cfg: DictConfig) -> None:
     """``status=NAME``: how far a study is."""
     try:
         config = status_of(cfg)
-        from sweeps.pricing.status import watch
+        from sweeps.status.status import watch
 
         watch(config)
     except (ConfigError, RunError) as error:

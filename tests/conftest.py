@@ -8,7 +8,7 @@ import logging
 import random
 
 import pytest
-from configs import tiny_run
+from helpers.configs import tiny_run
 
 WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
 

@@ -6,17 +6,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from configs import composed
+from helpers.configs import composed
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
-from openr1.verify import arguments
-from sweeps.active.app import compose as compose_plan
+from openr1.evaluation.verify import arguments
 from sweeps.cli import app_of, choose, status
-from sweeps.pricing.status_config import register as register_status
-from sweeps.pricing.status_config import typed as status_of
+from sweeps.commands.active import compose as compose_plan
+from sweeps.status.config import register as register_status
+from sweeps.status.config import typed as status_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ from analysis.charts import compute, curves, fits, isoflop, reasoning
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from analysis.report.study import Study
 
 __all__ = ["FIGURES", "Chart", "charts"]
 

@@ -35,12 +35,12 @@ from analysis.charts.parts import (
     thinned,
     thinning,
 )
+from analysis.formatting import QUANTITIES, counted
 from analysis.laws.base import best_runs
-from analysis.text import QUANTITIES, counted
 
 if TYPE_CHECKING:
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 STEPS = 100  # of a line
 FAR = 1000  # times the largest budget, beyond which a figure does not reach

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.advice import best_setting
 from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Points, Rule, Scale, Text, colour, span
 from analysis.charts.parts import (
     EVERYTHING,
@@ -24,11 +23,12 @@ from analysis.charts.parts import (
     thinning,
     unseen,
 )
-from analysis.text import QUANTITIES, short
+from analysis.formatting import QUANTITIES, short
+from analysis.report.advice import best_setting
 
 if TYPE_CHECKING:
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 STEPS = 120
 LABEL = 6  # the place of a line at which its label stands

@@ -27,11 +27,11 @@ from analysis.charts.marks import (
     span,
 )
 from analysis.charts.parts import about, axis, checked, column, compute_axis, held_out, held_points, hover, thinned, thinning
-from analysis.text import QUANTITIES, interval, number, percent
+from analysis.formatting import QUANTITIES, interval, number, percent
 
 if TYPE_CHECKING:
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 GRID = 60  # places of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")

@@ -39,13 +39,13 @@ from analysis.charts.parts import (
     thinned,
     thinning,
 )
-from analysis.grouping import size
+from analysis.fit.groups import size
+from analysis.formatting import number, percent, share
 from analysis.laws.base import best_runs
-from analysis.text import number, percent, share
 
 if TYPE_CHECKING:
-    from analysis.grouped import GroupedStudy
-    from analysis.study import Study
+    from analysis.report.group_study import GroupedStudy
+    from analysis.report.study import Study
 
 HUES = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER)
 STEPS = 120

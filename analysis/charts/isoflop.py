@@ -9,12 +9,12 @@ import pandas as pd
 
 from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
 from analysis.charts.parts import about, axis, hover
-from analysis.profiles import cubics
-from analysis.text import scientific
+from analysis.formatting import scientific
+from analysis.numerics.isoflop_profiles import cubics
 
 if TYPE_CHECKING:
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 STEPS = 100  # of a line
 LEGEND = 8  # budgets that a legend lists; beyond, a colour bar

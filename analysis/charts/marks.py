@@ -1,5 +1,6 @@
-"""What a figure is, as data: panels with axes and marks. :mod:`analysis.plots` draws it in a file, :mod:`analysis.interactive`
-in a report.
+"""Figures as data: panels with axes and marks.
+
+:mod:`analysis.charts.matplotlib` draws a figure in a file, :mod:`analysis.charts.plotly` in a report.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Axis:
 
     label: str  # with the unit; what is in <i> is italic
     log: bool = False
-    numbers: str = "plain"  # how they are written, see analysis.text.STYLES
+    numbers: str = "plain"  # how they are written, see analysis.formatting.STYLES
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
 

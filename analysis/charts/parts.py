@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Points, Rule
-from analysis.text import QUANTITIES, compute_unit, number, percent, quantity, run_label, with_interval
+from analysis.formatting import QUANTITIES, compute_unit, number, percent, quantity, run_label, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 SHOWN = 3000  # points of a figure; beyond, every second one, or third, ...
 HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")

@@ -24,11 +24,11 @@ from analysis.charts.parts import (
     thinning,
     unseen,
 )
-from analysis.text import QUANTITIES, share, short
+from analysis.formatting import QUANTITIES, share, short
 
 if TYPE_CHECKING:
-    from analysis.fitted import Fit
-    from analysis.study import Study
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
 
 STEPS = 120
 BEYOND = {"rl": 3.0, "k": 10.0}  # how far a line goes beyond the runs

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.power_law import PowerLaw, no_floor
-from analysis.optimise import Objective
+from analysis.numerics.optimise import Objective
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

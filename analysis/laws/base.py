@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from analysis.optimise import Objective
+from analysis.numerics.optimise import Objective
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.formatting import scientific
 from analysis.laws.base import Cost, Parameter, Solution
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
-from analysis.text import scientific
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from analysis.frame import budgets
+from analysis.formatting import short
 from analysis.laws.base import Law, Parameter, Solution
-from analysis.optimise import Objective
-from analysis.surfaces import Surface, least_squares
-from analysis.text import short
+from analysis.numerics.optimise import Objective
+from analysis.numerics.quadratic_surfaces import Surface, least_squares
+from analysis.sources.frame import budgets
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

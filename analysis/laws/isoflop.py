@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.formatting import scientific
 from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution, best_runs
-from analysis.profiles import Akima, Parabola, Profile
-from analysis.text import scientific
+from analysis.numerics.isoflop_profiles import Akima, Parabola, Profile
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Law, Solution
-from analysis.optimise import OBJECTIVES, Objective, Regression
+from analysis.numerics.optimise import OBJECTIVES, Objective, Regression
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

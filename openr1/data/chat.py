@@ -1,6 +1,6 @@
 """How prompts and completions of a data set become tokens: as they are, under an instruction, or as turns of a chat.
 
-It is what :func:`openr1.asking.request` asks a model, token by token, so that training and generation agree.
+It is what :func:`openr1.engines.generate.request` asks a model, token by token, so that training and generation agree.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data.documents import Document
 from openr1.data.prefill import continued
 from openr1.data.tokenizer import Encoder

@@ -1,7 +1,7 @@
 """Builds the token cache: read, split, learn the tokenizer, tokenise. Streams, so that a corpus need not fit into memory.
 
 A cache directory holds ``tokenizer/``, ``corpus.json`` and a directory ``SOURCE/{train,eval}/`` with the arrays of
-:class:`openr1.data.views.Documents`.
+:class:`openr1.data.sequences.Documents`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data.chat import encoder_for
 from openr1.data.documents import Document
 from openr1.data.hashing import hash64, unit

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from openr1.config import Config, digest
+from openr1.config.schema import Config, digest
 from openr1.data.corpus import HELD_OUT, RECORD, build
 from openr1.data.mixture import draw, interleave, permutation, place
+from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import identity, reference, trained, weights
-from openr1.data.views import Documents, Examples, Packed, Sequences, View
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

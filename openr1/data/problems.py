@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from openr1.config import Config, FilesSource, HubSource, ProblemColumns, digest
+from openr1.config.schema import Config, FilesSource, HubSource, ProblemColumns, digest
 from openr1.data import program_tests, tasks
 from openr1.data.cells import is_missing, is_word, level, short
 from openr1.data.conversations import single_turn

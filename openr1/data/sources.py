@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from openr1.artifacts import Store
-from openr1.config import ArtifactSource, Config, FilesSource, HubSource, SourceConfig, TaskSource
+from openr1.config.schema import ArtifactSource, Config, FilesSource, HubSource, SourceConfig, TaskSource
 from openr1.data.documents import Columns, Document
 from openr1.data.formats import FORMATS, files_under, find, formats_of, text
 from openr1.data.hashing import hash_files, unit

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.config import Config, SourceConfig
+from openr1.config.schema import Config, SourceConfig
 from openr1.data.hashing import hash_files
 from openr1.errors import ConfigError
 
@@ -79,7 +79,7 @@ def make(config: Config, texts: Iterable[str]) -> PreTrainedTokenizerBase:
 
 
 def _checkpoint(config: Config) -> str | None:
-    from openr1.models import checkpoint_of
+    from openr1.models.build import checkpoint_of
 
     return checkpoint_of(config.model, config.scale)
 

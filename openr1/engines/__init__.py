@@ -4,7 +4,7 @@
         for reply in engine.generate([Request("1", prompt="1+1=")]):
             print(reply.completions[0].text)
 
-To add one, write its dataclass in :data:`openr1.engines.config.ENGINES` and a module of its kind's name with a class
+To add one, write its dataclass in :data:`openr1.engines.options.ENGINES` and a module of its kind's name with a class
 ``Engine``.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 
 from openr1.engines.base import Completion, Engine, Reply, Request
-from openr1.engines.config import ENGINES, EngineConfig, Sampling, check
+from openr1.engines.options import ENGINES, EngineConfig, Sampling, check
 
 __all__ = ["ENGINES", "Completion", "Engine", "EngineConfig", "Reply", "Request", "Sampling", "open_engine"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from openr1.data.prefill import whole
-from openr1.engines.config import Sampling, check_sampling
+from openr1.engines.options import Sampling, check_sampling
 
 Messages = Sequence[Mapping[str, str]]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
-from openr1.engines.linear import PackedLinear, pack
-from openr1.engines.slots import NAME, Pass, Prompt, Slots, align, attention
+from openr1.engines.batch_invariant import PackedLinear, pack
+from openr1.engines.kv_cache import NAME, Pass, Prompt, Slots, align, attention
 from openr1.errors import ConfigError
 
 AttentionInterface.register(NAME, attention)

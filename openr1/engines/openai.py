@@ -18,7 +18,7 @@ from typing import Any
 from openr1.data.prefill import opens, whole
 from openr1.engines import base
 from openr1.engines.base import Completion, Gathering, Reply, Request, RequestError
-from openr1.engines.config import OpenAIEngine, Sampling
+from openr1.engines.options import OpenAIEngine, Sampling
 from openr1.errors import ConfigError, RunError
 
 LONGEST_WAIT = 60.0  # seconds between two tries, where the server does not ask for more

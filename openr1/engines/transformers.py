@@ -20,8 +20,8 @@ from openr1.engines import base
 from openr1.engines.base import Completion, Gathering, Reply, Request, RequestError
 from openr1.engines.batch import Batch, prepare
 from openr1.engines.codec import Codec
-from openr1.engines.config import Sampling, TransformersEngine
-from openr1.engines.draw import draw, uniforms
+from openr1.engines.options import Sampling, TransformersEngine
+from openr1.engines.sampling import draw, uniforms
 from openr1.errors import ConfigError
 
 

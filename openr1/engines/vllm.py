@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from openr1.engines import base
 from openr1.engines.base import Completion, Gathering, Reply, Request, RequestError
 from openr1.engines.codec import Codec
-from openr1.engines.config import Sampling, VllmEngine
+from openr1.engines.options import Sampling, VllmEngine
 from openr1.errors import ConfigError
 
 

@@ -9,8 +9,8 @@
 from typing import TYPE_CHECKING, Any
 
 from openr1.rewards.base import Reward, Sample, Verified, reward
-from openr1.rewards.config import RewardConfig, TermConfig
 from openr1.rewards.correctness import verify
+from openr1.rewards.options import RewardConfig, TermConfig
 from openr1.rewards.registry import REWARDS
 
 if TYPE_CHECKING:

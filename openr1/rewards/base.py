@@ -20,6 +20,11 @@ class Sample:
     finished: bool = True  # it ended with the end token, not at the maximum length
 
 
+def sample_of(problem: Problem, completion: str, tokens: int | None, finished: bool | None) -> Sample:
+    """Make the sample of a row, from its problem and its values of :data:`openr1.data.answers.SAMPLE_COLUMNS`."""
+    return Sample(problem, completion, tokens, bool(finished))
+
+
 VERDICTS = 2  # raised when answers are judged in another way, so that results with other verdicts have other names
 
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from openr1.rewards import letters as forms
+from openr1.rewards import letters
 from openr1.rewards.base import Sample, Verdict
 from openr1.rewards.letters import CLOSE, OPEN
-from openr1.rewards.parts import boxes, conclusion, joint
+from openr1.rewards.parsing import boxes, conclusion, joint
 from openr1.rewards.plain_text import plain
 
 BOXED = "boxed letter"
@@ -60,15 +60,15 @@ def read(text: str) -> tuple[list[str], str]:
     text = _with_boxes(text)
     said = sorted(_said(text), key=lambda one: one.end)
     if not said:
-        first = forms.FIRST.match(text)
-        if first and (forms.REFUTED.match(text, first.end()) or forms.RECALLED.match(text, first.end())):
+        first = letters.FIRST.match(text)
+        if first and (letters.REFUTED.match(text, first.end()) or letters.RECALLED.match(text, first.end())):
             return [], "the letter is taken back"
         return sorted(_first(text)), "letter that stands first"
     last = said.pop()
-    if forms.REFUTED.match(text, last.end) or forms.RECALLED.match(text, last.end):
+    if letters.REFUTED.match(text, last.end) or letters.RECALLED.match(text, last.end):
         return [], "the letter is taken back"
     found, start = last.letters, last.start
-    if other := forms.OTHER.match(text, last.end):
+    if other := letters.OTHER.match(text, last.end):
         found |= _letters(other["letters"])
     while said and _listed(said[-1], text[said[-1].end : start]):
         one = said.pop()
@@ -89,7 +89,7 @@ def _with_boxes(text: str) -> str:
 
 def _said(text: str) -> Iterator[Said]:
     """All places that give letters as the answer; a box after the sentence that it ends."""
-    for correct, several in ((False, forms.ANSWERED), (True, forms.AFFIRMED)):
+    for correct, several in ((False, letters.ANSWERED), (True, letters.AFFIRMED)):
         step = "said to be correct" if correct else "said to be the answer"
         for form in several:
             for match in form.finditer(text):
@@ -97,28 +97,28 @@ def _said(text: str) -> Iterator[Said]:
                     rest = text[match.end() : match.end() + FAR]
                     found = _letters(match["letters"]) | _continued(rest, match["letters"])
                     yield Said(match.start(), match.end(), found, step, correct)
-    for box in forms.BOXED.finditer(text):
+    for box in letters.BOXED.finditer(text):
         if found := _boxed(box[1]):
             yield Said(box.start(), box.end(), found, BOXED)
 
 
 def _denied(before: str) -> bool:
     """Tell whether the text before denies what is said next."""
-    sentence = forms.SENTENCE.split(before)[-1]
-    clause = forms.CLAUSE.split(sentence)[-1]
-    return bool(forms.DENIED.search(clause) or forms.SUPPOSED.search(sentence) or forms.FORMER.search(clause))
+    sentence = letters.SENTENCE.split(before)[-1]
+    clause = letters.CLAUSE.split(sentence)[-1]
+    return bool(letters.DENIED.search(clause) or letters.SUPPOSED.search(sentence) or letters.FORMER.search(clause))
 
 
 def _boxed(content: str) -> frozenset[str]:
     """The letters that a box holds: alone, with a text, or in a sentence."""
-    if whole := forms.WHOLE.fullmatch(content):
+    if whole := letters.WHOLE.fullmatch(content):
         return _letters(whole["letters"])
     return _first(content) or frozenset().union(*(one.letters for one in _said(content)))
 
 
 def _first(text: str) -> frozenset[str]:
     """The letter with which a text begins, and any other that begins an option after it."""
-    match = forms.FIRST.match(text)
+    match = letters.FIRST.match(text)
     if match is None:
         return frozenset()
     return _letters(match["letters"]) | _marks(text[match.end() :]) | _next(text[match.end() :], match["letters"])
@@ -136,7 +136,7 @@ def _continued(rest: str, letters: str) -> frozenset[str]:
 
 
 def _marks(text: str) -> frozenset[str]:
-    return frozenset("".join(groups).upper() for groups in forms.LISTED.findall(forms.REMARK.sub("", text)))
+    return frozenset("".join(groups).upper() for groups in letters.LISTED.findall(letters.REMARK.sub("", text)))
 
 
 def _next(text: str, letters: str) -> frozenset[str]:
@@ -146,7 +146,7 @@ def _next(text: str, letters: str) -> frozenset[str]:
 
 
 def _letters(text: str) -> frozenset[str]:
-    return frozenset(forms.ALONE.findall(text.upper()))
+    return frozenset(letters.ALONE.findall(text.upper()))
 
 
 def _listed(said: Said, between: str) -> bool:
@@ -155,4 +155,4 @@ def _listed(said: Said, between: str) -> bool:
     No word but those of a list stands between, or the rest of a sentence that takes nothing back.
     """
     rest = "" if said.step == BOXED else re.match(r"[.,;:)]?[^.!?。\n]*", between)[0]
-    return not forms.WITHDRAWN.search(rest) and joint(forms.FILLER.sub(" ", between[len(rest) :]))
+    return not letters.WITHDRAWN.search(rest) and joint(letters.FILLER.sub(" ", between[len(rest) :]))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from openr1.rewards.base import Sample, Verdict, Verified
-from openr1.rewards.parts import after_thoughts, tagged
+from openr1.rewards.parsing import after_thoughts, tagged
 
 if TYPE_CHECKING:
     from openr1.rewards.sandbox import Sandbox

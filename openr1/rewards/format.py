@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from openr1.data.prefill import whole
 from openr1.rewards.base import Sample, reward
 from openr1.rewards.fences import fenced
-from openr1.rewards.parts import TAGS, answered
+from openr1.rewards.parsing import TAGS, answered
 
 WHOLE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|Finally),"

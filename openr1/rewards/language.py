@@ -1,4 +1,4 @@
-"""DeepSeek-R1's language consistency, by the script of each word (:mod:`openr1.data.curation.language`)."""
+"""DeepSeek-R1's language consistency, by the script of each word (:mod:`openr1.data.language`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.rewards.base import Sample, reward
-from openr1.rewards.parts import thoughts
+from openr1.rewards.parsing import thoughts
 
 
 @dataclass
@@ -14,7 +14,7 @@ class LanguageOptions:
     language: str = "en"
 
     def __post_init__(self) -> None:
-        from openr1.data.curation.language import SCRIPTS
+        from openr1.data.language import SCRIPTS
 
         if self.language not in SCRIPTS:
             raise ValueError(f"language: {self.language!r} is not one of {', '.join(sorted(SCRIPTS))}")
@@ -26,6 +26,6 @@ def language_consistency(samples: Sequence[Sample], options: LanguageOptions) ->
 
     None where there are no words. Languages of one script, such as English and French, are not told apart.
     """
-    from openr1.data.curation.language import share
+    from openr1.data.language import share
 
     return [share(thoughts(sample.completion), options.language) for sample in samples]

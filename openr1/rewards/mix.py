@@ -10,7 +10,7 @@ from typing import Any
 
 from openr1.errors import ConfigError
 from openr1.rewards.base import Reward, Sample
-from openr1.rewards.config import RewardConfig, TermConfig, typed_options
+from openr1.rewards.options import RewardConfig, TermConfig, typed_options
 from openr1.rewards.registry import REWARDS
 
 

@@ -13,8 +13,8 @@ from multiprocessing.connection import Pipe, wait
 
 from openr1.errors import ConfigError, RunError
 from openr1.rewards.base import Verdict, wrong
-from openr1.rewards.config import RewardConfig
-from openr1.rewards.work import LATE, START_SECONDS, VERDICT, Done, Ready, Step, Work
+from openr1.rewards.options import RewardConfig
+from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Done, Ready, Step, Work
 
 
 class Process:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from openr1.rewards.base import Sample, Verdict, wrong
-from openr1.rewards.parts import program
+from openr1.rewards.parsing import program
 
 if TYPE_CHECKING:
     from openr1.rewards.sandbox import Sandbox, Test

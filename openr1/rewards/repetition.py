@@ -24,9 +24,9 @@ class RepetitionOptions:
 def repetition_penalty(samples: Sequence[Sample], options: RepetitionOptions) -> list[float | None]:
     """``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``.
 
-    Words are those of :mod:`openr1.data.curation.words`, which knows scripts that are written without spaces.
+    Words are those of :mod:`openr1.data.words`, which knows scripts that are written without spaces.
     """
-    from openr1.data.curation.words import split
+    from openr1.data.words import split
 
     values: list[float | None] = []
     for words in split(sample.completion for sample in samples).lists():

@@ -162,7 +162,7 @@ def make(name: str = "bubblewrap", options: dict[str, Any] | None = None, limits
 
 
 def _options(schema: type, given: dict[str, Any]) -> Any:
-    from openr1.rewards.config import typed_options
+    from openr1.rewards.options import typed_options
 
     return typed_options(schema, given, "reward.sandbox_options")
 

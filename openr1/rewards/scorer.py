@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from openr1.errors import RunError
 from openr1.rewards.base import Sample, Verdict, Verified
-from openr1.rewards.config import RewardConfig, check
+from openr1.rewards.options import RewardConfig, check
 from openr1.rewards.pool import Pool
+from openr1.rewards.protocol import LATE, VERDICT, Found, Work
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import make
-from openr1.rewards.work import LATE, VERDICT, Found, Work
 
 # samples that all fail at the same step, or all take too long at it, show that it is not the samples
 ENOUGH, ENOUGH_LATE = 8, 64

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from openr1.errors import ConfigError
 from openr1.rewards.base import Sample, Verdict, Verified, wrong
-from openr1.rewards.config import RewardConfig
 from openr1.rewards.correctness import check
 from openr1.rewards.mix import Term, build
+from openr1.rewards.options import RewardConfig
+from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Done, Found, Ready, Step, Work
 from openr1.rewards.sandbox import make
-from openr1.rewards.work import LATE, START_SECONDS, VERDICT, Done, Found, Ready, Step, Work
 
 SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; what goes on is killed
 PARSE_MEMORY = 4 << 30  # bytes of address space that reading an expression may add: 9^9^9^9 asks for more than there is

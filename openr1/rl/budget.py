@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from openr1 import flops
-from openr1.budget import form_of
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data.problems import Extent
-from openr1.models import ParamCount, Shape, count
+from openr1.models import flops
+from openr1.models.build import ParamCount, Shape, count
+from openr1.training.budget import form_of
 
 
 @dataclass(frozen=True)

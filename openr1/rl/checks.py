@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
-    from openr1.config import Config
-    from openr1.stages.config import GrpoStage
+    from openr1.config.schema import Config
+    from openr1.stages.options import GrpoStage
 
 LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "luspo", "sapo", "vespo")  # of TRL's GRPOTrainer
 IMPORTANCE = ("token", "sequence")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from openr1.config import Config
-from openr1.stages.config import EvaluateStage
+from openr1.config.schema import Config
+from openr1.stages.options import EvaluateStage
 
 
 def exam(config: Config) -> Config:

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from transformers import set_seed
 
-from openr1.asking import request
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import Problem
 from openr1.engines.base import Request
+from openr1.engines.generate import request
 from openr1.rewards import Sample, Score, Scorer
-from openr1.rewards.parts import reasoned
-from openr1.rl.account import Account
+from openr1.rewards.parsing import reasoned
 from openr1.rl.budget import Cost
-from openr1.rl.drawing import Deck
-from openr1.rl.writing import Writer, Written
+from openr1.rl.compute_ledger import Account
+from openr1.rl.generation import Writer, Written
+from openr1.rl.sampler import Deck
 
 AT_EXAM = ("response_tokens", "finished_rate", "reasoned_rate")  # also measured on held-out problems, under these names
 PROBED = 16  # groups that are looked at before a run

@@ -12,13 +12,13 @@ import datasets
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
-from openr1.config import Config
-from openr1.job import Job
-from openr1.rl.exam import Exam, Marks
+from openr1.config.schema import Config
+from openr1.rl.completions_table import rows
+from openr1.rl.evaluation import Exam, Marks
+from openr1.rl.preflight import check_probabilities, report
 from openr1.rl.rollouts import Rollouts, field
-from openr1.rl.sanity import check_probabilities, report
-from openr1.rl.table import rows
-from openr1.training import arguments
+from openr1.training.context import Job
+from openr1.training.trainer import arguments
 
 
 class PolicyTrainer(GRPOTrainer):

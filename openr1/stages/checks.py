@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import NAME
-from openr1.engines.config import check as check_engine
+from openr1.engines.options import check as check_engine
 from openr1.errors import ConfigError
-from openr1.models import checkpoint_of
+from openr1.models.build import checkpoint_of
 from openr1.rl.checks import check as check_policy
-from openr1.stages.config import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
+from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
 
 if TYPE_CHECKING:
-    from openr1.config import Config, SourceConfig
+    from openr1.config.schema import Config, SourceConfig
 
 TEACHERS = ("model", "oracle")
 
@@ -128,6 +128,6 @@ def _curate(stage: CurateStage) -> None:
 
 
 def _curation(stage: CurateStage | RejectStage) -> None:
-    from openr1.data.curation.options import steps_of
+    from openr1.curation.options import steps_of
 
     steps_of("stage.steps", stage.steps)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from openr1.data.curation.options import steps_of
-from openr1.data.curation.pipeline import curate
-from openr1.data.curation.table import read, write
+from openr1.curation.options import steps_of
+from openr1.curation.pipeline import curate
+from openr1.curation.table import read, write
+from openr1.evaluation.grading import Judge
 from openr1.files import write_json
-from openr1.job import Job
-from openr1.verdicts import Judge
+from openr1.training.context import Job
 
 
 def run(job: Job) -> dict[str, float]:

@@ -9,19 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
 from typing import Any
 
-from openr1 import answers, metrics
-from openr1.answers import Journal
-from openr1.asking import answered, answerer, engine_for, together
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data import problems
+from openr1.data.answers import FILE, answer_rows, read_answers, write_answers
+from openr1.engines.generate import answered, answerer, engine_for, together
+from openr1.engines.journal import Journal
 from openr1.errors import RunError
+from openr1.evaluation import metrics
+from openr1.evaluation.grading import Judge, row_sample, votes
 from openr1.files import write_json
-from openr1.job import Job
 from openr1.rewards import Sample
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.format import TagOptions, format_
-from openr1.rewards.parts import reasoned
-from openr1.verdicts import Judge, votes
+from openr1.rewards.parsing import reasoned
+from openr1.training.context import Job
 
 VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
 # of the model, as its own run has them: with the pass rate they are a point of a scaling law
@@ -71,10 +72,10 @@ def again(job: Job) -> dict[str, float]:
     :raises RunError: where the artifact holds no answers.
     """
     start, source = time.perf_counter(), job.inputs["answers"]
-    if not (source.data / answers.FILE).exists():
+    if not (source.data / FILE).exists():
         raise RunError(f"stage.answers: {source.name} holds no answers")
-    sizes = Counter(row["problem_id"] for row in answers.read(source.path))
-    rows = groupby(answers.read(source.path), key=lambda row: row["problem_id"])
+    sizes = Counter(row["problem_id"] for row in read_answers(source.path))
+    rows = groupby(read_answers(source.path), key=lambda row: row["problem_id"])
     problems_ = ([row | {"error": None if row["completion"] else row["error"]} for row in group] for _, group in rows)
     parts = iter(lambda: [row for one in islice(problems_, job.config.stage.shard) for row in one], [])
     scores = judged(job, parts, max(sizes.values()))
@@ -86,17 +87,17 @@ def shards(journal: Journal, samples: int) -> Iterator[list[dict[str, Any]]]:
     """The rows of all answers, a shard at a time."""
     for number, asked in enumerate(journal.shards):
         pairs = zip(asked, journal.read(number), strict=True)
-        yield [row for problem, one in pairs for row in answers.rows(problem, one, samples)]
+        yield [row for problem, one in pairs for row in answer_rows(problem, one, samples)]
 
 
 def judged(job: Job, parts: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
     """Write all answers with their verdicts, and the scores; the scores.
 
-    :param parts: rows of :mod:`openr1.answers`, in the order of the problems.
+    :param parts: rows of :mod:`openr1.data.answers`, in the order of the problems.
     :param samples: answers a problem, at most.
     """
-    answers.write(job.folder, verified(job, parts))
-    found = list(grouped(answers.read(job.folder)))
+    write_answers(job.folder, verified(job, parts))
+    found = list(grouped(read_answers(job.folder)))
     scores = metrics.score(found, samples)
     write_scores(job, scores, metrics.breakdown(found, samples), samples)
     return scores
@@ -111,7 +112,7 @@ def verified(job: Job, parts: Iterable[list[dict[str, Any]]]) -> Iterator[dict[s
             file = folder / f"{number:06}.json"
             there = [row for row in rows if row["completion"] is not None]
             if not file.exists():
-                write_json(file, judge([answers.sample(row) for row in there]))
+                write_json(file, judge([row_sample(row) for row in there]))
             for row, verdict in zip(there, json.loads(file.read_text()), strict=True):
                 row["verified"] = verdict if isinstance(verdict, bool) else None
                 row["error"] = None if isinstance(verdict, bool) else verdict

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from openr1 import answers
-from openr1.asking import answered, answerer, engine_for, oracle, together
 from openr1.data import problems
-from openr1.identity import asks_model
-from openr1.job import Job
+from openr1.data.answers import answer_rows, write_answers
+from openr1.engines.generate import answered, answerer, engine_for, oracle, together
+from openr1.runs.fingerprint import asks_model
+from openr1.training.context import Job
 
 
 def run(job: Job) -> dict[str, float]:
@@ -32,7 +32,7 @@ def write(job: Job, folder: Path) -> dict[str, float]:
         with engine_for(config) as engine:
             journal, tally = answered(job, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
-    answers.write(folder, (row for problem, one in journal.asked() for row in answers.rows(problem, one, samples)))
+    write_answers(folder, (row for problem, one in journal.asked() for row in answer_rows(problem, one, samples)))
     metrics = {**tally.metrics(), "wall_seconds": seconds}
     if oracles or (job.work.shape and tally.counted):
         metrics |= {"flops": tally.flops, "flops_teacher": tally.flops}

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 
-from openr1.asking import request
-from openr1.curves import HISTORY
 from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
-from openr1.job import Job
-from openr1.models import checkpoint_of
+from openr1.engines.generate import request
+from openr1.evaluation.grading import Judge
+from openr1.models.build import checkpoint_of
 from openr1.rewards import Scorer
-from openr1.rl import sanity
-from openr1.rl.account import Account
+from openr1.rl import preflight
 from openr1.rl.budget import Cost
-from openr1.rl.curves import RlCurves
-from openr1.rl.drawing import Deck
-from openr1.rl.exam import KEPT, Exam
+from openr1.rl.callback import RlCurves
+from openr1.rl.compute_ledger import Account
+from openr1.rl.evaluation import KEPT, Exam
+from openr1.rl.generation import LiveWriter, VllmWriter
 from openr1.rl.rollouts import Rollouts
+from openr1.rl.sampler import Deck
 from openr1.rl.trainer import build
-from openr1.rl.writing import LiveWriter, VllmWriter
-from openr1.training import fit, model_for
-from openr1.verdicts import Judge
+from openr1.training.callback import HISTORY
+from openr1.training.context import Job
+from openr1.training.trainer import fit, model_for
 
 
 def run(job: Job) -> dict[str, float]:
@@ -40,7 +40,7 @@ def run(job: Job) -> dict[str, float]:
         vllm = config.engine.kind == "vllm"
         writer = VllmWriter(config) if vllm else LiveWriter(model, config)
         if config.stage.checks:
-            sanity.check_rewards(scorer, sources, lambda problem: writer.ending(request(config, problem)))
+            preflight.check_rewards(scorer, sources, lambda problem: writer.ending(request(config, problem)))
         cost = Cost(config, job.budget.shape)
         rollouts = Rollouts(config, Deck(sources, weights, config.seed), writer, scorer, cost, Account())
         trainer = build(job, model, tokenizer, rollouts)

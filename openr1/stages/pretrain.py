@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import Trainer, TrainingArguments
 
-from openr1.job import Job
-from openr1.training import HeldOut, alone, arguments, collate, model_for, train
+from openr1.training.context import Job
+from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
 
 
 class PretrainTrainer(HeldOut, Trainer):

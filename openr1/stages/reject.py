@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from openr1.answers import FILE
-from openr1.job import Job
+from openr1.data.answers import FILE
 from openr1.stages import curate, generate
+from openr1.training.context import Job
 
 SAMPLED = "sampled"  # every answer, those that were rejected too
 

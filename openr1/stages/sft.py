@@ -7,9 +7,9 @@ from functools import partial
 import datasets
 from trl import SFTConfig, SFTTrainer
 
-from openr1.job import Job
-from openr1.packing import check_apart, pack
-from openr1.training import HeldOut, alone, arguments, collate, model_for, train
+from openr1.training.context import Job
+from openr1.training.packing import check_apart, pack
+from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
 
 
 class CompletionTrainer(HeldOut, SFTTrainer):

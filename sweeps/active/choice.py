@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import frame as frames
-from analysis.frame import Columns, MlflowRuns, Source
 from analysis.laws import Cost
+from analysis.sources import frame
+from analysis.sources.frame import Columns, MlflowRuns, Source
 from openr1.errors import ConfigError
 from sweeps.active.choosers import State, active, first
 from sweeps.active.options import ActiveOptions
@@ -80,15 +80,15 @@ def check(law: Law, sweep: ActiveOptions) -> None:
 def finished(source: Source, law: Law) -> pd.DataFrame | None:
     """The runs so far; null where there are none yet. A project's first study has no store either."""
     if isinstance(source, MlflowRuns):
-        from openr1.tracking import read_runs
+        from openr1.tracking.mlflow import read_runs
 
         try:
             begun = read_runs(source.uri, source.study)
         except ConfigError:
             begun = []
-        if not begun or frames.kept(source.table(), source.where).empty:
+        if not begun or frame.kept(source.table(), source.where).empty:
             return None
-    return frames.read(source, sorted({*law.needs, "C"})).frame
+    return frame.read(source, sorted({*law.needs, "C"})).frame
 
 
 def choose(
@@ -99,7 +99,7 @@ def choose(
     Before there are runs enough for the law, the first are drawn from those that cost little. A seed draws the same ones,
     whichever of them are done, so that a study that was killed goes on with the others.
 
-    :param done: tidy rows of the finished runs (:mod:`analysis.frame`).
+    :param done: tidy rows of the finished runs (:mod:`analysis.sources.frame`).
     :param tried: candidates that are not to be run again, whatever became of them.
     :raises ConfigError: as :func:`check` does, or where the law has no optimum at the target's budget.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.frame import Columns, CsvRuns, FileRuns, ParquetRuns
-from analysis.resampling import Holdout
+from analysis.fit.resampling import Holdout
+from analysis.sources.frame import Columns, CsvRuns, FileRuns, ParquetRuns
 from openr1.errors import ConfigError
 from sweeps.active.options import ActiveOptions
 

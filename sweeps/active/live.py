@@ -14,19 +14,19 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from openr1.config import one_line, register, typed
+from openr1.config.schema import one_line, register, typed
 from openr1.errors import ConfigError
 from openr1.files import replacing
-from openr1.work import foresee
+from openr1.runs.estimate import foresee
 from sweeps.active.choice import Choice, Offer, check, choose, finished
 from sweeps.active.config import PlanSweep
 
 if TYPE_CHECKING:
-    from sweeps.active.app import PlanConfig
+    from sweeps.commands.active import PlanConfig
 
 
 def offers(sweep: PlanSweep) -> list[Offer]:
-    """The candidates, priced as the runs that they would be (:mod:`openr1.budget`).
+    """The candidates, priced as the runs that they would be (:mod:`openr1.training.budget`).
 
     :raises ConfigError: where one cannot be run.
     """

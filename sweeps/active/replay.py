@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import frame as frames
+from analysis.sources.frame import read
 from openr1.errors import ConfigError
 from sweeps.active.choosers import CHOOSERS, State, first
 from sweeps.active.config import Replay
@@ -61,7 +61,7 @@ def pool_of(law: Law, replay: Replay) -> Pool:
     :raises ConfigError: for a table that is not there, without FLOPs, or of too few runs.
     """
     law = curve_law(law)
-    frame = frames.read(replay.source, sorted({*law.needs, "C"})).frame
+    frame = read(replay.source, sorted({*law.needs, "C"})).frame
     missing = [name for name in (*law.needs, "C") if name not in frame]
     if missing:
         hint = ", or set replay.flops_6nd=true" if missing == ["C"] else ""

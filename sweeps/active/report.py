@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.terminal import console as console_of
+from openr1.console import console as console_of
 from sweeps.active.figure import TITLES, chart
 from sweeps.active.replay import Replayed, pool_of, replayed
 from sweeps.active.show import show_replay
 
 if TYPE_CHECKING:
-    from sweeps.active.app import PlanConfig
+    from sweeps.commands.active import PlanConfig
 
 
 def replay(config: PlanConfig, command: str) -> Replayed:
@@ -29,7 +29,7 @@ def replay(config: PlanConfig, command: str) -> Replayed:
 
 def write(found: Replayed, config: PlanConfig, command: str) -> Path:
     """Write ``replay.csv``, a row a chooser, seed and share; ``replay.json``; and the figure. Their directory."""
-    from analysis.plots import draw, png, svg
+    from analysis.charts.matplotlib import draw, png, svg
 
     directory = config.directory
     directory.mkdir(parents=True, exist_ok=True)

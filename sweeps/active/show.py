@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.text import DASH, percent, scientific, short
-from openr1.terminal import console as console_of
-from openr1.terminal import print_table
+from analysis.formatting import DASH, percent, scientific, short
+from openr1.console import console as console_of
+from openr1.console import print_table
 from sweeps.active.figure import NAMES, TITLES
 from sweeps.active.options import ActiveOptions
 
 if TYPE_CHECKING:
-    from sweeps.active.app import PlanConfig
     from sweeps.active.choice import Choice
     from sweeps.active.replay import Replayed
+    from sweeps.commands.active import PlanConfig
 
 
 def show_replay(found: Replayed, config: PlanConfig, console: Console) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from analysis.frame import MlflowRuns
 from analysis.laws import LAWS
-from openr1.config import Config
+from analysis.sources.frame import MlflowRuns
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.active import choice
 from sweeps.active.choice import Choice, Offer

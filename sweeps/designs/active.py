@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.active.options import ActiveOptions
 from sweeps.designs.base import Design, Finished, Overrides
@@ -54,7 +54,7 @@ class Active(Design[ActiveSweep]):
     @cached_property
     def offers(self) -> list[Offer]:
         """The candidates, priced as the runs that they would be."""
-        from openr1.plan import plan
+        from openr1.runs.plan import plan
         from sweeps.active.choice import Offer
 
         found = []

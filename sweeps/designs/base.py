@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 
 if TYPE_CHECKING:
-    from openr1.budget import Budget
+    from openr1.training.budget import Budget
 
 Overrides = tuple[str, ...]
 S = TypeVar("S", bound=SweepConfig)
@@ -23,7 +23,7 @@ class Finished:
     """A run of a design that is done.
 
     :ivar overrides: those of the design that made it.
-    :ivar metrics: under the names of :mod:`openr1.tracking`; empty for a run that failed.
+    :ivar metrics: under the names of :mod:`openr1.tracking.mlflow`; empty for a run that failed.
     """
 
     overrides: Overrides
@@ -81,6 +81,6 @@ class Design(ABC, Generic[S]):
 
         :raises ConfigError: where the run cannot be.
         """
-        from openr1.work import foresee
+        from openr1.runs.estimate import foresee
 
         return foresee(self.compose(overrides)).budget

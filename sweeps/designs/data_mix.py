@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides

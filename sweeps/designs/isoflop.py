@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import MISSING, OmegaConf
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
@@ -45,7 +45,7 @@ class Optimum:
 @dataclass
 class IsoFlopSweep(SweepConfig):
     kind: str = "isoflop"
-    budgets: list[float] = MISSING  # training FLOPs of a run (openr1/flops.py)
+    budgets: list[float] = MISSING  # training FLOPs of a run (openr1/models/flops.py)
     sizes: int = 5  # of each budget in the first round: the rungs nearest to its predicted optimum
     scales: list[str] = field(default_factory=list)  # in their place, the same for all budgets
     optimum: Optimum = field(default_factory=Optimum)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from openr1.config import Config, flatten, to_dict
+from openr1.config.schema import Config, flatten, to_dict
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
@@ -104,7 +104,7 @@ class Stages(Design[StagesSweep]):
 def _flops(config: Config) -> dict[str, float]:
     """What each step of a recipe that is done has cost."""
     from openr1.artifacts import Store
-    from openr1.plan import ordered
+    from openr1.runs.plan import ordered
 
     store = Store(config.paths.artifacts)
     made = {stage.name: store.find(stage.config.stage.kind, stage.fingerprint) for stage in ordered(config)}

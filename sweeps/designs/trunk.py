@@ -15,9 +15,9 @@ from itertools import pairwise
 
 from omegaconf import MISSING
 
-from openr1.budget import phases, resolve
 from openr1.errors import ConfigError
-from openr1.identity import identify
+from openr1.runs.fingerprint import identify
+from openr1.training.budget import phases, resolve
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
 from sweeps.designs.values import override

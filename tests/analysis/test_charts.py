@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from reported import KINDS, budgets, sizes, study_of, study_of_kind
+from helpers.reported import KINDS, budgets, sizes, study_of, study_of_kind
 
-from analysis import interactive
-from analysis.charts import charts
+from analysis.charts import charts, plotly
 from analysis.charts.marks import (
     STOPS,
     TICK_STEPS,
@@ -32,9 +31,9 @@ from analysis.charts.marks import (
     log_ticks,
     span,
 )
+from analysis.charts.matplotlib import draw, png, svg
 from analysis.charts.parts import SHOWN
-from analysis.plots import draw, png, svg
-from analysis.resampling import Holdout
+from analysis.fit.resampling import Holdout
 
 
 @pytest.fixture(params=KINDS)
@@ -59,7 +58,7 @@ def test_every_law_has_its_figures_and_all_can_be_drawn(kind):
         assert chart.title
         assert chart.caption.endswith(".")
         ElementTree.fromstring(svg(draw(chart)))
-        for panel in interactive.panels(chart):
+        for panel in plotly.panels(chart):
             go.Figure({"data": panel["data"], "layout": panel["layout"]})  # plotly's own check
             json.dumps(panel, allow_nan=False)
 
@@ -82,7 +81,7 @@ def test_marks_are_of_one_length_and_within_a_panel_named_once(kind):
                 if isinstance(mark, Mark):
                     assert len(mark.x) == len(mark.y) > 0
                     assert len(mark.hover) in (0, len(mark.x))
-            listed = [trace["name"] for trace in interactive.panels(Chart("", "", (panel,)))[0]["data"] if trace["showlegend"]]
+            listed = [trace["name"] for trace in plotly.panels(Chart("", "", (panel,)))[0]["data"] if trace["showlegend"]]
             assert len(listed) == len(set(listed))
 
 
@@ -294,7 +293,7 @@ def test_a_band_has_a_gap_where_an_end_is_not_finite():
     at, upper = np.arange(1.0, 6), np.array([2, np.inf, 2, 2, 2])
     band = Band(x=at, y=np.array([1, 1, 1, np.nan, 1.0]), upper=upper)
     panel = Panel(Axis("x", limits=(0, 6)), Axis("y", limits=(0, 3)), (band,))
-    (trace,) = interactive.panels(Chart("", "", (panel,)))[0]["data"]
+    (trace,) = plotly.panels(Chart("", "", (panel,)))[0]["data"]
     assert trace["x"] == [1, 3, 5, 5, 3, 1]
     assert trace["fill"] == "toself"
     draw(Chart("", "", (panel,)))
@@ -302,7 +301,7 @@ def test_a_band_has_a_gap_where_an_end_is_not_finite():
 
 def test_words_stand_at_logarithms_and_lines_at_values():
     panel = Panel(Axis("x", log=True, limits=(1, 1000)), Axis("y", limits=(0, 1)), (Text(100, 0.5, "here"), Rule(10)))
-    layout = interactive.panels(Chart("", "", (panel,)))[0]["layout"]
+    layout = plotly.panels(Chart("", "", (panel,)))[0]["layout"]
     assert layout["xaxis"]["range"] == [0, 3]
     assert (layout["annotations"][0]["x"], layout["annotations"][0]["y"]) == (2, 0.5)
     assert layout["shapes"][0]["x0"] == 10

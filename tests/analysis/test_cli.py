@@ -10,9 +10,9 @@ import pytest
 from analysis import Fit, cli
 from analysis.config import compose
 from analysis.laws import LAWS
-from analysis.study import analyse
+from analysis.report.study import analyse
 from openr1.errors import ConfigError
-from openr1.tracking import TrackedRun
+from openr1.tracking.mlflow import TrackedRun
 
 FAST = ["bootstrap.resamples=20"]
 FILE = ["runs=csv", "runs.path=points.csv"]
@@ -49,7 +49,7 @@ def test_the_demo_is_reported(here, table, monkeypatch, capsys):
         return TrackedRun(f"id{index}", f"<b>{index}", "FINISHED", *times, tags, {}, metrics, f"http://host/run/{index}")
 
     rows = table(noise=0.003).to_dict("records")
-    monkeypatch.setattr("openr1.tracking.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
+    monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
     run(monkeypatch, "experiment=demo", *FAST)
 
     out = here / "outputs/studies/demo"

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import Bootstrap, fit
-from analysis.frame import tidy
+from analysis.fit.resampling import KINDS
 from analysis.laws import Chinchilla, Cost
-from analysis.resampling import KINDS
+from analysis.sources.frame import tidy
 
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
 VECTOR = np.array([list(TRUTH.values())])

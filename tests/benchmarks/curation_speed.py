@@ -21,13 +21,13 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import datasets
-from curation_tables import exact, synthetic
 from datasketch import MinHash, MinHashLSH
+from helpers.tables import exact, synthetic
 from rich.console import Console
 from rich.table import Table
 
-from openr1.data.curation.options import steps_of
-from openr1.data.curation.pipeline import curate
+from openr1.curation.options import steps_of
+from openr1.curation.pipeline import curate
 
 STEPS = ("verify", "exact_dedupe", "near_dedupe", "decontaminate")
 

@@ -22,13 +22,13 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from law_studies import LAW_STUDIES, training_curves
+from helpers.law_studies import LAW_STUDIES, training_curves
 
 from analysis import Bootstrap, fit
-from analysis.frame import Columns, CsvRuns, ParquetRuns, read, tidy
 from analysis.laws import LAWS, Chinchilla
 from analysis.laws.regression import Problem
-from analysis.optimise import Objective
+from analysis.numerics.optimise import Objective
+from analysis.sources.frame import Columns, CsvRuns, ParquetRuns, read, tidy
 
 DELTA = 1e-3
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}

@@ -26,7 +26,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.config import OpenAIEngine, TransformersEngine, VllmEngine
+from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine
 
 ROOT = Path(__file__).parents[2]
 SCALES = {"cpu": ["100k", "1m"], "cuda": ["30m", "125m"]}
@@ -167,8 +167,8 @@ def main() -> None:
         return in_process(args.model, args)
 
     import torch
-    from configs import composed
-    from small_models import write_model
+    from helpers.configs import composed
+    from helpers.models import write_model
 
     torch.set_num_threads(args.threads)
     if args.model:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import datasets
 import torch
-from configs import composed
+from helpers.configs import composed
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
@@ -25,7 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from openr1.data import problems
 from openr1.data.tasks.base import given
-from openr1.run import calm, run
+from openr1.runs.stage_run import calm, run
 
 PROMPTS, SAMPLES, TOKENS = 32, 8, 96
 WARM = 2  # steps that no one counts

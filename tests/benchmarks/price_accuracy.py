@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from openr1 import tracking
+from openr1.tracking import mlflow as tracking
 
 BIN = Path(sys.executable).parent
 DEFAULT = ["experiment=demo", "scale=50k,100k,200k", "budget.flops=6e11,3e11"]

@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import Bootstrap, Fit, fit
-from analysis.frame import Columns, tidy
 from analysis.laws import Chinchilla, DataConstrained, IsoFlop, Law, Overtraining, RlSigmoid, TaskError
 from analysis.laws.allocation import weighted_line
+from analysis.sources.frame import Columns, tidy
 
 NONE = Bootstrap(resamples=0)
 Row = tuple[str, float, float]  # what, published, found

@@ -15,10 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from configs import composed
+from helpers.configs import composed
 
 COMPOSE = (
-    "import hydra.main\nfrom hydra import compose, initialize_config_module\nfrom openr1.config import register\nregister()\n"
+    "import hydra.main\nfrom hydra import compose, initialize_config_module\nfrom openr1.config.schema import register\n"
+    "register()\n"
     "with initialize_config_module('conf', version_base='1.3'): compose('config')"
 )
 
@@ -35,11 +36,11 @@ def seconds(command: list[str], repeats: int = 7) -> float:
 
 def overhead(folder: str, runs: int = 5) -> list[float]:
     """Seconds of each run that are neither training nor evaluation; the first has the imports and the data in it."""
-    from openr1 import training
-    from openr1.run import run
+    from openr1.runs.stage_run import run
+    from openr1.training import trainer
 
     evaluating = []
-    evaluate = training.HeldOut.evaluate
+    evaluate = trainer.HeldOut.evaluate
 
     def timed(self, *args, **kwargs):
         start = time.perf_counter()
@@ -47,7 +48,7 @@ def overhead(folder: str, runs: int = 5) -> list[float]:
         evaluating.append(time.perf_counter() - start)
         return metrics
 
-    training.HeldOut.evaluate = timed
+    trainer.HeldOut.evaluate = timed
     spent = []
     for seed in range(runs):
         evaluating.clear()

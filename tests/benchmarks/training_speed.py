@@ -17,15 +17,15 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from configs import composed
+from helpers.configs import composed
 from rich.console import Console
 from rich.table import Table
 
 from openr1 import data
-from openr1.budget import resolve
-from openr1.models import build
-from openr1.run import run
-from openr1.training import collate
+from openr1.models.build import build
+from openr1.runs.stage_run import run
+from openr1.training.budget import resolve
+from openr1.training.trainer import collate
 
 GPU = "compute=gpu compute.micro_batch=null data.context=1024 optim.batch_tokens=65536 data.tokenizer.vocab_size=8192"
 SETTINGS = {"cpu": (["50k", "200k", "1m"], ["compute=cpu"], 150), "cuda": (["30m", "125m", "350m"], GPU.split(), 60)}

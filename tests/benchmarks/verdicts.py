@@ -12,11 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from verdict_cases import labelled
+from helpers.verdict_cases import labelled
 
 from openr1.rewards import Problem, Sample
 from openr1.rewards.correctness import check
-from openr1.rewards.parts import conclusion, last_boxes
+from openr1.rewards.parsing import conclusion, last_boxes
 
 Grader = Callable[[dict], bool | None]
 

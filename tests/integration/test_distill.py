@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from openr1 import answers, tracking
+from openr1.data.answers import read_answers
+from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
 BIN = Path(sys.executable).parent
@@ -55,7 +56,7 @@ def killed(arguments, cwd, outputs, after):
 
 def rows(outputs):
     (artifact,) = outputs.glob("artifacts/generate-*")
-    return list(answers.read(artifact))
+    return list(read_answers(artifact))
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from small_models import write_model
+from helpers.models import write_model
 
-from openr1 import answers, tracking
+from openr1.data.answers import read_answers
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.config import OpenAIEngine, TransformersEngine
-from openr1.verdicts import votes
+from openr1.engines.options import OpenAIEngine, TransformersEngine
+from openr1.evaluation.grading import votes
+from openr1.tracking import mlflow as tracking
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("OPENR1_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python"))
@@ -30,7 +31,7 @@ pytestmark = [
 WORKER = """
 import json, sys
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.config import VllmEngine
+from openr1.engines.options import VllmEngine
 
 if __name__ == "__main__":
     job = json.load(open(sys.argv[1]))
@@ -142,7 +143,7 @@ def test_a_pretrained_model_gives_the_same_answers(tmp_path):
     for run in runs.values():
         assert run.tags["scale"] == "135m"
         assert run.metrics["pass_at_1_low"] <= run.metrics["pass_at_1"] <= run.metrics["pass_at_1_high"]
-    ours, found = (list(answers.read(Path(runs[kind].tags["artifact"]))) for kind in ("transformers", "vllm"))
+    ours, found = (list(read_answers(Path(runs[kind].tags["artifact"]))) for kind in ("transformers", "vllm"))
     same = sum(len(set(votes([one, other]))) == 1 for one, other in zip(ours, found, strict=True))
     print(f"the same answer to {same} of {len(ours)}, pass@1 {runs['vllm'].metrics['pass_at_1']:.2f}", file=sys.stderr)
     assert len(ours) == 100

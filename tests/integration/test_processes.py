@@ -12,12 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from configs import composed
+from helpers.configs import composed
 
-from openr1 import tracking
 from openr1.artifacts import Store
 from openr1.errors import RunError
-from openr1.run import identify, run
+from openr1.runs.stage_run import identify, run
+from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
 
@@ -142,8 +142,8 @@ def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tm
     script = f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-        from configs import composed
-        from openr1.run import run
+        from helpers.configs import composed
+        from openr1.runs.stage_run import run
         run(composed(*{long!r}), quiet=True)
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)

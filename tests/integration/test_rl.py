@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.fitting import fit
-from analysis.frame import Columns, MlflowRuns, read
-from openr1 import tracking
+from analysis.fit.fit import fit
+from analysis.sources.frame import Columns, MlflowRuns, read
 from openr1.artifacts import Store
+from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
 BIN = Path(sys.executable).parent

@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from sweeps.search.storage import open_storage
+from sweeps.optuna.storage import open_storage
 
 pytestmark = pytest.mark.integration
 APP = [sys.executable, str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py")]

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config import TaskSource, one_line
+from openr1.config.schema import TaskSource, one_line
 from openr1.data.tasks.arithmetic import Arithmetic
 from openr1.data.tasks.base import DrawnTask, Problem, Split, Task, direct, given, is_held_out, reasoned, same, split
 from openr1.data.tasks.code import Code

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import below, check_least, check_members, check_range, pick
 from openr1.data.tasks.expressions import Term, combine
+from openr1.data.tasks.rng import below, check_least, check_members, check_range, pick
 
 
 @dataclass

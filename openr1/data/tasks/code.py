@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import between, check_least, check_range, pick
+from openr1.data.tasks.rng import between, check_least, check_range, pick
 
 READ = "n=list(map(int,input().split()))"
 

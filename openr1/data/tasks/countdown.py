@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import below, between, check_least, check_members, check_range, pick
 from openr1.data.tasks.expressions import Term, combine, read
+from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
 
 PROMPT = re.compile(r"make (\d+) from ([\d,]+):")
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import between, check_least, check_range
+from openr1.data.tasks.rng import between, check_least, check_range
 
 
 @dataclass

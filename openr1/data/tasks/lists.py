@@ -7,7 +7,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import below, between, check_least, check_members, check_range, pick
+from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
 
 OPERATIONS = ("sort", "filter", "map", "dedupe")
 NOTHING = "none"

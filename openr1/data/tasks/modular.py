@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import below, between, check_least, check_members, check_range, pick
+from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
 
 
 @dataclass

@@ -9,7 +9,7 @@ from string import ascii_uppercase as LETTERS
 
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import between, check_least, check_members, pick, shuffled
+from openr1.data.tasks.rng import between, check_least, check_members, pick, shuffled
 
 TOPICS = ("product", "largest", "multiple", "weekday")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

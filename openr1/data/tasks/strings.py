@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from string import ascii_lowercase as ALPHABET
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import between, check_least, check_members, check_range, pick
+from openr1.data.tasks.rng import between, check_least, check_members, check_range, pick
 
 OPERATIONS = ("reverse", "count", "sort", "shift")
 

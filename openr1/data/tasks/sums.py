@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.drawing import below, check_least, check_range
+from openr1.data.tasks.rng import below, check_least, check_range
 
 
 @dataclass

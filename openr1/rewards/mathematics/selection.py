@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from openr1.rewards.mathematics.markup import characters, markdown
-from openr1.rewards.parts import boxes, last_boxes
+from openr1.rewards.parsing import boxes, last_boxes
 
 HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)  # of GSM8K
 SAID = re.compile(

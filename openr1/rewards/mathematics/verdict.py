@@ -37,7 +37,7 @@ from openr1.rewards.mathematics.reading import (
     Time,
 )
 from openr1.rewards.mathematics.selection import HASHES, candidates, without_label
-from openr1.rewards.parts import conclusion, last_boxes
+from openr1.rewards.parsing import conclusion, last_boxes
 
 SPACES = re.compile(r"(?<![\dA-Za-z]) | (?![\dA-Za-z])")
 UNDONE = re.compile(r"\\(?:sum|prod|int|lim|det)(?![A-Za-z])|\\frac ?\{ ?(?:d|\\partial)\b")

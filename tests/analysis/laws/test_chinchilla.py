@@ -4,9 +4,9 @@ import pytest
 from scipy.optimize import approx_fprime, minimize_scalar
 
 from analysis import Bootstrap, fit
-from analysis.frame import tidy
 from analysis.laws import Chinchilla, Cost
 from analysis.laws.regression import CurveLaw, Problem
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

@@ -2,7 +2,16 @@ import json
 
 import pytest
 
-from openr1.config import Config, DataConfig, FilesSource, ModelConfig, PathsConfig, ScaleConfig, StageConfig, TokenizerConfig
+from openr1.config.schema import (
+    Config,
+    DataConfig,
+    FilesSource,
+    ModelConfig,
+    PathsConfig,
+    ScaleConfig,
+    StageConfig,
+    TokenizerConfig,
+)
 
 
 @pytest.fixture

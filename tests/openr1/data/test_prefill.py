@@ -1,8 +1,8 @@
 """Prompts that open ``<think>``, and what is kept and trained on after them."""
 
 import pytest
-from configs import composed
-from small_models import OPENING, SILENT, TEMPLATE, tokenizer
+from helpers.configs import composed
+from helpers.models import OPENING, SILENT, TEMPLATE, tokenizer
 
 from openr1.data.chat import encoder_for
 from openr1.data.prefill import closes, opens, whole

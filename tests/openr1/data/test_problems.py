@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from configs import composed
+from helpers.configs import composed
 
 from openr1.data import problems
 from openr1.data.cells import short
@@ -135,15 +135,14 @@ def test_calls_have_their_function_and_its_beginning_from_columns(table):
 
 
 def test_tests_that_call_a_function_survive_a_table_of_answers(tmp_path):
-    from openr1 import answers
-    from openr1.data.curation.filters import PROBLEM, problem
+    from openr1.data.answers import PROBLEM_COLUMNS, Answer, Asked, answer_rows, problem_of, read_answers, write_answers
 
     tests = (("[1]", "2", "f", "[2]"), ("in", "out"))
     asked = Problem("q", "", kind="code", tests=tests)
-    row = answers.rows(asked, answers.Asked(asked.id, (answers.Answer("a"),)), 1)
-    answers.write(tmp_path, row)
-    [found] = answers.read(tmp_path)
-    assert problem(*(found[name] for name in PROBLEM)) == asked
+    row = answer_rows(asked, Asked(asked.id, (Answer("a"),)), 1)
+    write_answers(tmp_path, row)
+    [found] = read_answers(tmp_path)
+    assert problem_of(*(found[name] for name in PROBLEM_COLUMNS)) == asked
 
 
 def test_options_are_lettered_in_an_order_that_the_question_decides(table):
@@ -163,7 +162,7 @@ def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
     path = tmp_path / "exam.jsonl"
     path.write_text("".join(json.dumps({"problem": f"{i}", "answer": f"{i}", "level": i}) + "\n" for i in range(30)))
     config = composed("benchmark=math_500", MODEL, "data.held_out.math_500.columns.task=null")
-    from openr1.config import FilesSource, ProblemColumns
+    from openr1.config.schema import FilesSource, ProblemColumns
 
     columns = ProblemColumns(kind="math", difficulty="level")
     config.data.held_out = {"math_500": FilesSource(path=str(path), prompt="problem", columns=columns)}

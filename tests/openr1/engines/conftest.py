@@ -1,5 +1,5 @@
 import pytest
-from small_models import write_model
+from helpers.models import write_model
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from small_models import TEMPLATE, tokenizer, write_model
+from helpers.models import TEMPLATE, tokenizer, write_model
 
 from openr1.engines.checks import check_model
 from openr1.errors import ConfigError

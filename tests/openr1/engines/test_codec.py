@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from small_models import TEMPLATE, tokenizer, write_model
+from helpers.models import TEMPLATE, tokenizer, write_model
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.data.chat import ChatEncoder, conversation
 from openr1.data.documents import Document
 from openr1.engines.base import Request, RequestError

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.config import OpenAIEngine
+from openr1.engines.options import OpenAIEngine
 from openr1.errors import ConfigError, RunError
 
 

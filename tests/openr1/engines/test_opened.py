@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from small_models import OPENING, SILENT, TEMPLATE
+from helpers.models import OPENING, SILENT, TEMPLATE
 
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.config import OpenAIEngine, TransformersEngine
 from openr1.engines.openai import _completion
+from openr1.engines.options import OpenAIEngine, TransformersEngine
 
 ASKED = [{"role": "user", "content": "1 plus 7"}]
 

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from openr1.rewards.fences import fenced
-from openr1.rewards.parts import program
+from openr1.rewards.parsing import program
 
 BODY = "for i in range(2):\n    print(i)\n"
 

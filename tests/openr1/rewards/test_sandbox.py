@@ -11,8 +11,7 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
-from openr1.rewards import REWARDS, Sample, Verified, verify
-from openr1.rewards import sandbox as sandboxes
+from openr1.rewards import REWARDS, Sample, Verified, sandbox, verify
 from openr1.rewards.correctness import check
 from openr1.rewards.sandbox import Limits, Outcome, Provider, Sandbox, SandboxError, make
 
@@ -190,7 +189,7 @@ def test_code_without_a_program_passes_nothing_and_without_tests_has_no_value(un
 
 def test_where_bubblewrap_is_missing_code_is_refused(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda command: None)
-    sandboxes.default.cache_clear()
+    sandbox.default.cache_clear()
     with pytest.raises(ConfigError, match=r"^reward\.sandbox: bubblewrap .* not installed; .*unsafe_subprocess"):
         verify(Sample(code(*TESTS), answered(ADD)))
 

@@ -14,9 +14,9 @@ from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.pool import failed
+from openr1.rewards.protocol import LATE, VERDICT, Found, Step, Work
 from openr1.rewards.sandbox import Limits
 from openr1.rewards.scorer import refuse_broken
-from openr1.rewards.work import LATE, VERDICT, Found, Step, Work
 
 OURS = '''
 import os, re, signal, time

@@ -4,7 +4,7 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.rewards import REWARDS, Sample
-from openr1.rewards.parts import conclusion, fenced, last_boxes, program, thoughts
+from openr1.rewards.parsing import conclusion, fenced, last_boxes, program, thoughts
 
 PROBLEM = Problem("1+1=", "2")
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import pytest
-from verdict_cases import KINDS, hostile, labelled
+from helpers.verdict_cases import KINDS, hostile, labelled
 
 UNREADABLE = "no verdict"  # the group of gold answers that cannot be read
 

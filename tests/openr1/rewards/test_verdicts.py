@@ -1,7 +1,7 @@
 """The labelled answers are judged as they are labelled, and hostile ones take no more than their time."""
 
 import pytest
-from verdict_cases import hostile, labelled
+from helpers.verdict_cases import hostile, labelled
 
 from openr1.rewards import Problem, RewardConfig, Sample, Scorer, TermConfig, verify
 

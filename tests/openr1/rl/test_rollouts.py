@@ -1,9 +1,9 @@
 from openr1.data.tasks.base import Problem
 from openr1.engines.base import Completion, Reply
 from openr1.rewards import RewardConfig, Sample, Score, Scorer, TermConfig
+from openr1.rl.completions_table import rows
+from openr1.rl.generation import Written
 from openr1.rl.rollouts import Group, scored
-from openr1.rl.table import rows
-from openr1.rl.writing import Written
 
 
 def group(*totals):

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from configs import composed
+from helpers.configs import composed
 
 from openr1.engines import Completion, Engine, Reply, Request, Sampling
-from openr1.run import run
+from openr1.runs.stage_run import run
 
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
 

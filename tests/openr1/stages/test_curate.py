@@ -2,12 +2,12 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from configs import composed
+from helpers.configs import composed
 
 from openr1.artifacts import Store
 from openr1.errors import ConfigError, RunError
-from openr1.identity import identify
-from openr1.run import run
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run
 
 
 @pytest.fixture

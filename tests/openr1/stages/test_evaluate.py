@@ -1,15 +1,17 @@
 import json
 
 import pytest
-from configs import composed
+from helpers.configs import composed
 
-from openr1 import answers, metrics, tracking
 from openr1.data import problems
+from openr1.data.answers import read_answers, write_answers
 from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
 from openr1.errors import ConfigError, RunError
-from openr1.run import run
+from openr1.evaluation import metrics
+from openr1.runs.stage_run import run
 from openr1.stages.evaluate import grouped
+from openr1.tracking import mlflow as tracking
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(exam, student, scr
 def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(exam, scripted):
     scripted()
     result = run(composed(*exam), quiet=True)
-    kept = list(answers.read(result.artifact.path))
+    kept = list(read_answers(result.artifact.path))
     assert len(kept) == 4 * result.metrics["problems"]
     assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
     again = metrics.score(list(grouped(kept)), 4)
@@ -57,8 +59,8 @@ def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, mo
     first = run(composed(*exam), quiet=True)
     asked = len(engine.asked)
     # the same answers, verified when every answer was taken to be wrong
-    kept = [row | {"verified": False} for row in answers.read(first.artifact.path)]
-    answers.write(first.artifact.path, kept)
+    kept = [row | {"verified": False} for row in read_answers(first.artifact.path)]
+    write_answers(first.artifact.path, kept)
     told = ["data=python_stdlib", "stage=evaluate", f"stage.answers={first.artifact.name}", sums[-1]]
     again = run(composed(*told), quiet=True)
     assert len(engine.asked) == asked
@@ -74,7 +76,7 @@ def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, mo
         "flops",
     ):
         assert again.metrics[name] == first.metrics[name], name
-    assert [row["verified"] for row in answers.read(again.artifact.path)][:4] == [True, False, False, False]
+    assert [row["verified"] for row in read_answers(again.artifact.path)][:4] == [True, False, False, False]
     assert again.artifact.fingerprint != first.artifact.fingerprint
     assert first.artifact.name in (again.artifact.path / "scores.md").read_text()
     sampling = [json.loads((one.artifact.path / "scores.json").read_text())["sampling"] for one in (first, again)]
@@ -83,11 +85,11 @@ def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, mo
 
 
 def test_a_result_depends_on_how_answers_are_verified(exam, monkeypatch):
-    from openr1 import identity
+    from openr1.runs import fingerprint
 
-    before = identity.identify(composed(*exam))[0]
-    monkeypatch.setattr(identity, "VERDICTS", identity.VERDICTS + 1)
-    assert identity.identify(composed(*exam))[0] != before
+    before = fingerprint.identify(composed(*exam))[0]
+    monkeypatch.setattr(fingerprint, "VERDICTS", fingerprint.VERDICTS + 1)
+    assert fingerprint.identify(composed(*exam))[0] != before
 
 
 def test_answers_to_verify_again_are_answers(sums, student):
@@ -141,7 +143,7 @@ def test_a_killed_evaluation_judges_no_shard_twice(exam, scripted, monkeypatch):
     result = run(config, quiet=True)
     assert sum(calls) == 4 * result.metrics["problems"] == 4 * len(engine.asked)
     assert max(calls) == 32
-    errors = {row["error"] for row in answers.read(result.artifact.path) if row["verified"] is None}
+    errors = {row["error"] for row in read_answers(result.artifact.path) if row["verified"] is None}
     assert errors == {"no end within 10 s"}
 
 
@@ -162,7 +164,7 @@ def test_a_real_model_is_asked_and_its_length_counted(exam, student):
 
 def test_a_completion_that_failed_has_no_length(scripted):
     reply = Reply("a", (Completion("x", "length", None),))
-    from openr1.asking import asked
+    from openr1.engines.generate import asked
 
     one = asked(reply)
     assert (one.answers[0].tokens, one.answers[0].finished) == (None, False)

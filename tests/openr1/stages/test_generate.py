@@ -1,16 +1,17 @@
 import pyarrow.parquet as pq
 import pytest
-from configs import composed
+from helpers.configs import composed
 
-from openr1 import answers, tracking
-from openr1.answers import Answer, Asked, Journal
 from openr1.artifacts import Store
 from openr1.data import problems
+from openr1.data.answers import Answer, Asked, answer_rows, read_answers, write_answers
 from openr1.data.tasks.base import Problem, is_held_out
+from openr1.engines.journal import Journal
 from openr1.errors import RunError
-from openr1.flops import generation_flops
-from openr1.identity import identify
-from openr1.run import run
+from openr1.models.flops import generation_flops
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run
+from openr1.tracking import mlflow as tracking
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def config(sums, student):
 
 
 def rows(artifact):
-    return list(answers.read(artifact.path))
+    return list(read_answers(artifact.path))
 
 
 def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripted):
@@ -162,15 +163,15 @@ def test_a_line_that_a_kill_cut_off_is_asked_again(tmp_path):
 
 
 def test_rows_have_the_columns_that_curation_reads(tmp_path):
-    from openr1.data.curation.table import schema
+    from openr1.data.answers import answer_schema
 
     problem = Problem("p", "", kind="code", tests=(("1", "2"), ("3", "4")))
-    path = answers.write(tmp_path, answers.rows(problem, Asked(problem.id, (Answer("a"),), None, "one is missing"), 2))
+    path = write_answers(tmp_path, answer_rows(problem, Asked(problem.id, (Answer("a"),), None, "one is missing"), 2))
     written = pq.read_schema(path)
-    assert {field.name: field.type for field in schema() if field.name != "pass_rate"}.items() <= {
+    assert {field.name: field.type for field in answer_schema() if field.name != "pass_rate"}.items() <= {
         field.name: field.type for field in written
     }.items()
-    first, second = answers.read(tmp_path)
+    first, second = read_answers(tmp_path)
     assert first["tests"] == [["1", "2"], ["3", "4"]]
     assert (first["completion"], first["error"]) == ("a", None)
     assert (second["completion"], second["error"]) == (None, "one is missing")

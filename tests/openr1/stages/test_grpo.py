@@ -4,18 +4,19 @@ import json
 
 import pytest
 import torch
-from configs import composed
+from helpers.configs import composed
 from transformers import AutoModelForCausalLM
 
-from openr1 import flops, tracking
 from openr1.data import problems
 from openr1.errors import ConfigError, RunError
-from openr1.identity import identify
-from openr1.rl import sanity, writing
+from openr1.models import flops
+from openr1.rl import generation, preflight
+from openr1.rl.callback import RlCurves
 from openr1.rl.config import exam
-from openr1.rl.curves import RlCurves
-from openr1.run import run
-from openr1.work import foresee
+from openr1.runs.estimate import foresee
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run
+from openr1.tracking import mlflow as tracking
 
 SHORT = ["stage=grpo", "optim=rl", "optim.lr=1e-3", "stage.prompts=4", "stage.samples=4", "stage.sampling.max_tokens=24"]
 SHORT += ["stage.exam.every=2", "stage.exam.problems=6", "stage.exam.samples=2", "budget.steps=4"]
@@ -239,17 +240,17 @@ def test_there_is_a_word_before_training(rl, capsys):
 
 
 def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
-    prepare = writing.LiveWriter.__init__
+    prepare = generation.LiveWriter.__init__
 
     def stale(self, model, config):
         prepare(self, model, config)
         head = self.engine.model.lm_head
         head.weight = torch.nn.Parameter(1.3 * head.weight)
 
-    monkeypatch.setattr(writing.LiveWriter, "__init__", stale)
+    monkeypatch.setattr(generation.LiveWriter, "__init__", stale)
     with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):
         run(composed(*rl, "stage.checks=true"), quiet=True)
-    assert sanity.OFF[torch.float32] < 0.01
+    assert preflight.OFF[torch.float32] < 0.01
 
 
 def test_exams_come_at_marks_of_tokens_too(rl):

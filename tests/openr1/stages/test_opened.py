@@ -2,16 +2,16 @@
 
 import pyarrow.parquet as pq
 import pytest
-from configs import composed
-from small_models import OPENING
+from helpers.configs import composed
+from helpers.models import OPENING
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openr1.config import ArtifactSource
+from openr1.config.schema import ArtifactSource
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Scorer, TermConfig
-from openr1.rl import sanity
-from openr1.run import run
+from openr1.rl import preflight
+from openr1.runs.stage_run import run
 from openr1.stages.evaluate import formatted
 
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
@@ -99,7 +99,7 @@ def test_a_form_that_cannot_be_is_refused():
     def refusal(end, **terms):
         with Scorer(RewardConfig({"accuracy": TermConfig(), **terms}, workers=1)) as scorer:
             try:
-                sanity.check_rewards(scorer, sources, lambda problem: ends[end])
+                preflight.check_rewards(scorer, sources, lambda problem: ends[end])
             except ConfigError as error:
                 return str(error).partition(" ")[0]
         return None

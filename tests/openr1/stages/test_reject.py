@@ -1,12 +1,12 @@
 import pyarrow.parquet as pq
 import pytest
-from configs import composed
+from helpers.configs import composed
 
 from openr1 import data
-from openr1.config import ArtifactSource
+from openr1.config.schema import ArtifactSource
 from openr1.errors import ConfigError
-from openr1.identity import identify
-from openr1.run import run
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run
 
 
 @pytest.fixture

@@ -4,16 +4,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from configs import composed
+from helpers.configs import composed
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openr1 import data, flops
+from openr1 import data
 from openr1.data.chat import encoder_for
 from openr1.data.sources import Document
 from openr1.engines.codec import Codec
 from openr1.errors import ConfigError
-from openr1.identity import identify
-from openr1.run import run
+from openr1.models import flops
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -79,11 +80,11 @@ def test_adapters_are_trained_merged_and_kept(sums, student):
 
 @pytest.mark.slow
 def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp_path, monkeypatch):
-    from openr1 import training
+    from openr1.training import trainer
 
     lora = ["stage.lora.rank=4", f"model.checkpoint={student.model}", "stage.lora.dropout=0.1", "compute.checkpoint_steps=3"]
     whole = run(tune(sums, *lora, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
-    config, log = tune(sums, *lora), training.Curves.on_log
+    config, log = tune(sums, *lora), trainer.Curves.on_log
 
     def dies(self, args, state, control, logs, **rest):
         log(self, args, state, control, logs, **rest)
@@ -91,7 +92,7 @@ def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Curves, "on_log", dies)
+        patch.setattr(trainer.Curves, "on_log", dies)
         with pytest.raises(KeyboardInterrupt):
             run(config, quiet=True)
     assert run(config, quiet=True).artifact.sha256() == whole.sha256()
@@ -102,8 +103,8 @@ def test_the_cost_of_adapters_is_what_pytorch_counts(recompute):
     from peft import LoraConfig, get_peft_model
     from torch.utils.flop_counter import FlopCounterMode
 
-    from openr1.config import ModelConfig, ScaleConfig
-    from openr1.models import build, shape
+    from openr1.config.schema import ModelConfig, ScaleConfig
+    from openr1.models.build import build, shape
 
     form = shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
     net = build(ModelConfig("llama"), form, seed=0)
@@ -132,8 +133,8 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
     assert ids[-1] == tokenizer.eos_token_id
     assert tokenizer.eos_token_id not in ids[prompt:-1]
     assert tokenizer.decode(ids[prompt:-1]) == "<think>a</think> <|im_end|> b"
-    from openr1.asking import request
     from openr1.data.tasks.base import Problem
+    from openr1.engines.generate import request
 
     exam = replace(config, stage=composed(*sums, "stage=evaluate", f"model.checkpoint={chatty}").stage)
     assert Codec(str(chatty)).encode(request(exam, Problem("1+2=", "3")), 1000) == ids[:prompt]
@@ -246,7 +247,7 @@ def test_options_that_are_off_leave_the_fingerprint_as_it_was(sums):
 
 def test_losses_are_over_the_held_out_sources_where_there_are_any(sums, tmp_path):
     """What is trained on is not what is evaluated, and a held-out problem is never trained on."""
-    from openr1.config import TaskSource
+    from openr1.config.schema import TaskSource
 
     plain, other = tune(sums), tune(sums)
     options = {"min_terms": 5, "max_terms": 5}

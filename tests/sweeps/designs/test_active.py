@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from commands import command
-from configs import composed
+from helpers.cli import command
+from helpers.configs import composed
 
-from analysis.frame import tidy
 from analysis.laws import LAWS
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 from sweeps.active import choice
 from sweeps.active.choice import Offer

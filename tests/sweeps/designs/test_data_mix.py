@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from commands import command
-from configs import composed
+from helpers.cli import command
+from helpers.configs import composed
 
 from openr1.errors import ConfigError
 from sweeps.designs.base import Finished

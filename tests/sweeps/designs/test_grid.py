@@ -1,5 +1,5 @@
 import pytest
-from sweep_designs import study
+from helpers.sweep_designs import study
 
 from openr1.errors import ConfigError
 from sweeps.designs.grid import Grid, GridSweep

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from configs import composed
-from sweep_designs import compose, study
+from helpers.configs import composed
+from helpers.sweep_designs import compose, study
 
-from openr1 import tracking
-from openr1.budget import resolve
 from openr1.errors import ConfigError
+from openr1.tracking import mlflow as tracking
+from openr1.training.budget import resolve
 from sweeps.designs.isoflop import IsoFlop, IsoFlopSweep, Optimum
 
 BUDGETS = [1e15, 4e15]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from configs import composed
-from sweep_designs import compose, study
+from helpers.configs import composed
+from helpers.sweep_designs import compose, study
 
 from analysis.config import compose as compose_fit
-from analysis.frame import read, tidy
 from analysis.laws import LAWS
-from openr1 import tracking
-from openr1.budget import resolve
+from analysis.sources.frame import read, tidy
 from openr1.errors import ConfigError
+from openr1.tracking import mlflow as tracking
+from openr1.training.budget import resolve
 from sweeps.designs.lr import Lr, LrSweep
 
 CELLS = {"scales": ["70k", "200k"], "tokens": [1e6, 4e6]}

@@ -1,10 +1,10 @@
 """A budget divided between two steps of a recipe."""
 
 import pytest
-from commands import command
-from configs import composed
+from helpers.cli import command
+from helpers.configs import composed
 
-from openr1.config import Config
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.designs.base import Finished
 from sweeps.designs.stages import Stages, StagesSweep

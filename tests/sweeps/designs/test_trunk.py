@@ -8,19 +8,19 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers.sweeps_studies import values
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
-from sweeps_studies import values
 
-from openr1 import tracking
-from openr1.budget import resolve
-from openr1.config import ComputeConfig, register, typed
+from openr1.config.schema import ComputeConfig, register, typed
 from openr1.errors import ConfigError
-from openr1.identity import identify
+from openr1.runs.fingerprint import identify
+from openr1.tracking import mlflow as tracking
+from openr1.training.budget import resolve
 from sweeps.designs.base import Finished
 from sweeps.designs.trunk import Trunk, TrunkSweep
-from sweeps.expansion import options_of
-from sweeps.spending import spent
+from sweeps.limits.amount import spent
+from sweeps.planning.expansion import options_of
 
 TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
 

@@ -1,0 +1,1 @@
+"""Fits of laws to runs: estimates, intervals, diagnostics, groups."""

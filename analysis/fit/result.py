@@ -1,0 +1,200 @@
+"""A fitted law: its parameters with their intervals, what it predicts, and what it says of budgets that were not run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.fit.intervals import accelerated, percentiles
+from analysis.laws import LAWS, Cost, Law
+from openr1.errors import ConfigError
+from openr1.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
+NOT_SAVED = ("law", "cost", "draws", "left_out", "without_holdout")
+BISECTIONS = 80  # of a range of budgets, after which their logarithm is known to rounding
+
+
+@dataclass
+class Fit:
+    """A fitted law.
+
+    ``params`` come from *all* runs, and are what to use. ``holdout["params"]`` come from the runs that were not held out, and
+    serve only to predict those that were; nothing is ever fitted again on them.
+
+    Intervals come of the bootstrap: they cover the law's parameters or value, given that the law is right, and not the scatter
+    of a single run about it.
+    """
+
+    law: Law
+    params: dict[str, float]
+    se: dict[str, float]  # standard deviation over the resamples; empty without a bootstrap, as is ci95
+    ci95: dict[str, list[float]]  # of the kind that bootstrap["interval"] names
+    intervals: dict[str, dict[str, list[float | None]]]  # kind -> parameter -> ends: percentile, bca, and profile where asked
+    objective: dict[str, Any]  # name, delta, value: a sum over the points, not a mean
+    n_points: int
+    runs: dict[str, list[float]]  # column -> smallest and largest value among the runs
+    cost: Cost
+    holdout: dict[str, Any] | None
+    frontier_table: list[dict]  # the best allocation of some budgets, from the smallest that was run on
+    diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
+    tables: dict[str, list[dict]]  # what the estimate was made of, such as the minima of IsoFLOP budgets
+    bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and by how much intervals are widened
+    seconds: dict[str, float]  # fit, bootstrap
+    draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), of the bootstrap
+    left_out: np.ndarray | None = field(default=None, repr=False, compare=False)  # (g, p), without each run in turn
+    without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the second fit
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Responses (n,) of rows with the columns that the law needs. A law of budgets gives its frontier."""
+        return self.law.predict(self.vector, frame)[0]
+
+    def interval(self, frame: pd.DataFrame) -> np.ndarray:
+        """Lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
+        return self.ends(lambda params: self.law.predict(params, frame))
+
+    def ends(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The 95 % interval (2, ...) of anything that follows from the parameters.
+
+        :param function: parameters (m, p) -> values (m, ...).
+        """
+        estimate = function(self.vector)[0]
+        if self.draws is None:
+            return np.full((2, *np.shape(estimate)), np.nan)
+        if self.bootstrap["interval"] == "percentile" or self.left_out is None:
+            return percentiles(function(self.draws), self.bootstrap["widened"])
+        return accelerated(estimate, function(self.draws), function(self.left_out), self.bootstrap["widened"])
+
+    def frontier(self, flops: np.ndarray | float) -> pd.DataFrame:
+        """The best allocation of budgets, a row each: ``C`` and those of ``N``, ``D`` and the response that the law knows.
+
+        ``N_low`` and ``N_high``, and so on, are the ends of the intervals. The frame has no rows for a law without compute.
+        """
+        import pandas as pd
+
+        flops = np.atleast_1d(np.asarray(flops, dtype=float))
+        best = self.law.frontier(self.vector, flops, self.cost)
+        if not best:
+            return pd.DataFrame({"C": []})
+        table = {"C": flops}
+        for name, values in best.items():
+            low, high = self.ends(lambda params, name=name: self.law.frontier(params, flops, self.cost)[name])
+            table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
+        return pd.DataFrame(table)
+
+    def budget_for(self, loss: float) -> dict[str, float]:
+        """The smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its ``N`` and ``D``.
+
+        :raises ConfigError: for a law without a frontier, or a loss that none of its budgets reaches.
+        """
+
+        def budgets(params: np.ndarray) -> np.ndarray:
+            low, high = np.full((len(params), 1), -50.0), np.full((len(params), 1), 150.0)  # log FLOPs
+            reached = self._best(params, np.exp(high)) <= loss
+            for _ in range(BISECTIONS):
+                middle = (low + high) / 2
+                enough = self._best(params, np.exp(middle)) <= loss
+                low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+            return np.where(reached, np.exp(high), np.inf)[:, 0]
+
+        if not self.law.frontier(self.vector, np.ones(1), self.cost):
+            raise ConfigError(f"law: {self.law.name} has no frontier, so that no budget follows from a loss")
+        best = float(budgets(self.vector)[0])
+        if not np.isfinite(best):
+            raise ConfigError(f"loss: {self.law.name} reaches {loss:.4g} at no budget")
+        low, high = self.ends(budgets)
+        row = self.frontier(best).iloc[0]
+        return {"C": best, "C_low": float(low), "C_high": float(high), **{k: float(row[k]) for k in ("N", "D") if k in row}}
+
+    def _best(self, params: np.ndarray, flops: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return self.law.frontier(params, flops, self.cost)[self.law.response]
+
+    def off_optimum(self, n: np.ndarray | float, flops: float) -> pd.DataFrame:
+        """What it costs to spend a budget on models of other sizes than the best, a row a size.
+
+        ``loss`` and by how much it is ``above`` the best of the budget; ``C_equivalent``, the budget whose optimum is as good;
+        and the share of the budget that is ``wasted``.
+
+        :param n: sizes (k,), in parameters.
+        :raises ConfigError: for a law that does not predict the loss of a size and its tokens.
+        """
+        import pandas as pd
+
+        if not (self.law.allocates and self.law.regression):
+            raise ConfigError(f"law: {self.law.name} does not tell the loss off the optimum; chinchilla does")
+        n = np.atleast_1d(np.asarray(n, dtype=float))
+        d = flops / self.cost(n, 1)
+        table = pd.DataFrame({"N": n, "D": d, "C": flops})
+        table["loss"] = self.predict(table)
+        table["above"] = table["loss"] - float(self.frontier(flops)["loss"].iloc[0])
+        table["C_equivalent"] = [self.budget_for(loss)["C"] for loss in table["loss"]]
+        table["wasted"] = 1 - table["C_equivalent"] / flops
+        return table
+
+    @property
+    def vector(self) -> np.ndarray:
+        """The parameters as the law takes them: (1, p)."""
+        return np.array([list(self.params.values())])
+
+    @property
+    def error(self) -> float | None:
+        """Mean absolute relative error of the best response of the held-out budgets; of all held-out rows for a law without a
+        frontier; null where nothing was held out."""
+        return self.holdout and self.holdout["error"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; the draws of the bootstrap and the second fit are left out."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NOT_SAVED}
+        values["frontier"] = values.pop("frontier_table")
+        about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
+        return plain({"law": self.law.name, "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Fit:
+        """The inverse of :meth:`to_dict`."""
+        known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        law = LAWS[values["law"]](**values["options"])
+        return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})
+
+    def save(self, directory: str | Path) -> Path:
+        """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files, a column a parameter."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        with replacing(directory / FIT_FILE, shared=True) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        for name, draws in ((DRAWS_FILE, self.draws), (LEFT_OUT_FILE, self.left_out)):
+            if draws is not None:
+                np.savetxt(directory / name, draws, fmt="%.17g", delimiter=",", header=",".join(self.params), comments="")
+        return directory / FIT_FILE
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Fit:
+        """What :meth:`save` wrote."""
+        fit = cls.from_dict(json.loads((Path(directory) / FIT_FILE).read_text()))
+        read = {
+            name: np.loadtxt(Path(directory) / name, delimiter=",", skiprows=1, ndmin=2)
+            for name in (DRAWS_FILE, LEFT_OUT_FILE)
+            if (Path(directory) / name).exists()
+        }
+        fit.draws, fit.left_out = read.get(DRAWS_FILE), read.get(LEFT_OUT_FILE)
+        return fit
+
+
+def plain(value: Any) -> Any:
+    """Containers of NumPy values as JSON has them; NaN and infinity as null."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

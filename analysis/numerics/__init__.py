@@ -1,0 +1,1 @@
+"""Numerical methods that laws are built on: minimisers, profiles, surfaces."""

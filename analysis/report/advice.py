@@ -1,0 +1,180 @@
+"""What a law advises, in sentences: one function a kind of law."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.formatting import compute, compute_unit, number, quantity, scientific, share, three, times, with_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
+
+BEYOND = 10  # times the largest of the runs: what a law of one variable is asked for
+BELOW = 0.9  # of the lowest loss, for a law that follows from the loss
+REPEATS = 3  # epochs over the same data after the first
+TEACHERS = 100  # losses between those of the teachers of the runs
+NAMES = {"N": "parameters", "D": "tokens", "k": "answers a problem"}
+
+
+def advice(study: Study, fit: Fit) -> list[str]:
+    """What follows from a law: how to spend the target budget, or what to expect beyond the runs."""
+    special = SPECIAL.get(fit.law.name)
+    if special:
+        return special(study, fit)
+    if study.target_flops and not fit.frontier(study.target_flops).empty:
+        return _allocation(study, fit)
+    if fit.law.regression and len(fit.law.predictors) == 1:
+        return _one_variable(study, fit)
+    return [f"{fit.law.formula} with {', '.join(f'{name} = {number(value)}' for name, value in fit.params.items())}."]
+
+
+def _allocation(study: Study, fit: Fit) -> list[str]:
+    target = float(study.target_flops)
+    row = fit.frontier(target).iloc[0]
+    if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
+        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents leave it free."]
+    found = {name: written(row, name) for name in ("N", "D") if name in row}
+    loss = f"a loss of {written(row, 'loss')} nats a token"
+    if fit.law.allocates:
+        advice = f"With {scientific(target)} FLOPs, train {found['N']} parameters on {found['D']} tokens; expect {loss}."
+    else:
+        advice = f"With {scientific(target)} FLOPs, expect {loss}."
+    factor = target / fit.runs["C"][1]
+    reach = [f"That is extrapolated: {times(factor)} times the compute of the largest run."] if factor > 1.05 else []
+    return [advice, *reach]
+
+
+def written(row: pd.Series, name: str) -> str:
+    """A quantity of a row of :meth:`Fit.frontier`, with its interval."""
+    return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
+
+
+def _predicted(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
+    """The response at one place, with its interval; ``1 - response`` to flip it."""
+    import pandas as pd
+
+    frame = pd.DataFrame([row])
+    values = np.array([fit.predict(frame)[0], *fit.interval(frame)[:, 0]])
+    value, low, high = 1 - values[[0, 2, 1]] if flip else values
+    return with_interval(value, low, high, write)
+
+
+def _one_variable(study: Study, fit: Fit) -> list[str]:
+    (x,) = fit.law.predictors
+    response = fit.law.response
+    what = {"loss": "a loss of", "coverage": "a coverage of", "error": "an error of"}.get(response, f"{response} =")
+    unit = " nats a token" if response == "loss" else ""
+    values = study.runs.frame[x]
+    if x == "loss":
+        at = BELOW * float(values.min())
+        expected = _predicted(fit, {x: at}, lambda value: quantity(response, value))
+        return [f"At a loss of {three(at)}, a tenth below the lowest of the runs, expect {what} {expected}{unit}."]
+    at = BEYOND * float(values.max())
+    named = NAMES.get(x) or compute_unit(study.config, at)
+    expected = _predicted(fit, {x: at}, lambda value: quantity(response, value))
+    return [f"With {quantity(x, at)} {named}, {BEYOND} times the largest run, expect {what} {expected}{unit}."]
+
+
+def _rl_sigmoid(study: Study, fit: Fit) -> list[str]:
+    def of(name: str, write: Callable[[float], str]) -> str:
+        return with_interval(fit.params[name], *fit.ci95.get(name, (None, None)), write)
+
+    largest = float(study.runs.frame["C"].max())
+    unit = compute_unit(study.config, largest)
+    return [
+        f"The pass rate tends to A = {of('A', share)} from R0 = {of('R0', share)}, and is half-way at"
+        f" C_mid = {of('C_mid', compute)} {unit}, with B = {of('B', number)}.",
+        f"With {compute(BEYOND * largest)} {unit}, {BEYOND} times the most of the runs, expect a pass rate of"
+        f" {_predicted(fit, {'C': BEYOND * largest}, share)}.",
+    ]
+
+
+def _rl_power(study: Study, fit: Fit) -> list[str]:
+    frame, x = study.runs.frame, fit.law.x
+    n = float(frame["N"].max())
+    at = BEYOND * float(frame.loc[frame["N"] == n, x].max())
+    unit = "tokens" if x == "D" else compute_unit(study.config, at)
+    rate = _predicted(fit, {"N": n, x: at}, share, flip=True)
+    return [
+        f"A model of {quantity('N', n)} parameters, the largest, trained on {quantity(x, at)} {unit}, {BEYOND} times its most"
+        f" so far, is expected to have a pass rate of {rate}."
+    ]
+
+
+def _pass_at_k(study: Study, fit: Fit) -> list[str]:
+    largest = float(fit.law.predicted(study.runs.frame)["k"].max())
+    now, more = (_predicted(fit, {"k": k}, share) for k in (largest, BEYOND * largest))
+    few, many = (quantity("k", k) for k in (largest, BEYOND * largest))
+    return [
+        f"With {many} answers a problem, {BEYOND} times the most of the runs, expect a coverage of {more}; at {few} it is"
+        f" {now}."
+    ]
+
+
+def _data_constrained(study: Study, fit: Fit) -> list[str]:
+    index = list(fit.params).index("R_D")
+
+    def worth(params: np.ndarray) -> np.ndarray:
+        return -params[:, index] * np.expm1(-REPEATS / params[:, index])
+
+    epochs = with_interval(float(worth(fit.vector)[0]), *fit.ends(worth), lambda value: f"{value:.2f}")
+    endless = with_interval(fit.params["R_D"], *fit.ci95.get("R_D", (None, None)))
+    return [f"{REPEATS} more epochs over the same tokens are worth {epochs} epochs of new ones, and endless repeats {endless}."]
+
+
+def best_setting(fit: Fit, name: str, n: np.ndarray | float, d: np.ndarray | float) -> np.ndarray:
+    """The best ``lr`` or ``batch`` by the hyperparameter law, and the ends of its interval: (3, n)."""
+    first = list(fit.params).index(f"{name}_coefficient")
+
+    def values(params: np.ndarray) -> np.ndarray:
+        coefficient, by_n, by_d = (column[:, None] for column in params.T[first : first + 3])
+        return coefficient * np.atleast_1d(n) ** by_n * d**by_d
+
+    return np.stack([values(fit.vector)[0], *fit.ends(values)])
+
+
+def _hyperparameter(study: Study, fit: Fit) -> list[str]:
+    cells = fit.law.predicted(study.runs.frame)
+    n, d = float(cells["N"].max()), float(cells["D"].max())
+    sentences = []
+    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as many of both")):
+        best = []
+        for name, what in fit.law.targets.items():
+            ends = best_setting(fit, name, factor * n, factor * d)[:, 0].tolist()
+            unit = " tokens" if name == "batch" else ""
+            best.append(f"the best {what} is {with_interval(*ends, lambda value, name=name: quantity(name, value))}{unit}")
+        place = f"{quantity('N', factor * n)} parameters on {quantity('D', factor * d)} tokens, {reach}"
+        sentences.append(f"For {place}, {' and '.join(best)}.")
+    return sentences
+
+
+def _distillation(study: Study, fit: Fit) -> list[str]:
+    import pandas as pd
+
+    frame = study.runs.frame
+    student = frame.loc[(frame["N"] * frame["D"]).idxmax()].to_dict()
+    teachers = np.geomspace(frame["teacher_loss"].min(), frame["teacher_loss"].max(), TEACHERS)
+    grid = pd.DataFrame([{**student, "teacher_loss": value} for value in teachers])
+    best = float(teachers[np.argmin(fit.predict(grid))])
+    loss = _predicted(fit, {**student, "teacher_loss": best}, three)
+    return [
+        f"For a student of {quantity('N', student['N'])} parameters on {quantity('D', student['D'])} tokens, the largest of the"
+        f" runs, the best of their teachers has a loss of {three(best)}; expect {loss} nats a token."
+    ]
+
+
+SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
+    "rl_sigmoid": _rl_sigmoid,
+    "rl_power": _rl_power,
+    "pass_at_k": _pass_at_k,
+    "data_constrained": _data_constrained,
+    "hyperparameter": _hyperparameter,
+    "distillation": _distillation,
+}

@@ -1,0 +1,113 @@
+"""Tables of one fit: its parameters, what it was made of, what it said of held-out rows, and which runs decide it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.formatting import DASH, interval, number, percent, quantity, run_label
+from analysis.report.narrative import run_named
+from analysis.report.tables import MOST, Cell, Table
+
+if TYPE_CHECKING:
+    from analysis.fit.result import Fit
+    from analysis.report.study import Study
+
+KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}
+HEADINGS = {
+    "C": "C (FLOPs)",
+    "loss": "Loss (nats/token)",
+    "excluded": "Left out because",
+    "log_n_std": "SD of log N*",
+    "lr": "Learning rate",
+    "batch": "Batch (tokens)",
+}
+
+
+def parameters(fit: Fit) -> Table:
+    """Estimates, standard errors, every kind of interval, and what the fit without the held-out runs found."""
+    kinds = [kind for kind in KINDS if kind in fit.intervals]
+    rows = []
+    for parameter in fit.law.parameters:
+        name = parameter.name
+        row = [Cell(name, code=True), Cell(number(fit.params[name])), Cell(number(fit.se.get(name)))]
+        row += [Cell(_interval(fit, name, kind) or DASH) for kind in kinds]
+        row += [Cell(number(fit.holdout["params"][name]))] if fit.holdout else []
+        rows.append([*row, Cell(parameter.meaning)])
+    heads = ("Parameter", "Estimate", "Standard error", *(KINDS[kind] for kind in kinds))
+    unseen = ("Without held-out",) if fit.holdout else ()
+    return Table((*heads, *unseen, "Meaning"), rows, frozenset({1, 2, *([len(heads)] if unseen else [])}))
+
+
+def _interval(fit: Fit, name: str, kind: str) -> str:
+    """An interval of a parameter; an end that the runs leave open is said to be."""
+    ends = fit.intervals.get(kind, {}).get(name)
+    if ends is None:
+        return ""
+    low, high = ends
+    if low is None or high is None:
+        return f"{'open' if low is None else number(low)} to {'open' if high is None else number(high)}"
+    return interval(low, high)
+
+
+def records(rows: list[dict[str, Any]]) -> Table:
+    """What an estimate was made of: rows of any columns; a pair ``x_low`` and ``x_high`` stands beside ``x``."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [name for name in names if not _is_end(name, names)]
+    written = [[_cell(name, row) for name in shown] for row in rows]
+    numeric = {i for i, name in enumerate(shown) if not any(isinstance(row.get(name), str) for row in rows)}
+    return Table(tuple(HEADINGS.get(name) or _heading(name) for name in shown), written, frozenset(numeric))
+
+
+def _heading(name: str) -> str:
+    return name if len(name) == 1 or ("_" in name and name[1] == "_") else name.replace("_", " ").capitalize()
+
+
+def _is_end(name: str, names: list[str]) -> bool:
+    base, _, end = name.rpartition("_")
+    return end in ("low", "high") and base in names
+
+
+def _cell(name: str, row: dict[str, Any]) -> Cell:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return Cell(quantity(name, row.get(name)), interval(low, high, lambda value: quantity(name, value)))
+
+
+def held_out(fit: Fit) -> Table | None:
+    """The rows that the second fit did not see, and what it said of them."""
+    rows = fit.holdout["points"] if fit.holdout else []
+    if not rows:
+        return None
+    known = [name for name in ("N", "D", "C", "k") if any(row.get(name) is not None for row in rows)]
+    named = any(row.get("run") or row.get("run_id") for row in rows)
+    written = []
+    for index, row in enumerate(rows[:MOST]):
+        cells = [Cell(run_label(row, index))] if named else []
+        cells += [Cell(quantity(name, row.get(name))) for name in known]
+        cells += [
+            Cell(number(row["measured"])),
+            Cell(number(row["predicted"])),
+            Cell(interval(row["low"], row["high"]) or DASH),
+        ]
+        written.append([*cells, Cell(percent(row["relative_error"]))])
+    heads = (*(("Run",) if named else ()), *known, "Measured", "Predicted", "95 % interval", "Relative error")
+    first = len(heads) - 4
+    return Table(heads, written, frozenset({*range(int(named), first + 2), first + 3}), len(rows) - len(written))
+
+
+def influence(study: Study, fit: Fit) -> Table | None:
+    """Which run moves which parameter most."""
+    rows = fit.diagnostics["influence"]
+    if not rows:
+        return None
+    written = [
+        [
+            Cell(row["parameter"], code=True),
+            Cell(run_named(study, row["run"])),
+            Cell(number(row["with"])),
+            Cell(number(row["without"])),
+            Cell(f"{row['standard_errors']:+.2f}"),
+        ]
+        for row in rows
+    ]
+    heads = ("Parameter", "The run that moves it most", "With it", "Without it", "Standard errors")
+    return Table(heads, written, frozenset({2, 3, 4}))

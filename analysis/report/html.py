@@ -1,0 +1,102 @@
+"""The report of a study: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FunctionLoader
+from markupsafe import Markup
+
+from analysis import formatting
+from analysis.charts import plotly
+from analysis.report import fit_tables, group_tables, narrative, tables
+
+if TYPE_CHECKING:
+    from analysis.charts import Chart
+    from analysis.report.group_study import GroupedStudy
+    from analysis.report.study import Study
+
+TABLE_NAMES = {
+    "budgets": "Minima of the budgets",
+    "binning": "Exponents by the number of budgets",
+    "cells": "Optima of the cells",
+}
+LONG = 12  # rows, beyond which a table is folded
+WARNINGS = 4  # of a law, beyond which they are folded
+
+
+def render(study: Study, charts: dict[str, Chart]) -> str:
+    """The HTML of a study with its figures."""
+    return _page("report.html.j2", study, charts, answer=narrative.answer(study))
+
+
+def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
+    """The HTML of a study of groups with its figures."""
+    fits = study.groups.fits.values()
+    return _page(
+        "groups.html.j2",
+        study,
+        charts,
+        answers={group: narrative.answer(part) for group, part in study.parts.items()},
+        group_tables=group_tables,
+        held=any(fit.holdout for fit in fits),
+        budgets=any(fit.holdout and fit.holdout["budgets"] for fit in fits),
+    )
+
+
+def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
+    from plotly.offline import get_plotlyjs
+
+    shown = {name: chart for name, chart in charts.items() if chart.reported}
+    environment = Environment(loader=FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": formatting.number, "percent": formatting.percent, "scientific": formatting.scientific}
+    return environment.get_template(name).render(
+        study=study,
+        counted=formatting.counted(len(study.runs.frame), study.runs.frame),
+        title=study.config.runs.study,
+        tables=tables,
+        fit_tables=fit_tables,
+        table_names=TABLE_NAMES,
+        long=LONG,
+        diagnosis=narrative.diagnosis,
+        few=WARNINGS,
+        charts=shown,
+        wide={name for name, chart in shown.items() if len(chart.panels) > 1},
+        alone=_alone(shown),
+        legend=plotly.legend,
+        columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
+        reasons=study.runs.dropped["reason"].value_counts().to_dict(),
+        plotly=Markup(get_plotlyjs()),
+        script=Markup(_file("report.js")),
+        figures=_embedded({name: plotly.panels(chart) for name, chart in shown.items()}),
+        **more,
+    )
+
+
+def _alone(charts: dict[str, Chart]) -> set[str]:
+    """Figures of one panel that have none beside them, where two fit."""
+    alone: set[str] = set()
+    pending = ""
+    for name, chart in [*charts.items(), ("", None)]:
+        single = chart is not None and len(chart.panels) == 1
+        if pending and single:
+            pending = ""
+        elif pending or single:
+            alone |= {pending} - {""}
+            pending = name if single else ""
+    return alone
+
+
+def _template(name: str) -> str:
+    return _file(f"templates/{name}")
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _embedded(values: dict) -> Markup:
+    """JSON that may stand in a script element, whatever text is in it."""
+    return Markup(json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))

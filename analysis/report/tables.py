@@ -1,0 +1,162 @@
+"""Tables of a study, as data: what stands in which column, and how it is written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.formatting import DASH, compute, interval, number, percent, quantity, run_label, scientific, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.fit.result import Fit
+    from analysis.report.group_study import GroupedStudy
+    from analysis.report.study import Study
+
+MOST = 500  # runs, and held-out ones, that the report lists; all are in points.csv and fit.json
+DROPPED = 50
+RUN_COLUMNS = ("family", "scale", "data", "seed", "N", "D", "U", "C", "lr", "batch", "teacher_loss", "supervised_loss", "loss")
+MORE_COLUMNS = ("pass_at_1", "error", "k", "coverage", "samples", "correct", "weight")
+OFF = (0.25, 0.5, 2.0, 4.0)  # times the best size
+REACH = 100  # of the table of budgets, over the largest that was run
+PROSE = ("Formula", "Left out because", "Meaning", "Reason")
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    quiet: str = ""  # beside it, in grey: an interval
+    link: str = ""
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """``numeric`` are the places of the columns that are aligned to the right."""
+
+    columns: tuple[str, ...]
+    rows: list[list[Cell]]
+    numeric: frozenset[int] = frozenset()
+    more: int = 0  # rows that are not listed
+
+    @property
+    def prose(self) -> set[int]:
+        """Places of the columns whose lines may break."""
+        return {place for place, name in enumerate(self.columns) if name in PROSE}
+
+
+def ranking(study: Study) -> Table:
+    """The laws by their error on what was held out, with what they say of the target budget, or else their formulas."""
+    target = study.target_flops
+    if not target:
+        rows = [[Cell(fit.law.title), Cell(percent(fit.error)), Cell(fit.law.formula, code=True)] for fit in study.ranked]
+        return Table(("Law", "Held-out error", "Formula"), rows, frozenset({1}))
+    rows = []
+    for fit in study.ranked:
+        best = fit.frontier(target)
+        found = [with_ends(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
+        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *found])
+    return Table(("Law", "Held-out error", f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
+
+
+def budgets(study: Study) -> Table | None:
+    """What to train at several budgets, the allocating laws side by side."""
+    laws = [fit for fit in study.ranked if fit.law.allocates]
+    if not study.target_flops or not laws:
+        return None
+    low, largest = study.runs.frame["C"].min(), float(study.runs.frame["C"].max())
+    flops = np.unique([*_round_budgets(float(low), REACH * largest), float(study.target_flops)])
+    found = {fit.law.title: fit.frontier(flops) for fit in laws}
+    rows = []
+    for index, budget in enumerate(flops):
+        reach = f"{times(budget / largest)} times the largest" if budget > 1.05 * largest else ""
+        for place, (title, table) in enumerate(found.items()):
+            row = table.iloc[index]
+            first = Cell(scientific(budget), reach) if place == 0 else Cell("")
+            ratio = row["D"] / row["N"]
+            rows.append(
+                [
+                    first,
+                    Cell(title),
+                    *(with_ends(row, name) for name in ("N", "D")),
+                    Cell(number(ratio)),
+                    with_ends(row, "loss"),
+                ]
+            )
+    return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
+
+
+def _round_budgets(low: float, high: float) -> list[float]:
+    """Powers of ten, and three times them where there are few."""
+    steps = (1,) if high / low > 1e4 else (1, 3)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in steps if low * 0.99 <= step * 10.0**power <= high * 1.01]
+
+
+def off_optimum(study: Study, fit: Fit) -> Table | None:
+    """What it costs to spend the target budget on a smaller or a larger model than the best."""
+    if not (study.target_flops and fit.law.allocates and fit.law.regression):
+        return None
+    best = float(fit.frontier(study.target_flops)["N"].iloc[0])
+    if not 1 <= best < math.inf:
+        return None
+    table = fit.off_optimum(np.array(OFF) * best, study.target_flops)
+    rows = [
+        [
+            Cell(f"{factor:g} N*"),
+            *(Cell(quantity(name, row[name])) for name in ("N", "D")),
+            Cell(f"{row['loss']:.4f}"),
+            Cell(f"+{row['above']:.4f}"),
+            Cell(scientific(row["C_equivalent"])),
+            Cell(percent(row["wasted"])),
+        ]
+        for factor, row in zip(OFF, table.to_dict("records"), strict=True)
+    ]
+    heads = ("Size", "N", "D", "Loss (nats/token)", "Above the best", "As good as the best of (FLOPs)", "Compute wasted")
+    return Table(heads, rows, frozenset(range(1, 7)))
+
+
+def runs(study: Study | GroupedStudy) -> Table:
+    """The runs as fitted, linked to where they are tracked."""
+    frame = study.runs.frame.iloc[:MOST]
+    by = (study.config.by,) if study.config.by else ()
+    names = [name for name in dict.fromkeys((*by, *RUN_COLUMNS, *MORE_COLUMNS)) if name in frame]
+    rows = []
+    for index, row in zip(frame.index, frame.to_dict("records"), strict=True):
+        url = row.get("url") if isinstance(row.get("url"), str) else ""
+        cells = [Cell(f"{row[name]:.4f}") if name == "loss" else Cell(quantity(name, row[name])) for name in names]
+        rows.append([Cell(run_label(row, index), link=url), *cells])
+    numeric = {i for i, name in enumerate(names, start=1) if isinstance(frame[name].iloc[0], (int, float, np.number))}
+    heads = {"C": "C", "loss": "loss"}
+    return Table(("Run", *(heads.get(name, name) for name in names)), rows, frozenset(numeric))
+
+
+def dropped(study: Study | GroupedStudy) -> Table | None:
+    """The first rows that cannot be used, with the reasons."""
+    frame = study.runs.dropped
+    if frame.empty:
+        return None
+    columns = study.config.runs.columns
+    wanted = {key: name or key for key, name in vars(columns).items() if (name or key) in frame}
+    named = next((name for name in ("name", "run_id", "run") if name in frame), None)
+    rows = []
+    for index, row in enumerate(frame.iloc[:DROPPED].to_dict("records")):
+        first = str(row[named]) if named else f"row {index}"
+        rows.append([Cell(first), Cell(row["reason"]), *(Cell(_raw(row[name])) for name in wanted.values())])
+    return Table(("Row", "Reason", *wanted), rows, frozenset(range(2, 2 + len(wanted))))
+
+
+def _raw(value: Any) -> str:
+    """As the source has it."""
+    if isinstance(value, float):
+        return DASH if math.isnan(value) else compute(value) if value > 0 else number(value)
+    return str(value)
+
+
+def with_ends(row: pd.Series, name: str) -> Cell:
+    ends = interval(row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
+    return Cell(quantity(name, float(row[name])), f"({ends})" if ends else "")

@@ -1,0 +1,94 @@
+"""Several stages in order, each with the artifacts of earlier ones: ``recipe=r1_distill``.
+
+A step is a difference from the config of the run, so that ``scale=500k data=sums`` hold for all of its steps. What its stage is
+run on is a complete config of its own, with artifacts by name: it can be run alone, and two recipes that have a step in common
+share what it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from openr1.config.schema import Config, to_dict, typed
+from openr1.errors import ConfigError
+
+WHOLE = ("stage", "budget")  # groups of a step that replace those of the run, not key by key
+NAMED = ("kind", "family", "name")  # a group that says what it is, such as another data=, replaces that of the run too
+FREE = ("sources", "held_out", "options", "checkpoints", "terms")  # and so does what has keys of its own
+UNMADE = "0" * 16
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step, ready to run."""
+
+    name: str
+    config: Config
+    fingerprint: str
+    inputs: dict[str, str]
+
+
+def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str]]]) -> Iterator[Stage]:
+    """The steps of a recipe, in order; each refers to those before it by the names of what they make.
+
+    :param identify: the fingerprint of a step, and of its inputs.
+    :raises ConfigError: for the first step that cannot run; the line begins with its key in the recipe.
+    """
+    base = {**to_dict(config), "recipe": None}
+    made: dict[str, str] = {}
+    for name, step in (base_steps := to_dict(config)["recipe"]["steps"]).items():
+        where = f"recipe.steps.{name}"
+        delta = {group: value for group, value in step.items() if value not in ({}, None)}
+        later = [other for other in base_steps if other not in made]
+        resolved = merged(base, _referred(delta, where, made, later))
+        try:
+            complete = typed(resolved)
+            mark, inputs = identify(complete)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{error}") from error
+        made[name] = f"{complete.stage.kind}-{mark}"
+        yield Stage(name, complete, mark, inputs)
+
+
+def check(config: Config) -> None:
+    """Refuse a recipe that cannot run, without reading anything.
+
+    :raises ConfigError: as :func:`stages` does.
+    """
+    if not config.recipe.steps:
+        raise ConfigError("recipe.steps: at least one step is needed")
+    fractions = {}
+    for stage in stages(config, identify=lambda _: (UNMADE, {})):
+        fractions[stage.config.data.eval_fraction] = stage.name
+    if len(fractions) > 1:
+        one, other = list(fractions)[:2]
+        key = f"recipe.steps.{fractions[other]}.data.eval_fraction"
+        raise ConfigError(f"{key}: {other:g}, but {one:g} in {fractions[one]}; one step would train on what another holds out")
+
+
+def merged(base: dict[str, Any], delta: dict[str, Any], free: tuple[str, ...] = WHOLE) -> dict[str, Any]:
+    """``base`` with the keys of ``delta``: nested ones one by one, but for those that are replaced as a whole."""
+    result = dict(base)
+    for key, value in delta.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict)
+        whole = key in (*free, *FREE) or (nested and any(name in value for name in NAMED))
+        result[key] = merged(base[key], value, ()) if nested and not whole else value
+    return result
+
+
+def _referred(value: Any, key: str, made: dict[str, str], later: list[str]) -> Any:
+    """``value`` with the name of an artifact for each ``@STEP``."""
+    if isinstance(value, dict):
+        return {name: _referred(item, f"{key}.{name}", made, later) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_referred(item, key, made, later) for item in value]
+    if not (isinstance(value, str) and value.startswith("@")):
+        return value
+    step = value[1:]
+    if step in made:
+        return made[step]
+    known = f"there are {', '.join(made)}" if made else "it is the first"
+    problem = "is not before this step" if step in later else "is no step of this recipe"
+    raise ConfigError(f"{key}: {value!r} {problem}; of those before it, {known}")

@@ -1,9 +1,0 @@
-"""From generated samples to training data: an ordered list of named steps, and a card that says what each of them did.
-
-A config's steps are checked by :func:`openr1.data.curation.options.steps_of`, which imports nothing heavy. At run time::
-
-    table = read(paths, folder)                          # openr1.data.curation.table
-    curated = curate(table, steps, verifier=verifier)    # openr1.data.curation.pipeline
-    write(curated.rows, folder / "data.parquet")
-    (folder / "card.md").write_text(curated.card.markdown())
-"""

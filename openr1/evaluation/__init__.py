@@ -1,0 +1,1 @@
+"""Grades of answers, metrics of graded answers, and the table of a recipe."""

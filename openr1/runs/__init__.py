@@ -1,0 +1,1 @@
+"""One run: what it is, what it costs, and how it is made."""

@@ -1,0 +1,104 @@
+"""``openr1-reproduce RUN_ID [override ...]``: rerun a tracked run from its resolved config, changed where an override says."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from openr1.artifacts import NAME
+from openr1.cli import guarded
+from openr1.config.schema import Config, register, typed
+from openr1.errors import ConfigError
+
+GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
+COMPARED = ("eval_loss", "pass_at_1")
+STUDY = "reproductions"
+
+
+def changed(resolved: dict[str, Any], overrides: list[str]) -> Config:
+    """A resolved config with overrides in Hydra's grammar: ``optim.lr=1e-3``, or a whole group such as ``scale=200k``.
+
+    :raises ConfigError: for an override that the config has no place for.
+    """
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    choices = [override.input_line for override in parsed if override.key_or_group in GROUPS]
+    cfg = OmegaConf.create(resolved)
+    if choices:
+        with initialize_config_module("conf", version_base="1.3"):
+            composed = compose("config", overrides=choices)
+        for group in (override.key_or_group for override in parsed if override.key_or_group in GROUPS):
+            cfg[group] = composed[group]
+    OmegaConf.set_struct(cfg, True)
+    for override in parsed:
+        key = override.key_or_group
+        if key in GROUPS:
+            continue
+        if override.is_sweep_override():
+            raise ConfigError(f"{key}: a sweep; openr1-reproduce makes one run, openr1 -m a study")
+        OmegaConf.update(cfg, key, override.value(), force_add=override.is_add())
+    return typed(cfg)
+
+
+def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None:
+    """Run it, apart from the artifacts that are there, and compare where nothing but the place was changed.
+
+    :raises ConfigError: where the store, the run or the place of an override is not there.
+    """
+    from openr1.tracking.mlflow import read_config, read_run
+
+    original = read_run(uri, run_id)
+    resolved = read_config(uri, run_id)
+    resolved["study"] = STUDY
+    resolved = _with_paths(resolved, Path(resolved["paths"]["artifacts"]))  # what it took is where it was
+    resolved["paths"] = {**resolved["paths"], "artifacts": f"{outputs}/reproductions/{run_id[:8]}"}
+    resolved["tracking"] = {**resolved["tracking"], "uri": uri}
+    config = changed(resolved, overrides)
+
+    from rich.console import Console
+
+    from openr1.runs.summary import show_trial
+    from openr1.runs.trial import make
+
+    trial = make(config, trial=f"reproduces {run_id}")
+    show_trial(trial, config)
+    console = Console()
+    for name in COMPARED:
+        if name in trial.metrics and name in original.metrics:
+            measured, before = trial.metrics[name], original.metrics[name]
+            console.print(f"original {name} {before:.6f}, now {measured:.6f}, difference {measured - before:+.2e}")
+    result = list(trial.stages.values())[-1]
+    what, tag = ("weights", "model_sha256") if result.config.stage.makes == "model" else ("data", "data_sha256")
+    if result.artifact.fingerprint == original.tags["fingerprint"]:
+        same = result.artifact.sha256() == original.tags[tag]
+        verdict = "the same to the bit" if same else f"not the same to the bit; made on {original.tags['hardware']}"
+        console.print(f"{what}: {verdict}")
+    else:
+        why = "a recipe's stages have runs of their own" if config.recipe else "the overrides change the result"
+        console.print(f"{what}: not compared, since {why}")
+
+
+def _with_paths(value: Any, artifacts: Path) -> Any:
+    """A resolved config with directories in place of the names of artifacts."""
+    if isinstance(value, dict):
+        return {key: _with_paths(item, artifacts) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_paths(item, artifacts) for item in value]
+    return str(artifacts / value) if isinstance(value, str) and NAME.fullmatch(value) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="openr1-reproduce", description=__doc__)
+    parser.add_argument("run_id", help="of a stage run in MLflow")
+    parser.add_argument("overrides", nargs="*", help="as for openr1: optim.lr=1e-3, scale=200k, seed=1")
+    parser.add_argument("--outputs", default=os.environ.get("OPENR1_OUTPUTS", "outputs"), help="default: %(default)s")
+    parser.add_argument("--uri", help="of the MLflow store; default: MLFLOW_TRACKING_URI, or OUTPUTS/mlflow.db")
+    args = parser.parse_intermixed_args()
+    uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(args.outputs)}/mlflow.db"
+    register()
+    guarded(lambda: reproduce(uri, args.run_id, args.overrides, args.outputs))

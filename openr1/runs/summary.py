@@ -1,0 +1,130 @@
+"""What a person sees on the terminal when a run ends."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from openr1.config.schema import Config
+from openr1.evaluation.recipe_table import HEADS, standings
+from openr1.models.build import size_of
+from openr1.runs.stage_run import Result
+from openr1.runs.trial import Trial
+
+Rows = list[tuple[str, str]]
+
+
+def show_trial(trial: Trial, config: Config) -> None:
+    """The figures of every stage, what it made, and where the trial is tracked."""
+    console = Console()
+    for name, result in trial.stages.items():
+        show_stage(name, result, console)
+    if rows := standings(trial.stages):
+        table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in HEADS[2:]:
+            table.add_column(head, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    where = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
+    if trial.reused:
+        trained = any(result.config.stage.trains for result in trial.stages.values())
+        console.print(f"Nothing was {'trained' if trained else 'done'}: this run was already done.")
+    console.print(f"tracked  {where}", soft_wrap=True)
+
+
+def show_stage(name: str, result: Result, console: Console) -> None:
+    config, metrics = result.config, result.metrics
+    stage = config.stage
+    shape = result.work.shape
+    what = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
+    table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    train = _policy if stage.rollouts else _training
+    rows = {"model": train, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
+    for row in rows:
+        table.add_row(*row)
+    verb = {"model": "training", "answers": "answering", "examples": "curation", "scores": "answering"}[stage.makes]
+    speed = f", {metrics['tokens_per_second']:,.0f} tokens a second" if "tokens_per_second" in metrics else ""
+    table.add_row(f"{verb} time", f"{metrics['wall_seconds']:.1f} s{speed}")
+    console.print(table)
+    made = result.artifact.model if stage.makes == "model" else result.artifact.path
+    console.print(f"{stage.makes:<8} {made}", soft_wrap=True)
+
+
+def _training(result: Result) -> Rows:
+    metrics, budget = result.metrics, result.budget
+    rows = [
+        ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
+        ("tokens D", f"{metrics['tokens']:,.0f} in {budget.steps:,} steps ({metrics['epochs']:.3g} epochs)"),
+        ("training FLOPs C", f"{metrics['flops']:.3g}  (6ND: {metrics['flops_6nd']:.3g})"),
+        *_branch(result),
+        ("peak learning rate, batch", f"{budget.lr:.3g}, {budget.batch_tokens:,.0f} tokens"),
+        ("eval_loss", f"{metrics['eval_loss']:.4f} nats a token"),
+    ]
+    if "eval_bits_per_byte" in metrics:
+        rows.append(("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}"))
+    return rows
+
+
+def _branch(result: Result) -> Rows:
+    if "flops_new" not in result.metrics:
+        return []
+    return [("of them new", f"{result.metrics['flops_new']:.3g}, from step {result.work.first_step:,} of a trunk on")]
+
+
+def _policy(result: Result) -> Rows:
+    metrics, budget = result.metrics, result.budget
+    apart = f"rollouts {metrics['flops_rollout']:.3g}, updates {metrics['flops_train']:.3g}"
+    apart += f", probabilities {metrics['flops_score']:.3g}" if metrics["flops_score"] else ""
+    rows = [
+        ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
+        ("answers", f"{metrics['completions']:,.0f} in {metrics['steps']:,.0f} steps, of {metrics['written']:,.0f} written"),
+        ("RL FLOPs C", f"{metrics['flops']:.3g}  ({apart})"),
+        ("learning rate, answers a step", f"{budget.lr:.3g}, {budget.batch:,}"),
+        ("reward", f"{metrics['reward']:.3f}"),
+        ("groups with signal", f"{metrics['signal_rate']:.1%}"),
+        ("answers that reason first", f"{metrics['reasoned_rate']:.1%}"),
+    ]
+    if "pass_at_1" in metrics:
+        rows.append(("pass@1, held out", f"{metrics['pass_at_1_start']:.3f} -> {metrics['pass_at_1']:.3f}"))
+    return rows
+
+
+def _answers(result: Result) -> Rows:
+    metrics = result.metrics
+    rows = [("answers", f"{metrics['answers']:,.0f} to {metrics['problems']:,.0f} problems; {metrics['failed']:,.0f} failed")]
+    if "completion_tokens" in metrics:
+        rows.append(("tokens", f"{metrics['completion_tokens']:,.0f} after {metrics['prompt_tokens']:,.0f} of prompts"))
+    if "flops_teacher" in metrics:
+        rows.append(("teacher FLOPs", f"{metrics['flops_teacher']:.3g}"))
+    return rows
+
+
+def _examples(result: Result) -> Rows:
+    metrics = result.metrics
+    kept = f"{metrics['rows_after']:,.0f} of {metrics['rows_before']:,.0f} ({metrics['rows_kept']:.1%})"
+    return [("examples kept", kept), ("problems", f"{metrics['problems_after']:,.0f} of {metrics['problems_before']:,.0f}")]
+
+
+def _scores(result: Result) -> Rows:
+    metrics = result.metrics
+    rows = [("answers", f"{metrics['samples']:,.0f} to each of {metrics['problems']:,.0f} problems")]
+    if "pass_at_1" in metrics:
+        interval = f"{metrics['pass_at_1_low']:.3f} to {metrics['pass_at_1_high']:.3f}"
+        rows.append(("pass@1 (95 % interval)", f"{metrics['pass_at_1']:.3f} ({interval})"))
+    for name in ("pass", "maj"):
+        most = f"{name}_at_{metrics['samples']:.0f}"
+        if most in metrics and metrics["samples"] > 1:
+            rows.append((most.replace("_at_", "@"), f"{metrics[most]:.3f}"))
+    if metrics["unjudged"]:
+        rows.append(("problems that nobody can judge", f"{metrics['unjudged']:,.0f}"))
+    rows.append(("format kept", f"{metrics['format_rate']:.1%}"))
+    if "reasoned_rate" in metrics:
+        rows.append(("answers that reason first", f"{metrics['reasoned_rate']:.1%}"))
+    if "response_tokens" in metrics:
+        rows.append(("tokens of an answer", f"{metrics['response_tokens']:,.1f}"))
+    if "flops_eval" in metrics:
+        rows.append(("evaluation FLOPs", f"{metrics['flops_eval']:.3g}"))
+    return rows

@@ -1,0 +1,216 @@
+"""Options of every stage, and what each takes and makes, so that a plan of runs imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from omegaconf import MISSING
+
+from openr1.engines.options import Sampling
+
+
+@dataclass
+class StageConfig:
+    """``stage=``: what is done. ``kind`` selects the subclass below."""
+
+    kind: str = MISSING
+    trains: ClassVar[bool] = False  # it has a budget, and data to train on
+    spreads: ClassVar[bool] = False  # it can run on several processes
+    rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
+    makes: ClassVar[str] = ""  # what is in its artifact: a model, answers, examples or scores
+
+
+@dataclass
+class PretrainStage(StageConfig):
+    """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
+
+    kind: str = "pretrain"
+    evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
+    logs: int = 50  # points of the training curve
+    eval_every_tokens: float | None = None  # further evaluations, at multiples of it: where trials of a sweep are compared
+    keep: list[float] = field(default_factory=list)  # tokens after which the state is kept, for others to go on from
+    trunk: str | None = None  # the artifact of a run that kept its state, to go on from; in a recipe @STEP
+    trains: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
+    makes: ClassVar[str] = "model"
+
+
+@dataclass
+class LoraOptions:
+    """Low-rank adapters (arXiv 2106.09685) beside every linear layer of the blocks, in place of the weights."""
+
+    rank: int | None = None  # null to train the weights themselves
+    alpha: float = 32.0  # the adapters count alpha / rank times
+    dropout: float = 0.0  # of what they read
+
+
+@dataclass
+class SftStage(StageConfig):
+    """Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
+
+    kind: str = "sft"
+    evals: int = 5
+    logs: int = 50
+    eval_every_tokens: float | None = None
+    packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
+    lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
+    trains: ClassVar[bool] = True
+    spreads: ClassVar[bool] = True
+    makes: ClassVar[str] = "model"
+
+
+@dataclass
+class AskStage(StageConfig):
+    """What a stage that asks a model has: how many problems and answers, and how they are drawn."""
+
+    samples: int = 1  # answers a problem
+    problems: int | None = None  # at most so many of each source, the first; null for all
+    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.6, top_p=0.95))
+    shard: int = 64  # problems whose answers are kept in one file
+    max_failed: float = 0.0  # share of the problems that may come to nothing
+
+
+@dataclass
+class GenerateStage(AskStage):
+    """A teacher answers problems of the training side."""
+
+    kind: str = "generate"
+    max_failed: float = 0.5
+    teacher: str = "model"  # model, of the engine; or oracle, the traces that the tasks' own generators write
+    makes: ClassVar[str] = "answers"
+
+
+@dataclass
+class EvaluateStage(AskStage):
+    """A model answers held-out problems, and its answers are verified; or answers that are there are verified again."""
+
+    kind: str = "evaluate"
+    samples: int = 4
+    answers: str | None = None  # an artifact of answers that are verified again, by name or directory; no model is asked
+    makes: ClassVar[str] = "scores"
+
+
+@dataclass
+class CurateStage(StageConfig):
+    """Answers are verified, filtered and selected; what is left is a data set to train on."""
+
+    kind: str = "curate"
+    inputs: list[str] = field(default_factory=list)  # artifacts of answers, by name or directory
+    steps: dict[str, Any] = field(default_factory=dict)  # in order; their options are in openr1.curation.options
+    makes: ClassVar[str] = "examples"
+
+
+@dataclass
+class RejectStage(AskStage):
+    """Rejection sampling: the policy answers problems of the training side, and what passes curation is kept."""
+
+    kind: str = "reject"
+    samples: int = 4
+    sampling: Sampling = field(default_factory=Sampling)
+    steps: dict[str, Any] = field(default_factory=dict)  # of curation, in order; options in openr1.curation.options
+    makes: ClassVar[str] = "examples"
+
+
+@dataclass
+class LossOptions:
+    """The loss of a policy, as TRL has it; its names are TRL's."""
+
+    type: str = "dapo"  # a name in openr1.stages.checks.LOSSES
+    importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
+    epsilon: float = 0.2  # the ratio of probabilities is clipped below at 1 - epsilon
+    epsilon_high: float | None = None  # and above at 1 + epsilon_high (clip-higher: 0.28, arXiv 2503.14476); null for epsilon
+    delta: float | None = None  # bound of the ratio where the advantage is negative (arXiv 2505.07291); null for none
+    beta: float = 0.0  # weight of the KL divergence from the model that the stage starts from
+    scale_rewards: str = "group"  # advantages over the deviation of their group or batch, or none (Dr. GRPO, arXiv 2503.20783)
+    aggregation: str = "sum_then_normalize"  # of the terms of the reward, or normalize_then_sum (GDPO, arXiv 2601.05242)
+    mask_truncated: bool = False  # answers that were cut off are left out (overlong filtering, arXiv 2503.14476)
+    top_entropy: float = 1.0  # share of the tokens, the most uncertain ones, that are learned from (arXiv 2506.01939)
+    entropy_coef: float = 0.0  # weight of an entropy bonus
+
+
+@dataclass
+class GroupOptions:
+    """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
+
+    silent: str = "keep"  # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
+    rounds: int = 3  # of resampling; what is then missing is filled up with silent groups, dropped from the loss
+
+
+@dataclass
+class ExamOptions:
+    """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
+
+    every: int = 10  # steps; also at the start and at the end
+    problems: int | None = 100  # of each source, the first; null for all
+    samples: int = 4
+
+
+@dataclass
+class VllmOptions:
+    """How TRL drives vLLM, for ``engine=vllm``."""
+
+    server: str | None = None  # address of a ``trl vllm-serve`` of the model; null for vLLM in this process
+    sleep: bool = True  # in this process, vLLM frees its memory while the model learns
+    correction: str | None = "sequence_mask"  # TRL's mode of importance sampling, for how vLLM computes otherwise
+
+
+@dataclass
+class GrpoStage(StageConfig):
+    """Reinforcement learning from verified answers (GRPO, arXiv 2402.03300): better answers of a group get likelier.
+
+    A rollout is of ``prompts`` problems with ``samples`` answers each. A step is one of the optimiser; the answers of a rollout
+    are learned from in ``updates`` steps, ``passes`` times.
+    """
+
+    kind: str = "grpo"
+    prompts: int = 32  # problems of a rollout; R1-Zero has 32 with 16 answers each
+    samples: int = 16  # answers of a group
+    problems: int | None = None  # at most so many of each source, the first; null for all
+    sampling: Sampling = field(default_factory=Sampling)
+    updates: int = 1
+    passes: int = 1
+    loss: LossOptions = field(default_factory=LossOptions)
+    groups: GroupOptions = field(default_factory=GroupOptions)
+    exam: ExamOptions = field(default_factory=ExamOptions)
+    vllm: VllmOptions = field(default_factory=VllmOptions)
+    logs: int = 1  # steps between two points of the curves
+    eval_every_tokens: float | None = None  # further exams, at the first steps beyond multiples of so many tokens
+    shown: int = 32  # answers of a rollout that a table in MLflow shows, at every exam; 0 for no table
+    checks: bool = True  # that the reward and the sampler are sound, before the first step
+    trains: ClassVar[bool] = True
+    rollouts: ClassVar[bool] = True
+    makes: ClassVar[str] = "model"
+
+
+STAGES: dict[str, type[StageConfig]] = {
+    stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage, RejectStage, GrpoStage)
+}
+
+
+@dataclass
+class Step:
+    """One stage of a recipe: what differs from the config of the run.
+
+    ``stage``, ``budget`` and a group that says what it is (another ``data=``, ``model=``) are its own; in the other groups,
+    what is given replaces that key of the run's config. A text ``@NAME`` stands for the artifact of the earlier step NAME.
+    """
+
+    stage: StageConfig = MISSING
+    model: dict[str, Any] = field(default_factory=dict)
+    scale: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    engine: dict[str, Any] = field(default_factory=dict)
+    reward: dict[str, Any] = field(default_factory=dict)
+    budget: dict[str, Any] = field(default_factory=dict)
+    optim: dict[str, Any] = field(default_factory=dict)
+    compute: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass
+class RecipeConfig:
+    """``recipe=``: several stages in order. The run's own ``stage`` is not used."""
+
+    name: str = MISSING
+    steps: dict[str, Step] = field(default_factory=dict)

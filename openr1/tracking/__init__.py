@@ -1,0 +1,1 @@
+"""What runs report: to MLflow, to whoever observes them, to the terminal."""

@@ -1,0 +1,123 @@
+"""Runs of several lengths that share their beginning: all of a warm-up-stable run up to where the shorter one decays.
+
+With warm-up, a constant learning rate and then decay (arXiv 2404.06395, section 4; 2405.18392, section 4), what a run does
+before its decay does not depend on how long it is. A trunk keeps its state on the way (``stage.keep``). A branch
+(``stage.trunk``) is the run that it would be without one, to the bit, but goes on from the last of these states that comes
+before its decay.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openr1.artifacts import Artifact, Store
+from openr1.config.schema import ComputeConfig, Config, flatten
+from openr1.distributed.deepspeed import COMPLETE, layout
+from openr1.errors import ConfigError
+from openr1.files import write_json
+from openr1.runs.fingerprint import training_parts
+from openr1.training.budget import Budget, phases
+
+if TYPE_CHECKING:
+    from openr1.rl.budget import RlBudget
+    from openr1.training.context import Job
+
+KEPT = "kept"  # in an artifact: the states that a trunk kept, as checkpoint-STEP, and what its steps depend on
+BEGINNING = "beginning.json"
+# of optim, what says nothing of the steps before the decay but by what follows from it
+RESOLVED = ("lr", "lr_rule", "lr_scale", "batch_tokens", "batch_rule", "schedule", "warmup", "warmup_tokens", "decay")
+
+
+def first_step(config: Config, budget: Budget) -> int:
+    """How many steps the trunk of a run has done for it: 0 without one, and all before the decay where it is not made yet.
+
+    :raises ConfigError: where it kept no state that is early enough.
+    """
+    reference = getattr(config.stage, "trunk", None)
+    if reference is None:
+        return 0
+    last = min(phases(config, budget).stable_until, budget.steps - 1)
+    found = Store(config.paths.artifacts).get(reference)
+    if found is None:
+        return last
+    steps = sorted(map(step_of, _kept(found, config.compute)))
+    if not steps:
+        raise ConfigError(f"stage.trunk: {found.name} kept no state for this compute; its run needs stage.keep")
+    if steps[0] > last:
+        said = f"kept its state after {', '.join(map(str, steps))} steps"
+        raise ConfigError(f"stage.trunk: {found.name} {said}; this run decays from step {last} on")
+    return max(step for step in steps if step <= last)
+
+
+def kept_steps(config: Config, budget: Budget | RlBudget, first: int) -> set[int]:
+    """The steps after which a run keeps its state.
+
+    :param first: step that it goes on from.
+    :raises ConfigError: for one that the run does not come to, or that is of no use to a branch.
+    """
+    found = set()
+    for place, tokens in enumerate(getattr(config.stage, "keep", ())):
+        step, last = round(tokens / budget.batch_tokens), phases(config, budget).stable_until
+        if not first < step <= last:
+            begin, end = (f"{steps * budget.batch_tokens:,.0f}" for steps in (first, last))
+            where = f"not between the first step here, at {begin}, and the decay, at {end}"
+            raise ConfigError(f"stage.keep[{place}]: {tokens:,.0f} tokens are {where}")
+        found.add(step)
+    return found
+
+
+def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
+    """Refuse a trunk whose steps are not those of this run.
+
+    :param inputs: fingerprints of what the run takes.
+    :raises ConfigError: for the first key that differs.
+    """
+    reference = getattr(config.stage, "trunk", None)
+    if reference is None:
+        return
+    trunk = Store(config.paths.artifacts).get(reference)
+    theirs = json.loads((trunk.path / KEPT / BEGINNING).read_text())
+    ours = _beginning(config, budget, inputs)
+    for key in (*ours, *theirs):
+        if ours.get(key) != theirs.get(key):
+            here, there = (f"{one:.10g}" if isinstance(one, float) else one for one in (ours.get(key), theirs.get(key)))
+            differ = f"{here} here, {there} in the trunk {trunk.name}"
+            raise ConfigError(f"{key}: {differ}; a branch has the steps of its trunk")
+
+
+def note(folder: Path, config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
+    """Where a run keeps states, write beside them what they depend on."""
+    if getattr(config.stage, "keep", None):
+        (folder / KEPT).mkdir(exist_ok=True)
+        write_json(folder / KEPT / BEGINNING, _beginning(config, budget, inputs))
+
+
+def checkpoint(job: Job) -> Path | None:
+    """The state that a branch goes on from."""
+    first = job.work.first_step
+    return job.inputs["trunk"].path / KEPT / f"checkpoint-{first}" if first else None
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[1])
+
+
+def _kept(trunk: Artifact, compute: ComputeConfig) -> list[Path]:
+    return [mark.parent for mark in (trunk.path / KEPT).glob(f"*/{COMPLETE}") if mark.read_text() == layout(compute)]
+
+
+def _beginning(config: Config, budget: Budget, inputs: dict[str, str]) -> dict[str, Any]:
+    """By key, what decides the steps of a run before its decay."""
+    parts = training_parts(config, inputs)
+    parts |= {"stage": {"kind": config.stage.kind}, "budget": {}}
+    parts["optim"] = {key: value for key, value in parts["optim"].items() if key not in RESOLVED}
+    steps = phases(config, budget)
+    return flatten({key: value for key, value in parts.items() if value != {}}) | {
+        "optim.lr": budget.lr,
+        "optim.batch_tokens": budget.batch_tokens,
+        "optim.warmup_tokens": steps.warmup * budget.batch_tokens,
+        "data": inputs["data"],
+        "model.checkpoint": inputs.get("model"),
+    }

@@ -1,0 +1,1 @@
+"""Time, memory and money of runs before they start."""

@@ -1,0 +1,66 @@
+"""One process of a calibration (:mod:`sweeps.cost.calibration`): waits for the others, then times steps of each model."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openr1 import data
+from openr1.config.schema import Config, typed
+from openr1.files import write_json
+from openr1.runs.estimate import foresee
+from openr1.runs.stage_run import calm
+from openr1.training.context import Job, perform, stage_of
+from sweeps.cost.calibration import Calibration
+
+WAIT_SECONDS = 120.0  # for the other processes
+
+
+class Untracked:
+    """In the place of a tracked run."""
+
+    run_id = ""
+
+    def log(self, metrics: dict[str, float], step: int) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def timed(config: Config, folder: Path) -> dict[str, Any]:
+    """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
+    folder.mkdir()
+    dataset = data.prepare(config)
+    work = foresee(config, dataset)
+    metrics = perform(Job(config, {}, work, folder, Untracked(), dataset), quiet=True)
+    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    first, *_, last = [row for row in rows if "train_loss" in row]
+    pace = (last["seconds"] - first["seconds"]) / (last["flops"] - first["flops"])
+    return {"pace": pace, "eval_pace": metrics["eval_seconds"] / metrics["flops_eval"]}
+
+
+def main() -> None:
+    folder, number, processes, begun = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    calm()
+    import mlflow  # noqa: F401  as a run does, which imports it beside the rest
+
+    configs = [typed(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
+    for config in configs:
+        stage_of(config)
+    start = time.time() - begun
+    (folder / f"{number}.ready").touch()
+    until = time.monotonic() + WAIT_SECONDS
+    while len(list(folder.glob("*.ready"))) < processes and time.monotonic() < until:
+        time.sleep(0.05)
+    for i, config in enumerate(configs):
+        found = Calibration(start=start, **timed(config, folder / f"run-{number}-{i}"))
+        write_json(folder / f"{number}.{i}.json", asdict(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Amounts spent, and how much may be spent."""

@@ -1,0 +1,1 @@
+"""Launches the runs of a study, round by round."""

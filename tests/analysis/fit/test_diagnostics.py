@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.law_studies import isoflop_runs
+
+from analysis import Bootstrap, fit
+from analysis.laws import Chinchilla, PowerLaw
+from analysis.sources.frame import tidy
+
+SOME = Bootstrap(200)
+
+
+def warned(found, words):
+    return any(words in warning for warning in found.diagnostics["warnings"])
+
+
+def test_a_good_study_has_nothing_to_warn_of():
+    found = fit(isoflop_runs(), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert found.diagnostics["warnings"] == []
+    assert found.diagnostics["basins"] == 1
+    assert found.diagnostics["condition"] < 60
+
+
+def test_too_few_points_are_said():
+    assert warned(fit(isoflop_runs(3, 3), "chinchilla", bootstrap=Bootstrap(0)), "too few points: 9 for 5 parameters")
+
+
+def test_a_ridge_names_what_trades_off():
+    """Runs at one ratio of tokens to parameters cannot tell the two terms apart."""
+    frame = isoflop_runs(10, 8)
+    frame["D"] = 20 * frame["N"]
+    frame["loss"] = 1.8 + 480 * frame["N"] ** -0.35 + 2000 * frame["D"] ** -0.37
+    found = fit(frame, Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0))
+    assert {"A", "B"} & set(found.diagnostics["ridge"])
+    assert warned(found, "trade off against each other")
+
+
+def test_the_condition_does_not_depend_on_units():
+    frame = isoflop_runs()
+    scaled = frame.assign(N=frame["N"] / 1e9, D=frame["D"] / 1e9)
+    one, other = (fit(runs, "chinchilla", bootstrap=Bootstrap(0)).diagnostics["condition"] for runs in (frame, scaled))
+    assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_one_run_that_moves_the_fit_is_named():
+    frame = isoflop_runs(5, 5)
+    frame.loc[20, "loss"] *= 1.15
+    found = fit(frame, Chinchilla(objective="log_mse"), bootstrap=SOME)
+    worst = found.diagnostics["influence"][0]
+    assert worst["run"] == "20"
+    assert warned(found, "one run moves the fit: without 20, ")
+    named = fit(frame.assign(name=[f"run {i}" for i in range(25)]), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert named.diagnostics["influence"][0]["run"] == "run 20"
+    nameless = fit(frame.assign(name=None), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert nameless.diagnostics["influence"][0]["run"] == "20"
+    assert worst["without"] == pytest.approx(
+        fit(frame.drop(index=20).reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0)).params[
+            worst["parameter"]
+        ],
+        rel=1e-3,
+    )
+
+
+def test_residuals_that_bend_are_said():
+    d = np.geomspace(1e6, 1e9, 40)
+    frame = tidy(pd.DataFrame({"N": 1e6, "D": d, "C": 6e6 * d, "loss": 2 + 40 * d**-0.2})).frame
+    found = fit(frame, PowerLaw(x="D", offset=False, objective="log_mse"), bootstrap=Bootstrap(0))
+    assert warned(found, "residuals trend with D (bent")
+
+
+def test_resamples_that_do_not_determine_the_law_are_counted():
+    found = fit(isoflop_runs(3, 3, noise=0.02), "isoflop", bootstrap=SOME)
+    assert found.bootstrap["failed"] > 10
+    assert warned(found, "resamples do not determine the law")

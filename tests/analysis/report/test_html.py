@@ -1,0 +1,198 @@
+"""The report as a file: what stands in it, and that it needs nothing else."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from helpers.reported import KINDS, budgets, study_of, study_of_kind
+
+from analysis.charts import charts, plotly
+from analysis.formatting import percent, scientific, short
+from analysis.report import fit_tables, tables
+from analysis.report.html import render
+
+
+class Page(HTMLParser):
+    """What a browser would load or link to, the text of the page, and that of its scripts."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.links, self.tags, self.ids, self.scripts, self.words, self.policy, self.inside = [], [], [], [], [], "", ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        known = dict(attributes)
+        self.tags.append(tag)
+        self.inside = tag
+        self.links += [known[name] for name in ("src", "href", "action", "poster", "srcset") if name in known]
+        self.ids += [known["id"]] if "id" in known else []
+        if known.get("http-equiv") == "Content-Security-Policy":
+            self.policy = known["content"]
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if self.inside != "style":
+            (self.scripts if self.inside == "script" else self.words).append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def study():
+    return study_of_kind("budgets")
+
+
+@pytest.fixture(scope="module")
+def html(study):
+    return render(study, charts(study))
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def rendered(study):
+    return Page(render(study, charts(study)))
+
+
+def test_nothing_is_loaded_from_elsewhere(page, html):
+    assert all(link.startswith("#") for link in page.links)
+    assert "default-src 'none'" in page.policy
+    assert not re.search(r"@import|url\(\s*['\"]?http", html.split("<script>")[0])
+    script = page.scripts[-1]
+    assert "showSendToCloud: false" in script
+    assert 'plotlyServerURL: ""' in script
+
+
+def test_plotly_is_there_once(html):
+    assert html.count("* plotly.js v") == 1
+
+
+def test_every_figure_has_its_place_and_its_data(page, study):
+    embedded = json.loads(next(script for script in page.scripts if script.startswith("{")))
+    shown = {name: chart for name, chart in charts(study).items() if name != "summary"}
+    assert list(embedded) == list(shown)
+    for name, chart in shown.items():
+        assert len(embedded[name]) == len(chart.panels)
+        assert embedded[name] == json.loads(json.dumps(plotly.panels(chart)))
+        assert {f"{name}-{index}" for index in range(len(chart.panels))} <= set(page.ids)
+        assert chart.caption in page.text
+
+
+def test_text_of_runs_is_text(tmp_path):
+    study = study_of(tmp_path, budgets().assign(name="</script><b onload=x>"), "law=chinchilla", "bootstrap.resamples=0")
+    page = rendered(study)
+    assert "b" not in page.tags
+    assert page.tags.count("script") == 3
+    embedded = next(script for script in page.scripts if script.startswith("{"))
+    assert "</script>" not in embedded
+
+
+def test_the_answer_comes_first_and_then_the_warnings(page, study):
+    best = study.main.frontier(study.target_flops).iloc[0]
+    answer = page.text.index(f"train {short(best['N'])} (")
+    warning = page.text.index(study.fits["isoflop"].diagnostics["warnings"][0])
+    assert answer < warning < page.text.index("Laws side by side")
+
+
+def test_laws_are_ranked_by_what_was_held_out(study):
+    table = tables.ranking(study)
+    assert [row[0].text for row in table.rows] == ["Parametric law", "IsoFLOP profiles", "Power law"]
+    assert [row[1].text for row in table.rows] == [percent(fit.error) for fit in study.ranked]
+    assert table.rows[-1][2].text == "\u2013"  # a power law does not divide compute
+
+
+def test_budgets_stand_side_by_side(study):
+    table = tables.budgets(study)
+    flops = [row[0].text for row in table.rows if row[0].text]
+    assert scientific(study.target_flops) in flops
+    assert [row[1].text for row in table.rows] == ["Parametric law", "IsoFLOP profiles"] * len(flops)
+    row = study.main.frontier(study.target_flops).iloc[0]
+    cells = table.rows[2 * flops.index("10\u00b2\u00b9")]
+    assert cells[0].quiet == "10 times the largest"
+    assert cells[2].text == short(row["N"])
+    assert cells[2].quiet == f"({short(row['N_low'])} to {short(row['N_high'])})"
+
+
+def test_other_sizes_cost_more(study):
+    table = tables.off_optimum(study, study.main)
+    assert [row[0].text for row in table.rows] == ["0.25 N*", "0.5 N*", "2 N*", "4 N*"]
+    assert all(float(row[4].text) > 0 for row in table.rows)
+    assert tables.off_optimum(study, study.fits["isoflop"]) is None
+
+
+def test_parameters_have_every_kind_of_interval(tmp_path):
+    study = study_of(tmp_path, budgets(), "bootstrap.profile=true")
+    table = fit_tables.parameters(study.main)
+    assert table.columns[3:6] == ("95 %, percentile", "95 %, BCa", "95 %, profile")
+    study.main.intervals["profile"]["alpha"] = [None, 0.5]
+    cells = next(row for row in fit_tables.parameters(study.main).rows if row[0].text == "alpha")
+    assert cells[5].text == "open to 0.5000"
+
+
+def test_any_table_of_an_estimate_is_shown(study):
+    table = fit_tables.records(
+        [{"C": 1e20, "N": 1e9, "N_low": 5e8, "N_high": 2e9, "note": "x"}, {"C": 1e21, "N": None, "note": ""}]
+    )
+    assert table.columns == ("C (FLOPs)", "N", "Note")
+    assert (table.rows[0][1].text, table.rows[0][1].quiet) == ("1B", "500M to 2B")
+    assert table.rows[1][1].text == "\u2013"
+    assert table.numeric == {0, 1}
+    assert "Minima of the budgets" in rendered(study).text
+
+
+def test_held_out_rows_and_influence_are_listed(study, page):
+    table = fit_tables.held_out(study.main)
+    assert len(table.rows) == len(study.main.holdout["points"])
+    assert table.columns[-4:] == ("Measured", "Predicted", "95 % interval", "Relative error")
+    assert fit_tables.influence(study, study.main).rows[0][1].text.startswith("row ")
+    assert "Influence: the run that moves each parameter most" in page.text
+
+
+def test_runs_are_linked_and_dropped_ones_are_listed_with_the_reason(tmp_path):
+    table = budgets().assign(run_id=[f"id{index:02}" for index in range(20)])
+    table["url"] = "http://host/run/" + table["run_id"]
+    table.loc[3, "loss"] = np.nan
+    table.loc[4, "D"] = -5
+    study = study_of(tmp_path, table, "law=chinchilla", "bootstrap.resamples=0")
+    page = rendered(study)
+    assert [link for link in page.links if not link.startswith("#")] == [
+        f"http://host/run/id{i:02}" for i in range(20) if i not in (3, 4)
+    ]
+    rows = [[cell.text for cell in row[:2]] for row in tables.dropped(study).rows]
+    assert rows == [["id03", "loss is missing or not a number"], ["id04", "D is not positive and finite"]]
+    assert "18 runs, 2 left out" in page.text
+    assert "1 left out: D is not positive and finite" in page.text
+
+
+def test_a_long_table_of_runs_is_cut(study, monkeypatch):
+    monkeypatch.setattr(tables, "MOST", 7)
+    assert len(tables.runs(study).rows) == 7
+    assert "The first 7 of 20 runs; all are in points.csv" in rendered(study).text
+
+
+def test_warnings_of_the_runs_and_failed_laws_are_told(tmp_path):
+    table = budgets()
+    table.loc[0, "C"] *= 30
+    study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
+    text = rendered(study).text
+    assert "C differs ten-fold from 6ND in 1 of 20 rows" in text
+    assert "hyperparameter was not fitted:" in text
+    assert study.command in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_law_has_a_report(kind):
+    study = study_of_kind(kind)
+    page = rendered(study)
+    assert study.main.law.formula in page.text
+    assert study.main.law.title in page.text
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b", page.text)
+    assert page.ids == list(dict.fromkeys(page.ids))

@@ -1,0 +1,152 @@
+"""What is said of a study, in sentences."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.reported import KINDS, budgets, study_of, study_of_kind
+
+from analysis.formatting import compute, percent, quantity, scientific, share, short, three
+from analysis.report.narrative import answer, diagnosis
+
+
+def said(study):
+    return " ".join(answer(study))
+
+
+def with_target(study, loss):
+    return replace(study, config=replace(study.config, target_loss=loss))
+
+
+def test_a_budget_is_divided_with_intervals_and_its_reach_is_told():
+    study = study_of_kind("budgets")
+    row = study.main.frontier(study.target_flops).iloc[0]
+    n, d, loss = (f"{write(row[name])} ({write(row[f'{name}_low'])} to {write(row[f'{name}_high'])})"
+                  for name, write in (("N", short), ("D", short), ("loss", three)))  # fmt: skip
+    first, second, *_ = answer(study)
+    assert first == f"With 10²¹ FLOPs, train {n} parameters on {d} tokens; expect a loss of {loss} nats a token."
+    assert second == "That is extrapolated: 10 times the compute of the largest run."
+
+
+def test_a_budget_within_the_runs_is_not_called_extrapolated():
+    study = replace(study_of_kind("budgets"), target_flops=1e19)
+    assert "extrapolated" not in said(study)
+
+
+def test_what_was_held_out_is_set_beside_its_prediction():
+    study = study_of_kind("budgets")
+    row = study.main.holdout["budgets"][-1]
+    side = "above" if row["relative_error"] < 0 else "below"
+    assert f"Fitted without the 5 runs above {scientific(study.main.holdout['largest_fitted'])} FLOPs" in said(study)
+    assert f"{three(row['measured'])} was measured, {percent(abs(row['relative_error']))} {side} that." in said(study)
+
+
+def test_held_out_runs_that_are_not_the_largest_are_called_no_more_than_held_out(tmp_path):
+    study = study_of(tmp_path, budgets(), "law=chinchilla", "holdout.query='N < 1e8'", "bootstrap.resamples=0")
+    count = int((study.runs.frame["N"] < 1e8).sum())
+    assert f"Fitted without the {count} runs that were held out, the law predicts" in said(study)
+
+
+def test_without_a_bootstrap_there_are_no_intervals(tmp_path):
+    study = study_of(tmp_path, budgets(), "law=chinchilla", "holdout.largest_budgets=0", "bootstrap.resamples=0")
+    assert "(" not in said(study)
+    assert "Nothing was held out" in said(study)
+
+
+def test_a_target_loss_is_answered_with_its_budget():
+    study = study_of_kind("budgets")
+    found = study.main.budget_for(2.4)
+    ends = f"{scientific(found['C_low'])} to {scientific(found['C_high'])}"
+    size = f"{short(found['N'])} parameters on {short(found['D'])} tokens"
+    assert f"A loss of 2.4 takes {scientific(found['C'])} ({ends}) FLOPs: {size}." in said(with_target(study, 2.4))
+    assert "No budget is known for a loss of 1: chinchilla reaches 1 at no budget." in said(with_target(study, 1.0))
+    assert "No budget is known for a loss of 2: rl_sigmoid has no frontier" in said(
+        with_target(study_of_kind("rl_sigmoid"), 2.0)
+    )
+
+
+def test_exponents_that_leave_the_optimum_free_are_said_to():
+    study = study_of_kind("budgets")
+    free = replace(study.main, params={**study.main.params, "alpha": 1e-9, "beta": 1e-9})
+    study = replace(study, fits={**study.fits, "chinchilla": free})
+    assert answer(study)[0] == "The runs do not determine how to spend 10²¹ FLOPs: the fitted exponents leave it free."
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("power_law", "With 10B parameters, 10 times the largest run, expect a loss of {0} (0L to 0H) nats a token."),
+        ("task_error", "At a loss of 1.980, a tenth below the lowest of the runs, expect an error of {0} (0L to 0H)."),
+        ("rl_sigmoid", "With 600 gpu hours, 10 times the most of the runs, expect a pass rate of {0} (0L to 0H)."),
+        ("pass_at_k", "With 640 answers a problem, 10 times the most of the runs, expect a coverage of {0} (0L to 0H); at 64"),
+        ("distillation", "a student of 2B parameters on 50B tokens, the largest of the runs, the best of their teachers"),
+    ],
+)
+def test_a_law_of_one_variable_is_asked_beyond_the_runs(kind, words):
+    study = study_of_kind(kind)
+    at = {"power_law": {"N": 1e10}, "task_error": {"loss": 0.9 * 2.2}, "rl_sigmoid": {"C": 600.0}, "pass_at_k": {"k": 640.0}}
+    if kind in at:
+        frame = pd.DataFrame([at[kind]])
+        write = three if kind == "power_law" else share
+        low, high = study.main.interval(frame)[:, 0]
+        ends = f"({write(low)} to {write(high)})"
+        words = words.replace("(0L to 0H)", ends).format(write(study.main.predict(frame)[0]))
+    assert words in said(study)
+
+
+def test_a_pass_rate_is_one_minus_the_error_with_the_ends_in_order():
+    study = study_of_kind("rl_power")
+    frame = pd.DataFrame({"N": [7e9], "C": [1e21]})
+    low, high = 1 - study.main.interval(frame)[::-1, 0]
+    rate = 1 - study.main.predict(frame)[0]
+    assert low <= rate <= high
+    assert f"a pass rate of {share(rate)} ({share(low)} to {share(high)})." in said(study)
+
+
+def test_repeats_are_worth_what_the_decay_leaves_of_them():
+    study = study_of_kind("data_constrained")
+    decay = study.main.params["R_D"]
+    assert f"3 more epochs over the same tokens are worth {decay * (1 - np.exp(-3 / decay)):.2f} (" in said(study)
+
+
+def test_the_best_learning_rate_is_that_of_the_law():
+    study = study_of_kind("hyperparameter")
+    rate = study.main.predict(pd.DataFrame({"N": [1e9], "D": [2e10]}))[0]
+    assert (
+        f"For 1B parameters on 20B tokens, the largest of the runs, the best learning rate is {quantity('lr', rate)} ("
+        in said(study)
+    )
+
+
+def test_compute_in_another_unit_is_not_called_flops():
+    text = said(study_of_kind("rl_sigmoid"))
+    assert "FLOPs" not in text
+    assert f"above {compute(study_of_kind('rl_sigmoid').main.holdout['largest_fitted'])} gpu hours" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_answer_is_of_sentences(kind):
+    for sentence in answer(study_of_kind(kind)):
+        assert sentence[0].isupper() or sentence[0].isdigit()
+        assert sentence.endswith(".")
+        assert "nan" not in sentence
+
+
+def test_a_diagnosis_names_the_run_that_moves_most():
+    study = study_of_kind("budgets")
+    row = study.main.diagnostics["influence"][0]
+    text = " ".join(diagnosis(study, study.main))
+    errors = f"{abs(row['standard_errors']):.2g} standard errors"
+    assert f"No run moves a parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
+    assert "Residuals show no trend." in text
+
+
+def test_a_diagnosis_tells_of_ridges_basins_and_trends():
+    study = study_of_kind("budgets")
+    known = {**study.main.diagnostics, "ridge": ["E", "A"], "basins": 3, "agreeing": 0.25}
+    known["trends"] = [{"with": "C", "shape": "bent", "correlation": -0.5, "p": 1e-5}]
+    text = " ".join(diagnosis(study, replace(study.main, diagnostics=known)))
+    assert "Residuals trend with C (bent, -0.50)." in text
+    assert "along E and A the optimum is flat" in text
+    assert "The starts ended in 3 optima, 25% of them in the best." in text

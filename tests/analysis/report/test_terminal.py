@@ -1,0 +1,59 @@
+"""What a study prints on the terminal."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.reported import KINDS, budgets, study_of, study_of_kind
+
+from analysis.formatting import percent
+
+
+def printed(study, capsys):
+    study.show()
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_law_is_shown(kind, capsys):
+    study = study_of_kind(kind)
+    text = printed(study, capsys)
+    assert f"report: {study.report}" in text
+    fit = study.main
+    assert percent(fit.error) in text
+    for parameter in fit.law.parameters:
+        assert (f"{parameter.name} " in text) or parameter.coefficient
+
+
+def test_the_best_on_what_was_held_out_is_first(capsys):
+    study = study_of_kind("budgets")
+    text = printed(study, capsys)
+    places = [text.index(percent(fit.error)) for fit in study.ranked]
+    assert places == sorted(places)
+    assert "FLOPs, train" in text
+
+
+def test_few_warnings_of_a_law_are_printed(capsys):
+    study = study_of_kind("budgets")
+    fit = replace(study.main, diagnostics={**study.main.diagnostics, "warnings": [f"beware [of {i}]" for i in range(9)]})
+    text = printed(replace(study, fits={"chinchilla": fit}), capsys)
+    assert "beware [of 3]" in text
+    assert "beware [of 4]" not in text
+    assert "and 5 more, see the report" in text
+
+
+def test_what_was_left_out_and_what_failed_is_said(tmp_path, capsys):
+    table = budgets()
+    table.loc[3, "loss"] = np.nan
+    table.loc[0, "C"] *= 30
+    study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
+    text = printed(study, capsys)
+    assert "19 runs, 1 left out (loss is missing or not a number)" in text
+    assert "runs: C differs ten-fold from 6ND in 1 of 19 rows" in text
+    assert "hyperparameter was not fitted: " in text
+
+
+def test_the_budget_of_a_target_loss_is_said(capsys):
+    study = study_of_kind("budgets")
+    text = printed(replace(study, config=replace(study.config, target_loss=2.4)), capsys)
+    assert "A loss of 2.4 takes" in text

@@ -1,0 +1,238 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.laws import LAWS
+from analysis.sources import frame
+from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, budgets, tidy
+from openr1.errors import ConfigError
+from openr1.tracking.mlflow import TrackedRun
+
+
+def test_runs_of_one_budget_differ_by_up_to_a_training_step(runs):
+    assert runs().groupby("budget").size().tolist() == [5] * 5
+
+
+def test_a_budget_is_the_geometric_mean_of_its_runs():
+    assert np.allclose(budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
+
+
+def test_a_chain_of_close_runs_is_not_one_budget():
+    flops = np.geomspace(1e12, 1e13, 200)
+    labels = budgets(flops)
+    widths = [flops[labels == label].max() / flops[labels == label].min() for label in np.unique(labels)]
+    assert max(widths) <= 1.05 + 1e-9
+    assert len(widths) >= 40
+
+
+def test_runs_that_miss_a_value_are_listed_with_the_reason_and_nothing_is_filled_in():
+    table = pd.DataFrame(
+        {
+            "N": [1e5, 1e5, 2e5, 2e5, 3e5, 4e5, 1e5],
+            "D": [1e6, np.nan, 1e6, 2e6, 0, 3e6, 1e6],
+            "C": [6e11, 6e11, 12e11, 24e11, 1e12, 7e12, 6e11],
+            "loss": [3.0, 3.0, "diverged", np.inf, 3.0, 2.5, 3.0],
+        }
+    )
+    runs = tidy(table)
+    assert runs.frame["N"].tolist() == [1e5, 4e5]
+    assert runs.frame.dtypes[["N", "D", "C", "loss"]].eq(float).all()
+    assert runs.dropped["reason"].tolist() == [
+        "D is missing or not a number",
+        "loss is missing or not a number",
+        "loss is not positive and finite",
+        "D is not positive and finite",
+        "the same run is listed before",
+    ]
+
+
+def test_the_same_fingerprint_is_the_same_run(table):
+    runs = tidy(table().assign(fingerprint=["a", "a", *map(str, range(23))], run_id=range(25)))
+    assert len(runs.frame) == 24
+    assert len(runs.dropped) == 1
+
+
+def test_other_columns_are_kept(table):
+    assert tidy(table().assign(seed=3, optimizer="adamw")).frame["optimizer"].eq("adamw").all()
+
+
+def test_flops_are_6nd_only_when_asked(table):
+    bare = table().drop(columns="C")
+    assert not {"C", "budget"} & set(tidy(bare).frame)
+    asked = tidy(bare, flops_6nd=True).frame
+    assert np.allclose(asked["C"], 6 * asked["N"] * asked["D"])
+
+
+def test_where_keeps_rows_by_value(table):
+    mixed = table().assign(family=["qwen2", "llama", "gemma3", "qwen2", "llama"] * 5)
+    assert len(tidy(mixed, where={"family": "llama"}).frame) == 10
+    assert len(tidy(mixed, where={"family": ["llama", "qwen2"]}).frame) == 20
+
+
+def test_a_column_with_the_name_of_a_quantity_needs_no_mapping():
+    table = pd.DataFrame({"C": [1.0, 2.0], "pass_at_1": [0.0, 0.5], "score": [1, 2]})
+    found = tidy(table, needs=("C", "pass_at_1")).frame
+    assert found["pass_at_1"].tolist() == [0.0, 0.5]
+    renamed = tidy(table.rename(columns={"pass_at_1": "accuracy"}), Columns(pass_at_1="accuracy"), needs=("pass_at_1",)).frame
+    assert renamed["pass_at_1"].tolist() == [0.0, 0.5]
+
+
+def test_only_what_is_needed_decides_which_rows_are_used():
+    table = pd.DataFrame({"C": [1.0, 2, 3, 4], "pass_at_1": [0.1, np.nan, 1.2, -0.1], "loss": [np.nan, 2.0, 2.0, 2.0]})
+    runs = tidy(table, needs=("C", "pass_at_1"))
+    assert runs.frame["pass_at_1"].tolist() == [0.1]
+    assert runs.dropped["reason"].tolist() == [
+        "pass_at_1 is missing or not a number",
+        "pass_at_1 is above 1",
+        "pass_at_1 is negative or infinite",
+    ]
+    assert len(tidy(table, needs=("C", "loss")).frame) == 3
+
+
+def test_points_of_one_run_are_not_the_same_run():
+    table = pd.DataFrame({"run": ["a", "a", "a", None], "run_id": "x", "C": [1.0, 2, 2, 3], "loss": [3.0, 2.0, 2.0, 1.0]})
+    runs = tidy(table, needs=("C", "loss"))
+    assert runs.frame["C"].tolist() == [1.0, 2.0]
+    assert runs.dropped["reason"].tolist() == ["the same run is listed before", "run is missing or not a number"]
+
+
+def test_problems_with_the_same_counts_are_not_the_same_problem():
+    assert len(tidy(pd.DataFrame({"samples": [8, 8, 8], "correct": [0, 0, 8]}), needs=("samples", "correct")).frame) == 3
+
+
+def test_rows_in_another_unit_are_named(table):
+    mixed = table()
+    mixed.loc[[3, 7], "D"] /= 1e3
+    (warning,) = tidy(mixed).warnings
+    assert warning.startswith("C differs ten-fold from 6ND in 2 of 25 rows, as if in another unit: row 3 (2e+03 times), row 7")
+    assert tidy(table()).warnings == []
+    # compute of another kind, such as that of RL, is nobody's 6ND
+    assert tidy(mixed.assign(C=1.0, pass_at_1=0.5), needs=("C", "N", "pass_at_1")).warnings == []
+
+
+ALL_LAWS = [law() for law in LAWS.values()]
+OF_LOSS = [law for law in ALL_LAWS if {"loss", "teacher_loss"} & set(law.needs)]
+WHAT_LAWS_NEED = {"teacher_loss": 2.0, "supervised_loss": 3.0, "lr": 1e-3, "error": 0.5, "run": "a", "U": 1e9}
+
+
+@pytest.mark.parametrize("law", OF_LOSS, ids=lambda law: law.name)
+@pytest.mark.parametrize(
+    "units",
+    [
+        {"N": 1e-6, "D": 1e-9},
+        {"N": 1e-6},
+        {"D": 1e-9},
+        {"N": 1e-3},
+        {"C": 1e-18},
+        {"C": 1 / 8.64e19},
+        {"N": 1e-9, "D": 1e-12, "C": 1e-15},
+    ],
+)
+def test_other_units_are_refused_whatever_the_law(table, law, units):
+    rows = table().assign(**WHAT_LAWS_NEED, fingerprint=range(25))
+    tidy(rows, needs=law.needs)
+    for key, factor in units.items():
+        rows[key] *= factor
+    with pytest.raises(
+        ConfigError, match=r"^runs\.columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
+    ):
+        tidy(rows, needs=law.needs)
+
+
+def test_what_is_counted_beside_6nd_is_no_other_unit(table):
+    for factor in (0.3, 1.7, 3.0):
+        assert tidy(table().assign(C=factor * table()["C"])).warnings == []
+    # N of experts that are idle, or without a vocabulary; C with a teacher
+    for factor in (1 / 40, 40):
+        assert tidy(table().assign(C=factor * table()["C"]), needs=("N", "D", "loss")).warnings == []
+    # what openr1 counted itself, of however small a model
+    assert tidy(table().assign(C=1e4 * table()["C"]), counted=True).warnings == []
+
+
+def test_there_is_nothing_to_compare_without_c_or_d(table):
+    small = table().assign(N=table()["N"] / 1e6, D=table()["D"] / 1e9)
+    for missing in ("C", "D"):
+        assert tidy(small.drop(columns=missing), needs=("N", "loss")).warnings == []
+    assert tidy(small.assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
+    some = small.assign(C=[np.nan, 0.0, *table()["C"][2:]])
+    with pytest.raises(ConfigError, match="times 6ND"):
+        tidy(some, needs=("N", "D", "loss"))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({}, {"columns": Columns(N="params")}, "runs.columns.N: there is no column 'params'; there are N, D, C, loss"),
+        (
+            {"stage": ["sft", "pretrain", "sft", "sft", "sft"] * 5},
+            {},
+            "runs.where.stage: the runs are of several stages, pretrain, sft",
+        ),
+        ({}, {"where": {"family": "qwen2"}}, "runs.where.family: there is no such column"),
+        ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
+        ({"loss": np.nan}, {}, "runs: none of 25 rows can be used: loss is missing"),
+        ({"C": 1.0}, {}, "runs.columns: C is .* times 6ND"),
+    ],
+)
+def test_errors_name_the_key(table, change, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        tidy(table().assign(**change), **arguments)
+
+
+@pytest.mark.parametrize("source", [CsvRuns, ParquetRuns])
+def test_files_round_trip(table, tmp_path, source):
+    before = tidy(table()).frame
+    path = str(tmp_path / "points")
+    before.to_csv(path, index=False) if source is CsvRuns else before.to_parquet(path)
+    pd.testing.assert_frame_equal(frame.read(source(path=path)).frame, before)
+    with pytest.raises(ConfigError, match=r"runs.path: there is no file"):
+        frame.read(source(path=str(tmp_path / "other")))
+
+
+@pytest.mark.parametrize(("source", "kind"), [(CsvRuns, "CSV"), (ParquetRuns, "Parquet")])
+def test_other_files_are_refused(tmp_path, source, kind):
+    (tmp_path / "points").write_bytes(b"\xff\xfe\x00 not a table")
+    with pytest.raises(ConfigError, match=f"is not a {kind} file"):
+        frame.read(source(path=str(tmp_path / "points")))
+
+
+def tracked(index, row):
+    metrics = {"params_non_embedding": row["N"], "tokens": row["D"], "flops": row["C"], "eval_loss": row["loss"]}
+    tags = {"study": "demo", "stage": "pretrain", "scale": f"{row['N']:.0f}", "mlflow.user": "someone"}
+    return TrackedRun(
+        f"id{index}",
+        f"trial {index}",
+        "FINISHED",
+        datetime.now(UTC),
+        datetime.now(UTC),
+        tags,
+        {"optim.lr": "0.01"},
+        metrics,
+        f"http://host/{index}",
+    )
+
+
+MLFLOW = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_loss")
+
+
+def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):
+    rows = table().to_dict("records")
+    monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
+    found = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
+    assert np.allclose(found[["N", "D", "C", "loss"]], table())
+    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(found)
+    assert "mlflow.user" not in found
+
+
+def test_a_study_without_runs_says_so(monkeypatch):
+    monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [])
+    with pytest.raises(ConfigError, match=r"runs.study: there are no finished runs of study 'nothing'"):
+        frame.read(MlflowRuns(uri="sqlite:///x", study="nothing", columns=MLFLOW))
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"^runs.uri: .*none.db"):
+        frame.read(MlflowRuns(uri=f"sqlite:///{tmp_path}/none.db", study="demo", columns=MLFLOW))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,32 @@
+"""Configs composed as the command line composes them."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+
+from openr1.config.schema import Config, register, typed
+
+
+def composed(*overrides: str) -> Config:
+    register()
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("config", overrides=list(overrides))
+    return typed(cfg)
+
+
+def tiny_run(text_file: Path, folder: Path) -> list[str]:
+    """Overrides of a run that trains in about a second, all of it under ``folder``."""
+    return [
+        "data=files",
+        f"data.sources.files.path={text_file}",
+        "data.tokenizer.vocab_size=300",
+        "data.context=32",
+        "data.eval_fraction=0.1",
+        "data.eval_tokens=512",
+        "scale=30k",
+        "budget.steps=12",
+        "optim.batch_tokens=128",
+        "stage.evals=2",
+        "stage.logs=4",
+        f"paths.outputs={folder}/outputs",
+    ]

@@ -1,0 +1,144 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+from helpers.configs import composed
+
+from openr1.distributed import launcher
+from openr1.distributed.deepspeed import settings
+from openr1.errors import ConfigError, RunError
+from openr1.runs.fingerprint import identify
+from openr1.runs.plan import plan
+from openr1.runs.stage_run import run
+from openr1.training.budget import passes, resolve
+
+SEVERAL = ["compute=ddp", "compute.processes=2"]
+
+
+def failed(message, timestamp=0, exitcode=1):
+    return SimpleNamespace(message={"message": message}, timestamp=timestamp, exitcode=exitcode, signal_name=lambda: "SIGKILL")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "device", "how"),
+    [
+        ("ddp", "cpu", "--multi_gpu"),
+        ("ddp", "cuda", "--multi_gpu"),
+        ("zero2", "cpu", "--use_deepspeed"),
+        ("zero3", "cuda", "--use_deepspeed"),
+    ],
+)
+def test_accelerate_understands_what_it_is_given(tmp_path, strategy, device, how):
+    commands = pytest.importorskip("accelerate.commands.launch")
+    compute = composed(f"compute={strategy}", f"compute.device={device}", "compute.processes=8", "compute.threads=3").compute
+    arguments = launcher.arguments(compute, tmp_path)
+    assert arguments[0] == how
+    parsed = commands.launch_command_parser().parse_args(arguments)
+    assert (parsed.num_processes, parsed.main_process_port, parsed.num_cpu_threads_per_process) == (8, 0, 3)
+    assert (parsed.module, parsed.training_script, parsed.training_script_args) == (True, "openr1.runs.worker", [str(tmp_path)])
+    hidden = launcher.environment(compute).get("CUDA_VISIBLE_DEVICES")
+    assert hidden == ("" if device == "cpu" else None)
+
+
+def test_a_gpu_group_trains_in_bfloat16_and_knows_its_peak():
+    compute = composed("compute=zero3", "compute.device=cuda", "compute.processes=8").compute
+    assert (compute.precision, compute.micro_batch, compute.threads, compute.peak_flops) == ("bfloat16", 32, None, 989e12)
+    found = settings(compute)
+    assert found["zero_optimization"]["stage"] == 3
+    assert found["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
+    assert settings(composed("compute=zero2").compute)["torch_autocast"]["enabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["compute.processes=2"], "compute.strategy: 2 processes need one of ddp, zero2, zero3"),
+        (["compute.strategy=fsdp"], "compute.strategy: 'fsdp' is not one of none, ddp, zero2, zero3"),
+        (["compute=ddp", "compute.processes=0"], "compute.processes: must be above 0"),
+        (["compute=ddp", "compute.port=70000"], "compute.port: 70000 is not a port"),
+    ],
+)
+def test_an_impossible_group_of_processes_is_refused(overrides, line):
+    with pytest.raises(ConfigError, match=f"^{line}"):
+        composed(*overrides)
+
+
+def test_a_step_that_cannot_be_shared_evenly_is_refused_with_what_can(tiny):
+    with pytest.raises(
+        ConfigError, match=r"^compute\.processes: 4 sequences .* by 3 processes; give optim.batch_tokens=96 or 192"
+    ):
+        resolve(composed(*tiny, "compute=ddp", "compute.processes=3"))
+    with pytest.raises(ConfigError, match=r"give optim.batch_tokens=256, or"):
+        resolve(composed(*tiny, "compute=ddp", "compute.processes=8"))
+
+
+def test_a_run_has_the_same_budget_and_fingerprint_on_any_number_of_processes(tiny):
+    one, several = composed(*tiny), composed(*tiny, *SEVERAL)
+    assert resolve(one) == resolve(several)
+    assert identify(one) == identify(several) == identify(composed(*tiny, "compute=zero2", "compute.port=29501"))
+
+
+def test_random_numbers_of_each_process_count_in_the_fingerprint(tiny):
+    columns = ["stage=sft", "data.sources.files.prompt=text", "data.sources.files.completion=text", "stage.lora.rank=2"]
+    assert identify(composed(*tiny, *columns))[0] == identify(composed(*tiny, *columns, *SEVERAL))[0]
+    columns.append("stage.lora.dropout=0.1")
+    assert identify(composed(*tiny, *columns))[0] != identify(composed(*tiny, *columns, *SEVERAL))[0]
+
+
+@pytest.mark.parametrize(
+    ("batch", "processes", "micro", "expected"),
+    [(8, 1, None, (8, 1)), (8, 1, 4, (4, 2)), (8, 2, None, (4, 1)), (8, 2, 32, (4, 1)), (96, 8, 8, (6, 2)), (14, 2, 4, (1, 7))],
+)
+def test_forward_passes_share_a_step(batch, processes, micro, expected):
+    size, count = passes(batch, processes, micro)
+    assert (size, count) == expected
+    assert size * count * processes == batch
+
+
+def test_deepspeed_that_is_missing_is_said_before_anything_is_written(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
+    config = composed(*tiny, "compute=zero2")
+    for command in (run, plan):
+        with pytest.raises(ConfigError, match=r"^compute\.strategy: zero2 needs DeepSpeed: pip install 'openr1\[deepspeed\]'$"):
+            command(config)
+    assert not (tmp_path / "outputs" / "artifacts").exists()
+
+
+def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    with pytest.raises(ConfigError, match=r"^compute\.processes: 8 need a GPU each; here are 3"):
+        launcher.check_machine(composed(*tiny, "compute=ddp", "compute.device=cuda", "compute.processes=8"))
+
+
+def test_stages_that_do_not_train_run_on_one_process():
+    assert not launcher.spread(composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL))
+    assert launcher.spread(composed(*SEVERAL))
+    assert not launcher.spread(composed("compute=ddp", "compute.processes=1"))
+
+
+def test_the_rank_that_failed_first_is_named():
+    assert launcher.first({0: failed("ValueError: later", 5), 1: failed("KeyError: 'x'\nmore", 4)}) == {
+        "rank": 1,
+        "kind": "KeyError",
+        "message": "'x'",
+    }
+    followed = failed("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", 4)
+    assert launcher.first({0: followed, 1: failed("ValueError: cause", 4)})["rank"] == 1
+    killed = launcher.first({0: followed, 1: failed("Signal 9", 5, exitcode=-9), 2: failed("Signal 15", 4, exitcode=-15)})
+    assert killed == {"rank": 1, "kind": "", "message": "killed by SIGKILL, perhaps for want of memory"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "line"),
+    [
+        ("RunError", RunError, "^training diverged$"),
+        ("ConfigError", ConfigError, "^training diverged$"),
+        ("ValueError", RunError, r"^rank 1 of 2: ValueError: training diverged \(its log: .*rank-1.log\)$"),
+    ],
+)
+def test_a_failure_is_one_line(tmp_path, kind, error, line):
+    (tmp_path / launcher.FAILURE).write_text(json.dumps({"rank": 1, "kind": kind, "message": "training diverged"}))
+    found = launcher.failure(tmp_path, 2)
+    assert type(found) is error
+    with pytest.raises(error, match=line):
+        raise found

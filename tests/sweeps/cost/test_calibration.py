@@ -1,0 +1,52 @@
+"""The short runs that are timed."""
+
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+from helpers.configs import composed
+
+from openr1.runs.estimate import foresee
+from sweeps.cost import calibration
+from sweeps.cost.calibration import Calibration, calibrated, shortened
+from sweeps.cost.speed import Speed
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["stage.keep=[7e5]", "optim.warmup_tokens=5e5"],
+        ["stage.trunk=pretrain-0123456789abcdef", "optim.warmup_tokens=5e5"],
+        ["stage.eval_every_tokens=1e5", "budget.tokens=null", "budget.flops=3e11"],
+    ],
+)
+def test_a_run_of_few_steps_is_as_the_stage_but_short(overrides):
+    config = composed("budget.tokens=1e6", *overrides)
+    work = foresee(config)
+    short = foresee(shortened(SimpleNamespace(config=config, work=work)))
+    assert short.budget.steps < work.budget.steps / 4
+    assert short.budget.batch_tokens == work.budget.batch_tokens
+    assert short.shape == work.shape
+    assert short.first_step == 0
+
+
+def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
+    timed = []
+
+    def of_processes(configs, at_once, say):
+        timed.append(len(configs))
+        time.sleep(0.2)
+        return [Calibration(start=9.0, pace=1e-11, eval_pace=5e-12) for _ in configs]
+
+    monkeypatch.setattr(calibration, "_timed", of_processes)
+    configs = [composed("budget.tokens=1e6", f"scale={scale}") for scale in ("50k", "200k")]
+    stages = [SimpleNamespace(config=config, work=foresee(config)) for config in configs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: calibrated(stages, Speed([], "a processor", 1), tmp_path, math.inf, print), range(4)))
+    assert timed == [2]
+    assert [one.params for one in found[0]] == [stage.work.params for stage in stages]
+    assert all(one == found[0] for one in found)
+    assert calibration.worker_start(tmp_path) == 9.0

@@ -1,0 +1,80 @@
+"""Estimated memory against what PyTorch keeps."""
+
+import pytest
+import torch
+from helpers.configs import composed
+
+from openr1.models.build import build, count
+from openr1.runs.estimate import foresee
+from sweeps.cost.memory import activations, memory, states
+
+SEQUENCES = 2
+
+
+def kept(config):
+    """Bytes that the forward pass keeps for the backward pass, for each token; without weights."""
+    shape = foresee(config).shape
+    model = build(config.model, shape, 0).train()
+    weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    storages, alive = {}, []
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)  # so that no address is used twice
+        return tensor
+
+    tokens = torch.zeros((SEQUENCES, config.data.context), dtype=torch.long)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(input_ids=tokens, labels=tokens, use_cache=False)
+    return sum(storages.values()) / tokens.numel()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=qwen3", "scale=200k"],
+        ["model=llama", "scale=500k"],
+        ["model=gemma3", "scale=500k"],
+        ["model=llama", "scale=500k", "model.attention=eager"],
+        ["model=qwen2", "scale=500k", "data.context=256"],
+    ],
+    ids=" ".join,
+)
+def test_activations_are_those_that_pytorch_keeps(overrides):
+    config = composed(*overrides)
+    shape = foresee(config).shape
+    # logits and their gradient are there beside what is kept, a logarithm of them
+    expected = activations(config, shape, config.data.context) - 2 * 4 * shape.vocab_size
+    assert expected == pytest.approx(kept(config), rel=0.02)
+
+
+def test_states_are_those_of_adam():
+    config = composed("scale=30k")
+    shape = foresee(config).shape
+    model = build(config.model, shape, 0)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
+    model(input_ids=torch.zeros((1, 8), dtype=torch.long), labels=torch.zeros((1, 8), dtype=torch.long)).loss.backward()
+    optimiser.step()
+    tensors = [*model.parameters(), *(one.grad for one in model.parameters())]
+    tensors += [value for state in optimiser.state.values() for key, value in state.items() if key != "step"]
+    assert states(config, shape) == sum(one.numel() * one.element_size() for one in tensors)
+
+
+def test_what_is_shared_or_made_again_needs_less():
+    def needed(*overrides):
+        config = composed("scale=8m", "compute.device=cuda", "budget.steps=100", "optim.batch_tokens=8192", *overrides)
+        return memory(config, foresee(config))
+
+    total = count(foresee(composed("scale=8m")).shape).total
+    plain = needed("compute.strategy=ddp", "compute.processes=4")
+    assert plain - needed("compute.strategy=zero2", "compute.processes=4") == pytest.approx(12 * total * 3 / 4)
+    assert plain - needed("compute.strategy=zero3", "compute.processes=4") == pytest.approx(16 * total * 3 / 4)
+    assert needed("compute.gradient_checkpointing=true") < needed()
+    assert needed("compute.micro_batch=8") < needed()
+
+
+def test_the_memory_of_a_model_behind_a_server_is_not_ours():
+    config = composed("stage=generate", "data=sums", "engine=openai", "engine.model=x", "engine.api_key_env=null")
+    assert memory(config, foresee(config)) is None

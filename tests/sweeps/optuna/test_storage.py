@@ -1,0 +1,53 @@
+"""What several workers do to one study at the same moment."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweeps.optuna.storage import open_storage
+from sweeps.optuna.tally import try_again
+
+WORKERS = 4
+
+
+@pytest.fixture(params=["sqlite:///{}/studies.db", "journal://{}/studies.log"])
+def studies(request, tmp_path):
+    """The same study as each of some workers has it, with a storage of its own."""
+    url = request.param.format(tmp_path)
+    optuna.create_study(storage=open_storage.__wrapped__(url), study_name="shared")
+    return [optuna.load_study(storage=open_storage.__wrapped__(url), study_name="shared") for _ in range(WORKERS)]
+
+
+def all_at_once(studies, act):
+    """What each worker gets from the same act, begun by all together."""
+    barrier = threading.Barrier(WORKERS)
+
+    def one(study):
+        barrier.wait()
+        return act(study)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one, studies))
+
+
+def test_one_worker_gets_a_trial_that_waits(studies):
+    for i in range(20):
+        studies[0].enqueue_trial({"x": i})
+        taken = [trial.number for trial in all_at_once(studies, lambda study: study.ask())]
+        assert len(set(taken)) == WORKERS
+    found = [trial.system_attrs["fixed_params"]["x"] for trial in studies[0].trials if "fixed_params" in trial.system_attrs]
+    assert sorted(found) == list(range(20))
+
+
+def test_one_worker_tries_a_lost_trial_again(studies):
+    for _ in range(20):
+        number = studies[0].ask().number
+        lost = studies[0].trials[number]
+        again = all_at_once(studies, lambda study, lost=lost: try_again(study, lost, "was killed", 1))
+        assert again.count(True) == 1
+        waiting = studies[0].get_trials(states=(TrialState.WAITING,))
+        assert len(waiting) == 1
+        studies[0].tell(studies[0].ask(), 1.0)

@@ -1,0 +1,66 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.configs import composed
+
+from openr1.errors import ConfigError
+from openr1.tracking import mlflow as tracking
+from sweeps.planning.plan import plan
+
+COMMAND = Path(sys.executable).parent / "openr1"
+
+
+def multirun(*arguments, cwd):
+    run = [str(COMMAND), "-m", *map(str, arguments)]
+    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False)
+
+
+def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
+    runs = plan([(scale, composed(*tiny, f"scale={scale}")) for scale in ("30k", "50k")])
+    assert [run.main.work.budget.steps for run in runs] == [12, 12]
+    assert runs[0].main.work.flops < runs[1].main.work.flops
+    assert len({run.main.fingerprint for run in runs}) == 2
+    assert [run.share_done() for run in runs] == [0, 0]
+    with pytest.raises(ConfigError, match="below one step"):
+        plan([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])
+
+
+@pytest.mark.integration
+def test_a_study_is_priced_run_tracked_and_not_done_twice(tiny, tmp_path):
+    study = [*tiny, "study=grid", "scale=30k,50k", "seed=0,1", "hydra.launcher.n_jobs=2"]
+    first = multirun(*study, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "4 runs, 0 done" in first.stderr
+    assert "scale=30k seed=0" in first.stderr
+    assert "4 of 4 runs" in first.stderr.splitlines()[-1]
+    uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    runs = tracking.read_runs(uri, "grid")
+    assert {(run.tags["scale"], run.tags["seed"]) for run in runs} == {("30k", "0"), ("30k", "1"), ("50k", "0"), ("50k", "1")}
+    assert len({run.tags["mlflow.parentRunId"] for run in runs}) == 1
+
+    again = multirun(*study, cwd=tmp_path)
+    assert "4 runs, 4 done; 0 training FLOPs to go" in again.stderr
+    assert len(tracking.read_runs(uri, "grid")) == 4
+
+
+@pytest.mark.integration
+def test_one_failed_trial_costs_no_other(tiny, tmp_path):
+    fatal = ["optim.grad_clip=0", "optim.warmup=0", "study=rates", "hydra.launcher.n_jobs=1"]
+    done = multirun(*tiny, *fatal, "optim.lr=1e30,1e-3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "failed: lr=1e+30: training diverged" in done.stderr
+    assert "Traceback" not in done.stderr
+    uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    (finished,) = tracking.read_runs(uri, "rates")
+    assert finished.params["optim.lr"] == "0.001"
+
+
+@pytest.mark.slow
+def test_an_impossible_trial_is_refused_before_any_is_trained(tiny, tmp_path):
+    done = multirun(*tiny, "budget.steps=null", "budget.tokens=1e4,10", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("openr1: budget.tokens: 10 is 10 tokens, below one step")
+    assert not (tmp_path / "outputs" / "artifacts").exists()
