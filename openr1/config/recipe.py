@@ -45,11 +45,11 @@ def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str
         resolved = merged(base, _referred(delta, where, made, later))
         try:
             complete = typed(resolved)
-            mark, inputs = identify(complete)
+            fingerprint, inputs = identify(complete)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from error
-        made[name] = f"{complete.stage.kind}-{mark}"
-        yield Stage(name, complete, mark, inputs)
+        made[name] = f"{complete.stage.kind}-{fingerprint}"
+        yield Stage(name, complete, fingerprint, inputs)
 
 
 def check(config: Config) -> None:

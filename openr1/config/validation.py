@@ -129,7 +129,18 @@ def _reference(config: Config) -> None:
 
 
 def _stage(stage: StageConfig) -> None:
-    counts = ("evals", "logs", "eval_every_tokens", "samples", "problems", "shard", "prompts", "updates", "passes")
+    counts = (
+        "eval_points",
+        "log_points",
+        "log_every",
+        "eval_every_tokens",
+        "samples",
+        "problems",
+        "shard",
+        "prompts",
+        "updates",
+        "passes",
+    )
     _positive(stage, "stage", *counts)
     _share(stage, "stage", "max_failed")
     lora = getattr(stage, "lora", None)
@@ -179,7 +190,7 @@ def _processes(config: Config) -> None:
     compute, stage = config.compute, config.stage
     if compute.processes == 1 or config.recipe is not None or not stage.trains:
         return
-    if not stage.spreads:
+    if not stage.multiprocess:
         raise ConfigError(f"compute.processes: stage={stage.kind} trains on one process, not {compute.processes}")
 
 

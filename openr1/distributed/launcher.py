@@ -22,16 +22,16 @@ from openr1.config.schema import ComputeConfig, Config, to_dict
 from openr1.distributed.deepspeed import STRATEGIES, sharded
 from openr1.errors import ConfigError, RunError
 from openr1.files import write_json
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 RANKS = "ranks"  # in the folder of a run: what the processes are told, what they say, and their logs
 CONFIG, JOB, RESULT, FAILURE, LOG = "config.yaml", "job.json", "result.json", "failure.json", "launch.log"
 AFTERMATH = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")
 
 
-def spread(config: Config) -> bool:
+def is_distributed(config: Config) -> bool:
     """Whether a run is on several processes."""
-    return config.compute.processes > 1 and config.stage.spreads
+    return config.compute.processes > 1 and config.stage.multiprocess
 
 
 def check_machine(config: Config) -> None:
@@ -39,7 +39,7 @@ def check_machine(config: Config) -> None:
 
     :raises ConfigError: where DeepSpeed is not installed, and where there are too few GPUs.
     """
-    if not spread(config):
+    if not is_distributed(config):
         return
     compute = config.compute
     if compute.strategy in STRATEGIES and importlib.util.find_spec("deepspeed") is None:
@@ -51,25 +51,25 @@ def check_machine(config: Config) -> None:
             raise ConfigError(f"compute.processes: {compute.processes} need a GPU each; here are {torch.cuda.device_count()}")
 
 
-def launch(job: Job, quiet: bool) -> dict[str, float]:
+def launch(context: StageContext, quiet: bool) -> dict[str, float]:
     """Run the stage of a job on the processes that its config asks for.
 
     :param quiet: no progress on the terminal.
     :returns: the figures of the first rank.
     :raises ConfigError, RunError: as the stage does; RunError too for what ended one of the processes.
     """
-    folder = (job.folder / RANKS).absolute()
+    folder = (context.folder / RANKS).absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    (folder / CONFIG).write_text(yaml.safe_dump(to_dict(job.config), sort_keys=False))
-    inputs = {name: str(artifact.path) for name, artifact in job.inputs.items()}
-    tracked = {"run_id": job.run.run_id, "first_step": job.run.first_step}
-    about = {"folder": str(job.folder), "inputs": inputs, "dataset": job.dataset is not None, "quiet": quiet, **tracked}
+    (folder / CONFIG).write_text(yaml.safe_dump(to_dict(context.config), sort_keys=False))
+    inputs = {name: str(artifact.path) for name, artifact in context.inputs.items()}
+    tracked = {"run_id": context.run.run_id, "first_step": context.run.first_step}
+    about = {"folder": str(context.folder), "inputs": inputs, "dataset": context.dataset is not None, "quiet": quiet, **tracked}
     write_json(folder / JOB, about)
     process = subprocess.Popen(
         [sys.executable, "-m", "openr1.distributed.launcher", str(folder)],
         stdin=subprocess.PIPE,
-        env=os.environ | environment(job.config.compute),
+        env=os.environ | environment(context.config.compute),
         start_new_session=True,  # an interrupt on the terminal is for this process only
     )
     try:
@@ -79,7 +79,7 @@ def launch(job: Job, quiet: bool) -> dict[str, float]:
         process.wait()
     result = folder / RESULT
     if process.returncode or not result.exists():
-        raise failure(folder, job.config.compute.processes)
+        raise failure(folder, context.config.compute.processes)
     return json.loads(result.read_text())
 
 

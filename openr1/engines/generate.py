@@ -18,7 +18,7 @@ from openr1.errors import RunError
 from openr1.models import flops
 from openr1.models.build import checkpoint_of
 from openr1.models.families import Shape
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 Answerer = Callable[[Sequence[Problem]], Iterator[Asked]]
 
@@ -84,7 +84,7 @@ def oracle(config: Config) -> Answerer:
 
 
 @dataclass
-class Tally:
+class GenerationStats:
     """What a set of answers came to."""
 
     problems: int = 0
@@ -120,21 +120,23 @@ class Tally:
         return found
 
 
-def answered(job: Job, problems: Sequence[Problem], answer: Answerer, whole: bool) -> tuple[Journal, Tally]:
+def answered(
+    context: StageContext, problems: Sequence[Problem], answer: Answerer, whole: bool
+) -> tuple[Journal, GenerationStats]:
     """Have all problems answered, and count.
 
     :raises RunError: where more of them came to nothing than ``stage.max_failed`` allows; the next run asks those again.
     """
-    stage = job.config.stage
-    journal = Journal(job.folder, problems, stage.shard)
-    ask(journal, answer, whole, job.report, stage.samples)
-    tally, first = Tally(), None
+    stage = context.config.stage
+    journal = Journal(context.folder, problems, stage.shard)
+    ask(journal, answer, whole, context.report, stage.samples)
+    stats, first = GenerationStats(), None
     for _, one in journal.asked():
-        tally.add(one, stage.samples, job.work.shape)
+        stats.add(one, stage.samples, context.estimate.shape)
         if first is None and len(one.answers) < stage.samples:
             first = one.error or f"{len(one.answers)} of {stage.samples} answers came"
-    if tally.failed > stage.max_failed * len(problems):
+    if stats.failed > stage.max_failed * len(problems):
         journal.forget_failures(stage.samples)
         wanted = f"fewer than {stage.samples} answers (stage.max_failed={stage.max_failed:g})"
-        raise RunError(f"{tally.failed} of {len(problems)} problems have {wanted}: {first}; the same command asks those again")
-    return journal, tally
+        raise RunError(f"{stats.failed} of {len(problems)} problems have {wanted}: {first}; the same command asks those again")
+    return journal, stats

@@ -15,14 +15,14 @@ from openr1.rewards.parsing import conclusion
 RIGHT = "\0right"  # the vote of every right answer in mathematics: what is equal to the gold answer is equal to one another
 
 
-class Judge:
+class Grader:
     """A context manager, callable with samples; gives for each whether it is right, or why nobody can say."""
 
     def __init__(self, config: RewardConfig) -> None:
         """:raises ConfigError: where programs are to be run and there is no sandbox, once one is to be."""
         self.scorer = Scorer(replace(config, terms={"accuracy": TermConfig()}))
 
-    def __enter__(self) -> Judge:
+    def __enter__(self) -> Grader:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -32,7 +32,7 @@ class Answers:
     reasoned: list[bool]  # there are thoughts before the answer
 
     @property
-    def judged(self) -> list[bool]:
+    def graded(self) -> list[bool]:
         return [right for right in self.right if right is not None]
 
 
@@ -138,25 +138,25 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
 
     :param samples: answers a problem; every problem has so many.
     """
-    judged = [one for one in answers if one.judged]
-    found: dict[str, float] = {"problems": len(answers), "unjudged": len(answers) - len(judged), "samples": samples}
+    graded = [one for one in answers if one.graded]
+    found: dict[str, float] = {"problems": len(answers), "unjudged": len(answers) - len(graded), "samples": samples}
     tokens = [count for one in answers for count in one.tokens if count is not None]
     found["format_rate"] = _mean([value for one in answers for value in one.formatted])
     found["reasoned_rate"] = _mean([value for one in answers for value in one.reasoned])
     found["finished_rate"] = _mean([value for one in answers for value in one.finished])
     if tokens:
         found["response_tokens"] = _mean(tokens)
-    if not judged:
+    if not graded:
         return found
-    interval = clustered([_mean(one.judged) for one in judged], samples)
+    interval = clustered([_mean(one.graded) for one in graded], samples)
     found |= {"pass_at_1": interval.mean, "pass_at_1_low": interval.low, "pass_at_1_high": interval.high}
     for k in ks(samples)[1:]:
-        whole = [one for one in judged if len(one.judged) >= k]
+        whole = [one for one in graded if len(one.graded) >= k]
         if whole:
-            found[f"pass_at_{k}"] = _mean([pass_at_k(len(one.judged), sum(one.judged), k) for one in whole])
-        voted = [one for one in judged if len(one.judged) == samples and any(vote is not None for vote in one.vote)]
-        if voted and len(voted) == len(judged):
-            found[f"maj_at_{k}"] = _mean([majority_at_k(one.judged, one.vote, k) for one in voted])
+            found[f"pass_at_{k}"] = _mean([pass_at_k(len(one.graded), sum(one.graded), k) for one in whole])
+        voted = [one for one in graded if len(one.graded) == samples and any(vote is not None for vote in one.vote)]
+        if voted and len(voted) == len(graded):
+            found[f"maj_at_{k}"] = _mean([majority_at_k(one.graded, one.vote, k) for one in voted])
     return found
 
 

@@ -12,7 +12,7 @@ FILE = "stages.md"
 HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "tokens", "FLOPs so far")
 
 
-def standings(results: Mapping[str, Result]) -> list[tuple[str, ...]]:
+def recipe_rows(results: Mapping[str, Result]) -> list[tuple[str, ...]]:
     """A row for each evaluation of what an earlier step made, with the cells that :data:`HEADS` names."""
     makers, spent, rows = {}, 0.0, []
     for name, result in results.items():

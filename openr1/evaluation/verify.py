@@ -78,7 +78,7 @@ def _tests(cell: Any, where: str) -> tuple[tuple[str, ...], ...]:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def judge(cases: Sequence[Case], time_limit: float) -> Iterator[tuple[Case, Score]]:
+def grader(cases: Sequence[Case], time_limit: float) -> Iterator[tuple[Case, Score]]:
     """The cases with their scores, in their order."""
     config = RewardConfig({"accuracy": TermConfig()}, time_limit=time_limit)
     with Scorer(config) as scorer:
@@ -97,7 +97,7 @@ def report(score: Score) -> dict[str, Any]:
 def verify(cases: Sequence[Case], time_limit: float, as_json: bool) -> None:
     """Judge cases and print a line for each, and a summary of many."""
     counts: Counter[str] = Counter()
-    for case, score in judge(cases, time_limit):
+    for case, score in grader(cases, time_limit):
         found = report(score)
         counts[found["verdict"]] += 1
         if case.labelled and score.correct is not case.label:

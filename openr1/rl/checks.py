@@ -15,7 +15,7 @@ IMPORTANCE = ("token", "sequence")
 SCALES = ("group", "batch", "none")
 AGGREGATIONS = ("sum_then_normalize", "normalize_then_sum")
 CORRECTIONS = ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
-SILENT = ("keep", "drop", "resample")
+ZERO_VARIANCE = ("keep", "drop", "resample")
 BUDGETS = ("steps", "completions", "flops")
 CISPO_HIGH = 1.0  # TRL bounds the ratio of CISPO by epsilon_high itself, not by 1 + epsilon_high
 
@@ -65,18 +65,20 @@ def _loss(stage: GrpoStage) -> None:
 def _groups(stage: GrpoStage) -> None:
     if stage.samples < 2:
         raise ConfigError("stage.samples: a group needs at least 2 answers to compare")
-    if stage.groups.silent not in SILENT:
-        raise ConfigError(f"stage.groups.silent: {stage.groups.silent!r} is not one of {', '.join(SILENT)}")
+    if stage.groups.zero_variance not in ZERO_VARIANCE:
+        raise ConfigError(
+            f"stage.groups.zero_variance: {stage.groups.zero_variance!r} is not one of {', '.join(ZERO_VARIANCE)}"
+        )
     for key, value in (
         ("groups.rounds", stage.groups.rounds),
-        ("exam.every", stage.exam.every),
-        ("exam.samples", stage.exam.samples),
-        ("exam.problems", stage.exam.problems),
+        ("eval.every", stage.eval.every),
+        ("eval.samples", stage.eval.samples),
+        ("eval.problems", stage.eval.problems),
     ):
         if value is not None and value < 1:
             raise ConfigError(f"stage.{key}: must be at least 1, not {value}")
-    if stage.shown < 0:
-        raise ConfigError("stage.shown: must not be negative")
+    if stage.log_completions < 0:
+        raise ConfigError("stage.log_completions: must not be negative")
     answers = stage.prompts * stage.samples
     if answers % stage.updates:
         raise ConfigError(f"stage.updates: {stage.updates} does not divide the {answers} answers of a rollout")

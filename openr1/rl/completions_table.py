@@ -18,7 +18,7 @@ def rows(groups: Sequence[Group], step: int) -> list[dict[str, Any]]:
             "completion": completion.text,
             "reward": score.total,
             **{f"reward_{name}": value for name, value in score.values.items()},
-            "signal": not group.silent,
+            "signal": not group.zero_variance,
             "finished": completion.finished,
             "tokens": completion.tokens - completion.finished,
             "error": "; ".join(score.errors.values()),

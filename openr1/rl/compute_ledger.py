@@ -11,7 +11,7 @@ Lengths = Iterable[tuple[int, int]]  # of each answer, the tokens of its prompt 
 
 
 @dataclass
-class Account:
+class ComputeLedger:
     """Sums since the start of the run. Groups that were dropped count among the rollouts."""
 
     rollouts: int = 0
@@ -21,7 +21,7 @@ class Account:
     flops_rollout: float = 0.0
     flops_score: float = 0.0  # forward passes for probabilities alone: of the reference, or of the policy before its updates
     flops_train: float = 0.0  # updates
-    flops_eval: float = 0.0  # exams and probes, which are no part of ``flops``
+    flops_eval: float = 0.0  # evaluations and probes, which are no part of ``flops``
     score_seconds: float = 0.0  # of rewards
 
     @property
@@ -46,5 +46,5 @@ class Account:
             self.flops_score += cost.score(prompt, new)
             self.flops_train += cost.train(prompt, new)
 
-    def examine(self, lengths: Lengths, cost: Cost) -> None:
+    def evaluate(self, lengths: Lengths, cost: Cost) -> None:
         self.flops_eval += sum(cost.rollout(prompt, new) for prompt, new in lengths)

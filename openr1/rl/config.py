@@ -8,8 +8,8 @@ from openr1.config.schema import Config
 from openr1.stages.options import EvaluateStage
 
 
-def exam(config: Config) -> Config:
+def evaluation_config(config: Config) -> Config:
     """The evaluation that a run of ``stage=grpo`` makes of its policy: with the sampling of its rollouts."""
     stage = config.stage
-    asked = EvaluateStage(samples=stage.exam.samples, problems=stage.exam.problems, sampling=stage.sampling)
+    asked = EvaluateStage(samples=stage.eval.samples, problems=stage.eval.problems, sampling=stage.sampling)
     return replace(config, stage=asked)

@@ -10,41 +10,41 @@ from openr1.data import problems
 from openr1.data.answers import answer_rows
 from openr1.engines.generate import asked, request
 from openr1.evaluation import metrics
-from openr1.evaluation.grading import Judge
+from openr1.evaluation.grading import Grader
 from openr1.rewards import Sample
-from openr1.rl.config import exam
-from openr1.rl.generation import Writer
+from openr1.rl.config import evaluation_config
+from openr1.rl.generation import PolicyGenerator
 from openr1.stages.evaluate import grouped
 
 KEPT = ("pass_at_1", "format_rate", "reasoned_rate", "finished_rate", "response_tokens")  # of an evaluation, for the curves
 
 
 @dataclass(frozen=True)
-class Marks:
-    """What came of an exam."""
+class PolicyScores:
+    """What came of an evaluation."""
 
     metrics: dict[str, float]  # those of KEPT
     interval: tuple[float, float]  # of the pass rate, 95 %
     lengths: Sequence[tuple[int, int]]  # of each answer, the tokens of its prompt and its own
 
 
-class Exam:
+class PolicyEvaluation:
     """Asks the held-out problems of a config."""
 
-    def __init__(self, config: Config, judge: Judge) -> None:
-        self.config, self.judge = exam(config), judge
+    def __init__(self, config: Config, grader: Grader) -> None:
+        self.config, self.grader = evaluation_config(config), grader
         self.problems = problems.read(self.config)
 
-    def __call__(self, writer: Writer) -> Marks:
+    def __call__(self, generator: PolicyGenerator) -> PolicyScores:
         """:raises RunError: where an answer is missing."""
         samples = self.config.stage.samples
-        written = writer.write([request(self.config, problem) for problem in self.problems])
+        written = generator.write([request(self.config, problem) for problem in self.problems])
         pairs = [(problem, asked(one.reply)) for problem, one in zip(self.problems, written, strict=True)]
-        verdicts = self.judge([Sample(problem, a.text, a.tokens, a.finished) for problem, one in pairs for a in one.answers])
+        verdicts = self.grader([Sample(problem, a.text, a.tokens, a.finished) for problem, one in pairs for a in one.answers])
         found = [row for problem, one in pairs for row in answer_rows(problem, one, samples)]
         for row, verdict in zip(found, verdicts, strict=True):
             row["verified"] = verdict if isinstance(verdict, bool) else None
         scores = metrics.score(list(grouped(found)), samples)
         interval = (scores.get("pass_at_1_low", 0.0), scores.get("pass_at_1_high", 1.0))
         known = {name: scores[name] for name in KEPT if name in scores}
-        return Marks(known, interval, [length for one in written for length in one.lengths])
+        return PolicyScores(known, interval, [length for one in written for length in one.lengths])

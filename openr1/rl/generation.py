@@ -48,7 +48,7 @@ class Written:
         return [(len(self.prompt), len(one.token_ids)) for one in self.completions]
 
 
-class Writer(ABC):
+class PolicyGenerator(ABC):
     """Writes answers with the weights that the policy has now."""
 
     codec: Codec
@@ -71,7 +71,7 @@ class Writer(ABC):
         """
 
 
-class LiveWriter(Writer):
+class LivePolicyGenerator(PolicyGenerator):
     """This project's engine; its model shares the weights of the one that is trained."""
 
     def __init__(self, model: PreTrainedModel, config: Config) -> None:
@@ -96,7 +96,7 @@ class LiveWriter(Writer):
         return self.codec.encode(request, self.engine.context)
 
 
-class VllmWriter(Writer):
+class VllmPolicyGenerator(PolicyGenerator):
     """vLLM as TRL drives it, in this process or as a server. Its weights are brought up to date when the policy has changed."""
 
     def __init__(self, config: Config) -> None:

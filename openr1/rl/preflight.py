@@ -15,14 +15,14 @@ from openr1.data.prefill import closes, opens, whole
 from openr1.data.tasks.base import Problem, direct, reasoned
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
-from openr1.rl.evaluation import Marks
+from openr1.rl.evaluation import PolicyScores
 from openr1.rl.generation import Written
 from openr1.rl.rollouts import Group
 
 PROBES = 4  # problems of each task whose rewards are looked at
 CHECKED = 16  # answers whose probabilities are compared
 OFF = {torch.float32: 1e-3, torch.bfloat16: 5e-2}  # mean difference of log-probabilities, nats a token, that is not rounding
-LEAST, MOST = 0.02, 0.98  # pass rates beyond which almost every group is silent
+LEAST, MOST = 0.02, 0.98  # pass rates beyond which almost every group has zero variance
 FEW = 0.05  # share of groups with signal
 OPENABLE = ("format", "code_format", "tag_count")  # rewards that can be told of an open tag
 THINKING = ("format", "code_format")  # rewards of answers that have thoughts
@@ -52,7 +52,7 @@ def check_rewards(scorer: Scorer, sources: Mapping[str, Sequence[Problem]], endi
                 raise ConfigError(
                     f"reward.terms: of data.sources.{name}, the oracle's answer {three[0][:80]!r} to {problem.prompt[:40]!r} "
                     f"has the reward {_said(scores[0])}, an empty one {_said(scores[1])}; nothing right can be learned from "
-                    "that (stage.checks=false goes on all the same)"
+                    "that (stage.preflight=false goes on all the same)"
                 )
 
 
@@ -62,12 +62,12 @@ def _check_form(terms: Mapping[str, TermConfig], prompt: str) -> None:
         if function in OPENABLE and term.options.get("opened") and not opens(prompt):
             raise ConfigError(
                 f"reward.terms.{name}.options.opened: is for prompts that end with <think>, which these do not; leave it out "
-                "(stage.checks=false goes on all the same)"
+                "(stage.preflight=false goes on all the same)"
             )
         if function in THINKING and closes(prompt):
             raise ConfigError(
                 f"reward.terms.{name}: the prompts end with </think>, so that no answer has thoughts of its own; leave the "
-                "term out, or take a template that thinks (stage.checks=false goes on all the same)"
+                "term out, or take a template that thinks (stage.preflight=false goes on all the same)"
             )
 
 
@@ -119,21 +119,21 @@ def check_probabilities(model: PreTrainedModel, written: Sequence[Written], pad_
     return difference
 
 
-def report(marks: Marks, groups: Sequence[Group], difference: float | None) -> dict[str, float]:
+def report(scores: PolicyScores, groups: Sequence[Group], difference: float | None) -> dict[str, float]:
     """Tell what there is to learn from, with a warning where that is next to nothing.
 
     :returns: the share of groups with signal.
     """
-    signal = sum(not group.silent for group in groups) / len(groups)
-    rate = marks.metrics.get("pass_at_1")
+    signal = sum(not group.zero_variance for group in groups) / len(groups)
+    rate = scores.metrics.get("pass_at_1")
     words = [f"{len(groups)} groups of {len(groups[0].scores)} answers, {signal:.0%} with signal"]
     if rate is not None:
-        words.insert(0, f"pass rate {rate:.3f} ({marks.interval[0]:.3f} to {marks.interval[1]:.3f})")
-    words.append(f"answers ended {marks.metrics['finished_rate']:.0%}, reasoned {marks.metrics['reasoned_rate']:.0%}")
+        words.insert(0, f"pass rate {rate:.3f} ({scores.interval[0]:.3f} to {scores.interval[1]:.3f})")
+    words.append(f"answers ended {scores.metrics['finished_rate']:.0%}, reasoned {scores.metrics['reasoned_rate']:.0%}")
     if difference is not None:
         words.append(f"sampler and trainer differ by {difference:.1g} nats a token")
     print(f"grpo, before training: {'; '.join(words)}", file=sys.stderr)
-    for warning in _warnings(signal, rate, marks.metrics["finished_rate"]):
+    for warning in _warnings(signal, rate, scores.metrics["finished_rate"]):
         print(f"grpo: warning: {warning}", file=sys.stderr)
     return {"signal_rate": signal}
 

@@ -1,7 +1,7 @@
-"""Rollouts: problems are drawn, answered in groups by the policy and scored; silent groups are kept, dropped or replaced.
+"""Rollouts: problems are sampled, answered in groups by the policy, and scored.
 
-A group is silent where all of its answers have the same reward: its advantages are zero. DAPO (arXiv 2503.14476, section 3.2)
-draws other problems in its place until the batch is full.
+A group has zero variance where all of its answers have the same reward: its advantages are zero. Such groups are kept, dropped
+from the loss, or replaced: DAPO (arXiv 2503.14476, section 3.2) samples other problems until the batch is full.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from openr1.engines.generate import request
 from openr1.rewards import Sample, Score, Scorer
 from openr1.rewards.parsing import reasoned
 from openr1.rl.budget import Cost
-from openr1.rl.compute_ledger import Account
-from openr1.rl.generation import Writer, Written
-from openr1.rl.sampler import Deck
+from openr1.rl.compute_ledger import ComputeLedger
+from openr1.rl.generation import PolicyGenerator, Written
+from openr1.rl.sampler import ProblemSampler
 
 AT_EXAM = ("response_tokens", "finished_rate", "reasoned_rate")  # also measured on held-out problems, under these names
 PROBED = 16  # groups that are looked at before a run
@@ -47,7 +47,7 @@ class Group:
         return [score.total for score in self.scores if score.total is not None]
 
     @property
-    def silent(self) -> bool:
+    def zero_variance(self) -> bool:
         return not self.totals or max(self.totals) - min(self.totals) < SAME
 
 
@@ -57,19 +57,27 @@ class Rollouts:
     :ivar groups: of the last rollout, in the order in which TRL has their answers.
     """
 
-    def __init__(self, config: Config, deck: Deck, writer: Writer, scorer: Scorer, cost: Cost, account: Account) -> None:
-        self.config, self.deck, self.writer, self.scorer = config, deck, writer, scorer
-        self.cost, self.account = cost, account
+    def __init__(
+        self,
+        config: Config,
+        sampler: ProblemSampler,
+        generator: PolicyGenerator,
+        scorer: Scorer,
+        cost: Cost,
+        ledger: ComputeLedger,
+    ) -> None:
+        self.config, self.sampler, self.generator, self.scorer = config, sampler, generator, scorer
+        self.cost, self.ledger = cost, ledger
         self.groups: list[Group] = []
         self.seen: dict[str, list[float]] = defaultdict(list)  # figures since the curves were last written
 
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
         # all that draws numbers from here to the next rollout does so anew, whatever a resume has restored
-        set_seed(hash64("rollout", str(self.config.seed), str(self.account.rollouts)) % 2**32)
+        set_seed(hash64("rollout", str(self.config.seed), str(self.ledger.rollouts)) % 2**32)
         self.groups = self.collect()
         written = [one.written for one in self.groups]
-        self.account.rollouts += 1
-        self.account.learn((length for one in written for length in one.lengths), self.cost)
+        self.ledger.rollouts += 1
+        self.ledger.learn((length for one in written for length in one.lengths), self.cost)
         completions = [one for group in written for one in group.completions]
         output: dict[str, Any] = {
             "prompt_ids": [one.prompt for one in written for _ in one.completions],
@@ -78,40 +86,40 @@ class Rollouts:
         }
         for name in self.config.reward.terms:
             output[field(name)] = [score.values[name] for group in self.groups for score in group.scores]
-        if self.config.stage.groups.silent != "keep":
-            kept = [int(not group.silent) for group in self.groups for _ in group.scores]
+        if self.config.stage.groups.zero_variance != "keep":
+            kept = [int(not group.zero_variance) for group in self.groups for _ in group.scores]
             # a group without any token in the loss is as good as none
             output["env_mask"] = [[on] * len(one.token_ids) for on, one in zip(kept, completions, strict=True)]
         return output
 
     def collect(self) -> list[Group]:
-        """The groups of a rollout; those with signal come first where others were drawn in place of silent ones."""
+        """The groups of a rollout; those with signal come first where others were drawn in place of zero-variance ones."""
         options, wanted = self.config.stage.groups, self.config.stage.prompts
         kept: list[Group] = []
-        silent: list[Group] = []
-        for _ in range(options.rounds if options.silent == "resample" else 1):
-            groups = self.answer([self.deck.draw() for _ in range(wanted - len(kept))])
-            self.account.write((length for group in groups for length in group.written.lengths), self.cost)
+        zero_variance: list[Group] = []
+        for _ in range(options.rounds if options.zero_variance == "resample" else 1):
+            groups = self.answer([self.sampler.draw() for _ in range(wanted - len(kept))])
+            self.ledger.write((length for group in groups for length in group.written.lengths), self.cost)
             self._measure(groups)
             for group in groups:
-                (silent if group.silent and options.silent == "resample" else kept).append(group)
+                (zero_variance if group.zero_variance and options.zero_variance == "resample" else kept).append(group)
             if len(kept) == wanted:
                 break
-        return kept + silent[: wanted - len(kept)]
+        return kept + zero_variance[: wanted - len(kept)]
 
     def answer(self, drawn: Sequence[tuple[int, Problem]]) -> list[Group]:
         """The groups of problems, each with its place in the deck."""
-        written = self.writer.write([asked(self.config, problem, place) for place, problem in drawn])
+        written = self.generator.write([asked(self.config, problem, place) for place, problem in drawn])
         start = time.perf_counter()
         found = scored(self.scorer, [problem for _, problem in drawn], written)
-        self.account.score_seconds += time.perf_counter() - start
+        self.ledger.score_seconds += time.perf_counter() - start
         return found
 
     def probe(self) -> list[Group]:
         """Groups to look at, before the first rollout and apart from it."""
-        first = islice((problem for several in self.deck.sources.values() for problem in several), PROBED)
+        first = islice((problem for several in self.sampler.sources.values() for problem in several), PROBED)
         groups = self.answer([(-place, problem) for place, problem in enumerate(first, start=1)])
-        self.account.examine((length for group in groups for length in group.written.lengths), self.cost)
+        self.ledger.evaluate((length for group in groups for length in group.written.lengths), self.cost)
         return groups
 
     def _measure(self, groups: Sequence[Group]) -> None:
@@ -119,7 +127,7 @@ class Rollouts:
         scores = [score for group in groups for score in group.scores]
         figures = {
             "reward": [total for group in groups for total in group.totals],
-            "signal_rate": [not group.silent for group in groups],
+            "signal_rate": [not group.zero_variance for group in groups],
             "response_tokens": [answer.tokens - answer.finished for answer in answers],
             "finished_rate": [answer.finished for answer in answers],
             "reasoned_rate": [reasoned(answer.text) for answer in answers],
@@ -130,7 +138,7 @@ class Rollouts:
             self.seen[name] += values
 
     def means(self) -> dict[str, float]:
-        """The figures of all groups, silent ones too, since the last call."""
+        """The figures of all groups, zero-variance ones too, since the last call."""
         found = {f"rollout_{name}" if name in AT_EXAM else name: float(np.mean(v)) for name, v in self.seen.items() if v}
         self.seen.clear()
         return found

@@ -10,7 +10,7 @@ from openr1.data.hashing import hash64
 from openr1.data.tasks.base import Problem
 
 
-class Deck:
+class ProblemSampler:
     """Problems in a shuffled order, each pass over a source in another one; sources take turns by their weights.
 
     :param sources: the problems of each, and its weight.

@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer under this project's rollouts, rewards and exams."""
+"""TRL's GRPOTrainer under this project's rollouts, rewards and evaluations."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from trl import GRPOConfig, GRPOTrainer
 
 from openr1.config.schema import Config
 from openr1.rl.completions_table import rows
-from openr1.rl.evaluation import Exam, Marks
+from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
 from openr1.rl.preflight import check_probabilities, report
 from openr1.rl.rollouts import Rollouts, field
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 from openr1.training.trainer import arguments
 
 
 class PolicyTrainer(GRPOTrainer):
-    """``evaluate`` is an exam on the held-out problems; a table in MLflow shows what was written last."""
+    """``evaluate`` is an evaluation on the held-out problems; a table in MLflow shows what was written last."""
 
-    job: Job
-    exam: Exam
+    context: StageContext
+    evaluation: PolicyEvaluation
     rollouts: Rollouts
     eval_seconds = 0.0
 
     def look(self) -> dict[str, float]:
-        """What the policy can do before the first step; where ``stage.checks`` says so, whether it can learn at all.
+        """What the policy can do before the first step; where ``stage.preflight`` says so, whether it can learn at all.
 
         :raises RunError: where sampler and trainer disagree.
         """
         with self._timed():
-            marks = self._examined()
-            if not self.job.config.stage.checks:
-                return dict(marks.metrics)
-            groups, sampling = self.rollouts.probe(), self.job.config.stage.sampling
+            scores = self._evaluated()
+            if not self.context.config.stage.preflight:
+                return dict(scores.metrics)
+            groups, sampling = self.rollouts.probe(), self.context.config.stage.sampling
             difference = None
             if not self.use_vllm or (sampling.temperature, sampling.top_p, sampling.top_k) == (1.0, 1.0, None):
                 written, pad = [group.written for group in groups], self.processing_class.pad_token_id
                 difference = check_probabilities(self.model, written, pad, self.args.bf16)
-            return marks.metrics | report(marks, groups, difference)
+            return scores.metrics | report(scores, groups, difference)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         with self._timed():
-            metrics = self._examined().metrics
+            metrics = self._evaluated().metrics
         self.log(dict(metrics))
-        shown, step = self.job.config.stage.shown, self.state.global_step
+        shown, step = self.context.config.stage.log_completions, self.state.global_step
         if shown:
-            self.job.run.log_table(rows(self.rollouts.groups, step)[:shown], f"completions/{step:06}.json", step)
+            self.context.run.log_table(rows(self.rollouts.groups, step)[:shown], f"completions/{step:06}.json", step)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _examined(self) -> Marks:
-        marks = self.exam(self.rollouts.writer)
-        self.rollouts.account.examine(marks.lengths, self.rollouts.cost)
-        return marks
+    def _evaluated(self) -> PolicyScores:
+        scores = self.eval(self.rollouts.generator)
+        self.rollouts.ledger.evaluate(scores.lengths, self.rollouts.cost)
+        return scores
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -67,9 +67,11 @@ class PolicyTrainer(GRPOTrainer):
         self.eval_seconds += time.perf_counter() - start
 
 
-def build(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rollouts: Rollouts) -> PolicyTrainer:
+def build(
+    context: StageContext, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rollouts: Rollouts
+) -> PolicyTrainer:
     """The trainer of a run."""
-    config, stage = job.config, job.config.stage
+    config, stage = context.config, context.config.stage
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func may change; the lock file holds the version of TRL
     terms = config.reward.terms
     # the rollouts decide which problems there are: rows are there to be counted
@@ -77,7 +79,7 @@ def build(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     return PolicyTrainer(
         model=model,
         reward_funcs=[_given(name) for name in terms],
-        args=GRPOConfig(**options(job), reward_weights=[term.weight for term in terms.values()]),
+        args=GRPOConfig(**options(context), reward_weights=[term.weight for term in terms.values()]),
         train_dataset=counted,
         processing_class=tokenizer,
         rollout_func=rollouts,
@@ -94,10 +96,10 @@ def _given(term: str) -> Callable[..., list[float | None]]:
     return values
 
 
-def options(job: Job) -> dict[str, Any]:
+def options(context: StageContext) -> dict[str, Any]:
     """Keyword arguments of ``GRPOConfig``, but for those of the rewards."""
-    config, stage, budget = job.config, job.config.stage, job.budget
-    loss, sampling, shared = stage.loss, stage.sampling, arguments(job)
+    config, stage, budget = context.config, context.config.stage, context.budget
+    loss, sampling, shared = stage.loss, stage.sampling, arguments(context)
     return shared | {
         "max_steps": budget.max_steps,
         "ignore_data_skip": True,  # the deck knows its place

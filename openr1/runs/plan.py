@@ -12,8 +12,8 @@ from openr1.config.recipe import Stage, stages
 from openr1.config.schema import Config
 from openr1.distributed.launcher import check_machine
 from openr1.models.build import Shape
-from openr1.runs.estimate import Work, foresee
-from openr1.runs.fingerprint import identify, located, references
+from openr1.runs.estimate import RunEstimate, estimate_run
+from openr1.runs.fingerprint import identify, references, with_local_checkpoint
 from openr1.tracking.progress import share_done
 from openr1.training import branching
 
@@ -22,7 +22,7 @@ from openr1.training import branching
 class PlannedStage(Stage):
     """One stage: what it will do, and whether that is done."""
 
-    work: Work
+    estimate: RunEstimate
 
     @property
     def store(self) -> Store:
@@ -63,13 +63,13 @@ def plan(config: Config) -> list[PlannedStage]:
         check_machine(stage.config)
         store = Store(stage.config.paths.artifacts)
         unmade = any(store.get(reference) is None for _, reference in references(stage.config).values())
-        ready = stage.config if unmade else located(stage.config)
+        ready = stage.config if unmade else with_local_checkpoint(stage.config)
         reads = stage.config.stage.trains and not stage.config.stage.rollouts
         dataset = data.prepare(ready) if reads and not unmade else None
-        work = foresee(ready, dataset, shapes)
+        estimate = estimate_run(ready, dataset, shapes)
         if not unmade:
-            branching.check(stage.config, work.budget, stage.inputs)
-        planned.append(PlannedStage(stage.name, stage.config, stage.fingerprint, stage.inputs, work))
+            branching.check(stage.config, estimate.budget, stage.inputs)
+        planned.append(PlannedStage(stage.name, stage.config, stage.fingerprint, stage.inputs, estimate))
         if stage.config.stage.makes == "model":
-            shapes[planned[-1].artifact_name] = work.shape
+            shapes[planned[-1].artifact_name] = estimate.shape
     return planned

@@ -13,18 +13,18 @@ from pathlib import Path
 from openr1 import data
 from openr1.artifacts import STARTED, Artifact, Store
 from openr1.config.schema import Config, digest, to_dict
-from openr1.distributed.launcher import RANKS, check_machine, launch, spread
+from openr1.distributed.launcher import RANKS, check_machine, is_distributed, launch
 from openr1.engines.checks import check_model
 from openr1.files import write_json
 from openr1.models.build import checkpoint_of, size_of
 from openr1.rl.budget import RlBudget
-from openr1.runs.estimate import Work, foresee
-from openr1.runs.fingerprint import artifacts, identify, located
+from openr1.runs.estimate import RunEstimate, estimate_run
+from openr1.runs.fingerprint import artifacts, identify, with_local_checkpoint
 from openr1.tracking import observer
 from openr1.tracking.progress import Reporter
 from openr1.training import branching
 from openr1.training.budget import Budget, resolve
-from openr1.training.context import Job, perform, stage_of
+from openr1.training.context import StageContext, perform, stage_of
 
 SCRATCH = ("checkpoints", "answers", "verdicts", RANKS, Reporter.FILE)  # in it, what only a resume needs
 
@@ -35,7 +35,7 @@ class Result:
 
     config: Config
     artifact: Artifact
-    work: Work
+    estimate: RunEstimate
     run_id: str
     reused: bool  # nothing was done: the artifact was there
 
@@ -46,7 +46,7 @@ class Result:
     @property
     def budget(self) -> Budget | RlBudget | None:
         """Of training."""
-        return self.work.budget
+        return self.estimate.budget
 
 
 def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None = None) -> Result:
@@ -60,10 +60,10 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     """
     from openr1.tracking import mlflow as tracking
 
-    calm()
+    silence_third_party()
     check_machine(config)
     tracking.check_store(config.tracking)
-    named, config = config, located(config)
+    named, config = config, with_local_checkpoint(config)
     taken = artifacts(named)
     if again := taken.get("answers"):  # its data are those of the answers, whatever the config has
         config, named = (replace(one, data=replace(one.data, name=again.data_name)) for one in (config, named))
@@ -76,42 +76,42 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
         if config.stage.kind != "sft" and config.budget.epochs is None:
             resolve(config)  # an impossible budget is refused before the data are tokenised
         dataset = data.prepare(config)
-    work = foresee(config, dataset)
-    if work.budget:
-        observer.note(foreseen=work.summary())
-    mark, inputs = identify(named)
-    branching.check(named, work.budget, inputs)
+    estimate = estimate_run(config, dataset)
+    if estimate.budget:
+        observer.note(foreseen=estimate.summary())
+    fingerprint, inputs = identify(named)
+    branching.check(named, estimate.budget, inputs)
     kind = config.stage.kind
     store = Store(config.paths.artifacts)
-    with store.lock(kind, mark):
-        artifact = store.find(kind, mark)
-        found = tracking.find(config.tracking, config.study, mark) if artifact else None
+    with store.lock(kind, fingerprint):
+        artifact = store.find(kind, fingerprint)
+        found = tracking.find(config.tracking, config.study, fingerprint) if artifact else None
         if artifact and config.stage.trains:
             observer.report_again(artifact.history(), config.stage.eval_every_tokens)
         if artifact and found:
-            return Result(named, artifact, work, found, reused=True)
+            return Result(named, artifact, estimate, found, reused=True)
 
-        if artifact is None and not spread(config):
+        if artifact is None and not is_distributed(config):
             stage_of(config)  # what it imports takes seconds, which are no part of the tracked run
-        folder = store.partial(kind, mark)
+        folder = store.partial(kind, fingerprint)
         resume = _started(artifact.path if artifact else folder, config.study)
         tags = {
             "role": "stage",
             "stage": kind,
             "trial": trial,
-            "family": work.shape.family if work.shape else None,
-            "scale": size_of(work.shape, config.model, config.scale) if work.shape else None,
+            "family": estimate.shape.family if estimate.shape else None,
+            "scale": size_of(estimate.shape, config.model, config.scale) if estimate.shape else None,
             "data": config.data.name,
             "seed": config.seed,
             "config_hash": digest(to_dict(named))[:16],
-            "fingerprint": mark,
+            "fingerprint": fingerprint,
             **{f"input.{name}": value for name, value in inputs.items()},
-            "artifact": store.path(kind, mark).absolute(),
+            "artifact": store.path(kind, fingerprint).absolute(),
         }
         tags = {key: value for key, value in tags.items() if value is not None}
-        params = {**to_dict(named), "budget.resolved": work.summary()}
+        params = {**to_dict(named), "budget.resolved": estimate.summary()}
         with tracking.track(
-            config.tracking, config.study, title(config, work), tags, params, to_dict(named), resume, parent
+            config.tracking, config.study, title(config, estimate), tags, params, to_dict(named), resume, parent
         ) as tracked:
             if dataset and not resume:
                 tracked.log_dataset(config.data.name, dataset.fingerprint[:16], dataset.summary(), "training")
@@ -119,30 +119,30 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
             if artifact is None:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_json(folder / STARTED, {"study": config.study, "run_id": tracked.run_id})
-                branching.note(folder, named, work.budget, inputs)
-                job = Job(config, taken, work, folder, tracked, dataset)
-                metrics = launch(job, quiet) if spread(config) else perform(job, quiet)
+                branching.note(folder, named, estimate.budget, inputs)
+                context = StageContext(config, taken, estimate, folder, tracked, dataset)
+                metrics = launch(context, quiet) if is_distributed(config) else perform(context, quiet)
                 observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
-                artifact = store.publish(Artifact(kind, mark, inputs, metrics), SCRATCH)
-                if spread(config):  # its processes have nobody who watches
+                artifact = store.publish(Artifact(kind, fingerprint, inputs, metrics), SCRATCH)
+                if is_distributed(config):  # its processes have nobody who watches
                     observer.report_again(artifact.history(), config.stage.eval_every_tokens)
             else:
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])
-            steps = work.budget.steps if work.budget else 0
+            steps = estimate.budget.steps if estimate.budget else 0
             tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():
                 tracked.log_file(path)
             content = "model_sha256" if config.stage.makes == "model" else "data_sha256"
             tracked.tag(**{content: artifact.sha256()}, reused=reused)
-    return Result(named, artifact, work, tracked.run_id, reused)
+    return Result(named, artifact, estimate, tracked.run_id, reused)
 
 
-def title(config: Config, work: Work) -> str:
+def title(config: Config, estimate: RunEstimate) -> str:
     """What a run is called in MLflow."""
-    who = [work.shape.family, size_of(work.shape, config.model, config.scale)] if work.shape else []
-    if work.budget:
-        return "-".join([*who, f"{work.flops:.2g}FLOPs", f"s{config.seed}"])
+    who = [estimate.shape.family, size_of(estimate.shape, config.model, config.scale)] if estimate.shape else []
+    if estimate.budget:
+        return "-".join([*who, f"{estimate.flops:.2g}FLOPs", f"s{config.seed}"])
     return "-".join([config.stage.kind, *who, config.data.name, f"s{config.seed}"])
 
 
@@ -153,7 +153,7 @@ def _started(folder: Path, study: str) -> str | None:
     return started.get("run_id") if started.get("study") == study else None
 
 
-def calm() -> None:
+def silence_third_party() -> None:
     """Libraries speak of what a user of ours can do nothing about; errors still come through."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
-from openr1.evaluation.recipe_table import HEADS, standings
+from openr1.evaluation.recipe_table import HEADS, recipe_rows
 from openr1.models.build import size_of
 from openr1.runs.stage_run import Result
 from openr1.runs.trial import Trial
@@ -19,7 +19,7 @@ def show_trial(trial: Trial, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         show_stage(name, result, console)
-    if rows := standings(trial.stages):
+    if rows := recipe_rows(trial.stages):
         table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
         for head in HEADS[2:]:
             table.add_column(head, justify="right")
@@ -36,7 +36,7 @@ def show_trial(trial: Trial, config: Config) -> None:
 def show_stage(name: str, result: Result, console: Console) -> None:
     config, metrics = result.config, result.metrics
     stage = config.stage
-    shape = result.work.shape
+    shape = result.estimate.shape
     what = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
     table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
     table.add_column("figure")
@@ -71,7 +71,7 @@ def _training(result: Result) -> Rows:
 def _branch(result: Result) -> Rows:
     if "flops_new" not in result.metrics:
         return []
-    return [("of them new", f"{result.metrics['flops_new']:.3g}, from step {result.work.first_step:,} of a trunk on")]
+    return [("of them new", f"{result.metrics['flops_new']:.3g}, from step {result.estimate.first_step:,} of a trunk on")]
 
 
 def _policy(result: Result) -> Rows:

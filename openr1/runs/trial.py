@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from openr1.config.recipe import Stage
 from openr1.config.schema import Config, digest, to_dict
 from openr1.distributed.launcher import check_machine
-from openr1.evaluation.recipe_table import FILE, markdown, standings
+from openr1.evaluation.recipe_table import FILE, markdown, recipe_rows
 from openr1.runs.plan import PlannedStage, ordered
-from openr1.runs.stage_run import Result, calm, run
+from openr1.runs.stage_run import Result, run, silence_third_party
 from openr1.tracking import observer
 
 
@@ -45,7 +45,7 @@ class Trial:
         return all(result.reused for result in self.stages.values())
 
 
-def mark_of(config: Config, stages: Sequence[Stage]) -> str:
+def trial_fingerprint(config: Config, stages: Sequence[Stage]) -> str:
     """The fingerprint of a trial: of a recipe's stages together, or of its one stage."""
     if config.recipe is None:
         return stages[0].fingerprint
@@ -57,7 +57,7 @@ def done(config: Config, stages: Sequence[PlannedStage]) -> dict[str, float] | N
     from openr1.tracking import mlflow as tracking
 
     artifacts = [stage.artifact() for stage in stages]
-    if not all(artifacts) or not tracking.find(config.tracking, config.study, mark_of(config, stages)):
+    if not all(artifacts) or not tracking.find(config.tracking, config.study, trial_fingerprint(config, stages)):
         return None
     return {name: value for artifact in artifacts for name, value in artifact.metrics.items()}
 
@@ -75,21 +75,21 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
         return _noted(Trial({"": result}, result.run_id))
     from openr1.tracking import mlflow as tracking
 
-    calm()
+    silence_third_party()
     stages = list(ordered(config))
     for stage in stages:
         check_machine(stage.config)
     tracking.check_store(config.tracking)
-    mark = mark_of(config, stages)
-    found = tracking.find(config.tracking, config.study, mark)
+    fingerprint = trial_fingerprint(config, stages)
+    found = tracking.find(config.tracking, config.study, fingerprint)
     if found:
         return _noted(Trial({stage.name: run(stage.config, trial, quiet=True) for stage in stages}, found))
     last = stages[-1].config
     main = next((stage for stage in reversed(stages) if stage.config.stage.trains), None)
-    tags = {"role": "trial", "stage": "recipe", "recipe": config.recipe.name, "trial": trial, "fingerprint": mark}
+    tags = {"role": "trial", "stage": "recipe", "recipe": config.recipe.name, "trial": trial, "fingerprint": fingerprint}
     tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": last.model.family}
     tags |= {"config_hash": digest(to_dict(config))[:16]}
-    begun = tracking.find(config.tracking, config.study, mark, finished=False)
+    begun = tracking.find(config.tracking, config.study, fingerprint, finished=False)
     name = f"{config.recipe.name}-{last.model.family}-{config.scale.name}-s{config.seed}"
     resolved = to_dict(config)
     with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun) as tracked:
@@ -102,7 +102,7 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
             tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
         finished = Trial(results, tracked.run_id)
         tracked.summarise(finished.metrics, 0)
-        if rows := standings(results):
+        if rows := recipe_rows(results):
             tracked.log_text(markdown(rows), FILE)
     return _noted(finished)
 

@@ -18,9 +18,9 @@ from openr1.artifacts import Store
 from openr1.config.schema import typed
 from openr1.distributed.launcher import CONFIG, JOB, RESULT, log_name
 from openr1.files import write_json
-from openr1.runs.estimate import foresee
-from openr1.runs.stage_run import calm
-from openr1.training.context import Job, perform, stage_of
+from openr1.runs.estimate import estimate_run
+from openr1.runs.stage_run import silence_third_party
+from openr1.training.context import StageContext, perform, stage_of
 
 
 class Untracked:
@@ -40,9 +40,9 @@ def run(folder: Path, rank: int) -> None:
     inputs = {name: store.get(path) for name, path in about["inputs"].items()}
     dataset = data.prepare(config) if about["dataset"] else None
     tracked = _tracked(config.tracking.uri, about) if rank == 0 else Untracked()
-    job = Job(config, inputs, foresee(config, dataset), Path(about["folder"]), tracked, dataset=dataset)
+    context = StageContext(config, inputs, estimate_run(config, dataset), Path(about["folder"]), tracked, dataset=dataset)
     try:
-        metrics = perform(job, about["quiet"]) if rank == 0 else stage_of(config).run(job)
+        metrics = perform(context, about["quiet"]) if rank == 0 else stage_of(config).run(context)
     finally:
         tracked.flush()
     if rank == 0:
@@ -80,7 +80,7 @@ def main() -> None:
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _log_to(folder / log_name(rank), rank)
-    calm()
+    silence_third_party()
     try:
         record(run)(folder, rank)
     except Exception:

@@ -54,9 +54,9 @@ def check(config: Config) -> None:
 
 
 def _pretrain(stage: PretrainStage) -> None:
-    for place, tokens in enumerate(stage.keep):
+    for place, tokens in enumerate(stage.keep_states):
         if tokens <= 0:
-            raise ConfigError(f"stage.keep[{place}]: must be above 0, not {tokens:g}")
+            raise ConfigError(f"stage.keep_states[{place}]: must be above 0, not {tokens:g}")
     named = NAME.fullmatch(stage.trunk or "")
     if named and named[1] != stage.kind:
         raise ConfigError(f"stage.trunk: {stage.trunk} is of stage={named[1]}; a trunk is of stage={stage.kind}")

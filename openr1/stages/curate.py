@@ -10,47 +10,47 @@ from pathlib import Path
 from openr1.curation.options import steps_of
 from openr1.curation.pipeline import curate
 from openr1.curation.table import read, write
-from openr1.evaluation.grading import Judge
+from openr1.evaluation.grading import Grader
 from openr1.files import write_json
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 
-def run(job: Job) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/examples.parquet`` with prompts and completions, and ``card.json`` and ``card.md``.
 
     :raises RunError: where a step leaves nothing.
     """
     start = time.perf_counter()
-    paths = [path for artifact in job.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
-    metrics = {**examples(job, paths), "wall_seconds": time.perf_counter() - start}
-    if job.flops_teacher is not None:
-        metrics["flops_teacher"] = job.flops_teacher
+    paths = [path for artifact in context.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
+    metrics = {**examples(context, paths), "wall_seconds": time.perf_counter() - start}
+    if context.flops_teacher is not None:
+        metrics["flops_teacher"] = context.flops_teacher
     return metrics
 
 
-def examples(job: Job, paths: Sequence[Path]) -> dict[str, float]:
+def examples(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
     """Fill ``data/`` and write the cards, from tables of answers.
 
     :returns: the figures of the card.
     """
-    config, work = job.config, job.folder / "answers"
+    config, estimate = context.config, context.folder / "answers"
     steps = steps_of("stage.steps", config.stage.steps)
 
     def progress(name: str, done: int, rows: int) -> None:
         if steps[name].kind == "verify":  # the others take seconds
-            job.report(done, {}, of=rows)
+            context.report(done, {}, of=rows)
 
-    with Judge(config.reward) as judge:
+    with Grader(config.reward) as grader:
         curated = curate(
-            read(paths, work),
+            read(paths, estimate),
             steps,
-            verifier=judge,
+            verifier=grader,
             cache=Path(config.paths.cache),
-            folder=job.folder / "verdicts",
+            folder=context.folder / "verdicts",
             processes=config.compute.threads or os.cpu_count() or 1,
             progress=progress,
         )
-    write(curated.rows, job.folder / "data" / "examples.parquet")
-    write_json(job.folder / "card.json", curated.card.to_dict())
-    (job.folder / "card.md").write_text(curated.card.markdown())
+    write(curated.rows, context.folder / "data" / "examples.parquet")
+    write_json(context.folder / "card.json", curated.card.to_dict())
+    (context.folder / "card.md").write_text(curated.card.markdown())
     return curated.card.metrics()

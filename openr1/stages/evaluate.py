@@ -16,13 +16,13 @@ from openr1.engines.generate import answered, answerer, engine_for, together
 from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.evaluation import metrics
-from openr1.evaluation.grading import Judge, row_sample, votes
+from openr1.evaluation.grading import Grader, row_sample, votes
 from openr1.files import write_json
 from openr1.rewards import Sample
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.format import TagOptions, format_
 from openr1.rewards.parsing import reasoned
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
 # of the model, as its own run has them: with the pass rate they are a point of a scaling law
@@ -30,26 +30,26 @@ CARRIED = ("params_total", "params_active", "params_non_embedding", "tokens", "u
 CARRIED += ("flops_6nd", "flops_teacher", "eval_loss", "eval_bits_per_byte")
 
 
-def run(job: Job) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/answers.parquet``, every answer with its verdict, and ``scores.json`` and ``scores.md``.
 
     :raises RunError: where a problem has fewer answers than ``stage.samples``.
     """
-    if job.config.stage.answers:
-        return again(job)
-    config, start = job.config, time.perf_counter()
+    if context.config.stage.answers:
+        return again(context)
+    config, start = context.config, time.perf_counter()
     asked = problems.read(config)
     with engine_for(config) as engine:
-        journal, tally = answered(job, asked, answerer(engine, config), together(config))
+        journal, stats = answered(context, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
-    scores = judged(job, shards(journal, config.stage.samples), config.stage.samples)
-    model = job.inputs["model"].metrics if "model" in job.inputs else {}
+    scores = graded(context, shards(journal, config.stage.samples), config.stage.samples)
+    model = context.inputs["model"].metrics if "model" in context.inputs else {}
     figures = {name: model[name] for name in CARRIED if name in model}
-    figures |= {**scores, **tally.metrics(), "wall_seconds": seconds}
-    if job.work.shape and tally.counted:
-        figures["flops_eval"] = tally.flops
-    if tally.completion_tokens and not journal.found:
-        figures["tokens_per_second"] = tally.completion_tokens / seconds
+    figures |= {**scores, **stats.metrics(), "wall_seconds": seconds}
+    if context.estimate.shape and stats.counted:
+        figures["flops_eval"] = stats.flops
+    if stats.completion_tokens and not journal.found:
+        figures["tokens_per_second"] = stats.completion_tokens / seconds
     return figures
 
 
@@ -66,19 +66,19 @@ def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
     return metrics.grouped(rows, votes, formatted, reasoned)
 
 
-def again(job: Job) -> dict[str, float]:
+def again(context: StageContext) -> dict[str, float]:
     """Verify the answers of an earlier artifact again, and score them. No model is asked; a minute does for thousands.
 
     :raises RunError: where the artifact holds no answers.
     """
-    start, source = time.perf_counter(), job.inputs["answers"]
+    start, source = time.perf_counter(), context.inputs["answers"]
     if not (source.data / FILE).exists():
         raise RunError(f"stage.answers: {source.name} holds no answers")
     sizes = Counter(row["problem_id"] for row in read_answers(source.path))
     rows = groupby(read_answers(source.path), key=lambda row: row["problem_id"])
     problems_ = ([row | {"error": None if row["completion"] else row["error"]} for row in group] for _, group in rows)
-    parts = iter(lambda: [row for one in islice(problems_, job.config.stage.shard) for row in one], [])
-    scores = judged(job, parts, max(sizes.values()))
+    parts = iter(lambda: [row for one in islice(problems_, context.config.stage.shard) for row in one], [])
+    scores = graded(context, parts, max(sizes.values()))
     figures = {name: source.metrics[name] for name in CARRIED if name in source.metrics}
     return {**figures, **scores, "answers": sizes.total(), "wall_seconds": time.perf_counter() - start}
 
@@ -90,46 +90,48 @@ def shards(journal: Journal, samples: int) -> Iterator[list[dict[str, Any]]]:
         yield [row for problem, one in pairs for row in answer_rows(problem, one, samples)]
 
 
-def judged(job: Job, parts: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
+def graded(context: StageContext, parts: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
     """Write all answers with their verdicts, and the scores; the scores.
 
     :param parts: rows of :mod:`openr1.data.answers`, in the order of the problems.
     :param samples: answers a problem, at most.
     """
-    write_answers(job.folder, verified(job, parts))
-    found = list(grouped(read_answers(job.folder)))
+    write_answers(context.folder, verified(context, parts))
+    found = list(grouped(read_answers(context.folder)))
     scores = metrics.score(found, samples)
-    write_scores(job, scores, metrics.breakdown(found, samples), samples)
+    write_scores(context, scores, metrics.breakdown(found, samples), samples)
     return scores
 
 
-def verified(job: Job, parts: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+def verified(context: StageContext, parts: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """The rows with their verdicts, which are kept part by part."""
-    folder = job.folder / VERDICTS
+    folder = context.folder / VERDICTS
     folder.mkdir(exist_ok=True)
-    with Judge(job.config.reward) as judge:
+    with Grader(context.config.reward) as grader:
         for number, rows in enumerate(parts):
             file = folder / f"{number:06}.json"
             there = [row for row in rows if row["completion"] is not None]
             if not file.exists():
-                write_json(file, judge([row_sample(row) for row in there]))
+                write_json(file, grader([row_sample(row) for row in there]))
             for row, verdict in zip(there, json.loads(file.read_text()), strict=True):
                 row["verified"] = verdict if isinstance(verdict, bool) else None
                 row["error"] = None if isinstance(verdict, bool) else verdict
             yield from rows
 
 
-def write_scores(job: Job, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int) -> None:
+def write_scores(
+    context: StageContext, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int
+) -> None:
     """The scores for programs and for people."""
-    config = job.config
+    config = context.config
     sampling = {**vars(config.stage.sampling), "n": samples}
     if config.stage.answers:
-        source = job.inputs["answers"].path / "scores.json"
+        source = context.inputs["answers"].path / "scores.json"
         sampling = json.loads(source.read_text())["sampling"] if source.exists() else {}
     found = {"data": config.data.name, "all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed}
     found["verdicts"] = VERSION
-    write_json(job.folder / "scores.json", found)
-    (job.folder / "scores.md").write_text(page(config, scores, parts, samples))
+    write_json(context.folder / "scores.json", found)
+    (context.folder / "scores.md").write_text(page(config, scores, parts, samples))
 
 
 def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int) -> str:

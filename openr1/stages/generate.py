@@ -9,33 +9,33 @@ from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
 from openr1.engines.generate import answered, answerer, engine_for, oracle, together
 from openr1.runs.fingerprint import asks_model
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 
-def run(job: Job) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/answers.parquet``: a row a sample, sorted as the problems are, failed ones with the reason."""
-    return write(job, job.folder)
+    return write(context, context.folder)
 
 
-def write(job: Job, folder: Path) -> dict[str, float]:
+def write(context: StageContext, folder: Path) -> dict[str, float]:
     """Fill ``folder/data/answers.parquet``.
 
     :returns: the figures of the answers.
     """
-    config, start = job.config, time.perf_counter()
+    config, start = context.config, time.perf_counter()
     asked = problems.read(config)
     samples = config.stage.samples
     oracles = not asks_model(config)
     if oracles:
-        journal, tally = answered(job, asked, oracle(config), whole=True)
+        journal, stats = answered(context, asked, oracle(config), whole=True)
     else:
         with engine_for(config) as engine:
-            journal, tally = answered(job, asked, answerer(engine, config), together(config))
+            journal, stats = answered(context, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
     write_answers(folder, (row for problem, one in journal.asked() for row in answer_rows(problem, one, samples)))
-    metrics = {**tally.metrics(), "wall_seconds": seconds}
-    if oracles or (job.work.shape and tally.counted):
-        metrics |= {"flops": tally.flops, "flops_teacher": tally.flops}
-    if tally.completion_tokens and not journal.found:
-        metrics["tokens_per_second"] = tally.completion_tokens / seconds
+    metrics = {**stats.metrics(), "wall_seconds": seconds}
+    if oracles or (context.estimate.shape and stats.counted):
+        metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}
+    if stats.completion_tokens and not journal.found:
+        metrics["tokens_per_second"] = stats.completion_tokens / seconds
     return metrics

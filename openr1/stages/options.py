@@ -16,7 +16,7 @@ class StageConfig:
 
     kind: str = MISSING
     trains: ClassVar[bool] = False  # it has a budget, and data to train on
-    spreads: ClassVar[bool] = False  # it can run on several processes
+    multiprocess: ClassVar[bool] = False  # it can run on several processes
     rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
     makes: ClassVar[str] = ""  # what is in its artifact: a model, answers, examples or scores
 
@@ -26,13 +26,13 @@ class PretrainStage(StageConfig):
     """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
 
     kind: str = "pretrain"
-    evals: int = 5  # evaluations over the run, evenly spaced; the last is at the end
-    logs: int = 50  # points of the training curve
+    eval_points: int = 5  # evaluations over the run, evenly spaced; the last is at the end
+    log_points: int = 50  # points of the training curve
     eval_every_tokens: float | None = None  # further evaluations, at multiples of it: where trials of a sweep are compared
-    keep: list[float] = field(default_factory=list)  # tokens after which the state is kept, for others to go on from
+    keep_states: list[float] = field(default_factory=list)  # tokens after which the state is kept, for others to go on from
     trunk: str | None = None  # the artifact of a run that kept its state, to go on from; in a recipe @STEP
     trains: ClassVar[bool] = True
-    spreads: ClassVar[bool] = True
+    multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 
 
@@ -50,13 +50,13 @@ class SftStage(StageConfig):
     """Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
 
     kind: str = "sft"
-    evals: int = 5
-    logs: int = 50
+    eval_points: int = 5
+    log_points: int = 50
     eval_every_tokens: float | None = None
     packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
     lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
     trains: ClassVar[bool] = True
-    spreads: ClassVar[bool] = True
+    multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 
 
@@ -133,12 +133,13 @@ class LossOptions:
 class GroupOptions:
     """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
 
-    silent: str = "keep"  # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
-    rounds: int = 3  # of resampling; what is then missing is filled up with silent groups, dropped from the loss
+    # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
+    zero_variance: str = "keep"
+    rounds: int = 3  # of resampling; what is then missing is filled up with zero-variance groups, dropped from the loss
 
 
 @dataclass
-class ExamOptions:
+class EvalOptions:
     """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
 
     every: int = 10  # steps; also at the start and at the end
@@ -172,12 +173,12 @@ class GrpoStage(StageConfig):
     passes: int = 1
     loss: LossOptions = field(default_factory=LossOptions)
     groups: GroupOptions = field(default_factory=GroupOptions)
-    exam: ExamOptions = field(default_factory=ExamOptions)
+    eval: EvalOptions = field(default_factory=EvalOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
-    logs: int = 1  # steps between two points of the curves
-    eval_every_tokens: float | None = None  # further exams, at the first steps beyond multiples of so many tokens
-    shown: int = 32  # answers of a rollout that a table in MLflow shows, at every exam; 0 for no table
-    checks: bool = True  # that the reward and the sampler are sound, before the first step
+    log_every: int = 1  # steps between two points of the curves
+    eval_every_tokens: float | None = None  # further evaluations, at the first steps beyond multiples of so many tokens
+    log_completions: int = 32  # answers of a rollout that a table in MLflow shows, at every evaluation; 0 for no table
+    preflight: bool = True  # that the reward and the sampler are sound, before the first step
     trains: ClassVar[bool] = True
     rollouts: ClassVar[bool] = True
     makes: ClassVar[str] = "model"

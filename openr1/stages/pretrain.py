@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import Trainer, TrainingArguments
 
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
 
 
@@ -12,9 +12,12 @@ class PretrainTrainer(HeldOut, Trainer):
     pass
 
 
-def run(job: Job) -> dict[str, float]:
-    sequences = job.dataset.train(job.budget.sequences, job.config.seed)
+def run(context: StageContext) -> dict[str, float]:
+    sequences = context.dataset.train(context.budget.sequences, context.config.seed)
     trainer = PretrainTrainer(
-        model=model_for(job), args=alone(TrainingArguments(**arguments(job))), train_dataset=sequences, data_collator=collate
+        model=model_for(context),
+        args=alone(TrainingArguments(**arguments(context))),
+        train_dataset=sequences,
+        data_collator=collate,
     )
-    return train(trainer, job, sequences)
+    return train(trainer, context, sequences)

@@ -7,7 +7,7 @@ from functools import partial
 import datasets
 from trl import SFTConfig, SFTTrainer
 
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 from openr1.training.packing import check_apart, pack
 from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
 
@@ -16,12 +16,12 @@ class CompletionTrainer(HeldOut, SFTTrainer):
     pass
 
 
-def run(job: Job) -> dict[str, float]:
-    stage, dataset = job.config.stage, job.dataset
-    sequences = dataset.train(job.budget.sequences, job.config.seed)
-    model = model_for(job)
+def run(context: StageContext) -> dict[str, float]:
+    stage, dataset = context.config.stage, context.dataset
+    sequences = dataset.train(context.budget.sequences, context.config.seed)
+    model = model_for(context)
     if stage.packing:
-        check_apart(model, dataset.vocab_size, half=job.config.compute.precision == "bfloat16")
+        check_apart(model, dataset.vocab_size, half=context.config.compute.precision == "bfloat16")
         collator = partial(pack, size=dataset.context, pad_token_id=dataset.pad_token_id)
     else:
         collator = partial(collate, pad_token_id=dataset.pad_token_id)
@@ -31,21 +31,21 @@ def run(job: Job) -> dict[str, float]:
         return {key: [example[key] for example in examples] for key in examples[0]}
 
     # TRL takes nothing but a datasets.Dataset; this one is a view, so the tokens stay in the memory map
-    view = datasets.Dataset.from_dict({"index": range(job.budget.sequences)}).with_transform(rows)
+    view = datasets.Dataset.from_dict({"index": range(context.budget.sequences)}).with_transform(rows)
     trainer = CompletionTrainer(
         model=model,
-        args=alone(SFTConfig(**arguments(job), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})),
+        args=alone(SFTConfig(**arguments(context), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})),
         train_dataset=view,
         data_collator=collator,
         processing_class=dataset.tokenizer(),
-        peft_config=adapters(job),
+        peft_config=adapters(context),
     )
-    return train(trainer, job, sequences)
+    return train(trainer, context, sequences)
 
 
-def adapters(job: Job):
+def adapters(context: StageContext):
     """The adapters to train; None to train all weights."""
-    lora = job.config.stage.lora
+    lora = context.config.stage.lora
     if lora.rank is None:
         return None
     from peft import LoraConfig

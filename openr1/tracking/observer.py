@@ -14,7 +14,7 @@ from typing import Any
 from openr1.errors import Pruned
 
 
-class Watcher:
+class RunObserver:
     """Watches one run. A sweeper's own overrides :meth:`report`.
 
     :ivar tags: of the tracked run, beside its own.
@@ -34,29 +34,29 @@ class Watcher:
         """
 
 
-_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+_observer: ContextVar[RunObserver | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
-def watching(watcher: Watcher | None) -> Iterator[None]:
+def observing(observer: RunObserver | None) -> Iterator[None]:
     """Whoever watches the runs of the block; None for nobody, as for a stage whose losses say nothing of the whole."""
-    token = _watcher.set(watcher)
+    token = _observer.set(observer)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _observer.reset(token)
 
 
 @contextmanager
 def unreported() -> Iterator[None]:
     """Losses in the block are not reported; what runs note, and their tags, stay."""
-    watcher = _watcher.get()
-    if watcher is None:
+    observer = _observer.get()
+    if observer is None:
         yield
         return
-    silent = Watcher(watcher.tags)
-    silent.noted, silent.spent = watcher.noted, watcher.spent
-    with watching(silent):
+    silent = RunObserver(observer.tags)
+    silent.noted, silent.spent = observer.noted, observer.spent
+    with observing(silent):
         yield
 
 
@@ -66,30 +66,30 @@ def report(tokens: float, metrics: dict[str, float], every: float | None = None)
     :param every: of the tokens at whose multiples the run is evaluated, so that it can be compared with others there.
     :raises Pruned: where the run is not worth its cost.
     """
-    if watcher := _watcher.get():
-        watcher.report(round(tokens), metrics, every)
+    if observer := _observer.get():
+        observer.report(round(tokens), metrics, every)
 
 
 def report_again(rows: Iterable[dict[str, float]], every: float | None = None) -> None:
     """Say what the curves of a run hold already; what is done is not ended for it."""
-    for row in rows if _watcher.get() else ():
+    for row in rows if _observer.get() else ():
         with suppress(Pruned):
             report(row["tokens"], row, every)
 
 
 def spend(run_id: str, flops: float, wall_seconds: float) -> None:
     """Say what a tracked run has used so far."""
-    if watcher := _watcher.get():
-        watcher.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
+    if observer := _observer.get():
+        observer.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
 
 
 def note(**facts: Any) -> None:
     """Say something of the run: the last word counts."""
-    if watcher := _watcher.get():
-        watcher.noted |= facts
+    if observer := _observer.get():
+        observer.noted |= facts
 
 
 def tags() -> dict[str, str]:
     """What the tracked run is tagged with, beside its own tags."""
-    watcher = _watcher.get()
-    return watcher.tags if watcher else {}
+    observer = _observer.get()
+    return observer.tags if observer else {}

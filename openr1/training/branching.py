@@ -1,7 +1,7 @@
 """Runs of several lengths that share their beginning: all of a warm-up-stable run up to where the shorter one decays.
 
 With warm-up, a constant learning rate and then decay (arXiv 2404.06395, section 4; 2405.18392, section 4), what a run does
-before its decay does not depend on how long it is. A trunk keeps its state on the way (``stage.keep``). A branch
+before its decay does not depend on how long it is. A trunk keeps its state on the way (``stage.keep_states``). A branch
 (``stage.trunk``) is the run that it would be without one, to the bit, but goes on from the last of these states that comes
 before its decay.
 """
@@ -22,7 +22,7 @@ from openr1.training.budget import Budget, phases
 
 if TYPE_CHECKING:
     from openr1.rl.budget import RlBudget
-    from openr1.training.context import Job
+    from openr1.training.context import StageContext
 
 KEPT = "kept"  # in an artifact: the states that a trunk kept, as checkpoint-STEP, and what its steps depend on
 BEGINNING = "beginning.json"
@@ -44,7 +44,7 @@ def first_step(config: Config, budget: Budget) -> int:
         return last
     steps = sorted(map(step_of, _kept(found, config.compute)))
     if not steps:
-        raise ConfigError(f"stage.trunk: {found.name} kept no state for this compute; its run needs stage.keep")
+        raise ConfigError(f"stage.trunk: {found.name} kept no state for this compute; its run needs stage.keep_states")
     if steps[0] > last:
         said = f"kept its state after {', '.join(map(str, steps))} steps"
         raise ConfigError(f"stage.trunk: {found.name} {said}; this run decays from step {last} on")
@@ -58,12 +58,12 @@ def kept_steps(config: Config, budget: Budget | RlBudget, first: int) -> set[int
     :raises ConfigError: for one that the run does not come to, or that is of no use to a branch.
     """
     found = set()
-    for place, tokens in enumerate(getattr(config.stage, "keep", ())):
+    for place, tokens in enumerate(getattr(config.stage, "keep_states", ())):
         step, last = round(tokens / budget.batch_tokens), phases(config, budget).stable_until
         if not first < step <= last:
             begin, end = (f"{steps * budget.batch_tokens:,.0f}" for steps in (first, last))
             where = f"not between the first step here, at {begin}, and the decay, at {end}"
-            raise ConfigError(f"stage.keep[{place}]: {tokens:,.0f} tokens are {where}")
+            raise ConfigError(f"stage.keep_states[{place}]: {tokens:,.0f} tokens are {where}")
         found.add(step)
     return found
 
@@ -89,15 +89,15 @@ def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, st
 
 def note(folder: Path, config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
     """Where a run keeps states, write beside them what they depend on."""
-    if getattr(config.stage, "keep", None):
+    if getattr(config.stage, "keep_states", None):
         (folder / KEPT).mkdir(exist_ok=True)
         write_json(folder / KEPT / BEGINNING, _beginning(config, budget, inputs))
 
 
-def checkpoint(job: Job) -> Path | None:
+def checkpoint(context: StageContext) -> Path | None:
     """The state that a branch goes on from."""
-    first = job.work.first_step
-    return job.inputs["trunk"].path / KEPT / f"checkpoint-{first}" if first else None
+    first = context.estimate.first_step
+    return context.inputs["trunk"].path / KEPT / f"checkpoint-{first}" if first else None
 
 
 def step_of(checkpoint: Path) -> int:

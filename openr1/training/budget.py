@@ -185,7 +185,7 @@ def _whole_batch(sequences: float, micro_batch: int | None) -> int:
 def _check_shares(config: Config, batch: int, length: float) -> None:
     """A step is the same wherever a run executes, so it is not rounded to what the processes could share."""
     processes = config.compute.processes
-    if config.stage.spreads and batch % processes:
+    if config.stage.multiprocess and batch % processes:
         below, above = (batch // processes + more for more in (0, 1))
         fitting = " or ".join(f"{share * processes * length:g}" for share in (below, above) if share)
         raise ConfigError(

@@ -19,7 +19,7 @@ from openr1.errors import RunError
 from openr1.files import replacing
 from openr1.tracking import observer
 from openr1.training import branching
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
@@ -30,18 +30,18 @@ NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token
 class Curves(TrainerCallback):
     """Decides when a run logs, evaluates and saves; writes its curves to the artifact and to the tracked run."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, context: StageContext) -> None:
+        self.context = context
         self.trainer: Any = None
         self.before = 0.0  # seconds of training before a resume
         self.log_steps, self.eval_steps = self.schedule()
-        self.kept = branching.kept_steps(job.config, job.budget, job.work.first_step)
+        self.kept = branching.kept_steps(context.config, context.budget, context.estimate.first_step)
 
     def schedule(self) -> tuple[Container[int], Container[int]]:
         """The steps at which a run logs, and those at which it evaluates."""
-        budget, stage = self.job.budget, self.job.config.stage
+        budget, stage = self.context.budget, self.context.config.stage
         marks = _marks(budget.steps, budget.batch_tokens, stage.eval_every_tokens)
-        return _evenly(budget.steps, stage.logs), _evenly(budget.steps, stage.evals) | marks
+        return _evenly(budget.steps, stage.log_points), _evenly(budget.steps, stage.eval_points) | marks
 
     def may_save(self, step: int) -> bool:
         """Whether a run can go on from this step as if it had not stopped."""
@@ -49,8 +49,8 @@ class Curves(TrainerCallback):
 
     def spent(self, step: int) -> dict[str, float]:
         """What a run has used by this step."""
-        tokens = step * self.job.budget.batch_tokens
-        return {"tokens": tokens, "flops": tokens * self.job.budget.flops_per_token}
+        tokens = step * self.context.budget.batch_tokens
+        return {"tokens": tokens, "flops": tokens * self.context.budget.flops_per_token}
 
     def measured(self, logs: dict[str, float]) -> dict[str, float]:
         """Of what a trainer logs, what belongs in the curves, by the names of :mod:`openr1.tracking.mlflow`."""
@@ -58,27 +58,29 @@ class Curves(TrainerCallback):
 
     def done(self, step: int) -> int:
         """Of the steps that were foreseen."""
-        return step - self.job.work.first_step
+        return step - self.context.estimate.first_step
 
     def resume(self) -> str | None:
         """The newest whole checkpoint, the trunk's where there is no other, with the curves cut back to it."""
-        marks = [mark for place in (CHECKPOINTS, branching.KEPT) for mark in (self.job.folder / place).glob(f"*/{COMPLETE}")]
-        whole = [mark.parent for mark in marks if mark.read_text() == deepspeed.layout(self.job.config.compute)]
+        marks = [
+            mark for place in (CHECKPOINTS, branching.KEPT) for mark in (self.context.folder / place).glob(f"*/{COMPLETE}")
+        ]
+        whole = [mark.parent for mark in marks if mark.read_text() == deepspeed.layout(self.context.config.compute)]
         newest = agreed(max(whole, key=branching.step_of, default=None))
-        begin = branching.checkpoint(self.job) if newest is None else None
+        begin = branching.checkpoint(self.context) if newest is None else None
         newest = newest or begin
         if rank():
             return str(newest) if newest else None
-        path = self.job.folder / HISTORY
+        path = self.context.folder / HISTORY
         rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
         if begin:
-            rows = [{**row, "seconds": 0.0} for row in self.job.inputs["trunk"].history()]
+            rows = [{**row, "seconds": 0.0} for row in self.context.inputs["trunk"].history()]
         rows = [row for row in rows if newest and row["step"] <= branching.step_of(newest)]
         for row in rows if begin else ():
-            self.job.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
+            self.context.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
         with replacing(path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        observer.report_again(rows, self.job.config.stage.eval_every_tokens)
+        observer.report_again(rows, self.context.config.stage.eval_every_tokens)
         self.before = max((row["seconds"] for row in rows), default=0.0)
         return str(newest) if newest else None
 
@@ -92,7 +94,7 @@ class Curves(TrainerCallback):
         self.first_step = self.looks = state.global_step
 
     def on_step_end(self, args, state, control, **_) -> None:
-        step, compute, now = state.global_step, self.job.config.compute, time.perf_counter()
+        step, compute, now = state.global_step, self.context.config.compute, time.perf_counter()
         control.should_log = step in self.log_steps
         control.should_evaluate = step in self.eval_steps
         due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
@@ -102,7 +104,7 @@ class Curves(TrainerCallback):
             self.saved = now
         if now - self.shown > 0.5:
             self.shown = now
-            self.job.report(self.done(step), {})
+            self.context.report(self.done(step), {})
 
     def waited(self, step: int, seconds: float) -> bool:
         """Whether the last checkpoint is so long ago, by the clock of the first rank.
@@ -134,24 +136,24 @@ class Curves(TrainerCallback):
         if rank():
             return
         row = {"step": step, **self.spent(step), **metrics}
-        with (self.job.folder / HISTORY).open("a") as file:
+        with (self.context.folder / HISTORY).open("a") as file:
             file.write(json.dumps({**row, "seconds": round(self.seconds, 3)}) + "\n")
-        observer.spend(self.job.run.run_id, row["flops"], self.seconds)
-        self.job.run.log({name: value for name, value in row.items() if name != "step"}, step)
-        self.job.report(self.done(step), metrics)
-        observer.report(row["tokens"], metrics, self.job.config.stage.eval_every_tokens)
+        observer.spend(self.context.run.run_id, row["flops"], self.seconds)
+        self.context.run.log({name: value for name, value in row.items() if name != "step"}, step)
+        self.context.report(self.done(step), metrics)
+        observer.report(row["tokens"], metrics, self.context.config.stage.eval_every_tokens)
 
     def on_save(self, args, state, control, **_) -> None:
-        self.job.run.flush()
+        self.context.run.flush()
         wait()
         if not rank():
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             if state.global_step in self.kept:
                 # before it is whole: else a kill here would leave it where the artifact has it not
-                target = self.job.folder / branching.KEPT / folder.name
+                target = self.context.folder / branching.KEPT / folder.name
                 shutil.rmtree(target, ignore_errors=True)
                 folder = folder.rename(target)
-            (folder / COMPLETE).write_text(deepspeed.layout(self.job.config.compute))
+            (folder / COMPLETE).write_text(deepspeed.layout(self.context.config.compute))
 
 
 def _evenly(steps: int, points: int) -> set[int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact
 from openr1.config.schema import Config
 from openr1.rl.budget import RlBudget
-from openr1.runs.estimate import Work
+from openr1.runs.estimate import RunEstimate
 from openr1.tracking.progress import Reporter
 from openr1.training.budget import Budget
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class StageContext:
     """One run: its config, what it takes, what follows from both, and where to write and report.
 
     :ivar inputs: the artifacts that it takes, by the names of its inputs.
@@ -34,7 +34,7 @@ class Job:
 
     config: Config
     inputs: dict[str, Artifact]
-    work: Work
+    estimate: RunEstimate
     folder: Path
     run: Run
     dataset: Dataset | None = None
@@ -42,7 +42,7 @@ class Job:
 
     @property
     def budget(self) -> Budget | RlBudget:
-        return self.work.budget
+        return self.estimate.budget
 
     @property
     def flops_teacher(self) -> float | None:
@@ -51,10 +51,10 @@ class Job:
         return sum(known) if known else None
 
 
-def perform(job: Job, quiet: bool) -> dict[str, float]:
+def perform(context: StageContext, quiet: bool) -> dict[str, float]:
     """Run the stage of a job in this process, with its progress; its figures."""
-    with Reporter(job.folder, job.config.stage.kind, job.work.units or 0, quiet) as report:
-        return stage_of(job.config).run(replace(job, report=report))
+    with Reporter(context.folder, context.config.stage.kind, context.estimate.units or 0, quiet) as report:
+        return stage_of(context.config).run(replace(context, report=report))
 
 
 def stage_of(config: Config) -> ModuleType:

@@ -38,22 +38,22 @@ from openr1.models.moe_balance import LoadBalance
 from openr1.tracking import observer
 from openr1.training.budget import passes, phases
 from openr1.training.callback import CHECKPOINTS, HISTORY, Curves
-from openr1.training.context import Job
+from openr1.training.context import StageContext
 from openr1.training.memory import PeakMemory
 
 EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 
 
-def model_for(job: Job) -> PreTrainedModel:
+def model_for(context: StageContext) -> PreTrainedModel:
     """The model that a job starts from: a checkpoint, or the rung of its scale with seeded weights."""
-    config = job.config
+    config = context.config
     torch.set_num_threads(threads(config.compute))
     set_seed(config.seed)
     disable_progress_bar()
     if checkpoint_of(config.model, config.scale):
         return load(config.model, config.scale)
-    ids = {"eos_token_id": job.dataset.eos_token_id, "pad_token_id": job.dataset.pad_token_id}
-    return build(config.model, job.budget.shape, config.seed, **ids)
+    ids = {"eos_token_id": context.dataset.eos_token_id, "pad_token_id": context.dataset.pad_token_id}
+    return build(config.model, context.budget.shape, config.seed, **ids)
 
 
 def alone(args: TrainingArguments) -> TrainingArguments:
@@ -62,16 +62,16 @@ def alone(args: TrainingArguments) -> TrainingArguments:
     return args
 
 
-def arguments(job: Job) -> dict[str, Any]:
+def arguments(context: StageContext) -> dict[str, Any]:
     """Keyword arguments of ``TrainingArguments`` and of what TRL derives from it."""
-    config, budget = job.config, job.budget
+    config, budget = context.config, context.budget
     optim, compute = config.optim, config.compute
     micro, accumulated = passes(budget.batch, compute.processes, compute.micro_batch)
     observer.note(micro_batch=micro)
     schedule = phases(config, budget)
     scheduler, options = _schedule(config, schedule.decay)
     found = {
-        "output_dir": str(job.folder / CHECKPOINTS),
+        "output_dir": str(context.folder / CHECKPOINTS),
         "max_steps": budget.steps,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": accumulated,
@@ -172,7 +172,7 @@ def eval_loss(
 class HeldOut:
     """Mixed into a Trainer: ``evaluate`` measures :func:`eval_loss` on the fixed held-out set."""
 
-    job: Job
+    context: StageContext
     held_out: TorchDataset
     eval_seconds = 0.0
 
@@ -180,11 +180,11 @@ class HeldOut:
         start = time.perf_counter()
         with self.compute_loss_context_manager():
             wrapped = self.model_wrapped if self.is_deepspeed_enabled else None  # it gathers weights, and casts
-            loss = eval_loss(self.model, self.held_out, self.job.dataset.pad_token_id, wrapped)
+            loss = eval_loss(self.model, self.held_out, self.context.dataset.pad_token_id, wrapped)
         self.eval_seconds += time.perf_counter() - start
         metrics = {"eval_loss": loss}
-        if self.job.config.stage.kind == "pretrain":
-            metrics["eval_bits_per_byte"] = loss / math.log(2) / self.job.dataset.bytes_per_token
+        if self.context.config.stage.kind == "pretrain":
+            metrics["eval_bits_per_byte"] = loss / math.log(2) / self.context.dataset.bytes_per_token
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -195,9 +195,9 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
 
     :returns: the figures that every trained model has, under the names of :mod:`openr1.tracking.mlflow`.
     """
-    job = curves.job
-    budget, config = job.budget, job.config
-    trainer.job, curves.trainer = job, trainer
+    context = curves.context
+    budget, config = context.budget, context.config
+    trainer.context, curves.trainer = context, trainer
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(curves)
@@ -207,7 +207,7 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
         trainer.train(resume_from_checkpoint=curves.resume())
     seconds = curves.seconds
     trained = get_model_param_count(trainer.model, trainable_only=True)
-    save(trainer, tokenizer, job.folder)
+    save(trainer, tokenizer, context.folder)
     metrics = {
         "params_total": budget.params.total,
         "params_active": budget.params.active,
@@ -246,24 +246,24 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
     wait()
 
 
-def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, float]:
+def train(trainer: Trainer, context: StageContext, sequences: TorchDataset) -> dict[str, float]:
     """:func:`fit` to data.
 
     :param sequences: the training data of the whole run, in order; the trainer has it, or a view of it.
     :returns: the figures of the finished run.
     """
-    budget, config = job.budget, job.config
-    trainer.held_out = job.dataset.evaluation()
-    curves = Curves(job)
-    figures = fit(trainer, curves, job.dataset.tokenizer())
-    rows = map(json.loads, (job.folder / HISTORY).read_text().splitlines())
+    budget, config = context.budget, context.config
+    trainer.held_out = context.dataset.evaluation()
+    curves = Curves(context)
+    figures = fit(trainer, curves, context.dataset.tokenizer())
+    rows = map(json.loads, (context.folder / HISTORY).read_text().splitlines())
     last = [row for row in rows if "eval_loss" in row][-1]
     eval_flops = (
-        len(trainer.held_out) * job.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
+        len(trainer.held_out) * context.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
     )
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
     seconds = figures["wall_seconds"] - curves.before  # without those before a resume
-    begun = job.work.first_step
+    begun = context.estimate.first_step
     metrics |= figures | {
         "tokens": budget.tokens,
         "unique_tokens": sequences.unique_tokens,
@@ -277,9 +277,9 @@ def train(trainer: Trainer, job: Job, sequences: TorchDataset) -> dict[str, floa
     if curves.first_step == 0:  # those before a resume nobody has counted
         metrics["eval_seconds"] = trainer.eval_seconds
     if begun:
-        metrics["flops_new"] = job.work.flops_new
-    if job.flops_teacher is not None:
-        metrics["flops_teacher"] = job.flops_teacher
+        metrics["flops_new"] = context.estimate.flops_new
+    if context.flops_teacher is not None:
+        metrics["flops_teacher"] = context.flops_teacher
     if config.compute.peak_flops:
         peak = config.compute.processes * config.compute.peak_flops
         metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / peak

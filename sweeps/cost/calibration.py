@@ -19,10 +19,10 @@ import yaml
 from filelock import FileLock
 
 from openr1.config.schema import Config, digest, to_dict
-from openr1.distributed.launcher import spread
+from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
 from openr1.files import write_json
-from openr1.runs.fingerprint import artifacts, located
+from openr1.runs.fingerprint import artifacts, with_local_checkpoint
 from openr1.runs.plan import PlannedStage
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement
@@ -55,10 +55,10 @@ def chosen(stages: Sequence[PlannedStage], speed: Speed) -> list[PlannedStage]:
     known of, and that can be begun now."""
     groups: dict[Any, dict[int, PlannedStage]] = {}
     for stage in stages:
-        config, work = stage.config, stage.work
-        ready = config.stage.kind in STEPPED and work.budget is not None and not spread(config) and _there(config)
-        if ready and stage.artifact() is None and not speed.covers(config, work):
-            groups.setdefault(speed.conditions(config, work), {}).setdefault(work.params, stage)
+        config, estimate = stage.config, stage.estimate
+        ready = config.stage.kind in STEPPED and estimate.budget is not None and not is_distributed(config) and _there(config)
+        if ready and stage.artifact() is None and not speed.covers(config, estimate):
+            groups.setdefault(speed.conditions(config, estimate), {}).setdefault(estimate.params, stage)
     found = []
     for by_size in groups.values():
         sizes = sorted(by_size)
@@ -99,8 +99,8 @@ def calibrated(
     results = {path: _read(path) for path in places if path.exists()}
     return [
         Measurement(
-            speed.conditions(places[path].config, places[path].work),
-            places[path].work.params or 0,
+            speed.conditions(places[path].config, places[path].estimate),
+            places[path].estimate.params or 0,
             result.pace,
             result.eval_pace,
             calibrated=True,
@@ -124,15 +124,15 @@ def worker_start(cache: Path) -> float:
 
 
 def _path(folder: Path, stage: PlannedStage, speed: Speed) -> Path:
-    about = {**asdict(speed.conditions(stage.config, stage.work)), "shape": asdict(stage.work.shape)}
+    about = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(stage.estimate.shape)}
     return folder / f"{digest(about)[:16]}.json"
 
 
 def shortened(stage: PlannedStage) -> Config:
     """The config of a stage for a few steps, each as the stage's own."""
-    config, budget = located(stage.config), stage.work.budget
+    config, budget = with_local_checkpoint(stage.config), stage.estimate.budget
     given = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
-    apart = {"keep": [], "trunk": None} if config.stage.kind == "pretrain" else {}  # what so short a run cannot have
+    apart = {"keep_states": [], "trunk": None} if config.stage.kind == "pretrain" else {}  # what so short a run cannot have
     return replace(
         config,
         budget=replace(config.budget, **given),
@@ -151,7 +151,7 @@ def _steps(stage: PlannedStage) -> int:
 
 
 def _flops_a_step(stage: PlannedStage) -> float:
-    return stage.work.budget.flops / stage.work.budget.steps
+    return stage.estimate.budget.flops / stage.estimate.budget.steps
 
 
 def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:

@@ -14,8 +14,8 @@ import yaml
 from openr1 import data
 from openr1.config.schema import Config, typed
 from openr1.files import write_json
-from openr1.runs.estimate import foresee
-from openr1.runs.stage_run import calm
+from openr1.runs.estimate import estimate_run
+from openr1.runs.stage_run import silence_third_party
 from openr1.training.context import Job, perform, stage_of
 from sweeps.cost.calibration import Calibration
 
@@ -36,8 +36,8 @@ def timed(config: Config, folder: Path) -> dict[str, Any]:
     """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
     folder.mkdir()
     dataset = data.prepare(config)
-    work = foresee(config, dataset)
-    metrics = perform(Job(config, {}, work, folder, Untracked(), dataset), quiet=True)
+    estimate = estimate_run(config, dataset)
+    metrics = perform(Job(config, {}, estimate, folder, Untracked(), dataset), quiet=True)
     rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     first, *_, last = [row for row in rows if "train_loss" in row]
     pace = (last["seconds"] - first["seconds"]) / (last["flops"] - first["flops"])
@@ -46,7 +46,7 @@ def timed(config: Config, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     folder, number, processes, begun = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-    calm()
+    silence_third_party()
     import mlflow  # noqa: F401  as a run does, which imports it beside the rest
 
     configs = [typed(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]

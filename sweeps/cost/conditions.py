@@ -12,7 +12,7 @@ import yaml
 from openr1.config.schema import Config, flatten, to_dict
 from openr1.models.build import count
 from openr1.models.families import Shape
-from openr1.runs.estimate import Work
+from openr1.runs.estimate import RunEstimate
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
 SAME = 0.5  # conditions that are nearer than this count as the same
@@ -58,9 +58,9 @@ def _doublings(one: float, other: float) -> float:
     return 0.0 if one == other else abs(math.log2(max(one, 1.0) / max(other, 1.0)))
 
 
-def of_stage(config: Config, work: Work, hardware: str, at_once: int) -> Conditions:
+def of_stage(config: Config, estimate: RunEstimate, hardware: str, at_once: int) -> Conditions:
     """Of a stage that may be made, with so many runs side by side."""
-    return of_params(flatten({**to_dict(config), "budget.resolved": work.summary()}), hardware, at_once)
+    return of_params(flatten({**to_dict(config), "budget.resolved": estimate.summary()}), hardware, at_once)
 
 
 def of_params(params: Mapping[str, Any], hardware: str, at_once: float) -> Conditions:
@@ -96,9 +96,9 @@ def amount(flops: float | None, units: float | None) -> float | None:
     return flops or float(units or 1)
 
 
-def amount_of(work: Work) -> float | None:
+def amount_of(estimate: RunEstimate) -> float | None:
     """:func:`amount` of a stage that may be made; None where nobody knows yet."""
-    return amount(work.flops_new, work.units)
+    return amount(estimate.flops_new, estimate.units)
 
 
 def params_of(params: Mapping[str, str]) -> int | None:
@@ -108,13 +108,13 @@ def params_of(params: Mapping[str, str]) -> int | None:
     return count(Shape(**fields)).non_embedding if fields else None
 
 
-def evaluation_flops(config: Config, work: Work) -> float:
+def evaluation_flops(config: Config, estimate: RunEstimate) -> float:
     """FLOPs of the evaluations during training, where the held-out data suffice for ``data.eval_tokens``; a branch makes those
     after its trunk."""
     from openr1.models.flops import forward_flops
 
-    stage, budget = config.stage, work.budget
+    stage, budget = config.stage, estimate.budget
     extra = 0 if stage.eval_every_tokens is None else int(budget.tokens / stage.eval_every_tokens)
     each = config.data.eval_tokens * forward_flops(budget.shape, config.data.context)
-    own = 1 - work.first_step / budget.steps
-    return math.ceil((min(budget.steps, stage.evals) + extra) * own) * each
+    own = 1 - estimate.first_step / budget.steps
+    return math.ceil((min(budget.steps, stage.eval_points) + extra) * own) * each

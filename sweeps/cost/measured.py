@@ -74,9 +74,9 @@ def _measurement(run: TrackedRun, hardware: str, load: float) -> Measurement | N
     metrics, params = run.metrics, run.params
     asked = {name: params.get(f"budget.resolved.{name}") for name in ("flops", "answers")}
     flops, units = (None if value is None else float(value) for value in asked.values())
-    work = amount(0.0 if run.tags["stage"] == "curate" else flops, units)
+    estimate = amount(0.0 if run.tags["stage"] == "curate" else flops, units)
     seconds = metrics.get("wall_seconds")
-    if not work or not seconds:
+    if not estimate or not seconds:
         return None
     if run.tags["stage"] in STEPPED and "tokens_per_second" in metrics:  # which knows of a resume
         seconds = metrics["tokens"] / metrics["tokens_per_second"]
@@ -88,7 +88,7 @@ def _measurement(run: TrackedRun, hardware: str, load: float) -> Measurement | N
         return Measurement(
             of_params(params, hardware, load),
             params_of(params) or 0,
-            seconds / work,
+            seconds / estimate,
             evaluated / eval_flops if evaluated and eval_flops else None,
             max(0.0, overhead) if overhead is not None else None,
         )

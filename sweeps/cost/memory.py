@@ -24,7 +24,7 @@ from __future__ import annotations
 from openr1.config.schema import Config
 from openr1.models.build import count
 from openr1.models.families import FAMILIES, Shape, lora_weights
-from openr1.runs.estimate import Work
+from openr1.runs.estimate import RunEstimate
 from openr1.runs.fingerprint import served
 from openr1.training.budget import Budget, passes
 
@@ -32,18 +32,18 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 EVALUATED = 2**25  # elements of the largest tensor that an evaluation makes (openr1/training/trainer.py)
 
 
-def memory(config: Config, work: Work) -> float | None:
+def memory(config: Config, estimate: RunEstimate) -> float | None:
     """Bytes on one device at the peak; None where the model is not known, or an engine takes what there is."""
-    shape, kind = work.shape, config.stage.kind
+    shape, kind = estimate.shape, config.stage.kind
     if shape is None:
         return None
     if kind in ("pretrain", "sft"):
-        return None if work.budget is None else training(config, shape, work.budget)
+        return None if estimate.budget is None else training(config, shape, estimate.budget)
     if served(config) or config.engine.kind == "vllm":
         return None
     if kind == "grpo":
         reference = 4.0 * count(shape).total * (config.stage.loss.beta > 0)
-        learned = config.compute.micro_batch or work.budget.batch
+        learned = config.compute.micro_batch or estimate.budget.batch
         longest = min(shape.context, config.stage.sampling.max_tokens + _prompt(config))
         learning = states(config, shape) + learned * longest * activations(config, shape, longest)
         return reference + max(learning, states(config, shape) + cache(config, shape, longest))

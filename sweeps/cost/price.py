@@ -155,7 +155,7 @@ def price(
     speed, cache = Speed(earlier(config.tracking, where), where, at_once), Path(config.paths.cache)
     if where == here:
         stages = distinct(runs)
-        whole = sum((stage.work.flops_new or 0.0) * (1 - stage.share_done()) for stage in stages)
+        whole = sum((stage.estimate.flops_new or 0.0) * (1 - stage.share_done()) for stage in stages)
         most = (math.inf if needed else LITTLE * whole) if sweep.calibrate else 0.0
         found = calibrated(chosen(stages, speed), speed, cache, most, say)
         speed = Speed([*speed.measurements, *found], where, at_once)
@@ -175,17 +175,21 @@ def price(
 
 
 def _priced(stage: PlannedStage, speed: Speed) -> StagePrice:
-    left, work, config = 1 - stage.share_done(), stage.work, stage.config
-    timing = speed.timing(config, work)
+    left, estimate, config = 1 - stage.share_done(), stage.estimate, stage.config
+    timing = speed.timing(config, estimate)
     seconds = timing.seconds if timing else 0.0
     return StagePrice(
-        stage, timing, left, of_run((work.flops_new or 0.0) * left, seconds * left, _devices(config)), memory(config, work)
+        stage,
+        timing,
+        left,
+        of_run((estimate.flops_new or 0.0) * left, seconds * left, _devices(config)),
+        memory(config, estimate),
     )
 
 
 def _devices(config: Config) -> ComputeConfig:
     """Stages that do not spread run on one process, whatever ``compute.processes`` is."""
-    return config.compute if config.stage.spreads else replace(config.compute, processes=1)
+    return config.compute if config.stage.multiprocess else replace(config.compute, processes=1)
 
 
 def place(stage: PlannedStage) -> Place:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openr1.config.schema import Config
-from openr1.runs.estimate import Work
+from openr1.runs.estimate import RunEstimate
 from sweeps.cost.conditions import SAME, STEPPED, Conditions, amount_of, evaluation_flops, of_stage
 from sweeps.cost.measured import Measurement
 
@@ -39,8 +39,8 @@ class Speed:
     def __init__(self, measurements: Sequence[Measurement], hardware: str, at_once: int) -> None:
         self.measurements, self.hardware, self.at_once = list(measurements), hardware, at_once
 
-    def conditions(self, config: Config, work: Work) -> Conditions:
-        return of_stage(config, work, self.hardware, self.at_once)
+    def conditions(self, config: Config, estimate: RunEstimate) -> Conditions:
+        return of_stage(config, estimate, self.hardware, self.at_once)
 
     def nearest(self, conditions: Conditions) -> tuple[list[Measurement], float]:
         """The measurements under the likest conditions, and how unlike these are; none where no one can say."""
@@ -51,25 +51,25 @@ class Speed:
         # the load of a machine is never quite the same
         return [one for one, far in zip(self.measurements, unlike, strict=True) if far <= max(least, SAME)], least
 
-    def timing(self, config: Config, work: Work) -> Timing | None:
+    def timing(self, config: Config, estimate: RunEstimate) -> Timing | None:
         """None where nothing was measured, or the work is not known yet."""
-        todo = amount_of(work)
-        found, unlike = self.nearest(self.conditions(config, work))
+        todo = amount_of(estimate)
+        found, unlike = self.nearest(self.conditions(config, estimate))
         if todo is None or not found:
             return None
-        params = work.params or 0
+        params = estimate.params or 0
         pace = at_size(found, params, lambda one: one.pace)
         overheads = [one.overhead for one in found if one.overhead is not None and not one.calibrated]
         # the first run of a process takes longer, which counts as the start of a worker
         seconds = todo * pace + (float(np.quantile(overheads, 0.25)) if overheads else OVERHEAD)
         if config.stage.kind in STEPPED:
-            seconds += evaluation_flops(config, work) * (at_size(found, params, lambda one: one.eval_pace) or pace)
+            seconds += evaluation_flops(config, estimate) * (at_size(found, params, lambda one: one.eval_pace) or pace)
         return Timing(seconds, _source(found, unlike, params))
 
-    def covers(self, config: Config, work: Work) -> bool:
+    def covers(self, config: Config, estimate: RunEstimate) -> bool:
         """Whether runs like this one, of about its size, were measured."""
-        found, unlike = self.nearest(self.conditions(config, work))
-        return bool(found) and _source(found, unlike, work.params or 0) != NEAREST
+        found, unlike = self.nearest(self.conditions(config, estimate))
+        return bool(found) and _source(found, unlike, estimate.params or 0) != NEAREST
 
 
 def at_size(found: Sequence[Measurement], params: int, value: Callable[[Measurement], float | None]) -> float | None:

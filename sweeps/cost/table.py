@@ -50,7 +50,7 @@ def _table(heads: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table:
 def _row(one: RunPrice) -> dict[str, str]:
     """The cells of a run by their heads; empty where there is nothing to say."""
     stages = one.run.stages
-    answers = sum(stage.work.units or 0 for stage in stages if not stage.config.stage.trains)
+    answers = sum(stage.estimate.units or 0 for stage in stages if not stage.config.stage.trains)
     return dict(zip(WORK, _cells(one.run.main), strict=True)) | {
         "run": escape(one.run.name),
         "answers": f"{answers:,}" if answers else "",
@@ -70,7 +70,7 @@ def _title(found: StudyPrice) -> str:
     title = f"{len(runs)} runs, {sum(one.run.share_done() == 1 for one in runs)} done; {' and '.join(words)} to go"
     if any(len(one.run.stages) > 1 for one in runs):
         title += f" in {len(stages)} stages, {sum(stage.artifact() is not None for stage in stages)} done"
-    if any(stage.work.flops is None and not stage.artifact() for stage in stages):
+    if any(stage.estimate.flops is None and not stage.artifact() for stage in stages):
         title += "; what depends on data that are not made yet, or on a model that nobody knows, is not counted"
     return title
 
@@ -91,7 +91,7 @@ def lines(found: StudyPrice) -> list[str]:
             note = f"Times are from {' and '.join(sorted(sources))}"
             note += ", the nearest that there are" if NEAREST in sources else ""
             said.append(f"{note}{'; a calibration is of a few steps' if CALIBRATED in sources else ''}. Memory is an estimate.")
-    if any(one.run.main.work.flops_new != one.run.main.work.flops for one in found.runs):
+    if any(one.run.main.estimate.flops_new != one.run.main.estimate.flops for one in found.runs):
         said.append("C of a branch has the part of its trunk in it, which the sum and the time have not.")
     failed = [one for one in found.runs if one.reason]
     said += [f"{one.state}: {escape(one.run.name)}: {escape(one.reason)}" for one in failed[:REASONS]]
@@ -135,24 +135,24 @@ def _time(one: RunPrice) -> str:
 
 
 def _left(stage: PlannedStage) -> float:
-    return (stage.work.flops_new or 0.0) * (1 - stage.share_done())
+    return (stage.estimate.flops_new or 0.0) * (1 - stage.share_done())
 
 
 def _cells(stage: PlannedStage) -> tuple[str, ...]:
     """N, D, D/N, C, steps and lr; empty where they are not known."""
-    work = stage.work
+    estimate = stage.estimate
     if not stage.config.stage.trains:
-        return (_number(work.params), "", "", "" if work.flops is None else f"≤{work.flops:.3g}", "", "")
-    if work.budget is None:
-        return (_number(work.params), "", "", "", "", "")
-    ratio = f"{work.tokens / work.params:.3g}"
+        return (_number(estimate.params), "", "", "" if estimate.flops is None else f"≤{estimate.flops:.3g}", "", "")
+    if estimate.budget is None:
+        return (_number(estimate.params), "", "", "", "", "")
+    ratio = f"{estimate.tokens / estimate.params:.3g}"
     return (
-        _number(work.params),
-        _number(work.tokens),
+        _number(estimate.params),
+        _number(estimate.tokens),
         ratio,
-        f"{work.flops:.3g}",
-        f"{work.budget.steps:,}",
-        f"{work.budget.lr:.2g}",
+        f"{estimate.flops:.3g}",
+        f"{estimate.budget.steps:,}",
+        f"{estimate.budget.lr:.2g}",
     )
 
 

@@ -60,5 +60,5 @@ class Active(Design[ActiveSweep]):
         found = []
         for scale, tokens in itertools.product(self.sweep.candidates.scale, self.sweep.candidates.tokens):
             (stage,) = plan(self.compose(Offer(scale, tokens, 0.0, 0.0, 0.0).overrides))
-            found.append(Offer(scale, tokens, float(stage.work.params), stage.work.tokens, stage.work.flops))
+            found.append(Offer(scale, tokens, float(stage.estimate.params), stage.estimate.tokens, stage.estimate.flops))
         return found

@@ -81,6 +81,6 @@ class Design(ABC, Generic[S]):
 
         :raises ConfigError: where the run cannot be.
         """
-        from openr1.runs.estimate import foresee
+        from openr1.runs.estimate import estimate_run
 
-        return foresee(self.compose(overrides)).budget
+        return estimate_run(self.compose(overrides)).budget

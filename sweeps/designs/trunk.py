@@ -114,7 +114,7 @@ class Trunk(Design[TrunkSweep]):
             return [Planned(run, budget.flops) for run, budget in zip(runs, budgets, strict=True)]
         decays = [phases(config, budget).stable_until for config, budget in zip(configs, budgets, strict=True)]
         keep = sorted({step * budgets[0].batch_tokens for step in decays[1:]})
-        trunk = (*runs[0], override("stage.keep", keep))
+        trunk = (*runs[0], override("stage.keep_states", keep))
         name = f"pretrain-{identify(self.compose(trunk))[0]}"
         branches = [
             Planned((*run, f"stage.trunk={name}"), budget.flops * (1 - step / budget.steps), name)

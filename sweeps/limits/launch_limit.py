@@ -87,7 +87,7 @@ class Allowed:
     def _one_by_one(self, jobs: Sequence[Sequence[str]], first: int, start: Start, size: int) -> list[JobReturn | None]:
         results: list[JobReturn | None] = [None] * len(jobs)
 
-        def work() -> None:
+        def estimate() -> None:
             while (i := self._taken(jobs)) is not None:
                 try:
                     (results[i],) = start([jobs[i]], first + i)
@@ -100,9 +100,9 @@ class Allowed:
 
         with ThreadPoolExecutor(size) if size > 1 else nullcontext() as threads:
             if threads is None:
-                work()
+                estimate()
             else:
-                futures = [threads.submit(work) for _ in range(size)]
+                futures = [threads.submit(estimate) for _ in range(size)]
                 try:
                     for future in futures:
                         future.result()

@@ -34,7 +34,7 @@ class Purse:
         if not self.limited or self.config_of is None:
             return None
         try:
-            costs = [stage.work.flops_new for stage in plan.plan(self.config_of(overrides)) if not stage.artifact()]
+            costs = [stage.estimate.flops_new for stage in plan.plan(self.config_of(overrides)) if not stage.artifact()]
         except ConfigError:
             return None  # the trial will say so itself
         return None if None in costs else sum(costs)

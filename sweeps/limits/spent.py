@@ -30,7 +30,7 @@ def _spent(run: TrackedRun) -> Amount:
     price, processes = params.get("compute.price_per_hour", "None"), int(params.get("compute.processes", 1))
     compute = ComputeConfig(
         device=params.get("compute.device", "cpu"),
-        processes=processes if STAGES[run.tags["stage"]].spreads else 1,
+        processes=processes if STAGES[run.tags["stage"]].multiprocess else 1,
         price_per_hour=None if price == "None" else float(price),
     )
     return spent(metrics, compute)

@@ -89,7 +89,7 @@ def _own(one: RunPrice) -> list[StagePrice]:
 
 
 def amount_of(one: RunPrice) -> Amount:
-    flops = sum(stage.stage.work.flops_new or 0.0 for stage in _own(one))
+    flops = sum(stage.stage.estimate.flops_new or 0.0 for stage in _own(one))
     return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 

@@ -16,7 +16,7 @@ from optuna import Study
 
 from openr1.config.schema import one_line
 from openr1.errors import Pruned, RunError
-from openr1.tracking.observer import Watcher, watching
+from openr1.tracking.observer import RunObserver, observing
 from sweeps.limits.amount import Amount, of_run, total
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.process import end_with, whoami
@@ -45,7 +45,7 @@ def _study(storage: str, name: str) -> Study:
     return optuna.load_study(storage=open_storage(storage), study_name=name)
 
 
-class OptunaWatcher(Watcher):
+class OptunaWatcher(RunObserver):
     """Stores a trial's evaluations, and ends it where the study's pruner says so.
 
     Trials whose steps are of different sizes are evaluated at about, and compared at exactly, the same tokens: the first
@@ -95,23 +95,23 @@ class TrialJob:
 
     def __call__(self, config: DictConfig) -> Outcome:
         end_with(self.worker)
-        watcher = OptunaWatcher(self.sweep, HydraConfig.get().job.num)
+        observer = OptunaWatcher(self.sweep, HydraConfig.get().job.num)
         outcome = Outcome()
         try:
-            with watching(watcher):
+            with observing(observer):
                 returned = self.function(config)
-            outcome.metrics = _figures(returned, self.sweep.objectives) | watcher.noted.get("metrics", {})
+            outcome.metrics = _figures(returned, self.sweep.objectives) | observer.noted.get("metrics", {})
         except (Pruned, optuna.TrialPruned) as error:
             outcome.pruned = str(error)
-            outcome.foreseen = watcher.noted.get("foreseen", {})
+            outcome.foreseen = observer.noted.get("foreseen", {})
         except Exception as error:
             outcome.failure = f"{type(error).__name__}: {one_line(error)}"[:1000]
             outcome.traceback = traceback.format_exc()
             outcome.out_of_memory = _out_of_memory(error)
             key = self.sweep.oom_key
-            outcome.batch = (OmegaConf.select(config, key) if key else None) or watcher.noted.get("micro_batch")
-        outcome.run_id = watcher.noted.get("run_id")
-        outcome.spent = total(_cost(used, config) for used in watcher.spent.values())
+            outcome.batch = (OmegaConf.select(config, key) if key else None) or observer.noted.get("micro_batch")
+        outcome.run_id = observer.noted.get("run_id")
+        outcome.spent = total(_cost(used, config) for used in observer.spent.values())
         return outcome
 
 

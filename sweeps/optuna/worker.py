@@ -99,7 +99,7 @@ class Worker:
         """Threads that nobody waits for at the end of the process, since a launcher in one of them cannot be interrupted."""
         ended: queue.Queue[BaseException | None] = queue.Queue()
 
-        def work() -> None:
+        def estimate() -> None:
             try:
                 self._work()
                 ended.put(None)
@@ -107,7 +107,7 @@ class Worker:
                 ended.put(error)
 
         for _ in range(self.n_jobs):
-            threading.Thread(target=work, daemon=True).start()
+            threading.Thread(target=estimate, daemon=True).start()
         for _ in range(self.n_jobs):
             if error := ended.get():
                 raise error
@@ -168,7 +168,7 @@ class Worker:
             return False
         for key, distribution in self.space.distributions.items():
             trial._suggest(key, distribution)
-        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+        if (flops := self.purse.estimate_run(self.space.overrides(trial.params))) is not None:
             trial.set_user_attr(FORESEEN, flops)
         self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
         return not self.stopped

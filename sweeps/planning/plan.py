@@ -26,7 +26,7 @@ class PlannedRun:
     def share_done(self) -> float:
         """Of its work, by FLOPs, as far as anyone has said; by stages where no stage has a cost."""
         shares = [stage.share_done() for stage in self.stages]
-        costs = [stage.work.flops_new or 0.0 for stage in self.stages]
+        costs = [stage.estimate.flops_new or 0.0 for stage in self.stages]
         if all(share == 1 for share in shares):
             return 1.0
         if not sum(costs):

@@ -98,16 +98,16 @@ def runs_of(found: StudyPrice, overrides: Sequence[Sequence[str]], before: Seque
 
 
 def _run(one: RunPrice, overrides: Sequence[str], number: int) -> dict[str, Any]:
-    work = one.run.main.work
+    estimate = one.run.main.estimate
     return {
         "name": one.run.name,
         "overrides": list(overrides),
         "round": number,
         "state": str(one.state) or "waiting",
         "share_done": one.run.share_done(),
-        "params": work.params,
-        "tokens": work.tokens,
-        "flops": work.flops,
+        "params": estimate.params,
+        "tokens": estimate.tokens,
+        "flops": estimate.flops,
         "memory_bytes": one.memory,
         "seconds": one.seconds,
         "seconds_from": one.sources,
@@ -119,7 +119,7 @@ def _run(one: RunPrice, overrides: Sequence[str], number: int) -> dict[str, Any]
                 "kind": stage.stage.config.stage.kind,
                 "fingerprint": stage.stage.fingerprint,
                 "artifacts": stage.stage.config.paths.artifacts,
-                "flops": stage.stage.work.flops_new,
+                "flops": stage.stage.estimate.flops_new,
                 "seconds": stage.timing.seconds if stage.timing else None,
                 "shared": stage.shared,
             }

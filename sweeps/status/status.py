@@ -114,7 +114,7 @@ def _row(run: Mapping[str, Any], tracked: Mapping[str, TrackedRun]) -> Row:
 
 
 def _scores(places: list[Place]) -> dict[str, float]:
-    """Of the last stages that have any: of an exam, or of the curves so far."""
+    """Of the last stages that have any: of an evaluation, or of the curves so far."""
     found: dict[str, float] = {}
     for place in reversed(places):
         points = [*place.history(), place.metrics()]

@@ -17,7 +17,7 @@ from openr1.runs.trial import done
 from sweeps.planning.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
-TIES = ("stage.keep", "stage.trunk")  # by which a design lets runs go on from each other
+TIES = ("stage.keep_states", "stage.trunk")  # by which a design lets runs go on from each other
 
 # launches jobs by their overrides and the number of the first, and waits for them; None for one that was not launched
 Start = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn | None]]
@@ -93,18 +93,18 @@ def _short(override: str, others: Sequence[str]) -> str:
 def _progress(runs: list[PlannedRun], console: Console) -> Iterator[None]:
     """Show how many runs and FLOPs are done, and the time left at the rate so far, until the block ends."""
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(runs, console, stop), daemon=True)
-    watcher.start()
+    observer = threading.Thread(target=_watch, args=(runs, console, stop), daemon=True)
+    observer.start()
     try:
         yield
     finally:
         stop.set()
-        watcher.join()
+        observer.join()
 
 
 def _watch(runs: list[PlannedRun], console: Console, stop: threading.Event) -> None:
     stages = distinct(runs)
-    costs = [stage.work.flops_new or 0.0 for stage in stages]
+    costs = [stage.estimate.flops_new or 0.0 for stage in stages]
     total = sum(costs)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
     begin = shown = time.monotonic()

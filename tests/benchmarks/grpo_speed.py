@@ -25,7 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from openr1.data import problems
 from openr1.data.tasks.base import given
-from openr1.runs.stage_run import calm, run
+from openr1.runs.stage_run import run, silence_third_party
 
 PROMPTS, SAMPLES, TOKENS = 32, 8, 96
 WARM = 2  # steps that no one counts
@@ -84,7 +84,7 @@ def plain(config, base, steps, folder):
 
 
 def framework(config):
-    """Seconds a step of a tracked run, from its curve; exams are not in it."""
+    """Seconds a step of a tracked run, from its curve; evaluations are not in it."""
     history = run(config, quiet=True).artifact.history()
     ends = [row["seconds"] for row in history if "policy_loss" in row]
     return median(after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False))
@@ -97,15 +97,17 @@ def main() -> None:
     parser.add_argument("--base", help="a model that answers data=sums; one is trained where none is given")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    calm()
+    silence_third_party()
     with tempfile.TemporaryDirectory() as folder:
         common = ["data=sums", "scale=500k", f"compute.threads={args.threads}", f"paths.outputs={folder}"]
         base = args.base or str(
-            run(composed(*common, "stage=sft", "budget.steps=200", "optim.batch_tokens=4096", "stage.evals=1")).artifact.model
+            run(
+                composed(*common, "stage=sft", "budget.steps=200", "optim.batch_tokens=4096", "stage.eval_points=1")
+            ).artifact.model
         )
         rl = [*common, "stage=grpo", "optim=rl", "optim.lr=1e-5", f"budget.steps={args.steps}", f"model.checkpoint={base}"]
         rl += [f"stage.prompts={PROMPTS}", f"stage.samples={SAMPLES}", f"stage.sampling.max_tokens={TOKENS}"]
-        rl += ["stage.exam.every=1000", "stage.exam.problems=10", "stage.checks=false", "engine.batch_size=128"]
+        rl += ["stage.eval.every=1000", "stage.eval.problems=10", "stage.preflight=false", "engine.batch_size=128"]
         ours, theirs = [], []
         for repeat in range(args.repeats):
             config = composed(*rl, f"seed={repeat}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import optuna
 
-APP = str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py")
+APP = str(Path(__file__).parents[1] / "helpers" / "sweep_app.py")
 
 
 def plain(folder: str, trials: int) -> float:

@@ -83,7 +83,7 @@ def main() -> None:
     for name in ("scale", "bare loop, tokens/s", "openr1, tokens/s", "ratio", "GFLOP/s", "MFU"):
         table.add_column(name, justify="right")
     with tempfile.TemporaryDirectory() as folder:
-        common = [*settings, f"paths.outputs={folder}", f"budget.steps={steps}", "stage.evals=1", "optim.lr=1e-3"]
+        common = [*settings, f"paths.outputs={folder}", f"budget.steps={steps}", "stage.eval_points=1", "optim.lr=1e-3"]
         for scale in scales:
             config = composed(f"scale={scale}", *common)
             bare, ours = [], []

@@ -26,7 +26,7 @@ def tiny_run(text_file: Path, folder: Path) -> list[str]:
         "scale=30k",
         "budget.steps=12",
         "optim.batch_tokens=128",
-        "stage.evals=2",
-        "stage.logs=4",
+        "stage.eval_points=2",
+        "stage.log_points=4",
         f"paths.outputs={folder}/outputs",
     ]

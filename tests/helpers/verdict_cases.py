@@ -4,7 +4,7 @@ import json
 import runpy
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "openr1" / "rewards" / "verdicts"
+FOLDER = Path(__file__).parents[1] / "openr1" / "rewards" / "verdicts"
 KINDS = ("math", "choice", "exact")
 ADVERSARIAL = "adversarial"  # answers in mathematics that were sought where a verdict might be wrong
 

@@ -146,7 +146,7 @@ def test_a_server_is_asked_no_problem_twice_that_it_has_answered(tmp_path):
 
 
 STUDY = ["-m", "experiment=distill_micro", "budget.tokens=8e4,4e4", "scale=30k,50k", "recipe=r1_distill,distill_unverified"]
-STUDY += ["data.sources.sums.problems=1500", "recipe.steps.exam.stage.problems=40"]
+STUDY += ["data.sources.sums.problems=1500", "recipe.steps.eval.stage.problems=40"]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_its_students_are_points_of_a_law(study):
 @pytest.mark.nightly
 def test_a_study_that_is_killed_goes_on_and_does_nothing_twice(study):
     folder, _ = study
-    more = [*STUDY, "recipe.steps.exam.stage.samples=2"]
+    more = [*STUDY, "recipe.steps.eval.stage.samples=2"]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from what it has in the background
     process = start(*more, cwd=folder)
     while not list(folder.glob("outputs/artifacts/.partial/evaluate-*/")):

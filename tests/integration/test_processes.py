@@ -58,7 +58,7 @@ def runs(tiny, tmp_path):
 def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
     from transformers import AutoModelForCausalLM
 
-    overrides = [*runs[kind], "stage.logs=6"]
+    overrides = [*runs[kind], "stage.log_points=6"]
     one = run(composed(*overrides), quiet=True)
     config = composed(*overrides, f"compute={strategy}", f"paths.artifacts={tmp_path}/two", "study=two")
     two = run(config, quiet=True)
@@ -135,7 +135,7 @@ def test_a_diverging_run_fails_as_on_one_process(tiny):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tmp_path, strategy):
-    long = [*tiny, "budget.steps=120", "compute.checkpoint_steps=10", "stage.logs=12", f"compute={strategy}"]
+    long = [*tiny, "budget.steps=120", "compute.checkpoint_steps=10", "stage.log_points=12", f"compute={strategy}"]
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)

@@ -15,7 +15,7 @@ import pytest
 from sweeps.optuna.storage import open_storage
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).parents[1] / "sweeps" / "sweep_app.py")]
+APP = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "sweep_app.py")]
 X = "optim.lr=interval(0.01,1)"
 
 

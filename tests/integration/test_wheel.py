@@ -41,7 +41,7 @@ def test_a_wheel_installed_elsewhere_runs(installed):
         text=True,
     )
     assert str(ROOT) not in where
-    arguments = ["scale=30k", "budget.steps=5", "stage.evals=1", "stage.logs=1"]
+    arguments = ["scale=30k", "budget.steps=5", "stage.eval_points=1", "stage.log_points=1"]
     done = subprocess.run(
         [binaries / "openr1", *arguments], cwd=installed, env=env, capture_output=True, text=True, check=False
     )

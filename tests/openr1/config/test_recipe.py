@@ -20,7 +20,7 @@ def test_a_step_is_a_difference_from_the_config_of_the_run():
         "model": {"family": "qwen2", "checkpoint": None, "options": {"a": 1}},
         "data": {"name": "sums", "sources": {"sums": {"kind": "task"}}, "tokenizer": {"vocab_size": 9, "train_bytes": 5}},
         "budget": {"tokens": 7, "epochs": None},
-        "stage": {"kind": "pretrain", "evals": 3},
+        "stage": {"kind": "pretrain", "eval_points": 3},
     }
     step = {
         "model": {"checkpoint": "x"},
@@ -41,11 +41,11 @@ def test_a_step_is_a_difference_from_the_config_of_the_run():
 def test_steps_take_what_earlier_ones_make_by_name(tmp_path):
     config = composed(*RECIPE, f"paths.outputs={tmp_path}", "scale=30k")
     stages = by_name(config)
-    assert list(stages) == ["traces", "curated", "student", "exam"]
+    assert list(stages) == ["traces", "curated", "student", "eval"]
     assert stages["curated"].config.stage.inputs == [stages["traces"].artifact_name]
     assert stages["student"].config.data.sources["traces"].artifact == stages["curated"].artifact_name
-    assert stages["exam"].config.model.checkpoint == stages["student"].artifact_name
-    assert stages["exam"].inputs["model"] == stages["student"].artifact_name
+    assert stages["eval"].config.model.checkpoint == stages["student"].artifact_name
+    assert stages["eval"].inputs["model"] == stages["student"].artifact_name
     assert all(stage.config.scale.name == "30k" for stage in stages.values())
     # each is a config of its own, which runs alone
     assert all(typed(to_dict(stage.config)) == stage.config for stage in stages.values())
@@ -57,11 +57,11 @@ def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):
 
     first = marks()
     for override, changed in (
-        ("scale=30k", {"student", "exam"}),
-        ("recipe.steps.student.budget.epochs=1", {"student", "exam"}),
-        ("recipe.steps.exam.stage.samples=2", {"exam"}),
-        ("recipe.steps.curated.stage.steps.verify=null", {"curated", "student", "exam"}),
-        ("data.sources.sums.problems=500", {"traces", "curated", "student", "exam"}),
+        ("scale=30k", {"student", "eval"}),
+        ("recipe.steps.student.budget.epochs=1", {"student", "eval"}),
+        ("recipe.steps.eval.stage.samples=2", {"eval"}),
+        ("recipe.steps.curated.stage.steps.verify=null", {"curated", "student", "eval"}),
+        ("data.sources.sums.problems=500", {"traces", "curated", "student", "eval"}),
         ("study=other", set()),
     ):
         assert {name for name, mark in marks(override).items() if mark != first[name]} == changed, override
@@ -70,21 +70,21 @@ def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["recipe.steps.exam.model.checkpoint=@studnt"], r"recipe\.steps\.exam\.model\.checkpoint: '@studnt' is no step"),
+        (["recipe.steps.eval.model.checkpoint=@studnt"], r"recipe\.steps\.eval\.model\.checkpoint: '@studnt' is no step"),
         (
-            ["recipe.steps.curated.stage.inputs=[@exam]"],
-            r"recipe\.steps\.curated\.stage\.inputs: '@exam' is not before this step",
+            ["recipe.steps.curated.stage.inputs=[@eval]"],
+            r"recipe\.steps\.curated\.stage\.inputs: '@eval' is not before this step",
         ),
         (
-            ["recipe.steps.exam.model.checkpoint=@traces"],
-            r"recipe\.steps\.exam\.model\.checkpoint: stage=generate makes answers",
+            ["recipe.steps.eval.model.checkpoint=@traces"],
+            r"recipe\.steps\.eval\.model\.checkpoint: stage=generate makes answers",
         ),
         (["recipe.steps.curated.stage.inputs=[]"], r"recipe\.steps\.curated\.stage\.inputs: at least one"),
         (["recipe.steps.student.budget.tokens=1e6"], r"recipe\.steps\.student\.budget: tokens and epochs are given"),
         (["+recipe.steps.student.optim.momentum=1"], r"recipe\.steps\.student\.optim\.momentum: no such key"),
         (
-            ["+recipe.steps.exam.data.eval_fraction=0.1"],
-            r"recipe\.steps\.exam\.data\.eval_fraction: 0\.1, but 0\.02",
+            ["+recipe.steps.eval.data.eval_fraction=0.1"],
+            r"recipe\.steps\.eval\.data\.eval_fraction: 0\.1, but 0\.02",
         ),
         (["+data@recipe.steps.traces.data=openr1_math"], r"recipe\.steps\.traces\.stage\.teacher: an oracle knows its task"),
     ],
@@ -97,8 +97,8 @@ def test_a_recipe_that_cannot_run_is_refused_in_one_line(overrides, line):
 
 def test_stages_come_in_any_order_and_number():
     config = composed(*RECIPE, "+stage@recipe.steps.again.stage=evaluate", "+recipe.steps.again.model.checkpoint=@student")
-    assert list(config.recipe.steps) == ["traces", "curated", "student", "exam", "again"]
-    config = composed(*RECIPE, "~recipe.steps.exam")
+    assert list(config.recipe.steps) == ["traces", "curated", "student", "eval", "again"]
+    config = composed(*RECIPE, "~recipe.steps.eval")
     assert list(config.recipe.steps) == ["traces", "curated", "student"]
 
 
@@ -113,9 +113,9 @@ def small(tmp_path):
         "data.eval_fraction=0.1",
         "data.tokenizer.vocab_size=258",
         "recipe.steps.student.budget.epochs=1",
-        "recipe.steps.exam.stage.samples=2",
-        "recipe.steps.exam.stage.problems=12",
-        "recipe.steps.exam.stage.sampling.max_tokens=24",
+        "recipe.steps.eval.stage.samples=2",
+        "recipe.steps.eval.stage.problems=12",
+        "recipe.steps.eval.stage.sampling.max_tokens=24",
         f"paths.outputs={tmp_path}/outputs",
     ]
 
@@ -134,15 +134,15 @@ def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     assert [result.reused for result in trial.stages.values()] == [True, True, True, False]
     assert {"eval_loss", "pass_at_1", "flops_teacher", "params_non_embedding", "tokens", "flops"} <= set(trial.metrics)
     assert trial.metrics["flops"] == trial.stages["student"].metrics["flops"]
-    exam = trial.stages["exam"].metrics
-    assert exam["eval_loss"] == trial.stages["student"].metrics["eval_loss"]
+    evaluation = trial.stages["eval"].metrics
+    assert evaluation["eval_loss"] == trial.stages["student"].metrics["eval_loss"]
 
     runs = {run.tags["stage"]: run for run in tracking.read_runs(config.tracking.uri, config.study)}
     assert set(runs) == {"recipe", "generate", "curate", "sft", "evaluate"}
     assert {run.tags["mlflow.parentRunId"] for stage, run in runs.items() if stage != "recipe"} == {trial.run_id}
     assert runs["recipe"].run_id == trial.run_id
-    assert runs["recipe"].metrics["pass_at_1"] == exam["pass_at_1"] == runs["evaluate"].metrics["pass_at_1"]
-    assert runs["recipe"].tags["step.exam"] == runs["evaluate"].run_id
+    assert runs["recipe"].metrics["pass_at_1"] == evaluation["pass_at_1"] == runs["evaluate"].metrics["pass_at_1"]
+    assert runs["recipe"].tags["step.eval"] == runs["evaluate"].run_id
     assert tracking.read_runs(config.tracking.uri, config.study, status="FAILED") == []
     shown = {file.path for file in tracking.client(config.tracking.uri).list_artifacts(runs["evaluate"].run_id)}
     assert {"scores.json", "scores.md", "answers.parquet"} <= shown

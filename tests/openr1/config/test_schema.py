@@ -68,7 +68,7 @@ def test_every_group_has_a_choice():
         (["data.reference={sums:1}", "data=sums", "stage=evaluate", MODEL], "data.reference"),
         (["compute.device=tpu"], "compute.device"),
         (["compute.threads=0"], "compute.threads"),
-        (["stage.evals=0"], "stage.evals"),
+        (["stage.eval_points=0"], "stage.eval_points"),
         (["data=files"], "data.sources.files.path"),
         (["stage=evaluate", "data=sums"], "model.checkpoint"),
         (["stage=evaluate", MODEL], "data.sources.stdlib"),

@@ -62,7 +62,7 @@ def test_a_majority_is_what_it_is_over_the_values():
         values = rng.choices(list(chances), chances.values(), k=8)
         rows = [row(rng.choice(FORMS[value]), value == "3") | {"problem_id": str(number)} for value in values]
         [answers] = grouped(rows)
-        mine.append(metrics.majority_at_k(answers.judged, answers.vote, 8))
+        mine.append(metrics.majority_at_k(answers.graded, answers.vote, 8))
         right = [one["verified"] for one in rows]
         texts.append(metrics.majority_at_k(right, [RIGHT if one["verified"] else one["completion"] for one in rows], 8))
         counts = Counter(values)

@@ -11,12 +11,12 @@ def group(*totals):
 
 
 def test_a_group_is_silent_where_no_answer_is_better_than_another():
-    assert group(1.0, 1.0).silent
-    assert not group(1.0, 0.0).silent
-    assert group(None, None).silent
+    assert group(1.0, 1.0).zero_variance
+    assert not group(1.0, 0.0).zero_variance
+    assert group(None, None).zero_variance
     # an answer that nobody can score says nothing
-    assert group(1.0, None).silent
-    assert not group(1.0, None, 0.0).silent
+    assert group(1.0, None).zero_variance
+    assert not group(1.0, None, 0.0).zero_variance
 
 
 def written(*texts, end="stop"):
@@ -33,7 +33,7 @@ def test_answers_are_scored_in_their_groups_without_the_end_token():
         alone = scorer.score([[Sample(problems[0], one.text, one.tokens - 1) for one in answers[0].completions]])[0]
     assert [score.total for score in first.scores] == [score.total for score in alone] == [0.5, -0.5]
     assert [score.total for score in second.scores] == [0.0, 0.0]
-    assert second.silent
+    assert second.zero_variance
     table = rows([first, second], step=3)
     assert [row["reward"] for row in table] == [0.5, -0.5, 0.0, 0.0]
     assert [row["tokens"] for row in table] == [18, 35, 18, 18]

@@ -1,10 +1,10 @@
 from openr1.data.tasks.base import Problem
-from openr1.rl.sampler import Deck
+from openr1.rl.sampler import ProblemSampler
 
 
-def deck(seed=0, drawn=None, **weights):
+def sampler(seed=0, drawn=None, **weights):
     sources = {name: [Problem(f"{name}{i}", "") for i in range(count)] for name, count in {"a": 5, "b": 3}.items()}
-    made = Deck(sources, {"a": 1.0, "b": 1.0} | weights, seed)
+    made = ProblemSampler(sources, {"a": 1.0, "b": 1.0} | weights, seed)
     if drawn:
         made.drawn = drawn
     return made
@@ -15,7 +15,7 @@ def names(one, count):
 
 
 def test_every_problem_comes_once_in_a_pass_in_another_order_each_time():
-    one = Deck({"a": [Problem(str(i), "") for i in range(50)]}, {"a": 2.0}, seed=1)
+    one = ProblemSampler({"a": [Problem(str(i), "") for i in range(50)]}, {"a": 2.0}, seed=1)
     first, second = names(one, 50), names(one, 50)
     assert sorted(first) == sorted(second)
     assert len({*first}) == 50
@@ -24,7 +24,7 @@ def test_every_problem_comes_once_in_a_pass_in_another_order_each_time():
 
 
 def test_sources_take_turns_by_their_weights():
-    drawn = names(deck(a=3.0), 40)
+    drawn = names(sampler(a=3.0), 40)
     assert sum(name.startswith("a") for name in drawn) == 30
     # at no time is one far behind
     for end in range(1, 40):
@@ -32,9 +32,9 @@ def test_sources_take_turns_by_their_weights():
 
 
 def test_what_comes_next_follows_from_what_was_drawn():
-    one = deck(seed=3)
+    one = sampler(seed=3)
     before = names(one, 13)
     state = dict(one.drawn)
-    assert names(one, 20) == names(deck(seed=3, drawn=state), 20)
-    assert before != names(deck(seed=4), 13)
+    assert names(one, 20) == names(sampler(seed=3, drawn=state), 20)
+    assert before != names(sampler(seed=4), 13)
     assert one.draw()[0] == 33

@@ -102,14 +102,14 @@ def test_where_and_how_a_run_executes_does_not(tiny, change):
 
 @pytest.mark.slow
 def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
-    long = [*tiny, "budget.steps=300", "compute.checkpoint_steps=20", "stage.logs=30"]
+    long = [*tiny, "budget.steps=300", "compute.checkpoint_steps=20", "stage.log_points=30"]
     whole = run(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)
     script = f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         from helpers.configs import composed
         from openr1.runs.stage_run import run
         run(composed(*{long!r}), quiet=True)
@@ -175,7 +175,7 @@ def test_fine_tuning_learns_completions_only(tiny, tmp_path):
 
 @pytest.mark.parametrize("schedule", ["wsd", "cosine", "linear", "constant"])
 def test_schedules_warm_up_to_the_peak_and_end_where_they_say(tiny, schedule):
-    overrides = [f"optim.schedule={schedule}", "optim.warmup=0.25", "optim.lr=0.01", "stage.logs=12"]
+    overrides = [f"optim.schedule={schedule}", "optim.warmup=0.25", "optim.lr=0.01", "stage.log_points=12"]
     rates = [row["lr"] for row in run(composed(*tiny, *overrides), quiet=True).artifact.history() if "lr" in row]
     assert rates[:4] == pytest.approx([0, 0.01 / 3, 0.02 / 3, 0.01])
     assert max(rates) == pytest.approx(0.01)

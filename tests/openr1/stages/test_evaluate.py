@@ -15,14 +15,14 @@ from openr1.tracking import mlflow as tracking
 
 
 @pytest.fixture
-def exam(sums, student):
+def evaluation(sums, student):
     return [*sums, "stage=evaluate", f"model.checkpoint={student.path}", "stage.samples=4"]
 
 
-def test_the_pass_rate_of_held_out_problems_with_its_interval(exam, student, scripted):
+def test_the_pass_rate_of_held_out_problems_with_its_interval(evaluation, student, scripted):
     # sample i answers i more than it should, to problems of two terms; to the others every sample is right
     scripted(answer=lambda p, i: f"<think>so</think><answer>{eval(p[:-1]) + i * (p.count('+') == 1)}</answer>")
-    config = composed(*exam)
+    config = composed(*evaluation)
     result = run(config, quiet=True)
     asked = problems.read(config)
     assert all(is_held_out(problem, 0.2) for problem in asked)
@@ -35,7 +35,7 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(exam, student, scr
     # the model's own figures come along, so that this run is a point of a scaling law
     for name in ("params_non_embedding", "tokens", "flops", "flops_train", "eval_loss"):
         assert result.metrics[name] == student.metrics[name]
-    assert 0 < result.metrics["flops_eval"] < result.work.flops
+    assert 0 < result.metrics["flops_eval"] < result.estimate.flops
     (tracked,) = tracking.read_runs(config.tracking.uri, config.study)
     assert tracked.metrics["pass_at_1_high"] == result.metrics["pass_at_1_high"]
     scores = json.loads((result.artifact.path / "scores.json").read_text())
@@ -44,9 +44,9 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(exam, student, scr
     assert "sums, difficulty 1" in (result.artifact.path / "scores.md").read_text()
 
 
-def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(exam, scripted):
+def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(evaluation, scripted):
     scripted()
-    result = run(composed(*exam), quiet=True)
+    result = run(composed(*evaluation), quiet=True)
     kept = list(read_answers(result.artifact.path))
     assert len(kept) == 4 * result.metrics["problems"]
     assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
@@ -54,9 +54,9 @@ def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(e
     assert {name: result.metrics[name] for name in again} == again
 
 
-def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, monkeypatch):
+def test_kept_answers_are_verified_again_without_asking(evaluation, sums, scripted, monkeypatch):
     engine = scripted()
-    first = run(composed(*exam), quiet=True)
+    first = run(composed(*evaluation), quiet=True)
     asked = len(engine.asked)
     # the same answers, verified when every answer was taken to be wrong
     kept = [row | {"verified": False} for row in read_answers(first.artifact.path)]
@@ -84,12 +84,12 @@ def test_kept_answers_are_verified_again_without_asking(exam, sums, scripted, mo
     assert again.config.data.name == first.config.data.name == "sums"
 
 
-def test_a_result_depends_on_how_answers_are_verified(exam, monkeypatch):
+def test_a_result_depends_on_how_answers_are_verified(evaluation, monkeypatch):
     from openr1.runs import fingerprint
 
-    before = fingerprint.identify(composed(*exam))[0]
+    before = fingerprint.identify(composed(*evaluation))[0]
     monkeypatch.setattr(fingerprint, "VERDICTS", fingerprint.VERDICTS + 1)
-    assert fingerprint.identify(composed(*exam))[0] != before
+    assert fingerprint.identify(composed(*evaluation))[0] != before
 
 
 def test_answers_to_verify_again_are_answers(sums, student):
@@ -97,7 +97,7 @@ def test_answers_to_verify_again_are_answers(sums, student):
         composed(*sums, "stage=evaluate", f"stage.answers={student.name}")
 
 
-def test_fewer_answers_than_asked_for_are_an_error(exam, scripted):
+def test_fewer_answers_than_asked_for_are_an_error(evaluation, scripted):
     engine = scripted()
     whole = engine._generate
 
@@ -107,18 +107,18 @@ def test_fewer_answers_than_asked_for_are_an_error(exam, scripted):
 
     engine._generate = short
     with pytest.raises(RunError, match=r"problems have fewer than 4 answers .*: 3 of 4 answers came; the same command asks"):
-        run(composed(*exam), quiet=True)
+        run(composed(*evaluation), quiet=True)
     engine = scripted()
-    assert run(composed(*exam), quiet=True).metrics["problems"] > len(engine.asked) > 0
+    assert run(composed(*evaluation), quiet=True).metrics["problems"] > len(engine.asked) > 0
     assert {problem < "2" for problem in engine.asked} == {True}
 
 
-def test_a_killed_evaluation_judges_no_shard_twice(exam, scripted, monkeypatch):
+def test_a_killed_evaluation_judges_no_shard_twice(evaluation, scripted, monkeypatch):
     from openr1.stages import evaluate
 
     calls = []
 
-    class Judge:
+    class Grader:
         def __init__(self, config):
             pass
 
@@ -135,8 +135,8 @@ def test_a_killed_evaluation_judges_no_shard_twice(exam, scripted, monkeypatch):
             calls.append(len(samples))
             return [True if "7" in sample.completion else "no end within 10 s" for sample in samples]
 
-    monkeypatch.setattr(evaluate, "Judge", Judge)
-    config = composed(*exam, "stage.shard=8")
+    monkeypatch.setattr(evaluate, "Grader", Grader)
+    config = composed(*evaluation, "stage.shard=8")
     engine = scripted()
     with pytest.raises(KeyboardInterrupt):
         run(config, quiet=True)
@@ -147,15 +147,15 @@ def test_a_killed_evaluation_judges_no_shard_twice(exam, scripted, monkeypatch):
     assert errors == {"no end within 10 s"}
 
 
-def test_more_problems_than_the_data_have_are_drawn_for_tests(exam, scripted):
+def test_more_problems_than_the_data_have_are_drawn_for_tests(evaluation, scripted):
     scripted()
-    result = run(composed(*exam, "stage.problems=150"), quiet=True)
+    result = run(composed(*evaluation, "stage.problems=150"), quiet=True)
     assert result.metrics["problems"] == 150
 
 
 @pytest.mark.slow
-def test_a_real_model_is_asked_and_its_length_counted(exam, student):
-    config = composed(*exam, "stage.problems=10", "stage.sampling.max_tokens=12")
+def test_a_real_model_is_asked_and_its_length_counted(evaluation, student):
+    config = composed(*evaluation, "stage.problems=10", "stage.sampling.max_tokens=12")
     result = run(config, quiet=True)
     assert 0 <= result.metrics["pass_at_1"] <= 1
     assert 0 < result.metrics["response_tokens"] <= 12

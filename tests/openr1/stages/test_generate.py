@@ -41,11 +41,11 @@ def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripte
 def test_its_cost_is_that_of_every_token_the_teacher_read_and_wrote(config, scripted):
     scripted()
     result = run(config, quiet=True)
-    shape, found = result.work.shape, rows(result.artifact)
+    shape, found = result.estimate.shape, rows(result.artifact)
     cost = sum(generation_flops(shape, row["prompt_tokens"], row["tokens"] + 1) for row in found)
     assert result.metrics["flops_teacher"] == pytest.approx(cost)
     assert result.metrics["completion_tokens"] == sum(row["tokens"] + 1 for row in found)
-    assert cost < result.work.flops  # the plan has the most that it may cost
+    assert cost < result.estimate.flops  # the plan has the most that it may cost
     (tracked,) = tracking.read_runs(config.tracking.uri, config.study)
     assert tracked.metrics["flops_teacher"] == result.metrics["flops_teacher"]
 
@@ -104,7 +104,7 @@ def test_the_oracle_writes_its_own_traces_and_costs_nothing(sums):
     assert 0.35 < len(reasoned) / len(found) < 0.65
     assert all(row["completion"].endswith(f"<answer>{row['answer']}</answer>") for row in found)
     assert result.metrics["flops_teacher"] == 0
-    assert result.work.shape is None
+    assert result.estimate.shape is None
 
 
 def test_a_real_engine_gives_the_same_rows_again(sums, student, tmp_path):

@@ -12,22 +12,22 @@ from openr1.errors import ConfigError, RunError
 from openr1.models import flops
 from openr1.rl import generation, preflight
 from openr1.rl.callback import RlCurves
-from openr1.rl.config import exam
-from openr1.runs.estimate import foresee
+from openr1.rl.config import evaluation_config
+from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run
 from openr1.tracking import mlflow as tracking
 
 SHORT = ["stage=grpo", "optim=rl", "optim.lr=1e-3", "stage.prompts=4", "stage.samples=4", "stage.sampling.max_tokens=24"]
-SHORT += ["stage.exam.every=2", "stage.exam.problems=6", "stage.exam.samples=2", "budget.steps=4"]
+SHORT += ["stage.eval.every=2", "stage.eval.problems=6", "stage.eval.samples=2", "budget.steps=4"]
 # every model has answers of which some have more digits than others
-DIGITS = "+reward.terms={digits:{function:'pluggable:digits',weight:2}}"
+DIGITS = "+reward.terms={digits:{function:'helpers.pluggable:digits',weight:2}}"
 
 
 @pytest.fixture
 def rl(sums, student):
     """Overrides of a run of four steps, from a model that is seldom right."""
-    return [*sums, *SHORT, DIGITS, "stage.checks=false", f"model.checkpoint={student.model}"]
+    return [*sums, *SHORT, DIGITS, "stage.preflight=false", f"model.checkpoint={student.model}"]
 
 
 def rows(result):
@@ -100,7 +100,7 @@ def killed(monkeypatch, config, step):
     "options",
     [
         [],
-        ["stage.groups.silent=resample", "stage.loss.beta=0.05", "compute.micro_batch=4"],
+        ["stage.groups.zero_variance=resample", "stage.loss.beta=0.05", "compute.micro_batch=4"],
         ["stage.updates=2", "budget.steps=8", "compute.checkpoint_steps=1"],
     ],
     ids=["plain", "resampled", "several updates"],
@@ -121,25 +121,25 @@ def test_a_killed_run_ends_with_the_same_bits(rl, options, tmp_path, monkeypatch
     assert [one.run_id for one in runs] == [result.run_id]
 
 
-def test_silent_groups_are_replaced_or_dropped(rl, monkeypatch):
-    """Accuracy of a model that is never right: every group is silent, and other problems are drawn as often as is allowed."""
+def test_zero_variance_groups_are_replaced_or_dropped(rl, monkeypatch):
+    """Accuracy of a model that is never right: every group has zero variance, and other problems are sampled."""
     always = ["~reward.terms.digits", "budget.steps=2"]
     keep = run(composed(*rl, *always), quiet=True)
     assert steps(keep)[-1]["signal_rate"] == 0
     assert keep.metrics["written"] == keep.metrics["completions"] == 32
-    more = run(composed(*rl, *always, "stage.groups.silent=resample", "stage.groups.rounds=3"), quiet=True)
+    more = run(composed(*rl, *always, "stage.groups.zero_variance=resample", "stage.groups.rounds=3"), quiet=True)
     assert more.metrics["completions"] == 32
     assert more.metrics["written"] == 96
     assert more.metrics["flops_rollout"] > 2.5 * keep.metrics["flops_rollout"]
     assert more.metrics["epochs"] == pytest.approx(3 * keep.metrics["epochs"])
-    drop = run(composed(*rl, *always, "stage.groups.silent=drop", "stage.loss.beta=0.1"), quiet=True)
+    drop = run(composed(*rl, *always, "stage.groups.zero_variance=drop", "stage.loss.beta=0.1"), quiet=True)
     assert all(row["grad_norm"] == 0 for row in steps(drop))
 
 
 def test_a_budget_in_answers_or_flops(rl):
     overrides = [*rl, "budget.steps=null"]
     answers = composed(*overrides, "budget.completions=40")
-    assert foresee(answers).budget.steps == 3  # whole rollouts
+    assert estimate_run(answers).budget.steps == 3  # whole rollouts
     limit = 2.5e8
     config = composed(*overrides, f"budget.flops={limit}")
     result = run(config, quiet=True)
@@ -171,17 +171,23 @@ def test_losses_of_trl(rl, kind):
 
 def test_what_is_looked_at_is_not_what_is_done(rl):
     first = identify(composed(*rl))[0]
-    for same in ("stage.logs=2", "stage.shown=5", "stage.checks=true", "engine.batch_size=8", "reward.workers=1"):
+    for same in (
+        "stage.log_every=2",
+        "stage.log_completions=5",
+        "stage.preflight=true",
+        "engine.batch_size=8",
+        "reward.workers=1",
+    ):
         assert identify(composed(*rl, same))[0] == first, same
     changes = ("reward.terms.digits.weight=1", "data.sources.sums.problems=301", "stage.sampling.temperature=0.9", "seed=1")
-    changes += ("stage.exam.samples=3", "stage.groups.silent=drop", "data.instruction='Add {prompt}'", "optim.lr=2e-3")
+    changes += ("stage.eval.samples=3", "stage.groups.zero_variance=drop", "data.instruction='Add {prompt}'", "optim.lr=2e-3")
     for change in changes:
         assert identify(composed(*rl, change))[0] != first, change
 
 
 def test_no_problem_is_trained_on_and_examined(rl):
     config = composed(*rl)
-    assert not {one.id for one in problems.read(config)} & {one.id for one in problems.read(exam(config))}
+    assert not {one.id for one in problems.read(config)} & {one.id for one in problems.read(evaluation_config(config))}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +196,7 @@ def test_no_problem_is_trained_on_and_examined(rl):
         (["stage.loss.type=ppo"], "stage.loss.type: 'ppo' is not one of grpo, dapo"),
         (["stage.loss.type=cispo"], "stage.loss.epsilon_high: of cispo"),
         (["stage.samples=1"], "stage.samples: a group needs at least 2"),
-        (["stage.groups.silent=skip"], "stage.groups.silent: 'skip' is not one of keep, drop, resample"),
+        (["stage.groups.zero_variance=skip"], "stage.groups.zero_variance: 'skip' is not one of keep, drop, resample"),
         (["stage.updates=3"], "stage.updates: 3 does not divide the 16 answers"),
         (["compute.micro_batch=3"], "compute.micro_batch: 3 does not divide the 16 answers"),
         (["budget.steps=null"], "budget.tokens_per_param: stage=grpo is given its length in one of steps, completions, flops"),
@@ -224,14 +230,14 @@ def test_answers_as_a_budget_are_for_policies_only(sums):
 
 
 def test_a_reward_that_favours_what_is_wrong_is_refused(rl):
-    upside = ["reward.terms.accuracy.weight=-1", "stage.checks=true"]
+    upside = ["reward.terms.accuracy.weight=-1", "stage.preflight=true"]
     with pytest.raises(ConfigError, match=r"^reward\.terms: of data\.sources\.sums, the oracle's answer"):
         run(composed(*rl, "~reward.terms.digits", *upside), quiet=True)
     assert run(composed(*rl, "~reward.terms.digits", *upside[:1], "budget.steps=1"), quiet=True).metrics["reward"] <= 0
 
 
 def test_there_is_a_word_before_training(rl, capsys):
-    result = run(composed(*rl, "~reward.terms.digits", "stage.checks=true", "budget.steps=1"), quiet=True)
+    result = run(composed(*rl, "~reward.terms.digits", "stage.preflight=true", "budget.steps=1"), quiet=True)
     said = capsys.readouterr().err
     assert "before training: pass rate 0.000" in said
     assert "0% with signal" in said
@@ -240,22 +246,22 @@ def test_there_is_a_word_before_training(rl, capsys):
 
 
 def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
-    prepare = generation.LiveWriter.__init__
+    prepare = generation.LivePolicyGenerator.__init__
 
     def stale(self, model, config):
         prepare(self, model, config)
         head = self.engine.model.lm_head
         head.weight = torch.nn.Parameter(1.3 * head.weight)
 
-    monkeypatch.setattr(generation.LiveWriter, "__init__", stale)
+    monkeypatch.setattr(generation.LivePolicyGenerator, "__init__", stale)
     with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):
-        run(composed(*rl, "stage.checks=true"), quiet=True)
+        run(composed(*rl, "stage.preflight=true"), quiet=True)
     assert preflight.OFF[torch.float32] < 0.01
 
 
 def test_exams_come_at_marks_of_tokens_too(rl):
     every = 900.0
-    result = run(composed(*rl, "stage.exam.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
+    result = run(composed(*rl, "stage.eval.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
     tokens = {row["step"]: row["tokens"] for row in rows(result)}
     beyond = [step for step in (1, 2, 3) if tokens[step] // every > tokens[step - 1] // every]
     assert 0 < len(beyond) < 3

@@ -83,7 +83,7 @@ def test_a_policy_is_rewarded_for_the_form(thinker):
         "stage.samples=4",
         "budget.steps=2",
     ]
-    short += ["stage.sampling.max_tokens=48", "stage.exam.problems=4", "stage.exam.samples=2"]
+    short += ["stage.sampling.max_tokens=48", "stage.eval.problems=4", "stage.eval.samples=2"]
     result = run(composed(*thinker, *short), quiet=True)
     assert result.metrics["reward_format"] > 0.5
     assert result.metrics["format_rate"] > 0.5

@@ -40,7 +40,7 @@ def chatty(student, tmp_path_factory):
 
 
 def tune(sums, *overrides, stage="sft"):
-    steps = ["budget.steps=8", "optim.batch_tokens=512", "stage.evals=1", "stage.logs=8", "data.eval_tokens=1024"]
+    steps = ["budget.steps=8", "optim.batch_tokens=512", "stage.eval_points=1", "stage.log_points=8", "data.eval_tokens=1024"]
     return composed(*sums, f"stage={stage}", *steps, *overrides)
 
 
@@ -65,7 +65,7 @@ def test_gradient_checkpointing_changes_nothing_but_the_cost(sums, student):
 
 
 def test_adapters_are_trained_merged_and_kept(sums, student):
-    lora = ["stage.lora.rank=4", "optim.lr=5e-3", "budget.steps=40", "stage.logs=40"]
+    lora = ["stage.lora.rank=4", "optim.lr=5e-3", "budget.steps=40", "stage.log_points=40"]
     result = run(tune(sums, f"model.checkpoint={student.model}", *lora, stage="sft_lora"), quiet=True)
     before, after = (AutoModelForCausalLM.from_pretrained(path) for path in (student.model, result.artifact.model))
     changed = {
@@ -136,15 +136,15 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
     from openr1.data.tasks.base import Problem
     from openr1.engines.generate import request
 
-    exam = replace(config, stage=composed(*sums, "stage=evaluate", f"model.checkpoint={chatty}").stage)
-    assert Codec(str(chatty)).encode(request(exam, Problem("1+2=", "3")), 1000) == ids[:prompt]
+    evaluation = replace(config, stage=composed(*sums, "stage=evaluate", f"model.checkpoint={chatty}").stage)
+    assert Codec(str(chatty)).encode(request(evaluation, Problem("1+2=", "3")), 1000) == ids[:prompt]
 
 
 def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
     chat = [f"model.checkpoint={chatty}", "data.chat=true", "data.context=160"]
     result = run(tune(sums, *chat), quiet=True)
     assert losses(result)[-1] < losses(result)[0]
-    exam = composed(
+    evaluation = composed(
         *sums,
         "stage=evaluate",
         f"model.checkpoint={result.artifact.name}",
@@ -153,7 +153,7 @@ def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
         "stage.samples=1",
         "stage.sampling.max_tokens=8",
     )
-    assert run(exam, quiet=True).metrics["problems"] == 4
+    assert run(evaluation, quiet=True).metrics["problems"] == 4
 
 
 def test_a_template_that_thinks_first_is_not_told_to_twice(sums, chatty):

@@ -4,7 +4,7 @@ from openr1.errors import Pruned
 from openr1.tracking import observer
 
 
-class Told(observer.Watcher):
+class Told(observer.RunObserver):
     def __init__(self, ends_at=None):
         super().__init__({"sweep": "a"})
         self.rows, self.ends_at = [], ends_at
@@ -24,7 +24,7 @@ def test_nobody_need_watch():
 
 def test_what_a_run_says_reaches_whoever_watches_it():
     told = Told()
-    with observer.watching(told):
+    with observer.observing(told):
         observer.report(9.6, {"loss": 1.0}, 5.0)
         observer.spend("run", 1.0, 1.0)
         observer.spend("run", 3.0, 2.0)
@@ -40,7 +40,7 @@ def test_what_a_run_says_reaches_whoever_watches_it():
 
 def test_a_run_is_ended_where_it_is_but_not_for_what_is_behind():
     told = Told(ends_at=1)
-    with observer.watching(told):
+    with observer.observing(told):
         with pytest.raises(Pruned):
             observer.report(1, {"loss": 1.0})
         observer.report_again([{"tokens": 1, "loss": 1.0}, {"tokens": 2, "loss": 0.5}])

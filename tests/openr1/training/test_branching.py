@@ -15,7 +15,7 @@ from openr1.artifacts import Store
 from openr1.config.schema import to_dict, typed
 from openr1.errors import ConfigError
 from openr1.runs import plan
-from openr1.runs.estimate import foresee
+from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run
 from openr1.tracking import mlflow as tracking
@@ -30,7 +30,7 @@ def slow(*options):
 
 
 def kept(steps):
-    return f"stage.keep={[step * STEP for step in steps]}"
+    return f"stage.keep_states={[step * STEP for step in steps]}"
 
 
 def name_of(config):
@@ -66,16 +66,16 @@ def test_a_branch_is_the_separate_run_to_the_bit(tiny, options):
 def test_a_branch_goes_on_from_the_last_state_before_its_decay(tiny, trunk):
     config = composed(*tiny, *LONG, "budget.steps=11", f"stage.trunk={trunk.artifact.name}")  # decays from step 8 on
     branch = run(config, quiet=True)
-    assert branch.work.first_step == 6
+    assert branch.estimate.first_step == 6
     assert branch.artifact.sha256() == run(composed(*tiny, *LONG, "budget.steps=11"), quiet=True).artifact.sha256()
 
 
 @pytest.mark.slow
 def test_a_trunk_goes_on_from_a_shorter_one(tiny, trunk):
     longer = composed(*tiny, *LONG, "budget.steps=40", kept([25]), f"stage.trunk={trunk.artifact.path}")
-    assert run(longer, quiet=True).work.first_step == 9
+    assert run(longer, quiet=True).estimate.first_step == 9
     last = run(composed(*tiny, *LONG, "budget.steps=34", f"stage.trunk={name_of(longer)}"), quiet=True)
-    assert last.work.first_step == 25
+    assert last.estimate.first_step == 25
     assert last.artifact.sha256() == run(composed(*tiny, *LONG, "budget.steps=34"), quiet=True).artifact.sha256()
 
 
@@ -106,23 +106,23 @@ def test_what_a_trunk_keeps_and_what_a_branch_takes_are_in_their_fingerprints(ti
 
 def test_the_price_of_a_branch_is_of_its_own_steps(tiny, trunk):
     (stage,) = plan.plan(composed(*tiny, *SHORT, f"stage.trunk={trunk.artifact.name}"))
-    assert (stage.work.units, stage.work.first_step) == (3, 9)
-    assert stage.work.flops_new == pytest.approx(stage.work.flops / 4)
-    unmade = foresee(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"))
+    assert (stage.estimate.units, stage.estimate.first_step) == (3, 9)
+    assert stage.estimate.flops_new == pytest.approx(stage.estimate.flops / 4)
+    unmade = estimate_run(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"))
     assert unmade.first_step == 9
-    assert foresee(composed(*tiny, *SHORT)).flops_new == unmade.flops
+    assert estimate_run(composed(*tiny, *SHORT)).flops_new == unmade.flops
 
 
 def test_a_recipe_has_a_trunk_by_its_step(tiny):
     resolved = to_dict(composed(*tiny, *LONG))
     steps = {
-        "trunk": {"stage": {"kind": "pretrain", "keep": [9 * STEP]}, "budget": {"steps": 24}},
+        "trunk": {"stage": {"kind": "pretrain", "keep_states": [9 * STEP]}, "budget": {"steps": 24}},
         "branch": {"stage": {"kind": "pretrain", "trunk": "@trunk"}, "budget": {"steps": 12}},
     }
     config = typed({**resolved, "recipe": {"name": "branched", "steps": steps}})
     trunk, branch = plan.plan(config)
     assert branch.inputs["trunk"] == trunk.artifact_name
-    assert branch.work.flops_new == pytest.approx(trunk.work.flops / 8)
+    assert branch.estimate.flops_new == pytest.approx(trunk.estimate.flops / 8)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_a_recipe_has_a_trunk_by_its_step(tiny):
         ("data.unique_tokens=1000", r"^data: "),
         ("budget.steps=6", r"^stage\.trunk: pretrain-\w+ kept its state after 6, 9 steps; this run decays from step 4 on$"),
         (
-            "stage.keep=[1e6]",
-            r"^stage\.keep\[0\]: 1,000,000 tokens are not between the first step here, at 1,152, and the decay,",
+            "stage.keep_states=[1e6]",
+            r"^stage\.keep_states\[0\]: 1,000,000 tokens are not between the first step here, at 1,152, and the decay,",
         ),
         ("optim.decay=0.9", r"^optim\.warmup_tokens: 300 of a run of 1536 tokens, of which optim\.decay=0\.9 are the decay$"),
     ],
@@ -163,8 +163,8 @@ def test_a_trunk_that_is_not_one_is_one_line(tiny):
         run(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: sft-0123456789abcdef is of stage=sft; a trunk is of stage=pretrain"):
         composed(*tiny, *SHORT, "stage.trunk=sft-0123456789abcdef")
-    with pytest.raises(ConfigError, match=r"^stage\.keep\[1\]: must be above 0, not -5"):
-        composed(*tiny, "stage.keep=[128,-5]")
+    with pytest.raises(ConfigError, match=r"^stage\.keep_states\[1\]: must be above 0, not -5"):
+        composed(*tiny, "stage.keep_states=[128,-5]")
 
 
 @pytest.mark.integration
@@ -175,7 +175,7 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
         folder = Store(config.paths.artifacts).partial("pretrain", identify(config)[0])
         script = f"""
             import sys
-            sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+            sys.path.insert(0, {str(Path(__file__).parents[2])!r})
             from helpers.configs import composed
             from openr1.runs.stage_run import run
             run(composed(*{overrides!r}), quiet=True)
@@ -188,7 +188,7 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
         process.wait()
         return run(config, quiet=True)
 
-    options = ["optim.warmup_tokens=2560", "compute.checkpoint_steps=20", "stage.logs=30"]
+    options = ["optim.warmup_tokens=2560", "compute.checkpoint_steps=20", "stage.log_points=30"]
     long, short = ([*tiny, *options, f"budget.steps={steps}"] for steps in (300, 200))  # decay from 210 and 140 on
     trunk = killed([*long, kept([10, 140])])  # the first state to be seen is one that is kept
     assert {path.name for path in (trunk.artifact.path / "kept").glob("*-*")} == {"checkpoint-10", "checkpoint-140"}

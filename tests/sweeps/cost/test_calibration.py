@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from helpers.configs import composed
 
-from openr1.runs.estimate import foresee
+from openr1.runs.estimate import estimate_run
 from sweeps.cost import calibration
 from sweeps.cost.calibration import Calibration, calibrated, shortened
 from sweeps.cost.speed import Speed
@@ -18,18 +18,18 @@ from sweeps.cost.speed import Speed
     "overrides",
     [
         [],
-        ["stage.keep=[7e5]", "optim.warmup_tokens=5e5"],
+        ["stage.keep_states=[7e5]", "optim.warmup_tokens=5e5"],
         ["stage.trunk=pretrain-0123456789abcdef", "optim.warmup_tokens=5e5"],
         ["stage.eval_every_tokens=1e5", "budget.tokens=null", "budget.flops=3e11"],
     ],
 )
 def test_a_run_of_few_steps_is_as_the_stage_but_short(overrides):
     config = composed("budget.tokens=1e6", *overrides)
-    work = foresee(config)
-    short = foresee(shortened(SimpleNamespace(config=config, work=work)))
-    assert short.budget.steps < work.budget.steps / 4
-    assert short.budget.batch_tokens == work.budget.batch_tokens
-    assert short.shape == work.shape
+    estimate = estimate_run(config)
+    short = estimate_run(shortened(SimpleNamespace(config=config, estimate=estimate)))
+    assert short.budget.steps < estimate.budget.steps / 4
+    assert short.budget.batch_tokens == estimate.budget.batch_tokens
+    assert short.shape == estimate.shape
     assert short.first_step == 0
 
 
@@ -43,10 +43,10 @@ def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(calibration, "_timed", of_processes)
     configs = [composed("budget.tokens=1e6", f"scale={scale}") for scale in ("50k", "200k")]
-    stages = [SimpleNamespace(config=config, work=foresee(config)) for config in configs]
+    stages = [SimpleNamespace(config=config, estimate=estimate_run(config)) for config in configs]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: calibrated(stages, Speed([], "a processor", 1), tmp_path, math.inf, print), range(4)))
     assert timed == [2]
-    assert [one.params for one in found[0]] == [stage.work.params for stage in stages]
+    assert [one.params for one in found[0]] == [stage.estimate.params for stage in stages]
     assert all(one == found[0] for one in found)
     assert calibration.worker_start(tmp_path) == 9.0

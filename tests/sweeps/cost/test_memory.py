@@ -5,7 +5,7 @@ import torch
 from helpers.configs import composed
 
 from openr1.models.build import build, count
-from openr1.runs.estimate import foresee
+from openr1.runs.estimate import estimate_run
 from sweeps.cost.memory import activations, memory, states
 
 SEQUENCES = 2
@@ -13,7 +13,7 @@ SEQUENCES = 2
 
 def kept(config):
     """Bytes that the forward pass keeps for the backward pass, for each token; without weights."""
-    shape = foresee(config).shape
+    shape = estimate_run(config).shape
     model = build(config.model, shape, 0).train()
     weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
     storages, alive = {}, []
@@ -44,7 +44,7 @@ def kept(config):
 )
 def test_activations_are_those_that_pytorch_keeps(overrides):
     config = composed(*overrides)
-    shape = foresee(config).shape
+    shape = estimate_run(config).shape
     # logits and their gradient are there beside what is kept, a logarithm of them
     expected = activations(config, shape, config.data.context) - 2 * 4 * shape.vocab_size
     assert expected == pytest.approx(kept(config), rel=0.02)
@@ -52,7 +52,7 @@ def test_activations_are_those_that_pytorch_keeps(overrides):
 
 def test_states_are_those_of_adam():
     config = composed("scale=30k")
-    shape = foresee(config).shape
+    shape = estimate_run(config).shape
     model = build(config.model, shape, 0)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     model(input_ids=torch.zeros((1, 8), dtype=torch.long), labels=torch.zeros((1, 8), dtype=torch.long)).loss.backward()
@@ -65,9 +65,9 @@ def test_states_are_those_of_adam():
 def test_what_is_shared_or_made_again_needs_less():
     def needed(*overrides):
         config = composed("scale=8m", "compute.device=cuda", "budget.steps=100", "optim.batch_tokens=8192", *overrides)
-        return memory(config, foresee(config))
+        return memory(config, estimate_run(config))
 
-    total = count(foresee(composed("scale=8m")).shape).total
+    total = count(estimate_run(composed("scale=8m")).shape).total
     plain = needed("compute.strategy=ddp", "compute.processes=4")
     assert plain - needed("compute.strategy=zero2", "compute.processes=4") == pytest.approx(12 * total * 3 / 4)
     assert plain - needed("compute.strategy=zero3", "compute.processes=4") == pytest.approx(16 * total * 3 / 4)
@@ -77,4 +77,4 @@ def test_what_is_shared_or_made_again_needs_less():
 
 def test_the_memory_of_a_model_behind_a_server_is_not_ours():
     config = composed("stage=generate", "data=sums", "engine=openai", "engine.model=x", "engine.api_key_env=null")
-    assert memory(config, foresee(config)) is None
+    assert memory(config, estimate_run(config)) is None

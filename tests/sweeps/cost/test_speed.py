@@ -7,7 +7,7 @@ import pytest
 from helpers.configs import composed
 
 from openr1.config.schema import flatten, to_dict
-from openr1.runs.estimate import foresee
+from openr1.runs.estimate import estimate_run
 from openr1.tracking.mlflow import TrackedRun
 from sweeps.cost import measured
 from sweeps.cost.conditions import evaluation_flops, of_stage
@@ -16,42 +16,42 @@ from sweeps.cost.speed import CALIBRATED, EARLIER, NEAREST, Speed
 
 HERE = "2 x a processor"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-RUN = ["budget.tokens=1e6", "stage.evals=2"]
+RUN = ["budget.tokens=1e6", "stage.eval_points=2"]
 
 
 def planned(*overrides):
     config = composed(*RUN, *overrides)
-    return config, foresee(config)
+    return config, estimate_run(config)
 
 
 def measurement(pace, *overrides, at_once=2, hardware=HERE, **given):
-    config, work = planned(*overrides)
-    return Measurement(of_stage(config, work, hardware, at_once), work.params, pace, **given)
+    config, estimate = planned(*overrides)
+    return Measurement(of_stage(config, estimate, hardware, at_once), estimate.params, pace, **given)
 
 
 def timing(measurements, *overrides, at_once=2):
-    config, work = planned(*overrides)
-    return Speed(measurements, HERE, at_once).timing(config, work)
+    config, estimate = planned(*overrides)
+    return Speed(measurements, HERE, at_once).timing(config, estimate)
 
 
 def test_a_time_is_work_by_pace_with_evaluations_and_overhead():
-    config, work = planned("scale=50k")
+    config, estimate = planned("scale=50k")
     found = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
     assert found.source == EARLIER
-    assert found.seconds == pytest.approx(1e-11 * work.flops + 5e-12 * evaluation_flops(config, work) + 3.0)
+    assert found.seconds == pytest.approx(1e-11 * estimate.flops + 5e-12 * evaluation_flops(config, estimate) + 3.0)
 
 
 def test_a_branch_makes_the_evaluations_after_its_trunk():
-    config, work = planned()
+    config, estimate = planned()
     branch, left = planned("stage.trunk=pretrain-0123456789abcdef", "optim.warmup_tokens=5e4")  # which has the second
-    assert evaluation_flops(branch, left) == evaluation_flops(config, work) / 2 > 0
+    assert evaluation_flops(branch, left) == evaluation_flops(config, estimate) / 2 > 0
 
 
 def test_a_size_between_two_that_were_measured_is_on_a_line_in_logarithms():
     ends = [measurement(4e-11, "scale=50k"), measurement(1e-11, "scale=200k")]
-    config, work = planned("scale=100k")
-    found = Speed(ends, HERE, 2).timing(config, work)
-    each = (found.seconds - 1.0) / (work.flops + evaluation_flops(config, work))
+    config, estimate = planned("scale=100k")
+    found = Speed(ends, HERE, 2).timing(config, estimate)
+    each = (found.seconds - 1.0) / (estimate.flops + evaluation_flops(config, estimate))
     assert each == pytest.approx(2e-11, rel=0.05)
     assert found.source == EARLIER
 
@@ -81,9 +81,14 @@ def test_earlier_runs_count_before_a_calibration_of_the_same_size():
 
 
 def tracked(start, seconds, *overrides, status="FINISHED", **metrics):
-    config, work = planned(*overrides)
-    params = flatten({**to_dict(config), "budget.resolved": work.summary()})
-    figures = {"tokens": work.tokens, "flops": work.flops, "wall_seconds": 20.0, "tokens_per_second": work.tokens / 20.0}
+    config, estimate = planned(*overrides)
+    params = flatten({**to_dict(config), "budget.resolved": estimate.summary()})
+    figures = {
+        "tokens": estimate.tokens,
+        "flops": estimate.flops,
+        "wall_seconds": 20.0,
+        "tokens_per_second": estimate.tokens / 20.0,
+    }
     begin = BEGIN + timedelta(seconds=start)
     end = begin + timedelta(seconds=seconds)
     tags = {"stage": config.stage.kind, "hardware": HERE}
@@ -99,13 +104,13 @@ def test_measurements_come_from_tracked_runs(monkeypatch):
     ]
     monkeypatch.setattr(measured, "tracked_runs", lambda tracking, **tags: runs)
     first, second = earlier(composed().tracking, HERE)
-    config, work = planned("scale=50k")
-    assert first.params == work.params
-    assert first.pace == pytest.approx(20.0 / work.flops)
+    config, estimate = planned("scale=50k")
+    assert first.params == estimate.params
+    assert first.pace == pytest.approx(20.0 / estimate.flops)
     assert first.eval_pace == pytest.approx(2e-9)
     assert first.overhead == pytest.approx(3.0)
     assert second.overhead is None  # nobody measured its evaluations
-    assert first.conditions.unlike(of_stage(config, work, HERE, 2)) < 0.5
+    assert first.conditions.unlike(of_stage(config, estimate, HERE, 2)) < 0.5
 
 
 def test_load_is_the_mean_number_of_runs_under_way():

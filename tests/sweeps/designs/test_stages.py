@@ -39,7 +39,7 @@ def test_what_a_step_was_given_before_does_not_count():
 def test_without_reinforcement_learning_the_exam_is_of_the_base():
     some = design(*ZERO, budget=1e12, shares=[0])
     (overrides,) = some.next([])
-    assert steps(some.compose(overrides)) == {"base": (1e12, None), "exam_base": (None, "@base"), "exam_zero": (None, "@base")}
+    assert steps(some.compose(overrides)) == {"base": (1e12, None), "eval_base": (None, "@base"), "eval_zero": (None, "@base")}
 
 
 def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before():
@@ -48,7 +48,7 @@ def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before(
     found = steps(some.compose(overrides))
     assert "dev3" not in found
     assert found["r1"] == (1e12, "@base")
-    assert found["exam_dev3"] == (None, "@base")
+    assert found["eval_dev3"] == (None, "@base")
     assert found["dev2"] == (None, "@dev1")
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
 
 
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
-    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "exam_zero": 1e9})
+    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
     rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
     finished = [

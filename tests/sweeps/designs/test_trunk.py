@@ -59,7 +59,7 @@ def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
     trunks = found.next([])
     assert [values(run)["scale"] for run in trunks] == ["50k", "30k"]  # the most expensive first
     assert {values(run)["budget.tokens"] for run in trunks} == {5120}
-    assert [values(run)["stage.keep"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
+    assert [values(run)["stage.keep_states"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
     done = finished(found, trunks)
     branches = found.next(done)
     assert found.foreseen([]) == branches
@@ -96,7 +96,7 @@ def test_separate_runs_are_those_of_the_trunk_without_one(tiny):
     runs = apart.next([])
     assert len(runs) == 6
     both = [*trunks, *found.next(finished(found, trunks))]
-    without = [tuple(one for one in run if not one.startswith(("stage.keep", "stage.trunk"))) for run in both]
+    without = [tuple(one for one in run if not one.startswith(("stage.keep_states", "stage.trunk"))) for run in both]
     assert sorted(runs) == sorted(without)
     assert apart.next(finished(apart, runs)) == []
 
@@ -111,7 +111,7 @@ def test_durations_may_be_flops_or_tokens_a_parameter(tiny):
 def test_one_duration_needs_no_trunk(tiny):
     found = design(tiny, tokens=[2560])
     runs = found.next([])
-    assert all("stage.keep" not in values(run) for run in runs)
+    assert all("stage.keep_states" not in values(run) for run in runs)
     assert found.next(finished(found, runs)) == []
 
 

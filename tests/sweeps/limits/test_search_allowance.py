@@ -18,7 +18,7 @@ def spending(given, number):
 
 
 class Known(Purse):
-    def foresee(self, overrides):
+    def estimate_run(self, overrides):
         return 2.0
 
 

@@ -25,7 +25,7 @@ def trial(flops, seconds, shared=False):
     compute = composed().compute
     run = SimpleNamespace(config=SimpleNamespace(compute=compute))
     timing = None if seconds is None else Timing(seconds, "earlier runs")
-    stage = SimpleNamespace(work=SimpleNamespace(flops_new=flops))
+    stage = SimpleNamespace(estimate=SimpleNamespace(flops_new=flops))
     return RunPrice(run, [StagePrice(stage, timing, 0.0, Amount(), None, shared)], State.DONE)
 
 

@@ -13,7 +13,7 @@ import yaml
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).with_name("sweep_app.py"))]
+APP = [sys.executable, str(Path(__file__).parents[2] / "helpers" / "sweep_app.py")]
 OPENR1 = [str(Path(sys.executable).parent / "openr1")]
 X = "optim.lr=interval(0.01,1)"
 

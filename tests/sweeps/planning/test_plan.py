@@ -18,7 +18,9 @@ def stage(name, trains):
     kind = "sft" if trains else "evaluate"
     return SimpleNamespace(
         config=SimpleNamespace(stage=SimpleNamespace(trains=trains, kind=kind)),
-        work=SimpleNamespace(params=1234567, tokens=1234567890, flops=1.234e18, flops_new=1.234e18, units=98765, budget=budget),
+        estimate=SimpleNamespace(
+            params=1234567, tokens=1234567890, flops=1.234e18, flops_new=1.234e18, units=98765, budget=budget
+        ),
         artifact_name=name,
         artifact=lambda: None,
         share_done=lambda: 0.0,
@@ -71,6 +73,9 @@ def test_a_run_is_named_by_what_sets_it_apart():
 
 
 def test_what_ties_runs_together_is_in_a_name_only_where_nothing_else_is():
-    trunk, branch = ("budget.tokens=2e6", "stage.keep=[7e5]"), ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef")
+    trunk, branch = (
+        ("budget.tokens=2e6", "stage.keep_states=[7e5]"),
+        ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef"),
+    )
     assert _differences([trunk, branch]) == ["tokens=2e+06", "tokens=1e+06"]
     assert _differences([trunk, trunk[:1]]) == ["keep=[7e5]", ""]

@@ -27,7 +27,7 @@ SECONDS = 10.0  # that every stage takes
 @pytest.fixture
 def half(study, tmp_path, monkeypatch):
     """The study with its first run done, its second under way, and its third failed; its plan is written before."""
-    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
+    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
     found = price([study], SweepConfig(), 2, needed=False, say=print)
     plan_file.write(found, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False)
     stages = [run.main for run in study]
@@ -49,18 +49,18 @@ def test_a_plan_says_what_a_study_was_to_take(half):
     assert plan["study"] == "half"
     assert plan["command"] == "openr1 -m seed=0,1,2,3"
     assert plan["sum"]["runs"] == 4
-    assert plan["sum"]["flops"] == pytest.approx(sum(run.main.work.flops for run in study))
+    assert plan["sum"]["flops"] == pytest.approx(sum(run.main.estimate.flops for run in study))
     assert plan["sum"]["seconds"] == pytest.approx(plan["worker_start_seconds"] + 2 * SECONDS)
     for run, known in zip(study, plan["runs"], strict=True):
         assert known["name"] == run.name
         assert (known["state"], known["share_done"], known["seconds"]) == ("waiting", 0, SECONDS)
-        assert (known["params"], known["tokens"], known["flops"]) == (run.main.work.params, *_work(run))
+        assert (known["params"], known["tokens"], known["flops"]) == (run.main.estimate.params, *_work(run))
         (stage,) = known["stages"]
         assert (stage["fingerprint"], stage["shared"]) == (run.main.fingerprint, False)
 
 
 def _work(run):
-    return run.main.work.tokens, run.main.work.flops
+    return run.main.estimate.tokens, run.main.estimate.flops
 
 
 def test_a_half_done_study(half):
@@ -71,7 +71,7 @@ def test_a_half_done_study(half):
     assert [row.scores.get("eval_loss") for row in found.rows] == [3.0, 4.0, 9.0, None]
     assert found.rows[2].reason == "RunError: training diverged"
     assert found.best[0].name == "seed=0"
-    flops = study[0].main.work.flops
+    flops = study[0].main.estimate.flops
     assert sum(row.left for row in found.rows) == pytest.approx(1.75 * flops)  # what failed is not to go
     assert found.seconds == pytest.approx(SECONDS)  # on two workers that are up
     assert not found.ended
@@ -82,7 +82,7 @@ def test_the_price_of_a_half_done_study(half):
     found = price([study], SweepConfig(), 2, needed=False, say=print)
     assert [one.state for one in found.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
     assert [one.seconds for one in found.runs] == [0.0, 7.5, 5.0, 10.0]
-    assert found.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.work.flops)
+    assert found.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.estimate.flops)
     assert found.seconds == schedule([[[("a", 7.5)], [("b", 5.0)], [("c", 10.0)]]], 2, found.start)
 
 
@@ -130,10 +130,10 @@ def test_a_plan_that_is_not_there_is_one_line(half):
 
 
 def test_what_two_runs_share_has_one_price(study, monkeypatch):
-    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, work: Timing(SECONDS, "earlier runs"))
+    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
     twice = [study[0], replace(study[0], name="the same")]
     found: StudyPrice = price([twice], SweepConfig(), 2, needed=False, say=print)
-    assert found.amount.flops == study[0].main.work.flops
+    assert found.amount.flops == study[0].main.estimate.flops
     assert [one.seconds for one in found.runs] == [SECONDS, 0.0]
 
 

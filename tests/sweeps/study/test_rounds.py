@@ -20,8 +20,8 @@ def multirun(*arguments, cwd):
 
 def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
     runs = plan([(scale, composed(*tiny, f"scale={scale}")) for scale in ("30k", "50k")])
-    assert [run.main.work.budget.steps for run in runs] == [12, 12]
-    assert runs[0].main.work.flops < runs[1].main.work.flops
+    assert [run.main.estimate.budget.steps for run in runs] == [12, 12]
+    assert runs[0].main.estimate.flops < runs[1].main.estimate.flops
     assert len({run.main.fingerprint for run in runs}) == 2
     assert [run.share_done() for run in runs] == [0, 0]
     with pytest.raises(ConfigError, match="below one step"):
