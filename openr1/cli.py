@@ -15,8 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config.schema import one_line, register, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import register
 from openr1.errors import ConfigError, RunError
+from openr1.options import one_line
 
 
 def execute(cfg: DictConfig) -> float | None:
@@ -25,11 +27,11 @@ def execute(cfg: DictConfig) -> float | None:
     if job.mode == RunMode.MULTIRUN:
         from openr1.runs.trial import make
 
-        return make(typed(cfg), job.job.override_dirname, quiet=True).value
+        return make(load_run_config(cfg), job.job.override_dirname, quiet=True).value
     try:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: decides the runs of a study, which -m makes; this is one run")
-        config = typed(cfg)
+        config = load_run_config(cfg)
         from openr1.runs.trial import make
 
         trial = make(config)

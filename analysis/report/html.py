@@ -69,7 +69,7 @@ def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **mo
         columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
         reasons=study.runs.dropped["reason"].value_counts().to_dict(),
         plotly=Markup(get_plotlyjs()),
-        script=Markup(_file("report.js")),
+        script=Markup(_file("templates/report.js")),
         figures=_embedded({name: plotly.panels(chart) for name, chart in shown.items()}),
         **more,
     )

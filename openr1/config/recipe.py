@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openr1.config.schema import Config, to_dict, typed
+from openr1.config.schema import Config, to_dict
+from openr1.config.validation import validate
 from openr1.errors import ConfigError
+from openr1.options import load_config
 
 WHOLE = ("stage", "budget")  # groups of a step that replace those of the run, not key by key
 NAMED = ("kind", "family", "name")  # a group that says what it is, such as another data=, replaces that of the run too
@@ -44,7 +46,8 @@ def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str
         later = [other for other in base_steps if other not in made]
         resolved = merged(base, _referred(delta, where, made, later))
         try:
-            complete = typed(resolved)
+            complete = load_config(Config, resolved)
+            validate(complete)
             fingerprint, inputs = identify(complete)
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from error

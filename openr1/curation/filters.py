@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openr1.config.schema import digest
 from openr1.curation.card import by_count
 from openr1.curation.options import Errors, Finished, Format, Language, Length, PassRate, Verify
 from openr1.curation.rows import Decision, Rows, tuples
 from openr1.data import language
 from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
+from openr1.data.hashing import digest
 from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.rewards.base import sample_of

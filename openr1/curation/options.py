@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
-from openr1.config.schema import SOURCES, SourceConfig, one_line
 from openr1.data.language import SCRIPTS
+from openr1.data.options import SOURCES, SourceConfig
 from openr1.errors import ConfigError
+from openr1.options import load_options
 
 
 @dataclass
@@ -178,7 +178,7 @@ class Decontaminate(CurationStep):
         # the problems that a task holds out are apart from those it trains on by construction
         if given.get("kind") not in ("files", "hub"):
             raise ConfigError(f"{key}.sets.{name}.kind: {given.get('kind')!r} is not one of files, hub")
-        return _typed(SOURCES[given["kind"]], f"{key}.sets.{name}", given)
+        return load_options(SOURCES[given["kind"]], given, f"{key}.sets.{name}")
 
 
 @dataclass
@@ -234,22 +234,11 @@ def steps_of(key: str, given: Mapping[str, Mapping[str, Any] | None]) -> dict[st
         kind = options.get("kind", name)
         if kind not in STEPS:
             raise ConfigError(f"{key}.{name}.kind: {kind!r} is not one of {', '.join(STEPS)}")
-        steps[name] = _typed(STEPS[kind], f"{key}.{name}", {**options, "kind": kind})
+        steps[name] = load_options(STEPS[kind], {**options, "kind": kind}, f"{key}.{name}")
         steps[name].check(f"{key}.{name}")
     if not steps:
         raise ConfigError(f"{key}: at least one step is needed, of {', '.join(STEPS)}")
     return steps
-
-
-def _typed(cls: type, key: str, given: Mapping[str, Any]) -> Any:
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(cls), dict(given))
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ConfigError(f"{key}.{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}.{one_line(error)}") from error
 
 
 def _positive(step: CurationStep, key: str, *names: str) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from openr1.config.schema import Config, digest
+from openr1.config.schema import Config
 from openr1.data.corpus import HELD_OUT, RECORD, build
+from openr1.data.hashing import digest
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
 from openr1.data.sources import open_sources

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from openr1.config.schema import FilesSource, HubSource
 from openr1.data import cells, conversations
 from openr1.data.cells import is_missing
 from openr1.data.conversations import Turn
+from openr1.data.options import FilesSource, HubSource
 from openr1.data.tables import Row
 from openr1.errors import ConfigError
 

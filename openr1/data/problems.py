@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from openr1.config.schema import Config, FilesSource, HubSource, ProblemColumns, digest
+from openr1.config.schema import Config
 from openr1.data import program_tests, tasks
 from openr1.data.cells import is_missing, is_word, level, short
 from openr1.data.conversations import single_turn
 from openr1.data.documents import Columns
-from openr1.data.hashing import hash64
+from openr1.data.hashing import digest, hash64
+from openr1.data.options import FilesSource, HubSource, ProblemColumns
 from openr1.data.sources import Files, Hub, Procedural, Source, open_sources
 from openr1.data.tables import Row
 from openr1.data.tasks.base import KINDS, Problem, is_held_out

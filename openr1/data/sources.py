@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from openr1.artifacts import Store
-from openr1.config.schema import ArtifactSource, Config, FilesSource, HubSource, SourceConfig, TaskSource
+from openr1.config.schema import Config
 from openr1.data.documents import Columns, Document
 from openr1.data.formats import FORMATS, files_under, find, formats_of, text
 from openr1.data.hashing import hash_files, unit
+from openr1.data.options import ArtifactSource, FilesSource, HubSource, SourceConfig, TaskSource
 from openr1.data.tables import Row, rows
 from openr1.data.tasks import direct, generate, options_of, reasoned
 from openr1.errors import ConfigError

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.config.schema import Config, SourceConfig
+from openr1.config.schema import Config
 from openr1.data.hashing import hash_files
+from openr1.data.options import SourceConfig
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

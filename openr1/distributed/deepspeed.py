@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import Trainer
 
-    from openr1.config.schema import ComputeConfig
+    from openr1.distributed.options import ComputeConfig
 
 COMPLETE = "complete"  # marks a checkpoint that was written to its end, and holds its layout
 STRATEGIES = {"zero2": 2, "zero3": 3}

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import yaml
 
-from openr1.config.schema import ComputeConfig, Config, to_dict
+from openr1.config.schema import Config, to_dict
 from openr1.distributed.deepspeed import STRATEGIES, sharded
+from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError, RunError
 from openr1.files import write_json
 from openr1.training.context import StageContext
@@ -135,9 +136,9 @@ def main() -> None:
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    from openr1.config.schema import typed
+    from openr1.config.load import load_run_config
 
-    compute = typed(yaml.safe_load((folder / CONFIG).read_text())).compute
+    compute = load_run_config(yaml.safe_load((folder / CONFIG).read_text())).compute
     try:
         launch_command(launch_command_parser().parse_args(arguments(compute, folder)))
     except ChildFailedError as error:

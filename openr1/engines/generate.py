@@ -68,7 +68,7 @@ def asked(reply: Reply) -> Asked:
 
 
 def oracle(config: Config) -> Answerer:
-    """The tasks' own traces, as often as :class:`openr1.config.schema.TaskSource` says; the other answers come at once."""
+    """The tasks' own traces, as often as :class:`openr1.data.options.TaskSource` says; the other answers come at once."""
     sources = config.data.sources
     share = {one.id: sources[name].reasoned for name, found in by_source(config).items() for one in found}
 

@@ -30,6 +30,7 @@ class EngineConfig:
     """``kind`` selects the subclass below."""
 
     kind: str = MISSING
+    kinds: ClassVar[dict[str, type[EngineConfig]]]
     model: str | None = None  # directory, Hub id or a server's name of the model; null for the model of the run
     revision: str | None = None  # branch, tag or commit of a Hub model
     served: ClassVar[bool] = False  # someone else runs the model: its weights are not known here
@@ -89,6 +90,7 @@ class OpenAIEngine(EngineConfig):
 
 
 ENGINES: dict[str, type[EngineConfig]] = {engine.kind: engine for engine in (TransformersEngine, VllmEngine, OpenAIEngine)}
+EngineConfig.kinds = ENGINES
 
 
 def check(config: EngineConfig) -> None:

@@ -15,7 +15,7 @@ from openr1.models.families import FAMILIES, KEYS, Shape, attention_weights, ff_
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from openr1.config.schema import ModelConfig, ScaleConfig
+    from openr1.models.options import ModelConfig, ScaleConfig
 
 __all__ = ["FAMILIES", "ParamCount", "Shape", "build", "checkpoint_of", "checkpoint_shape", "count", "load", "shape", "size_of"]
 

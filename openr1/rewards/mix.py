@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from openr1.errors import ConfigError
+from openr1.options import load_options
 from openr1.rewards.base import Reward, Sample
-from openr1.rewards.options import RewardConfig, TermConfig, typed_options
+from openr1.rewards.options import RewardConfig, TermConfig
 from openr1.rewards.registry import REWARDS
 
 
@@ -50,7 +51,7 @@ def _term(name: str, term: TermConfig) -> Term:
     found = REWARDS.get(function) or _imported(f"{key}.function", function)
     if found.options is None:
         return Term(name, found, dict(term.options))
-    return Term(name, found, typed_options(found.options, term.options, f"{key}.options"))
+    return Term(name, found, load_options(found.options, term.options, f"{key}.options"))
 
 
 def _imported(key: str, path: str) -> Reward:

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from openr1.errors import ConfigError
+from openr1.options import load_options
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS, Limits
 
@@ -50,7 +48,7 @@ def check(config: RewardConfig) -> None:
         key, function = f"reward.terms.{name}", term.function or name
         if function in REWARDS:
             options = REWARDS[function].options
-            typed_options(options, term.options, f"{key}.options")
+            load_options(options, term.options, f"{key}.options")
         elif not PATH.fullmatch(function):
             known = ", ".join(REWARDS)
             raise ConfigError(f"{key}.function: {function!r} is not one of {known}, nor package.module:function")
@@ -62,18 +60,3 @@ def check(config: RewardConfig) -> None:
             raise ConfigError(f"reward.limits.{key}: must be above 0, not {value:g}")
     if config.sandbox not in PROVIDERS:
         raise ConfigError(f"reward.sandbox: {config.sandbox!r} is not one of {', '.join(PROVIDERS)}")
-
-
-def typed_options(schema: type, given: dict[str, Any], key: str) -> Any:
-    """Options as the dataclass that they belong to.
-
-    :raises ConfigError: for one that is not there, or whose type or value is wrong.
-    """
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
-    except OmegaConfBaseException as error:
-        from openr1.config.schema import one_line
-
-        raise ConfigError(f"{key}.{one_line(error)}") from error
-    except ValueError as error:  # of the dataclass itself: "name: what is allowed"
-        raise ConfigError(f"{key}.{error}") from error

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from openr1.errors import ConfigError
+from openr1.options import load_options
 from openr1.rewards.calls import calling, same_result
 from openr1.rewards.outputs import same_output
 
@@ -162,9 +163,7 @@ def make(name: str = "bubblewrap", options: dict[str, Any] | None = None, limits
 
 
 def _options(schema: type, given: dict[str, Any]) -> Any:
-    from openr1.rewards.options import typed_options
-
-    return typed_options(schema, given, "reward.sandbox_options")
+    return load_options(schema, given, "reward.sandbox_options")
 
 
 @cache

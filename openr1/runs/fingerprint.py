@@ -14,11 +14,11 @@ from typing import Any
 
 from openr1 import data
 from openr1.artifacts import Artifact, Store
-from openr1.config.schema import Config, digest, to_dict
+from openr1.config.schema import Config, to_dict
 from openr1.curation import decontaminate
 from openr1.curation.options import Decontaminate, steps_of
 from openr1.data import problems
-from openr1.data.hashing import hash_files
+from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.errors import ConfigError
 from openr1.models.build import checkpoint_of

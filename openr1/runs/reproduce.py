@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from openr1.artifacts import NAME
 from openr1.cli import guarded
-from openr1.config.schema import Config, register, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import Config, register
 from openr1.errors import ConfigError
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
@@ -42,7 +43,7 @@ def changed(resolved: dict[str, Any], overrides: list[str]) -> Config:
         if override.is_sweep_override():
             raise ConfigError(f"{key}: a sweep; openr1-reproduce makes one run, openr1 -m a study")
         OmegaConf.update(cfg, key, override.value(), force_add=override.is_add())
-    return typed(cfg)
+    return load_run_config(cfg)
 
 
 def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from openr1 import data
 from openr1.artifacts import STARTED, Artifact, Store
-from openr1.config.schema import Config, digest, to_dict
+from openr1.config.schema import Config, to_dict
+from openr1.data.hashing import digest
 from openr1.distributed.launcher import RANKS, check_machine, is_distributed, launch
 from openr1.engines.checks import check_model
 from openr1.files import write_json

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from openr1.config.recipe import Stage
-from openr1.config.schema import Config, digest, to_dict
+from openr1.config.schema import Config, to_dict
+from openr1.data.hashing import digest
 from openr1.distributed.launcher import check_machine
 from openr1.evaluation.recipe_table import FILE, markdown, recipe_rows
 from openr1.runs.plan import PlannedStage, ordered

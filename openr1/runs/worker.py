@@ -15,7 +15,7 @@ import yaml
 
 from openr1 import data
 from openr1.artifacts import Store
-from openr1.config.schema import typed
+from openr1.config.load import load_run_config
 from openr1.distributed.launcher import CONFIG, JOB, RESULT, log_name
 from openr1.files import write_json
 from openr1.runs.estimate import estimate_run
@@ -34,7 +34,7 @@ class Untracked:
 
 def run(folder: Path, rank: int) -> None:
     """The stage of the job in this folder; the figures of the first rank are kept."""
-    config = typed(yaml.safe_load((folder / CONFIG).read_text()))
+    config = load_run_config(yaml.safe_load((folder / CONFIG).read_text()))
     about = json.loads((folder / JOB).read_text())
     store = Store(config.paths.artifacts)
     inputs = {name: store.get(path) for name, path in about["inputs"].items()}

@@ -12,7 +12,8 @@ from openr1.rl.checks import check as check_policy
 from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
 
 if TYPE_CHECKING:
-    from openr1.config.schema import Config, SourceConfig
+    from openr1.config.schema import Config
+    from openr1.data.options import SourceConfig
 
 TEACHERS = ("model", "oracle")
 

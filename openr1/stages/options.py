@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from openr1.engines.options import Sampling
+from openr1.rl.options import EvalOptions, GroupOptions, LossOptions, VllmOptions
+from openr1.training.options import LoraOptions
 
 
 @dataclass
@@ -15,6 +17,7 @@ class StageConfig:
     """``stage=``: what is done. ``kind`` selects the subclass below."""
 
     kind: str = MISSING
+    kinds: ClassVar[dict[str, type[StageConfig]]]
     trains: ClassVar[bool] = False  # it has a budget, and data to train on
     multiprocess: ClassVar[bool] = False  # it can run on several processes
     rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
@@ -34,15 +37,6 @@ class PretrainStage(StageConfig):
     trains: ClassVar[bool] = True
     multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
-
-
-@dataclass
-class LoraOptions:
-    """Low-rank adapters (arXiv 2106.09685) beside every linear layer of the blocks, in place of the weights."""
-
-    rank: int | None = None  # null to train the weights themselves
-    alpha: float = 32.0  # the adapters count alpha / rank times
-    dropout: float = 0.0  # of what they read
 
 
 @dataclass
@@ -113,50 +107,6 @@ class RejectStage(AskStage):
 
 
 @dataclass
-class LossOptions:
-    """The loss of a policy, as TRL has it; its names are TRL's."""
-
-    type: str = "dapo"  # a name in openr1.stages.checks.LOSSES
-    importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
-    epsilon: float = 0.2  # the ratio of probabilities is clipped below at 1 - epsilon
-    epsilon_high: float | None = None  # and above at 1 + epsilon_high (clip-higher: 0.28, arXiv 2503.14476); null for epsilon
-    delta: float | None = None  # bound of the ratio where the advantage is negative (arXiv 2505.07291); null for none
-    beta: float = 0.0  # weight of the KL divergence from the model that the stage starts from
-    scale_rewards: str = "group"  # advantages over the deviation of their group or batch, or none (Dr. GRPO, arXiv 2503.20783)
-    aggregation: str = "sum_then_normalize"  # of the terms of the reward, or normalize_then_sum (GDPO, arXiv 2601.05242)
-    mask_truncated: bool = False  # answers that were cut off are left out (overlong filtering, arXiv 2503.14476)
-    top_entropy: float = 1.0  # share of the tokens, the most uncertain ones, that are learned from (arXiv 2506.01939)
-    entropy_coef: float = 0.0  # weight of an entropy bonus
-
-
-@dataclass
-class GroupOptions:
-    """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
-
-    # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
-    zero_variance: str = "keep"
-    rounds: int = 3  # of resampling; what is then missing is filled up with zero-variance groups, dropped from the loss
-
-
-@dataclass
-class EvalOptions:
-    """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
-
-    every: int = 10  # steps; also at the start and at the end
-    problems: int | None = 100  # of each source, the first; null for all
-    samples: int = 4
-
-
-@dataclass
-class VllmOptions:
-    """How TRL drives vLLM, for ``engine=vllm``."""
-
-    server: str | None = None  # address of a ``trl vllm-serve`` of the model; null for vLLM in this process
-    sleep: bool = True  # in this process, vLLM frees its memory while the model learns
-    correction: str | None = "sequence_mask"  # TRL's mode of importance sampling, for how vLLM computes otherwise
-
-
-@dataclass
 class GrpoStage(StageConfig):
     """Reinforcement learning from verified answers (GRPO, arXiv 2402.03300): better answers of a group get likelier.
 
@@ -187,31 +137,4 @@ class GrpoStage(StageConfig):
 STAGES: dict[str, type[StageConfig]] = {
     stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage, RejectStage, GrpoStage)
 }
-
-
-@dataclass
-class Step:
-    """One stage of a recipe: what differs from the config of the run.
-
-    ``stage``, ``budget`` and a group that says what it is (another ``data=``, ``model=``) are its own; in the other groups,
-    what is given replaces that key of the run's config. A text ``@NAME`` stands for the artifact of the earlier step NAME.
-    """
-
-    stage: StageConfig = MISSING
-    model: dict[str, Any] = field(default_factory=dict)
-    scale: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
-    engine: dict[str, Any] = field(default_factory=dict)
-    reward: dict[str, Any] = field(default_factory=dict)
-    budget: dict[str, Any] = field(default_factory=dict)
-    optim: dict[str, Any] = field(default_factory=dict)
-    compute: dict[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-
-
-@dataclass
-class RecipeConfig:
-    """``recipe=``: several stages in order. The run's own ``stage`` is not used."""
-
-    name: str = MISSING
-    steps: dict[str, Step] = field(default_factory=dict)
+StageConfig.kinds = STAGES

@@ -36,10 +36,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from filelock import FileLock
 
-from openr1.config.schema import TrackingConfig, flatten
 from openr1.errors import ConfigError, Pruned, StoreError
+from openr1.options import flatten
 from openr1.tracking import observer
 from openr1.tracking.names import condition, from_key, to_key
+from openr1.tracking.options import TrackingConfig
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

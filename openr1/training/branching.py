@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.artifacts import Artifact, Store
-from openr1.config.schema import ComputeConfig, Config, flatten
+from openr1.config.schema import Config
 from openr1.distributed.deepspeed import COMPLETE, layout
+from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.files import write_json
+from openr1.options import flatten
 from openr1.runs.fingerprint import training_parts
 from openr1.training.budget import Budget, phases
 

@@ -14,9 +14,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from openr1.config.schema import one_line, register, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import register
 from openr1.errors import ConfigError
 from openr1.files import replacing
+from openr1.options import one_line
 from openr1.runs.estimate import estimate_run
 from sweeps.active.choice import Choice, Offer, check, choose, finished
 from sweeps.active.config import PlanSweep
@@ -39,7 +41,7 @@ def offers(sweep: PlanSweep) -> list[Offer]:
                 composed = compose("config", [*sweep.run, f"scale={scale}", f"budget.tokens={tokens:.12g}"])
             except HydraException as error:
                 raise ConfigError(f"sweep.run: {one_line(error)}") from error
-            work = estimate_run(typed(composed))
+            work = estimate_run(load_run_config(composed))
             if work.params is None or work.tokens is None or work.flops is None:
                 raise ConfigError("sweep.run: the cost of a run is not known before its data are made; give another stage")
             found.append(Offer(scale, tokens, float(work.params), work.tokens, work.flops))

@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from analysis.config import refuse_unknown
 from analysis.laws import LAWS, Law
 from analysis.sources.frame import SOURCES, Source
-from openr1.config.schema import one_line
 from openr1.errors import ConfigError
+from openr1.options import one_line
 from sweeps.active.config import PlanSweep, Replay
 
 

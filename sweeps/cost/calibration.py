@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from openr1.config.schema import Config, digest, to_dict
+from openr1.config.schema import Config, to_dict
+from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
 from openr1.files import write_json

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from openr1 import data
-from openr1.config.schema import Config, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import Config
 from openr1.files import write_json
 from openr1.runs.estimate import estimate_run
 from openr1.runs.stage_run import silence_third_party
@@ -49,7 +50,7 @@ def main() -> None:
     silence_third_party()
     import mlflow  # noqa: F401  as a run does, which imports it beside the rest
 
-    configs = [typed(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
+    configs = [load_run_config(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
     for config in configs:
         stage_of(config)
     start = time.time() - begun

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from openr1.config.schema import Config, flatten, to_dict
+from openr1.config.schema import Config, to_dict
 from openr1.models.build import count
 from openr1.models.families import Shape
+from openr1.options import flatten
 from openr1.runs.estimate import RunEstimate
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps

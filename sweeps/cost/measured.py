@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from openr1.config.schema import TrackingConfig
 from openr1.errors import ConfigError
 from openr1.stages.options import STAGES
 from openr1.tracking.mlflow import TrackedRun, read_runs
+from openr1.tracking.options import TrackingConfig
 from sweeps.cost.conditions import STEPPED, Conditions, amount, of_params, params_of
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from openr1.config.schema import ComputeConfig, Config
+from openr1.config.schema import Config
+from openr1.distributed.options import ComputeConfig
 from openr1.runs.plan import PlannedStage
 from openr1.tracking.mlflow import hardware
 from sweeps.config import SweepConfig

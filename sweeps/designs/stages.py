@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from openr1.config.schema import Config, flatten, to_dict
+from openr1.config.schema import Config, to_dict
 from openr1.errors import ConfigError
+from openr1.options import flatten
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
 from sweeps.designs.values import override

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
-from openr1.config.schema import ComputeConfig
+from openr1.distributed.options import ComputeConfig
 from sweeps.config import Allowance
 
 

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
-from openr1.config.schema import ComputeConfig
+from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from sweeps.config import Allowance, SweepConfig
 from sweeps.cost.price import RunPrice, processes

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from openr1.config.schema import ComputeConfig, TrackingConfig
+from openr1.distributed.options import ComputeConfig
 from openr1.stages.options import STAGES
 from openr1.tracking.mlflow import TrackedRun
+from openr1.tracking.options import TrackingConfig
 from sweeps.cost.measured import linked, tracked_runs
 from sweeps.limits.amount import Amount, spent, total
 

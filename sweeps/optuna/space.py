@@ -20,8 +20,8 @@ from omegaconf import DictConfig, IntegerNode, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from openr1.config.schema import one_line
 from openr1.errors import ConfigError
+from openr1.options import one_line
 from sweeps.optuna.config import AxisConfig
 from sweeps.planning.grammar import in_order, nested, overrides_of, word
 

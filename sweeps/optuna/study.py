@@ -12,8 +12,8 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
-from openr1.config.schema import flatten
 from openr1.errors import ConfigError
+from openr1.options import flatten
 from openr1.tracking.names import check_folder
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.pruners import pruner

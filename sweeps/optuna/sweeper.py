@@ -14,9 +14,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config.schema import Config, one_line
+from openr1.config.schema import Config
 from openr1.console import console as console_of
 from openr1.errors import ConfigError
+from openr1.options import one_line
 from sweeps.limits.search_allowance import Purse
 from sweeps.optuna import results
 from sweeps.optuna.config import SearchConfig

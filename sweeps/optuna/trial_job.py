@@ -14,8 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
-from openr1.config.schema import one_line
 from openr1.errors import Pruned, RunError
+from openr1.options import one_line
 from openr1.tracking.observer import RunObserver, observing
 from sweeps.limits.amount import Amount, of_run, total
 from sweeps.optuna.config import SearchConfig

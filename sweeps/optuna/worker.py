@@ -22,8 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 
-from openr1.config.schema import one_line
 from openr1.errors import ConfigError, RunError
+from openr1.options import one_line
 from sweeps.limits.amount import Amount
 from sweeps.limits.search_allowance import FORESEEN, SPENT, Purse
 from sweeps.optuna.config import SearchConfig
@@ -168,7 +168,7 @@ class Worker:
             return False
         for key, distribution in self.space.distributions.items():
             trial._suggest(key, distribution)
-        if (flops := self.purse.estimate_run(self.space.overrides(trial.params))) is not None:
+        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
             trial.set_user_attr(FORESEEN, flops)
         self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
         return not self.stopped

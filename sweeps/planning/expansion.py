@@ -12,8 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config.schema import Config, one_line
+from openr1.config.schema import Config
 from openr1.errors import ConfigError
+from openr1.options import one_line
 from sweeps.config import SweepConfig
 from sweeps.designs import DESIGNS, design_of
 from sweeps.designs.base import Finished, Overrides

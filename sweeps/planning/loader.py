@@ -12,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from openr1.config.schema import Config, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import Config
 
 
 def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Config:
@@ -25,7 +26,7 @@ def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[s
     with open_dict(found):
         OmegaConf.resolve(found.paths)  # first: the rest may refer to it
         del found["hydra"]
-    return typed(found)
+    return load_run_config(found)
 
 
 class TrialLoader:

@@ -8,8 +8,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config.schema import PathsConfig, TrackingConfig, one_line
+from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
+from openr1.options import one_line
+from openr1.tracking.options import TrackingConfig
 
 
 @dataclass

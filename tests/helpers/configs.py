@@ -4,14 +4,15 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_module
 
-from openr1.config.schema import Config, register, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import Config, register
 
 
 def composed(*overrides: str) -> Config:
     register()
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
-    return typed(cfg)
+    return load_run_config(cfg)
 
 
 def tiny_run(text_file: Path, folder: Path) -> list[str]:

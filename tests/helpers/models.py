@@ -3,9 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-from openr1.config.schema import Config, DataConfig, ModelConfig, ScaleConfig, TokenizerConfig
+from openr1.config.schema import Config
+from openr1.data.options import DataConfig, TokenizerConfig
 from openr1.data.tokenizer import make
 from openr1.models.build import build, shape
+from openr1.models.options import ModelConfig, ScaleConfig
 
 TINY = ScaleConfig("tiny", 2e5, 64, 3, 2, 1)  # heads of 32, as vLLM needs them
 CONTEXT = 256

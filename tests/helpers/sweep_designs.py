@@ -5,10 +5,10 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from helpers.configs import composed
 from omegaconf import OmegaConf
 
-from openr1.config.schema import ScaleConfig
+from helpers.configs import composed
+from openr1.models.options import ScaleConfig
 from sweeps.designs import design_of
 from sweeps.designs.base import Finished
 

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.config.schema import TaskSource, one_line
+from openr1.data.options import TaskSource
 from openr1.data.tasks.arithmetic import Arithmetic
 from openr1.data.tasks.base import DrawnTask, Problem, Split, Task, direct, given, is_held_out, reasoned, same, split
 from openr1.data.tasks.code import Code
@@ -23,6 +23,7 @@ from openr1.data.tasks.multiple_choice import MultipleChoice
 from openr1.data.tasks.strings import Strings
 from openr1.data.tasks.sums import Sums
 from openr1.errors import ConfigError
+from openr1.options import one_line
 
 __all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct", "find", "generate", "held_out"]
 __all__ += ["is_held_out", "options_of", "reasoned", "split", "verify"]

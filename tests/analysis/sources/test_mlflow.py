@@ -8,9 +8,9 @@ from analysis.config import compose
 from analysis.report.group_study import analyse_by
 from analysis.sources import frame, mlflow
 from analysis.sources.frame import Columns, MlflowRuns
-from openr1.config.schema import TrackingConfig
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
+from openr1.tracking.options import TrackingConfig
 
 TRAINED = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_loss")
 FLOOR = {"plain": 1.7, "verified": 1.5}  # the E of students of each recipe

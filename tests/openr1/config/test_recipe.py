@@ -1,8 +1,9 @@
 import pytest
 from helpers.configs import composed
 
+from openr1.config.load import load_run_config
 from openr1.config.recipe import merged
-from openr1.config.schema import to_dict, typed
+from openr1.config.schema import to_dict
 from openr1.errors import ConfigError, RunError
 from openr1.runs.plan import plan
 from openr1.runs.trial import make
@@ -48,7 +49,7 @@ def test_steps_take_what_earlier_ones_make_by_name(tmp_path):
     assert stages["eval"].inputs["model"] == stages["student"].artifact_name
     assert all(stage.config.scale.name == "30k" for stage in stages.values())
     # each is a config of its own, which runs alone
-    assert all(typed(to_dict(stage.config)) == stage.config for stage in stages.values())
+    assert all(load_run_config(to_dict(stage.config)) == stage.config for stage in stages.values())
 
 
 def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):

@@ -5,7 +5,11 @@ import pytest
 from helpers.configs import composed
 from hydra.errors import HydraException
 
-from openr1.config.schema import ConfigError, digest, flatten, one_line, to_dict, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import to_dict
+from openr1.data.hashing import digest
+from openr1.errors import ConfigError
+from openr1.options import flatten, one_line
 
 CONF = Path(str(resources.files("conf")))
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "benchmark")
@@ -119,15 +123,15 @@ def test_hydra_refuses_what_no_schema_has(override, says):
 
 def test_typed_reads_back_a_resolved_config():
     config = composed("data=sums", "stage=sft", "optim.lr=1e-3")
-    assert typed(to_dict(config)) == config
+    assert load_run_config(to_dict(config)) == config
 
 
 def test_typed_refuses_an_unknown_key_and_kind():
     resolved = to_dict(composed())
     with pytest.raises(ConfigError, match=r"^optim\.momentum:"):
-        typed({**resolved, "optim": {**resolved["optim"], "momentum": 0.9}})
+        load_run_config({**resolved, "optim": {**resolved["optim"], "momentum": 0.9}})
     with pytest.raises(ConfigError, match=r"^stage\.kind: 'dream' is not one of pretrain, sft, "):
-        typed({**resolved, "stage": {"kind": "dream"}})
+        load_run_config({**resolved, "stage": {"kind": "dream"}})
 
 
 def test_flatten_and_digest():

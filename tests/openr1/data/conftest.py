@@ -2,16 +2,10 @@ import json
 
 import pytest
 
-from openr1.config.schema import (
-    Config,
-    DataConfig,
-    FilesSource,
-    ModelConfig,
-    PathsConfig,
-    ScaleConfig,
-    StageConfig,
-    TokenizerConfig,
-)
+from openr1.config.schema import Config, PathsConfig
+from openr1.data.options import DataConfig, FilesSource, TokenizerConfig
+from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.stages.options import StageConfig
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from openr1.config.schema import FilesSource
+from openr1.data.options import FilesSource
 from openr1.data.sources import Document, open_sources
 from openr1.errors import ConfigError
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from openr1 import data
-from openr1.config.schema import TaskSource, to_dict
+from openr1.config.schema import to_dict
 from openr1.data.corpus import index
+from openr1.data.options import TaskSource
 from openr1.data.sequences import Documents
 from openr1.data.sources import open_sources
 from openr1.errors import ConfigError
@@ -257,7 +258,7 @@ def test_summary_is_plain(configure, texts):
 
 
 def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
-    from openr1.config.schema import PythonStdlibSource
+    from openr1.data.options import PythonStdlibSource
 
     config = configure({"texts": texts, "sums": sums, "stdlib": PythonStdlibSource()}, vocab_size=512)
     expected = data.fingerprint(config)
@@ -267,8 +268,8 @@ def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
     raw["stage"], raw["tracking"] = {"kind": "pretrain"}, {"uri": "none"}
     path.write_text(json.dumps(raw))
     code = (
-        "import json, sys, openr1.data as data; from openr1.config.schema import typed\n"
-        f"config = typed(json.load(open({str(path)!r})))\n"
+        "import json, sys, openr1.data as data; from openr1.config.load import load_run_config\n"
+        f"config = load_run_config(json.load(open({str(path)!r})))\n"
         "print(data.fingerprint(config), data.vocab_size(config))\n"
         "print({'torch', 'transformers', 'datasets', 'tokenizers', 'pandas', 'pyarrow'} & set(sys.modules))"
     )

@@ -8,7 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from openr1.config.schema import FilesSource
+from openr1.data.options import FilesSource
 from openr1.data.sources import open_sources
 from openr1.errors import ConfigError
 

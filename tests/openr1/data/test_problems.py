@@ -162,7 +162,7 @@ def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
     path = tmp_path / "exam.jsonl"
     path.write_text("".join(json.dumps({"problem": f"{i}", "answer": f"{i}", "level": i}) + "\n" for i in range(30)))
     config = composed("benchmark=math_500", MODEL, "data.held_out.math_500.columns.task=null")
-    from openr1.config.schema import FilesSource, ProblemColumns
+    from openr1.data.options import FilesSource, ProblemColumns
 
     columns = ProblemColumns(kind="math", difficulty="level")
     config.data.held_out = {"math_500": FilesSource(path=str(path), prompt="problem", columns=columns)}

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from openr1.config.schema import FilesSource, HubSource, PythonStdlibSource, TaskSource
+from openr1.data.options import FilesSource, HubSource, PythonStdlibSource, TaskSource
 from openr1.data.sources import PIECE, Document, open_sources, pieces
 from openr1.errors import ConfigError
 

@@ -1,7 +1,7 @@
 import pytest
 
 from openr1 import data
-from openr1.config.schema import FilesSource
+from openr1.data.options import FilesSource
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder
 from openr1.errors import ConfigError

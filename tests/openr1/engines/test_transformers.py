@@ -5,13 +5,13 @@ import torch
 from helpers.models import CONTEXT, TEMPLATE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openr1.config.schema import ScaleConfig
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder, load_checkpoint
 from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.checks import check_model
 from openr1.engines.options import TransformersEngine
 from openr1.errors import ConfigError
+from openr1.models.options import ScaleConfig
 
 FAMILIES = {
     "qwen2": {},

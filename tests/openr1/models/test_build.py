@@ -10,10 +10,10 @@ import pytest
 import torch
 import transformers
 
-from openr1.config.schema import ModelConfig, ScaleConfig
 from openr1.errors import ConfigError
 from openr1.models.build import DECIDED, FAMILIES, build, checkpoint_of, checkpoint_shape, count, load, shape, size_of
 from openr1.models.families import KEYS
+from openr1.models.options import ModelConfig, ScaleConfig
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)
 RUNGS = [

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from openr1.config.schema import ModelConfig, ScaleConfig
 from openr1.models import flops
 from openr1.models.build import FAMILIES, build, count, shape
 from openr1.models.families import Shape
+from openr1.models.options import ModelConfig, ScaleConfig
 
 SCALE = ScaleConfig("deep", 1.2e6, 96, 7, 3, 1)  # a gemma3 of seven layers has one without a window
 VOCAB, CONTEXT, BATCH = 300, 48, 2

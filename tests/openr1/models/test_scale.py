@@ -8,8 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 import conf
-from openr1.config.schema import ModelConfig, ScaleConfig
 from openr1.models.build import FAMILIES, count, shape
+from openr1.models.options import ModelConfig, ScaleConfig
 
 CONF = Path(conf.__file__).parent
 

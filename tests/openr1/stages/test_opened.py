@@ -6,7 +6,7 @@ from helpers.configs import composed
 from helpers.models import OPENING
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openr1.config.schema import ArtifactSource
+from openr1.data.options import ArtifactSource
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Scorer, TermConfig

@@ -3,7 +3,7 @@ import pytest
 from helpers.configs import composed
 
 from openr1 import data
-from openr1.config.schema import ArtifactSource
+from openr1.data.options import ArtifactSource
 from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run

@@ -103,8 +103,8 @@ def test_the_cost_of_adapters_is_what_pytorch_counts(recompute):
     from peft import LoraConfig, get_peft_model
     from torch.utils.flop_counter import FlopCounterMode
 
-    from openr1.config.schema import ModelConfig, ScaleConfig
     from openr1.models.build import build, shape
+    from openr1.models.options import ModelConfig, ScaleConfig
 
     form = shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
     net = build(ModelConfig("llama"), form, seed=0)
@@ -247,7 +247,7 @@ def test_options_that_are_off_leave_the_fingerprint_as_it_was(sums):
 
 def test_losses_are_over_the_held_out_sources_where_there_are_any(sums, tmp_path):
     """What is trained on is not what is evaluated, and a held-out problem is never trained on."""
-    from openr1.config.schema import TaskSource
+    from openr1.data.options import TaskSource
 
     plain, other = tune(sums), tune(sums)
     options = {"min_terms": 5, "max_terms": 5}

@@ -4,9 +4,9 @@ import pytest
 from helpers.cli import command
 from mlflow.exceptions import MlflowException
 
-from openr1.config.schema import TrackingConfig
 from openr1.errors import ConfigError, StoreError
 from openr1.tracking import mlflow as tracking
+from openr1.tracking.options import TrackingConfig
 
 
 @pytest.fixture

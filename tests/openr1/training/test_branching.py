@@ -12,7 +12,8 @@ import pytest
 from helpers.configs import composed, tiny_run
 
 from openr1.artifacts import Store
-from openr1.config.schema import to_dict, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import to_dict
 from openr1.errors import ConfigError
 from openr1.runs import plan
 from openr1.runs.estimate import estimate_run
@@ -119,7 +120,7 @@ def test_a_recipe_has_a_trunk_by_its_step(tiny):
         "trunk": {"stage": {"kind": "pretrain", "keep_states": [9 * STEP]}, "budget": {"steps": 24}},
         "branch": {"stage": {"kind": "pretrain", "trunk": "@trunk"}, "budget": {"steps": 12}},
     }
-    config = typed({**resolved, "recipe": {"name": "branched", "steps": steps}})
+    config = load_run_config({**resolved, "recipe": {"name": "branched", "steps": steps}})
     trunk, branch = plan.plan(config)
     assert branch.inputs["trunk"] == trunk.artifact_name
     assert branch.estimate.flops_new == pytest.approx(trunk.estimate.flops / 8)

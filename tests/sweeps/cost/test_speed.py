@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from helpers.configs import composed
 
-from openr1.config.schema import flatten, to_dict
+from openr1.config.schema import to_dict
+from openr1.options import flatten
 from openr1.runs.estimate import estimate_run
 from openr1.tracking.mlflow import TrackedRun
 from sweeps.cost import measured

@@ -12,7 +12,9 @@ from helpers.sweeps_studies import values
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from openr1.config.schema import ComputeConfig, register, typed
+from openr1.config.load import load_run_config
+from openr1.config.schema import register
+from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
 from openr1.tracking import mlflow as tracking
@@ -43,7 +45,7 @@ def design(tiny, *options, **sweep):
         cfg = copy.deepcopy(base(*plain, *options, *scales))
         for key, value in values([one for one in overrides if one not in scales]).items():
             OmegaConf.update(cfg, key, value)
-        return typed(cfg)
+        return load_run_config(cfg)
 
     return Trunk(TrunkSweep(**given), config_of)
 

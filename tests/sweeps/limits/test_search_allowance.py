@@ -18,7 +18,7 @@ def spending(given, number):
 
 
 class Known(Purse):
-    def estimate_run(self, overrides):
+    def foresee(self, overrides):
         return 2.0
 
 

@@ -11,8 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from openr1.config.schema import flatten, register, to_dict
+from openr1.config.schema import register, to_dict
 from openr1.errors import ConfigError
+from openr1.options import flatten
 from openr1.tracking import mlflow as tracking
 from sweeps.optuna.space import parse
 from sweeps.planning.expansion import Expansion

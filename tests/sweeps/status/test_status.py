@@ -8,8 +8,9 @@ from filelock import FileLock
 from helpers.planned_studies import begun, published, told
 from rich.console import Console
 
-from openr1.config.schema import PathsConfig, TrackingConfig
+from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
+from openr1.tracking.options import TrackingConfig
 from sweeps import cli
 from sweeps.config import SweepConfig
 from sweeps.cost import price as price_module
@@ -175,7 +176,7 @@ def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch,
     limit = f"sweep.ask_above.flops={trunk + sum(branches) / 2}"
     monkeypatch.setattr(sys, "argv", ["openr1", "-m", *words, limit])
     with pytest.raises(SystemExit):
-        cli.main()
+        openr1_cli.main()
     assert "sweep.confirm=true" in capsys.readouterr().err
     assert not Path("outputs/artifacts").exists()
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("reasoning_gym")
 
-from openr1.config.schema import TaskSource
+from openr1.data.options import TaskSource
 from openr1.data.sources import open_sources
 from openr1.data.tasks import direct, find, generate, gym, held_out, is_held_out, options_of, reasoned, verify
 from openr1.errors import ConfigError

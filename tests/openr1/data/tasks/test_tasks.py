@@ -4,9 +4,9 @@ import random
 import pytest
 from helpers.configs import composed
 
-from openr1.config.schema import TaskSource
 from openr1.data import prepare
 from openr1.data.corpus import index
+from openr1.data.options import TaskSource
 from openr1.data.sources import open_sources
 from openr1.data.tasks import (
     TASKS,

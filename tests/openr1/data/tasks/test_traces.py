@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import pytest
 
-from openr1.config.schema import TaskSource
+from openr1.data.options import TaskSource
 from openr1.data.tasks import TASKS, Problem, direct, generate, reasoned
 from openr1.data.tasks.expressions import read
 

@@ -1,0 +1,166 @@
+"""Typed options: a composed config becomes the dataclasses that declare it, or one line says what is wrong with it.
+
+A dataclass of options stands in the module that uses them. One that has several forms names them in a class variable
+``kinds``, from the value of its field ``kind`` to the subclass; :func:`load_config` picks the subclass. Nothing heavy is
+imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from openr1.errors import ConfigError
+
+T = TypeVar("T")
+
+# keys of version 0.1, and their names since; refused with the new name for one release
+RENAMED_KEYS = {
+    "stage.exam": "stage.eval",
+    "stage.groups.silent": "stage.groups.zero_variance",
+    "stage.evals": "stage.eval_points",
+    "stage.logs": "stage.log_points, or for stage=grpo stage.log_every",
+    "stage.shown": "stage.log_completions",
+    "stage.checks": "stage.preflight",
+    "stage.keep": "stage.keep_states",
+}
+
+
+def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
+    """Build the dataclasses of a composed config, interpolations resolved.
+
+    :param schema: the dataclass of the whole config.
+    :param cfg: from Hydra, a file, a tracked run or Python.
+    :raises ConfigError: for an unknown key, a wrong type, a missing value, or a value that a dataclass refuses.
+    """
+    try:
+        composed = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
+        raw = OmegaConf.to_container(composed, resolve=True)
+        merged = OmegaConf.merge(_schema_node(schema, raw, composed, ""), raw)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ConfigError(f"{missing[0]}: no value is given")
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
+    """Build the dataclass of options that stand at ``key`` of a config.
+
+    :raises ConfigError: for an option that does not exist, or whose type or value is wrong.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), dict(given))
+        if missing := sorted(OmegaConf.missing_keys(merged)):
+            raise ConfigError(f"{key}.{missing[0]}: no value is given")
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}.{one_line(error)}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:  # of the dataclass itself: "name: what is allowed"
+        raise ConfigError(f"{key}.{error}") from error
+
+
+def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
+    """Return the schema as a node, with the subclass that ``raw`` asks for wherever there are several."""
+    schema = _form(schema, raw, composed, key)
+    node = OmegaConf.structured(schema)
+    hints = get_type_hints(schema)
+    for name in (field.name for field in fields(schema)):
+        value = raw.get(name) if isinstance(raw, Mapping) else None
+        if not isinstance(value, Mapping):
+            continue
+        given = composed._get_node(name) if isinstance(composed, DictConfig) else None
+        for hint in _alternatives(hints[name]):
+            if is_dataclass(hint):
+                node[name] = _schema_node(hint, value, given, f"{key}{name}.")
+            elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
+                for entry, inner in value.items():
+                    below = given._get_node(entry) if isinstance(given, DictConfig) else None
+                    node[name][entry] = _schema_node(get_args(hint)[1], inner, below, f"{key}{name}.{entry}.")
+    return node
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _form(schema: type, raw: Any, composed: Any, key: str) -> type:
+    """Return the subclass of ``schema`` that a node is of."""
+    declared = OmegaConf.get_type(composed) if isinstance(composed, DictConfig) else None
+    if isinstance(declared, type) and issubclass(declared, schema):
+        return declared
+    kinds = schema.__dict__.get("kinds")
+    if not kinds:
+        return schema
+    kind = raw.get("kind", "???") if isinstance(raw, Mapping) else "???"
+    if kind not in kinds:
+        raise ConfigError(f"{key}kind: {kind!r} is not one of {', '.join(kinds)}")
+    return kinds[kind]
+
+
+def one_line(error: Exception) -> str:
+    """Put an error of Hydra or OmegaConf into one line that begins with the key and says what is allowed."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={choice}: is not one of {', '.join(error.options)}"
+    # a ConfigError has been put into words already, with the whole of its key
+    wrapped = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error, ConfigError)
+    cause = error.__cause__ if wrapped else error
+    key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
+        if renamed := next((new for old, new in RENAMED_KEYS.items() if f".{key}".endswith(f".{old}")), None):
+            return f"{key}: this key is now called {renamed}"
+        there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""
+        # where any key may stand, Hydra takes a new one with a plus
+        return f"{key}: no such key{there}" + (f"; +{key}=… adds it" if OmegaConf.get_type(parent) is dict else "")
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
+    return f"{key}: {text}" if key and not text.startswith(str(key)) else text
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested containers with dotted keys: ``{"optim": {"lr": 1}}`` -> ``{"optim.lr": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        flat.update(flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value})
+    return flat
+
+
+def positive(options: object, prefix: str, *names: str) -> None:
+    """Refuse a number at or below 0, of those that the options have and that are not null.
+
+    :raises ConfigError: for the first.
+    """
+    for name in names:
+        value = getattr(options, name, None)
+        if value is not None and value <= 0:
+            raise ConfigError(f"{prefix}.{name}: must be above 0, not {value:g}")
+
+
+def share(options: object, prefix: str, *names: str) -> None:
+    """Refuse a number outside of 0 to 1, of those that the options have.
+
+    :raises ConfigError: for the first.
+    """
+    for name in names:
+        if not 0 <= getattr(options, name, 0) <= 1:
+            raise ConfigError(f"{prefix}.{name}: is a share, between 0 and 1")
+
+
+def one_of(value: str, key: str, allowed: Any) -> None:
+    """Refuse a value that is none of those allowed.
+
+    :raises ConfigError: naming them.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{key}: {value!r} is not one of {', '.join(allowed)}")

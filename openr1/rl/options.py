@@ -1,0 +1,49 @@
+"""Options of reinforcement learning, within ``stage=grpo``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class LossOptions:
+    """The loss of a policy, as TRL has it; its names are TRL's."""
+
+    type: str = "dapo"  # a name in openr1.rl.checks.LOSSES
+    importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
+    epsilon: float = 0.2  # the ratio of probabilities is clipped below at 1 - epsilon
+    epsilon_high: float | None = None  # and above at 1 + epsilon_high (clip-higher: 0.28, arXiv 2503.14476); null for epsilon
+    delta: float | None = None  # bound of the ratio where the advantage is negative (arXiv 2505.07291); null for none
+    beta: float = 0.0  # weight of the KL divergence from the model that the stage starts from
+    scale_rewards: str = "group"  # advantages over the deviation of their group or batch, or none (Dr. GRPO, arXiv 2503.20783)
+    aggregation: str = "sum_then_normalize"  # of the terms of the reward, or normalize_then_sum (GDPO, arXiv 2601.05242)
+    mask_truncated: bool = False  # answers that were cut off are left out (overlong filtering, arXiv 2503.14476)
+    top_entropy: float = 1.0  # share of the tokens, the most uncertain ones, that are learned from (arXiv 2506.01939)
+    entropy_coef: float = 0.0  # weight of an entropy bonus
+
+
+@dataclass
+class GroupOptions:
+    """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
+
+    # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
+    zero_variance: str = "keep"
+    rounds: int = 3  # of resampling; what is then missing is filled up with zero-variance groups, dropped from the loss
+
+
+@dataclass
+class EvalOptions:
+    """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
+
+    every: int = 10  # steps; also at the start and at the end
+    problems: int | None = 100  # of each source, the first; null for all
+    samples: int = 4
+
+
+@dataclass
+class VllmOptions:
+    """How TRL drives vLLM, for ``engine=vllm``."""
+
+    server: str | None = None  # address of a ``trl vllm-serve`` of the model; null for vLLM in this process
+    sleep: bool = True  # in this process, vLLM frees its memory while the model learns
+    correction: str | None = "sequence_mask"  # TRL's mode of importance sampling, for how vLLM computes otherwise
