@@ -8,6 +8,7 @@ from filelock import FileLock
 from helpers.planned_studies import begun, published, told
 from rich.console import Console
 
+from openr1 import cli as openr1_cli
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
 from openr1.tracking.options import TrackingConfig
