@@ -46,9 +46,11 @@ integration: install  ## whole commands and real services
 nightly: install  ## the integration tests that take many minutes; run by hand
 	$(BIN)/python -m pytest -m "nightly and not gpu" -q
 
-lint: install  ## ruff: lint and format
+lint: install  ## style and format (ruff), directions of imports (import-linter), types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 format: install  ## mend what ruff can
 	$(BIN)/ruff check --fix .
