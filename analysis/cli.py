@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis.config import register, typed
-from openr1.cli import guarded, leave
+from openr1.console import guarded, leave
 from openr1.errors import ConfigError
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
+from openr1.console import guarded, leave
 from openr1.errors import ConfigError, RunError
-from openr1.options import one_line
 
 
 def execute(cfg: DictConfig) -> float | None:
@@ -41,38 +36,6 @@ def execute(cfg: DictConfig) -> float | None:
 
     show_trial(trial, config)
     return trial.value
-
-
-def leave(error: Exception) -> NoReturn:
-    """Print a user's error as one line and exit: with 2 for the config, 1 for a run that cannot go on."""
-    print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
-    sys.exit(1 if isinstance(error, RunError) else 2)
-
-
-def guarded(command: Callable[[], object]) -> None:
-    """Run a command whose user errors are one line (:func:`leave`).
-
-    Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
-    """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        command()
-        return
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
-    try:
-        command()
-    except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
-        leave(error)
-    except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
-            raise
-        leave(ConfigError("the choice of a group is a name, such as scale=100k, not a number"))  # Hydra does not say of which
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has seen enough
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    finally:
-        del os.environ["HYDRA_FULL_ERROR"]
 
 
 def main() -> None:

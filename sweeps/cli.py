@@ -13,8 +13,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from openr1.cli import guarded, leave
 from openr1.config.schema import register as register_runs
+from openr1.console import guarded, leave
 from openr1.errors import ConfigError, RunError
 from sweeps.commands.active import register, typed
 from sweeps.status.config import register as register_status

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openr1.cli import guarded
+from openr1.console import guarded
 from openr1.curation.card import snippet
 from openr1.data import program_tests
 from openr1.data.tasks.base import KINDS, Problem

@@ -12,9 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from openr1.artifacts import NAME
-from openr1.cli import guarded
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config, register
+from openr1.console import guarded
 from openr1.errors import ConfigError
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
