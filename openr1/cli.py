@@ -20,16 +20,16 @@ def execute(cfg: DictConfig) -> float | None:
     """Run the composed config. The value is the final evaluation loss, which a sweeper minimises; None where there is none."""
     job = HydraConfig.get()
     if job.mode == RunMode.MULTIRUN:
-        from openr1.runs.trial import make
+        from openr1.runs.trial import run_trial
 
-        return make(load_run_config(cfg), job.job.override_dirname, quiet=True).value
+        return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
     try:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: decides the runs of a study, which -m makes; this is one run")
         config = load_run_config(cfg)
-        from openr1.runs.trial import make
+        from openr1.runs.trial import run_trial
 
-        trial = make(config)
+        trial = run_trial(config)
     except (ConfigError, RunError) as error:
         leave(error)  # before Hydra puts a line of its own in front of it
     from openr1.runs.summary import show_trial

@@ -23,8 +23,11 @@ UNMADE = "0" * 16
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One step, ready to run."""
+class RecipeStep:
+    """One step of a recipe: a complete config of one stage.
+
+    :ivar inputs: fingerprints of its inputs, by name.
+    """
 
     name: str
     config: Config
@@ -32,7 +35,7 @@ class Stage:
     inputs: dict[str, str]
 
 
-def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str]]]) -> Iterator[Stage]:
+def recipe_steps(config: Config, identify: Callable[[Config], tuple[str, dict[str, str]]]) -> Iterator[RecipeStep]:
     """The steps of a recipe, in order; each refers to those before it by the names of what they make.
 
     :param identify: the fingerprint of a step, and of its inputs.
@@ -52,18 +55,18 @@ def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from error
         made[name] = f"{complete.stage.kind}-{fingerprint}"
-        yield Stage(name, complete, fingerprint, inputs)
+        yield RecipeStep(name, complete, fingerprint, inputs)
 
 
 def check(config: Config) -> None:
     """Refuse a recipe that cannot run, without reading anything.
 
-    :raises ConfigError: as :func:`stages` does.
+    :raises ConfigError: as :func:`recipe_steps` does.
     """
     if not config.recipe.steps:
         raise ConfigError("recipe.steps: at least one step is needed")
     fractions = {}
-    for stage in stages(config, identify=lambda _: (UNMADE, {})):
+    for stage in recipe_steps(config, identify=lambda _: (UNMADE, {})):
         fractions[stage.config.data.eval_fraction] = stage.name
     if len(fractions) > 1:
         one, other = list(fractions)[:2]

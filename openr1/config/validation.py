@@ -16,7 +16,7 @@ from openr1.models.build import checkpoint_of
 from openr1.models.options import check_model, check_scale
 from openr1.options import positive, share
 from openr1.rewards.options import check as check_reward
-from openr1.stages import checks
+from openr1.stages.validation import check_stage
 from openr1.tracking.names import check_folder, check_name
 from openr1.training.options import check_budget, check_optim
 
@@ -44,7 +44,7 @@ def validate(config: Config) -> None:
     _processes(config)
     check_reward(config.reward)
     if config.recipe is None:
-        checks.check(config)
+        check_stage(config)
 
 
 def _names(config: Config) -> None:

@@ -64,9 +64,9 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
     from rich.console import Console
 
     from openr1.runs.summary import show_trial
-    from openr1.runs.trial import make
+    from openr1.runs.trial import run_trial
 
-    trial = make(config, trial=f"reproduces {run_id}")
+    trial = run_trial(config, trial=f"reproduces {run_id}")
     show_trial(trial, config)
     console = Console()
     for name in COMPARED:

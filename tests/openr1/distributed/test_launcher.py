@@ -9,7 +9,7 @@ from openr1.distributed.deepspeed import settings
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.training.budget import passes, resolve
 
 SEVERAL = ["compute=ddp", "compute.processes=2"]
@@ -98,7 +98,7 @@ def test_forward_passes_share_a_step(batch, processes, micro, expected):
 def test_deepspeed_that_is_missing_is_said_before_anything_is_written(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
     config = composed(*tiny, "compute=zero2")
-    for command in (run, plan):
+    for command in (run_stage, plan):
         with pytest.raises(ConfigError, match=r"^compute\.strategy: zero2 needs DeepSpeed: pip install 'openr1\[deepspeed\]'$"):
             command(config)
     assert not (tmp_path / "outputs" / "artifacts").exists()
