@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
@@ -46,7 +46,7 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
+        return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
 
@@ -60,7 +60,7 @@ def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
         merged = OmegaConf.merge(OmegaConf.structured(schema), dict(given))
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ConfigError(f"{key}.{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
+        return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{one_line(error)}") from error
     except ConfigError:
@@ -80,7 +80,7 @@ def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
             continue
         given = composed._get_node(name) if isinstance(composed, DictConfig) else None
         for hint in _alternatives(hints[name]):
-            if is_dataclass(hint):
+            if isinstance(hint, type) and is_dataclass(hint):
                 node[name] = _schema_node(hint, value, given, f"{key}{name}.")
             elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
                 for entry, inner in value.items():

@@ -33,8 +33,8 @@ def estimate_run(
     :raises ConfigError: if the run is impossible.
     """
     reference = checkpoint_of(config.model, config.scale)
-    unmade = shapes is not None and reference in shapes
-    shape = shapes[reference] if shapes is not None and reference in shapes else None
+    unmade = shapes is not None and reference is not None and reference in shapes
+    shape = shapes[reference] if shapes and reference and unmade else None
     local = config if unmade else with_local_checkpoint(config)
     if config.stage.rollouts:
         budget = rollout_budget.resolve(local, problems.extent(config), shape)

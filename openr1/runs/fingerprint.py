@@ -36,7 +36,9 @@ def identify(config: Config) -> tuple[str, dict[str, str]]:
 def input_fingerprints(config: Config) -> dict[str, str]:
     """Return what identifies each input of a run: a fingerprint of its content, or the name of an artifact."""
     stage, store = config.stage, Store(config.paths.artifacts)
-    inputs = {name: store.name_of(reference) or reference for name, (_, reference) in artifact_references(config).items()}
+    inputs: dict[str, str] = {
+        name: store.name_of(reference) or reference for name, (_, reference) in artifact_references(config).items()
+    }
     if stage.rollouts:
         inputs |= {
             "problems": problems.fingerprint(config),
@@ -59,7 +61,7 @@ def input_fingerprints(config: Config) -> dict[str, str]:
 
 
 def _evaluation_sets(config: Config) -> dict[str, str]:
-    fingerprints = {}
+    fingerprints: dict[str, str] = {}
     for name, step in steps_of("stage.steps", config.stage.steps).items():
         if isinstance(step, Decontaminate):
             sets = decontaminate.content(step, f"stage.steps.{name}", Path(config.paths.cache))
@@ -73,22 +75,22 @@ def fingerprint(config: Config, inputs: dict[str, str]) -> str:
     parts = training_parts(config, inputs) if config.stage.trains else _untrained_parts(config, resolved)
     # an option that is off does not count, so that another one, added later, leaves the fingerprints as they are
     parts["stage"] = {key: value for key, value in parts["stage"].items() if not _is_off(value)}
-    parts |= versions(config)
+    parts |= rule_versions(config)
     return digest({"config": parts, "inputs": inputs})[:16]
 
 
-def versions(config: Config) -> dict[str, int]:
+def rule_versions(config: Config) -> dict[str, int]:
     """Return the versions of rules in the code that decide a result: how answers are graded, how text is split into words."""
     stage = config.stage
     curates = stage.kind in ("curate", "reject")
     kinds = {step.kind for step in steps_of("stage.steps", stage.steps).values()} if curates else set()
-    found = {}
+    versions = {}
     if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
-        found["verdicts"] = VERDICTS
+        versions["verdicts"] = VERDICTS
     rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
-        found["words"] = WORDS
-    return found
+        versions["words"] = WORDS
+    return versions
 
 
 def _is_off(option: Any) -> bool:
@@ -107,11 +109,11 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
-        parts["compute"]["processes"] = config.compute.processes  # each drops what its own random numbers say
+        parts["compute"]["processes"] = config.compute.processes  # each process draws its own dropout
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
-        if parts[group][key] is None:  # as for options of a stage that are off
+        if parts[group][key] is None:  # null options do not count
             parts[group].pop(key)
-    parts["stage"].pop("trunk", None)  # which is an input
+    parts["stage"].pop("trunk", None)  # it counts as an input
     if config.stage.rollouts:
         parts |= _generation_parts(config, resolved)
         parts["reward"] = {"terms": resolved["reward"]["terms"], "time_limit": config.reward.time_limit}
@@ -124,7 +126,7 @@ def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]
         return {"stage": {"kind": config.stage.kind}}
     parts = {"stage": resolved["stage"]}
     if config.stage.kind in ("curate", "reject"):
-        # its artifacts and evaluation sets count as inputs, by what they are; the order of steps matters
+        # artifacts and evaluation sets count as inputs, by their content; the order of steps matters
         steps = steps_of("stage.steps", config.stage.steps)
         options = [[name, {key: value for key, value in asdict(step).items() if key != "sets"}] for name, step in steps.items()]
         if config.stage.kind == "curate":

@@ -117,7 +117,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
                 artifact = _make(run, tracked, quiet)
             else:
                 for row in artifact.history():
-                    tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, row["step"])
+                    tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, int(row["step"]))
             steps = estimate.budget.steps if estimate.budget else 0
             tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():

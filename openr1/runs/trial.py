@@ -95,7 +95,13 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     begun = tracking.find(config.tracking, config.study, fingerprint, finished=False)
     family = steps[-1].config.model.family
     name = f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"
-    tags = {"role": "trial", "stage": "recipe", "recipe": config.recipe.name, "trial": trial, "fingerprint": fingerprint}
+    tags: dict[str, object] = {
+        "role": "trial",
+        "stage": "recipe",
+        "recipe": config.recipe.name,
+        "trial": trial,
+        "fingerprint": fingerprint,
+    }
     tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": family}
     tags |= {"config_hash": digest(resolved)[:16]}
     last_trained = next((step for step in reversed(steps) if step.config.stage.trains), None)
@@ -107,11 +113,11 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
             with nullcontext() if step is last_trained else observer.unreported():
                 results[step.name] = _execute(step, trial, quiet, tracked.run_id)
             tracked.tag(**{f"step.{step.name}": results[step.name].run_id})
-        result = TrialResult(results, tracked.run_id)
-        tracked.summarise(result.metrics, 0)
+        trial_result = TrialResult(results, tracked.run_id)
+        tracked.summarise(trial_result.metrics, 0)
         if rows := recipe_rows(results):
             tracked.log_text(markdown(rows), FILE)
-    return _noted(result)
+    return _noted(trial_result)
 
 
 def _execute(step: RecipeStep, trial: str, quiet: bool, parent: str | None = None) -> StageResult:
