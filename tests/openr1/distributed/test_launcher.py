@@ -111,7 +111,9 @@ def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
 
 
 def test_stages_that_do_not_train_run_on_one_process():
-    assert not launcher.is_distributed(composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL))
+    assert not launcher.is_distributed(
+        composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL)
+    )
     assert launcher.is_distributed(composed(*SEVERAL))
     assert not launcher.is_distributed(composed("compute=ddp", "compute.processes=1"))
 
