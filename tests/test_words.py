@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.source import ROOT, docstrings, modules, text_of, tree
+from helpers.source import ROOT, docstrings, messages, modules, user_errors
 
 REFUSED = ("What", "Whether", "Of", "Who", "Where", "Which")
-ROOTS = {"ConfigError", "RunError"}
 KEY = re.compile(r"[\w.{}\[\]*+=@/-]+: ")  # a message begins with the key that it is about
 
 
@@ -21,24 +19,6 @@ def first_word(text: str) -> str:
 
 def refused(text: str) -> bool:
     return first_word(text).capitalize() in REFUSED
-
-
-def user_errors() -> set[str]:
-    """Return the names of ConfigError, RunError and the classes below them."""
-    names, before = set(ROOTS), 0
-    classes = [node for path in modules() for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
-    while before != len(names):
-        before = len(names)
-        names |= {node.name for node in classes for base in node.bases if isinstance(base, ast.Name) and base.id in names}
-    return names
-
-
-def messages(path: Path, errors: set[str]) -> Iterator[tuple[int, str]]:
-    """Yield the line and the text of each message that a module gives to an error of users."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name) and node.func.id in errors:
-            for text in text_of(node.args[0]):
-                yield node.lineno, text
 
 
 def places(texts: Iterator[tuple[Path, int, str]]) -> list[str]:
