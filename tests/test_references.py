@@ -121,7 +121,7 @@ def is_there(path: str, base: Path = ROOT) -> bool:
 
 
 def refuse(missing: list[str]) -> None:
-    assert not missing, "\n".join(sorted(missing))
+    assert not missing, "\n".join(sorted(set(missing)))
 
 
 def test_paths_exist():
@@ -284,14 +284,21 @@ def test_unknown_paths(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["openr1.models", "openr1.options.load_config", "openr1.artifacts.Artifact.path", "analysis.fit"]
+    "name",
+    [
+        "openr1.models",
+        "openr1.options.load_config",
+        "openr1.artifacts.Artifact.path",
+        "openr1.artifacts.Artifact.name",
+        "analysis.fit",
+    ],
 )
 def test_known_names(name):
     assert is_name(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["openr1.model", "openr1.options.load", "openr1.artifacts.Artifact.folder", "analysis.fits", "nothing.x"]
+    "name", ["openr1.model", "openr1.options.load", "openr1.artifacts.Artifact.found", "analysis.fits", "nothing.x"]
 )
 def test_unknown_names(name):
     assert not is_name(name)

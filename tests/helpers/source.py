@@ -129,11 +129,14 @@ def _is_attribute(module: str, names: list[str]) -> bool:
 
 def has_member(cls: ast.ClassDef, name: str, module: str) -> bool:
     """Tell whether a class has a method, a field or an attribute of this name; a base from elsewhere may have any."""
+    for node in cls.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = {node.name}
+        else:
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        if name in names:
+            return True
     for node in ast.walk(cls):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
-            return True
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
-            return True
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
             return True
     return any(_base_has(base, name, module) for base in cls.bases)
