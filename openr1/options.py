@@ -30,6 +30,9 @@ RENAMED_KEYS = {
     "stage.checks": "stage.preflight",
     "stage.keep": "stage.keep_states",
 }
+RENAMED_STEPS = {
+    f"recipe.steps.exam{end}": f"recipe.steps.eval{end}" for end in ("", "_base", "_zero", "_dev1", "_dev2", "_dev3", "_r1")
+}
 
 
 def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
@@ -117,7 +120,8 @@ def one_line(error: Exception) -> str:
     cause = error.__cause__ if wrapped else error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
-        if renamed := next((new for old, new in RENAMED_KEYS.items() if f".{key}".endswith(f".{old}")), None):
+        renamed_keys = RENAMED_KEYS | RENAMED_STEPS
+        if renamed := next((new for old, new in renamed_keys.items() if f".{key}".endswith(f".{old}")), None):
             return f"{key}: this key is now called {renamed}"
         there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""
         # where any key may stand, Hydra takes a new one with a plus

@@ -104,6 +104,12 @@ def test_a_renamed_key_is_refused_with_its_new_name(old):
     assert one_line(error.value) == f"{old}: this key is now called {RENAMED_KEYS[old]}"
 
 
+def test_a_renamed_step_of_a_recipe_is_refused_with_its_new_name():
+    with pytest.raises(Exception, match="exam_base") as error:
+        composed("recipe=r1_zero", "data=sums", "scale=500k", "recipe.steps.exam_base.stage.samples=2")
+    assert one_line(error.value) == "recipe.steps.exam_base: this key is now called recipe.steps.eval_base"
+
+
 def test_a_renamed_key_of_a_saved_config_is_refused_with_its_new_name():
     resolved = to_dict(composed("stage=pretrain"))
     resolved["stage"]["evals"] = resolved["stage"].pop("eval_points")
