@@ -99,7 +99,7 @@ STAGE_OF = dict.fromkeys(RENAMED_KEYS, "grpo") | {"stage.evals": "pretrain", "st
 
 @pytest.mark.parametrize("old", [key for key in RENAMED_KEYS if key.startswith("stage.")])
 def test_a_renamed_key_is_refused_with_its_new_name(old):
-    with pytest.raises(Exception, match="no such key|Could not override|is not in struct") as error:
+    with pytest.raises(Exception, match=r"no such key|Could not override|is not in struct") as error:
         composed(f"stage={STAGE_OF[old]}", f"{old}=1")
     assert one_line(error.value) == f"{old}: this key is now called {RENAMED_KEYS[old]}"
 
