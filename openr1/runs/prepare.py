@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from openr1 import data
 from openr1.artifacts import Artifact, Store
 from openr1.distributed.launcher import check_machine
-from openr1.models.build import Shape
+from openr1.models.build import Shape, checkpoint_of
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
 from openr1.runs.inputs import input_artifacts, missing_artifacts, with_local_checkpoint
@@ -98,12 +98,23 @@ def prepare(
     if answers := artifacts.get("answers"):  # their data are known, whatever the config says
         config = replace(config, data=replace(config.data, name=answers.data_name))
     local = with_local_checkpoint(config) if complete else config
+    if shapes is None:
+        _check_checkpoint(local)
     dataset = _dataset(local) if complete else None
     estimate = estimate_run(local, dataset, shapes)
     fingerprint, inputs = identity or identify(config)
     if complete and getattr(config.stage, "trunk", None):
         branching.check_trunk(config, estimate.budget, training_parts(config, inputs), inputs)
     return PreparedRun(name, config, local, fingerprint, inputs, estimate, artifacts, dataset, complete)
+
+
+def _check_checkpoint(config: Config) -> None:
+    """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer."""
+    checkpoint = checkpoint_of(config.model, config.scale)
+    if checkpoint and config.stage.trains and config.stage.kind != "pretrain":
+        from openr1.engines.checks import check_model
+
+        check_model(checkpoint, config.model.revision, config.data.chat)
 
 
 def _dataset(config: Config) -> Dataset | None:

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING
 
 from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
-from openr1.data.hashing import digest
-from openr1.distributed.launcher import RANKS, check_machine, is_distributed, launch
-from openr1.engines.checks import check_model
+from openr1.distributed.launcher import RANKS, is_distributed, launch
 from openr1.files import write_json
-from openr1.models.build import checkpoint_of, size_of
+from openr1.runs.description import run_tags, run_title
 from openr1.runs.fingerprint import training_parts
-from openr1.runs.inputs import with_local_checkpoint
 from openr1.runs.prepare import PreparedRun, prepare
 from openr1.stages import stage_module
 from openr1.tracking import observer
@@ -65,21 +62,8 @@ def run_stage(config: Config, trial: str = "", quiet: bool = False) -> StageResu
     from openr1.tracking import mlflow as tracking
 
     silence_third_party()
-    check_machine(config)
     tracking.check_store(config.tracking)
-    check_checkpoint(config)
     return execute(prepare(config), trial, quiet)
-
-
-def check_checkpoint(config: Config) -> None:
-    """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer.
-
-    :raises ConfigError: naming the key.
-    """
-    if config.stage.trains and config.stage.kind != "pretrain":
-        config = with_local_checkpoint(config)
-        if checkpoint := checkpoint_of(config.model, config.scale):
-            check_model(checkpoint, config.model.revision, config.data.chat)
 
 
 def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str | None = None) -> StageResult:
@@ -106,7 +90,14 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
         resume = _tracked_before(artifact.path if artifact else run.partial, config.study)
         params = {**to_dict(config), "budget.resolved": estimate.summary()}
         tracked_run = tracking.track(
-            config.tracking, config.study, title(config, estimate), _tags(run, trial), params, to_dict(config), resume, parent
+            config.tracking,
+            config.study,
+            run_title(config, estimate),
+            run_tags(run, trial),
+            params,
+            to_dict(config),
+            resume,
+            parent,
         )
         with tracked_run as tracked:
             if run.dataset and not resume:
@@ -160,34 +151,6 @@ def run_in_process(context: StageContext, quiet: bool) -> dict[str, float]:
     kind = context.config.stage.kind
     with Reporter(context.folder, kind, context.estimate.units or 0, quiet) as report:
         return stage_module(kind).run(replace(context, report=report))
-
-
-def title(config: Config, estimate: RunEstimate) -> str:
-    """Return the name of a run in MLflow."""
-    model = []
-    if estimate.shape:
-        model = [estimate.shape.family, size_of(estimate.shape, config.model, config.scale)]
-    if estimate.budget:
-        return "-".join([*model, f"{estimate.flops:.2g}FLOPs", f"s{config.seed}"])
-    return "-".join([config.stage.kind, *model, config.data.name, f"s{config.seed}"])
-
-
-def _tags(run: PreparedRun, trial: str) -> dict[str, object]:
-    config, shape = run.config, run.estimate.shape
-    tags = {
-        "role": "stage",
-        "stage": run.kind,
-        "trial": trial,
-        "family": shape.family if shape else None,
-        "scale": size_of(shape, config.model, config.scale) if shape else None,
-        "data": config.data.name,
-        "seed": config.seed,
-        "config_hash": digest(to_dict(config))[:16],
-        "fingerprint": run.fingerprint,
-        **{f"input.{name}": value for name, value in run.inputs.items()},
-        "artifact": run.store.path(run.kind, run.fingerprint).absolute(),
-    }
-    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _tracked_before(folder: Path, study: str) -> str | None:

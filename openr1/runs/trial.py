@@ -15,7 +15,7 @@ from openr1.distributed.launcher import check_machine
 from openr1.evaluation.recipe_table import FILE, markdown, recipe_rows
 from openr1.runs.plan import run_steps
 from openr1.runs.prepare import PreparedRun, prepare
-from openr1.runs.stage_run import StageResult, check_checkpoint, execute, run_stage, silence_third_party
+from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
 from openr1.tracking import observer
 
 if TYPE_CHECKING:
@@ -121,7 +121,6 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
 
 
 def _execute(step: RecipeStep, trial: str, quiet: bool, parent: str | None = None) -> StageResult:
-    check_checkpoint(step.config)
     return execute(prepare(step.config, step.name, (step.fingerprint, step.inputs)), trial, quiet, parent)
 
 
