@@ -48,7 +48,9 @@ class BaseStudy:
         return self.config.directory / "report.html"
 
     def compute_unit(self, largest: float | None = None) -> str:
-        """Return the unit of C: FLOPs, or the name of its column if ``largest`` (default: of the runs) is too small for FLOPs."""
+        """Return the unit of C: FLOPs, or the name of its column if ``largest`` (default: of the runs) is too small for
+        FLOPs.
+        """
         largest = float(self.runs.frame["C"].max()) if largest is None else largest
         return compute_unit(self.config.runs.columns.C, largest)
 

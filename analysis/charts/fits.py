@@ -26,12 +26,23 @@ from analysis.charts.marks import (
     levels,
     span,
 )
-from analysis.charts.parts import about, axis, checked, column, compute_axis, held_out, held_points, hover, thinned, thinning
+from analysis.charts.parts import (
+    axis,
+    column,
+    compute_axis,
+    held_out_mask,
+    held_out_points,
+    hover_text,
+    hover_texts,
+    thin,
+    thinning_note,
+    train_fit,
+)
 from analysis.formatting import QUANTITIES, interval, number, percent
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 GRID = 60  # places of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")
@@ -42,7 +53,7 @@ HUGE = 1e5  # its numbers are powers of ten
 LAWS_A_ROW = 4
 
 
-def surface(study: Study) -> Chart | None:
+def chart_surface(study: Study) -> Chart | None:
     """Contours of a law over parameters and tokens, the runs, and the compute-optimal path."""
     drawable = [fit for fit in (study.main, *study.fits.values()) if fit.law.name in SURFACES]
     frame = study.runs.frame
@@ -54,17 +65,17 @@ def surface(study: Study) -> Chart | None:
     grid = pd.DataFrame({"N": np.tile(n, GRID), "D": np.repeat(d, GRID)})
     loss = fit.predict(grid.assign(C=fit.cost(grid["N"], grid["D"]), U=grid["D"])).reshape(GRID, GRID)
     scale = Scale(QUANTITIES["loss"][2], float(frame["loss"].min()), float(frame["loss"].max()))
-    runs = thinned(frame)
+    runs = thin(frame)
     marks: list[Mark | Text] = _contours(n, d, loss, scale)
     path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), GRID))
     if {"N", "D"} <= set(path):
         look = {"name": "compute-optimal", "colour": colour(fit.law.name)}
         known = path[["C", "N", "D", "loss"]].to_dict("records")
-        text = tuple(about("compute-optimal", **row) for row in known)
+        text = tuple(hover_text("compute-optimal", **row) for row in known)
         marks.append(Line(x=path["N"].to_numpy(), y=path["D"].to_numpy(), hover=text, **look))
     shades = scale.colours(runs["loss"])
     place = {"x": runs["N"].to_numpy(), "y": runs["D"].to_numpy()}
-    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover(runs)))
+    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover_texts(runs)))
     repeats = " where no data is repeated" if fit.law.name == "data_constrained" else ""
     panel = Panel(
         axis("N", limits["N"], log=True),
@@ -75,7 +86,7 @@ def surface(study: Study) -> Chart | None:
         scale=scale,
     )
     caption = f"Lines of equal loss of the {fit.law.title}{repeats}; a dot is a run in the colour of its measured loss."
-    return Chart("Loss over parameters and tokens", caption + thinning(frame), (panel,), size=(6.4, 4.8))
+    return Chart("Loss over parameters and tokens", caption + thinning_note(frame), (panel,), size=(6.4, 4.8))
 
 
 def _contours(n: np.ndarray, d: np.ndarray, loss: np.ndarray, scale: Scale) -> list[Mark | Text]:
@@ -95,7 +106,7 @@ def _contours(n: np.ndarray, d: np.ndarray, loss: np.ndarray, scale: Scale) -> l
     return [*marks, *labels]
 
 
-def parameters(study: Study) -> Chart | None:
+def chart_parameters(study: Study) -> Chart | None:
     """Estimates and 95 % intervals, a panel a parameter: those of one name in several laws, and of every kind of interval."""
     names: dict[str, list[Fit]] = {}
     left_out = []
@@ -160,7 +171,7 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
     return Panel(Axis(label, log, numbers, limits), y, tuple(marks), title=name, legend="shared")
 
 
-def residuals(study: Study) -> Chart:
+def chart_residuals(study: Study) -> Chart:
     """What each law says of the runs that it predicts, and by how much it is off; of held-out runs, what it said unseen."""
     above, below = [], []
     for fit in study.fits.values():
@@ -172,16 +183,18 @@ def residuals(study: Study) -> Chart:
         " fit that did not see them. A law of budgets predicts the best run of each."
     )
     columns = min(len(above), LAWS_A_ROW) if len(above) > 1 else 2
-    return Chart("Predictions", caption + thinning(study.runs.frame), (*above, *below), columns, size=(3.9, 3.4))
+    return Chart("Predictions", caption + thinning_note(study.runs.frame), (*above, *below), columns, size=(3.9, 3.4))
 
 
 def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     frame, response = study.runs.frame, fit.law.response
-    points = thinned(fit.law.predicted(frame[~held_out(study)] if fit.holdout else frame))
+    points = thin(fit.law.fitted_rows(frame[~held_out_mask(study)] if fit.holdout else frame))
     held = fit.holdout["points"] if fit.holdout else []
-    measured, predicted = fit.law.observed(points), checked(fit).predict(points)
+    measured, predicted = fit.law.observed(points), train_fit(fit).predict(points)
     error = 100 * (predicted / measured - 1)
-    text = hover(points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error])
+    text = hover_texts(
+        points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error]
+    )
     dots = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
     diamonds = {"edge": colour(fit.law.name), "size": 5.5}
 
@@ -192,7 +205,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     marks = (
         Line(x=np.array(limits), y=np.array(limits), width=0.8),
         Points(x=measured, y=predicted, **dots),
-        *held_points(held, "measured", column(held, "predicted"), **diamonds),
+        *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
     note = f"held out: {percent(fit.holdout['mean_relative_error'])} off on average" if held else ""
     above = Panel(*axes, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
@@ -205,7 +218,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     unseen = 100 * column(held, "relative_error")
     at = points[x].to_numpy(dtype=float)
     log = x != "loss"
-    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_points(held, x, unseen, **diamonds))
+    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_out_points(held, x, unseen, **diamonds))
     errors = span(np.concatenate([error, unseen, [0.0]]), 0.06)
     across = span(np.append(at, column(held, x)), 0.05, log=log)
     x_axis = compute_axis(study, across) if x == "C" else axis(x, across, log=log)

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 
 from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
-from analysis.charts.parts import about, axis, hover
+from analysis.charts.parts import axis, hover_text, hover_texts
 from analysis.formatting import scientific
-from analysis.numerics.isoflop_profiles import cubics
+from analysis.numerics.isoflop_profiles import akima_cubics
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 STEPS = 100  # of a line
 LEGEND = 8  # budgets that a legend lists; beyond, a colour bar
 MOST = 60  # budgets, beyond which runs are hardly of equal compute
 
 
-def isoflop(study: Study) -> Chart | None:
+def chart_isoflop(study: Study) -> Chart | None:
     """Loss against model size, a curve a budget."""
     frame = study.runs.frame
     profiles = study.fits.get("isoflop")
@@ -40,12 +40,12 @@ def isoflop(study: Study) -> Chart | None:
         runs = frame[frame["budget"] == budget]
         look = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
         n, loss = _profile(study, runs, rows.get(budget))
-        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover(runs), **look))
+        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover_texts(runs), **look))
         if len(n):
             marks.append(Line(x=n, y=loss, **look))
         row = rows.get(budget)
         if row and not row["excluded"]:
-            text = about("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
+            text = hover_text("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
             star = {"x": np.array([row["N"]]), "y": np.array([row["loss"]]), "shape": "star", "size": 12.0, "edge": "#ffffff"}
             stars.append(Points(**star, colour=look["colour"], name="minimum", hover=(text,)))
     shown = frame[frame["budget"].isin(budgets)]
@@ -95,7 +95,7 @@ def _akima(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     weights = runs["weight"] if "weight" in runs else pd.Series(1.0, index=runs.index)
     total = (weights * np.log(runs["loss"])).groupby(runs["N"]).sum() / weights.groupby(runs["N"]).sum()
     x, y = np.log(total.index.to_numpy()), total.to_numpy()
-    first, second, third = (part[0] for part in cubics(x[None], y[None]))
+    first, second, third = (part[0] for part in akima_cubics(x[None], y[None]))
     at = np.linspace(x[0], x[-1], STEPS)
     piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
     step = at - x[piece]

@@ -169,14 +169,14 @@ def log_ticks(low: float, high: float, gap: float) -> list[float]:
 def levels(values: np.ndarray, count: int = 14) -> list[float]:
     """Round numbers that part the values into groups of about the same size."""
     quantiles = np.quantile(values, np.linspace(0, 1, count + 2))
-    found = []
+    rounded = []
     for before, value, after in zip(quantiles, quantiles[1:], quantiles[2:], strict=False):
         room = min(value - before, after - value)
         if room > 0:
             power = 10.0 ** math.floor(math.log10(room))
             step = power * max(factor for factor in (1, 2, 5) if factor * power <= room)
-            found.append(round(value / step) * step)
-    return sorted(set(found))
+            rounded.append(round(value / step) * step)
+    return sorted(set(rounded))
 
 
 def span(values: np.ndarray, share: float = 0.04, log: bool = False) -> tuple[float, float]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Points, Rule
-from analysis.formatting import QUANTITIES, compute_unit, number, percent, quantity, run_label, with_interval
+from analysis.formatting import QUANTITIES, number, percent, quantity, run_label, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 SHOWN = 3000  # points of a figure; beyond, every second one, or third, ...
 HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")
@@ -32,45 +32,45 @@ def axis(name: str, limits: tuple[float, float] | None = None, log: bool = False
 
 def compute_axis(study: Study, limits: tuple[float, float]) -> Axis:
     """Of C, in the unit that the runs have it in."""
-    unit = compute_unit(study.config, float(study.runs.frame["C"].max()))
+    unit = study.compute_unit()
     label = "" if unit == "FLOPs" else f"Compute <i>C</i> ({unit})"
     axis_of = axis("C", limits, True, label)
     return axis_of if not label else Axis(label, True, "plain", limits)
 
 
-def held_out(study: Study) -> np.ndarray:
+def held_out_mask(study: Study) -> np.ndarray:
     """(n,), true for the rows that the second fit was not given."""
     frame = study.runs.frame
     mask = study.config.holdout.mask(frame) if any(fit.holdout for fit in study.fits.values()) else None
     return np.zeros(len(frame), dtype=bool) if mask is None else mask
 
 
-def checked(fit: Fit) -> Fit:
+def train_fit(fit: Fit) -> Fit:
     """The fit that did not see what was held out."""
     return fit.without_holdout or fit
 
 
-def thinned(frame: pd.DataFrame) -> pd.DataFrame:
+def thin(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[:: -(-len(frame) // SHOWN) or 1]
 
 
-def thinning(frame: pd.DataFrame) -> str:
+def thinning_note(frame: pd.DataFrame) -> str:
     """The sentence of a caption that not all points are drawn."""
     every = -(-len(frame) // SHOWN)
     return f" Of {len(frame)} points one in {every} is drawn." if every > 1 else ""
 
 
-def unseen(study: Study) -> str:
+def holdout_note(study: Study) -> str:
     """The sentence of a caption that lines are what they were without the held-out runs."""
     return " Held-out runs were not given to the laws that are drawn." if study.main.holdout else ""
 
 
-def about(title: str, **values: float) -> str:
+def hover_text(title: str, **values: float) -> str:
     """Quantities in words, for a mark that is no run."""
     return "<br>".join([f"<b>{title}</b>", *(f"{name} {quantity(name, float(value))}" for name, value in values.items())])
 
 
-def hover(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
+def hover_texts(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
     """The runs in words: what they are called, their quantities, and whatever else is given of them."""
     names = [name for name in HOVERED if name in frame]
     texts = []
@@ -87,7 +87,7 @@ def law_marks(
     at: np.ndarray,
     values: np.ndarray,
     ends: np.ndarray | None,
-    seen: Seen,
+    seen: FittedRange,
     look: dict[str, Any],
     y: str = "",
     title: str = "",
@@ -122,7 +122,7 @@ def law_marks(
 
 
 @dataclass(frozen=True)
-class Seen:
+class FittedRange:
     """How far the runs reach that a law was fitted to: to larger values, but to lower losses."""
 
     end: float
@@ -130,8 +130,8 @@ class Seen:
     rules: tuple[Rule, ...] = ()  # at the end, where runs beyond it were held out
 
     @classmethod
-    def of(cls, study: Study, x: str) -> Seen:
-        frame, mask = study.runs.frame, held_out(study)
+    def of(cls, study: Study, x: str) -> FittedRange:
+        frame, mask = study.runs.frame, held_out_mask(study)
         if x == "loss":
             end = float(frame.loc[~mask, x].min())
             return cls(end, True, (Rule(end),) if frame[x].min() < end else ())
@@ -142,10 +142,10 @@ class Seen:
         return at >= self.end * (1 - 1e-9) if self.downward else at <= self.end * (1 + 1e-9)
 
 
-EVERYTHING = Seen(math.inf)
+UNLIMITED = FittedRange(math.inf)
 
 
-def held_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
+def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
     """Held-out rows, of ``Fit.holdout``: as they were measured, unless other values are given.
 
     :param x: the column, or the values (n,); nothing is drawn where there are none.
@@ -155,7 +155,7 @@ def held_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray |
     known = np.isfinite(at) & (np.arange(len(at)) % max(1, -(-len(at) // SHOWN)) == 0)
     if not known.any():
         return []
-    texts = tuple(_held_text(row, index) for index, row in enumerate(rows) if known[index])
+    texts = tuple(_held_out_text(row, index) for index, row in enumerate(rows) if known[index])
     look = {"edge": BLACK, "size": 6.5, "name": HELD_OUT, **look}
     return [Points(x=at[known], y=values[known], colour="#ffffff", shape="diamond", hover=texts, **look)]
 
@@ -165,14 +165,14 @@ def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
 
 
-def _held_text(row: dict[str, Any], index: int) -> str:
+def _held_out_text(row: dict[str, Any], index: int) -> str:
     known = [f"{name} {quantity(name, row[name])}" for name in ("N", "D", "C", "k") if row.get(name) is not None]
     predicted = (
         number(row["predicted"]) if row["predicted"] is None else with_interval(row["predicted"], row["low"], row["high"])
     )
-    found = [f"measured {number(row['measured'])}", f"predicted {predicted}", f"error {percent(row['relative_error'])}"]
-    return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *found])
+    outcome = [f"measured {number(row['measured'])}", f"predicted {predicted}", f"error {percent(row['relative_error'])}"]
+    return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *outcome])
 
 
-def points_of(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
-    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover(frame), **more)
+def run_points(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
+    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover_texts(frame), **more)

@@ -50,8 +50,8 @@ def panels(chart: Chart) -> list[dict[str, Any]]:
 def legend(chart: Chart) -> dict[str, str]:
     """Names and colours of the legend that panels share."""
     marks = [mark for panel in chart.panels if panel.legend == "shared" for mark in panel.marks if isinstance(mark, Mark)]
-    found = {mark.name: mark.colour for mark in marks if mark.name}
-    return found if len(found) > 1 else {}
+    entries = {mark.name: mark.colour for mark in marks if mark.name}
+    return entries if len(entries) > 1 else {}
 
 
 def _panel(panel: Panel, height: float) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _panel(panel: Panel, height: float) -> dict[str, Any]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found = {
+    layout = {
         "title": {"text": axis.label, "standoff": 8},
         "type": "log" if axis.log else "linear",
         "gridcolor": "#e6e6e6",
@@ -107,10 +107,10 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "automargin": True,
     }
     if axis.limits:
-        found["range"] = _plain([math.log10(end) for end in axis.limits] if axis.log else axis.limits)
+        layout["range"] = _plain([math.log10(end) for end in axis.limits] if axis.log else axis.limits)
     if axis.names:
-        found |= {"tickvals": list(range(len(axis.names))), "ticktext": list(axis.names)}
-    return found
+        layout |= {"tickvals": list(range(len(axis.names))), "ticktext": list(axis.names)}
+    return layout
 
 
 def _plain(values: Any) -> list[float | None]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analysis.formatting import DASH, interval, number, percent, quantity, run_label
-from analysis.report.narrative import run_named
+from analysis.report.narrative import run_name
 from analysis.report.tables import MOST, Cell, Table
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}
 HEADINGS = {
@@ -102,7 +102,7 @@ def influence(study: Study, fit: Fit) -> Table | None:
     written = [
         [
             Cell(row["parameter"], code=True),
-            Cell(run_named(study, row["run"])),
+            Cell(run_name(study, row["run"])),
             Cell(number(row["with"])),
             Cell(number(row["without"])),
             Cell(f"{row['standard_errors']:+.2f}"),

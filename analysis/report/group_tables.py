@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.formatting import DASH, interval, number, percent
-from analysis.report.tables import Cell, Table, with_ends
+from analysis.report.tables import Cell, Table, cell_with_interval
 
 if TYPE_CHECKING:
-    from analysis.report.group_study import GroupedStudy
+    from analysis.study import GroupedStudy
 
 
 def parameters(study: GroupedStudy) -> Table:
@@ -33,6 +33,6 @@ def optimum(study: GroupedStudy) -> Table | None:
     rows = []
     for group, fit in study.groups.fits.items():
         best = fit.frontier(study.target_flops).iloc[0]
-        rows.append([Cell(group), *(with_ends(best, name) for name in names)])
+        rows.append([Cell(group), *(cell_with_interval(best, name) for name in names)])
     heads = {"N": "N*", "D": "D*", "loss": "Loss (nats/token)"}
     return Table((study.groups.by, *(heads[name] for name in names)), rows)

@@ -12,11 +12,10 @@ from markupsafe import Markup
 from analysis import formatting
 from analysis.charts import plotly
 from analysis.report import fit_tables, group_tables, narrative, tables
+from analysis.study import GroupedStudy, Study
 
 if TYPE_CHECKING:
     from analysis.charts import Chart
-    from analysis.report.group_study import GroupedStudy
-    from analysis.report.study import Study
 
 TABLE_NAMES = {
     "budgets": "Minima of the budgets",
@@ -27,15 +26,12 @@ LONG = 12  # rows, beyond which a table is folded
 WARNINGS = 4  # of a law, beyond which they are folded
 
 
-def render(study: Study, charts: dict[str, Chart]) -> str:
-    """The HTML of a study with its figures."""
-    return _page("report.html.j2", study, charts, answer=narrative.answer(study))
-
-
-def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
-    """The HTML of a study of groups with its figures."""
+def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
+    """Render the page of a study with its figures."""
+    if isinstance(study, Study):
+        return _render("report.html.j2", study, charts, answer=narrative.answer(study))
     fits = study.groups.fits.values()
-    return _page(
+    return _render(
         "groups.html.j2",
         study,
         charts,
@@ -46,7 +42,7 @@ def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
     )
 
 
-def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
+def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
     from plotly.offline import get_plotlyjs
 
     shown = {name: chart for name, chart in charts.items() if chart.reported}
@@ -54,13 +50,13 @@ def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **mo
     environment.filters |= {"number": formatting.number, "percent": formatting.percent, "scientific": formatting.scientific}
     return environment.get_template(name).render(
         study=study,
-        counted=formatting.counted(len(study.runs.frame), study.runs.frame),
+        counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
         title=study.config.runs.study,
         tables=tables,
         fit_tables=fit_tables,
         table_names=TABLE_NAMES,
         long=LONG,
-        diagnosis=narrative.diagnosis,
+        describe_diagnostics=narrative.describe_diagnostics,
         few=WARNINGS,
         charts=shown,
         wide={name for name, chart in shown.items() if len(chart.panels) > 1},

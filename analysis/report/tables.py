@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fit.result import Fit
-    from analysis.report.group_study import GroupedStudy
-    from analysis.report.study import Study
+    from analysis.study import GroupedStudy, Study
 
 MOST = 500  # runs, and held-out ones, that the report lists; all are in points.csv and fit.json
 DROPPED = 50
@@ -58,8 +57,8 @@ def ranking(study: Study) -> Table:
     rows = []
     for fit in study.ranked:
         best = fit.frontier(target)
-        found = [with_ends(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
-        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *found])
+        cells = [cell_with_interval(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
+        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *cells])
     return Table(("Law", "Held-out error", f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
 
 
@@ -70,11 +69,11 @@ def budgets(study: Study) -> Table | None:
         return None
     low, largest = study.runs.frame["C"].min(), float(study.runs.frame["C"].max())
     flops = np.unique([*_round_budgets(float(low), REACH * largest), float(study.target_flops)])
-    found = {fit.law.title: fit.frontier(flops) for fit in laws}
+    frontiers = {fit.law.title: fit.frontier(flops) for fit in laws}
     rows = []
     for index, budget in enumerate(flops):
         reach = f"{times(budget / largest)} times the largest" if budget > 1.05 * largest else ""
-        for place, (title, table) in enumerate(found.items()):
+        for place, (title, table) in enumerate(frontiers.items()):
             row = table.iloc[index]
             first = Cell(scientific(budget), reach) if place == 0 else Cell("")
             ratio = row["D"] / row["N"]
@@ -82,9 +81,9 @@ def budgets(study: Study) -> Table | None:
                 [
                     first,
                     Cell(title),
-                    *(with_ends(row, name) for name in ("N", "D")),
+                    *(cell_with_interval(row, name) for name in ("N", "D")),
                     Cell(number(ratio)),
-                    with_ends(row, "loss"),
+                    cell_with_interval(row, "loss"),
                 ]
             )
     return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
@@ -157,6 +156,6 @@ def _raw(value: Any) -> str:
     return str(value)
 
 
-def with_ends(row: pd.Series, name: str) -> Cell:
+def cell_with_interval(row: pd.Series, name: str) -> Cell:
     ends = interval(row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
     return Cell(quantity(name, float(row[name])), f"({ends})" if ends else "")

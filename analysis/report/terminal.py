@@ -9,57 +9,59 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.formatting import DASH, counted, interval, number, percent, scientific, three, with_interval
-from analysis.report.advice import written
+from analysis.formatting import DASH, count_rows, interval, number, percent, scientific, three_decimals, with_interval
+from analysis.report.advice import format_optimum
 from analysis.report.narrative import answer
+from analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
 from openr1.console import print_table
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.group_study import GroupedStudy
-    from analysis.report.study import Study
 
 BESIDE = 4  # parameters of a law that have a column each
 WARNINGS = 4  # of a law; the report has all
 REASONS = 4
 
 
-def show(study: Study) -> None:
-    """Print the laws side by side, what to beware of, the answer, and where the report is."""
+def show(study: Study | GroupedStudy) -> None:
+    """Print the fits as a table, their warnings, the answer, and the path of the report."""
     console = console_of()
-    _begin(study, console)
-    print_table(_table(study), console)
-    for name, reason in study.failed.items():
-        console.print(f"[yellow]{name} was not fitted:[/] {escape(reason)}")
-    for fit in study.fits.values():
-        _warn(fit.law.title, fit, console)
-    console.print(escape(" ".join(answer(study))))
+    _print_header(study, console)
+    if isinstance(study, GroupedStudy):
+        _print_groups(study, console)
+    else:
+        _print_laws(study, console)
     console.print(f"report: {study.report}", soft_wrap=True)
 
 
-def show_groups(study: GroupedStudy) -> None:
-    """Print the fit of each group, what to beware of, and where the report is."""
-    console = console_of()
-    _begin(study, console)
-    print_table(_groups(study), console)
+def _print_laws(study: Study, console: Console) -> None:
+    print_table(_law_table(study), console)
+    for name, reason in study.failed.items():
+        console.print(f"[yellow]{name} was not fitted:[/] {escape(reason)}")
+    for fit in study.fits.values():
+        _print_warnings(fit.law.title, fit, console)
+    console.print(escape(" ".join(answer(study))))
+
+
+def _print_groups(study: GroupedStudy, console: Console) -> None:
+    print_table(_group_table(study), console)
     for group, reason in study.groups.failed.items():
         console.print(f"[yellow]{escape(group)} was not fitted:[/] {escape(reason)}")
     if study.groups.unlabelled:
         console.print(f"[yellow]{study.groups.unlabelled} without {escape(study.groups.by)}[/] are in no group")
     for group, fit in study.groups.fits.items():
-        _warn(group, fit, console)
-    console.print(f"report: {study.report}", soft_wrap=True)
+        _print_warnings(group, fit, console)
 
 
-def _begin(study: Study | GroupedStudy, console: Console) -> None:
+def _print_header(study: Study | GroupedStudy, console: Console) -> None:
     frame = study.runs.frame
-    console.print(f"[bold]{escape(study.config.runs.study)}[/]: {counted(len(frame), frame)}{_left_out(study)}")
+    console.print(f"[bold]{escape(study.config.runs.study)}[/]: {count_rows(len(frame), frame)}{_left_out(study)}")
     for warning in study.runs.warnings:
         console.print(f"[yellow]runs:[/] {escape(warning)}")
 
 
-def _warn(name: str, fit: Fit, console: Console) -> None:
+def _print_warnings(name: str, fit: Fit, console: Console) -> None:
     warnings = fit.diagnostics["warnings"]
     more = [f"and {len(warnings) - WARNINGS} more, see the report"] if len(warnings) > WARNINGS else []
     for warning in (*warnings[:WARNINGS], *more):
@@ -72,7 +74,7 @@ def _left_out(study: Study | GroupedStudy) -> str:
     return escape("".join(shown[:REASONS]) + (", ..." if len(shown) > REASONS else ""))
 
 
-def _table(study: Study) -> Table:
+def _law_table(study: Study) -> Table:
     """The laws, best on what was held out first."""
     table = Table("law", "held-out error", header_style="bold", show_lines=True)
     table.columns[1].justify = "right"
@@ -85,7 +87,7 @@ def _table(study: Study) -> Table:
     return table
 
 
-def _groups(study: GroupedStudy) -> Table:
+def _group_table(study: GroupedStudy) -> Table:
     """A row a group: each parameter with its interval below it, or all in one cell where they are many."""
     names = [parameter.name for parameter in study.law.parameters]
     beside = len(names) <= BESIDE
@@ -116,11 +118,11 @@ def _parameters(fit: Fit, names: Sequence[str] = ()) -> str:
 
 
 def _written(value: float) -> str:
-    return three(value) if 0.01 <= abs(value) < 100 or value == 0 else number(value)
+    return three_decimals(value) if 0.01 <= abs(value) < 100 or value == 0 else number(value)
 
 
 def _optimum(fit: Fit, target: float) -> str:
     best = fit.frontier(target)
     if best.empty:
         return DASH
-    return "\n".join(f"{name} {written(best.iloc[0], name)}" for name in ("N", "D", "loss") if name in best)
+    return "\n".join(f"{name} {format_optimum(best.iloc[0], name)}" for name in ("N", "D", "loss") if name in best)

@@ -10,7 +10,8 @@ import pytest
 from analysis import Fit, cli
 from analysis.config import compose
 from analysis.laws import LAWS
-from analysis.report.study import analyse
+from analysis.report import terminal
+from analysis.study import analyse
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -99,7 +100,7 @@ def test_a_law_that_cannot_be_fitted_does_not_stop_the_others(points, capsys):
     pd.read_csv(points).iloc[:10].to_csv(points, index=False)
     study = study_of("compare=[power_law,chinchilla]")
     assert list(study.fits) == ["chinchilla"]
-    study.show()
+    terminal.show(study)
     assert "power_law was not fitted: law: power_law needs at least 3 budgets" in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import Bootstrap, fit
-from analysis.fit.resampling import KINDS
+from analysis.fit.resampling import INTERVALS
 from analysis.laws import Chinchilla, Cost
 from analysis.sources.frame import tidy
 
@@ -85,9 +85,9 @@ def repetition(design: Design, objective: str, seed: int, resamples: int) -> dic
     truth = quantities(VECTOR, target)[0]
     found = fit(frame, Chinchilla(objective=objective), bootstrap=Bootstrap(resamples=resamples, seed=seed))
     held = {}
-    for kind in KINDS:
+    for kind in INTERVALS:
         found.bootstrap["interval"] = kind
-        low, high = found.ends(lambda params: quantities(params, target))
+        low, high = found.interval_of(lambda params: quantities(params, target))
         held[kind] = (low <= truth) & (truth <= high)
     return held
 
@@ -106,7 +106,7 @@ def main() -> None:
             results = list(
                 pool.map(repetition, [design] * count, [objective] * count, range(count), [chosen.resamples] * count)
             )
-            for kind in KINDS:
+            for kind in INTERVALS:
                 share = np.mean([result[kind] for result in results], axis=0)
                 cells = " | ".join(f"{value:.1%}" for value in share)
                 print(f"| {design.title} | {objective} | {kind} | {cells} |", flush=True)

@@ -22,11 +22,11 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.law_studies import LAW_STUDIES, training_curves
+from helpers.studies import LAW_STUDIES, training_curves
 
 from analysis import Bootstrap, fit
 from analysis.laws import LAWS, Chinchilla
-from analysis.laws.regression import Problem
+from analysis.laws.regression import CurveRegression
 from analysis.numerics.optimise import Objective
 from analysis.sources.frame import Columns, CsvRuns, ParquetRuns, read, tidy
 
@@ -70,11 +70,11 @@ def estimate(sample: int | None) -> None:
     solution = law.estimate(frame)
     ours = time.perf_counter() - start
 
-    problem = Problem(law, law.points(frame), {}, 1)
+    problem = CurveRegression(law, law.points(frame), {}, 1)
     grid = law.starts(problem.points, {})
     count = len(grid["alpha"])
-    theta = problem.screened(grid, np.ones(len(frame)), keep=count)
-    natural = dict(zip(law.names, problem.natural(theta).T, strict=True))
+    theta = problem.screen_starts(grid, np.ones(len(frame)), keep=count)
+    natural = dict(zip(law.names, problem.to_params(theta).T, strict=True))
     starts = np.stack([*(np.log(natural[name]) for name in ("A", "B", "E")), natural["alpha"], natural["beta"]], axis=1)
     chosen = np.arange(count) if sample is None else np.linspace(0, count - 1, sample).astype(int)
     begun = time.perf_counter()

@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from analysis.config import compose
-from analysis.report.study import Study, analyse
+from analysis.study import Study, analyse
 from analysis.sources.frame import read
 
 COMMAND = str(Path(sys.executable).with_name("openr1"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import isoflop_runs
+from helpers.studies import isoflop_runs
 
 from analysis import Bootstrap, fit
 from analysis.laws import Chinchilla, PowerLaw

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import LAW_STUDIES, isoflop_runs
+from helpers.studies import LAW_STUDIES, isoflop_runs
 
 from analysis import LAWS, Bootstrap, Fit, Holdout, fit
 from analysis.laws import PowerLaw
@@ -89,7 +89,7 @@ def test_every_law_is_fitted_checked_saved_and_loaded_whole(study, tmp_path):
     for kind in ("bca", "percentile"):
         assert list(found.intervals[kind]) == names
     assert found.ci95 == found.intervals["bca"]
-    points = law.predicted(frame)
+    points = law.fitted_rows(frame)
     predicted = found.predict(points)
     # optimal learning rates are read off noisy parabolas, and coverage is no exact power
     tolerance = {"lr": 0.1, "coverage": 0.03}.get(law.response, 0.01)

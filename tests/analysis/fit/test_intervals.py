@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import LAW_STUDIES, isoflop_runs
+from helpers.studies import LAW_STUDIES, isoflop_runs
 from scipy.stats import bootstrap, t
 
 from analysis import Bootstrap, fit
-from analysis.fit.intervals import accelerated, percentiles
+from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import Chinchilla, PowerLaw
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
@@ -17,23 +17,23 @@ def test_bca_is_that_of_scipy():
     sample = RNG.lognormal(size=40)
     weights = RNG.multinomial(40, np.full(40, 1 / 40), size=20_000)
     left_out = (sample.sum() - sample) / 39
-    ends = accelerated(np.array(sample.mean()), weights @ sample / 40, left_out)
+    ends = bca_intervals(np.array(sample.mean()), weights @ sample / 40, left_out)
     expected = bootstrap((sample,), np.mean, n_resamples=20_000, method="BCa", rng=1).confidence_interval
     assert ends == pytest.approx([expected.low, expected.high], rel=0.02)
-    assert ends[1] > percentiles(weights @ sample / 40)[1]
+    assert ends[1] > percentile_intervals(weights @ sample / 40)[1]
 
 
 def test_bca_of_many_values_is_that_of_each():
     draws, left_out = RNG.gamma(2, size=(500, 3, 2)), RNG.gamma(2, size=(30, 3, 2))
     estimate = np.full((3, 2), 1.7)
-    together = accelerated(estimate, draws, left_out)
+    together = bca_intervals(estimate, draws, left_out)
     assert together.shape == (2, 3, 2)
-    assert together[:, 2, 1] == pytest.approx(accelerated(estimate[2, 1], draws[:, 2, 1], left_out[:, 2, 1]))
+    assert together[:, 2, 1] == pytest.approx(bca_intervals(estimate[2, 1], draws[:, 2, 1], left_out[:, 2, 1]))
 
 
 def test_draws_all_on_one_side_of_the_estimate_have_percentiles():
     draws = RNG.uniform(1, 2, 200)
-    assert accelerated(np.array(0.5), draws, RNG.uniform(size=20)) == pytest.approx(percentiles(draws))
+    assert bca_intervals(np.array(0.5), draws, RNG.uniform(size=20)) == pytest.approx(percentile_intervals(draws))
 
 
 @pytest.mark.parametrize("objective", ["log_mse", "huber", "lad"])
@@ -77,5 +77,5 @@ def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fit
     plain = np.quantile(squares.draws[:, 2], [0.025, 0.975])
     low, high = squares.intervals["percentile"]["alpha"]
     assert high - low > 1.05 * np.diff(plain)[0]
-    assert squares.ends(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
+    assert squares.interval_of(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
     assert fit(frame, "chinchilla", bootstrap=Bootstrap(200)).bootstrap["widened"] == 1

@@ -5,7 +5,7 @@ from scipy.optimize import approx_fprime, minimize_scalar
 
 from analysis import Bootstrap, fit
 from analysis.laws import Chinchilla, Cost
-from analysis.laws.regression import CurveLaw, Problem
+from analysis.laws.regression import CurveLaw, CurveRegression
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
@@ -64,15 +64,15 @@ def test_the_cost_of_6nd_is_found_exactly(table):
 
 def test_slopes_are_those_of_the_curve_in_closed_form_and_by_the_complex_step(runs, truth):
     law, frame = Chinchilla(), runs()
-    problem = Problem(law, law.points(frame), {}, 1)
-    theta = problem.theta(np.array([list(truth.values())]))
-    assert problem.natural(theta)[0] == pytest.approx(list(truth.values()))
+    problem = CurveRegression(law, law.points(frame), {}, 1)
+    theta = problem.to_theta(np.array([list(truth.values())]))
+    assert problem.to_params(theta)[0] == pytest.approx(list(truth.values()))
     one = np.zeros(1, dtype=int)
     _, jacobian = problem.slopes(theta, one)
     numeric = approx_fprime(theta[0], lambda point: problem.curve(point[None], one)[0])
     assert np.allclose(jacobian[0], numeric, atol=1e-6)
     params = [np.array([[value]]) for value in truth.values()]
-    x = problem.points.natural().x
+    x = problem.points.in_natural_units().x
     for one, other in zip(law.slopes(x, *params)[1], CurveLaw.slopes(law, x, *params)[1], strict=True):
         assert np.allclose(one, other, rtol=1e-12)
 

@@ -159,11 +159,11 @@ def test_a_resample_of_one_size_is_not_a_number():
 
 def test_the_rows_on_the_envelope_are_predicted():
     frame, law = curves(), Envelope()
-    points = law.predicted(frame)
+    points = law.fitted_rows(frame)
     assert 0 < len(points) < len(frame) / 4
     assert frame["N"].min() < points["N"].min() < points["N"].max() < frame["N"].max()
     assert law.predict(law.estimate(frame).params, points)[0] == pytest.approx(points["loss"], rel=3e-3)
-    assert law.predicted(frame[frame["run"] == "run 3"]).empty
+    assert law.fitted_rows(frame[frame["run"] == "run 3"]).empty
 
 
 def test_the_last_of_rows_at_the_same_compute_counts():

@@ -169,7 +169,7 @@ def test_sizes_and_tokens_that_vary_together_share_an_exponent():
 def test_the_optima_are_what_is_predicted():
     law = Hyperparameter()
     frame = spoilt(lambda cell: cell[cell["lr"] <= cell["lr"].median()]).assign(C=lambda runs: 6 * runs["N"] * runs["D"])
-    optima = law.predicted(frame)
+    optima = law.fitted_rows(frame)
     assert list(optima) == ["N", "D", "C", "lr", "batch", "loss"]
     assert len(optima) == 19
     assert law.observed(optima) == pytest.approx(best(optima["N"], optima["D"]))

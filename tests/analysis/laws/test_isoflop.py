@@ -239,6 +239,6 @@ def test_the_law_predicts_the_frontier_whatever_the_size():
     assert best["N"][0] == pytest.approx([1e18**0.45, 1e22**0.45], rel=1e-3)
     assert best["D"][0] == pytest.approx(np.array([1e18, 1e22]) / (20 * best["N"][0] ** 0.9), rel=1e-3)
     assert best["loss"][0] == pytest.approx([1.7 + 200 * 1e18**-0.14, 1.7 + 200 * 1e22**-0.14], rel=1e-3)
-    assert len(law.predicted(frame)) == 5
+    assert len(law.fitted_rows(frame)) == 5
     assert np.array_equal(law.strata(frame), frame["budget"])
     assert all(p.name in law.formula for p in law.parameters)

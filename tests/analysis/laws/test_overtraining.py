@@ -118,7 +118,7 @@ def test_the_error_law_is_found_again():
 def test_error_is_predicted_from_predicted_loss():
     frame = table(multiples=(5, 20, 80))
     unmeasured = frame[["N", "D", "C"]]
-    errors = TaskError().chained(ERROR_PARAMS, Overtraining(), PARAMS, unmeasured)
+    errors = TaskError().predict_from_law(ERROR_PARAMS, Overtraining(), PARAMS, unmeasured)
     assert errors.shape == (1, len(frame))
     assert errors[0] == pytest.approx(frame["error"].to_numpy())
 
@@ -128,8 +128,8 @@ def test_resamples_are_chained_row_by_row(losses, errors):
     frame = table()
     loss_params = PARAMS * np.linspace(0.9, 1.1, losses)[:, None]
     error_params = ERROR_PARAMS * np.linspace(0.9, 1.1, errors)[:, None]
-    found = TaskError().chained(error_params, Overtraining(), loss_params, frame)
+    found = TaskError().predict_from_law(error_params, Overtraining(), loss_params, frame)
     assert found.shape == (4, len(frame))
     for i in range(4):
-        row = TaskError().chained(error_params[[i % errors]], Overtraining(), loss_params[[i % losses]], frame)
+        row = TaskError().predict_from_law(error_params[[i % errors]], Overtraining(), loss_params[[i % losses]], frame)
         np.testing.assert_allclose(found[i], row[0])

@@ -89,7 +89,7 @@ def test_a_coverage_of_zero_is_a_point_like_the_others():
 def test_the_coverage_of_problems_is_the_mean_of_their_estimates():
     runs = problems(samples=100)
     runs.loc[3] = (37, 2)  # the fewest samples: k goes up to 32
-    found = PassAtK().predicted(runs)
+    found = PassAtK().fitted_rows(runs)
     assert found["k"].tolist() == [1, 2, 4, 8, 16, 32]
     each = [pass_at_k(runs["samples"], runs["correct"], k).mean() for k in found["k"]]
     assert found["coverage"].tolist() == pytest.approx(each)
@@ -99,10 +99,10 @@ def test_the_coverage_of_problems_is_the_mean_of_their_estimates():
 def test_problems_and_their_coverage_give_one_fit():
     law = PassAtK()
     runs = problems()
-    coverage = law.predicted(runs)
+    coverage = law.fitted_rows(runs)
     found = law.estimate(runs).params
     assert found == pytest.approx(law.estimate(coverage).params)
-    assert law.predicted(coverage).equals(coverage)
+    assert law.fitted_rows(coverage).equals(coverage)
     assert law.observed(runs) == pytest.approx(law.observed(coverage))
     assert law.predict(found, runs) == pytest.approx(law.predict(found, coverage))
     assert law.residuals(found, runs) == pytest.approx(law.observed(coverage) - law.predict(found, coverage)[0])

@@ -87,7 +87,7 @@ def test_the_law_of_compute_is_that_of_the_best_runs():
     worst = worse.groupby("budget")["loss"].idxmax()
     worse.loc[worst, "loss"] *= 3
     assert np.array_equal(PowerLaw().estimate(frame).params, PowerLaw().estimate(worse).params)
-    assert len(PowerLaw().predicted(frame)) == 8
+    assert len(PowerLaw().fitted_rows(frame)) == 8
 
 
 def test_a_budget_no_better_than_a_smaller_one_does_not_count():
@@ -97,7 +97,7 @@ def test_a_budget_no_better_than_a_smaller_one_does_not_count():
     law = PowerLaw()
     without = law.estimate(frame[~largest]).params
     assert np.array_equal(law.estimate(frame).params, without)
-    assert len(law.predicted(frame)) == 7
+    assert len(law.fitted_rows(frame)) == 7
     # and in resamples that drew every run
     assert law.resample(frame, without, np.ones((1, len(frame)))) == pytest.approx(without, rel=1e-3)
 
@@ -177,10 +177,10 @@ def test_residuals_and_their_jacobian_are_of_the_frontier():
 def test_arrays_can_be_fitted_without_a_frame():
     law, x = PowerLaw(), np.geomspace(1e17, 1e20, 6)
     loss = 1.7 + 300 * x**-0.15
-    found = law.solve(law.through(x, loss), law.floor(len(x)))
+    found = law.solve(law.points_of(x, loss), law.floor(len(x)))
     assert found.params[0] == pytest.approx([1.7, 300, 0.15], rel=1e-3)
     batch = np.stack([loss, 2 * loss])
-    again, _ = law.follow(law.through(x, batch), {}, found.params, np.ones((2, 6)))
+    again, _ = law.refine(law.points_of(x, batch), {}, found.params, np.ones((2, 6)))
     assert again[1] == pytest.approx([3.4, 600, 0.15], rel=1e-3)
 
 

@@ -57,7 +57,7 @@ def test_the_first_part_can_be_left_out():
     noisy = pd.concat([pd.DataFrame({"C": [0.1, 1.0, 9.9], "pass_at_1": [0.9, 0.1, 0.8]}), table])
     law = RlSigmoid(drop=0.1)  # of 100
     late = table[table["C"] >= 10]
-    assert law.predicted(noisy)["C"].min() >= 10
+    assert law.fitted_rows(noisy)["C"].min() >= 10
     assert law.estimate(noisy).params == pytest.approx(RlSigmoid().estimate(late).params, rel=1e-6)
     params = law.estimate(noisy).params
     assert law.jacobian(params, noisy) == pytest.approx(law.jacobian(params, late))

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.interpolate import Akima1DInterpolator
 
-from analysis.numerics.isoflop_profiles import Akima, Parabola, cubics
+from analysis.numerics.isoflop_profiles import Akima, Parabola, akima_cubics
 
 
 def profile(log_n, loss):
@@ -16,7 +16,7 @@ def test_the_batched_cubics_are_those_of_scipy():
     for size in (3, 4, 5, 8, 13):
         x, y = np.sort(rng.uniform(0, 5, (20, size)), axis=1), rng.normal(0, 1, (20, size))
         y[0] = 2 * x[0]  # no change of slope anywhere
-        parts = np.stack([*cubics(x, y)[::-1], y[:, :-1]])
+        parts = np.stack([*akima_cubics(x, y)[::-1], y[:, :-1]])
         for i in range(20):
             assert np.allclose(parts[:, i], Akima1DInterpolator(x[i], y[i]).c, rtol=1e-6, atol=1e-6)
 

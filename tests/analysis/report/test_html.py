@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.charts import charts, plotly
+from analysis.charts import chart_study, plotly
 from analysis.formatting import percent, scientific, short
 from analysis.report import fit_tables, tables
 from analysis.report.html import render
@@ -50,7 +50,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def html(study):
-    return render(study, charts(study))
+    return render(study, chart_study(study))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def page(html):
 
 
 def rendered(study):
-    return Page(render(study, charts(study)))
+    return Page(render(study, chart_study(study)))
 
 
 def test_nothing_is_loaded_from_elsewhere(page, html):
@@ -77,7 +77,7 @@ def test_plotly_is_there_once(html):
 
 def test_every_figure_has_its_place_and_its_data(page, study):
     embedded = json.loads(next(script for script in page.scripts if script.startswith("{")))
-    shown = {name: chart for name, chart in charts(study).items() if name != "summary"}
+    shown = {name: chart for name, chart in chart_study(study).items() if name != "summary"}
     assert list(embedded) == list(shown)
     for name, chart in shown.items():
         assert len(embedded[name]) == len(chart.panels)

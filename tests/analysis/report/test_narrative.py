@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.formatting import compute, percent, quantity, scientific, share, short, three
-from analysis.report.narrative import answer, diagnosis
+from analysis.formatting import compute, percent, quantity, scientific, share, short, three_decimals
+from analysis.report.narrative import answer, describe_diagnostics
 
 
 def said(study):
@@ -23,7 +23,7 @@ def test_a_budget_is_divided_with_intervals_and_its_reach_is_told():
     study = study_of_kind("budgets")
     row = study.main.frontier(study.target_flops).iloc[0]
     n, d, loss = (f"{write(row[name])} ({write(row[f'{name}_low'])} to {write(row[f'{name}_high'])})"
-                  for name, write in (("N", short), ("D", short), ("loss", three)))  # fmt: skip
+                  for name, write in (("N", short), ("D", short), ("loss", three_decimals)))  # fmt: skip
     first, second, *_ = answer(study)
     assert first == f"With 10²¹ FLOPs, train {n} parameters on {d} tokens; expect a loss of {loss} nats a token."
     assert second == "That is extrapolated: 10 times the compute of the largest run."
@@ -39,7 +39,7 @@ def test_what_was_held_out_is_set_beside_its_prediction():
     row = study.main.holdout["budgets"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
     assert f"Fitted without the 5 runs above {scientific(study.main.holdout['largest_fitted'])} FLOPs" in said(study)
-    assert f"{three(row['measured'])} was measured, {percent(abs(row['relative_error']))} {side} that." in said(study)
+    assert f"{three_decimals(row['measured'])} was measured, {percent(abs(row['relative_error']))} {side} that." in said(study)
 
 
 def test_held_out_runs_that_are_not_the_largest_are_called_no_more_than_held_out(tmp_path):
@@ -88,7 +88,7 @@ def test_a_law_of_one_variable_is_asked_beyond_the_runs(kind, words):
     at = {"power_law": {"N": 1e10}, "task_error": {"loss": 0.9 * 2.2}, "rl_sigmoid": {"C": 600.0}, "pass_at_k": {"k": 640.0}}
     if kind in at:
         frame = pd.DataFrame([at[kind]])
-        write = three if kind == "power_law" else share
+        write = three_decimals if kind == "power_law" else share
         low, high = study.main.interval(frame)[:, 0]
         ends = f"({write(low)} to {write(high)})"
         words = words.replace("(0L to 0H)", ends).format(write(study.main.predict(frame)[0]))
@@ -136,7 +136,7 @@ def test_every_answer_is_of_sentences(kind):
 def test_a_diagnosis_names_the_run_that_moves_most():
     study = study_of_kind("budgets")
     row = study.main.diagnostics["influence"][0]
-    text = " ".join(diagnosis(study, study.main))
+    text = " ".join(describe_diagnostics(study, study.main))
     errors = f"{abs(row['standard_errors']):.2g} standard errors"
     assert f"No run moves a parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
     assert "Residuals show no trend." in text
@@ -146,7 +146,7 @@ def test_a_diagnosis_tells_of_ridges_basins_and_trends():
     study = study_of_kind("budgets")
     known = {**study.main.diagnostics, "ridge": ["E", "A"], "basins": 3, "agreeing": 0.25}
     known["trends"] = [{"with": "C", "shape": "bent", "correlation": -0.5, "p": 1e-5}]
-    text = " ".join(diagnosis(study, replace(study.main, diagnostics=known)))
+    text = " ".join(describe_diagnostics(study, replace(study.main, diagnostics=known)))
     assert "Residuals trend with C (bent, -0.50)." in text
     assert "along E and A the optimum is flat" in text
     assert "The starts ended in 3 optima, 25% of them in the best." in text

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
 from analysis.formatting import percent
+from analysis.report import terminal
 
 
 def printed(study, capsys):
-    study.show()
+    terminal.show(study)
     return " ".join(capsys.readouterr().out.split())
 
 

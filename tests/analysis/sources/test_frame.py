@@ -6,7 +6,7 @@ import pytest
 
 from analysis.laws import LAWS
 from analysis.sources import frame
-from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, budgets, tidy
+from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -16,12 +16,12 @@ def test_runs_of_one_budget_differ_by_up_to_a_training_step(runs):
 
 
 def test_a_budget_is_the_geometric_mean_of_its_runs():
-    assert np.allclose(budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
+    assert np.allclose(group_budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
 
 
 def test_a_chain_of_close_runs_is_not_one_budget():
     flops = np.geomspace(1e12, 1e13, 200)
-    labels = budgets(flops)
+    labels = group_budgets(flops)
     widths = [flops[labels == label].max() / flops[labels == label].min() for label in np.unique(labels)]
     assert max(widths) <= 1.05 + 1e-9
     assert len(widths) >= 40

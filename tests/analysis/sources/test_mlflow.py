@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import report
 from analysis.config import compose
-from analysis.report.group_study import analyse_by
 from analysis.sources import frame, mlflow
 from analysis.sources.frame import Columns, MlflowRuns
+from analysis.study import analyse_groups
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
@@ -87,19 +88,19 @@ def test_the_steps_are_the_rows_where_their_stage_is_chosen(tracks):
 
 
 def test_one_law_for_each_recipe(tracks, tmp_path):
-    study = analyse_by(compose(words(tracks, "distill", "law=chinchilla", "by=recipe", f"out={tmp_path}")))
+    study = analyse_groups(compose(words(tracks, "distill", "law=chinchilla", "by=recipe", f"out={tmp_path}")))
     assert list(study.groups.fits) == ["plain", "verified"]
     for recipe, fit in study.groups.fits.items():
         assert fit.n_points == 12
         assert fit.params["E"] == pytest.approx(FLOOR[recipe], abs=0.05)
         assert fit.holdout["n"] < 5
     assert study.target_flops == pytest.approx(60 * 1e7 * 1e8)
-    study.write()
+    report.write(study)
     assert (tmp_path / "recipe=plain/fit.json").exists()
 
 
 def test_a_study_of_recipes_is_a_study_of_pass_rates_too(tracks):
-    study = analyse_by(compose(words(tracks, "distill", "law=task_error", "runs.columns.error=pass_at_1", "by=recipe")))
+    study = analyse_groups(compose(words(tracks, "distill", "law=task_error", "runs.columns.error=pass_at_1", "by=recipe")))
     assert study.groups.law.response == "error"
 
 
@@ -137,7 +138,7 @@ def test_runs_without_curves_say_so(tracks):
 
 
 def test_a_law_is_fitted_to_the_curves_of_each_scale(tracks):
-    study = analyse_by(compose(words(tracks, "rl", "law=rl_sigmoid", "by=scale", "runs.curve=true")))
+    study = analyse_groups(compose(words(tracks, "rl", "law=rl_sigmoid", "by=scale", "runs.curve=true")))
     assert list(study.groups.fits) == ["300k", "1m"]
     assert [fit.n_points for fit in study.groups.fits.values()] == [12, 12]
     warnings = study.groups.fits["1m"].diagnostics["warnings"]
@@ -146,4 +147,4 @@ def test_a_law_is_fitted_to_the_curves_of_each_scale(tracks):
 
 def test_an_ordinary_study_is_as_it_was(tracks):
     runs = tracking.read_runs(tracks, "rl")
-    assert len(mlflow.table(runs, {})) == 4
+    assert len(mlflow.build_table(runs, {})) == 4
