@@ -1,4 +1,4 @@
-"""Every figure of a study, decided once as data: what is drawn, in which colours, with which words."""
+"""Figures of a study as data: what is drawn, in which colours, with which labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FIGURES", "Chart", "chart_study"]
 
 
 def chart_summary(study: Study) -> Chart | None:
-    """IsoFLOP curves beside the frontier."""
+    """Chart IsoFLOP curves beside the frontier."""
     left, right = isoflop.chart_isoflop(study), compute.chart_frontier(study)
     if left is None or right is None:
         return None
@@ -39,6 +39,6 @@ FIGURES = {
 
 
 def chart_study(study: Study) -> dict[str, Chart]:
-    """The figures that the fits of a study allow, by name, in the order in which one reads them."""
+    """Chart what the fits of a study allow, by name, in reading order."""
     charts = {name: draw(study) for name, draw in FIGURES.items()}
     return {name: chart for name, chart in charts.items() if chart is not None}

@@ -1,4 +1,4 @@
-"""Figures of compute: the frontier of loss, how to divide compute, and the envelope of training curves."""
+"""Figures of compute: the frontier of loss, the allocation of compute, and the envelope of training curves."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
-STEPS = 100  # of a line
-FAR = 1000  # times the largest budget, beyond which a figure does not reach
-MANY = 60  # points that are drawn smaller
-HIGH = 1.7  # of the range of the frontier's loss, above which runs are not shown
-CURVES, CURVE_POINTS = 100, 200  # of an envelope
+STEPS = 100  # points of a line
+FAR = 1000  # largest target budget in a figure, over the largest budget of the runs
+MANY = 60  # points, from which on they are drawn smaller
+HIGH = 1.7  # upper limit of the loss axis, in ranges of the frontier's loss
+CURVES, CURVE_POINTS = 100, 200  # largest numbers of an envelope
 
 
 def chart_frontier(study: Study) -> Chart | None:
-    """Loss against compute: the frontier of each law, fitted without the held-out runs where there are some."""
+    """Chart loss against compute: the frontier of each law, fitted without the held-out runs if there are any."""
     frame, main, target = study.runs.frame, study.main, study.target_flops
     laws = [fit for fit in study.fits.values() if fit.law.response == "loss" and not train_fit(fit).frontier(1.0).empty]
     if not target or not laws or "loss" not in frame:
@@ -71,36 +71,37 @@ def chart_frontier(study: Study) -> Chart | None:
         marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, seen, look)
         lowest = min(lowest, float(curve["loss"].min()))
     size = 4.5 if len(best) < MANY else 2.5
-    marks.append(run_points(best, "C", best["loss"].to_numpy(), "best of its budget", BLACK, size=size))
+    marks.append(run_points(best, "C", best["loss"].to_numpy(), "best run of its budget", BLACK, size=size))
     if main.holdout:
         marks += held_out_points(main.holdout["budgets"] or main.holdout["points"], "C")
     if answered:
         marks.append(_answer(main, main.frontier(target).iloc[0]))
     highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))
-    fitted = (
-        "Laws are fitted to the runs left of the dotted line alone, and dashed beyond it"
+    fit_note = (
+        "Laws are fitted only to the runs left of the dotted line, and dashed beyond it"
         if seen.rules
         else "Dashed: extrapolated"
     )
     band = "" if main.draws is None or main not in laws else f" The band is the 95 % interval of the {main.law.title}."
-    star = " The star is its answer for the target budget, fitted to all runs." if answered else ""
+    star = " The star is its prediction for the target budget, fitted to all runs." if answered else ""
     worse = int((frame["loss"] > highest).sum())
-    above = f" Outside of the figure: {count_rows(worse, frame)} of higher loss." if worse else ""
+    above = f" Not shown: {count_rows(worse, frame)} of higher loss." if worse else ""
     panel = Panel(
         compute_axis(study, x),
         axis("loss", span(np.array([lowest, highest]))),
         (*marks, *seen.rules),
         title="Loss against compute",
     )
-    return Chart("Loss against compute", f"{fitted}.{band}{star}{above}{thinning_note(frame)}", (panel,))
+    return Chart("Loss against compute", f"{fit_note}.{band}{star}{above}{thinning_note(frame)}", (panel,))
 
 
 def _smallest(frame: pd.DataFrame, laws: list[Fit]) -> float:
-    """The least compute that one of the laws is about: a training curve begins long before its law."""
+    """Return the least compute that a law is fitted to; training curves begin much earlier."""
     return min(float(fit.law.fitted_rows(frame)["C"].min()) for fit in laws)
 
 
 def _answer(fit: Fit, row: pd.Series) -> Points:
+    """Return the mark of the prediction for the target budget."""
     ends = np.array([[row["loss_low"]], [row["loss_high"]]])
     known = {name: row[name] for name in ("C", "N", "D", "loss") if name in row}
     return Points(
@@ -117,7 +118,7 @@ def _answer(fit: Fit, row: pd.Series) -> Points:
 
 
 def chart_allocation(study: Study) -> Chart | None:
-    """Compute-optimal parameters and tokens against compute, up to the target, with the interval of each law."""
+    """Chart compute-optimal parameters and tokens against compute, up to the target, with the intervals of each law."""
     frame, target = study.runs.frame, study.target_flops
     laws = [fit for fit in study.fits.values() if fit.law.allocates]
     if not target or not laws:
@@ -139,18 +140,18 @@ def chart_allocation(study: Study) -> Chart | None:
             lines += _minima(fit, name)
         label = f"Compute-optimal {what} <i>{name}*</i>"
         y = axis(name, span(np.concatenate([part[part > 0] for part in values]), 0.1, log=True), log=True, label=label)
-        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # bands behind lines
+        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # draw bands behind lines
         panels.append(Panel(compute_axis(study, x), y, tuple(marks), title=f"Optimal {what}", legend="upper left"))
     return Chart(
         "Compute-optimal allocation",
-        "How to divide compute between parameters and tokens, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
+        "Optimal parameters and tokens for a budget, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
         tuple(panels),
         size=(5.2, 4.1),
     )
 
 
 def _minima(fit: Fit, name: str) -> list[Mark]:
-    """The optima of single budgets that a law was fitted to."""
+    """Return the marks of the optima of single budgets that a law was fitted to."""
     budgets = [row for row in fit.tables.get("budgets", []) if not row["excluded"]]
     if not budgets:
         return []
@@ -161,7 +162,7 @@ def _minima(fit: Fit, name: str) -> list[Mark]:
 
 
 def chart_envelope(study: Study) -> Chart | None:
-    """Training curves and the lowest of them at each budget."""
+    """Chart training curves and the lowest of them at each budget."""
     fit, frame = study.fits.get("envelope"), study.runs.frame
     if fit is None:
         return None
@@ -180,7 +181,7 @@ def chart_envelope(study: Study) -> Chart | None:
     look = {"name": "law of the loss", "colour": colour("envelope")}
     marks += law_marks(fit, "C", flops, fit.frontier(flops)["loss"].to_numpy(), None, FittedRange(float(best["C"].max())), look)
     low, high = float(frame["loss"].min()), float(best["loss"].max())
-    some = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
+    drawn_note = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
     panel = Panel(
         compute_axis(study, span(frame.loc[frame["loss"] < high + (high - low), "C"], 0.03, log=True)),
         Axis(QUANTITIES["loss"][2], limits=(low - 0.04 * (high - low), high + 0.5 * (high - low))),
@@ -188,4 +189,4 @@ def chart_envelope(study: Study) -> Chart | None:
         title="Training curves and their envelope",
         scale=scale,
     )
-    return Chart("Envelope", f"Loss in the course of training; black: the run that is the best so far.{some}", (panel,))
+    return Chart("Envelope", f"Loss during training; black: the lowest loss of all runs at each budget.{drawn_note}", (panel,))

@@ -1,4 +1,4 @@
-"""Figures of other laws: a response against its one predictor, and the best learning rate against model size."""
+"""Figures of laws of one variable, and of the best learning rate and batch size."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
-STEPS = 120
-LABEL = 6  # the place of a line at which its label stands
-OWN = ("rl_sigmoid", "pass_at_k")  # laws of one variable with a figure of their own
+STEPS = 120  # points of a line
+LABEL = 6  # index of the point of a line at its label
+OWN = ("rl_sigmoid", "pass_at_k")  # laws of one variable that have their own figure
 
 
 def chart_curve(study: Study) -> Chart | None:
-    """The response against the one predictor of laws that are not of compute, a panel a predictor."""
+    """Chart the response against the predictor for laws of one variable other than compute, a panel per predictor."""
     groups: dict[tuple[str, str], list[Fit]] = {}
     for fit in study.fits.values():
         if fit.law.regression and len(fit.law.predictors) == 1 and fit.law.name not in OWN and not _of_compute(fit):
@@ -46,18 +46,19 @@ def chart_curve(study: Study) -> Chart | None:
         return None
     panels = tuple(_against(study, x, y, fits) for (x, y), fits in groups.items())
     dashed = (
-        " and dashed beyond them" if any(isinstance(m, Line) and m.dash == "dashed" for p in panels for m in p.marks) else ""
+        ", dashed beyond the runs" if any(isinstance(m, Line) and m.dash == "dashed" for p in panels for m in p.marks) else ""
     )
-    caption = f"The law through the runs, with its 95 % interval{dashed}.{holdout_note(study)}{thinning_note(study.runs.frame)}"
+    caption = f"The runs and the law, with its 95 % interval{dashed}.{holdout_note(study)}{thinning_note(study.runs.frame)}"
     return Chart("Laws of one variable", caption, panels, size=(6.4, 4.4) if len(panels) == 1 else (5.2, 4.1))
 
 
 def _of_compute(fit: Fit) -> bool:
-    """Whether its line stands in the figure of the frontier."""
+    """Return True for a law of compute, which is drawn in the figure of the frontier."""
     return fit.law.predictors == ("C",)
 
 
 def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
+    """Return the panel of laws of one predictor."""
     frame, mask = study.runs.frame, held_out_mask(study)
     drawn = thin(frame[~mask])
     log = x != "loss"
@@ -80,7 +81,7 @@ def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
 
 
 def chart_hyperparameter(study: Study) -> Chart | None:
-    """The best learning rate, and the best batch size, of each cell against its size, with the law."""
+    """Chart the best learning rate, and the best batch size, of each cell against model size, with the law."""
     fit = study.fits.get("hyperparameter")
     if fit is None or not isinstance(fit.law, Hyperparameter):
         return None
@@ -115,8 +116,8 @@ def chart_hyperparameter(study: Study) -> Chart | None:
         y = axis(name, span(np.concatenate(values), 0.06, log=True), log=True, label=f"Best {QUANTITIES[name][2].lower()}")
         panels.append(Panel(axis("N", limits, log=True), y, tuple(marks), legend="", scale=scale))
     caption = (
-        "The optimum of each grid of runs at one N and one D, and the power law through all of them"
-        + (" at the smallest, the middle and the largest D" if scale else "")
+        "Optima of the grids of runs, each at one N and one D, and the power law fitted to them"
+        + (", drawn for the smallest, the middle and the largest D" if scale else "")
         + ", with 95 % intervals."
     )
     return Chart(fit.law.title, caption, tuple(panels), size=(6.4, 4.4) if len(panels) == 1 else (5.6, 4.1))

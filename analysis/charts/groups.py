@@ -1,4 +1,4 @@
-"""Figures of one law fitted to several groups: all curves in one set of axes, and each parameter from group to group."""
+"""Figures of one law fitted to several groups: the curves of all groups, their parameters, and their predictions."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ if TYPE_CHECKING:
     from analysis.study import GroupedStudy, Study
 
 HUES = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER)
-STEPS = 120
-BEYOND = 3.0  # times the largest of the points that lines go to
-BANDS = 6  # groups, beyond which no intervals are drawn
-SIZES = 5  # lines of a group, of a law that has one for each model size
-HIGH = 1.7  # of the range of the frontiers' loss, above which runs are not shown
+STEPS = 120  # points of a line
+BEYOND = 3.0  # end of lines, over the largest of the points
+BANDS = 6  # groups beyond which no intervals are drawn
+SIZES = 5  # largest number of lines of a group, for a law with a line per model size
+HIGH = 1.7  # upper limit of the loss axis, in ranges of the frontiers' loss
 DIAMOND = 5.0
-HELD = " Diamonds are held-out points, which the laws that are drawn were not given."
+HELD = " Diamonds are held-out points; the laws that are drawn are fitted without them."
 Look = dict[str, str]
 
 
 def chart_groups(study: GroupedStudy) -> dict[str, Chart]:
-    """The figures of a study of groups by name, in the order in which one reads them."""
+    """Chart a grouped study, by name, in reading order."""
     charts = {"groups": chart_curves(study), "parameters": chart_parameters(study), "predictions": chart_predictions(study)}
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def assign_colours(study: GroupedStudy) -> dict[str, str]:
-    """A hue a group: from dark to light where groups are numbers or scales, or too many for hues of their own."""
+    """Assign a colour to each group: from dark to light if groups are numbers or scales, or too many for distinct hues."""
     labels = list(study.parts)
     ordered = len(labels) > 2 and all(np.isfinite(parse_size(label)) for label in labels)
     if ordered or len(labels) > len(HUES):
@@ -74,18 +74,19 @@ def assign_colours(study: GroupedStudy) -> dict[str, str]:
 
 
 def chart_curves(study: GroupedStudy) -> Chart | None:
-    """The law of each group and its points; none for a law of several variables that no plane shows."""
+    """Chart the law of each group and its points; null for a law of several variables that does not fit into a plane."""
     law = study.law
     if law.regression and len(law.predictors) == 1:
         return _chart_groups(study, law.predictors[0], law.response, _curve, "The law of each group")
     if law.name == "rl_power":
-        return _chart_groups(study, law.x, "pass_at_1", _sizes, "The law of each group, a line for each model size,")
+        return _chart_groups(study, law.x, "pass_at_1", _sizes, "The law of each group, a line per model size,")
     if study.target_flops and law.response == "loss":
-        return _chart_groups(study, "C", "loss", _frontier, "The frontier of each group by its law")
+        return _chart_groups(study, "C", "loss", _frontier, "The frontier of each group's law")
     return None
 
 
 def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., Iterator[Mark]], words: str) -> Chart:
+    """Chart the marks of each group in one panel."""
     parts, log = study.parts, x != "loss"
     used = {label: study.law.fitted_rows(part.runs.frame) for label, part in parts.items()}
     places = np.concatenate([rows[x].to_numpy(dtype=float) for rows in used.values()])
@@ -118,26 +119,28 @@ def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., I
     )
     caption = (
         f"{words}{' with its 95 % interval' if _banded(study) else ''}, dashed beyond the points of the group."
-        + (" Dots are all of its runs." if marks_of is _frontier else "")
-        + (" Dotted: A, which its pass rate tends to." if study.law.name == "rl_sigmoid" else "")
+        + (" Dots are all runs of the group." if marks_of is _frontier else "")
+        + (" Dotted: the limit A of the pass rate." if study.law.name == "rl_sigmoid" else "")
         + (HELD if any(part.main.holdout for part in parts.values()) else "")
-        + (f" Outside of the figure: {worse} of higher loss." if worse else "")
+        + (f" Not shown: {worse} of higher loss." if worse else "")
         + thinning_note(study.runs.frame)
     )
     return Chart(f"{study.law.title} by {study.groups.by}", caption, (panel,), size=(7.4, 4.8))
 
 
 def _banded(study: GroupedStudy) -> bool:
+    """Return True if intervals are drawn."""
     return len(study.parts) <= BANDS and any(part.main.draws is not None for part in study.parts.values())
 
 
 def _points(part: Study, x: str, y: np.ndarray, rows: pd.DataFrame, look: Look, **more: Any) -> Points:
+    """Return the runs of a group as points."""
     text = tuple(f"<b>{escape(look['name'])}</b>, {line}" for line in hover_texts(rows))
     return Points(x=rows[x].to_numpy(dtype=float), y=y, hover=text, **{**look, **more})
 
 
 def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Points]:
-    """The held-out points of a group, in its colour; ``1 - response`` to flip them."""
+    """Return the held-out points of a group in its colour; ``1 - response`` if ``flip``."""
     rows = part.main.holdout["points"] if part.main.holdout else []
     measured = column(rows, "measured")
     at = column(rows, x) if x != "loss" else part.runs.frame.loc[held_out_mask(part), x].to_numpy()
@@ -145,6 +148,7 @@ def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Points]:
 
 
 def _curve(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
+    """Yield the points and the curve of a law of one variable."""
     fit, frame = part.main, part.runs.frame[~held_out_mask(part)]
     used, known = fit.law.fitted_rows(frame), train_fit(fit)
     drawn = thin(used)
@@ -162,7 +166,7 @@ def _curve(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -
 
 
 def _sizes(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
-    """Pass rates, though the law is one of error rates."""
+    """Yield pass rates and a curve per model size for a law of error rates."""
     fit, frame = part.main, part.runs.frame[~held_out_mask(part)]
     known, sizes, drawn = train_fit(fit), np.unique(frame["N"]), thin(frame)
     yield _points(part, x, drawn["pass_at_1"].to_numpy(), drawn, look)
@@ -175,6 +179,7 @@ def _sizes(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -
 
 
 def _frontier(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
+    """Yield the runs and the frontier of a law."""
     fit, drawn = part.main, thin(part.runs.frame[~held_out_mask(part)])
     yield _points(part, x, drawn["loss"].to_numpy(), drawn, look, size=3.5)
     best = train_fit(fit).frontier(at)
@@ -184,7 +189,7 @@ def _frontier(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look
 
 
 def chart_parameters(study: GroupedStudy) -> Chart | None:
-    """A panel a parameter, in which each group has a row; of those that were fitted."""
+    """Chart each fitted parameter in a panel with a row per group."""
     hues = assign_colours(study)
     panels = []
     for parameter in study.law.parameters:
@@ -197,13 +202,13 @@ def chart_parameters(study: GroupedStudy) -> Chart | None:
             panels.append(replace(estimates(parameter.name, parameter.meaning, rows), legend=""))
     if not panels:
         return None
-    caption = "The parameters of each group, with 95 % intervals. One that reaches the edge of its panel is open there."
+    caption = "Parameters of each group with 95 % intervals. Intervals that reach the edge of a panel are open."
     height = max(2.6, 1.2 + 0.28 * len(study.parts))
     return Chart("Parameters", caption, tuple(panels), columns=2 if len(panels) == 4 else 3, size=(3.6, height))
 
 
 def chart_predictions(study: GroupedStudy) -> Chart:
-    """Measured against predicted, of all groups."""
+    """Chart predictions against measurements of all groups."""
     marks: list[Mark] = []
     ends = []
     for label, hue in assign_colours(study).items():
@@ -227,5 +232,5 @@ def chart_predictions(study: GroupedStudy) -> Chart:
     line = Line(x=np.array(limits), y=np.array(limits), width=0.8)
     panel = Panel(*axes, (line, *marks), legend="outside", legend_title=study.groups.by)
     held = HELD if any(part.main.holdout for part in study.parts.values()) else ""
-    caption = f"What each group's law says of its points, against what was measured.{held}{thinning_note(study.runs.frame)}"
+    caption = f"Predictions of each group's law against measurements.{held}{thinning_note(study.runs.frame)}"
     return Chart("Predictions", caption, (panel,), size=(5.6, 4.4))

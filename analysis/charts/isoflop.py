@@ -1,4 +1,4 @@
-"""The figure of IsoFLOP curves: loss against model size at equal compute."""
+"""Figure of IsoFLOP curves: loss against model size at equal compute."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
-STEPS = 100  # of a line
-LEGEND = 8  # budgets that a legend lists; beyond, a colour bar
-MOST = 60  # budgets, beyond which runs are hardly of equal compute
+STEPS = 100  # points of a line
+LEGEND = 8  # budgets beyond which a colour bar replaces the legend
+MOST = 60  # budgets beyond which runs are hardly of equal compute
 
 
 def chart_isoflop(study: Study) -> Chart | None:
-    """Loss against model size, a curve a budget."""
+    """Chart loss against model size, a curve per budget."""
     frame = study.runs.frame
     profiles = study.fits.get("isoflop")
     if not study.target_flops or not {"N", "loss", "budget"} <= set(frame):
@@ -59,18 +59,18 @@ def chart_isoflop(study: Study) -> Chart | None:
         scale=scale if several else None,
     )
     sliced = _sliced(study)
-    through = "the profile that was fitted to each budget" if profiles else sliced and f"the {sliced.law.title} at each budget"
+    through = "the profile fitted to each budget" if profiles else sliced and f"the {sliced.law.title} at each budget"
     curves = f" Curves: {through}{'; stars: their minima' if stars else ''}." if through else ""
     return Chart("IsoFLOP curves", f"Loss against model size at equal compute.{curves}", (panel,))
 
 
 def _sliced(study: Study) -> Fit | None:
-    """A law of the loss of any size, which has a curve at every budget."""
+    """Return the fit of a law of the loss of any size, which has a curve at every budget; null without one."""
     return next((fit for fit in (study.main, *study.fits.values()) if fit.law.allocates and fit.law.regression), None)
 
 
 def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
-    """N and loss of the curve of one budget: what the minimum was found on, or a slice of a law of any size."""
+    """Return N and loss of the curve of one budget: the fitted profile, or a slice of a law of any size."""
     profiles, sliced = study.fits.get("isoflop"), _sliced(study)
     sizes = np.unique(runs["N"])
     n = np.geomspace(sizes[0] / 1.1, sizes[-1] * 1.1, STEPS)
@@ -91,7 +91,7 @@ def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tu
 
 
 def _akima(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The interpolation of log loss through the mean of each size."""
+    """Interpolate log loss through the mean of each size."""
     weights = runs["weight"] if "weight" in runs else pd.Series(1.0, index=runs.index)
     total = (weights * np.log(runs["loss"])).groupby(runs["N"]).sum() / weights.groupby(runs["N"]).sum()
     x, y = np.log(total.index.to_numpy()), total.to_numpy()

@@ -1,4 +1,4 @@
-"""What several figures are made of: runs as points, a law as a line with its band, and the axes of quantities."""
+"""Parts of several figures: runs as points, laws as lines with bands, and the axes of quantities."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
-SHOWN = 3000  # points of a figure; beyond, every second one, or third, ...
+SHOWN = 3000  # largest number of points of a figure
 HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")
 HELD_OUT = "held out"
 
 
 def axis(name: str, limits: tuple[float, float] | None = None, log: bool = False, label: str = "") -> Axis:
-    """The axis of a column."""
+    """Return the axis of a column."""
     _, numbers, usual = QUANTITIES[name]
     return Axis(label or usual, log, numbers if log else "plain", limits)
 
 
 def compute_axis(study: Study, limits: tuple[float, float]) -> Axis:
-    """Of C, in the unit that the runs have it in."""
+    """Return the axis of C, in the unit of the runs."""
     unit = study.compute_unit()
     label = "" if unit == "FLOPs" else f"Compute <i>C</i> ({unit})"
     axis_of = axis("C", limits, True, label)
@@ -39,39 +39,40 @@ def compute_axis(study: Study, limits: tuple[float, float]) -> Axis:
 
 
 def held_out_mask(study: Study) -> np.ndarray:
-    """(n,), true for the rows that the second fit was not given."""
+    """Return a mask (n,) of the held-out rows."""
     frame = study.runs.frame
     mask = study.config.holdout.mask(frame) if any(fit.holdout for fit in study.fits.values()) else None
     return np.zeros(len(frame), dtype=bool) if mask is None else mask
 
 
 def train_fit(fit: Fit) -> Fit:
-    """The fit that did not see what was held out."""
+    """Return the fit without the held-out runs, or the only fit if nothing was held out."""
     return fit.without_holdout or fit
 
 
 def thin(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select every second, third, ... row of a frame that is too long for a figure."""
     return frame.iloc[:: -(-len(frame) // SHOWN) or 1]
 
 
 def thinning_note(frame: pd.DataFrame) -> str:
-    """The sentence of a caption that not all points are drawn."""
+    """Return the sentence of a caption that only some points are drawn."""
     every = -(-len(frame) // SHOWN)
-    return f" Of {len(frame)} points one in {every} is drawn." if every > 1 else ""
+    return f" One in {every} of {len(frame)} points is drawn." if every > 1 else ""
 
 
 def holdout_note(study: Study) -> str:
-    """The sentence of a caption that lines are what they were without the held-out runs."""
-    return " Held-out runs were not given to the laws that are drawn." if study.main.holdout else ""
+    """Return the sentence of a caption that laws are drawn as fitted without the held-out runs."""
+    return " The laws that are drawn are fitted without the held-out runs." if study.main.holdout else ""
 
 
 def hover_text(title: str, **values: float) -> str:
-    """Quantities in words, for a mark that is no run."""
+    """Describe quantities of a mark that is not a run."""
     return "<br>".join([f"<b>{title}</b>", *(f"{name} {quantity(name, float(value))}" for name, value in values.items())])
 
 
 def hover_texts(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
-    """The runs in words: what they are called, their quantities, and whatever else is given of them."""
+    """Describe runs: their names, their quantities, and further values."""
     names = [name for name in HOVERED if name in frame]
     texts = []
     for position, (index, row) in enumerate(zip(frame.index, frame.to_dict("records"), strict=True)):
@@ -92,13 +93,13 @@ def law_marks(
     y: str = "",
     title: str = "",
 ) -> list[Mark]:
-    """A law as a line, dashed beyond what was seen, and the band of its interval.
+    """Draw a law as a line, dashed beyond the fitted range, and the band of its interval.
 
     :param at: (n,), the places in the column ``x``.
     :param ends: (2, n), or null for no band.
     :param look: name and colour.
-    :param y: the column that the values are of; empty for the response.
-    :param title: what the line is called where one points at it; empty for the law.
+    :param y: the column of the values; empty for the response.
+    :param title: the title of hover texts; empty for that of the law.
     """
     y = y or fit.law.response
     low, high = np.full((2, len(at)), np.nan) if ends is None else ends
@@ -112,7 +113,7 @@ def law_marks(
         marks.append(Band(x=at, y=low, upper=high, **look))
     inside = seen.includes(at)
     beyond = ~inside
-    beyond[:-1] |= ~inside[1:]  # from the last place that was seen on
+    beyond[:-1] |= ~inside[1:]  # begin at the last place of the fitted range
     beyond[1:] |= ~inside[:-1]
     for dash, part in (("solid", inside), ("dashed", beyond)):
         if part.sum() > 1:
@@ -123,14 +124,15 @@ def law_marks(
 
 @dataclass(frozen=True)
 class FittedRange:
-    """How far the runs reach that a law was fitted to: to larger values, but to lower losses."""
+    """The range of the runs that a law is fitted to: up to an end, or down to it for a law of the loss."""
 
     end: float
     downward: bool = False
-    rules: tuple[Rule, ...] = ()  # at the end, where runs beyond it were held out
+    rules: tuple[Rule, ...] = ()  # at the end, if runs beyond it were held out
 
     @classmethod
     def of(cls, study: Study, x: str) -> FittedRange:
+        """Return the range of a column without the held-out runs."""
         frame, mask = study.runs.frame, held_out_mask(study)
         if x == "loss":
             end = float(frame.loc[~mask, x].min())
@@ -139,6 +141,7 @@ class FittedRange:
         return cls(end, False, (Rule(end * 1.02),) if frame[x].max() > end else ())
 
     def includes(self, at: np.ndarray) -> np.ndarray:
+        """Return a mask (n,) of the places within the range."""
         return at >= self.end * (1 - 1e-9) if self.downward else at <= self.end * (1 + 1e-9)
 
 
@@ -146,9 +149,9 @@ UNLIMITED = FittedRange(math.inf)
 
 
 def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
-    """Held-out rows, of ``Fit.holdout``: as they were measured, unless other values are given.
+    """Draw held-out rows of ``Fit.holdout``, as measured unless other values are given.
 
-    :param x: the column, or the values (n,); nothing is drawn where there are none.
+    :param x: the column, or the values (n,); nothing is drawn without values.
     """
     at = column(rows, x) if isinstance(x, str) else x
     values = column(rows, "measured") if y is None else y
@@ -161,11 +164,12 @@ def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarr
 
 
 def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:
-    """Values (n,), NaN for none."""
+    """Return the values (n,) of a column, NaN for null."""
     return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
 
 
 def _held_out_text(row: dict[str, Any], index: int) -> str:
+    """Describe a held-out row."""
     known = [f"{name} {quantity(name, row[name])}" for name in ("N", "D", "C", "k") if row.get(name) is not None]
     predicted = (
         number(row["predicted"]) if row["predicted"] is None else with_interval(row["predicted"], row["low"], row["high"])
@@ -175,4 +179,5 @@ def _held_out_text(row: dict[str, Any], index: int) -> str:
 
 
 def run_points(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
+    """Draw runs as points."""
     return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover_texts(frame), **more)

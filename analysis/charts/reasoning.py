@@ -1,4 +1,4 @@
-"""Figures of reasoning models: pass rate against compute, coverage against answers, students against their teachers."""
+"""Figures of reasoning models: pass rate against compute, coverage against samples, students against teachers."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
-STEPS = 120
-BEYOND = {"rl": 3.0, "k": 10.0}  # how far a line goes beyond the runs
-LINES = 8  # model sizes that a figure has a line for
+STEPS = 120  # points of a line
+BEYOND = {"rl": 3.0, "k": 10.0}  # end of a line, over the largest of the runs
+LINES = 8  # largest number of model sizes with a line
 
 
 def chart_rl(study: Study) -> Chart | None:
-    """Pass rate against the compute of reinforcement learning."""
+    """Chart the pass rate against the compute of reinforcement learning."""
     panels = []
     for name, panel_of in (("rl_sigmoid", _sigmoid), ("rl_power", _rl_power)):
         if name in study.fits:
             panels.append(panel_of(study, study.fits[name]))
     if not panels:
         return None
-    caption = "Pass rate in the course of reinforcement learning, and the law with its 95 % interval, dashed: extrapolated."
+    caption = "Pass rate during reinforcement learning, and the law with its 95 % interval. Dashed: extrapolated."
     return Chart("Reinforcement learning", caption + holdout_note(study) + thinning_note(study.runs.frame), tuple(panels))
 
 
 def _sigmoid(study: Study, fit: Fit) -> Panel:
+    """Return the panel of the sigmoid law."""
     frame, mask = study.runs.frame, held_out_mask(study)
     known, seen = train_fit(fit), FittedRange.of(study, "C")
     used = fit.law.fitted_rows(frame[~mask])
@@ -58,7 +59,7 @@ def _sigmoid(study: Study, fit: Fit) -> Panel:
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks: list[Mark | Rule] = []
     if len(unused):
-        marks.append(run_points(unused, "C", unused["pass_at_1"].to_numpy(), "left out, the first part", "#ffffff", edge=GREY))
+        marks.append(run_points(unused, "C", unused["pass_at_1"].to_numpy(), "left out (first part)", "#ffffff", edge=GREY))
     used = thin(used)
     marks.append(run_points(used, "C", used["pass_at_1"].to_numpy()))
     ends = known.interval(line) if fit.draws is not None else None
@@ -74,7 +75,7 @@ def _sigmoid(study: Study, fit: Fit) -> Panel:
 
 
 def _rl_power(study: Study, fit: Fit) -> Panel:
-    """A line a model size; pass rates, though the law is one of error rates."""
+    """Return the panel of the power law: pass rates, a line per model size, though the law is of error rates."""
     frame, mask, x, known = study.runs.frame, held_out_mask(study), fit.law.x, train_fit(fit)
     seen = FittedRange.of(study, x)
     sizes = np.unique(frame["N"])
@@ -95,11 +96,13 @@ def _rl_power(study: Study, fit: Fit) -> Panel:
     x_axis = compute_axis(study, limits) if x == "C" else axis(x, limits, log=True)
     y = axis("pass_at_1", (max(low, 0), min(high + 0.25 * (high - low), 1.0)))
     shown = scale if len(sizes) > LINES else None
-    return Panel(x_axis, y, (*marks, *seen.rules), title="A line a model size", legend="outside", legend_title="N", scale=shown)
+    return Panel(
+        x_axis, y, (*marks, *seen.rules), title="One line per model size", legend="outside", legend_title="N", scale=shown
+    )
 
 
 def chart_pass_at_k(study: Study) -> Chart | None:
-    """Coverage against the answers a problem."""
+    """Chart coverage against samples per problem."""
     fit = study.fits.get("pass_at_k")
     if fit is None:
         return None
@@ -130,13 +133,13 @@ def chart_pass_at_k(study: Study) -> Chart | None:
         legend="lower right",
     )
     caption = (
-        f"Coverage by the unbiased estimate; {fit.law.formula} with its 95 % interval, dashed beyond the largest k measured."
+        f"Coverage by the unbiased estimate; {fit.law.formula} with its 95 % interval, dashed beyond the largest measured k."
     )
     return Chart(fit.law.title, caption, (panel,))
 
 
 def chart_distillation(study: Study) -> Chart | None:
-    """How far students stay above their teachers: a line a student size, each on its most tokens."""
+    """Chart the loss of students above that of their teachers: a line per student size, on its most tokens."""
     fit, frame = study.fits.get("distillation"), study.runs.frame
     if fit is None:
         return None
@@ -162,7 +165,7 @@ def chart_distillation(study: Study) -> Chart | None:
     y = Axis("Loss above the teacher's (nats/token)", limits=span(np.concatenate(gaps), 0.06))
     panel = Panel(axis("teacher_loss", limits), y, tuple(marks), legend="outside", legend_title="N")
     caption = (
-        "By how much the loss of a student is above that of its teacher, for students on the most tokens of their size; the law"
-        f" with its 95 % interval. Diamonds: held out.{holdout_note(study)}"
+        "Difference of the losses of student and teacher, for the students of each size with the most tokens, and the law with"
+        f" its 95 % interval. Diamonds: held out.{holdout_note(study)}"
     )
     return Chart("Students and their teachers", caption, (panel,))

@@ -62,12 +62,12 @@ def diagnose(
     if influence and abs(influence[0]["standard_errors"]) > MOVED:
         row = influence[0]
         warnings.append(
-            f"one run decides the fit: leaving out {_describe_run(frame, row['run'])} changes {row['parameter']} from"
-            f" {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
+            f"one run decides the fit: leaving out {_describe_run(frame, row['run'])} changes {row['parameter']}"
+            f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
         )
     warnings += [
-        f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law does not have"
-        " the shape of the data, so that extrapolations are unreliable"
+        f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law does not"
+        " have the shape of the data, so that extrapolations are unreliable"
         for row in trends
     ]
     return {
@@ -117,7 +117,8 @@ def _describe_run(frame: pd.DataFrame, label: str) -> str:
         return f"run {label}"
     if "run" in frame and frame["run"].nunique() > 1:
         return f"run {label}"
-    return f"the point of step {frame['step'].iloc[int(label)]:.0f}" if "step" in frame else f"row {label}"
+    step = frame["step"].iloc[int(label)] if "step" in frame else None
+    return f"row {label}" if step is None or step != step else f"the point of step {step:g}"
 
 
 def _measure_influence(

@@ -1,4 +1,4 @@
-"""Tables of a study of groups: a row a group."""
+"""Tables of a grouped study, with a row per group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def parameters(study: GroupedStudy) -> Table:
-    """Rows, the error on what was held out, and each parameter with its interval; dashes where there is no fit."""
+    """Return a table of rows, held-out errors, and parameters with intervals; dashes for a group without a fit."""
     names = [parameter.name for parameter in study.law.parameters]
     rows = []
     for group, fit in study.groups.fits.items():
@@ -26,7 +26,7 @@ def parameters(study: GroupedStudy) -> Table:
 
 
 def optimum(study: GroupedStudy) -> Table | None:
-    """How each group's law spends the target budget, for a law of compute."""
+    """Return a table of how each group's law spends the target budget; null for a law without a frontier."""
     if not study.target_flops:
         return None
     names = [name for name in ("N", "D", "loss") if name in next(iter(study.groups.fits.values())).frontier(study.target_flops)]

@@ -1,4 +1,4 @@
-"""What a study found, in sentences: the answer, how well it was checked, and what to beware of."""
+"""The answer of a study in sentences, its evaluation on held-out runs, and the diagnostics of fits."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 def answer(study: Study) -> list[str]:
-    """The advice of the law that answers, the budget for the target loss, and the check."""
+    """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
     return [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
 
 
 def _describe_budget(study: Study, fit: Fit) -> list[str]:
-    """The compute that the target loss takes."""
+    """Return a sentence on the budget of the target loss."""
     target = study.config.target_loss
     if target is None:
         return []
     try:
         budget = fit.budget_for(target)
     except ConfigError as error:
-        return [f"No budget is known for a loss of {target:g}: {str(error).split(': ', 1)[-1]}."]
+        return [f"The budget for a loss of {target:g} is unknown: {str(error).split(': ', 1)[-1]}."]
     flops = with_interval(budget["C"], budget["C_low"], budget["C_high"], _budget_written)
     advice = f": {quantity('N', budget['N'])} parameters on {quantity('D', budget['D'])} tokens" if "N" in budget else ""
     return [f"A loss of {target:g} takes {flops} FLOPs{advice}."]
@@ -48,46 +48,50 @@ def _budget_written(flops: float) -> str:
 
 
 def _describe_holdout(study: Study, fit: Fit) -> list[str]:
+    """Return sentences on the predictions of held-out runs."""
     held = fit.holdout
     if not held:
-        return ["Nothing was held out: how well the law predicts beyond the runs is not known."]
+        return ["No runs were held out, so that the error of extrapolations is unknown."]
     largest = held["largest_fitted"]
     unit = study.compute_unit(largest) if largest is not None else ""
     mask = study.config.holdout.mask(study.runs.frame)
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
-    where = f" above {compute(largest)} {unit}" if above else " that were held out"
+    where = f" above {compute(largest)} {unit}" if above else " held out"
     runs = f"{count_rows(held['n'], study.runs.frame)}{where}"
     if not held["budgets"]:
-        them = "it with an" if held["n"] == 1 else "them with a mean"
-        return [f"Fitted without the {runs}, the law predicts {them} error of {percent(fit.error)}."]
+        them = "it with an error" if held["n"] == 1 else "them with a mean error"
+        return [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
     row = held["budgets"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
+    predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
     return [
-        f"Fitted without the {runs}, the law predicts {with_interval(row['predicted'], row['low'], row['high'], three_decimals)} for the"
-        f" best run of {compute(row['C'])} FLOPs; {three_decimals(row['measured'])} was measured,"
-        f" {percent(abs(row['relative_error']))} {side} that."
+        f"Fitted without the {runs}, the law predicts a loss of {predicted} for the"
+        f" best run of {compute(row['C'])} FLOPs; the measured loss is {three_decimals(row['measured'])},"
+        f" {percent(abs(row['relative_error']))} {side} it."
     ]
 
 
 def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
-    """What is well about a fit, or not, for whoever wants to know more than the warnings."""
+    """Return sentences on the diagnostics of a fit, with more detail than its warnings."""
     known = fit.diagnostics
     sentences = []
     if known["basins"] > 1:
-        sentences.append(f"The starts ended in {known['basins']} optima, {known['agreeing']:.0%} of them in the best.")
+        sentences.append(
+            f"The starts reached {known['basins']} local optima; {known['agreeing']:.0%} of them reached the best one."
+        )
     elif fit.law.regression:
-        sentences.append("All starts ended in one optimum.")
+        sentences.append("All starts reached the same optimum.")
     if known["condition"] is not None:
         flat = (
-            f"along {' and '.join(known['ridge'])} the optimum is flat"
+            f"the runs do not determine {' and '.join(known['ridge'])} separately"
             if known["ridge"]
-            else "the runs tell the parameters apart"
+            else "the runs determine the parameters separately"
         )
         sentences.append(f"The condition number is {number(known['condition'])}: {flat}.")
     if known["influence"]:
         row = known["influence"][0]
         sentences.append(
-            f"No run moves a parameter by more than {abs(row['standard_errors']):.2g} standard errors"
+            f"Leaving out a single run changes no parameter by more than {abs(row['standard_errors']):.2g} standard errors"
             f" ({row['parameter']}, without {run_name(study, row['run'])})."
         )
     trends = [f"{row['with']} ({row['shape']}, {row['correlation']:+.2f})" for row in known["trends"]]
@@ -96,5 +100,5 @@ def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
 
 
 def run_name(study: Study, label: str) -> str:
-    """What a fit calls a run; one without a name is known by its row."""
+    """Return the name of a run in a fit; a run without a name is called by its row."""
     return label if {"name", "run_id", "run"} & set(study.runs.frame) else f"row {label}"
