@@ -63,7 +63,8 @@ class FitConfig:
 def register_schemas() -> None:
     """Put the schemas into Hydra's store, without a group."""
     store = ConfigStore.instance()
-    for schema in (FitConfig, *SOURCES.values(), *LAWS.values()):
+    schemas: list[type] = [FitConfig, *SOURCES.values(), *LAWS.values()]
+    for schema in schemas:
         store.store(name=schema.__name__, node=schema)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -134,6 +134,11 @@ def count_rows(number: int, frame: pd.DataFrame) -> str:
     points = {"run", "coverage"} & set(frame) or {"samples", "correct"} <= set(frame)
     word = "row" if points else "run"
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Join words with commas, and the last one with "and"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def join_names(names: Iterable[str], most: int = 5) -> str:

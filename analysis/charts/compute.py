@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +157,7 @@ def _minima(fit: Fit, name: str) -> list[Mark]:
         return []
     at, values = (np.array([row[key] for row in budgets]) for key in ("C", name))
     text = tuple(hover_text("minimum", C=c, **{name: value}) for c, value in zip(at, values, strict=True))
-    look = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
+    look: dict[str, Any] = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
     return [Points(x=at, y=values, name="IsoFLOP minimum", hover=text, **look)]
 
 

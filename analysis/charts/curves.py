@@ -40,7 +40,7 @@ def chart_curve(study: Study) -> Chart | None:
     """Chart the response against the predictor for laws of one variable other than compute, a panel per predictor."""
     groups: dict[tuple[str, str], list[Fit]] = {}
     for fit in study.fits.values():
-        if fit.law.regression and len(fit.law.predictors) == 1 and fit.law.name not in OWN and not _of_compute(fit):
+        if len(fit.law.predictors) == 1 and fit.law.name not in OWN and not _of_compute(fit):
             groups.setdefault((fit.law.predictors[0], fit.law.response), []).append(fit)
     if not groups:
         return None
@@ -93,7 +93,7 @@ def chart_hyperparameter(study: Study) -> Chart | None:
     n = np.geomspace(*limits, STEPS)
     panels = []
     for name in fit.law.targets:
-        marks: list[Mark] = []
+        marks: list[Mark | Text] = []
         values = [cells[name].to_numpy()]
         for tokens in lines:
             law = fit.value_and_interval(partial(fit.law.optimum, target=name, n=n, d=tokens))

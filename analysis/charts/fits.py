@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,7 @@ def chart_surface(study: Study) -> Chart | None:
     marks: list[Mark | Text] = _contours(n, d, loss, scale)
     path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), GRID))
     if {"N", "D"} <= set(path):
-        look = {"name": "compute-optimal", "colour": colour(fit.law.name)}
+        look: dict[str, Any] = {"name": "compute-optimal", "colour": colour(fit.law.name)}
         known = path[["C", "N", "D", "loss"]].to_dict("records")
         text = tuple(hover_text("compute-optimal", **row) for row in known)
         marks.append(Line(x=path["N"].to_numpy(), y=path["D"].to_numpy(), hover=text, **look))
@@ -97,12 +97,13 @@ def _contours(n: np.ndarray, d: np.ndarray, loss: np.ndarray, scale: Scale) -> l
     marks: list[Mark | Text] = []
     labels: list[Mark | Text] = []
     for index, level in enumerate(levels(loss)):
-        parts = [np.exp(part) for part in lines.lines(level)]
-        look = {"colour": scale.colour(level), "width": 1.0}
+        parts = [np.exp(part) for part in cast("list[np.ndarray]", lines.lines(level))]
+        look: dict[str, Any] = {"colour": scale.colour(level), "width": 1.0}
         marks += [Line(x=part[:, 0], y=part[:, 1], hover=(f"loss {level:.4g}",) * len(part), **look) for part in parts]
         if parts and index % 2 == 0:
             longest = max(parts, key=len)
-            labels.append(Text(*longest[len(longest) // 3], f"{level:.4g}", scale.colour(level)))
+            x, y = longest[len(longest) // 3]
+            labels.append(Text(x, y, f"{level:.4g}", scale.colour(level)))
     return [*marks, *labels]
 
 
@@ -148,7 +149,7 @@ class Estimate:
     label: str  # on the axis
     title: str  # in the legend
     value: float
-    ends: Sequence[float | None]  # null for an open end
+    ends: Sequence[float | None]  # (2,), null for an open end
     colour: str
     shape: str
 
@@ -162,9 +163,10 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
     marks = []
     for place, (row, (value, low, high)) in enumerate(zip(rows, values, strict=True)):
         kind = "" if row.label == row.title else f"{row.label} "
-        text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{interval(*row.ends) or 'open'}"
+        ends = interval(row.ends[0], row.ends[1]) or "open"
+        text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{ends}"
         bar = np.array([[limits[0] if np.isnan(low) else low], [limits[1] if np.isnan(high) else high]])
-        at = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
+        at: dict[str, Any] = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
         marks.append(Points(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
     label = "<br>".join(textwrap.wrap(meaning, 32))
     numbers = "scientific" if log and known.max() > HUGE else "plain"
@@ -197,22 +199,23 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     text = hover_texts(
         points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error]
     )
-    dots = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
+    dots: dict[str, Any] = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
     diamonds = {"edge": colour(fit.law.name), "size": 5.5}
 
     log = response in ("lr", "batch")
     limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
     quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
-    axes = (axis(response, limits, log, f"{what} {quantity[0].lower()}{quantity[1:]}") for what in ("Measured", "Predicted"))
-    marks = (
+    quantity = f"{quantity[0].lower()}{quantity[1:]}"
+    across, up = (axis(response, limits, log, f"{what} {quantity}") for what in ("Measured", "Predicted"))
+    marks: tuple[Mark | Rule, ...] = (
         Line(x=np.array(limits), y=np.array(limits), width=0.8),
         Points(x=measured, y=predicted, **dots),
         *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
-    note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if held else ""
-    above = Panel(*axes, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
+    note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if fit.holdout and held else ""
+    above = Panel(across, up, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
 
-    x = next((name for name in ("C", *getattr(fit.law, "predictors", ()), "N") if name in points), None)
+    x = next((name for name in ("C", *fit.law.predictors, "N") if name in points), None)
     if x is None:
         return above, Panel(axis(response, limits, log), Axis("Prediction error (%)"), (Points(x=measured, y=error, **dots),))
     unseen = 100 * column(held, "relative_error")
@@ -220,6 +223,6 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     log = x != "loss"
     marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_out_points(held, x, unseen, **diamonds))
     errors = span(np.concatenate([error, unseen, [0.0]]), 0.06)
-    across = span(np.append(at, column(held, x)), 0.05, log=log)
-    x_axis = compute_axis(study, across) if x == "C" else axis(x, across, log=log)
+    x_limits = span(np.append(at, column(held, x)), 0.05, log=log)
+    x_axis = compute_axis(study, x_limits) if x == "C" else axis(x, x_limits, log=log)
     return above, Panel(x_axis, Axis("Prediction error (%)", limits=errors), marks, legend="")

@@ -41,6 +41,7 @@ from analysis.charts.parts import (
 )
 from analysis.fit.groups import parse_size
 from analysis.formatting import number, percent, share
+from analysis.laws import RlPower
 from analysis.laws.base import best_runs
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ def assign_colours(study: GroupedStudy) -> dict[str, str]:
 def chart_curves(study: GroupedStudy) -> Chart | None:
     """Chart the law of each group and its points; null for a law of several variables that does not fit into a plane."""
     law = study.law
-    if law.regression and len(law.predictors) == 1:
+    if len(law.predictors) == 1:
         return _chart_groups(study, law.predictors[0], law.response, _curve, "The law of each group")
-    if law.name == "rl_power":
+    if isinstance(law, RlPower):
         return _chart_groups(study, law.x, "pass_at_1", _sizes, "The law of each group, a line per model size,")
     if study.target_flops and law.response == "loss":
         return _chart_groups(study, "C", "loss", _frontier, "The frontier of each group's law")
@@ -194,7 +195,7 @@ def chart_parameters(study: GroupedStudy) -> Chart | None:
     panels = []
     for parameter in study.law.parameters:
         rows = [
-            Estimate(label, label, fit.params[parameter.name], fit.ci95[parameter.name], hues[label], "circle")
+            Estimate(label, label, fit.params[parameter.name], fit.ends(parameter.name), hues[label], "circle")
             for label, fit in study.groups.fits.items()
             if parameter.name in fit.ci95 and fit.se.get(parameter.name)
         ]
@@ -228,9 +229,9 @@ def chart_predictions(study: GroupedStudy) -> Chart:
     log = response in ("lr", "batch")
     limits = span(np.concatenate(ends), log=log)
     usual = axis(response, limits, log).label.removeprefix("Evaluation ")
-    axes = [axis(response, limits, log, f"{what} {usual[0].lower()}{usual[1:]}") for what in ("Measured", "Predicted")]
+    across, up = [axis(response, limits, log, f"{what} {usual[0].lower()}{usual[1:]}") for what in ("Measured", "Predicted")]
     line = Line(x=np.array(limits), y=np.array(limits), width=0.8)
-    panel = Panel(*axes, (line, *marks), legend="outside", legend_title=study.groups.by)
+    panel = Panel(across, up, (line, *marks), legend="outside", legend_title=study.groups.by)
     held = HELD if any(part.main.holdout for part in study.parts.values()) else ""
     caption = f"Predictions of each group's law against measurements.{held}{thinning_note(study.runs.frame)}"
     return Chart("Predictions", caption, (panel,), size=(5.6, 4.4))

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
 from analysis.charts.parts import axis, hover_text, hover_texts
 from analysis.formatting import scientific
+from analysis.laws import IsoFlop
 from analysis.numerics.isoflop_profiles import akima_cubics
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def chart_isoflop(study: Study) -> Chart | None:
     stars: list[Mark] = []
     for budget in budgets:
         runs = frame[frame["budget"] == budget]
-        look = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
+        look: dict[str, Any] = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
         n, loss = _profile(study, runs, rows.get(budget))
         marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover_texts(runs), **look))
         if len(n):
@@ -46,8 +47,9 @@ def chart_isoflop(study: Study) -> Chart | None:
         row = rows.get(budget)
         if row and not row["excluded"]:
             text = hover_text("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
-            star = {"x": np.array([row["N"]]), "y": np.array([row["loss"]]), "shape": "star", "size": 12.0, "edge": "#ffffff"}
-            stars.append(Points(**star, colour=look["colour"], name="minimum", hover=(text,)))
+            place: dict[str, Any] = {"x": np.array([row["N"]]), "y": np.array([row["loss"]])}
+            star: dict[str, Any] = {"shape": "star", "size": 12.0, "edge": "#ffffff"}
+            stars.append(Points(**place, **star, colour=look["colour"], name="minimum", hover=(text,)))
     shown = frame[frame["budget"].isin(budgets)]
     panel = Panel(
         axis("N", span(shown["N"], 0.06, log=True), log=True),
@@ -81,6 +83,7 @@ def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tu
         return n, sliced.predict(pd.DataFrame({"N": n, "D": budget / sliced.cost(n, 1), "C": budget}))
     if not row or row["excluded"]:
         return np.empty(0), np.empty(0)
+    assert isinstance(profiles.law, IsoFlop)
     if profiles.law.curve == "akima":
         return _akima(runs)
     if profiles.law.nearest:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 from functools import singledispatch
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -105,7 +107,7 @@ def _draw_panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
     names: dict[str, None] = {}
     for order, mark in enumerate(panel.marks):
         artist = _draw_mark(mark, axes)
-        if artist is not None:
+        if artist is not None and isinstance(mark, Mark):
             artist.set_zorder(2 + order / 100)
             if mark.name and mark.name not in names and not isinstance(mark, Band):
                 names[mark.name] = None
@@ -162,7 +164,7 @@ def _draw_colour_bar(axes: Axes, scale: Scale, height: float) -> None:
 
 
 @singledispatch
-def _draw_mark(mark: Mark, axes: Axes):
+def _draw_mark(mark: object, axes: Axes) -> Artist | None:
     """Draw a mark; return the artist that represents it in the legend."""
     raise TypeError(mark)
 
@@ -173,7 +175,7 @@ def _(mark: Points, axes: Axes):
     if mark.ends is not None:
         bars = axes.hlines if mark.along == "x" else axes.vlines
         bars(mark.y if mark.along == "x" else mark.x, *mark.ends, color=mark.colour, linewidth=1.4, zorder=2)
-    style = {"s": mark.size**2, "marker": SHAPES[mark.shape], "linewidths": 0.9 if mark.edge else 0}
+    style: dict[str, Any] = {"s": mark.size**2, "marker": SHAPES[mark.shape], "linewidths": 0.9 if mark.edge else 0}
     return axes.scatter(mark.x, mark.y, c=list(mark.colours) or mark.colour, edgecolors=edge, **style)
 
 
@@ -185,7 +187,7 @@ def _(mark: Line, axes: Axes):
 @_draw_mark.register
 def _(mark: Band, axes: Axes):
     known = np.isfinite(mark.y) & np.isfinite(mark.upper)
-    look = {"color": mark.colour, "alpha": 0.15, "linewidth": 0}
+    look: dict[str, Any] = {"color": mark.colour, "alpha": 0.15, "linewidth": 0}
     return axes.fill_between(mark.x, mark.y, mark.upper, where=known, **look)
 
 

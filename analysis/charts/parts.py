@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ def hover_text(title: str, **values: float) -> str:
     return "<br>".join([f"<b>{title}</b>", *(f"{name} {quantity(name, float(value))}" for name, value in values.items())])
 
 
-def hover_texts(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
+def hover_texts(frame: pd.DataFrame, **more: Sequence[str]) -> tuple[str, ...]:
     """Describe runs: their names, their quantities, and further values."""
     names = [name for name in HOVERED if name in frame]
     texts = []

@@ -72,7 +72,7 @@ def _panel(panel: Panel, height: float) -> dict[str, Any]:
     if panel.note:
         corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
         notes.append({"text": panel.note, "showarrow": False, "font": {**SMALL, "color": GREY}, **corner})
-    layout = {
+    layout: dict[str, Any] = {
         "height": round(PIXELS * height) + LEGEND_ROW * rows,
         "margin": {"l": 56, "r": 12, "t": 34 if panel.title else 12, "b": 48},
         "font": {"family": FONT, "size": 12, "color": BLACK},
@@ -94,7 +94,7 @@ def _panel(panel: Panel, height: float) -> dict[str, Any]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    layout = {
+    layout: dict[str, Any] = {
         "title": {"text": axis.label, "standoff": 8},
         "type": "log" if axis.log else "linear",
         "gridcolor": "#e6e6e6",
@@ -120,7 +120,7 @@ def _plain(values: Any) -> list[float | None]:
 
 
 @singledispatch
-def _trace(mark: Mark) -> dict[str, Any]:
+def _trace(mark: object) -> dict[str, Any]:
     """Return the trace of a mark."""
     raise TypeError(mark)
 

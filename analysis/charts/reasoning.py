@@ -25,6 +25,7 @@ from analysis.charts.parts import (
     train_fit,
 )
 from analysis.formatting import QUANTITIES, share, short
+from analysis.laws import RlPower
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
@@ -76,6 +77,7 @@ def _sigmoid(study: Study, fit: Fit) -> Panel:
 
 def _rl_power(study: Study, fit: Fit) -> Panel:
     """Return the panel of the power law: pass rates, a line per model size, though the law is of error rates."""
+    assert isinstance(fit.law, RlPower)
     frame, mask, x, known = study.runs.frame, held_out_mask(study), fit.law.x, train_fit(fit)
     seen = FittedRange.of(study, x)
     sizes = np.unique(frame["N"])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.intervals import SIDES, LikelihoodProfile, profile_intervals
-from analysis.formatting import number
+from analysis.formatting import join_words, number
 from analysis.laws.base import Law, Solution
+from analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,8 @@ def diagnose(
     :param left_out: estimates (g, p) without each run in turn; null if there are none.
     :param labels: the runs (g,) in the order of ``left_out``.
     """
-    condition, ridge = _find_ridge(law, frame, solution.params) if law.regression else (None, [])
-    flat = _find_flat(law, frame, solution) if law.regression else {}
+    condition, ridge = _find_ridge(law, frame, solution.params) if isinstance(law, CurveLaw) else (None, [])
+    flat = _find_flat(law, frame, solution) if isinstance(law, CurveLaw) else {}
     bound = [p.name for p in law.parameters if params[p.name] != 0 and not p.lower < params[p.name] < p.upper]
     influence = _measure_influence(law, params, se, left_out, labels)
     trends = _find_trends(law, frame, solution.params)
@@ -53,7 +54,7 @@ def diagnose(
         )
     if ridge:
         warnings.append(
-            f"the runs do not determine {' and '.join(ridge)} separately, since they compensate each other (condition number"
+            f"the runs do not determine {join_words(ridge)} separately, since they compensate each other (condition number"
             f" {condition:.3g})"
         )
     for name, (low, high) in flat.items():
@@ -62,7 +63,7 @@ def diagnose(
     if influence and abs(influence[0]["standard_errors"]) > MOVED:
         row = influence[0]
         warnings.append(
-            f"one run decides the fit: leaving out {_describe_run(frame, row['run'])} changes {row['parameter']}"
+            f"leaving out {_describe_run(frame, row['run'])} changes {row['parameter']}"
             f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
         )
     warnings += [
@@ -83,7 +84,7 @@ def diagnose(
     }
 
 
-def _find_ridge(law: Law, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
+def _find_ridge(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
     """Return the condition number of the Jacobian with columns of length one, and the parameters along its flattest
     direction.
     """
@@ -100,7 +101,7 @@ def _find_ridge(law: Law, frame: pd.DataFrame, params: np.ndarray) -> tuple[floa
     return condition, [name for name, share in zip(names, flat, strict=True) if share > 0.3 * flat.max()]
 
 
-def _find_flat(law: Law, frame: pd.DataFrame, solution: Solution) -> dict[str, list[float | None]]:
+def _find_flat(law: CurveLaw, frame: pd.DataFrame, solution: Solution) -> dict[str, list[float | None]]:
     """Return the parameters that can change threefold at nearly the same objective, with the range that they can take."""
     profile, value = LikelihoodProfile(law, frame, solution.params), float(solution.value[0])
     allowed = value * (1 + FLAT)

@@ -12,6 +12,7 @@ from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_in
 from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
 from analysis.fit.result import Fit, to_json_values
 from analysis.laws import LAWS, Cost, Law
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -145,15 +146,15 @@ def _compute_intervals(
     widen: float,
 ) -> dict[str, dict[str, list[float | None]]]:
     """Return the intervals of every kind: kind -> parameter -> ends."""
-    intervals = {}
-    if draws is not None:
+    intervals: dict[str, dict[str, list[float | None]]] = {}
+    if draws is not None and left_out is not None:
         for kind, ends in (
             ("percentile", percentile_intervals(draws, widen)),
             ("bca", bca_intervals(solution.params[0], draws, left_out, widen)),
         ):
             intervals[kind] = dict(zip(names, ends.T.tolist(), strict=True))
     if bootstrap.profile:
-        if not (law.regression and law.independent):
+        if not (isinstance(law, CurveLaw) and law.independent):
             raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points and has no profile")
         allowed = float(solution.value[0]) + likelihood_rise(law, frame, solution.params)
         intervals["profile"] = profile_intervals(law, frame, solution.params, allowed, law.free(frame))
@@ -175,7 +176,7 @@ def _evaluate_holdout(
         return None, None, [f"nothing was held out: {str(error).removeprefix('law: ')}"]
     points = _compare_with_measured(law, targets, train_fit.predict(targets), *train_fit.interval(targets))
     budgets = _best_of_budgets(law, test, train_fit) if law.response == "loss" and "budget" in test else []
-    mean, error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
+    mean, budget_error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
     result = {
         "n": len(test),
         "n_fitted": len(train),
@@ -183,7 +184,7 @@ def _evaluate_holdout(
         "params": train_fit.params,
         "mean_relative_error": mean,
         "mean_absolute_error": _mean([row["predicted"] - row["measured"] for row in points]),
-        "error": mean if error is None else error,
+        "error": mean if budget_error is None else budget_error,
         "points": points,
         "budgets": budgets,
         "warnings": train_fit.diagnostics["warnings"],

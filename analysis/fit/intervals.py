@@ -28,7 +28,7 @@ def widening_factor(law: Law, frame: pd.DataFrame, runs: int) -> float:
     and White 1985). For Huber's and the absolute loss it is 1: in small studies their resamples vary too much by about
     this factor. ``tests/benchmarks/coverage.py`` measures both.
     """
-    if not law.regression or law.loss.name not in ("log_mse", "mse"):
+    if not isinstance(law, CurveLaw) or law.loss.name not in ("log_mse", "mse"):
         return 1.0
     points, parameters = len(frame), len(law.free(frame))
     return float(np.sqrt(points / max(points - parameters, 1) * runs / max(runs - 1, 1)))

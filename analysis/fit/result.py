@@ -37,7 +37,7 @@ class Fit:
     law: Law
     params: dict[str, float]
     se: dict[str, float]  # standard errors: standard deviations over the resamples; empty without a bootstrap, as is ci95
-    ci95: dict[str, list[float]]  # 95 % intervals of the kind bootstrap["interval"]
+    ci95: dict[str, list[float | None]]  # 95 % intervals of the kind bootstrap["interval"]
     intervals: dict[str, dict[str, list[float | None]]]  # kind (percentile, bca, profile) -> parameter -> ends
     objective: dict[str, Any]  # name, delta, value: a sum over the points, not a mean
     n_points: int
@@ -54,6 +54,11 @@ class Fit:
         default=None, repr=False, compare=False
     )  # (g, p), the estimates without each run in turn
     without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the fit without the held-out runs
+
+    def ends(self, name: str) -> tuple[float | None, float | None]:
+        """Return the ends of the interval of a parameter; null for an open end or without a bootstrap."""
+        low, high = self.ci95.get(name, (None, None))
+        return low, high
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Predict the responses (n,) of rows with the columns that the law needs. A law of budgets predicts its frontier."""
@@ -92,9 +97,13 @@ class Fit:
         best = self.law.frontier(self.vector, flops, self.cost)
         if not best:
             return pd.DataFrame({"C": []})
+
+        def column_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
+            return lambda params: self.law.frontier(params, flops, self.cost)[name]
+
         table = {"C": flops}
         for name, values in best.items():
-            low, high = self.interval_of(lambda params, name=name: self.law.frontier(params, flops, self.cost)[name])
+            low, high = self.interval_of(column_of(name))
             table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
         return pd.DataFrame(table)
 
@@ -162,7 +171,7 @@ class Fit:
         """The mean absolute relative error on held-out runs: on the best run of each held-out budget for a law with a
         frontier, otherwise on all held-out rows; null if nothing was held out.
         """
-        return self.holdout and self.holdout["error"]
+        return self.holdout["error"] if self.holdout else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON, without the draws of the bootstrap and the second fit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -77,13 +76,30 @@ class Law(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str]
-    formula: ClassVar[str]
-    parameters: ClassVar[Sequence[Parameter]]
-    needs: ClassVar[Sequence[str]]  # columns of the frame
     response: ClassVar[str] = "loss"  # column that the law predicts
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
     independent: ClassVar[bool] = True  # its points have independent noise, so that they have a likelihood
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """The formula, in plain text."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters, in the order of arrays."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """The columns of a frame that the law is fitted to."""
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """The variables of the curve; empty for a law that is not one curve."""
+        return ()
 
     @property
     @abstractmethod

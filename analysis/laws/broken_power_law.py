@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class BrokenPowerLaw(CurveLaw):
         breaks = {f"d{i}": params[f"d{i}"] / unit for i in range(1, self.breaks + 1)}
         return {**params, "b": params["b"] * unit ** -params["c0"], **breaks}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Draw starts at random from a fixed seed, with breaks within the runs; a grid in so many parameters would be too
         coarse.
         """
@@ -99,7 +100,7 @@ class BrokenPowerLaw(CurveLaw):
         for i, place in enumerate(places, start=1):
             change, _, width = self.parameters[3 * i : 3 * i + 3]
             starts |= {f"c{i}": draw(*change.starts, count), f"d{i}": np.exp(place)}
-            starts[f"f{i}"] = np.exp(draw(*np.log(width.starts), count))
+            starts[f"f{i}"] = np.exp(draw(np.log(width.starts[0]), np.log(width.starts[1]), count))
         return starts
 
     def estimate(self, frame: pd.DataFrame) -> Solution:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -135,7 +136,7 @@ class DataConstrained(CurveLaw):
         draws[np.isnan(draws).any(axis=1)] = np.nan
         return draws
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Fit the inner law to the effective data for a few R_D, with no excess parameters, and combine it with a few R_N."""
         if fixed:
             return super().starts(points, fixed)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -78,8 +79,9 @@ class Distillation(CurveLaw):
         given = "supervised_loss" in frame
         loss = frame["supervised_loss"].to_numpy(dtype=float) if given else np.full(len(frame), np.nan)
         if self.E is not None:
+            e, a, alpha, b, beta = (getattr(self, name) for name in SUPERVISED)
             n, d = frame["N"].to_numpy(dtype=float), frame["D"].to_numpy(dtype=float)
-            law = self.E + (self.A * n**-self.alpha + self.B * d**-self.beta) ** self.gamma
+            law = e + (a * n**-alpha + b * d**-beta) ** self.gamma
             return np.where(np.isnan(loss), law, loss)
         if np.isnan(loss).any():
             raise ConfigError(
@@ -94,10 +96,14 @@ class Distillation(CurveLaw):
         losses = {name: columns[name] for name in ("teacher_loss", "supervised_loss")}  # in nats per token, as the response
         return replace(points, x=Inputs(**(vars(points.x) | losses)), scale=points.scale | dict.fromkeys(losses, 1.0))
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Draw starts at random from a fixed seed; A_d and B_d give the median gap between students and teachers."""
         rng = np.random.default_rng(0)
-        drawn = {p.name: np.exp(rng.uniform(*np.log(p.starts), GRID)) for p in self.parameters if not p.coefficient}
+        drawn = {
+            p.name: np.exp(rng.uniform(np.log(p.starts[0]), np.log(p.starts[1]), GRID))
+            for p in self.parameters
+            if not p.coefficient
+        }
         share = rng.uniform(0.02, 0.98, GRID)  # share of the model term at the centre of the runs
         gap = np.median(np.abs(points.y - points.x.teacher_loss))
         c0, c1, d1, f1 = (drawn[name][:, None] for name in ("c0", "c1", "d1", "f1"))

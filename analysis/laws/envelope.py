@@ -98,8 +98,10 @@ class Envelope(AllocationLaw):
         loss, log_d = curves.at(flops)
         best, inside = curves.best(loss, drawn)
         columns = np.arange(bins)
-        optima = (np.where(inside, part, np.nan) for part in (curves.log_n[best], log_d[best, columns], loss[best, columns]))
-        return Optima(flops, *optima, np.ones(bins)), int(np.sum(~inside[0]))
+        best_n, best_d, lowest = (
+            np.where(inside, part, np.nan) for part in (curves.log_n[best], log_d[best, columns], loss[best, columns])
+        )
+        return Optima(flops, best_n, best_d, lowest, np.ones(bins)), int(np.sum(~inside[0]))
 
 
 class Curves:
@@ -131,7 +133,7 @@ class Curves:
         self.curves = [(log_c[part], log_d[part], _moving_median(loss[part], smooth)) for part in parts]
         first, final = (np.sort([curve[0][end] for curve in self.curves]) for end in (0, -1))
         # the range in which at least two runs overlap
-        self.low, self.high = (first[1], final[-2]) if self.count > 1 else (0.0, 0.0)
+        self.low, self.high = (float(first[1]), float(final[-2])) if self.count > 1 else (0.0, 0.0)
 
     def budgets(self, bins: int) -> np.ndarray:
         """Return the FLOPs (bins,) of evenly spaced budgets in log C."""

@@ -148,7 +148,7 @@ class Cell:
         minimum = self.surface.minimum(weights[None, self.rows])
         reason = self._reason(float(minimum.curvature[0]), targets)
         if not reason and np.isnan(minimum.value[0]):
-            reason = "its minimum is beyond the grid"
+            reason = "the minimum is beyond the grid"
         if reason:
             return {"lr": np.nan, "batch": np.nan, "loss": np.nan, "runs": self.runs, "excluded": reason}
         lr, *batch = np.exp(minimum.place[0]).tolist()
@@ -163,10 +163,10 @@ class Cell:
             return "fewer than three batch sizes"
         for name, inner in zip(self.axes, self.surface.inner, strict=True):
             if not inner:
-                return f"its best {'learning rate' if name == 'lr' else 'batch size'} is at the edge of the grid"
+                return f"the best {'learning rate' if name == 'lr' else 'batch size'} is at the edge of the grid"
         if np.isnan(curvature):
-            return "too few runs near its best"
-        return "" if curvature > 0 else "its loss does not curve upward"
+            return "too few runs near the best one"
+        return "" if curvature > 0 else "the loss does not curve upward"
 
 
 class Cells:
@@ -245,7 +245,7 @@ def _exclusion_warnings(cells: Cells, shown: int = 3) -> list[str]:
         if row["excluded"]:
             reasons.setdefault(row["excluded"], []).append(f"{short(row['N'])} on {short(row['D'])} tokens")
     return [
-        f"{len(names)} of {len(cells.table)} cells are left out, {reason}:"
+        f"{len(names)} of {len(cells.table)} cells are left out ({reason}):"
         f" {', '.join(names[:shown])}{', ...' if len(names) > shown else ''}"
         for reason, names in reasons.items()
     ]

@@ -114,7 +114,7 @@ def _exclusion_warnings(table: list[dict]) -> list[str]:
         if row["excluded"]:
             reasons.setdefault(row["excluded"], []).append(scientific(row["C"]))
     return [
-        f"{len(budgets)} of {len(table)} budgets are left out, {reason}: {_join_first(budgets)} FLOPs"
+        f"{len(budgets)} of {len(table)} budgets are left out ({reason}): {_join_first(budgets)} FLOPs"
         for reason, budgets in reasons.items()
     ]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class PassAtK(CurveLaw):
     def rescaled(self, params, scale):
         return {**params, "a": params["a"] * scale["k"] ** params["b"]}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return a grid over the magnitudes of both parameters, negated."""
         a, b = np.meshgrid(*(-np.geomspace(*p.starts, 60) for p in self.parameters))
         return {"a": a.ravel(), "b": b.ravel()}

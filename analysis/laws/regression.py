@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -61,7 +61,6 @@ class CurveLaw(Law):
     objective: str = "huber"  # huber, lad, log_mse or mse
     delta: float = 1e-3  # delta of the Huber loss of log residuals
 
-    predictors: ClassVar[tuple[str, ...]]
     regression: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -69,6 +68,11 @@ class CurveLaw(Law):
             raise ConfigError(f"law.objective: {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
         if self.delta <= 0:
             raise ConfigError("law.delta: must be above 0")
+
+    @property
+    @abstractmethod
+    def predictors(self) -> tuple[str, ...]:
+        """The variables of the curve: columns of a frame, unless ``inputs`` derives them."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -81,10 +85,10 @@ class CurveLaw(Law):
     # the formula of a law
 
     @abstractmethod
-    def curve(self, x: Inputs, *params: np.ndarray) -> np.ndarray:
+    def curve(self, x: Inputs, *params: Any, **_: Any) -> np.ndarray:
         """Return the values (m, n) at the predictors, for parameters (m, 1) each, real or complex, given by position."""
 
-    def slopes(self, x: Inputs, *params: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    def slopes(self, x: Inputs, *params: Any, **_: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the values (m, n) and, for each parameter, their derivatives (m, n).
 
         The complex step is exact to rounding (Squire and Trapp 1998); a law overrides it if the closed form is short.
@@ -119,7 +123,7 @@ class CurveLaw(Law):
         x = Inputs(**{name: values / scale[name] for name, values in columns.items()})
         return Points(x, self.observed(frame), weights, scale)
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over their
         ranges.
         """
@@ -290,12 +294,12 @@ class CurveRegression(Regression):
         unit = [np.zeros_like(value) if k in index else value for k, value in enumerate(params)]
         x = self.points.x.rows(rows)
         base = self.law.curve(x, *unit)
-        design = []
+        columns = []
         for k in index:
             unit[k] = np.ones_like(params[k])
-            design.append((self.law.curve(x, *unit) - base) * share)
+            columns.append((self.law.curve(x, *unit) - base) * share)
             unit[k] = np.zeros_like(params[k])
-        design = np.stack(design, axis=-1)
+        design = np.stack(columns, axis=-1)
         right = (target - base) * share
         best = _nonnegative_least_squares(design, np.broadcast_to(right, design.shape[:2]))
         theta = theta.copy()

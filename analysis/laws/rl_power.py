@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class RlPower(CurveLaw):
         e0 = params["E0"] + params["E1"] * np.log(scale["N"]) - params["k_max"] * np.log(scale["X"])
         return {**params, "N0": params["N0"] / scale["N"], "E0": e0}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return a range of N0, each with the least squares of log L in the other parameters."""
         n0 = np.geomspace(1e-4, 1e4, 241)
         share = 1 / (1 + n0[:, None] / points.x.N)

@@ -50,8 +50,8 @@ class IsoFlopProfile(ABC):
         """
         lowest = self._lowest(weights * self.weights)
         between = (self.sizes[0] < lowest.log_n) & (lowest.log_n < self.sizes[-1]) & self._inside
-        parts = (np.where(between, part, np.nan) for part in (lowest.log_n, lowest.log_d, lowest.loss))
-        return ProfileMinimum(*parts, lowest.curvature)
+        log_n, log_d, loss = (np.where(between, part, np.nan) for part in (lowest.log_n, lowest.log_d, lowest.loss))
+        return ProfileMinimum(log_n, log_d, loss, lowest.curvature)
 
     @abstractmethod
     def _lowest(self, weights: np.ndarray) -> ProfileMinimum:
@@ -92,10 +92,10 @@ class IsoFlopProfile(ABC):
         if len(self.sizes) < 3:
             return "fewer than three model sizes"
         if curvature <= 0:
-            return f"its {self.curve} opens downward"
+            return f"the {self.curve} opens downward"
         # the minimum may be beyond an edge though an inner size is best; it is on the side of the lower losses
         slope = np.polyfit(self.log_n, self.loss, 1)[0]
-        return f"its minimum is at or beyond the {self._edge or ('smallest' if slope > 0 else 'largest')} model"
+        return f"the minimum is at or beyond the {self._edge or ('smallest' if slope > 0 else 'largest')} model"
 
 
 class Parabola(IsoFlopProfile):

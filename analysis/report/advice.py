@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.laws import Hyperparameter, RlPower
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +32,13 @@ def advise(study: Study, fit: Fit) -> list[str]:
         return special(study, fit)
     if study.target_flops and not fit.frontier(study.target_flops).empty:
         return _allocation(study, fit)
-    if fit.law.regression and len(fit.law.predictors) == 1:
+    if len(fit.law.predictors) == 1:
         return _one_variable(study, fit)
     return [f"{fit.law.formula} with {', '.join(f'{name} = {number(value)}' for name, value in fit.params.items())}."]
 
 
 def _allocation(study: Study, fit: Fit) -> list[str]:
-    target = float(study.target_flops)
+    target = float(study.target_flops or 0)
     row = fit.frontier(target).iloc[0]
     if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
         return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents allow any size."]
@@ -85,7 +86,7 @@ def _one_variable(study: Study, fit: Fit) -> list[str]:
 
 def _rl_sigmoid(study: Study, fit: Fit) -> list[str]:
     def estimate(name: str, write: Callable[[float], str]) -> str:
-        return with_interval(fit.params[name], *fit.ci95.get(name, (None, None)), write)
+        return with_interval(fit.params[name], *fit.ends(name), write)
 
     largest = float(study.runs.frame["C"].max())
     unit = study.compute_unit()
@@ -98,6 +99,7 @@ def _rl_sigmoid(study: Study, fit: Fit) -> list[str]:
 
 
 def _rl_power(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, RlPower)
     frame, x = study.runs.frame, fit.law.x
     n = float(frame["N"].max())
     at = BEYOND * float(frame.loc[frame["N"] == n, x].max())
@@ -125,23 +127,26 @@ def _data_constrained(study: Study, fit: Fit) -> list[str]:
     def worth(params: np.ndarray) -> np.ndarray:
         return -params[:, index] * np.expm1(-REPEATS / params[:, index])
 
-    epochs = with_interval(float(worth(fit.vector)[0]), *fit.interval_of(worth), lambda value: f"{value:.2f}")
-    endless = with_interval(fit.params["R_D"], *fit.ci95.get("R_D", (None, None)))
+    value, low, high = fit.value_and_interval(worth).tolist()
+    epochs = with_interval(value, low, high, lambda value: f"{value:.2f}")
+    endless = with_interval(fit.params["R_D"], *fit.ends("R_D"))
     return [
         f"{REPEATS} more epochs over the same tokens are worth {epochs} epochs of new tokens, and infinitely many {endless}."
     ]
 
 
 def _hyperparameter(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Hyperparameter)
     cells = fit.law.fitted_rows(study.runs.frame)
     n, d = float(cells["N"].max()), float(cells["D"].max())
     sentences = []
     for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as much of both")):
         best = []
         for name, what in fit.law.targets.items():
-            ends = fit.value_and_interval(partial(fit.law.optimum, target=name, n=factor * n, d=factor * d))[:, 0].tolist()
+            optimum = partial(fit.law.optimum, target=name, n=factor * n, d=factor * d)
+            value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
             unit = " tokens" if name == "batch" else ""
-            best.append(f"the best {what} is {with_interval(*ends, lambda value, name=name: quantity(name, value))}{unit}")
+            best.append(f"the best {what} is {with_interval(value, low, high, partial(quantity, name))}{unit}")
         place = f"{quantity('N', factor * n)} parameters on {quantity('D', factor * d)} tokens, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
     return sentences

@@ -18,7 +18,7 @@ def parameters(study: GroupedStudy) -> Table:
     for group, fit in study.groups.fits.items():
         row = [Cell(group), Cell(str(fit.n_points)), Cell(percent(fit.error))]
         for name in names:
-            ends = interval(*fit.ci95.get(name, (None, None)))
+            ends = interval(*fit.ends(name))
             row.append(Cell(number(fit.params[name]), f"({ends})" if ends else ""))
         rows.append(row)
     rows += [[Cell(group), *[Cell(DASH)] * (len(names) + 2)] for group in study.groups.failed]

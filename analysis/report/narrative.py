@@ -9,6 +9,7 @@ from analysis.formatting import (
     compute,
     count_rows,
     join_names,
+    join_words,
     number,
     percent,
     quantity,
@@ -83,7 +84,7 @@ def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
         sentences.append("All starts reached the same optimum.")
     if known["condition"] is not None:
         flat = (
-            f"the runs do not determine {' and '.join(known['ridge'])} separately"
+            f"the runs do not determine {join_words(known['ridge'])} separately"
             if known["ridge"]
             else "the runs determine the parameters separately"
         )

@@ -49,7 +49,7 @@ def _print_groups(study: GroupedStudy, console: Console) -> None:
     for group, reason in study.groups.failed.items():
         console.print(f"[yellow]{escape(group)} was not fitted:[/] {escape(reason)}")
     if study.groups.unlabelled:
-        console.print(f"[yellow]{study.groups.unlabelled} rows have no {escape(study.groups.by)}[/] and are in no group")
+        console.print(f"[yellow]rows without {escape(study.groups.by)}, in no group:[/] {study.groups.unlabelled}")
     for group, fit in study.groups.fits.items():
         _print_warnings(group, fit, console)
 
@@ -109,16 +109,14 @@ def _group_table(study: GroupedStudy) -> Table:
 
 
 def _stack_interval(fit: Fit, name: str) -> str:
-    ends = interval(*fit.ci95.get(name, (None, None)), _format_value)
+    ends = interval(*fit.ends(name), _format_value)
     return _format_value(fit.params[name]) + (f"\n{ends}" if ends else "")
 
 
 def _format_parameters(fit: Fit, names: Sequence[str] = ()) -> str:
     """Format the named parameters with intervals; by default those that are not mere coefficients."""
     names = names or [parameter.name for parameter in fit.law.parameters if not parameter.coefficient]
-    return "\n".join(
-        f"{name} {with_interval(fit.params[name], *fit.ci95.get(name, (None, None)), _format_value)}" for name in names
-    )
+    return "\n".join(f"{name} {with_interval(fit.params[name], *fit.ends(name), _format_value)}" for name in names)
 
 
 def _format_value(value: float) -> str:

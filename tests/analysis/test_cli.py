@@ -154,7 +154,7 @@ def test_any_table_is_fitted_with_its_columns_named(here, table, monkeypatch, ca
         ([*FILE, "bootstrap.interval=t"], "bootstrap.interval: 't' is not one of bca, percentile"),
         ([*FILE, "law.objective=l2"], "law.objective: 'l2' is not one of huber, lad, log_mse, mse"),
         ([*FILE, "target_loss=0"], "target_loss: must be above 0"),
-        ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns that tell groups apart"),
+        ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns to group by"),
         ([*FILE, "by=N", "compare=[power_law,isoflop]"], "by: one law is fitted to each group; leave compare out"),
         ([*FILE, "law=rl_sigmoid"], "runs.columns.pass_at_1: rl_sigmoid needs this column"),
     ],

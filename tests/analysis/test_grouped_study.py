@@ -81,9 +81,9 @@ def test_a_group_in_which_nothing_can_be_held_out_is_fitted_with_a_warning():
     frame = tidy(curves().query("scale != '7m'"), needs=("C", "pass_at_1")).frame
     found = fit_by(frame, "scale", "rl_sigmoid", Holdout(query="scale != '1m' and C > 3e14"), FAST)
     assert found.fits["1m"].holdout is None
-    assert found.fits["1m"].diagnostics["warnings"][
-        -1
-    ] == "nothing could be held out: holdout.query: holds out 0 of 20 runs, " + ("whose FLOPs are 1e+12 to 1e+15")
+    assert found.fits["1m"].diagnostics["warnings"][-1] == "nothing was held out: holdout.query: holds out 0 of 20 runs, " + (
+        "whose FLOPs are 1e+12 to 1e+15"
+    )
     assert found.fits["300k"].holdout
 
 
@@ -163,7 +163,7 @@ def test_the_terminal_has_a_row_a_group(study, capsys):
         assert f"{found.params['A']:.3f}" in text
         assert percent(found.error) in text
     assert "7m was not fitted: rl_sigmoid has 4 parameters" in text
-    assert "1 without scale are in no group" in text
+    assert "rows without scale, in no group: 1" in text
     assert "…" not in text
 
 

@@ -234,7 +234,7 @@ def test_a_loss_is_extrapolated_downward():
 def test_the_sigmoid_shows_what_was_left_out_and_where_it_levels_off():
     (panel,) = chart_study(study_of_kind("rl_sigmoid"))["rl"].panels
     assert panel.x.label == "Compute <i>C</i> (gpu hours)"
-    (unused,) = named(panel, "left out, the first part")
+    (unused,) = named(panel, "left out (first part)")
     (runs,) = named(panel, "runs")
     assert unused.x.max() < runs.x.min()
     assert next(mark for mark in panel.marks if isinstance(mark, Mark) and mark.name.startswith("A = ")).dash == "dotted"
@@ -279,7 +279,7 @@ def test_a_large_table_is_thinned_and_the_caption_says_so(tmp_path):
     chart = chart_study(study)["curve"]
     (runs,) = named(chart.panels[0], "runs")
     assert SHOWN / 2 < len(runs.x) <= SHOWN
-    assert "Of 4000 points one in 2 is drawn." in chart.caption
+    assert "One in 2 of 4000 points is drawn." in chart.caption
 
 
 def test_names_of_runs_are_not_markup(tmp_path):
@@ -322,7 +322,7 @@ def test_numbers_of_a_log_axis_are_round_and_not_too_near(ends, gap, ticks):
 
 
 def test_the_report_takes_the_same_numbers():
-    script = resources.files("analysis").joinpath("report.js").read_text()
+    script = resources.files("analysis.report").joinpath("templates/report.js").read_text()
     steps = json.loads(re.search(r"const STEPS = (.*);", script).group(1))
     assert [tuple(row) for row in steps] == list(TICK_STEPS)
 

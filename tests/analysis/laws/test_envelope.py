@@ -93,7 +93,7 @@ def test_budgets_whose_best_size_is_at_the_edge_are_left_out():
     points = next(row["points"] for row in found.tables["binning"] if row["bins"] == 300)
     left_out = 300 - points
     assert left_out > 0
-    assert found.warnings[0] == f"left out, the best size is at the edge of the sizes: {left_out} of 300 budgets"
+    assert found.warnings[0] == f"{left_out} of 300 budgets are left out: their best size is at the edge of the sizes"
 
 
 def test_noise_at_the_edges_does_not_turn_the_exponent():

@@ -109,25 +109,25 @@ def spoilt(change):
 @pytest.mark.parametrize(
     ("batch", "change", "reason"),
     [
-        (False, lambda cell: cell[cell["lr"] >= cell["lr"].median()], "its best learning rate is at the edge of the grid"),
-        (False, lambda cell: cell[cell["lr"] <= cell["lr"].median()], "its best learning rate is at the edge of the grid"),
-        (True, lambda cell: cell[cell["batch"] >= cell["batch"].median()], "its best batch size is at the edge of the grid"),
+        (False, lambda cell: cell[cell["lr"] >= cell["lr"].median()], "the best learning rate is at the edge of the grid"),
+        (False, lambda cell: cell[cell["lr"] <= cell["lr"].median()], "the best learning rate is at the edge of the grid"),
+        (True, lambda cell: cell[cell["batch"] >= cell["batch"].median()], "the best batch size is at the edge of the grid"),
         (True, lambda cell: cell[cell["batch"] == cell["batch"].median()], "fewer than three batch sizes"),
         (False, lambda cell: cell[cell["lr"] == cell["lr"].median()], "fewer than three learning rates"),
         (
             False,
             lambda cell: cell[(cell[["lr", "batch"]] == cell[["lr", "batch"]].median()).any(axis=1)],
-            "too few runs near its best",
+            "too few runs near the best one",
         ),
         (
             False,
             lambda cell: cell[cell["batch"] == cell["batch"].median()].assign(loss=[0.01, 0, 1.1, 2.4, 3.9]),
-            "its minimum is beyond the grid",
+            "the minimum is beyond the grid",
         ),
         (
             False,
             lambda cell: cell.assign(loss=(5 - cell["loss"]).where(cell["loss"] > cell["loss"].min(), 2.1)),
-            "its loss does not curve upward",
+            "the loss does not curve upward",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_cell_without_an_optimum_is_left_out_and_named(batch, change, reason):
     row = found.tables["cells"][0]
     assert row["excluded"] == reason
     assert np.isnan([row["lr"], row["batch"], row["loss"]]).all()
-    assert found.warnings == [f"left out, {reason}: 1 of 20 cells (60M on 2B tokens)"]
+    assert found.warnings == [f"1 of 20 cells are left out ({reason}): 60M on 2B tokens"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_resample_that_loses_its_optima_determines_nothing():
     [
         ({"batch": True}, grid(), "runs.columns.batch: law.batch=true needs this column; name it"),
         ({}, grid().assign(lr=0.0), "runs.columns.lr: must be above 0 in every run"),
-        ({}, grid(rates=2), "with an inner optimum; left out, fewer than three learning rates: 20 of 20 cells .*, ..."),
+        ({}, grid(rates=2), "with an inner optimum; 20 of 20 cells are left out .fewer than three learning rates.: .*, ..."),
     ],
 )
 def test_runs_that_cannot_be_fitted_are_refused(options, frame, message):

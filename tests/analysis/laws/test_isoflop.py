@@ -93,8 +93,8 @@ def test_an_akima_minimum_may_lie_beside_the_smallest_model():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda runs: runs[runs["N"] > runs["N"].median()], "its minimum is at or beyond the smallest model"),
-        (lambda runs: runs[runs["N"] < runs["N"].median()], "its minimum is at or beyond the largest model"),
+        (lambda runs: runs[runs["N"] > runs["N"].median()], "the minimum is at or beyond the smallest model"),
+        (lambda runs: runs[runs["N"] < runs["N"].median()], "the minimum is at or beyond the largest model"),
         (lambda runs: runs.iloc[2:4], "fewer than three model sizes"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_budget_without_a_minimum_is_left_out_and_named(curve, change, reason)
     assert found.params[0] == pytest.approx(law.estimate(good).params[0], rel=1e-6)
     assert found.tables["budgets"][-1]["excluded"] == reason
     assert "N" not in found.tables["budgets"][-1]
-    assert found.warnings == [f"left out, {reason}: 1 of 5 budgets (10\u00b9\u2079 FLOPs)"]
+    assert found.warnings == [f"1 of 5 budgets are left out ({reason}): 10\u00b9\u2079 FLOPs"]
 
 
 def test_a_parabola_that_opens_downward_is_left_out():
@@ -113,7 +113,7 @@ def test_a_parabola_that_opens_downward_is_left_out():
     last = table["C"] >= 1e19
     table.loc[last, "loss"] = 2 * table.loc[last, "loss"].mean() - table.loc[last, "loss"]
     found = IsoFlop().estimate(table)
-    assert found.tables["budgets"][-1]["excluded"] == "its parabola opens downward"
+    assert found.tables["budgets"][-1]["excluded"] == "the parabola opens downward"
     assert found.params[0, 1] == pytest.approx(0.45, rel=1e-6)
 
 
@@ -121,7 +121,7 @@ def test_a_parabola_that_opens_downward_is_left_out():
     ("frame", "message"),
     [
         (parabolas(budgets=1), "needs at least 2 budgets whose minimum is inside; there are 1$"),
-        (parabolas(shift=3.0), "there are 0; left out, its minimum is at or beyond the smallest model: 5 of 5"),
+        (parabolas(shift=3.0), "there are 0; 5 of 5 budgets are left out .the minimum is at or beyond the smallest model"),
     ],
 )
 def test_too_few_minima_are_refused(frame, message):

@@ -81,7 +81,7 @@ def test_nothing_passes_more_often_than_always():
     law = RlSigmoid()
     found = law.estimate(rising)
     assert found.params[0, 1] == 1
-    assert found.warnings == ["A is 1, the most there can be: the pass rate does not level off within the runs"]
+    assert found.warnings == ["A is set to its maximum of 1, since the pass rate does not level off within the runs"]
     assert law.predict(found.params, pd.DataFrame({"C": [1e9]}))[0] <= 1
     draws = law.resample(rising, found.params, drawn(len(rising)))
     assert np.nanmax(draws[:, 1]) == 1
@@ -125,9 +125,9 @@ def test_runs_that_cannot_be_fitted_are_refused(options, table, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"R0": 1.0}, "law.R0: 1 is no pass rate below 1"),
-        ({"R0": -0.1}, "law.R0: -0.1 is no pass rate"),
-        ({"drop": 1.0}, "law.drop: 1 is no share from 0 to below 1"),
+        ({"R0": 1.0}, "law.R0: must be at least 0 and below 1, not 1"),
+        ({"R0": -0.1}, "law.R0: must be at least 0 and below 1, not -0.1"),
+        ({"drop": 1.0}, "law.drop: must be at least 0 and below 1, not 1"),
         ({"objective": "l2"}, "law.objective: 'l2' is not one of"),
     ],
 )

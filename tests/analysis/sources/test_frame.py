@@ -6,7 +6,7 @@ import pytest
 
 from analysis.laws import LAWS
 from analysis.sources import frame
-from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, tidy
+from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, group_budgets, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -44,7 +44,7 @@ def test_runs_that_miss_a_value_are_listed_with_the_reason_and_nothing_is_filled
         "loss is missing or not a number",
         "loss is not positive and finite",
         "D is not positive and finite",
-        "the same run is listed before",
+        "repeats an earlier row",
     ]
 
 
@@ -95,7 +95,7 @@ def test_points_of_one_run_are_not_the_same_run():
     table = pd.DataFrame({"run": ["a", "a", "a", None], "run_id": "x", "C": [1.0, 2, 2, 3], "loss": [3.0, 2.0, 2.0, 1.0]})
     runs = tidy(table, needs=("C", "loss"))
     assert runs.frame["C"].tolist() == [1.0, 2.0]
-    assert runs.dropped["reason"].tolist() == ["the same run is listed before", "run is missing or not a number"]
+    assert runs.dropped["reason"].tolist() == ["repeats an earlier row", "run is missing or not a number"]
 
 
 def test_problems_with_the_same_counts_are_not_the_same_problem():
@@ -148,7 +148,7 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
     for factor in (1 / 40, 40):
         assert tidy(table().assign(C=factor * table()["C"]), needs=("N", "D", "loss")).warnings == []
     # what openr1 counted itself, of however small a model
-    assert tidy(table().assign(C=1e4 * table()["C"]), counted=True).warnings == []
+    assert tidy(table().assign(C=1e4 * table()["C"]), units_known=True).warnings == []
 
 
 def test_there_is_nothing_to_compare_without_c_or_d(table):
