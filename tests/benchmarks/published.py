@@ -1,4 +1,4 @@
-"""What the fits find on published points, beside what was published or is known of them.
+"""Fits of published points, beside the published results.
 
     python tests/benchmarks/published.py FOLDER [--only kyo gadre ...]
 
@@ -12,7 +12,7 @@ FOLDER has the points of the papers as CSV files, which this project does not sh
 - ``gemstones``: github.com/mcleish7/gemstone-scaling-laws, arXiv 2502.06857
 - ``scalerl_curves``: figure 1 of arXiv 2510.13786, digitised
 
-Prints a Markdown table, the one of docs/published.md. Objectives are sums.
+Prints the Markdown table of docs/analysis.md. Objectives are sums.
 """
 
 import os
@@ -31,12 +31,12 @@ from analysis.laws import Chinchilla, DataConstrained, IsoFlop, Law, Overtrainin
 from analysis.laws.allocation import weighted_line
 from analysis.sources.frame import Columns, tidy
 
-NONE = Bootstrap(resamples=0)
-Row = tuple[str, float, float]  # what, published, found
+NO_BOOTSTRAP = Bootstrap(resamples=0)
+Row = tuple[str, float, float]  # quantity, published, fitted
 
 
 def fit_table(table: pd.DataFrame, law: Law, **columns: str) -> Fit:
-    return fit(tidy(table, Columns(**columns), needs=law.needs).frame, law, bootstrap=NONE)
+    return fit(tidy(table, Columns(**columns), needs=law.needs).frame, law, bootstrap=NO_BOOTSTRAP)
 
 
 def params(what: str, fitted: Fit, published: dict[str, float]) -> list[Row]:
@@ -159,7 +159,7 @@ def scalerl(folder: Path) -> Iterator[Row]:
         )
 
 
-SOURCES = {work.__name__: work for work in (kyo, gemstones, gadre, datablations, porian, scalerl)}
+SOURCES = {paper.__name__: paper for paper in (kyo, gemstones, gadre, datablations, porian, scalerl)}
 
 
 def main() -> None:
