@@ -59,8 +59,8 @@ def chart_frontier(study: Study) -> Chart | None:
     answered = main in laws and largest < target <= FAR * largest
     best = best_runs(frame[~held_out_mask(study)])
     x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
-    seen = FittedRange.of(study, "C")
-    flops = np.unique(np.append(np.geomspace(*x, STEPS), seen.end))
+    fitted_range = FittedRange.of(study, "C")
+    flops = np.unique(np.append(np.geomspace(*x, STEPS), fitted_range.end))
     best, runs = best[best["C"] >= x[0]], thin(frame[frame["C"] >= x[0]])
     marks: list[Mark | Rule] = [run_points(runs, "C", runs["loss"].to_numpy(), "runs", PALE, size=3.0)]
     lowest = float(frame["loss"].min())
@@ -68,7 +68,7 @@ def chart_frontier(study: Study) -> Chart | None:
         curve = train_fit(fit).frontier(flops)
         ends = curve[["loss_low", "loss_high"]].to_numpy().T if fit is main else None
         look = {"name": fit.law.title, "colour": colour(fit.law.name)}
-        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, seen, look)
+        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, fitted_range, look)
         lowest = min(lowest, float(curve["loss"].min()))
     size = 4.5 if len(best) < MANY else 2.5
     marks.append(run_points(best, "C", best["loss"].to_numpy(), "best run of its budget", BLACK, size=size))
@@ -79,7 +79,7 @@ def chart_frontier(study: Study) -> Chart | None:
     highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))
     fit_note = (
         "Laws are fitted only to the runs left of the dotted line, and dashed beyond it"
-        if seen.rules
+        if fitted_range.rules
         else "Dashed: extrapolated"
     )
     band = "" if main.draws is None or main not in laws else f" The band is the 95 % interval of the {main.law.title}."
@@ -89,7 +89,7 @@ def chart_frontier(study: Study) -> Chart | None:
     panel = Panel(
         compute_axis(study, x),
         axis("loss", span(np.array([lowest, highest]))),
-        (*marks, *seen.rules),
+        (*marks, *fitted_range.rules),
         title="Loss against compute",
     )
     return Chart("Loss against compute", f"{fit_note}.{band}{star}{above}{thinning_note(frame)}", (panel,))

@@ -62,22 +62,22 @@ def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
     frame, mask = study.runs.frame, held_out_mask(study)
     drawn = thin(frame[~mask])
     log = x != "loss"
-    seen = FittedRange.of(study, x)
+    fitted_range = FittedRange.of(study, x)
     limits = span(frame[x], 0.1, log=log)
-    at = np.unique(np.append(np.geomspace(*limits, STEPS) if log else np.linspace(*limits, STEPS), seen.end))
+    at = np.unique(np.append(np.geomspace(*limits, STEPS) if log else np.linspace(*limits, STEPS), fitted_range.end))
     marks: list[Mark | Rule] = [run_points(drawn, x, fits[0].law.observed(drawn), size=4.0)]
     for fit in fits:
         look = {"name": fit.law.title, "colour": colour(fit.law.name)}
         line = pd.DataFrame({x: at})
         known = train_fit(fit)
         ends = known.interval(line) if fit.draws is not None else None
-        marks += law_marks(fit, x, at, known.predict(line), ends, seen, look)
+        marks += law_marks(fit, x, at, known.predict(line), ends, fitted_range, look)
     if fits[0].holdout:
         marks += held_out_points(fits[0].holdout["points"], frame.loc[mask, x].to_numpy())
     x_axis = compute_axis(study, limits) if x == "C" else axis(x, limits, log=log)
     title = fits[0].law.formula if len(fits) == 1 and len(fits[0].law.formula) < 50 else ""
     corner = "upper left" if x == "loss" else "upper right"
-    return Panel(x_axis, axis(y, span(frame[y], 0.08)), (*marks, *seen.rules), title=title, legend=corner)
+    return Panel(x_axis, axis(y, span(frame[y], 0.08)), (*marks, *fitted_range.rules), title=title, legend=corner)
 
 
 def chart_hyperparameter(study: Study) -> Chart | None:

@@ -98,8 +98,10 @@ def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., I
         ends = (least, limits[1]) if log else limits
         at = np.geomspace(*ends, STEPS) if log else np.linspace(*ends, STEPS)
         fitted = study.law.fitted_rows(parts[label].runs.frame[~held_out_mask(parts[label])])[x]
-        seen = FittedRange(float(fitted.max() if log else fitted.min()), downward=not log)
-        marks += marks_of(parts[label], x, np.unique(np.append(at, seen.end)), seen, {"name": label, "colour": hue})
+        fitted_range = FittedRange(float(fitted.max() if log else fitted.min()), downward=not log)
+        marks += marks_of(
+            parts[label], x, np.unique(np.append(at, fitted_range.end)), fitted_range, {"name": label, "colour": hue}
+        )
     heights = span(np.concatenate([mark.y for mark in marks if isinstance(mark, (Points, Line))]), 0.06)
     if y in ("pass_at_1", "coverage", "error"):
         heights = (max(heights[0], 0.0), min(heights[1], 1.0))
@@ -148,7 +150,7 @@ def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Points]:
     return held_out_points(rows, at, 1 - measured if flip else measured, edge=look["colour"], name=look["name"], size=DIAMOND)
 
 
-def _curve(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
+def _curve(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look: Look) -> Iterator[Mark]:
     """Yield the points and the curve of a law of one variable."""
     fit, frame = part.main, part.runs.frame[~held_out_mask(part)]
     used, known = fit.law.fitted_rows(frame), train_fit(fit)
@@ -159,14 +161,14 @@ def _curve(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -
         yield _points(part, x, fit.law.observed(unused), unused, look, colour="#ffffff", edge=look["colour"])
     line = pd.DataFrame({x: at})
     ends = known.interval(line) if fit.draws is not None else None
-    yield from law_marks(fit, x, at, known.predict(line), ends, seen, look, title=escape(look["name"]))
+    yield from law_marks(fit, x, at, known.predict(line), ends, fitted_range, look, title=escape(look["name"]))
     yield from _held(part, x, look)
     if "A" in known.params and fit.law.name == "rl_sigmoid":
         top = (f"<b>{escape(look['name'])}</b><br>A {share(known.params['A'])}",) * 2
         yield Line(x=at[[0, -1]], y=np.full(2, known.params["A"]), dash="dotted", width=1.0, hover=top, **look)
 
 
-def _sizes(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
+def _sizes(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look: Look) -> Iterator[Mark]:
     """Yield pass rates and a curve per model size for a law of error rates."""
     fit, frame = part.main, part.runs.frame[~held_out_mask(part)]
     known, sizes, drawn = train_fit(fit), np.unique(frame["N"]), thin(frame)
@@ -175,17 +177,17 @@ def _sizes(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -
         line = pd.DataFrame({"N": n, x: at})
         ends = 1 - known.interval(line)[::-1] if fit.draws is not None else None
         title = f"{escape(look['name'])}, N {number(n)}"
-        yield from law_marks(fit, x, at, 1 - known.predict(line), ends, seen, look, y="pass_at_1", title=title)
+        yield from law_marks(fit, x, at, 1 - known.predict(line), ends, fitted_range, look, y="pass_at_1", title=title)
     yield from _held(part, x, look, flip=True)
 
 
-def _frontier(part: Study, x: str, at: np.ndarray, seen: FittedRange, look: Look) -> Iterator[Mark]:
+def _frontier(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look: Look) -> Iterator[Mark]:
     """Yield the runs and the frontier of a law."""
     fit, drawn = part.main, thin(part.runs.frame[~held_out_mask(part)])
     yield _points(part, x, drawn["loss"].to_numpy(), drawn, look, size=3.5)
     best = train_fit(fit).frontier(at)
     ends = best[["loss_low", "loss_high"]].to_numpy().T if fit.draws is not None else None
-    yield from law_marks(fit, x, at, best["loss"].to_numpy(), ends, seen, look, title=escape(look["name"]))
+    yield from law_marks(fit, x, at, best["loss"].to_numpy(), ends, fitted_range, look, title=escape(look["name"]))
     yield from _held(part, x, look)
 
 

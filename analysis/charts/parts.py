@@ -89,7 +89,7 @@ def law_marks(
     at: np.ndarray,
     values: np.ndarray,
     ends: np.ndarray | None,
-    seen: FittedRange,
+    fitted_range: FittedRange,
     look: dict[str, Any],
     y: str = "",
     title: str = "",
@@ -112,7 +112,7 @@ def law_marks(
     marks: list[Mark] = []
     if ends is not None and np.isfinite(ends).any():
         marks.append(Band(x=at, y=low, upper=high, **look))
-    inside = seen.includes(at)
+    inside = fitted_range.includes(at)
     beyond = ~inside
     beyond[:-1] |= ~inside[1:]  # begin at the last place of the fitted range
     beyond[1:] |= ~inside[:-1]

@@ -51,11 +51,11 @@ def chart_rl(study: Study) -> Chart | None:
 def _sigmoid(study: Study, fit: Fit) -> Panel:
     """Return the panel of the sigmoid law."""
     frame, mask = study.runs.frame, held_out_mask(study)
-    known, seen = train_fit(fit), FittedRange.of(study, "C")
+    known, fitted_range = train_fit(fit), FittedRange.of(study, "C")
     used = fit.law.fitted_rows(frame[~mask])
     unused = frame[~mask].drop(used.index)
     limits = span(np.array([frame["C"].min(), BEYOND["rl"] * frame["C"].max()]), 0.03, log=True)
-    at = np.unique(np.append(np.geomspace(*limits, STEPS), seen.end))
+    at = np.unique(np.append(np.geomspace(*limits, STEPS), fitted_range.end))
     line = pd.DataFrame({"C": at})
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks: list[Mark | Rule] = []
@@ -64,12 +64,12 @@ def _sigmoid(study: Study, fit: Fit) -> Panel:
     used = thin(used)
     marks.append(run_points(used, "C", used["pass_at_1"].to_numpy()))
     ends = known.interval(line) if fit.draws is not None else None
-    marks += law_marks(fit, "C", at, known.predict(line), ends, seen, look)
+    marks += law_marks(fit, "C", at, known.predict(line), ends, fitted_range, look)
     marks += held_out_points(fit.holdout["points"] if fit.holdout else [], "C")
     top = known.params["A"]
     marks += [
         Line(x=np.array(limits), y=np.full(2, top), name=f"A = {share(top)}", colour=GREY, dash="dotted", width=1.0),
-        *seen.rules,
+        *fitted_range.rules,
     ]
     y = axis("pass_at_1", span(np.append(frame["pass_at_1"], top), 0.06))
     return Panel(compute_axis(study, limits), y, tuple(marks), title=fit.law.title, legend="lower right")
@@ -79,11 +79,11 @@ def _rl_power(study: Study, fit: Fit) -> Panel:
     """Return the panel of the power law: pass rates, a line per model size, though the law is of error rates."""
     assert isinstance(fit.law, RlPower)
     frame, mask, x, known = study.runs.frame, held_out_mask(study), fit.law.x, train_fit(fit)
-    seen = FittedRange.of(study, x)
+    fitted_range = FittedRange.of(study, x)
     sizes = np.unique(frame["N"])
     scale = Scale(QUANTITIES["N"][2], sizes[0], sizes[-1], log=True, numbers="short")
     limits = span(np.array([frame[x].min(), BEYOND["rl"] * frame[x].max()]), 0.03, log=True)
-    at = np.unique(np.append(np.geomspace(*limits, STEPS), seen.end))
+    at = np.unique(np.append(np.geomspace(*limits, STEPS), fitted_range.end))
     marks: list[Mark | Rule] = []
     for n in sizes[:: -(-len(sizes) // LINES)]:
         look = {"name": short(n) if len(sizes) <= LINES else "", "colour": scale.colour(n)}
@@ -91,7 +91,7 @@ def _rl_power(study: Study, fit: Fit) -> Panel:
         marks.append(run_points(runs, x, runs["pass_at_1"].to_numpy(), **{**look, "colour": look["colour"]}))
         line = pd.DataFrame({"N": n, x: at})
         ends = 1 - known.interval(line)[::-1] if fit.draws is not None else None
-        marks += law_marks(fit, x, at, 1 - known.predict(line), ends, seen, look, y="pass_at_1")
+        marks += law_marks(fit, x, at, 1 - known.predict(line), ends, fitted_range, look, y="pass_at_1")
     held = fit.holdout["points"] if fit.holdout else []
     marks += held_out_points(held, x, 1 - column(held, "measured"))
     low, high = span(frame["pass_at_1"], 0.1)
@@ -99,7 +99,13 @@ def _rl_power(study: Study, fit: Fit) -> Panel:
     y = axis("pass_at_1", (max(low, 0), min(high + 0.25 * (high - low), 1.0)))
     shown = scale if len(sizes) > LINES else None
     return Panel(
-        x_axis, y, (*marks, *seen.rules), title="One line per model size", legend="outside", legend_title="N", scale=shown
+        x_axis,
+        y,
+        (*marks, *fitted_range.rules),
+        title="One line per model size",
+        legend="outside",
+        legend_title="N",
+        scale=shown,
     )
 
 
@@ -111,9 +117,9 @@ def chart_pass_at_k(study: Study) -> Chart | None:
     frame, mask = study.runs.frame, held_out_mask(study)
     rows = fit.law.fitted_rows(frame[~mask]).reset_index(drop=True)
     held = fit.holdout["points"] if fit.holdout else []
-    seen = float(rows["k"].max())
-    largest = max([seen, *(row["k"] for row in held if row.get("k"))])
-    at = np.unique(np.append(np.geomspace(rows["k"].min(), BEYOND["k"] * largest, STEPS), seen))
+    fitted_k = float(rows["k"].max())
+    largest = max([fitted_k, *(row["k"] for row in held if row.get("k"))])
+    at = np.unique(np.append(np.geomspace(rows["k"].min(), BEYOND["k"] * largest, STEPS), fitted_k))
     line = pd.DataFrame({"k": at})
     known = train_fit(fit)
     ends = known.interval(line) if fit.draws is not None else None
@@ -121,7 +127,7 @@ def chart_pass_at_k(study: Study) -> Chart | None:
     text = tuple(hover_text("measured", k=k, coverage=c) for k, c in zip(rows["k"], rows["coverage"], strict=True))
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks = [
-        *law_marks(fit, "k", at, values, ends, FittedRange(seen), look),
+        *law_marks(fit, "k", at, values, ends, FittedRange(fitted_k), look),
         Points(x=rows["k"].to_numpy(dtype=float), y=rows["coverage"].to_numpy(), name="measured", colour=BLACK, hover=text),
         *held_out_points(held, "k"),
     ]

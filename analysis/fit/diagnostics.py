@@ -125,7 +125,9 @@ def _describe_run(frame: pd.DataFrame, label: str) -> str:
 def _measure_influence(
     law: Law, params: dict[str, float], se: dict[str, float], left_out: np.ndarray | None, labels: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Return, for each parameter that is not a coefficient, the run that moves it most, in standard errors, largest first."""
+    """Return the run that changes each parameter most, in standard errors, largest first; coefficients, which depend on
+    units, are left out.
+    """
     if left_out is None or not se or len(left_out) != len(labels):
         return []
     rows = []

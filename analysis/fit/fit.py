@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
 SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that identify the row of a prediction
 REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
-ROWS = 9  # of the frontier in fit.json
+ROWS = 9  # rows of the frontier in fit.json
 FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
 TRAIN = "fit without the held-out runs: "
 BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte

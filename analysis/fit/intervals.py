@@ -131,7 +131,7 @@ def likelihood_rise(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> f
     spread = len(residuals) / max(len(residuals) - fitted, 1)  # the residuals of a fit are smaller than the noise
     from scipy.special import ndtri
 
-    quantile = ndtri(TAILS[1]) ** 2  # of chi squared with one degree of freedom
+    quantile = ndtri(TAILS[1]) ** 2  # quantile of chi squared with one degree of freedom
     pull = np.mean(loss.influence(residuals) ** 2) * spread
     if loss.name == "lad":
         # the density of the residuals at zero, from the share of them in a window about it (Koenker 2005, section 3.4)

@@ -48,7 +48,7 @@ class Fit:
     diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
     tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
     bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
-    seconds: dict[str, float]  # of the fit and of the bootstrap
+    seconds: dict[str, float]  # seconds of the fit and of the bootstrap
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), the estimates of the resamples
     left_out: np.ndarray | None = field(
         default=None, repr=False, compare=False

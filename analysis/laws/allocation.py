@@ -54,7 +54,7 @@ class AllocationLaw(Law):
         Parameter("N_exponent", "exponent of the optimal parameters in C"),
         Parameter("D_coefficient", "optimal tokens at one FLOP", coefficient=True),
         Parameter("D_exponent", "exponent of the optimal tokens in C"),
-        Parameter("E", "irreducible loss of the frontier, nats a token", lower=1e-3),
+        Parameter("E", "irreducible loss of the frontier, nats per token", lower=1e-3),
         Parameter("A", "coefficient of the frontier's loss", coefficient=True),
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )

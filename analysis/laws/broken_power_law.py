@@ -52,8 +52,8 @@ class BrokenPowerLaw(CurveLaw):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         parameters = [
-            Parameter("a", "irreducible loss, nats a token", lower=1e-3, linear=True),
-            Parameter("b", f"coefficient, in nats a token times {self.x}^c0", coefficient=True, linear=True),
+            Parameter("a", "irreducible loss, nats per token", lower=1e-3, linear=True),
+            Parameter("b", f"coefficient, in nats per token times {self.x}^c0", coefficient=True, linear=True),
             Parameter("c0", "exponent before the first break", lower=-3, upper=3, positive=False, starts=(0, 1.5)),
         ]
         for i in range(1, self.breaks + 1):

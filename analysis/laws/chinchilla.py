@@ -25,7 +25,7 @@ class Chinchilla(CurveLaw):
     predictors: ClassVar[tuple[str, ...]] = ("N", "D")
     allocates: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         Parameter("A", "coefficient of the model term", coefficient=True, linear=True),
         Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3, starts=(0.02, 2)),
         Parameter("B", "coefficient of the data term", coefficient=True, linear=True),

@@ -50,7 +50,7 @@ class DataConstrained(CurveLaw):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("R_D", "epochs of new data that infinitely many repeats are worth", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
         Parameter("R_N", "decay of excess parameters, in units of U_N", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         # not linear, since U_N depends on both coefficients
         Parameter("A", "coefficient of the model term", coefficient=True),
         Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3),
@@ -58,7 +58,7 @@ class DataConstrained(CurveLaw):
         Parameter("beta", "exponent of the data term", lower=1e-2, upper=3),
     )
 
-    inner: str = "joint"  # or single_epoch
+    inner: str = "joint"  # joint or single_epoch
     E: float | None = None  # give all five of these to fit R_D and R_N alone
     A: float | None = None
     alpha: float | None = None
@@ -148,7 +148,7 @@ class DataConstrained(CurveLaw):
         return dict(zip(self.names, np.array(rows).T, strict=True))
 
     def curve(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):
-        optimal = (alpha * A / (beta * B) * x.U**beta) ** (1 / alpha)  # where alpha A N^-alpha = beta B U^-beta
+        optimal = (alpha * A / (beta * B) * x.U**beta) ** (1 / alpha)  # solves alpha A N^-alpha = beta B U^-beta
         used = np.where(np.real(optimal) < x.N, optimal, x.N)
         return E + A * _effective(used, x.N, R_N) ** -alpha + B * _effective(x.U, x.D, R_D) ** -beta
 
@@ -188,7 +188,7 @@ def _effective_slopes(unique: np.ndarray, total: np.ndarray, decay: np.ndarray) 
     share = repeats / decay
     left = np.exp(-share)
     worth = unique * (1 - decay * np.expm1(-share))
-    # beyond 1e8 repeats the decay has no effect, and the difference is rounding
+    # for a decay above 1e8 times the repeats, the derivative is 0 up to rounding errors
     by_decay = np.where(share > 1e-8, unique * (-np.expm1(-share) - share * left), 0)
     return worth, by_decay, worth / unique - (repeats + 1) * left
 

@@ -53,7 +53,7 @@ class Distillation(CurveLaw):
         Parameter("gamma_d", "exponent of both together", lower=1e-2, upper=5, starts=(0.3, 2)),
     )
 
-    E: float | None = None  # of the supervised law, as are the others
+    E: float | None = None  # parameters of the supervised law: give all five, or none
     A: float | None = None
     alpha: float | None = None
     B: float | None = None

@@ -38,7 +38,7 @@ class IsoFlop(AllocationLaw):
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.2"
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "C", "loss")
 
-    curve: str = "parabola"  # or akima
+    curve: str = "parabola"  # parabola or akima
     nearest: int | None = None  # parabola: number of sizes around the best run; null for all
     weighted: bool = True  # weight budgets by the inverse variance of their minimum
 

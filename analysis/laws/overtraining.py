@@ -32,7 +32,7 @@ class Overtraining(CurveLaw):
     needs: ClassVar[tuple[str, ...]] = ("C", "N", "D", "loss")
     allocates: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         Parameter("a", "coefficient of the model term, which grows with tokens per parameter", coefficient=True, linear=True),
         Parameter("b", "coefficient of the data term, which falls with tokens per parameter", coefficient=True, linear=True),
         Parameter("eta", "exponent of compute", lower=5e-3, upper=1.5, starts=(0.01, 1)),

@@ -46,10 +46,10 @@ class PowerLaw(CurveLaw):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        floor = (Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),) if self.offset else ()
+        floor = (Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),) if self.offset else ()
         return (
             *floor,
-            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha", coefficient=True, linear=True),
+            Parameter("A", f"coefficient, in nats per token times {self.x}^alpha", coefficient=True, linear=True),
             Parameter("alpha", "exponent", lower=1e-2, upper=3, starts=(0.01, 2)),
         )
 

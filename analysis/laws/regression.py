@@ -215,7 +215,10 @@ class CurveRegression(Regression):
     """A batch of fits of one law to its points: some parameters are fixed, the others have fitted coordinates ``theta``."""
 
     def __init__(self, law: CurveLaw, points: Points, fixed: Mapping[str, float | np.ndarray], batch: int) -> None:
-        """:param fixed: values in natural units, one for all problems or (m,)."""
+        """Convert the fixed parameters to the units of the points.
+
+        :param fixed: values in natural units, one for all problems or (m,).
+        """
         super().__init__(self._curve, self._slopes, points.y, law.loss)
         self.law, self.points = law, points
         self.free = [p for p in law.parameters if p.name not in fixed]

@@ -22,7 +22,7 @@ class Surface:
     """A surface ``value = c + g x + x H x / 2`` over d coordinates, fitted by least squares."""
 
     def __init__(self, coordinates: np.ndarray, values: np.ndarray) -> None:
-        """:param coordinates: (n, d). :param values: (n,)."""
+        """Scale coordinates (n, d) around the point with the lowest of the values (n,)."""
         self.values = values
         self.centre = coordinates[values.argmin()]
         self.reach = np.maximum(np.abs(coordinates - self.centre).max(axis=0), 1e-300)

@@ -22,7 +22,7 @@ FIGURES = ("summary", "isoflop", "frontier", "allocation", "surface", "parameter
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty working directory without a store."""
+    """Change to an empty working directory without a store."""
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "OPENR1_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""One law for each group of runs: the fits, what is said of them, and what is drawn and written."""
+"""A law for each group of runs: fits, sentences, figures and files."""
 
 import json
 
@@ -26,7 +26,7 @@ TRUTH = {"300k": (0.05, 0.45), "1m": (0.15, 0.62), "2.5m": (0.25, 0.78)}  # R0 a
 
 
 def curves():
-    """The pass rates of three scales, of one that has too few points, and a point without a scale."""
+    """Return the pass rates of three scales, of one with too few points, and a point without a scale."""
     rng, rows = np.random.default_rng(0), []
     for scale, (low, high) in TRUTH.items():
         for c in np.geomspace(1e12, 1e15, 20):
@@ -39,8 +39,8 @@ def curves():
 def study_of(folder, table, *words):
     path = folder / "points.csv"
     table.to_csv(path, index=False)
-    found = ["runs=csv", f"runs.path={path}", "bootstrap.resamples=20", f"out={folder / 'out'}", *words]
-    return analyse_groups(compose(found), found)
+    result = ["runs=csv", f"runs.path={path}", "bootstrap.resamples=20", f"out={folder / 'out'}", *words]
+    return analyse_groups(compose(result), result)
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,13 @@ def study(tmp_path_factory):
 
 def test_each_group_has_the_fit_that_it_has_alone():
     frame = tidy(curves(), needs=("C", "pass_at_1")).frame
-    found = fit_by(frame, "scale", "rl_sigmoid", Holdout(fraction=0.3), FAST)
-    assert list(found.fits) == list(TRUTH)
+    result = fit_by(frame, "scale", "rl_sigmoid", Holdout(fraction=0.3), FAST)
+    assert list(result.fits) == list(TRUTH)
     alone = fit(frame[frame["scale"] == "1m"].reset_index(drop=True), "rl_sigmoid", Holdout(fraction=0.3), FAST)
-    together = found.fits["1m"]
+    together = result.fits["1m"]
     assert (together.params, together.ci95, together.holdout) == (alone.params, alone.ci95, alone.holdout)
     for scale, (low, high) in TRUTH.items():
-        assert [found.fits[scale].params[name] for name in ("R0", "A")] == pytest.approx([low, high], abs=0.02)
+        assert [result.fits[scale].params[name] for name in ("R0", "A")] == pytest.approx([low, high], abs=0.02)
 
 
 def test_a_group_that_cannot_be_fitted_does_not_stop_the_others(study):
@@ -79,12 +79,12 @@ def test_what_is_held_out_is_chosen_within_each_group(study):
 
 def test_a_group_in_which_nothing_can_be_held_out_is_fitted_with_a_warning():
     frame = tidy(curves().query("scale != '7m'"), needs=("C", "pass_at_1")).frame
-    found = fit_by(frame, "scale", "rl_sigmoid", Holdout(query="scale != '1m' and C > 3e14"), FAST)
-    assert found.fits["1m"].holdout is None
-    assert found.fits["1m"].diagnostics["warnings"][-1] == "nothing was held out: holdout.query: holds out 0 of 20 runs, " + (
+    result = fit_by(frame, "scale", "rl_sigmoid", Holdout(query="scale != '1m' and C > 3e14"), FAST)
+    assert result.fits["1m"].holdout is None
+    assert result.fits["1m"].diagnostics["warnings"][-1] == "nothing was held out: holdout.query: holds out 0 of 20 runs, " + (
         "whose FLOPs are 1e+12 to 1e+15"
     )
-    assert found.fits["300k"].holdout
+    assert result.fits["300k"].holdout
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_the_folder_of_a_report_by_groups_is_not_that_of_the_study():
 def test_the_terminal_has_a_row_a_group(study, capsys):
     terminal.show(study)
     text = " ".join(capsys.readouterr().out.split())
-    for found in study.groups.fits.values():
-        assert f"{found.params['A']:.3f}" in text
-        assert percent(found.error) in text
+    for result in study.groups.fits.values():
+        assert f"{result.params['A']:.3f}" in text
+        assert percent(result.error) in text
     assert "7m was not fitted: rl_sigmoid has 4 parameters" in text
     assert "rows without scale, in no group: 1" in text
     assert "…" not in text

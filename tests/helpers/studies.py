@@ -26,7 +26,7 @@ def _parametric(n: pd.Series, d: pd.Series) -> pd.Series:
 
 
 def isoflop_runs(budgets: int = 8, sizes: int = 8, noise: float = NOISE) -> pd.DataFrame:
-    """Runs of the parametric law: ``budgets`` of 1e18 to 1e21 FLOPs, sizes about the optimum of each."""
+    """Return runs of the parametric law: ``budgets`` of 1e18 to 1e21 FLOPs, with sizes around the optimum of each."""
     flops, ratio = (grid.ravel() for grid in np.meshgrid(np.geomspace(1e18, 1e21, budgets), np.geomspace(0.25, 4, sizes)))
     frame = pd.DataFrame({"N": 0.15 * np.sqrt(flops / 6) * ratio, "C": flops}).sort_values(["C", "N"])
     frame["D"] = frame["C"] / (6 * frame["N"])
@@ -35,7 +35,7 @@ def isoflop_runs(budgets: int = 8, sizes: int = 8, noise: float = NOISE) -> pd.D
 
 
 def training_curves(runs: int = 60, rows: int = 200) -> pd.DataFrame:
-    """Training curves of the parametric law, a table as a file has it: ``run``, N, D, C, loss."""
+    """Return training curves of the parametric law as a file has them: ``run``, N, D, C, loss."""
     size = np.repeat(np.geomspace(5e7, 5e9, runs), rows)
     tokens = 20 * size * np.tile(np.geomspace(0.02, 2, rows), runs)
     frame = pd.DataFrame({"run": np.repeat(np.arange(runs), rows), "N": size, "D": tokens, "C": 6 * size * tokens})
@@ -43,7 +43,7 @@ def training_curves(runs: int = 60, rows: int = 200) -> pd.DataFrame:
 
 
 def _from_law(law: Law, params: list[float], frame: pd.DataFrame, column: str, noise: float = NOISE) -> pd.DataFrame:
-    """The frame with a response of the law itself."""
+    """Return the frame with responses of the law itself."""
     return frame.assign(**{column: _with_noise(law.predict(np.array([params]), frame)[0], noise=noise)})
 
 
@@ -155,7 +155,7 @@ def _noise_factors(size, scale=0.003, seed=0):
 
 
 def budgets():
-    """Four budgets of five sizes each."""
+    """Return four budgets of five sizes each."""
     flops, shift = (part.ravel() for part in np.meshgrid(np.geomspace(1e18, 1e20, 4), np.geomspace(0.25, 4, 5), indexing="ij"))
     n = np.sqrt(flops / 120) * shift
     table = pd.DataFrame({"N": n, "D": flops / 6 / n, "C": flops})
@@ -163,7 +163,7 @@ def budgets():
 
 
 def curves():
-    """Training curves of eight sizes."""
+    """Return training curves of eight sizes."""
     rows = []
     for run, n in enumerate(np.geomspace(3e7, 3e9, 8)):
         d = np.geomspace(n / 3, 60 * n, 40)

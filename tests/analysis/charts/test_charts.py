@@ -1,4 +1,4 @@
-"""Figures, as data and as what is drawn of them."""
+"""Figures, as data and as drawn."""
 
 import json
 import re
@@ -52,9 +52,9 @@ def named(panel, name, of=Mark):
 
 def test_every_law_has_its_figures_and_all_can_be_drawn(kind):
     name, study = kind
-    made = chart_study(study)
-    assert set(made) == set(KINDS[name][2])
-    for chart in made.values():
+    figures = chart_study(study)
+    assert set(figures) == set(KINDS[name][2])
+    for chart in figures.values():
         assert chart.title
         assert chart.caption.endswith(".")
         ElementTree.fromstring(svg(draw(chart)))
@@ -121,11 +121,11 @@ def test_the_frontier_shows_what_was_held_out_and_the_answer(study):
 
 def test_without_a_hold_out_the_frontier_is_dashed_beyond_the_largest_run(tmp_path):
     study = study_of(tmp_path, budgets(), "holdout.largest_budgets=0", "bootstrap.resamples=0")
-    made = chart_study(study)
-    (panel,) = made["frontier"].panels
+    figures = chart_study(study)
+    (panel,) = figures["frontier"].panels
     assert not [mark for mark in panel.marks if isinstance(mark, (Rule, Band))]
     assert named(panel, "Parametric law", Line)[0].x.max() == pytest.approx(1e20)
-    assert "parameters" not in made
+    assert "parameters" not in figures
 
 
 def test_isoflop_curves_go_through_the_minima(study):
@@ -329,10 +329,10 @@ def test_the_report_takes_the_same_numbers():
 
 def test_levels_are_round_and_spread_over_the_values():
     values = 1.8 + np.geomspace(0.1, 5, 2000)
-    found = np.array(levels(values))
-    assert 8 <= len(found) <= 16
-    assert found == pytest.approx(np.round(found, 2))
-    shares = np.diff(np.searchsorted(values, found)) / len(values)
+    result = np.array(levels(values))
+    assert 8 <= len(result) <= 16
+    assert result == pytest.approx(np.round(result, 2))
+    shares = np.diff(np.searchsorted(values, result)) / len(values)
     assert shares.max() < 0.2
 
 

@@ -43,25 +43,25 @@ def test_the_profile_of_a_straight_line_is_its_t_interval(objective):
     noise = RNG.normal(0, 0.01, 400)
     frame = tidy(pd.DataFrame({"N": 1e6, "D": d, "C": 6e6 * d, "loss": 40 * d**-0.1 * np.exp(noise)})).frame
     law = PowerLaw(x="D", offset=False, objective=objective)
-    found = fit(frame, law, bootstrap=Bootstrap(0, profile=True))
+    result = fit(frame, law, bootstrap=Bootstrap(0, profile=True))
     x = np.log(d) - np.log(d).mean()
     slope = x @ np.log(frame["loss"]) / (x @ x)
     residuals = np.log(frame["loss"]) - np.log(frame["loss"]).mean() - slope * x
     error = np.sqrt(residuals @ residuals / 398 / (x @ x)) * (1 if objective == "log_mse" else np.sqrt(np.pi / 2))
-    low, high = found.intervals["profile"]["alpha"]
+    low, high = result.intervals["profile"]["alpha"]
     assert high - low == pytest.approx(2 * t.ppf(0.975, 398) * error, rel=0.02 if objective == "log_mse" else 0.25)
-    assert low < found.params["alpha"] < high
+    assert low < result.params["alpha"] < high
     # a coefficient has one too, in its own units
-    low, high = found.intervals["profile"]["A"]
-    assert low < found.params["A"] < high < 1.3 * low
+    low, high = result.intervals["profile"]["A"]
+    assert low < result.params["A"] < high < 1.3 * low
 
 
 def test_an_end_that_the_points_leave_open_is_null():
     frame = isoflop_runs(5, 5)
     frame = frame[frame["N"] == frame.groupby("budget")["N"].transform("min")]
     frame = pd.concat([frame.assign(D=frame["D"] * share, loss=frame["loss"] + 0.001 / share) for share in (1, 2, 4)])
-    found = fit(frame.reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0, profile=True))
-    assert None in [end for ends in found.intervals["profile"].values() for end in ends]
+    result = fit(frame.reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0, profile=True))
+    assert None in [end for ends in result.intervals["profile"].values() for end in ends]
 
 
 @pytest.mark.parametrize("law", ["isoflop", "pass_at_k"])

@@ -12,7 +12,7 @@ ONE = np.zeros(1, dtype=int)
 
 
 def valley(theta, rows):
-    """Two residuals whose squares are Rosenbrock's function."""
+    """Return two residuals whose squares are Rosenbrock's function."""
     x, y = theta.T
     return np.stack([1 - x, 10 * (y - x**2)], axis=1)
 
@@ -80,8 +80,10 @@ def test_a_problem_does_not_depend_on_the_others_of_its_batch():
 def test_coefficients_below_zero_are_left_at_zero():
     design = RNG.normal(size=(3, 20, 3))
     truth = np.array([[1.0, 2, 3], [0, 2, 0], [1, 0, 3]])
-    found = _nonnegative_least_squares(design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]]))
-    assert (found >= 0).all()
-    assert np.allclose(found[0], truth[0])
-    assert found[1, 1] > 1
-    assert (found[1:] == 0).any(axis=1).all()
+    result = _nonnegative_least_squares(
+        design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]])
+    )
+    assert (result >= 0).all()
+    assert np.allclose(result[0], truth[0])
+    assert result[1, 1] > 1
+    assert (result[1:] == 0).any(axis=1).all()

@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, and that it needs nothing else."""
+"""The report as a file: its content, and that it needs no other file."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from analysis.report.html import render
 
 
 class Page(HTMLParser):
-    """What a browser would load or link to, the text of the page, and that of its scripts."""
+    """Links of a page, its text, and the text of its scripts."""
 
     def __init__(self, html):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is said of a study, in sentences."""
+"""Sentences about a study."""
 
 from dataclasses import replace
 
@@ -58,10 +58,10 @@ def test_without_a_bootstrap_there_are_no_intervals(tmp_path):
 
 def test_a_target_loss_is_answered_with_its_budget():
     study = study_of_kind("budgets")
-    found = study.main.budget_for(2.4)
-    ends = f"{scientific(found['C_low'])} to {scientific(found['C_high'])}"
-    size = f"{short(found['N'])} parameters on {short(found['D'])} tokens"
-    assert f"A loss of 2.4 takes {scientific(found['C'])} ({ends}) FLOPs: {size}." in said(with_target(study, 2.4))
+    result = study.main.budget_for(2.4)
+    ends = f"{scientific(result['C_low'])} to {scientific(result['C_high'])}"
+    size = f"{short(result['N'])} parameters on {short(result['D'])} tokens"
+    assert f"A loss of 2.4 takes {scientific(result['C'])} ({ends}) FLOPs: {size}." in said(with_target(study, 2.4))
     assert "The budget for a loss of 1 is unknown: no budget reaches 1 by the law chinchilla." in said(with_target(study, 1.0))
     assert "The budget for a loss of 2 is unknown: rl_sigmoid has no frontier" in said(
         with_target(study_of_kind("rl_sigmoid"), 2.0)

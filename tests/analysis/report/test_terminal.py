@@ -1,4 +1,4 @@
-"""What a study prints on the terminal."""
+"""Summary of a study on the terminal."""
 
 from dataclasses import replace
 

@@ -73,8 +73,8 @@ def test_where_keeps_rows_by_value(table):
 
 def test_a_column_with_the_name_of_a_quantity_needs_no_mapping():
     table = pd.DataFrame({"C": [1.0, 2.0], "pass_at_1": [0.0, 0.5], "score": [1, 2]})
-    found = tidy(table, needs=("C", "pass_at_1")).frame
-    assert found["pass_at_1"].tolist() == [0.0, 0.5]
+    result = tidy(table, needs=("C", "pass_at_1")).frame
+    assert result["pass_at_1"].tolist() == [0.0, 0.5]
     renamed = tidy(table.rename(columns={"pass_at_1": "accuracy"}), Columns(pass_at_1="accuracy"), needs=("pass_at_1",)).frame
     assert renamed["pass_at_1"].tolist() == [0.0, 0.5]
 
@@ -147,7 +147,7 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
     # N of experts that are idle, or without a vocabulary; C with a teacher
     for factor in (1 / 40, 40):
         assert tidy(table().assign(C=factor * table()["C"]), needs=("N", "D", "loss")).warnings == []
-    # what openr1 counted itself, of however small a model
+    # counted by openr1 itself, for models of any size
     assert tidy(table().assign(C=1e4 * table()["C"]), units_known=True).warnings == []
 
 
@@ -220,10 +220,10 @@ MLFLOW = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_los
 def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):
     rows = table().to_dict("records")
     monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
-    found = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
-    assert np.allclose(found[["N", "D", "C", "loss"]], table())
-    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(found)
-    assert "mlflow.user" not in found
+    result = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
+    assert np.allclose(result[["N", "D", "C", "loss"]], table())
+    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(result)
+    assert "mlflow.user" not in result
 
 
 def test_a_study_without_runs_says_so(monkeypatch):
