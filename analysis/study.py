@@ -99,13 +99,15 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     """
     runs = frame.read(config.runs, sorted({name for law in config.laws for name in law.needs}))
     fits, failed = {}, {}
+    errors = []
     for law in config.laws:
         try:
             fits[law.name] = fit(runs.frame, law, config.holdout, config.bootstrap)
         except ConfigError as error:
-            failed[law.name] = str(error)
+            errors.append(error)
+            failed[law.name] = str(error).removeprefix("law: ")
     if not fits:
-        raise ConfigError(next(iter(failed.values())))
+        raise errors[0]
     target = _target_flops(config, runs.frame, fits.values())
     return Study(config=config, runs=runs, target_flops=target, overrides=overrides or [], fits=fits, failed=failed)
 

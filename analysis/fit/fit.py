@@ -14,6 +14,7 @@ from analysis.fit.result import Fit, to_json_values
 from analysis.laws import LAWS, Cost, Law
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,7 @@ def resolve_law(law: str | Law) -> Law:
     """Return the law of a name, with its default options; a law as it is."""
     if not isinstance(law, str):
         return law
-    if law not in LAWS:
-        raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
+    one_of(law, "law", LAWS)
     return LAWS[law]()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +33,9 @@ class Holdout:
         if len(given) > 1:
             raise ConfigError(f"holdout: choose one of {', '.join(given)}")
         if self.fraction is not None and not 0 < self.fraction < 1:
-            raise ConfigError("holdout.fraction: must be between 0 and 1")
+            raise ConfigError(f"holdout.fraction: must be between 0 and 1, not {self.fraction:g}")
         if self.largest_budgets is not None and self.largest_budgets < 0:
-            raise ConfigError("holdout.largest_budgets: must be at least 0")
+            raise ConfigError(f"holdout.largest_budgets: must be at least 0, not {self.largest_budgets}")
 
     def mask(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Return a mask (n,) of the held-out rows; null if nothing is held out.
@@ -83,11 +84,10 @@ class Bootstrap:
     profile: bool = False  # add profile-likelihood intervals, for a law that is one curve
 
     def __post_init__(self) -> None:
-        if self.interval not in INTERVALS:
-            raise ConfigError(f"bootstrap.interval: {self.interval!r} is not one of {', '.join(INTERVALS)}")
+        one_of(self.interval, "bootstrap.interval", INTERVALS)
         for name in ("resamples", "seed"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"bootstrap.{name}: must be at least 0")
+                raise ConfigError(f"bootstrap.{name}: must be at least 0, not {getattr(self, name)}")
 
     def counts(self, groups: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
         """Draw how often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``."""

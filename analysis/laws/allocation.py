@@ -10,7 +10,7 @@ import numpy as np
 from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.power_law import PowerLaw, floor_warning
 from analysis.numerics.optimise import Objective
-from openr1.errors import ConfigError
+from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,7 @@ class AllocationLaw(Law):
     frontier_delta: float = 1e-3  # delta of the Huber loss of log loss in the fit of L*
 
     def __post_init__(self) -> None:
-        if self.frontier_delta <= 0:
-            raise ConfigError("law.frontier_delta: must be above 0")
+        positive(self, "law", "frontier_delta")
 
     @property
     def loss(self) -> Objective:

@@ -12,6 +12,7 @@ from analysis.formatting import scientific
 from analysis.laws.base import Cost, Parameter, Solution
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,7 @@ class BrokenPowerLaw(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "N", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, N, D")
+        one_of(self.x, "law.x", ("C", "N", "D"))
         if self.breaks not in (1, 2, 3):
             raise ConfigError(f"law.breaks: {self.breaks!r} is not 1, 2 or 3")
 

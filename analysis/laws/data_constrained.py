@@ -12,6 +12,7 @@ from analysis.laws.base import Parameter
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of, positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,17 +68,14 @@ class DataConstrained(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.inner not in INNER:
-            raise ConfigError(f"law.inner: {self.inner!r} is not one of {', '.join(INNER)}")
+        one_of(self.inner, "law.inner", INNER)
         given = {name: getattr(self, name) for name in NUMBERS}
         missing = [name for name, value in given.items() if value is None]
         if missing and len(missing) < len(NUMBERS):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(NUMBERS)}, or none of them")
         if not missing and self.inner != "joint":
             raise ConfigError("law.inner: single_epoch fits E, A, alpha, B and beta; give no numbers for them")
-        for name, value in given.items():
-            if value is not None and value <= 0:
-                raise ConfigError(f"law.{name}: must be above 0")
+        positive(self, "law", *NUMBERS)
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         if "U" not in frame:

@@ -12,6 +12,7 @@ from analysis.laws.base import Parameter
 from analysis.laws.broken_power_law import softplus
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +66,7 @@ class Distillation(CurveLaw):
         missing = [name for name in SUPERVISED if getattr(self, name) is None]
         if missing and len(missing) < len(SUPERVISED):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(SUPERVISED)}, or none of them")
-        for name in (*SUPERVISED, "gamma"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"law.{name}: must be above 0")
+        positive(self, "law", *SUPERVISED, "gamma")
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         known = {name: frame[name].to_numpy(dtype=float) for name in ("N", "D", "teacher_loss")}

@@ -12,6 +12,7 @@ from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution, best_runs
 from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +45,7 @@ class IsoFlop(AllocationLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.curve not in CURVES:
-            raise ConfigError(f"law.curve: {self.curve!r} is not one of {', '.join(CURVES)}")
+        one_of(self.curve, "law.curve", CURVES)
         if self.nearest is not None and self.curve != "parabola":
             raise ConfigError(f"law.nearest: is for parabolas; law.curve={self.curve} goes through every size")
         if self.nearest is not None and self.nearest < 3:

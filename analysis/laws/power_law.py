@@ -10,6 +10,7 @@ import numpy as np
 from analysis.laws.base import Cost, Parameter, Solution, best_runs
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +34,7 @@ class PowerLaw(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "N", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, N, D")
+        one_of(self.x, "law.x", ("C", "N", "D"))
 
     @property
     def formula(self) -> str:

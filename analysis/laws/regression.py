@@ -14,6 +14,7 @@ import numpy as np
 from analysis.laws.base import Law, Solution
 from analysis.numerics.optimise import OBJECTIVES, Objective, Regression
 from openr1.errors import ConfigError
+from openr1.options import one_of, positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +65,8 @@ class CurveLaw(Law):
     regression: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ConfigError(f"law.objective: {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
-        if self.delta <= 0:
-            raise ConfigError("law.delta: must be above 0")
+        one_of(self.objective, "law.objective", OBJECTIVES)
+        positive(self, "law", "delta")
 
     @property
     @abstractmethod

@@ -11,6 +11,7 @@ import numpy as np
 from analysis.laws.base import Parameter
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,7 @@ class RlPower(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, D")
+        one_of(self.x, "law.x", ("C", "D"))
 
     @property
     def formula(self) -> str:

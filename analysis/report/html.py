@@ -48,7 +48,12 @@ def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **
 
     shown = {name: chart for name, chart in charts.items() if chart.reported}
     environment = Environment(loader=FunctionLoader(_read_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": formatting.number, "percent": formatting.percent, "scientific": formatting.scientific}
+    environment.filters |= {
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "scientific": formatting.scientific,
+        "sentence": _capitalise,
+    }
     return environment.get_template(name).render(
         study=study,
         counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
@@ -70,6 +75,11 @@ def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **
         figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
         **more,
     )
+
+
+def _capitalise(text: str) -> str:
+    """Begin a sentence with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def _find_alone(charts: dict[str, Chart]) -> set[str]:

@@ -98,7 +98,7 @@ def test_text_of_runs_is_text(tmp_path):
 def test_the_answer_comes_first_and_then_the_warnings(page, study):
     best = study.main.frontier(study.target_flops).iloc[0]
     answer = page.text.index(f"train {short(best['N'])} (")
-    warning = page.text.index(study.fits["isoflop"].diagnostics["warnings"][0])
+    warning = page.text.index(study.fits["isoflop"].diagnostics["warnings"][0][1:])
     assert answer < warning < page.text.index("Comparison of laws")
 
 
