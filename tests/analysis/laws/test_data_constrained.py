@@ -164,7 +164,7 @@ def test_options_are_checked(options, message):
 @pytest.mark.parametrize(
     ("options", "change", "message"),
     [
-        ({}, lambda frame: frame.drop(columns="U"), "runs.columns.U: data_constrained needs the unique tokens"),
+        ({}, lambda frame: frame.drop(columns="U"), "runs.columns.U: data_constrained needs a column of unique tokens"),
         ({}, lambda frame: frame.assign(U=frame["D"]), "needs runs that repeat data"),
         ({}, lambda frame: frame.head(7), "needs at least 8 points; there are 7"),
         ({"inner": "single_epoch"}, lambda frame: frame[frame["N"] < 2e7], "at least 6 runs with D <= U; there are 3"),

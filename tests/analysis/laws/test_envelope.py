@@ -181,7 +181,7 @@ def test_the_last_of_rows_at_the_same_compute_counts():
         (curves(runs=2, sizes=2), "law: envelope needs runs whose training curves overlap in C"),
         (
             curves(runs=3, sizes=3, largest=1e8),
-            "envelope needs at least 2 sizes that are the best at some budget.*; there is 1$",
+            "envelope needs at least 2 sizes that are best at some budget.*; there is 1$",
         ),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_batch_size_that_is_not_known_of_every_run_is_none():
     frame = grid().assign(batch=np.nan)
     frame.loc[::2, "batch"] = 1e5
     assert Hyperparameter().estimate(frame).params[0] == pytest.approx(LR)
-    with pytest.raises(ConfigError, match="fewer than three batch sizes: 20 of 20 cells"):
+    with pytest.raises(ConfigError, match=r"20 of 20 cells are left out .fewer than three batch sizes"):
         Hyperparameter(batch=True).estimate(frame)
 
 
@@ -143,8 +143,18 @@ def test_a_cell_without_an_optimum_is_left_out_and_named(batch, change, reason):
 @pytest.mark.parametrize(
     ("sizes", "tokens", "expected", "warning"),
     [
-        (SIZES[:1], TOKENS, (LR[0] * SIZES[0] ** LR[1], 0, LR[2]), "N is the same in all cells: the exponents in N are 0"),
-        (SIZES, TOKENS[:1], (LR[0] * TOKENS[0] ** LR[2], LR[1], 0), "D is the same in all cells: the exponents in D are 0"),
+        (
+            SIZES[:1],
+            TOKENS,
+            (LR[0] * SIZES[0] ** LR[1], 0, LR[2]),
+            "N is the same in all cells, so that exponents of N are set to 0",
+        ),
+        (
+            SIZES,
+            TOKENS[:1],
+            (LR[0] * TOKENS[0] ** LR[2], LR[1], 0),
+            "D is the same in all cells, so that exponents of D are set to 0",
+        ),
     ],
 )
 def test_what_does_not_vary_has_no_exponent(sizes, tokens, expected, warning):
@@ -163,7 +173,9 @@ def test_sizes_and_tokens_that_vary_together_share_an_exponent():
     frame = pd.concat([grid([n], [20.0 * n], seed=i) for i, n in enumerate(SIZES)], ignore_index=True)
     result = Hyperparameter().estimate(frame)
     assert result.params[0] == pytest.approx((LR[0] * 20 ** LR[2], LR[1] + LR[2], 0))
-    assert result.warnings == ["N and D vary together over the cells: the exponents in D are 0, and those in N are of both"]
+    assert result.warnings == [
+        "N and D vary together over the cells, so that exponents of D are set to 0 and those of N cover both"
+    ]
 
 
 def test_the_optima_are_what_is_predicted():

@@ -147,7 +147,7 @@ def test_three_budgets_are_too_few_for_an_irreducible_loss():
     frame, law = parabolas(budgets=3), IsoFlop()
     result = law.estimate(frame)
     assert result.params[0, 4] == 0
-    assert "3 points are too few for an irreducible loss" in result.warnings[0]
+    assert "3 points are too few to fit an irreducible loss" in result.warnings[0]
     assert (law.resample(frame, result.params, draws(frame, 20))[:, 4] == 0).all()
 
 

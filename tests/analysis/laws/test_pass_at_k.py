@@ -170,7 +170,7 @@ def test_the_slopes_are_those_of_the_curve():
     [
         (table().head(2), "law: pass_at_k has 2 parameters and needs at least 3 points; there are 2"),
         (problems(samples=3), "needs at least 3 points; there are 2"),
-        (table()[["k"]], "runs.columns.samples: pass_at_k needs samples and correct, a row a problem, or k and coverage"),
+        (table()[["k"]], "runs.columns.samples: pass_at_k needs samples and correct, a row per problem, or k and coverage"),
         (100 * table(), "runs.columns.coverage: must be from 0 to 1"),
         (table().assign(k=0), "runs.columns.k: must be above 0; the smallest is 0"),
         (problems().assign(correct=0), "law: pass_at_k needs a coverage between 0 and 1; it is 0 at every k"),

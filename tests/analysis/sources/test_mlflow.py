@@ -142,7 +142,7 @@ def test_a_law_is_fitted_to_the_curves_of_each_scale(tracks):
     assert list(study.groups.fits) == ["300k", "1m"]
     assert [fit.n_points for fit in study.groups.fits.values()] == [12, 12]
     warnings = study.groups.fits["1m"].diagnostics["warnings"]
-    assert "intervals come of resamples of only 2 runs, and may be far too narrow" in warnings
+    assert "intervals are based on resamples of only 2 runs, and may be far too narrow" in warnings
 
 
 def test_an_ordinary_study_is_as_it_was(tracks):
