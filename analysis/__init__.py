@@ -1,4 +1,4 @@
-"""What finished runs teach: tidy frames, scaling laws with their uncertainty, figures and a report."""
+"""Analysis of finished runs: tidy frames, scaling laws with uncertainty, figures and a report."""
 
 from analysis.fit.fit import fit
 from analysis.fit.groups import Groups, fit_by

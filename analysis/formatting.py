@@ -1,24 +1,22 @@
-"""Numbers and names as people write them: for the terminal, the report and the axes of figures."""
+"""Formats of numbers and names for the terminal, the report and the axes of figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.config import FitConfig
-
 DASH, TIMES = "\u2013", "\u00d7"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-ID = 12  # characters of the id of a run that are shown
-PLAIN_COMPUTE = 1e5  # compute below this is not in FLOPs, but in GPU-hours or the like
+ID = 12  # length of a run id in labels
+PLAIN_COMPUTE = 1e5  # smaller values of compute are not FLOPs, but GPU-hours or the like
 
 
 def short(value: float) -> str:
-    """A count: 50k, 1.2M, 3B, 4T; in powers of ten beyond, and below one."""
+    """Format a count: 50k, 1.2M, 3B, 4T; as a power of ten if it is larger or below one."""
     for unit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1, "")):
         if unit <= round(abs(value), 9) < 1000 * unit:
             return f"{value / unit:.3g}{suffix}"
@@ -26,7 +24,7 @@ def short(value: float) -> str:
 
 
 def scientific(value: float) -> str:
-    """Two digits and a power of ten, in Unicode; a dash where the runs leave it free."""
+    """Format two digits and a power of ten, in Unicode; a dash for NaN and infinity."""
     if not math.isfinite(value):
         return DASH
     if value == 0:
@@ -38,7 +36,7 @@ def scientific(value: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four digits, in powers of ten where it is very large or small; a dash where there is none."""
+    """Format four digits, as a power of ten if the number is very large or small; a dash for null, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0 or 999.95 <= abs(value) < 1e5:
@@ -47,35 +45,37 @@ def number(value: float | None) -> str:
 
 
 def compute(value: float) -> str:
-    """FLOPs as a power of ten, GPU-hours as they are."""
+    """Format FLOPs as a power of ten, and smaller units such as GPU-hours as they are."""
     return f"{value:.4g}" if 1e-3 <= abs(value) < PLAIN_COMPUTE else scientific(value)
 
 
-def three(value: float) -> str:
-    """Three decimals, of a loss or an exponent."""
+def three_decimals(value: float) -> str:
+    """Format a loss or an exponent."""
     return f"{value:.3f}" if abs(value) < 1e3 else number(value)
 
 
 def times(factor: float) -> str:
-    """How many times as large something is."""
+    """Format a factor."""
     return f"{factor:.3g}" if factor < 1e3 else short(factor)
 
 
 def percent(value: float | None) -> str:
+    """Format a share in hundredths of a percent; a dash for null, NaN and infinity."""
     return DASH if value is None or not math.isfinite(value) else f"{value:.2%}".replace("%", " %")
 
 
 def share(value: float) -> str:
-    """A pass rate, in tenths of a percent."""
+    """Format a pass rate in tenths of a percent."""
     return f"{value:.1%}".replace("%", " %")
 
 
 def interval(low: float | None, high: float | None, write: Callable[[float], str] = number) -> str:
-    """Both ends, or nothing without a bootstrap."""
+    """Format an interval; an empty string without a bootstrap."""
     return "" if low is None or high is None or low != low or high != high else f"{write(low)} to {write(high)}"
 
 
 def with_interval(value: float, low: float | None, high: float | None, write: Callable[[float], str] = number) -> str:
+    """Format a value with its interval in brackets."""
     ends = interval(low, high, write)
     return write(value) + (f" ({ends})" if ends else "")
 
@@ -85,29 +85,29 @@ STYLES: dict[str, Callable[[float], str]] = {
     "scientific": scientific,
     "plain": lambda value: f"{value:.6g}",
 }
-# quantity -> how it is written in text, how on an axis, and its name with the unit, where <i> is italic
+# quantity -> its format in text, its format on an axis, and its name with the unit, where <i> is italic
 QUANTITIES: dict[str, tuple[Callable[[float], str], str, str]] = {
     "N": (short, "short", "Parameters <i>N</i>"),
     "D": (short, "short", "Training tokens <i>D</i>"),
     "U": (short, "short", "Unique training tokens <i>U</i>"),
     "C": (compute, "scientific", "Training FLOPs <i>C</i>"),
-    "loss": (three, "plain", "Evaluation loss (nats/token)"),
-    "teacher_loss": (three, "plain", "Loss of the teacher (nats/token)"),
-    "supervised_loss": (three, "plain", "Loss without a teacher (nats/token)"),
-    "pass_at_1": (share, "plain", "Pass rate (share)"),
-    "error": (share, "plain", "Error rate (share)"),
-    "coverage": (share, "plain", "Coverage, pass@k (share)"),
-    "k": (short, "short", "Answers a problem <i>k</i>"),
+    "loss": (three_decimals, "plain", "Evaluation loss (nats/token)"),
+    "teacher_loss": (three_decimals, "plain", "Teacher's loss (nats/token)"),
+    "supervised_loss": (three_decimals, "plain", "Supervised loss (nats/token)"),
+    "pass_at_1": (share, "plain", "Pass rate"),
+    "error": (share, "plain", "Error rate"),
+    "coverage": (share, "plain", "Coverage (pass@k)"),
+    "k": (short, "short", "Samples per problem <i>k</i>"),
     "lr": (number, "scientific", "Learning rate"),
     "batch": (short, "short", "Batch size (tokens)"),
     "budget": (compute, "scientific", "Compute budget (FLOPs)"),
-    "samples": (short, "short", "Answers a problem"),
-    "correct": (short, "short", "Right answers"),
+    "samples": (short, "short", "Samples per problem"),
+    "correct": (short, "short", "Correct samples"),
 }
 
 
 def quantity(name: str, value: Any) -> str:
-    """A value of a column of runs or of a table, such as ``N``, ``N_low`` or ``excluded``."""
+    """Format a value of a column of runs or of a table, such as ``N``, ``N_low`` or ``excluded``."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return DASH
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -121,7 +121,7 @@ def quantity(name: str, value: Any) -> str:
 
 
 def run_label(row: dict[str, Any], index: int) -> str:
-    """What a run is called: its name, the beginning of its id, or else its place in the table."""
+    """Return the label of a run: its name, the beginning of its id, or else its row in the table."""
     if isinstance(row.get("name"), str):
         return row["name"]
     if isinstance(row.get("run_id"), str):
@@ -129,20 +129,25 @@ def run_label(row: dict[str, Any], index: int) -> str:
     return f"row {index}" if row.get("run") is None else str(row["run"])
 
 
-def counted(number: int, frame: pd.DataFrame) -> str:
-    """So many runs; rows, where they are points of a curve or problems."""
+def count_rows(number: int, frame: pd.DataFrame) -> str:
+    """Count runs in words; rows, if they are points of a curve or problems."""
     points = {"run", "coverage"} & set(frame) or {"samples", "correct"} <= set(frame)
     word = "row" if points else "run"
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
+def join_words(words: Sequence[str]) -> str:
+    """Join words with commas, and the last one with "and"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def join_names(names: Iterable[str], most: int = 5) -> str:
+    """Join the first names, and the number of the others."""
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
-def compute_unit(config: FitConfig, largest: float) -> str:
-    """FLOPs, or what the column of compute is called where its numbers are too small to be FLOPs."""
-    return "FLOPs" if largest >= PLAIN_COMPUTE else (config.runs.columns.C or "units of C").replace("_", " ")
+def compute_unit(column: str | None, largest: float) -> str:
+    """Return the unit of compute: FLOPs, or the name of its column if its largest value is too small to be FLOPs."""
+    return "FLOPs" if largest >= PLAIN_COMPUTE else (column or "units of C").replace("_", " ")

@@ -1,4 +1,4 @@
-"""Every figure of a study, decided once as data: what is drawn, in which colours, with which words."""
+"""Figures of a study as data: what is drawn, in which colours, with which labels."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from analysis.charts import compute, curves, fits, isoflop, reasoning
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-__all__ = ["FIGURES", "Chart", "charts"]
+__all__ = ["FIGURES", "Chart", "chart_study"]
 
 
-def summary(study: Study) -> Chart | None:
-    """IsoFLOP curves beside the frontier."""
-    left, right = isoflop.isoflop(study), compute.frontier(study)
+def chart_summary(study: Study) -> Chart | None:
+    """Chart IsoFLOP curves beside the frontier."""
+    left, right = isoflop.chart_isoflop(study), compute.chart_frontier(study)
     if left is None or right is None:
         return None
     return Chart("Summary", f"{left.caption} {right.caption}", (*left.panels, *right.panels), size=(5.2, 4.1), reported=False)
 
 
 FIGURES = {
-    "summary": summary,
-    "isoflop": isoflop.isoflop,
-    "envelope": compute.envelope,
-    "rl": reasoning.rl,
-    "pass_at_k": reasoning.pass_at_k,
-    "distillation": reasoning.distillation,
-    "hyperparameter": curves.hyperparameter,
-    "curve": curves.curve,
-    "frontier": compute.frontier,
-    "allocation": compute.allocation,
-    "surface": fits.surface,
-    "parameters": fits.parameters,
-    "residuals": fits.residuals,
+    "summary": chart_summary,
+    "isoflop": isoflop.chart_isoflop,
+    "envelope": compute.chart_envelope,
+    "rl": reasoning.chart_rl,
+    "pass_at_k": reasoning.chart_pass_at_k,
+    "distillation": reasoning.chart_distillation,
+    "hyperparameter": curves.chart_hyperparameter,
+    "curve": curves.chart_curve,
+    "frontier": compute.chart_frontier,
+    "allocation": compute.chart_allocation,
+    "surface": fits.chart_surface,
+    "parameters": fits.chart_parameters,
+    "residuals": fits.chart_residuals,
 }
 
 
-def charts(study: Study) -> dict[str, Chart]:
-    """The figures that the fits of a study allow, by name, in the order in which one reads them."""
-    made = {name: make(study) for name, make in FIGURES.items()}
-    return {name: chart for name, chart in made.items() if chart is not None}
+def chart_study(study: Study) -> dict[str, Chart]:
+    """Chart what the fits of a study allow, by name, in reading order."""
+    charts = {name: draw(study) for name, draw in FIGURES.items()}
+    return {name: chart for name, chart in charts.items() if chart is not None}

@@ -1,8 +1,8 @@
-"""Figures of compute: the frontier of loss, how to divide compute, and the envelope of training curves."""
+"""Figures of compute: the frontier of loss, the allocation of compute, and the envelope of training curves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,84 +23,85 @@ from analysis.charts.marks import (
     span,
 )
 from analysis.charts.parts import (
-    Seen,
-    about,
+    FittedRange,
     axis,
-    checked,
     compute_axis,
-    held_out,
-    held_points,
+    held_out_mask,
+    held_out_points,
+    hover_text,
     law_marks,
-    points_of,
-    thinned,
-    thinning,
+    run_points,
+    thin,
+    thinning_note,
+    train_fit,
 )
-from analysis.formatting import QUANTITIES, counted
+from analysis.formatting import QUANTITIES, count_rows
 from analysis.laws.base import best_runs
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-STEPS = 100  # of a line
-FAR = 1000  # times the largest budget, beyond which a figure does not reach
-MANY = 60  # points that are drawn smaller
-HIGH = 1.7  # of the range of the frontier's loss, above which runs are not shown
-CURVES, CURVE_POINTS = 100, 200  # of an envelope
+STEPS = 100  # points of a line
+FAR = 1000  # largest target budget in a figure, over the largest budget of the runs
+MANY = 60  # points, from which on they are drawn smaller
+HIGH = 1.7  # upper limit of the loss axis, in ranges of the frontier's loss
+CURVES, CURVE_POINTS = 100, 200  # largest numbers of an envelope
 
 
-def frontier(study: Study) -> Chart | None:
-    """Loss against compute: the frontier of each law, fitted without the held-out runs where there are some."""
+def chart_frontier(study: Study) -> Chart | None:
+    """Chart loss against compute: the frontier of each law, fitted without the held-out runs if there are any."""
     frame, main, target = study.runs.frame, study.main, study.target_flops
-    laws = [fit for fit in study.fits.values() if fit.law.response == "loss" and not checked(fit).frontier(1.0).empty]
+    laws = [fit for fit in study.fits.values() if fit.law.response == "loss" and not train_fit(fit).frontier(1.0).empty]
     if not target or not laws or "loss" not in frame:
         return None
     largest = float(frame["C"].max())
     answered = main in laws and largest < target <= FAR * largest
-    best = best_runs(frame[~held_out(study)])
+    best = best_runs(frame[~held_out_mask(study)])
     x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
-    seen = Seen.of(study, "C")
-    flops = np.unique(np.append(np.geomspace(*x, STEPS), seen.end))
-    best, runs = best[best["C"] >= x[0]], thinned(frame[frame["C"] >= x[0]])
-    marks: list[Mark | Rule] = [points_of(runs, "C", runs["loss"].to_numpy(), "runs", PALE, size=3.0)]
+    fitted_range = FittedRange.of(study, "C")
+    flops = np.unique(np.append(np.geomspace(*x, STEPS), fitted_range.end))
+    best, runs = best[best["C"] >= x[0]], thin(frame[frame["C"] >= x[0]])
+    marks: list[Mark | Rule] = [run_points(runs, "C", runs["loss"].to_numpy(), "runs", PALE, size=3.0)]
     lowest = float(frame["loss"].min())
     for fit in laws:
-        curve = checked(fit).frontier(flops)
+        curve = train_fit(fit).frontier(flops)
         ends = curve[["loss_low", "loss_high"]].to_numpy().T if fit is main else None
         look = {"name": fit.law.title, "colour": colour(fit.law.name)}
-        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, seen, look)
+        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, fitted_range, look)
         lowest = min(lowest, float(curve["loss"].min()))
     size = 4.5 if len(best) < MANY else 2.5
-    marks.append(points_of(best, "C", best["loss"].to_numpy(), "best of its budget", BLACK, size=size))
+    marks.append(run_points(best, "C", best["loss"].to_numpy(), "best run of its budget", BLACK, size=size))
     if main.holdout:
-        marks += held_points(main.holdout["budgets"] or main.holdout["points"], "C")
+        marks += held_out_points(main.holdout["budgets"] or main.holdout["points"], "C")
     if answered:
         marks.append(_answer(main, main.frontier(target).iloc[0]))
     highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))
-    fitted = (
-        "Laws are fitted to the runs left of the dotted line alone, and dashed beyond it"
-        if seen.rules
+    fit_note = (
+        "Laws are fitted only to the runs left of the dotted line, and dashed beyond it"
+        if fitted_range.rules
         else "Dashed: extrapolated"
     )
     band = "" if main.draws is None or main not in laws else f" The band is the 95 % interval of the {main.law.title}."
-    star = " The star is its answer for the target budget, fitted to all runs." if answered else ""
+    star = " The star is its prediction for the target budget, fitted to all runs." if answered else ""
     worse = int((frame["loss"] > highest).sum())
-    above = f" Outside of the figure: {counted(worse, frame)} of higher loss." if worse else ""
+    above = f" Not shown: {count_rows(worse, frame)} of higher loss." if worse else ""
     panel = Panel(
         compute_axis(study, x),
         axis("loss", span(np.array([lowest, highest]))),
-        (*marks, *seen.rules),
+        (*marks, *fitted_range.rules),
         title="Loss against compute",
     )
-    return Chart("Loss against compute", f"{fitted}.{band}{star}{above}{thinning(frame)}", (panel,))
+    return Chart("Loss against compute", f"{fit_note}.{band}{star}{above}{thinning_note(frame)}", (panel,))
 
 
 def _smallest(frame: pd.DataFrame, laws: list[Fit]) -> float:
-    """The least compute that one of the laws is about: a training curve begins long before its law."""
-    return min(float(fit.law.predicted(frame)["C"].min()) for fit in laws)
+    """Return the least compute that a law is fitted to; training curves begin much earlier."""
+    return min(float(fit.law.fitted_rows(frame)["C"].min()) for fit in laws)
 
 
 def _answer(fit: Fit, row: pd.Series) -> Points:
+    """Return the mark of the prediction for the target budget."""
     ends = np.array([[row["loss_low"]], [row["loss_high"]]])
     known = {name: row[name] for name in ("C", "N", "D", "loss") if name in row}
     return Points(
@@ -108,7 +109,7 @@ def _answer(fit: Fit, row: pd.Series) -> Points:
         y=np.array([row["loss"]]),
         name="target",
         colour=colour(fit.law.name),
-        hover=(about("target budget", **known),),
+        hover=(hover_text("target budget", **known),),
         shape="star",
         size=12.0,
         edge="#ffffff",
@@ -116,8 +117,8 @@ def _answer(fit: Fit, row: pd.Series) -> Points:
     )
 
 
-def allocation(study: Study) -> Chart | None:
-    """Compute-optimal parameters and tokens against compute, up to the target, with the interval of each law."""
+def chart_allocation(study: Study) -> Chart | None:
+    """Chart compute-optimal parameters and tokens against compute, up to the target, with the intervals of each law."""
     frame, target = study.runs.frame, study.target_flops
     laws = [fit for fit in study.fits.values() if fit.law.allocates]
     if not target or not laws:
@@ -134,34 +135,34 @@ def allocation(study: Study) -> Chart | None:
             curve = fit.frontier(flops)
             ends = curve[[f"{name}_low", f"{name}_high"]].to_numpy().T
             look = {"name": fit.law.title, "colour": colour(fit.law.name)}
-            lines += law_marks(fit, "C", flops, curve[name].to_numpy(), ends, Seen(largest), look, y=name)
+            lines += law_marks(fit, "C", flops, curve[name].to_numpy(), ends, FittedRange(largest), look, y=name)
             values.append(curve[name].to_numpy())
             lines += _minima(fit, name)
         label = f"Compute-optimal {what} <i>{name}*</i>"
         y = axis(name, span(np.concatenate([part[part > 0] for part in values]), 0.1, log=True), log=True, label=label)
-        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # bands behind lines
+        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # draw bands behind lines
         panels.append(Panel(compute_axis(study, x), y, tuple(marks), title=f"Optimal {what}", legend="upper left"))
     return Chart(
         "Compute-optimal allocation",
-        "How to divide compute between parameters and tokens, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
+        "Optimal parameters and tokens for a budget, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
         tuple(panels),
         size=(5.2, 4.1),
     )
 
 
 def _minima(fit: Fit, name: str) -> list[Mark]:
-    """The optima of single budgets that a law was fitted to."""
-    found = [row for row in fit.tables.get("budgets", []) if not row["excluded"]]
-    if not found:
+    """Return the marks of the optima of single budgets that a law was fitted to."""
+    budgets = [row for row in fit.tables.get("budgets", []) if not row["excluded"]]
+    if not budgets:
         return []
-    at, values = (np.array([row[key] for row in found]) for key in ("C", name))
-    text = tuple(about("minimum", C=c, **{name: value}) for c, value in zip(at, values, strict=True))
-    look = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
+    at, values = (np.array([row[key] for row in budgets]) for key in ("C", name))
+    text = tuple(hover_text("minimum", C=c, **{name: value}) for c, value in zip(at, values, strict=True))
+    look: dict[str, Any] = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
     return [Points(x=at, y=values, name="IsoFLOP minimum", hover=text, **look)]
 
 
-def envelope(study: Study) -> Chart | None:
-    """Training curves and the lowest of them at each budget."""
+def chart_envelope(study: Study) -> Chart | None:
+    """Chart training curves and the lowest of them at each budget."""
     fit, frame = study.fits.get("envelope"), study.runs.frame
     if fit is None:
         return None
@@ -172,15 +173,15 @@ def envelope(study: Study) -> Chart | None:
     for run, n in drawn.items():
         rows = frame[frame["run"] == run].sort_values("C")
         rows = rows.iloc[:: -(-len(rows) // CURVE_POINTS)]
-        text = tuple(about(str(run), N=n, C=c, loss=loss) for c, loss in zip(rows["C"], rows["loss"], strict=True))
+        text = tuple(hover_text(str(run), N=n, C=c, loss=loss) for c, loss in zip(rows["C"], rows["loss"], strict=True))
         marks.append(Line(x=rows["C"].to_numpy(), y=rows["loss"].to_numpy(), colour=scale.colour(n), width=0.9, hover=text))
-    best = thinned(fit.law.predicted(frame).sort_values("C"))
-    marks.append(points_of(best, "C", best["loss"].to_numpy(), "envelope", BLACK, size=2.5))
+    best = thin(fit.law.fitted_rows(frame).sort_values("C"))
+    marks.append(run_points(best, "C", best["loss"].to_numpy(), "envelope", BLACK, size=2.5))
     flops = np.geomspace(best["C"].min(), frame["C"].max(), STEPS)
     look = {"name": "law of the loss", "colour": colour("envelope")}
-    marks += law_marks(fit, "C", flops, fit.frontier(flops)["loss"].to_numpy(), None, Seen(float(best["C"].max())), look)
+    marks += law_marks(fit, "C", flops, fit.frontier(flops)["loss"].to_numpy(), None, FittedRange(float(best["C"].max())), look)
     low, high = float(frame["loss"].min()), float(best["loss"].max())
-    some = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
+    drawn_note = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
     panel = Panel(
         compute_axis(study, span(frame.loc[frame["loss"] < high + (high - low), "C"], 0.03, log=True)),
         Axis(QUANTITIES["loss"][2], limits=(low - 0.04 * (high - low), high + 0.5 * (high - low))),
@@ -188,4 +189,4 @@ def envelope(study: Study) -> Chart | None:
         title="Training curves and their envelope",
         scale=scale,
     )
-    return Chart("Envelope", f"Loss in the course of training; black: the run that is the best so far.{some}", (panel,))
+    return Chart("Envelope", f"Loss during training; black: the lowest loss of all runs at each budget.{drawn_note}", (panel,))

@@ -1,4 +1,4 @@
-"""Figures of fits as such: the surface over N and D, the intervals of the parameters, and predicted against measured."""
+"""Figures of fits: the surface over N and D, the intervals of parameters, and predictions against measurements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -26,24 +26,35 @@ from analysis.charts.marks import (
     levels,
     span,
 )
-from analysis.charts.parts import about, axis, checked, column, compute_axis, held_out, held_points, hover, thinned, thinning
+from analysis.charts.parts import (
+    axis,
+    column,
+    compute_axis,
+    held_out_mask,
+    held_out_points,
+    hover_text,
+    hover_texts,
+    thin,
+    thinning_note,
+    train_fit,
+)
 from analysis.formatting import QUANTITIES, interval, number, percent
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-GRID = 60  # places of a surface along each axis
+GRID = 60  # points of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")
 KINDS = {"percentile": "circle", "bca": "diamond", "profile": "square"}
 KIND_NAMES = {"percentile": "percentile", "bca": "BCa", "profile": "profile"}
-LARGE, WIDE = 100, 3  # a parameter beyond this, and spread by this factor, has a logarithmic axis
-HUGE = 1e5  # its numbers are powers of ten
+LARGE, WIDE = 100, 3  # a parameter that is larger, and varies by a larger factor, has a logarithmic axis
+HUGE = 1e5  # such numbers are powers of ten
 LAWS_A_ROW = 4
 
 
-def surface(study: Study) -> Chart | None:
-    """Contours of a law over parameters and tokens, the runs, and the compute-optimal path."""
+def chart_surface(study: Study) -> Chart | None:
+    """Chart contours of a law over parameters and tokens, the runs, and the compute-optimal path."""
     drawable = [fit for fit in (study.main, *study.fits.values()) if fit.law.name in SURFACES]
     frame = study.runs.frame
     if not drawable or frame["loss"].nunique() < 2:
@@ -54,18 +65,18 @@ def surface(study: Study) -> Chart | None:
     grid = pd.DataFrame({"N": np.tile(n, GRID), "D": np.repeat(d, GRID)})
     loss = fit.predict(grid.assign(C=fit.cost(grid["N"], grid["D"]), U=grid["D"])).reshape(GRID, GRID)
     scale = Scale(QUANTITIES["loss"][2], float(frame["loss"].min()), float(frame["loss"].max()))
-    runs = thinned(frame)
+    runs = thin(frame)
     marks: list[Mark | Text] = _contours(n, d, loss, scale)
     path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), GRID))
     if {"N", "D"} <= set(path):
-        look = {"name": "compute-optimal", "colour": colour(fit.law.name)}
+        look: dict[str, Any] = {"name": "compute-optimal", "colour": colour(fit.law.name)}
         known = path[["C", "N", "D", "loss"]].to_dict("records")
-        text = tuple(about("compute-optimal", **row) for row in known)
+        text = tuple(hover_text("compute-optimal", **row) for row in known)
         marks.append(Line(x=path["N"].to_numpy(), y=path["D"].to_numpy(), hover=text, **look))
     shades = scale.colours(runs["loss"])
     place = {"x": runs["N"].to_numpy(), "y": runs["D"].to_numpy()}
-    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover(runs)))
-    repeats = " where no data is repeated" if fit.law.name == "data_constrained" else ""
+    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover_texts(runs)))
+    repeats = " without repeated data" if fit.law.name == "data_constrained" else ""
     panel = Panel(
         axis("N", limits["N"], log=True),
         axis("D", limits["D"], log=True),
@@ -74,29 +85,30 @@ def surface(study: Study) -> Chart | None:
         legend="upper left",
         scale=scale,
     )
-    caption = f"Lines of equal loss of the {fit.law.title}{repeats}; a dot is a run in the colour of its measured loss."
-    return Chart("Loss over parameters and tokens", caption + thinning(frame), (panel,), size=(6.4, 4.8))
+    caption = f"Lines of equal loss by the {fit.law.title}{repeats}; dots are runs, coloured by measured loss."
+    return Chart("Loss over parameters and tokens", caption + thinning_note(frame), (panel,), size=(6.4, 4.8))
 
 
 def _contours(n: np.ndarray, d: np.ndarray, loss: np.ndarray, scale: Scale) -> list[Mark | Text]:
-    """Lines of equal loss, each with its value at the middle of its longest part."""
+    """Return lines of equal loss, each labelled at the middle of its longest part."""
     from contourpy import contour_generator
 
     lines = contour_generator(np.log(n), np.log(d), loss)
     marks: list[Mark | Text] = []
     labels: list[Mark | Text] = []
     for index, level in enumerate(levels(loss)):
-        parts = [np.exp(part) for part in lines.lines(level)]
-        look = {"colour": scale.colour(level), "width": 1.0}
+        parts = [np.exp(part) for part in cast("list[np.ndarray]", lines.lines(level))]
+        look: dict[str, Any] = {"colour": scale.colour(level), "width": 1.0}
         marks += [Line(x=part[:, 0], y=part[:, 1], hover=(f"loss {level:.4g}",) * len(part), **look) for part in parts]
         if parts and index % 2 == 0:
             longest = max(parts, key=len)
-            labels.append(Text(*longest[len(longest) // 3], f"{level:.4g}", scale.colour(level)))
+            x, y = longest[len(longest) // 3]
+            labels.append(Text(x, y, f"{level:.4g}", scale.colour(level)))
     return [*marks, *labels]
 
 
-def parameters(study: Study) -> Chart | None:
-    """Estimates and 95 % intervals, a panel a parameter: those of one name in several laws, and of every kind of interval."""
+def chart_parameters(study: Study) -> Chart | None:
+    """Chart estimates and 95 % intervals of every kind, a panel per parameter name, of all laws."""
     names: dict[str, list[Fit]] = {}
     left_out = []
     for fit in study.fits.values():
@@ -110,13 +122,14 @@ def parameters(study: Study) -> Chart | None:
     if not names:
         return None
     kinds = ", ".join(KIND_NAMES[kind] for kind in KINDS if any(kind in fit.intervals for fit in study.fits.values()))
-    caption = f"Estimates with 95 % intervals ({kinds}). An interval that reaches the edge of its panel is open there."
+    caption = f"Estimates with 95 % intervals ({kinds}). Intervals that reach the edge of a panel are open."
     caption += f" Not determined by the runs, and not shown: {', '.join(left_out)}." if left_out else ""
     panels = tuple(_parameter(name, fits) for name, fits in names.items())
     return Chart("Parameters", caption, panels, columns=min(3, len(panels)), size=(3.6, 2.6))
 
 
 def _parameter(name: str, fits: list[Fit]) -> Panel:
+    """Return the panel of a parameter."""
     rows = [
         Estimate(
             KIND_NAMES[kind], fit.law.title, fit.params[name], fit.intervals[kind][name], colour(fit.law.name), KINDS[kind]
@@ -131,18 +144,18 @@ def _parameter(name: str, fits: list[Fit]) -> Panel:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One row of a panel of a parameter."""
+    """A row of a panel of a parameter."""
 
-    label: str  # beside it, on the axis
+    label: str  # on the axis
     title: str  # in the legend
     value: float
-    ends: Sequence[float | None]  # null for one that is open
+    ends: Sequence[float | None]  # (2,), null for an open end
     colour: str
     shape: str
 
 
 def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
-    """Estimates of a parameter with their intervals, from the top down; one that is open reaches the edge of the panel."""
+    """Return a panel of estimates with intervals, from top to bottom; an open interval reaches the edge of the panel."""
     values = np.array([[row.value, *(np.nan if end is None else end for end in row.ends)] for row in rows])
     known = values[np.isfinite(values)]
     log = bool((known > 0).all() and known.max() > max(LARGE, WIDE * known.min()))
@@ -150,9 +163,10 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
     marks = []
     for place, (row, (value, low, high)) in enumerate(zip(rows, values, strict=True)):
         kind = "" if row.label == row.title else f"{row.label} "
-        text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{interval(*row.ends) or 'open'}"
+        ends = interval(row.ends[0], row.ends[1]) or "open"
+        text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{ends}"
         bar = np.array([[limits[0] if np.isnan(low) else low], [limits[1] if np.isnan(high) else high]])
-        at = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
+        at: dict[str, Any] = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
         marks.append(Points(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
     label = "<br>".join(textwrap.wrap(meaning, 32))
     numbers = "scientific" if log and known.max() > HUGE else "plain"
@@ -160,53 +174,55 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
     return Panel(Axis(label, log, numbers, limits), y, tuple(marks), title=name, legend="shared")
 
 
-def residuals(study: Study) -> Chart:
-    """What each law says of the runs that it predicts, and by how much it is off; of held-out runs, what it said unseen."""
+def chart_residuals(study: Study) -> Chart:
+    """Chart the predictions of each law and their errors; held-out runs are predicted by the fit without them."""
     above, below = [], []
     for fit in study.fits.values():
         first, second = _residuals(study, fit)
         above.append(first)
         below.append(second)
     caption = (
-        "Measured against predicted, and by how much each prediction is too high. Diamonds are held-out runs, predicted by the"
-        " fit that did not see them. A law of budgets predicts the best run of each."
+        "Predicted against measured responses, and relative errors of predictions. Diamonds are held-out runs, predicted by the"
+        " fit without them. A law of budgets predicts the best run of each budget."
     )
     columns = min(len(above), LAWS_A_ROW) if len(above) > 1 else 2
-    return Chart("Predictions", caption + thinning(study.runs.frame), (*above, *below), columns, size=(3.9, 3.4))
+    return Chart("Predictions", caption + thinning_note(study.runs.frame), (*above, *below), columns, size=(3.9, 3.4))
 
 
 def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
+    """Return the panels of predictions and of errors of a fit."""
     frame, response = study.runs.frame, fit.law.response
-    points = thinned(fit.law.predicted(frame[~held_out(study)] if fit.holdout else frame))
+    points = thin(fit.law.fitted_rows(frame[~held_out_mask(study)] if fit.holdout else frame))
     held = fit.holdout["points"] if fit.holdout else []
-    measured, predicted = fit.law.observed(points), checked(fit).predict(points)
+    measured, predicted = fit.law.observed(points), train_fit(fit).predict(points)
     error = 100 * (predicted / measured - 1)
-    text = hover(points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error])
-    dots = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
+    text = hover_texts(
+        points, predicted=[number(value) for value in predicted], error=[percent(value / 100) for value in error]
+    )
+    dots: dict[str, Any] = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
     diamonds = {"edge": colour(fit.law.name), "size": 5.5}
 
     log = response in ("lr", "batch")
     limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
     quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
-    axes = (axis(response, limits, log, f"{what} {quantity[0].lower()}{quantity[1:]}") for what in ("Measured", "Predicted"))
-    marks = (
+    quantity = f"{quantity[0].lower()}{quantity[1:]}"
+    across, up = (axis(response, limits, log, f"{what} {quantity}") for what in ("Measured", "Predicted"))
+    marks: tuple[Mark | Rule, ...] = (
         Line(x=np.array(limits), y=np.array(limits), width=0.8),
         Points(x=measured, y=predicted, **dots),
-        *held_points(held, "measured", column(held, "predicted"), **diamonds),
+        *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
-    note = f"held out: {percent(fit.holdout['mean_relative_error'])} off on average" if held else ""
-    above = Panel(*axes, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
+    note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if fit.holdout and held else ""
+    above = Panel(across, up, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
 
-    x = next((name for name in ("C", *getattr(fit.law, "predictors", ()), "N") if name in points), None)
+    x = next((name for name in ("C", *fit.law.predictors, "N") if name in points), None)
     if x is None:
-        return above, Panel(
-            axis(response, limits, log), Axis("Error of prediction (%)"), (Points(x=measured, y=error, **dots),)
-        )
+        return above, Panel(axis(response, limits, log), Axis("Prediction error (%)"), (Points(x=measured, y=error, **dots),))
     unseen = 100 * column(held, "relative_error")
     at = points[x].to_numpy(dtype=float)
     log = x != "loss"
-    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_points(held, x, unseen, **diamonds))
+    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_out_points(held, x, unseen, **diamonds))
     errors = span(np.concatenate([error, unseen, [0.0]]), 0.06)
-    across = span(np.append(at, column(held, x)), 0.05, log=log)
-    x_axis = compute_axis(study, across) if x == "C" else axis(x, across, log=log)
-    return above, Panel(x_axis, Axis("Error of prediction (%)", limits=errors), marks, legend="")
+    x_limits = span(np.append(at, column(held, x)), 0.05, log=log)
+    x_axis = compute_axis(study, x_limits) if x == "C" else axis(x, x_limits, log=log)
+    return above, Panel(x_axis, Axis("Prediction error (%)", limits=errors), marks, legend="")

@@ -1,4 +1,4 @@
-"""The figure of IsoFLOP curves: loss against model size at equal compute."""
+"""Figure of IsoFLOP curves: loss against model size at equal compute."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import numpy as np
 import pandas as pd
 
 from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
-from analysis.charts.parts import about, axis, hover
+from analysis.charts.parts import axis, hover_text, hover_texts
 from analysis.formatting import scientific
-from analysis.numerics.isoflop_profiles import cubics
+from analysis.laws import IsoFlop
+from analysis.numerics.isoflop_profiles import akima_cubics
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-STEPS = 100  # of a line
-LEGEND = 8  # budgets that a legend lists; beyond, a colour bar
-MOST = 60  # budgets, beyond which runs are hardly of equal compute
+STEPS = 100  # points of a line
+LEGEND = 8  # budgets beyond which a colour bar replaces the legend
+MOST = 60  # budgets beyond which runs are hardly of equal compute
 
 
-def isoflop(study: Study) -> Chart | None:
-    """Loss against model size, a curve a budget."""
+def chart_isoflop(study: Study) -> Chart | None:
+    """Chart loss against model size, a curve per budget."""
     frame = study.runs.frame
     profiles = study.fits.get("isoflop")
     if not study.target_flops or not {"N", "loss", "budget"} <= set(frame):
@@ -38,16 +39,17 @@ def isoflop(study: Study) -> Chart | None:
     stars: list[Mark] = []
     for budget in budgets:
         runs = frame[frame["budget"] == budget]
-        look = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
+        look: dict[str, Any] = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
         n, loss = _profile(study, runs, rows.get(budget))
-        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover(runs), **look))
+        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover_texts(runs), **look))
         if len(n):
             marks.append(Line(x=n, y=loss, **look))
         row = rows.get(budget)
         if row and not row["excluded"]:
-            text = about("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
-            star = {"x": np.array([row["N"]]), "y": np.array([row["loss"]]), "shape": "star", "size": 12.0, "edge": "#ffffff"}
-            stars.append(Points(**star, colour=look["colour"], name="minimum", hover=(text,)))
+            text = hover_text("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
+            place: dict[str, Any] = {"x": np.array([row["N"]]), "y": np.array([row["loss"]])}
+            star: dict[str, Any] = {"shape": "star", "size": 12.0, "edge": "#ffffff"}
+            stars.append(Points(**place, **star, colour=look["colour"], name="minimum", hover=(text,)))
     shown = frame[frame["budget"].isin(budgets)]
     panel = Panel(
         axis("N", span(shown["N"], 0.06, log=True), log=True),
@@ -59,18 +61,18 @@ def isoflop(study: Study) -> Chart | None:
         scale=scale if several else None,
     )
     sliced = _sliced(study)
-    through = "the profile that was fitted to each budget" if profiles else sliced and f"the {sliced.law.title} at each budget"
+    through = "the profile fitted to each budget" if profiles else sliced and f"the {sliced.law.title} at each budget"
     curves = f" Curves: {through}{'; stars: their minima' if stars else ''}." if through else ""
     return Chart("IsoFLOP curves", f"Loss against model size at equal compute.{curves}", (panel,))
 
 
 def _sliced(study: Study) -> Fit | None:
-    """A law of the loss of any size, which has a curve at every budget."""
+    """Return the fit of a law of the loss of any size, which has a curve at every budget; null without one."""
     return next((fit for fit in (study.main, *study.fits.values()) if fit.law.allocates and fit.law.regression), None)
 
 
 def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tuple[np.ndarray, np.ndarray]:
-    """N and loss of the curve of one budget: what the minimum was found on, or a slice of a law of any size."""
+    """Return N and loss of the curve of one budget: the fitted profile, or a slice of a law of any size."""
     profiles, sliced = study.fits.get("isoflop"), _sliced(study)
     sizes = np.unique(runs["N"])
     n = np.geomspace(sizes[0] / 1.1, sizes[-1] * 1.1, STEPS)
@@ -81,6 +83,7 @@ def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tu
         return n, sliced.predict(pd.DataFrame({"N": n, "D": budget / sliced.cost(n, 1), "C": budget}))
     if not row or row["excluded"]:
         return np.empty(0), np.empty(0)
+    assert isinstance(profiles.law, IsoFlop)
     if profiles.law.curve == "akima":
         return _akima(runs)
     if profiles.law.nearest:
@@ -91,11 +94,11 @@ def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tu
 
 
 def _akima(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The interpolation of log loss through the mean of each size."""
+    """Interpolate log loss through the mean of each size."""
     weights = runs["weight"] if "weight" in runs else pd.Series(1.0, index=runs.index)
     total = (weights * np.log(runs["loss"])).groupby(runs["N"]).sum() / weights.groupby(runs["N"]).sum()
     x, y = np.log(total.index.to_numpy()), total.to_numpy()
-    first, second, third = (part[0] for part in cubics(x[None], y[None]))
+    first, second, third = (part[0] for part in akima_cubics(x[None], y[None]))
     at = np.linspace(x[0], x[-1], STEPS)
     piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
     step = at - x[piece]

@@ -24,25 +24,27 @@ LAW_COLOURS = {
     "broken_power_law": AMBER,
     "data_constrained": PURPLE,
 }
-# viridis without its yellow end, which does not show on white
+# viridis without its yellow end, which is invisible on white
 STOPS = ("#471365", "#453581", "#3a538b", "#2e6f8e", "#23888e", "#1fa188", "#38b977", "#6ccd5a", "#b0dd2f")
-TICK_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))  # of a decade, the densest first
+TICK_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))  # numbers per decade, the densest first
 
 
 @dataclass(frozen=True)
 class Axis:
-    """``limits`` in the order of the axis; ``names`` are those of the places 0, 1, 2, ... of a list, from the top down."""
+    """An axis. ``limits`` are in the order of the axis; ``names`` label the places 0, 1, 2, ... of a list, from top to
+    bottom.
+    """
 
-    label: str  # with the unit; what is in <i> is italic
+    label: str  # with the unit; <i> is italic
     log: bool = False
-    numbers: str = "plain"  # how they are written, see analysis.formatting.STYLES
+    numbers: str = "plain"  # format, see analysis.formatting.STYLES
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The colour of a number: from the dark to the light end of ``STOPS``."""
+    """A colour scale of numbers, from the dark to the light end of ``STOPS``."""
 
     label: str
     low: float
@@ -51,6 +53,7 @@ class Scale:
     numbers: str = "plain"
 
     def colour(self, value: float) -> str:
+        """Return the colour of a number."""
         low, high, value = (math.log(x) if self.log else x for x in (self.low, self.high, value))
         place = (len(STOPS) - 1) * min(max((value - low) / (high - low), 0), 1) if high > low else 0
         first = min(int(place), len(STOPS) - 2)
@@ -59,46 +62,51 @@ class Scale:
         return "#" + "".join(f"{part:02x}" for part in mixed)
 
     def colours(self, values: Sequence[float]) -> tuple[str, ...]:
+        """Return the colours of numbers."""
         return tuple(self.colour(value) for value in values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """``x`` and ``y`` are (n,); marks of one name in a panel share an entry of its legend, which has none for no name."""
+    """A mark at ``x`` and ``y``, (n,). Marks of one name in a panel share an entry of its legend; no name, no entry."""
 
     x: np.ndarray
     y: np.ndarray
     name: str = ""
     colour: str = GREY
-    hover: tuple[str, ...] = ()  # one a point: lines with <br> between them
+    hover: tuple[str, ...] = ()  # one per point, lines separated by <br>
 
 
 @dataclass(frozen=True, kw_only=True)
 class Points(Mark):
+    """Points, with error bars if there are ``ends``."""
+
     shape: str = "circle"  # circle, diamond, square or star
     size: float = 4.5  # in points
-    colours: tuple[str, ...] = ()  # one a point
+    colours: tuple[str, ...] = ()  # one per point
     ends: np.ndarray | None = None  # (2, n) of error bars
-    along: str = "y"  # their direction
+    along: str = "y"  # direction of the error bars
     edge: str = ""  # colour of the outline
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Mark):
+    """A line."""
+
     dash: str = "solid"  # solid, dashed or dotted
     width: float = 1.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band(Mark):
-    """Between ``y`` and ``upper``; where an end is not finite there is a gap."""
+    """The area between ``y`` and ``upper``, with a gap where an end is not finite."""
 
     upper: np.ndarray
 
 
 @dataclass(frozen=True)
 class Text:
-    """A word at a place, on white."""
+    """A word on white."""
 
     x: float
     y: float
@@ -108,7 +116,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Shade:
-    """Part of the horizontal axis, behind everything."""
+    """A shaded range of the horizontal axis, behind everything else."""
 
     low: float
     high: float
@@ -116,44 +124,47 @@ class Shade:
 
 @dataclass(frozen=True)
 class Rule:
-    """A thin dotted line across the panel at a place of one axis."""
+    """A thin dotted line across the panel."""
 
     at: float
-    along: str = "y"  # the direction of the line
+    along: str = "y"  # direction of the line
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Marks are drawn in their order, and listed in the legend in it."""
+    """A panel, whose marks are drawn and listed in their order."""
 
     x: Axis
     y: Axis
     marks: tuple[Mark | Shade | Rule | Text, ...]
     title: str = ""
     note: str = ""  # in the lower right corner
-    legend: str = "upper right"  # a corner, outside, shared by all panels, or none: empty
+    legend: str = "upper right"  # a corner, outside, shared, or empty for no legend
     legend_title: str = ""
     scale: Scale | None = None  # shown as a colour bar
 
 
 @dataclass(frozen=True)
 class Chart:
+    """A figure of one or more panels."""
+
     title: str
     caption: str
     panels: tuple[Panel, ...]
     columns: int = 2
-    size: tuple[float, float] = (6.4, 4.4)  # of a panel in a file, inches
-    reported: bool = field(default=True)  # false for one whose panels stand in other charts
+    size: tuple[float, float] = (6.4, 4.4)  # size of a panel in a file, inches
+    reported: bool = field(default=True)  # false if its panels are in other charts
 
 
 def colour(law: str) -> str:
+    """Return the colour of a law."""
     return LAW_COLOURS.get(law, BLUE)
 
 
 def log_ticks(low: float, high: float, gap: float) -> list[float]:
-    """Round numbers within the limits of a log axis, as many as there may be; :file:`report.js` does the same.
+    """Return round numbers within the limits of a log axis, as many as fit; :file:`report.js` does the same.
 
-    :param gap: between two of them at least, as a share of the axis.
+    :param gap: the smallest distance of two numbers, as a share of the axis.
     """
     low, high = min(low, high) * (1 - 1e-9), max(low, high) * (1 + 1e-9)
     first, last, width = math.floor(math.log10(low)), math.ceil(math.log10(high)), math.log10(high / low)
@@ -167,20 +178,20 @@ def log_ticks(low: float, high: float, gap: float) -> list[float]:
 
 
 def levels(values: np.ndarray, count: int = 14) -> list[float]:
-    """Round numbers that part the values into groups of about the same size."""
+    """Return round numbers that split the values into groups of similar size."""
     quantiles = np.quantile(values, np.linspace(0, 1, count + 2))
-    found = []
+    rounded = []
     for before, value, after in zip(quantiles, quantiles[1:], quantiles[2:], strict=False):
         room = min(value - before, after - value)
         if room > 0:
             power = 10.0 ** math.floor(math.log10(room))
             step = power * max(factor for factor in (1, 2, 5) if factor * power <= room)
-            found.append(round(value / step) * step)
-    return sorted(set(found))
+            rounded.append(round(value / step) * step)
+    return sorted(set(rounded))
 
 
 def span(values: np.ndarray, share: float = 0.04, log: bool = False) -> tuple[float, float]:
-    """Limits of an axis with a margin of this share on both sides."""
+    """Return the limits of an axis with a margin of this share on both sides."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
     low, high = (float(np.log(x)) if log else float(x) for x in (values.min(), values.max()))

@@ -1,13 +1,15 @@
-"""Figures as files: a :class:`~analysis.charts.Chart` drawn with matplotlib."""
+"""Figures as files, drawn with matplotlib."""
 
 from __future__ import annotations
 
 import io
 import re
 from functools import singledispatch
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -47,36 +49,36 @@ STYLE = {
     "legend.title_fontsize": 8,
     "lines.linewidth": 1.6,
     "savefig.dpi": 200,
-    "svg.hashsalt": "openr1",  # the same figure has the same bytes
+    "svg.hashsalt": "openr1",  # equal figures have equal bytes
 }
 SHAPES = {"circle": "o", "diamond": "D", "square": "s", "star": "*"}
 DASHES = {"solid": "-", "dashed": (0, (4, 2)), "dotted": ":"}
 OPAQUE = {"frameon": True, "framealpha": 0.9, "edgecolor": "white"}
 COLOURS = LinearSegmentedColormap.from_list("stops", STOPS)
-PER_TICK = {"x": {"scientific": 0.6}, "y": {}}  # inches of an axis that a number takes at least
-USUAL_TICK = {"x": 0.48, "y": 0.22}
-ROUND = (1, 2, 2.5, 5, 10)  # times a power of ten, the distance of numbers on a linear axis
-PER_INCH = {"x": 1.4, "y": 2}  # numbers on a linear axis, at most
-MARGIN = 0.9  # inches of a panel beside an axis
+PER_TICK = {"x": {"scientific": 0.6}, "y": {}}  # inches per number of a log axis, by format
+USUAL_TICK = {"x": 0.48, "y": 0.22}  # the same for other formats
+ROUND = (1, 2, 2.5, 5, 10)  # steps of a linear axis, times a power of ten
+PER_INCH = {"x": 1.4, "y": 2}  # largest number of numbers per inch of a linear axis
+MARGIN = 0.9  # inches of a panel that are not axis
 
 
 def draw(chart: Chart) -> Figure:
-    """The chart as a figure."""
+    """Draw a chart."""
     with mpl.rc_context(STYLE):
         columns = min(chart.columns, len(chart.panels))
         rows = -(-len(chart.panels) // columns)
         figure = Figure(figsize=(chart.size[0] * columns, chart.size[1] * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, chart.panels, strict=False):
-            _panel(axes, panel, chart.size)
+            _draw_panel(axes, panel, chart.size)
         for axes in grid[len(chart.panels) :]:
             axes.set_visible(False)
-        _shared_legend(figure, grid, chart)
+        _draw_shared_legend(figure, grid, chart)
         return figure
 
 
-def _shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
-    """One legend below all panels that share it."""
+def _draw_shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
+    """Draw one legend below all panels that share it."""
     shared = [axes for axes, panel in zip(grid, chart.panels, strict=False) if panel.legend == "shared"]
     entries = {label: handle for axes in shared for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if len(entries) > 1:
@@ -84,7 +86,7 @@ def _shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as SVG, without a date in it."""
+    """Return a figure as SVG, without a date."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -92,18 +94,20 @@ def svg(figure: Figure) -> bytes:
 
 
 def png(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=200)
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
+    """Draw a panel."""
     for which, axis, length in (("x", panel.x, size[0]), ("y", panel.y, size[1])):
-        _axis(axes, which, axis, length)
+        _set_axis(axes, which, axis, length)
     names: dict[str, None] = {}
     for order, mark in enumerate(panel.marks):
-        artist = _mark(mark, axes)
-        if artist is not None:
+        artist = _draw_mark(mark, axes)
+        if artist is not None and isinstance(mark, Mark):
             artist.set_zorder(2 + order / 100)
             if mark.name and mark.name not in names and not isinstance(mark, Band):
                 names[mark.name] = None
@@ -116,86 +120,88 @@ def _panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
         legend = axes.legend(title=panel.legend_title or None, handletextpad=0.5, **place)
         legend.set_zorder(5)
     if panel.scale:
-        _colour_bar(axes, panel.scale, size[1])
+        _draw_colour_bar(axes, panel.scale, size[1])
 
 
-def _axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
-    """The scale, the limits, the numbers and the label of one axis."""
-    (axes.set_xlabel if which == "x" else axes.set_ylabel)(_label(axis.label))
+def _set_axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
+    """Set the scale, the limits, the numbers and the label of one axis."""
+    (axes.set_xlabel if which == "x" else axes.set_ylabel)(_format_label(axis.label))
     if axis.log:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     if axis.limits:
         (axes.set_xlim if which == "x" else axes.set_ylim)(axis.limits)
     along = axes.xaxis if which == "x" else axes.yaxis
     if axis.names:
-        _ticks(along, range(len(axis.names)), axis.names)
+        _set_ticks(along, range(len(axis.names)), axis.names)
     elif axis.log and axis.limits:
         gap = PER_TICK[which].get(axis.numbers, USUAL_TICK[which]) / (length - MARGIN)
         ticks = log_ticks(*axis.limits, gap)
-        _ticks(along, ticks, [STYLES[axis.numbers](tick) for tick in ticks])
+        _set_ticks(along, ticks, [STYLES[axis.numbers](tick) for tick in ticks])
     else:
         along.set_major_locator(MaxNLocator(max(3, int(length * PER_INCH[which])), steps=ROUND))
 
 
-def _ticks(along, places, names) -> None:
+def _set_ticks(along, places, names) -> None:
+    """Set the numbers of an axis."""
     along.set_major_locator(FixedLocator(list(places)))
     along.set_major_formatter(FixedFormatter(list(names)))
     along.set_minor_locator(NullLocator())
 
 
-def _label(label: str) -> str:
-    """Italics and line breaks as matplotlib has them."""
+def _format_label(label: str) -> str:
+    """Convert italics and line breaks for matplotlib."""
     return re.sub(r"<i>(.*?)</i>", r"$\1$", label).replace("<br>", "\n")
 
 
-def _colour_bar(axes: Axes, scale: Scale, height: float) -> None:
+def _draw_colour_bar(axes: Axes, scale: Scale, height: float) -> None:
+    """Draw a colour bar."""
     norm = (LogNorm if scale.log else Normalize)(scale.low, scale.high)
-    bar = axes.figure.colorbar(mpl.cm.ScalarMappable(norm, COLOURS), ax=axes, label=_label(scale.label))
+    bar = axes.figure.colorbar(mpl.cm.ScalarMappable(norm, COLOURS), ax=axes, label=_format_label(scale.label))
     bar.outline.set_visible(False)
     if scale.log:
         ticks = log_ticks(scale.low, scale.high, USUAL_TICK["y"] / (height - MARGIN))
-        _ticks(bar.ax.yaxis, ticks, [STYLES[scale.numbers](tick) for tick in ticks])
+        _set_ticks(bar.ax.yaxis, ticks, [STYLES[scale.numbers](tick) for tick in ticks])
 
 
 @singledispatch
-def _mark(mark: Mark, axes: Axes):
-    """Draw a mark; the artist that stands for it in the legend."""
+def _draw_mark(mark: object, axes: Axes) -> Artist | None:
+    """Draw a mark; return the artist that represents it in the legend."""
     raise TypeError(mark)
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Points, axes: Axes):
     edge = mark.edge or (mark.colour if not mark.colours else "none")
     if mark.ends is not None:
         bars = axes.hlines if mark.along == "x" else axes.vlines
         bars(mark.y if mark.along == "x" else mark.x, *mark.ends, color=mark.colour, linewidth=1.4, zorder=2)
-    style = {"s": mark.size**2, "marker": SHAPES[mark.shape], "linewidths": 0.9 if mark.edge else 0}
+    style: dict[str, Any] = {"s": mark.size**2, "marker": SHAPES[mark.shape], "linewidths": 0.9 if mark.edge else 0}
     return axes.scatter(mark.x, mark.y, c=list(mark.colours) or mark.colour, edgecolors=edge, **style)
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Line, axes: Axes):
     return axes.plot(mark.x, mark.y, color=mark.colour, linestyle=DASHES[mark.dash], linewidth=mark.width)[0]
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Band, axes: Axes):
     known = np.isfinite(mark.y) & np.isfinite(mark.upper)
-    look = {"color": mark.colour, "alpha": 0.15, "linewidth": 0}
+    look: dict[str, Any] = {"color": mark.colour, "alpha": 0.15, "linewidth": 0}
     return axes.fill_between(mark.x, mark.y, mark.upper, where=known, **look)
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Text, axes: Axes):
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     axes.text(mark.x, mark.y, mark.text, color=mark.colour, fontsize=7, ha="center", va="center", bbox=box, clip_on=True)
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Shade, axes: Axes):
     axes.axvspan(mark.low, mark.high, color="#f4f4f4", zorder=0, linewidth=0)
 
 
-@_mark.register
+@_draw_mark.register
 def _(mark: Rule, axes: Axes):
     (axes.axvline if mark.along == "y" else axes.axhline)(mark.at, color=GREY, linewidth=0.9, linestyle=":", zorder=1)

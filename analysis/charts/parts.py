@@ -1,9 +1,10 @@
-"""What several figures are made of: runs as points, a law as a line with its band, and the axes of quantities."""
+"""Parts of several figures: runs as points, laws as lines with bands, and the axes of quantities."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -11,67 +12,68 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Points, Rule
-from analysis.formatting import QUANTITIES, compute_unit, number, percent, quantity, run_label, with_interval
+from analysis.formatting import QUANTITIES, number, percent, quantity, run_label, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-SHOWN = 3000  # points of a figure; beyond, every second one, or third, ...
+SHOWN = 3000  # largest number of points of a figure
 HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")
 HELD_OUT = "held out"
 
 
 def axis(name: str, limits: tuple[float, float] | None = None, log: bool = False, label: str = "") -> Axis:
-    """The axis of a column."""
+    """Return the axis of a column."""
     _, numbers, usual = QUANTITIES[name]
     return Axis(label or usual, log, numbers if log else "plain", limits)
 
 
 def compute_axis(study: Study, limits: tuple[float, float]) -> Axis:
-    """Of C, in the unit that the runs have it in."""
-    unit = compute_unit(study.config, float(study.runs.frame["C"].max()))
+    """Return the axis of C, in the unit of the runs."""
+    unit = study.compute_unit()
     label = "" if unit == "FLOPs" else f"Compute <i>C</i> ({unit})"
     axis_of = axis("C", limits, True, label)
     return axis_of if not label else Axis(label, True, "plain", limits)
 
 
-def held_out(study: Study) -> np.ndarray:
-    """(n,), true for the rows that the second fit was not given."""
+def held_out_mask(study: Study) -> np.ndarray:
+    """Return a mask (n,) of the held-out rows."""
     frame = study.runs.frame
     mask = study.config.holdout.mask(frame) if any(fit.holdout for fit in study.fits.values()) else None
     return np.zeros(len(frame), dtype=bool) if mask is None else mask
 
 
-def checked(fit: Fit) -> Fit:
-    """The fit that did not see what was held out."""
+def train_fit(fit: Fit) -> Fit:
+    """Return the fit without the held-out runs, or the only fit if nothing was held out."""
     return fit.without_holdout or fit
 
 
-def thinned(frame: pd.DataFrame) -> pd.DataFrame:
+def thin(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select every second, third, ... row of a frame that is too long for a figure."""
     return frame.iloc[:: -(-len(frame) // SHOWN) or 1]
 
 
-def thinning(frame: pd.DataFrame) -> str:
-    """The sentence of a caption that not all points are drawn."""
+def thinning_note(frame: pd.DataFrame) -> str:
+    """Return the sentence of a caption that only some points are drawn."""
     every = -(-len(frame) // SHOWN)
-    return f" Of {len(frame)} points one in {every} is drawn." if every > 1 else ""
+    return f" One in {every} of {len(frame)} points is drawn." if every > 1 else ""
 
 
-def unseen(study: Study) -> str:
-    """The sentence of a caption that lines are what they were without the held-out runs."""
-    return " Held-out runs were not given to the laws that are drawn." if study.main.holdout else ""
+def holdout_note(study: Study) -> str:
+    """Return the sentence of a caption that laws are drawn as fitted without the held-out runs."""
+    return " The laws that are drawn are fitted without the held-out runs." if study.main.holdout else ""
 
 
-def about(title: str, **values: float) -> str:
-    """Quantities in words, for a mark that is no run."""
+def hover_text(title: str, **values: float) -> str:
+    """Describe quantities of a mark that is not a run."""
     return "<br>".join([f"<b>{title}</b>", *(f"{name} {quantity(name, float(value))}" for name, value in values.items())])
 
 
-def hover(frame: pd.DataFrame, **more: np.ndarray) -> tuple[str, ...]:
-    """The runs in words: what they are called, their quantities, and whatever else is given of them."""
+def hover_texts(frame: pd.DataFrame, **more: Sequence[str]) -> tuple[str, ...]:
+    """Describe runs: their names, their quantities, and further values."""
     names = [name for name in HOVERED if name in frame]
     texts = []
     for position, (index, row) in enumerate(zip(frame.index, frame.to_dict("records"), strict=True)):
@@ -87,18 +89,18 @@ def law_marks(
     at: np.ndarray,
     values: np.ndarray,
     ends: np.ndarray | None,
-    seen: Seen,
+    fitted_range: FittedRange,
     look: dict[str, Any],
     y: str = "",
     title: str = "",
 ) -> list[Mark]:
-    """A law as a line, dashed beyond what was seen, and the band of its interval.
+    """Draw a law as a line, dashed beyond the fitted range, and the band of its interval.
 
     :param at: (n,), the places in the column ``x``.
     :param ends: (2, n), or null for no band.
     :param look: name and colour.
-    :param y: the column that the values are of; empty for the response.
-    :param title: what the line is called where one points at it; empty for the law.
+    :param y: the column of the values; empty for the response.
+    :param title: the title of hover texts; empty for that of the law.
     """
     y = y or fit.law.response
     low, high = np.full((2, len(at)), np.nan) if ends is None else ends
@@ -110,9 +112,9 @@ def law_marks(
     marks: list[Mark] = []
     if ends is not None and np.isfinite(ends).any():
         marks.append(Band(x=at, y=low, upper=high, **look))
-    inside = seen.includes(at)
+    inside = fitted_range.includes(at)
     beyond = ~inside
-    beyond[:-1] |= ~inside[1:]  # from the last place that was seen on
+    beyond[:-1] |= ~inside[1:]  # begin at the last place of the fitted range
     beyond[1:] |= ~inside[:-1]
     for dash, part in (("solid", inside), ("dashed", beyond)):
         if part.sum() > 1:
@@ -122,16 +124,17 @@ def law_marks(
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How far the runs reach that a law was fitted to: to larger values, but to lower losses."""
+class FittedRange:
+    """The range of the runs that a law is fitted to: up to an end, or down to it for a law of the loss."""
 
     end: float
     downward: bool = False
-    rules: tuple[Rule, ...] = ()  # at the end, where runs beyond it were held out
+    rules: tuple[Rule, ...] = ()  # at the end, if runs beyond it were held out
 
     @classmethod
-    def of(cls, study: Study, x: str) -> Seen:
-        frame, mask = study.runs.frame, held_out(study)
+    def of(cls, study: Study, x: str) -> FittedRange:
+        """Return the range of a column without the held-out runs."""
+        frame, mask = study.runs.frame, held_out_mask(study)
         if x == "loss":
             end = float(frame.loc[~mask, x].min())
             return cls(end, True, (Rule(end),) if frame[x].min() < end else ())
@@ -139,40 +142,43 @@ class Seen:
         return cls(end, False, (Rule(end * 1.02),) if frame[x].max() > end else ())
 
     def includes(self, at: np.ndarray) -> np.ndarray:
+        """Return a mask (n,) of the places within the range."""
         return at >= self.end * (1 - 1e-9) if self.downward else at <= self.end * (1 + 1e-9)
 
 
-EVERYTHING = Seen(math.inf)
+UNLIMITED = FittedRange(math.inf)
 
 
-def held_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
-    """Held-out rows, of ``Fit.holdout``: as they were measured, unless other values are given.
+def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
+    """Draw held-out rows of ``Fit.holdout``, as measured unless other values are given.
 
-    :param x: the column, or the values (n,); nothing is drawn where there are none.
+    :param x: the column, or the values (n,); nothing is drawn without values.
     """
     at = column(rows, x) if isinstance(x, str) else x
     values = column(rows, "measured") if y is None else y
     known = np.isfinite(at) & (np.arange(len(at)) % max(1, -(-len(at) // SHOWN)) == 0)
     if not known.any():
         return []
-    texts = tuple(_held_text(row, index) for index, row in enumerate(rows) if known[index])
+    texts = tuple(_held_out_text(row, index) for index, row in enumerate(rows) if known[index])
     look = {"edge": BLACK, "size": 6.5, "name": HELD_OUT, **look}
     return [Points(x=at[known], y=values[known], colour="#ffffff", shape="diamond", hover=texts, **look)]
 
 
 def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:
-    """Values (n,), NaN for none."""
+    """Return the values (n,) of a column, NaN for null."""
     return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
 
 
-def _held_text(row: dict[str, Any], index: int) -> str:
+def _held_out_text(row: dict[str, Any], index: int) -> str:
+    """Describe a held-out row."""
     known = [f"{name} {quantity(name, row[name])}" for name in ("N", "D", "C", "k") if row.get(name) is not None]
     predicted = (
         number(row["predicted"]) if row["predicted"] is None else with_interval(row["predicted"], row["low"], row["high"])
     )
-    found = [f"measured {number(row['measured'])}", f"predicted {predicted}", f"error {percent(row['relative_error'])}"]
-    return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *found])
+    outcome = [f"measured {number(row['measured'])}", f"predicted {predicted}", f"error {percent(row['relative_error'])}"]
+    return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *outcome])
 
 
-def points_of(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
-    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover(frame), **more)
+def run_points(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
+    """Draw runs as points."""
+    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover_texts(frame), **more)

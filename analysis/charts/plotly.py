@@ -1,7 +1,6 @@
-"""Figures of a report: the panels of a :class:`~analysis.charts.Chart` as plotly figures, in the look of the files.
+"""Figures of a report: the panels of a :class:`~analysis.charts.Chart` as plotly figures that look like the files.
 
-They are plain values for JSON; :file:`report.js` draws them, and writes the numbers of logarithmic axes for the size that they
-have on the screen.
+They are plain values for JSON; :file:`report.js` draws them, and labels logarithmic axes for their size on the screen.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ from analysis.charts.marks import (
 )
 from analysis.formatting import STYLES
 
-DIGITS = 6  # of a coordinate
-PIXELS = 92  # an inch of a file
-POINT = {"circle": 1.5, "diamond": 1.5, "square": 1.5, "star": 1.2}  # pixels a point of a marker
-LEGEND_ROW, A_ROW = 22, 3  # pixels, and entries, of a row of the legend
+DIGITS = 6  # digits of a coordinate
+PIXELS = 92  # pixels per inch of a file
+POINT = {"circle": 1.5, "diamond": 1.5, "square": 1.5, "star": 1.2}  # pixels per point of a marker
+LEGEND_ROW, A_ROW = 22, 3  # height in pixels, and entries, of a row of the legend
 DASHES = {"solid": "solid", "dashed": "6px,3px", "dotted": "2px,3px"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 SMALL = {"size": 11}
 UNLISTED = {"showlegend": False}
-BAR_GAP = 0.08  # between two numbers of a colour bar, as a share of it
+BAR_GAP = 0.08  # smallest distance of two numbers of a colour bar, as a share of it
 
 
 def panels(chart: Chart) -> list[dict[str, Any]]:
-    """A figure a panel: ``data`` and ``layout`` of plotly, and how the numbers of its logarithmic ``axes`` are written."""
+    """Return a plotly figure per panel: ``data``, ``layout``, and the formats of numbers on its logarithmic ``axes``."""
     return [_panel(panel, chart.size[1]) for panel in chart.panels]
 
 
 def legend(chart: Chart) -> dict[str, str]:
-    """Names and colours of the legend that panels share."""
+    """Return the names and colours of the legend that panels share."""
     marks = [mark for panel in chart.panels if panel.legend == "shared" for mark in panel.marks if isinstance(mark, Mark)]
-    found = {mark.name: mark.colour for mark in marks if mark.name}
-    return found if len(found) > 1 else {}
+    entries = {mark.name: mark.colour for mark in marks if mark.name}
+    return entries if len(entries) > 1 else {}
 
 
 def _panel(panel: Panel, height: float) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def _panel(panel: Panel, height: float) -> dict[str, Any]:
     if panel.note:
         corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
         notes.append({"text": panel.note, "showarrow": False, "font": {**SMALL, "color": GREY}, **corner})
-    layout = {
+    layout: dict[str, Any] = {
         "height": round(PIXELS * height) + LEGEND_ROW * rows,
         "margin": {"l": 56, "r": 12, "t": 34 if panel.title else 12, "b": 48},
         "font": {"family": FONT, "size": 12, "color": BLACK},
@@ -95,7 +94,7 @@ def _panel(panel: Panel, height: float) -> dict[str, Any]:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found = {
+    layout: dict[str, Any] = {
         "title": {"text": axis.label, "standoff": 8},
         "type": "log" if axis.log else "linear",
         "gridcolor": "#e6e6e6",
@@ -107,22 +106,22 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "automargin": True,
     }
     if axis.limits:
-        found["range"] = _plain([math.log10(end) for end in axis.limits] if axis.log else axis.limits)
+        layout["range"] = _plain([math.log10(end) for end in axis.limits] if axis.log else axis.limits)
     if axis.names:
-        found |= {"tickvals": list(range(len(axis.names))), "ticktext": list(axis.names)}
-    return found
+        layout |= {"tickvals": list(range(len(axis.names))), "ticktext": list(axis.names)}
+    return layout
 
 
 def _plain(values: Any) -> list[float | None]:
-    """Numbers as JSON has them."""
+    """Convert numbers for JSON."""
     return [
         float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in np.asarray(values, dtype=float).tolist()
     ]
 
 
 @singledispatch
-def _trace(mark: Mark) -> dict[str, Any]:
-    """The trace of a mark."""
+def _trace(mark: object) -> dict[str, Any]:
+    """Return the trace of a mark."""
     raise TypeError(mark)
 
 
@@ -171,14 +170,14 @@ def _shape(mark: Rule | Shade) -> dict[str, Any]:
 
 
 def _note(mark: Text, panel: Panel) -> dict[str, Any]:
-    """A word on white; plotly takes the places of words, unlike those of shapes, as logarithms."""
+    """Return a word on white; unlike shapes, annotations of plotly have logarithmic coordinates."""
     x, y = (math.log10(at) if axis.log else at for at, axis in ((mark.x, panel.x), (mark.y, panel.y)))
     look = {"bgcolor": "#fff", "borderpad": 1, "font": {"size": 10, "color": mark.colour}}
     return {"text": mark.text, "x": x, "y": y, "showarrow": False, **look}
 
 
 def _colour_bar(scale: Scale) -> dict[str, Any]:
-    """A trace without points that brings the bar."""
+    """Return a trace without points that has a colour bar."""
     low, high = (math.log10(end) if scale.log else end for end in (scale.low, scale.high))
     bar: dict[str, Any] = {"thickness": 12, "outlinewidth": 0, "tickfont": SMALL}
     bar["title"] = {"text": scale.label, "side": "right", "font": SMALL}

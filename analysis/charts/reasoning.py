@@ -1,4 +1,4 @@
-"""Figures of reasoning models: pass rate against compute, coverage against answers, students against their teachers."""
+"""Figures of reasoning models: pass rate against compute, coverage against samples, students against teachers."""
 
 from __future__ import annotations
 
@@ -9,116 +9,127 @@ import pandas as pd
 
 from analysis.charts.marks import BLACK, GREY, Axis, Chart, Line, Mark, Panel, Points, Rule, Scale, colour, span
 from analysis.charts.parts import (
-    EVERYTHING,
-    Seen,
-    about,
+    UNLIMITED,
+    FittedRange,
     axis,
-    checked,
     column,
     compute_axis,
-    held_out,
-    held_points,
+    held_out_mask,
+    held_out_points,
+    holdout_note,
+    hover_text,
     law_marks,
-    points_of,
-    thinned,
-    thinning,
-    unseen,
+    run_points,
+    thin,
+    thinning_note,
+    train_fit,
 )
 from analysis.formatting import QUANTITIES, share, short
+from analysis.laws import RlPower
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-STEPS = 120
-BEYOND = {"rl": 3.0, "k": 10.0}  # how far a line goes beyond the runs
-LINES = 8  # model sizes that a figure has a line for
+STEPS = 120  # points of a line
+BEYOND = {"rl": 3.0, "k": 10.0}  # end of a line, over the largest of the runs
+LINES = 8  # largest number of model sizes with a line
 
 
-def rl(study: Study) -> Chart | None:
-    """Pass rate against the compute of reinforcement learning."""
+def chart_rl(study: Study) -> Chart | None:
+    """Chart the pass rate against the compute of reinforcement learning."""
     panels = []
-    for name, make in (("rl_sigmoid", _sigmoid), ("rl_power", _rl_power)):
+    for name, panel_of in (("rl_sigmoid", _sigmoid), ("rl_power", _rl_power)):
         if name in study.fits:
-            panels.append(make(study, study.fits[name]))
+            panels.append(panel_of(study, study.fits[name]))
     if not panels:
         return None
-    caption = "Pass rate in the course of reinforcement learning, and the law with its 95 % interval, dashed: extrapolated."
-    return Chart("Reinforcement learning", caption + unseen(study) + thinning(study.runs.frame), tuple(panels))
+    caption = "Pass rate during reinforcement learning, and the law with its 95 % interval. Dashed: extrapolated."
+    return Chart("Reinforcement learning", caption + holdout_note(study) + thinning_note(study.runs.frame), tuple(panels))
 
 
 def _sigmoid(study: Study, fit: Fit) -> Panel:
-    frame, mask = study.runs.frame, held_out(study)
-    known, seen = checked(fit), Seen.of(study, "C")
-    used = fit.law.predicted(frame[~mask])
+    """Return the panel of the sigmoid law."""
+    frame, mask = study.runs.frame, held_out_mask(study)
+    known, fitted_range = train_fit(fit), FittedRange.of(study, "C")
+    used = fit.law.fitted_rows(frame[~mask])
     unused = frame[~mask].drop(used.index)
     limits = span(np.array([frame["C"].min(), BEYOND["rl"] * frame["C"].max()]), 0.03, log=True)
-    at = np.unique(np.append(np.geomspace(*limits, STEPS), seen.end))
+    at = np.unique(np.append(np.geomspace(*limits, STEPS), fitted_range.end))
     line = pd.DataFrame({"C": at})
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks: list[Mark | Rule] = []
     if len(unused):
-        marks.append(points_of(unused, "C", unused["pass_at_1"].to_numpy(), "left out, the first part", "#ffffff", edge=GREY))
-    used = thinned(used)
-    marks.append(points_of(used, "C", used["pass_at_1"].to_numpy()))
+        marks.append(run_points(unused, "C", unused["pass_at_1"].to_numpy(), "left out (first part)", "#ffffff", edge=GREY))
+    used = thin(used)
+    marks.append(run_points(used, "C", used["pass_at_1"].to_numpy()))
     ends = known.interval(line) if fit.draws is not None else None
-    marks += law_marks(fit, "C", at, known.predict(line), ends, seen, look)
-    marks += held_points(fit.holdout["points"] if fit.holdout else [], "C")
+    marks += law_marks(fit, "C", at, known.predict(line), ends, fitted_range, look)
+    marks += held_out_points(fit.holdout["points"] if fit.holdout else [], "C")
     top = known.params["A"]
     marks += [
         Line(x=np.array(limits), y=np.full(2, top), name=f"A = {share(top)}", colour=GREY, dash="dotted", width=1.0),
-        *seen.rules,
+        *fitted_range.rules,
     ]
     y = axis("pass_at_1", span(np.append(frame["pass_at_1"], top), 0.06))
     return Panel(compute_axis(study, limits), y, tuple(marks), title=fit.law.title, legend="lower right")
 
 
 def _rl_power(study: Study, fit: Fit) -> Panel:
-    """A line a model size; pass rates, though the law is one of error rates."""
-    frame, mask, x, known = study.runs.frame, held_out(study), fit.law.x, checked(fit)
-    seen = Seen.of(study, x)
+    """Return the panel of the power law: pass rates, a line per model size, though the law is of error rates."""
+    assert isinstance(fit.law, RlPower)
+    frame, mask, x, known = study.runs.frame, held_out_mask(study), fit.law.x, train_fit(fit)
+    fitted_range = FittedRange.of(study, x)
     sizes = np.unique(frame["N"])
     scale = Scale(QUANTITIES["N"][2], sizes[0], sizes[-1], log=True, numbers="short")
     limits = span(np.array([frame[x].min(), BEYOND["rl"] * frame[x].max()]), 0.03, log=True)
-    at = np.unique(np.append(np.geomspace(*limits, STEPS), seen.end))
+    at = np.unique(np.append(np.geomspace(*limits, STEPS), fitted_range.end))
     marks: list[Mark | Rule] = []
     for n in sizes[:: -(-len(sizes) // LINES)]:
         look = {"name": short(n) if len(sizes) <= LINES else "", "colour": scale.colour(n)}
-        runs = thinned(frame[(frame["N"] == n) & ~mask])
-        marks.append(points_of(runs, x, runs["pass_at_1"].to_numpy(), **{**look, "colour": look["colour"]}))
+        runs = thin(frame[(frame["N"] == n) & ~mask])
+        marks.append(run_points(runs, x, runs["pass_at_1"].to_numpy(), **{**look, "colour": look["colour"]}))
         line = pd.DataFrame({"N": n, x: at})
         ends = 1 - known.interval(line)[::-1] if fit.draws is not None else None
-        marks += law_marks(fit, x, at, 1 - known.predict(line), ends, seen, look, y="pass_at_1")
+        marks += law_marks(fit, x, at, 1 - known.predict(line), ends, fitted_range, look, y="pass_at_1")
     held = fit.holdout["points"] if fit.holdout else []
-    marks += held_points(held, x, 1 - column(held, "measured"))
+    marks += held_out_points(held, x, 1 - column(held, "measured"))
     low, high = span(frame["pass_at_1"], 0.1)
     x_axis = compute_axis(study, limits) if x == "C" else axis(x, limits, log=True)
     y = axis("pass_at_1", (max(low, 0), min(high + 0.25 * (high - low), 1.0)))
     shown = scale if len(sizes) > LINES else None
-    return Panel(x_axis, y, (*marks, *seen.rules), title="A line a model size", legend="outside", legend_title="N", scale=shown)
+    return Panel(
+        x_axis,
+        y,
+        (*marks, *fitted_range.rules),
+        title="One line per model size",
+        legend="outside",
+        legend_title="N",
+        scale=shown,
+    )
 
 
-def pass_at_k(study: Study) -> Chart | None:
-    """Coverage against the answers a problem."""
+def chart_pass_at_k(study: Study) -> Chart | None:
+    """Chart coverage against samples per problem."""
     fit = study.fits.get("pass_at_k")
     if fit is None:
         return None
-    frame, mask = study.runs.frame, held_out(study)
-    rows = fit.law.predicted(frame[~mask]).reset_index(drop=True)
+    frame, mask = study.runs.frame, held_out_mask(study)
+    rows = fit.law.fitted_rows(frame[~mask]).reset_index(drop=True)
     held = fit.holdout["points"] if fit.holdout else []
-    seen = float(rows["k"].max())
-    largest = max([seen, *(row["k"] for row in held if row.get("k"))])
-    at = np.unique(np.append(np.geomspace(rows["k"].min(), BEYOND["k"] * largest, STEPS), seen))
+    fitted_k = float(rows["k"].max())
+    largest = max([fitted_k, *(row["k"] for row in held if row.get("k"))])
+    at = np.unique(np.append(np.geomspace(rows["k"].min(), BEYOND["k"] * largest, STEPS), fitted_k))
     line = pd.DataFrame({"k": at})
-    known = checked(fit)
+    known = train_fit(fit)
     ends = known.interval(line) if fit.draws is not None else None
     values = known.predict(line)
-    text = tuple(about("measured", k=k, coverage=c) for k, c in zip(rows["k"], rows["coverage"], strict=True))
+    text = tuple(hover_text("measured", k=k, coverage=c) for k, c in zip(rows["k"], rows["coverage"], strict=True))
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks = [
-        *law_marks(fit, "k", at, values, ends, Seen(seen), look),
+        *law_marks(fit, "k", at, values, ends, FittedRange(fitted_k), look),
         Points(x=rows["k"].to_numpy(dtype=float), y=rows["coverage"].to_numpy(), name="measured", colour=BLACK, hover=text),
-        *held_points(held, "k"),
+        *held_out_points(held, "k"),
     ]
     spread = values if ends is None else np.concatenate([values, *ends])
     low, high = span(np.append(spread, rows["coverage"]), 0.05)
@@ -130,17 +141,17 @@ def pass_at_k(study: Study) -> Chart | None:
         legend="lower right",
     )
     caption = (
-        f"Coverage by the unbiased estimate; {fit.law.formula} with its 95 % interval, dashed beyond the largest k measured."
+        f"Coverage by the unbiased estimate; {fit.law.formula} with its 95 % interval, dashed beyond the largest measured k."
     )
     return Chart(fit.law.title, caption, (panel,))
 
 
-def distillation(study: Study) -> Chart | None:
-    """How far students stay above their teachers: a line a student size, each on its most tokens."""
+def chart_distillation(study: Study) -> Chart | None:
+    """Chart the loss of students above that of their teachers: a line per student size, on its most tokens."""
     fit, frame = study.fits.get("distillation"), study.runs.frame
     if fit is None:
         return None
-    known, held = checked(fit), held_out(study)
+    known, held = train_fit(fit), held_out_mask(study)
     sizes = np.unique(frame["N"])
     scale = Scale(QUANTITIES["N"][2], sizes[0], sizes[-1], log=True, numbers="short")
     limits = span(frame["teacher_loss"], 0.05)
@@ -153,16 +164,16 @@ def distillation(study: Study) -> Chart | None:
         line = pd.DataFrame([{**runs.iloc[0].to_dict(), "teacher_loss": teacher} for teacher in teachers])
         look = {"name": short(n), "colour": scale.colour(n)}
         ends = known.interval(line) - teachers if fit.draws is not None else None
-        marks += law_marks(fit, "teacher_loss", teachers, known.predict(line) - teachers, ends, EVERYTHING, look)
+        marks += law_marks(fit, "teacher_loss", teachers, known.predict(line) - teachers, ends, UNLIMITED, look)
         for shape, rows in (("circle", runs[~held[runs.index]]), ("diamond", runs[held[runs.index]])):
             gap = (rows["loss"] - rows["teacher_loss"]).to_numpy()
             outline = {"shape": shape, "edge": BLACK if shape == "diamond" else ""}
-            marks += [points_of(rows, "teacher_loss", gap, **look, **outline)] if len(rows) else []
+            marks += [run_points(rows, "teacher_loss", gap, **look, **outline)] if len(rows) else []
             gaps += [gap, known.predict(line) - teachers]
     y = Axis("Loss above the teacher's (nats/token)", limits=span(np.concatenate(gaps), 0.06))
     panel = Panel(axis("teacher_loss", limits), y, tuple(marks), legend="outside", legend_title="N")
     caption = (
-        "By how much the loss of a student is above that of its teacher, for students on the most tokens of their size; the law"
-        f" with its 95 % interval. Diamonds: held out.{unseen(study)}"
+        "Difference of the losses of student and teacher, for the students of each size with the most tokens, and the law with"
+        f" its 95 % interval. Diamonds: held out.{holdout_note(study)}"
     )
     return Chart("Students and their teachers", caption, (panel,))

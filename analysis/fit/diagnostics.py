@@ -1,4 +1,4 @@
-"""What to beware of in a fit, in words: too few points, ridges, bounds, basins, runs that decide, residuals that trend."""
+"""Diagnostics of a fit: too few points, ridges, bounds, local optima, influential runs, trends of residuals."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.intervals import SIDES, Profile, profiled
-from analysis.formatting import number
+from analysis.fit.intervals import SIDES, LikelihoodProfile, profile_intervals
+from analysis.formatting import join_words, number
 from analysis.laws.base import Law, Solution
+from analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FLAT = 0.005  # share by which the objective must rise where a parameter is three times as large or small
-FEW = 3  # points a parameter, below which a fit says little
-RIDGE = 100  # condition number of the scaled Jacobian from which parameters trade off (Belsley, Kuh and Welsch 1980, 3.2)
-MOVED = 1.0  # standard errors by which one run may move a parameter
-TREND = 1e-3  # probability of a rank correlation as large by chance
-FAILED = 0.05  # share of resamples that may leave the law undetermined
+FLAT = 0.005  # relative rise of the objective that a threefold change of a determined parameter exceeds
+FEW = 3  # points per parameter below which a fit is unreliable
+RIDGE = 100  # condition number of the scaled Jacobian of a ridge (Belsley, Kuh and Welsch 1980, 3.2)
+MOVED = 1.0  # standard errors by which a single run may move a parameter without a warning
+TREND = 1e-3  # p-value of the rank correlation of a trend
+FAILED = 0.05  # share of resamples that may leave the law undetermined without a warning
 
 
 def diagnose(
@@ -30,44 +31,44 @@ def diagnose(
     left_out: np.ndarray | None,
     labels: np.ndarray,
 ) -> dict[str, Any]:
-    """``condition``, ``ridge``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``influence`` and ``trends``, and
-    ``warnings``, which say the same in sentences.
+    """Return ``condition``, ``ridge``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``influence`` and ``trends``,
+    and the same in sentences as ``warnings``.
 
-    :param left_out: estimates (g, p) without each run in turn; null where there are none.
+    :param left_out: estimates (g, p) without each run in turn; null if there are none.
     :param labels: the runs (g,) in the order of ``left_out``.
     """
-    condition, ridge = _ridge(law, frame, solution.params) if law.regression else (None, [])
-    flat = _flat(law, frame, solution) if law.regression else {}
+    condition, ridge = _find_ridge(law, frame, solution.params) if isinstance(law, CurveLaw) else (None, [])
+    flat = _find_flat(law, frame, solution) if isinstance(law, CurveLaw) else {}
     bound = [p.name for p in law.parameters if params[p.name] != 0 and not p.lower < params[p.name] < p.upper]
-    influence = _influence(law, params, se, left_out, labels)
-    trends = _trends(law, frame, solution.params)
+    influence = _measure_influence(law, params, se, left_out, labels)
+    trends = _find_trends(law, frame, solution.params)
     free = sum(value != 0 for value in params.values())
     warnings = [*solution.warnings]
     if len(frame) < FEW * free and law.regression:
-        warnings.append(f"too few points: {len(frame)} for {free} parameters; intervals and checks say little")
+        warnings.append(f"too few points ({len(frame)} for {free} parameters): intervals and diagnostics are unreliable")
     if bound:
-        warnings.append(f"the runs do not determine {', '.join(bound)}: at the edge of what is plausible")
+        warnings.append(f"the runs do not determine {', '.join(bound)}: the estimate is at the edge of the plausible range")
     if solution.basins > 1 and solution.agreeing < 0.5:
-        warnings.append(f"the starts ended in {solution.basins} optima, {solution.agreeing:.0%} of them in the best")
+        warnings.append(
+            f"the starts reached {solution.basins} local optima; {solution.agreeing:.0%} of them reached the best one"
+        )
     if ridge:
         warnings.append(
-            f"a flat ridge: {' and '.join(ridge)} trade off against each other, and the runs hardly tell their values apart"
-            f" (condition number {condition:.3g})"
+            f"the runs do not determine {join_words(ridge)} separately, since they compensate each other (condition number"
+            f" {condition:.3g})"
         )
-    warnings += [
-        f"a flat ridge: from {name} = {_end(low, 'next to 0')} to {_end(high, 'any size')} the objective rises by less than"
-        f" {FLAT:.1%}, so that the runs do not determine {name}"
-        for name, (low, high) in flat.items()
-    ]
+    for name, (low, high) in flat.items():
+        ends = f"{'0' if low is None else number(low)} to {'infinity' if high is None else number(high)}"
+        warnings.append(f"the runs do not determine {name}: from {ends} the objective rises by less than {FLAT:.1%}")
     if influence and abs(influence[0]["standard_errors"]) > MOVED:
         row = influence[0]
         warnings.append(
-            f"one run moves the fit: without {row['run']}, {row['parameter']} is {number(row['without'])}"
-            f" instead of {number(row['with'])} ({abs(row['standard_errors']):.1f} standard errors)"
+            f"leaving out {_describe_run(frame, row['run'])} changes {row['parameter']}"
+            f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
         )
     warnings += [
-        f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law bends where"
-        " the runs do not, and will be off beyond them"
+        f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law does not"
+        " have the shape of the data, so that extrapolations are unreliable"
         for row in trends
     ]
     return {
@@ -83,8 +84,10 @@ def diagnose(
     }
 
 
-def _ridge(law: Law, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
-    """Condition number of the Jacobian with columns of length one, and the parameters along its flattest direction."""
+def _find_ridge(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
+    """Return the condition number of the Jacobian with columns of length one, and the parameters along its flattest
+    direction.
+    """
     jacobian = law.jacobian(params, frame)
     length = np.linalg.norm(jacobian, axis=0)
     if not jacobian.shape[1] or not np.isfinite(jacobian).all():
@@ -98,30 +101,38 @@ def _ridge(law: Law, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | N
     return condition, [name for name, share in zip(names, flat, strict=True) if share > 0.3 * flat.max()]
 
 
-def _flat(law: Law, frame: pd.DataFrame, solution: Solution) -> dict[str, list[float | None]]:
-    """Parameters that can be three times as large, or as small, at nearly the same objective, and how far they can go."""
-    profile, value = Profile(law, frame, solution.params), float(solution.value[0])
+def _find_flat(law: CurveLaw, frame: pd.DataFrame, solution: Solution) -> dict[str, list[float | None]]:
+    """Return the parameters that can change threefold at nearly the same objective, with the range that they can take."""
+    profile, value = LikelihoodProfile(law, frame, solution.params), float(solution.value[0])
     allowed = value * (1 + FLAT)
     free = law.free(frame)
     names = [p.name for p in law.parameters if p.name in free and p.positive and not p.coefficient]
     start = np.repeat(solution.params, 2, axis=0)
     flat = [name for name in names if (profile.at(name, SIDES * np.log(3), start)[0] < allowed).any()]
-    return profiled(law, frame, solution.params, allowed, flat)
+    return profile_intervals(law, frame, solution.params, allowed, flat)
 
 
-def _end(value: float | None, otherwise: str) -> str:
-    return otherwise if value is None else number(value)
+def _describe_run(frame: pd.DataFrame, label: str) -> str:
+    """Name what is left out: a run, a point of a single training curve, or a row."""
+    if {"name", "run_id"} & set(frame) and "run" not in frame:
+        return f"run {label}"
+    if "run" in frame and frame["run"].nunique() > 1:
+        return f"run {label}"
+    step = frame["step"].iloc[int(label)] if "step" in frame else None
+    return f"row {label}" if step is None or step != step else f"the point of step {step:g}"
 
 
-def _influence(
+def _measure_influence(
     law: Law, params: dict[str, float], se: dict[str, float], left_out: np.ndarray | None, labels: np.ndarray
 ) -> list[dict[str, Any]]:
-    """The runs that move a parameter most, in standard errors, largest first; coefficients, which depend on units, aside."""
+    """Return the run that changes each parameter most, in standard errors, largest first; coefficients, which depend on
+    units, are left out.
+    """
     if left_out is None or not se or len(left_out) != len(labels):
         return []
     rows = []
     for j, p in enumerate(law.parameters):
-        # where E is 0 in every resample but for rounding, it has no standard error to speak of
+        # if E is 0 in every resample except for rounding, it has no meaningful standard error
         if p.coefficient or not se[p.name] > 1e-9 * abs(params[p.name]) + 1e-12 or not np.isfinite(left_out[:, j]).any():
             continue
         moves = (left_out[:, j] - params[p.name]) / se[p.name]
@@ -138,11 +149,11 @@ def _influence(
     return sorted(rows, key=lambda row: -abs(row["standard_errors"]))
 
 
-def _trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict[str, Any]]:
-    """Predictors that the residuals rise or fall with, or that they bend with."""
+def _find_trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict[str, Any]]:
+    """Return the predictors with which the residuals rise, fall or bend."""
     from scipy.stats import spearmanr
 
-    points = law.predicted(frame)
+    points = law.fitted_rows(frame)
     predicted = law.predict(params, points)[0]
     residuals = law.observed(points) - predicted
     rows = []
@@ -151,7 +162,7 @@ def _trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict[str,
             continue
         x = np.log(points[name].to_numpy())
         for shape, values in (("straight", x), ("bent", np.abs(x - np.median(x)))):
-            found = spearmanr(values, residuals)
-            if found.pvalue < TREND:
-                rows.append({"with": name, "shape": shape, "correlation": float(found.statistic), "p": float(found.pvalue)})
+            test = spearmanr(values, residuals)
+            if test.pvalue < TREND:
+                rows.append({"with": name, "shape": shape, "correlation": float(test.statistic), "p": float(test.pvalue)})
     return rows

@@ -1,4 +1,4 @@
-"""Fitting a law to runs: the estimate, its intervals, and the check on runs that it did not see."""
+"""Fits of a law to runs: the estimate, its intervals, and predictions of held-out runs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.diagnostics import FAILED, diagnose
-from analysis.fit.intervals import accelerated, likelihood_rise, percentiles, profiled, widening
-from analysis.fit.resampling import Bootstrap, Holdout, groups
-from analysis.fit.result import Fit, plain
+from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
+from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
+from analysis.fit.result import Fit, to_json_values
 from analysis.laws import LAWS, Cost, Law
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNDETERMINED = 1e100  # a coefficient beyond this comes of an exponent that the resample leaves free
-SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that tell which row a prediction is of
-REACH = 100  # of the frontier in fit.json, over the largest budget that was run
-ROWS = 9
-FEW_RUNS = 5  # that have several points each; resamples of fewer hardly differ
-UNSEEN = "without the held-out runs: "
-BATCH = 30_000_000  # counts of rows at a time: a quarter of a gigabyte
+UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
+SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that identify the row of a prediction
+REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
+ROWS = 9  # rows of the frontier in fit.json
+FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
+TRAIN = "fit without the held-out runs: "
+BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
 
 def fit(
@@ -32,10 +34,10 @@ def fit(
     """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
 
     :param law: a name in :data:`analysis.laws.LAWS`, or a law with options of its own.
-    :param holdout: what a second fit is not given; nothing by default.
-    :raises ConfigError: where the runs lack a column, or are too few for the law.
+    :param holdout: rows that a second fit is not given, and predicts; none by default.
+    :raises ConfigError: if the runs lack a column, or are too few for the law.
     """
-    law = named(law)
+    law = resolve_law(law)
     bootstrap = bootstrap or Bootstrap()
     missing = [name for name in law.needs if name not in frame]
     if missing:
@@ -46,22 +48,22 @@ def fit(
     fitted = time.perf_counter()
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
-    draws, left_out, failed = _resampled(law, frame, solution.params, bootstrap)
-    runs = _names(frame)
-    widen = widening(law, frame, len(runs))
-    intervals = _intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
+    draws, left_out, failed = _resample(law, frame, solution.params, bootstrap)
+    runs = _run_labels(frame)
+    widen = widening_factor(law, frame, len(runs))
+    intervals = _compute_intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
     done = time.perf_counter()
 
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
     diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
-            f"{failed} of {bootstrap.resamples} resamples do not determine the law and are left out of the intervals"
+            f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals"
         )
     if draws is not None and "run" in frame and 1 < len(runs) < FEW_RUNS:
-        diagnostics["warnings"].append(f"intervals come of resamples of only {len(runs)} runs, and may be far too narrow")
-    inner, held_out, unheld = _check(law, frame, holdout, bootstrap)
-    diagnostics["warnings"] += [line for line in unheld if line.removeprefix(UNSEEN) not in diagnostics["warnings"]]
+        diagnostics["warnings"].append(f"intervals are based on resamples of only {len(runs)} runs, and may be far too narrow")
+    train_fit, held_out, train_warnings = _evaluate_holdout(law, frame, holdout, bootstrap)
+    diagnostics["warnings"] += [line for line in train_warnings if line.removeprefix(TRAIN) not in diagnostics["warnings"]]
     result = Fit(
         law=law,
         params=params,
@@ -75,7 +77,7 @@ def fit(
         holdout=held_out,
         frontier_table=[],
         diagnostics=diagnostics,
-        tables=plain(solution.tables),
+        tables=to_json_values(solution.tables),
         bootstrap={
             "resamples": bootstrap.resamples,
             "seed": bootstrap.seed,
@@ -86,26 +88,27 @@ def fit(
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
         draws=draws,
         left_out=left_out,
-        without_holdout=inner,
+        without_holdout=train_fit,
     )
     if "C" in frame:
         budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
-        result.frontier_table = plain(result.frontier(budgets).to_dict("records"))
+        result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result
 
 
-def named(law: str | Law) -> Law:
-    """The law of a name, with its defaults; a law as it is."""
+def resolve_law(law: str | Law) -> Law:
+    """Return the law of a name, with its default options; a law as it is."""
     if not isinstance(law, str):
         return law
-    if law not in LAWS:
-        raise ConfigError(f"law: {law!r} is not one of {', '.join(LAWS)}")
+    one_of(law, "law", LAWS)
     return LAWS[law]()
 
 
-def _names(frame: pd.DataFrame) -> np.ndarray:
-    """What people call the runs, in the order of ``np.unique(groups(frame))``; a row's number where it has no name."""
-    labels, first = np.unique(groups(frame), return_index=True)
+def _run_labels(frame: pd.DataFrame) -> np.ndarray:
+    """Return the names of the runs, in the order of ``np.unique(resampling_groups(frame))``; row numbers for runs without
+    a name.
+    """
+    labels, first = np.unique(resampling_groups(frame), return_index=True)
     known = next((name for name in ("name", "run_id") if name in frame and "run" not in frame), None)
     if known is None:
         return labels
@@ -113,24 +116,26 @@ def _names(frame: pd.DataFrame) -> np.ndarray:
     return np.where(frame[known].isna().to_numpy()[first], labels, names)
 
 
-def _resampled(
+def _resample(
     law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap
 ) -> tuple[np.ndarray | None, np.ndarray | None, int]:
-    """The estimates of the resamples that determine all parameters, those without each run in turn, and how many do not."""
+    """Return the estimates of the resamples that determine all parameters, the estimates without each run in turn, and
+    the number of other resamples.
+    """
     if bootstrap.resamples == 0:
         return None, None, 0
-    together = groups(frame)
+    together = resampling_groups(frame)
     group_of = np.unique(together, return_inverse=True)[1]
     counts = np.concatenate([bootstrap.counts(together, law.strata(frame)), bootstrap.left_out(together)])
     batch = max(1, BATCH // len(frame))
     parts = [law.resample(frame, params, counts[i : i + batch][:, group_of]) for i in range(0, len(counts), batch)]
     draws, left_out = np.split(np.concatenate(parts), [bootstrap.resamples])
-    good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # false for NaN
+    good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # False for NaN
     left_out = np.where((np.abs(left_out) < UNDETERMINED).all(axis=1)[:, None], left_out, np.nan)
     return (draws[good] if good.sum() > 1 else None), left_out, int(np.sum(~good))
 
 
-def _intervals(
+def _compute_intervals(
     law: Law,
     frame: pd.DataFrame,
     solution: Any,
@@ -140,67 +145,74 @@ def _intervals(
     bootstrap: Bootstrap,
     widen: float,
 ) -> dict[str, dict[str, list[float | None]]]:
-    found = {}
-    if draws is not None:
+    """Return the intervals of every kind: kind -> parameter -> ends."""
+    intervals: dict[str, dict[str, list[float | None]]] = {}
+    if draws is not None and left_out is not None:
         for kind, ends in (
-            ("percentile", percentiles(draws, widen)),
-            ("bca", accelerated(solution.params[0], draws, left_out, widen)),
+            ("percentile", percentile_intervals(draws, widen)),
+            ("bca", bca_intervals(solution.params[0], draws, left_out, widen)),
         ):
-            found[kind] = dict(zip(names, ends.T.tolist(), strict=True))
+            intervals[kind] = dict(zip(names, ends.T.tolist(), strict=True))
     if bootstrap.profile:
-        if not (law.regression and law.independent):
+        if not (isinstance(law, CurveLaw) and law.independent):
             raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points and has no profile")
         allowed = float(solution.value[0]) + likelihood_rise(law, frame, solution.params)
-        found["profile"] = profiled(law, frame, solution.params, allowed, law.free(frame))
-    return found
+        intervals["profile"] = profile_intervals(law, frame, solution.params, allowed, law.free(frame))
+    return intervals
 
 
-def _check(
+def _evaluate_holdout(
     law: Law, frame: pd.DataFrame, holdout: Holdout | None, bootstrap: Bootstrap
 ) -> tuple[Fit | None, dict[str, Any] | None, list[str]]:
-    """Fit without the held-out rows and predict them; a warning in place of that where too few remain."""
+    """Fit without the held-out rows and predict them; return a warning instead if too few rows remain."""
     held = holdout.mask(frame) if holdout else None
     if held is None:
         return None, None, []
     train, test = frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
     try:
-        inner = fit(train, law, bootstrap=bootstrap)
-        targets = law.predicted(test)
+        train_fit = fit(train, law, bootstrap=bootstrap)
+        targets = law.fitted_rows(test)
     except ConfigError as error:
-        return None, None, [f"nothing could be held out: {str(error).removeprefix('law: ')}"]
-    points = _compare(law, targets, inner.predict(targets), *inner.interval(targets))
-    budgets = _best_of_budgets(law, test, inner) if law.response == "loss" and "budget" in test else []
-    mean, error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
+        return None, None, [f"nothing was held out: {str(error).removeprefix('law: ')}"]
+    points = _compare_with_measured(law, targets, train_fit.predict(targets), *train_fit.interval(targets))
+    budgets = _best_of_budgets(law, test, train_fit) if law.response == "loss" and "budget" in test else []
+    mean, budget_error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
     result = {
         "n": len(test),
         "n_fitted": len(train),
         "largest_fitted": float(train["C"].max()) if "C" in train else None,
-        "params": inner.params,
+        "params": train_fit.params,
         "mean_relative_error": mean,
         "mean_absolute_error": _mean([row["predicted"] - row["measured"] for row in points]),
-        "error": mean if error is None else error,
+        "error": mean if budget_error is None else budget_error,
         "points": points,
         "budgets": budgets,
-        "warnings": inner.diagnostics["warnings"],
+        "warnings": train_fit.diagnostics["warnings"],
     }
-    return inner, result, [f"{UNSEEN}{warning}" for warning in inner.diagnostics["warnings"]]
+    return train_fit, result, [f"{TRAIN}{warning}" for warning in train_fit.diagnostics["warnings"]]
 
 
-def _best_of_budgets(law: Law, test: pd.DataFrame, inner: Fit) -> list[dict[str, Any]]:
+def _best_of_budgets(law: Law, test: pd.DataFrame, train_fit: Fit) -> list[dict[str, Any]]:
+    """Compare the frontier with the best held-out run of each budget."""
     best = test.loc[test.groupby("budget")["loss"].idxmin()]
-    frontier = inner.frontier(best["C"].to_numpy())
-    return _compare(law, best, *(frontier[name] for name in ("loss", "loss_low", "loss_high"))) if len(frontier) else []
+    frontier = train_fit.frontier(best["C"].to_numpy())
+    return (
+        _compare_with_measured(law, best, *(frontier[name] for name in ("loss", "loss_low", "loss_high")))
+        if len(frontier)
+        else []
+    )
 
 
 def _mean(errors: list[float | None]) -> float | None:
+    """Return the mean absolute value; null for none."""
     sizes = [abs(error) for error in errors if error is not None]
     return float(np.mean(sizes)) if sizes else None
 
 
-def _compare(law: Law, rows: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:
-    """A dict a row: what was measured, the prediction with its interval, and (predicted - measured) / measured."""
+def _compare_with_measured(law: Law, rows: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:
+    """Return a dict per row: the measured value, the prediction with its interval, and (predicted - measured) / measured."""
     table = rows[[name for name in SHOWN if name in rows]].assign(
         measured=law.observed(rows), predicted=np.asarray(predicted), low=np.asarray(low), high=np.asarray(high)
     )
     with np.errstate(all="ignore"):
-        return plain(table.assign(relative_error=table["predicted"] / table["measured"] - 1).to_dict("records"))
+        return to_json_values(table.assign(relative_error=table["predicted"] / table["measured"] - 1).to_dict("records"))

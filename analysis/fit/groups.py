@@ -1,4 +1,4 @@
-"""One law fitted to each group of runs: those of one scale, family, recipe, or whatever else a column tells apart."""
+"""Fits of one law to groups of runs: those of one scale, family, recipe, or any other value of a column."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from analysis.fit.fit import fit, named
+from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap, Holdout
-from analysis.fit.result import Fit, plain
+from analysis.fit.result import Fit, to_json_values
 from openr1.errors import ConfigError
 from openr1.files import replacing
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from analysis.laws import Law
 
 GROUPS_FILE, TABLE_FILE = "groups.json", "groups.csv"
-UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # of a scale, such as 1.5b
+UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # suffix of a scale, such as 1.5b -> factor
 LISTED = 20
-OWN = (
+IDENTIFYING = (
     "run",
     "run_id",
     "name",
@@ -34,66 +34,68 @@ OWN = (
     "step",
     "budget",
     "artifact",
-)  # of a run or a point
+)  # columns that identify a run or a point
 
 
 @dataclass
 class Groups:
-    """The fits of one law, in the order of the groups, and the groups without one."""
+    """The fits of one law, in the order of the groups, and the groups without a fit."""
 
     by: str
     fits: dict[str, Fit]
-    failed: dict[str, str] = field(default_factory=dict)  # group -> why the law could not be fitted to it
+    failed: dict[str, str] = field(default_factory=dict)  # group -> the reason why it has no fit
     unlabelled: int = 0  # rows without a value of the column
 
     @property
     def law(self) -> Law:
+        """The law that is fitted to each group."""
         return next(iter(self.fits.values())).law
 
     def folder(self, group: str) -> str:
-        """What the folder of a group is called: ``scale=1m``."""
-        return f"{safe(self.by)}={safe(group)}"
+        """Return the name of the folder of a group, such as ``scale=1m``."""
+        return f"{_quote_name(self.by)}={_quote_name(group)}"
 
     def table(self) -> pd.DataFrame:
-        """A row a group: ``rows``, ``N`` where it is one, ``error`` on what was held out, each parameter with ``_low`` and
-        ``_high``, and the ``reason`` why there is no fit."""
+        """Return a row per group: ``rows``, ``N`` if it is the same in all of them, the held-out ``error``, each
+        parameter with ``_low`` and ``_high``, and the ``reason`` if there is no fit.
+        """
         import pandas as pd
 
         rows = []
-        for group, found in self.fits.items():
-            low, high = found.runs.get("N", (0, 1))
-            row: dict[str, Any] = {self.by: group, "rows": found.n_points, **({"N": low} if low == high else {})}
-            row["error"] = found.error
-            for name, value in found.params.items():
-                ends = found.ci95.get(name, (None, None))
+        for group, result in self.fits.items():
+            low, high = result.runs.get("N", (0, 1))
+            row: dict[str, Any] = {self.by: group, "rows": result.n_points, **({"N": low} if low == high else {})}
+            row["error"] = result.error
+            for name, value in result.params.items():
+                ends = result.ci95.get(name, (None, None))
                 row |= {name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
             rows.append({**row, "reason": ""})
         rows += [{self.by: group, "reason": reason} for group, reason in self.failed.items()]
-        return pd.DataFrame(rows).astype({"rows": "Int64"})  # whole numbers, though some are missing
+        return pd.DataFrame(rows).astype({"rows": "Int64"})  # integers, though some are missing
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         groups = [
             {
                 "group": group,
                 "folder": self.folder(group),
-                "rows": found.n_points,
-                "error": found.error,
-                "params": found.params,
-                "se": found.se,
-                "ci95": found.ci95,
-                "warnings": found.diagnostics["warnings"],
+                "rows": result.n_points,
+                "error": result.error,
+                "params": result.params,
+                "se": result.se,
+                "ci95": result.ci95,
+                "warnings": result.diagnostics["warnings"],
             }
-            for group, found in self.fits.items()
+            for group, result in self.fits.items()
         ]
         law = {"law": self.law.name, "formula": self.law.formula, "options": asdict(self.law)}
-        return plain({"by": self.by, **law, "groups": groups, "failed": self.failed, "unlabelled": self.unlabelled})
+        return to_json_values({"by": self.by, **law, "groups": groups, "failed": self.failed, "unlabelled": self.unlabelled})
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``groups.json`` and ``groups.csv``, and each fit in a folder of its own."""
+        """Write ``groups.json`` and ``groups.csv``, and each fit into a folder of its own."""
         directory = Path(directory)
-        for group, found in self.fits.items():
-            found.save(directory / self.folder(group))
+        for group, result in self.fits.items():
+            result.save(directory / self.folder(group))
         with replacing(directory / GROUPS_FILE, shared=True) as temporary:
             temporary.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         self.table().to_csv(directory / TABLE_FILE, index=False)
@@ -101,7 +103,7 @@ class Groups:
 
     @classmethod
     def load(cls, directory: str | Path) -> Groups:
-        """What :meth:`save` wrote."""
+        """Read what :meth:`save` wrote."""
         known = json.loads((Path(directory) / GROUPS_FILE).read_text())
         fits = {row["group"]: Fit.load(Path(directory) / row["folder"]) for row in known["groups"]}
         return cls(known["by"], fits, known["failed"], known["unlabelled"])
@@ -114,32 +116,35 @@ def fit_by(
     holdout: Holdout | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> Groups:
-    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all of them.
+    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows.
 
-    What is held out is chosen within each group; a group in which it cannot be is fitted all the same, with a warning.
+    Rows are held out within each group; a group in which this is not possible is fitted with a warning.
 
-    :raises ConfigError: for a column that is not there, and where the law can be fitted to no group.
+    :raises ConfigError: for a missing column, or if the law can be fitted to no group.
     """
-    law = named(law)
-    groups = divided(frame, by)
-    unheld = _unheld(groups, holdout)
-    found = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
+    law = resolve_law(law)
+    groups = split_by(frame, by)
+    holdout_failures = _holdout_failures(groups, holdout)
+    result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
     for group, rows in groups.items():
         try:
-            found.fits[group] = fit(rows, law, None if group in unheld else holdout, bootstrap)
+            result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap)
         except ConfigError as error:
-            found.failed[group] = str(error).removeprefix("law: ")
+            result.failed[group] = str(error).removeprefix("law: ")
             continue
-        if group in unheld:
-            found.fits[group].diagnostics["warnings"].append(f"nothing could be held out: {unheld[group]}")
-    if not found.fits:
-        group, reason = next(iter(found.failed.items()))
+        if group in holdout_failures:
+            result.fits[group].diagnostics["warnings"].append(f"nothing was held out: {holdout_failures[group]}")
+    if not result.fits:
+        group, reason = next(iter(result.failed.items()))
         raise ConfigError(f"by: {law.name} can be fitted to none of the {len(groups)} groups by {by}; {group}: {reason}")
-    return found
+    return result
 
 
-def _unheld(groups: dict[str, pd.DataFrame], holdout: Holdout | None) -> dict[str, str]:
-    """Group -> why nothing can be held out in it."""
+def _holdout_failures(groups: dict[str, pd.DataFrame], holdout: Holdout | None) -> dict[str, str]:
+    """Return group -> the reason why nothing can be held out in it.
+
+    :raises ConfigError: if that holds for all groups.
+    """
     reasons = {}
     for group, rows in groups.items():
         try:
@@ -152,32 +157,33 @@ def _unheld(groups: dict[str, pd.DataFrame], holdout: Holdout | None) -> dict[st
     return reasons
 
 
-def divided(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
-    """The rows of each value of a column: numbers and scales such as 1.5b in their order, other words by the alphabet.
+def split_by(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
+    """Split rows by the values of a column: numbers and scales such as 1.5b in ascending order, then other labels
+    alphabetically.
 
-    :raises ConfigError: for a column that is not there, or that has no values.
+    :raises ConfigError: for a column that is missing or has no values.
     """
     if by not in frame:
-        columns = ", ".join(_dividing(frame)) or "no columns that tell groups apart"
+        columns = ", ".join(_grouping_columns(frame)) or "no columns to group by"
         raise ConfigError(f"by: there is no column {by!r}; there are {columns}")
-    labels = frame[by].map(written, na_action="ignore")
+    labels = frame[by].map(format_label, na_action="ignore")
     if labels.isna().all():
         raise ConfigError(f"by: no row has a value of {by}")
-    return {label: frame[labels == label].reset_index(drop=True) for label in sorted(labels.dropna().unique(), key=order)}
+    return {label: frame[labels == label].reset_index(drop=True) for label in sorted(labels.dropna().unique(), key=sort_key)}
 
 
-def written(value: Any) -> str:
-    """A value of a column as text: 0 for 0.0, which is what pandas makes of a whole number among missing ones."""
+def format_label(value: Any) -> str:
+    """Return a value of a column as text: 0 for 0.0, to which pandas converts a whole number if others are missing."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def order(label: str) -> tuple[float, str]:
-    """The key to sort labels by."""
-    return (size(label), label)
+def sort_key(label: str) -> tuple[float, str]:
+    """Return the key by which labels are sorted."""
+    return (parse_size(label), label)
 
 
-def size(label: str) -> float:
-    """The number that a label is, infinite for none."""
+def parse_size(label: str) -> float:
+    """Return the number that a label such as 1.5b stands for; infinity for any other label."""
     match = re.fullmatch(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", label.lower())
     try:
         return float(match[1]) * UNITS[match[2]] if match else float("inf")
@@ -185,14 +191,14 @@ def size(label: str) -> float:
         return float("inf")
 
 
-def _dividing(frame: pd.DataFrame) -> list[str]:
-    """Columns of more than one value that several rows share, the plainest names first."""
+def _grouping_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns whose values several rows share, shortest names first."""
     counts = {str(name): frame[name].astype(str).nunique() for name in frame}
-    names = [name for name, count in counts.items() if 1 < count <= max(2, len(frame) // 2) and name not in OWN]
+    names = [name for name, count in counts.items() if 1 < count <= max(2, len(frame) // 2) and name not in IDENTIFYING]
     names.sort(key=lambda name: ("." in name, counts[name]))
     return [*names[:LISTED], *([f"{len(names) - LISTED} more"] if len(names) > LISTED else [])]
 
 
-def safe(text: str) -> str:
-    """The text as part of the name of a folder."""
+def _quote_name(text: str) -> str:
+    """Quote text for the name of a folder."""
     return quote(text, safe="+")

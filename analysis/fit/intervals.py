@@ -1,4 +1,4 @@
-"""95 % intervals: of the bootstrap (Efron and Tibshirani 1993, ch. 13 and 14), and by profile likelihood."""
+"""95 % intervals: by the bootstrap (Efron and Tibshirani 1993, ch. 13 and 14), and by profile likelihood."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, Problem
+from analysis.laws.regression import CurveLaw, CurveRegression
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,43 +17,44 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
 SIDES = np.array([-1.0, 1.0])
-BISECTIONS = 25  # of a step that is at most 1.6 times too long
+BISECTIONS = 25  # bisections of a step that is at most 1.6 times too long
 
 
-def widening(law: Law, frame: pd.DataFrame, runs: int) -> float:
-    """By how much intervals of least squares are too narrow: the residuals that are resampled are smaller than the noise.
+def widening_factor(law: Law, frame: pd.DataFrame, runs: int) -> float:
+    """Return the factor by which to widen intervals of least squares, whose resampled residuals are smaller than the
+    noise.
 
-    sqrt(n / (n - p) g / (g - 1)) for n points of g runs and p parameters, as in the HC1 standard error (MacKinnon and White
-    1985). Resamples of Huber's and of the absolute loss are spread too wide by about as much in small studies, and are left
-    as they are: ``tests/benchmarks/coverage.py`` measures both.
+    It is sqrt(n / (n - p) g / (g - 1)) for n points of g runs and p parameters, as in the HC1 standard error (MacKinnon
+    and White 1985). For Huber's and the absolute loss it is 1: in small studies their resamples vary too much by about
+    this factor. ``tests/benchmarks/coverage.py`` measures both.
     """
-    if not law.regression or law.loss.name not in ("log_mse", "mse"):
+    if not isinstance(law, CurveLaw) or law.loss.name not in ("log_mse", "mse"):
         return 1.0
     points, parameters = len(frame), len(law.free(frame))
     return float(np.sqrt(points / max(points - parameters, 1) * runs / max(runs - 1, 1)))
 
 
-def percentiles(draws: np.ndarray, widen: float = 1.0) -> np.ndarray:
-    """The ends (2, ...) of the central 95 % over the first axis; of normal draws ``widen`` times as far out."""
+def percentile_intervals(draws: np.ndarray, widen: float = 1.0) -> np.ndarray:
+    """Return the ends (2, ...) of the central 95 % over the first axis, ``widen`` times as far out for normal draws."""
     from scipy.special import ndtr, ndtri
 
     with np.errstate(invalid="ignore"):  # between two infinite draws
         return np.quantile(draws, ndtr(widen * ndtri(TAILS)), axis=0)
 
 
-def accelerated(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray, widen: float = 1.0) -> np.ndarray:
-    """Bias-corrected and accelerated ends (eq. 14.9 to 14.15).
+def bca_intervals(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray, widen: float = 1.0) -> np.ndarray:
+    """Return bias-corrected and accelerated ends (eq. 14.9 to 14.15).
 
     :param estimate: (...), of all points.
     :param draws: (m, ...), of the resamples.
-    :param left_out: (g, ...), without each run in turn: their skewness is the acceleration. NaN ones are passed over.
-    :returns: (2, ...); those of the percentiles where the draws lie all on one side of the estimate.
+    :param left_out: (g, ...), without each run in turn, whose skewness is the acceleration. NaN is ignored.
+    :returns: (2, ...); percentiles if all draws are on one side of the estimate.
     """
     from scipy.special import ndtr, ndtri
 
     shape = np.shape(estimate)
     flat, drawn, jack = np.reshape(estimate, -1), draws.reshape(len(draws), -1), left_out.reshape(len(left_out), -1)
-    ends = percentiles(drawn, widen)
+    ends = percentile_intervals(drawn, widen)
     with np.errstate(all="ignore"):
         bias = ndtri((np.mean(drawn < flat, axis=0) + np.mean(drawn <= flat, axis=0)) / 2)
         pull = np.nanmean(jack, axis=0) - jack
@@ -65,27 +66,27 @@ def accelerated(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray, w
     return ends.reshape(2, *shape)
 
 
-def profiled(
+def profile_intervals(
     law: CurveLaw, frame: pd.DataFrame, params: np.ndarray, allowed: float, names: Sequence[str]
 ) -> dict[str, list[float | None]]:
-    """Ends of parameters at which the objective, minimised over all others, reaches ``allowed``.
+    """Return the ends of parameters at which the objective, minimised over all others, reaches ``allowed``.
 
     :param params: the estimate (1, p).
-    :returns: name -> [low, high]; null for an end that is not reached within a factor of a million: the points leave it open.
+    :returns: name -> [low, high]; null for an open end, which is not reached within a factor of a million.
     """
-    profile = Profile(law, frame, params)
+    profile = LikelihoodProfile(law, frame, params)
     ends: dict[str, list[float | None]] = {}
     for name in names:
-        # both ends at once: widen until the objective has risen enough, following the optimum, then bisect
+        # find both ends together: widen until the objective has risen enough, then bisect
         span = profile.span(name)
         inner, outer, step = np.zeros(2), np.full(2, np.nan), np.full(2, 1e-4 * span)
         start = np.repeat(params, 2, axis=0)
         while (np.isnan(outer) & (step < span)).any():
-            values, found = profile.at(name, SIDES * step, start)
+            values, optima = profile.at(name, SIDES * step, start)
             above = values > allowed
             outer = np.where(above & np.isnan(outer), step, outer)
             going = ~above & np.isnan(outer)
-            inner[going], start[going] = step[going], found[going]
+            inner[going], start[going] = step[going], optima[going]
             step = np.where(np.isnan(outer), step * 1.6, step)
         for _ in range(BISECTIONS):
             middle = (inner + np.where(np.isnan(outer), inner, outer)) / 2
@@ -96,41 +97,41 @@ def profiled(
     return ends
 
 
-class Profile:
-    """The objective with one parameter held, minimised over the others."""
+class LikelihoodProfile:
+    """The objective as a function of one parameter, minimised over the others."""
 
     def __init__(self, law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> None:
-        self.law, self.points, self.fixed = law, law.points(frame).natural(), law.fixed(frame)
+        self.law, self.points, self.fixed = law, law.points(frame).in_natural_units(), law.fixed(frame)
         self.estimate = dict(zip(law.names, params[0], strict=True))
         self.positive = {p.name: p.positive for p in law.parameters}
 
     def span(self, name: str) -> float:
-        """The farthest that is looked, in the coordinate of :meth:`value`."""
+        """Return the largest distance that is searched, in the coordinate of :meth:`value`."""
         return float(np.log(1e6)) if self.positive[name] else 1e3 * max(abs(self.estimate[name]), 1.0)
 
     def value(self, name: str, away: np.ndarray) -> np.ndarray:
-        """The parameter at a distance from its estimate: of its logarithm where it is positive."""
+        """Return the parameter at a distance from its estimate: of its logarithm if it is positive."""
         return self.estimate[name] * np.exp(away) if self.positive[name] else self.estimate[name] + away
 
     def at(self, name: str, away: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sums (m,) and optima (m, p) with the parameter held at distances (m,), from ``start`` (m, p) on."""
-        problem = Problem(self.law, self.points, {**self.fixed, name: self.value(name, away)}, len(away))
+        """Return the sums (m,) and optima (m, p) with the parameter fixed at distances (m,), starting from ``start`` (m, p)."""
+        problem = CurveRegression(self.law, self.points, {**self.fixed, name: self.value(name, away)}, len(away))
         weights = np.broadcast_to(self.points.weights, (len(away), self.points.y.shape[-1]))
-        theta, values = problem.minimise(problem.theta(start), weights)
-        return values, problem.natural(theta)
+        theta, values = problem.minimise(problem.to_theta(start), weights)
+        return values, problem.to_params(theta)
 
 
 def likelihood_rise(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> float:
-    """How far the sum rises above its minimum at the ends of the profile-likelihood interval of one parameter.
+    """Return the rise of the sum above its minimum at the ends of the profile-likelihood interval of one parameter.
 
-    For squares that is the likelihood ratio of normal residuals with the scale of the fit. For Huber's and the absolute loss it
-    is the robust version of it, whose rise is scaled by E[psi'] / E[psi^2] (Heritier and Ronchetti 1994).
+    For squared residuals it is the likelihood ratio of normal noise with the scale of the fit. For Huber's and the
+    absolute loss it is its robust version, whose rise is scaled by E[psi'] / E[psi^2] (Heritier and Ronchetti 1994).
     """
     residuals, loss, fitted = law.residuals(params, frame), law.loss, len(law.free(frame))
     spread = len(residuals) / max(len(residuals) - fitted, 1)  # the residuals of a fit are smaller than the noise
     from scipy.special import ndtri
 
-    quantile = ndtri(TAILS[1]) ** 2  # of chi squared with one degree of freedom
+    quantile = ndtri(TAILS[1]) ** 2  # quantile of chi squared with one degree of freedom
     pull = np.mean(loss.influence(residuals) ** 2) * spread
     if loss.name == "lad":
         # the density of the residuals at zero, from the share of them in a window about it (Koenker 2005, section 3.4)
@@ -139,7 +140,7 @@ def likelihood_rise(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> f
     else:
         bend = 2.0 if loss.delta is None else np.mean(np.abs(residuals) < loss.delta)
         if loss.delta is not None:
-            # with a small delta few residuals are inside: their share of a window as wide as the noise allows
+            # few residuals are within a small delta, so that their share is estimated in a wider window
             window = max(loss.delta, 1.06 * np.median(np.abs(residuals)) / 0.6745 * len(residuals) ** -0.2)
             bend = np.mean(np.abs(residuals) < window) * loss.delta / window
     return float(quantile * pull / (2 * max(bend, 1e-300)))

@@ -1,4 +1,4 @@
-"""Which points a fit is given: all but those held out, a resample of them, or all but one run."""
+"""Subsets of the runs that fits are given: without the held-out rows, a resample, or without one run."""
 
 from __future__ import annotations
 
@@ -8,36 +8,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("bca", "percentile")
-LEFT_OUT = 500  # groups that a jackknife of more runs than this leaves out in turn
+INTERVALS = ("bca", "percentile")
+LEFT_OUT = 500  # largest number of estimates of a jackknife
 
 
 @dataclass
 class Holdout:
-    """Rows that a second fit is not given, and predicts. At most one way to choose them."""
+    """Options of held-out rows, which a second fit is not given and predicts. At most one of them selects the rows."""
 
-    above_flops: float | None = None  # those of more training FLOPs than this
-    fraction: float | None = None  # this share of them, those of the most FLOPs (tokens, or parameters, where there are none)
-    query: str | None = None  # those that a pandas query selects, such as "N > 1e9"
-    largest_budgets: int | None = None  # those of so many of the largest compute budgets; null for 1, if nothing else is given
+    above_flops: float | None = None  # rows of more training FLOPs than this
+    fraction: float | None = None  # this share of the rows, of the most FLOPs (or tokens, or parameters)
+    query: str | None = None  # rows that a pandas query selects, such as "N > 1e9"
+    largest_budgets: int | None = (
+        None  # rows of this many of the largest budgets; 0 for no holdout, null for 1 if nothing else is given
+    )
 
     def __post_init__(self) -> None:
         given = [name for name, value in vars(self).items() if value is not None]
         if len(given) > 1:
             raise ConfigError(f"holdout: choose one of {', '.join(given)}")
         if self.fraction is not None and not 0 < self.fraction < 1:
-            raise ConfigError("holdout.fraction: must be between 0 and 1")
+            raise ConfigError(f"holdout.fraction: must be between 0 and 1, not {self.fraction:g}")
         if self.largest_budgets is not None and self.largest_budgets < 0:
-            raise ConfigError("holdout.largest_budgets: must be at least 0")
+            raise ConfigError(f"holdout.largest_budgets: must be at least 0, not {self.largest_budgets}")
 
     def mask(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """(n,), true for a held-out row; null where nothing is to be held out.
+        """Return a mask (n,) of the held-out rows; null if nothing is held out.
 
-        :raises ConfigError: for rows without FLOPs where they decide, or where all or none would be held out.
+        :raises ConfigError: if the choice needs FLOPs and the runs have none, or if it selects all rows or none.
         """
         key = next((f"holdout.{name}" for name, value in vars(self).items() if value is not None), None)
         if self.largest_budgets == 0 or (key is None and ("C" not in frame or frame["budget"].nunique() < 2)):
@@ -57,7 +60,7 @@ class Holdout:
         if self.query is not None:
             try:
                 return frame.index.isin(frame.query(self.query).index)
-            except Exception as error:  # pandas raises what its parser, its names and its operators raise
+            except Exception as error:  # pandas raises errors of many types
                 raise ConfigError(f"holdout.query: {self.query!r} selects no rows: {str(error).splitlines()[0]}") from error
         if self.fraction is not None:
             size = next((frame[name] for name in ("C", "D", "N") if name in frame), None)
@@ -71,22 +74,23 @@ class Holdout:
 
 @dataclass
 class Bootstrap:
-    """Resampling of runs with replacement, all points of a run together; within each budget for a law of budgets."""
+    """Options of the bootstrap, which draws runs with replacement, with all points of a run, within each budget for a law
+    of budgets.
+    """
 
     resamples: int = 1000  # 0 for no intervals
     seed: int = 0
     interval: str = "bca"  # bca (bias-corrected and accelerated) or percentile
-    profile: bool = False  # profile-likelihood intervals beside them, for a law that is one curve
+    profile: bool = False  # add profile-likelihood intervals, for a law that is one curve
 
     def __post_init__(self) -> None:
-        if self.interval not in KINDS:
-            raise ConfigError(f"bootstrap.interval: {self.interval!r} is not one of {', '.join(KINDS)}")
+        one_of(self.interval, "bootstrap.interval", INTERVALS)
         for name in ("resamples", "seed"):
             if getattr(self, name) < 0:
-                raise ConfigError(f"bootstrap.{name}: must be at least 0")
+                raise ConfigError(f"bootstrap.{name}: must be at least 0, not {getattr(self, name)}")
 
     def counts(self, groups: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
-        """How often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``."""
+        """Draw how often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``."""
         rng = np.random.default_rng(self.seed)
         labels, first = np.unique(groups, return_index=True)
         stratum = np.zeros(len(labels)) if strata is None else strata[first]
@@ -97,7 +101,7 @@ class Bootstrap:
         return counts
 
     def left_out(self, groups: np.ndarray) -> np.ndarray:
-        """All but one group, each in turn: (g, g); or all but one of 500 sets of them, where there are more."""
+        """Return the counts that leave out one group in turn: (g, g); for more than 500 groups, one of 500 sets of them."""
         size = len(np.unique(groups))
         if size <= LEFT_OUT:
             return 1 - np.eye(size)
@@ -105,10 +109,11 @@ class Bootstrap:
         return 1.0 - (member == np.arange(LEFT_OUT)[:, None])
 
 
-def groups(frame: pd.DataFrame) -> np.ndarray:
-    """Which rows stay together: those of one training run where the frame has ``run``; else each its own.
+def resampling_groups(frame: pd.DataFrame) -> np.ndarray:
+    """Return labels (n,) of rows that are resampled together: those of one training run if the frame has ``run``, or each
+    row alone.
 
-    Where all rows are of one run, each is its own too: their scatter about the curve is all there is to resample.
+    If all rows are of one run, each is resampled alone too, since only their scatter about the curve can be resampled.
     """
     if "run" in frame and frame["run"].nunique() > 1:
         return frame["run"].to_numpy()

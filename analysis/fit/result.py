@@ -1,4 +1,4 @@
-"""A fitted law: its parameters with their intervals, what it predicts, and what it says of budgets that were not run."""
+"""A fitted law: parameters with intervals, predictions, and the best allocation of compute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.intervals import accelerated, percentiles
+from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import LAWS, Cost, Law
 from openr1.errors import ConfigError
 from openr1.files import replacing
@@ -20,49 +20,56 @@ if TYPE_CHECKING:
 
 FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
 NOT_SAVED = ("law", "cost", "draws", "left_out", "without_holdout")
-BISECTIONS = 80  # of a range of budgets, after which their logarithm is known to rounding
+BISECTIONS = 80  # bisections after which log C is exact to rounding
 
 
 @dataclass
 class Fit:
     """A fitted law.
 
-    ``params`` come from *all* runs, and are what to use. ``holdout["params"]`` come from the runs that were not held out, and
-    serve only to predict those that were; nothing is ever fitted again on them.
+    ``params`` are estimated from *all* runs; use these. ``holdout["params"]`` are estimated without the held-out runs,
+    and serve only to predict them.
 
-    Intervals come of the bootstrap: they cover the law's parameters or value, given that the law is right, and not the scatter
-    of a single run about it.
+    Intervals are computed by the bootstrap. They cover parameters or values of the law, under the assumption that the law
+    is right; they do not cover the scatter of single runs about it.
     """
 
     law: Law
     params: dict[str, float]
-    se: dict[str, float]  # standard deviation over the resamples; empty without a bootstrap, as is ci95
-    ci95: dict[str, list[float]]  # of the kind that bootstrap["interval"] names
-    intervals: dict[str, dict[str, list[float | None]]]  # kind -> parameter -> ends: percentile, bca, and profile where asked
+    se: dict[str, float]  # standard errors: standard deviations over the resamples; empty without a bootstrap, as is ci95
+    ci95: dict[str, list[float | None]]  # 95 % intervals of the kind bootstrap["interval"]
+    intervals: dict[str, dict[str, list[float | None]]]  # kind (percentile, bca, profile) -> parameter -> ends
     objective: dict[str, Any]  # name, delta, value: a sum over the points, not a mean
     n_points: int
-    runs: dict[str, list[float]]  # column -> smallest and largest value among the runs
+    runs: dict[str, list[float]]  # column -> smallest and largest value of the runs
     cost: Cost
     holdout: dict[str, Any] | None
-    frontier_table: list[dict]  # the best allocation of some budgets, from the smallest that was run on
+    frontier_table: list[dict]  # the best allocation of a few budgets, from the smallest of the runs on
     diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
-    tables: dict[str, list[dict]]  # what the estimate was made of, such as the minima of IsoFLOP budgets
-    bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and by how much intervals are widened
-    seconds: dict[str, float]  # fit, bootstrap
-    draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), of the bootstrap
-    left_out: np.ndarray | None = field(default=None, repr=False, compare=False)  # (g, p), without each run in turn
-    without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the second fit
+    tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
+    bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
+    seconds: dict[str, float]  # seconds of the fit and of the bootstrap
+    draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), the estimates of the resamples
+    left_out: np.ndarray | None = field(
+        default=None, repr=False, compare=False
+    )  # (g, p), the estimates without each run in turn
+    without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the fit without the held-out runs
+
+    def ends(self, name: str) -> tuple[float | None, float | None]:
+        """Return the ends of the interval of a parameter; null for an open end or without a bootstrap."""
+        low, high = self.ci95.get(name, (None, None))
+        return low, high
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Responses (n,) of rows with the columns that the law needs. A law of budgets gives its frontier."""
+        """Predict the responses (n,) of rows with the columns that the law needs. A law of budgets predicts its frontier."""
         return self.law.predict(self.vector, frame)[0]
 
     def interval(self, frame: pd.DataFrame) -> np.ndarray:
-        """Lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
-        return self.ends(lambda params: self.law.predict(params, frame))
+        """Return the lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
+        return self.interval_of(lambda params: self.law.predict(params, frame))
 
-    def ends(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The 95 % interval (2, ...) of anything that follows from the parameters.
+    def interval_of(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the 95 % interval (2, ...) of any function of the parameters.
 
         :param function: parameters (m, p) -> values (m, ...).
         """
@@ -70,13 +77,19 @@ class Fit:
         if self.draws is None:
             return np.full((2, *np.shape(estimate)), np.nan)
         if self.bootstrap["interval"] == "percentile" or self.left_out is None:
-            return percentiles(function(self.draws), self.bootstrap["widened"])
-        return accelerated(estimate, function(self.draws), function(self.left_out), self.bootstrap["widened"])
+            return percentile_intervals(function(self.draws), self.bootstrap["widened"])
+        return bca_intervals(estimate, function(self.draws), function(self.left_out), self.bootstrap["widened"])
+
+    def value_and_interval(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return the value of any function of the parameters at the estimate, and the ends of its interval: (3, ...)."""
+        return np.stack([function(self.vector)[0], *self.interval_of(function)])
 
     def frontier(self, flops: np.ndarray | float) -> pd.DataFrame:
-        """The best allocation of budgets, a row each: ``C`` and those of ``N``, ``D`` and the response that the law knows.
+        """Return the best allocation of budgets, a row each: ``C`` and those of ``N``, ``D`` and the response that the
+        law predicts.
 
-        ``N_low`` and ``N_high``, and so on, are the ends of the intervals. The frame has no rows for a law without compute.
+        Columns ``N_low``, ``N_high`` and so on are the ends of the intervals. The frame has no rows for a law without a
+        frontier.
         """
         import pandas as pd
 
@@ -84,16 +97,21 @@ class Fit:
         best = self.law.frontier(self.vector, flops, self.cost)
         if not best:
             return pd.DataFrame({"C": []})
+
+        def column_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
+            return lambda params: self.law.frontier(params, flops, self.cost)[name]
+
         table = {"C": flops}
         for name, values in best.items():
-            low, high = self.ends(lambda params, name=name: self.law.frontier(params, flops, self.cost)[name])
+            low, high = self.interval_of(column_of(name))
             table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
         return pd.DataFrame(table)
 
     def budget_for(self, loss: float) -> dict[str, float]:
-        """The smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its ``N`` and ``D``.
+        """Return the smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its
+        ``N`` and ``D``.
 
-        :raises ConfigError: for a law without a frontier, or a loss that none of its budgets reaches.
+        :raises ConfigError: for a law without a frontier, or a loss that no budget reaches.
         """
 
         def budgets(params: np.ndarray) -> np.ndarray:
@@ -106,31 +124,34 @@ class Fit:
             return np.where(reached, np.exp(high), np.inf)[:, 0]
 
         if not self.law.frontier(self.vector, np.ones(1), self.cost):
-            raise ConfigError(f"law: {self.law.name} has no frontier, so that no budget follows from a loss")
+            raise ConfigError(
+                f"law: {self.law.name} has no frontier, so that no budget follows from a loss; chinchilla has one"
+            )
         best = float(budgets(self.vector)[0])
         if not np.isfinite(best):
-            raise ConfigError(f"loss: {self.law.name} reaches {loss:.4g} at no budget")
-        low, high = self.ends(budgets)
+            raise ConfigError(f"loss: no budget reaches {loss:.4g} by the law {self.law.name}")
+        low, high = self.interval_of(budgets)
         row = self.frontier(best).iloc[0]
         return {"C": best, "C_low": float(low), "C_high": float(high), **{k: float(row[k]) for k in ("N", "D") if k in row}}
 
     def _best(self, params: np.ndarray, flops: np.ndarray) -> np.ndarray:
+        """Return the best response (m, k) of budgets."""
         with np.errstate(all="ignore"):
             return self.law.frontier(params, flops, self.cost)[self.law.response]
 
     def off_optimum(self, n: np.ndarray | float, flops: float) -> pd.DataFrame:
-        """What it costs to spend a budget on models of other sizes than the best, a row a size.
+        """Return the cost of training other sizes than the best one with a budget, a row per size.
 
-        ``loss`` and by how much it is ``above`` the best of the budget; ``C_equivalent``, the budget whose optimum is as good;
-        and the share of the budget that is ``wasted``.
+        The columns are ``loss``; ``above``, its difference from the best loss of the budget; ``C_equivalent``, the budget
+        whose best loss is the same; and ``wasted``, the share of the budget that is wasted.
 
         :param n: sizes (k,), in parameters.
-        :raises ConfigError: for a law that does not predict the loss of a size and its tokens.
+        :raises ConfigError: for a law that does not predict the loss of any size and tokens.
         """
         import pandas as pd
 
         if not (self.law.allocates and self.law.regression):
-            raise ConfigError(f"law: {self.law.name} does not tell the loss off the optimum; chinchilla does")
+            raise ConfigError(f"law: {self.law.name} does not predict the loss off the optimum; chinchilla does")
         n = np.atleast_1d(np.asarray(n, dtype=float))
         d = flops / self.cost(n, 1)
         table = pd.DataFrame({"N": n, "D": d, "C": flops})
@@ -142,31 +163,32 @@ class Fit:
 
     @property
     def vector(self) -> np.ndarray:
-        """The parameters as the law takes them: (1, p)."""
+        """The parameters as an array (1, p), as laws take them."""
         return np.array([list(self.params.values())])
 
     @property
     def error(self) -> float | None:
-        """Mean absolute relative error of the best response of the held-out budgets; of all held-out rows for a law without a
-        frontier; null where nothing was held out."""
-        return self.holdout and self.holdout["error"]
+        """The mean absolute relative error on held-out runs: on the best run of each held-out budget for a law with a
+        frontier, otherwise on all held-out rows; null if nothing was held out.
+        """
+        return self.holdout["error"] if self.holdout else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; the draws of the bootstrap and the second fit are left out."""
+        """Return plain values, ready for JSON, without the draws of the bootstrap and the second fit."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NOT_SAVED}
         values["frontier"] = values.pop("frontier_table")
         about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
-        return plain({"law": self.law.name, "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
+        return to_json_values({"law": self.law.name, "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fit:
-        """The inverse of :meth:`to_dict`."""
+        """Invert :meth:`to_dict`."""
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         law = LAWS[values["law"]](**values["options"])
         return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files, a column a parameter."""
+        """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files with a column per parameter."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         with replacing(directory / FIT_FILE, shared=True) as temporary:
@@ -178,7 +200,7 @@ class Fit:
 
     @classmethod
     def load(cls, directory: str | Path) -> Fit:
-        """What :meth:`save` wrote."""
+        """Read what :meth:`save` wrote."""
         fit = cls.from_dict(json.loads((Path(directory) / FIT_FILE).read_text()))
         read = {
             name: np.loadtxt(Path(directory) / name, delimiter=",", skiprows=1, ndmin=2)
@@ -189,12 +211,12 @@ class Fit:
         return fit
 
 
-def plain(value: Any) -> Any:
-    """Containers of NumPy values as JSON has them; NaN and infinity as null."""
+def to_json_values(value: Any) -> Any:
+    """Convert containers of NumPy values for JSON; NaN and infinity become null."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: to_json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json_values(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""The laws, by name. A new one is a class in a file of its own, a line here, and a file in ``conf/analysis/law``."""
+"""Laws, by name. A new law is a class in a module of its own, an entry here, and a file in ``conf/analysis/law``."""
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.broken_power_law import BrokenPowerLaw

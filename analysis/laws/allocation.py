@@ -1,4 +1,4 @@
-"""Power laws through optima at given compute: what approaches 1 and 2 of arXiv 2203.15556 share."""
+"""Power laws through optima at given compute, shared by approaches 1 and 2 of arXiv 2203.15556."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
-from analysis.laws.power_law import PowerLaw, no_floor
+from analysis.laws.power_law import PowerLaw, floor_warning
 from analysis.numerics.optimise import Objective
-from openr1.errors import ConfigError
+from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LOSS_POINTS = 100  # of the optima that the law of the loss is fitted to, spread evenly: it has three parameters
+LOSS_POINTS = 100  # optima, evenly spread, that the law of the loss is fitted to: it has only three parameters
 
 
 @dataclass(frozen=True)
 class Optima:
-    """The best size, its tokens and its loss at n budgets, (m, n) each, NaN where there is none."""
+    """Best size, its tokens and its loss at n budgets, (m, n) each; NaN for a budget without an optimum."""
 
     flops: np.ndarray  # (n,)
     log_n: np.ndarray
     log_d: np.ndarray
     loss: np.ndarray
-    weights: np.ndarray  # (n,), of the budgets in the laws of N and D; their mean is 1
+    weights: np.ndarray  # (n,), of the budgets in the fits of N and D, with mean 1
 
     @property
-    def found(self) -> np.ndarray:
+    def exists(self) -> np.ndarray:
+        """A mask (m, n) of the budgets that have an optimum."""
         return np.isfinite(self.loss)
 
     def lines(self) -> tuple[np.ndarray, ...]:
-        """Intercept and slope of log N in log C, then of log D: (m,) each."""
-        log_c, weights = np.log(self.flops), self.found * self.weights
+        """Fit log N and log D by lines in log C; return both intercepts and slopes, (m,) each."""
+        log_c, weights = np.log(self.flops), self.exists * self.weights
         return (*weighted_line(log_c, self.log_n, weights), *weighted_line(log_c, self.log_d, weights))
 
 
 @dataclass
 class AllocationLaw(Law):
-    """``N*``, ``D*`` and the loss at them as powers of compute. A law says how it finds these optima.
+    """``N*``, ``D*`` and the loss at them as powers of compute. Each subclass determines these optima in its own way.
 
-    N* and D* follow from least squares in logarithms. The loss follows ``E + A C^-gamma``, or ``A C^-gamma`` (E is 0) where
-    there are fewer than four optima, by the Huber loss of log loss.
+    N* and D* are fitted by least squares of logarithms. The loss is fitted by ``E + A C^-gamma``, or ``A C^-gamma`` (E is 0)
+    for fewer than four optima, with the Huber loss of log loss.
     """
 
     formula: ClassVar[str] = "N*(C) = N_coefficient C^N_exponent, D*(C) = D_coefficient C^D_exponent, L*(C) = E + A C^-gamma"
@@ -53,52 +54,52 @@ class AllocationLaw(Law):
         Parameter("N_exponent", "exponent of the optimal parameters in C"),
         Parameter("D_coefficient", "optimal tokens at one FLOP", coefficient=True),
         Parameter("D_exponent", "exponent of the optimal tokens in C"),
-        Parameter("E", "irreducible loss of the frontier, nats a token", lower=1e-3),
+        Parameter("E", "irreducible loss of the frontier, nats per token", lower=1e-3),
         Parameter("A", "coefficient of the frontier's loss", coefficient=True),
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )
 
-    frontier_delta: float = 1e-3  # of the Huber loss of log loss, for the law of the loss at the optima
+    frontier_delta: float = 1e-3  # delta of the Huber loss of log loss in the fit of L*
 
     def __post_init__(self) -> None:
-        if self.frontier_delta <= 0:
-            raise ConfigError("law.frontier_delta: must be above 0")
+        positive(self, "law", "frontier_delta")
 
     @property
     def loss(self) -> Objective:
-        """Of log N* about its power law, in which budgets count as they do in the fit."""
+        """The squared residuals of log N*, with the weights of the budgets."""
         return Objective("log_mse", None)
 
     @property
     def _losses(self) -> PowerLaw:
+        """The power law of the loss at the optima."""
         return PowerLaw(delta=self.frontier_delta)
 
-    def laws(self, optima: Optima) -> Solution:
-        """The laws through the optima of the runs themselves (m = 1), at least two."""
+    def fit_optima(self, optima: Optima) -> Solution:
+        """Fit the power laws to the optima of the runs themselves (m = 1), of which there are at least two."""
         law, lines = self._losses, optima.lines()
-        count = int(optima.found.sum())
+        count = int(optima.exists.sum())
         fixed = law.floor(count)
-        flops, loss = optima.flops[optima.found[0]], optima.loss[optima.found]
-        some = slice(None, None, -(-count // LOSS_POINTS))
-        frontier = law.solve(law.through(flops[some], loss[some]), fixed)
+        flops, loss = optima.flops[optima.exists[0]], optima.loss[optima.exists]
+        every = slice(None, None, -(-count // LOSS_POINTS))
+        frontier = law.solve(law.points_of(flops[every], loss[every]), fixed)
         residuals = optima.log_n[0] - lines[0] - lines[1] * np.log(optima.flops)
         squares = np.nansum(optima.weights * residuals**2)
-        warnings = [no_floor(count)] if fixed else []
+        warnings = [floor_warning(count)] if fixed else []
         params = self._params(lines, frontier.params)
         return Solution(params, np.array([squares]), frontier.basins, frontier.agreeing, warnings=warnings)
 
-    def laws_again(self, optima: Optima, params: np.ndarray) -> np.ndarray:
-        """Those (m, 7) through the optima of each resample, from the estimate (1, 7) on."""
-        if not optima.found.any():
+    def refit_optima(self, optima: Optima, params: np.ndarray) -> np.ndarray:
+        """Fit the power laws to the optima of each resample, starting from the estimate (1, 7); return (m, 7)."""
+        if not optima.exists.any():
             return np.full((len(optima.loss), len(self.parameters)), np.nan)
         law = self._losses
         fixed = {"E": 0.0} if params[0, 4] == 0 else {}
-        columns = np.flatnonzero(optima.found.any(axis=0))
+        columns = np.flatnonzero(optima.exists.any(axis=0))
         columns = columns[:: max(1, -(-len(columns) // LOSS_POINTS))]
-        found, loss = optima.found[:, columns], optima.loss[:, columns]
-        # an optimum that was not found has no weight: any loss may stand for it
-        points = law.through(optima.flops[columns], np.where(found, loss, 1))
-        frontiers, _ = law.follow(points, fixed, params[:, 4:], found.astype(float))
+        exists, loss = optima.exists[:, columns], optima.loss[:, columns]
+        # a missing optimum has no weight: any loss may stand for it
+        points = law.points_of(optima.flops[columns], np.where(exists, loss, 1))
+        frontiers, _ = law.refine(points, fixed, params[:, 4:], exists.astype(float))
         return self._params(optima.lines(), frontiers)
 
     @staticmethod
@@ -108,7 +109,7 @@ class AllocationLaw(Law):
         return np.where(np.isfinite(params).all(axis=1, keepdims=True), params, np.nan)
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """The loss of the frontier at each row's FLOPs, whatever its size."""
+        """Predict the loss of the frontier at the FLOPs of each row, whatever its size."""
         return self._losses.losses(params[:, 4:], frame["C"].to_numpy(dtype=float))
 
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
@@ -121,14 +122,14 @@ class AllocationLaw(Law):
 
 
 def weighted_line(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intercepts and slopes (m,) of the weighted least squares of y (m, n) in x (n,).
+    """Fit lines to y (m, n) in x (n,) by weighted least squares; return intercepts and slopes (m,).
 
-    :param weights: (m, n) or (n,), 0 where y is not to count; NaN comes of fewer than two points that do.
+    :param weights: (m, n) or (n,), 0 to ignore y. The line of fewer than two points with weight is NaN.
     """
     weights = np.broadcast_to(weights, y.shape)
     y = np.where(weights > 0, y, 0)
     total = weights.sum(axis=1)
-    with np.errstate(all="ignore"):  # of no points
+    with np.errstate(all="ignore"):  # without any point
         x_mean, y_mean = (weights @ x) / total, np.sum(weights * y, axis=1) / total
         distance = x - x_mean[:, None]
         slope = np.sum(weights * distance * (y - y_mean[:, None]), axis=1) / np.sum(weights * distance**2, axis=1)

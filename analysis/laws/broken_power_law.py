@@ -1,9 +1,10 @@
-"""A power law whose exponent changes, smoothly, at breaks (arXiv 2210.14891)."""
+"""A power law whose exponent changes smoothly at breaks (arXiv 2210.14891)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from analysis.formatting import scientific
 from analysis.laws.base import Cost, Parameter, Solution
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class BrokenPowerLaw(CurveLaw):
-    """Loss against one variable, on every run: for x = C, keep the best run of each budget to fit what compute can reach.
+    """Loss against one variable, on every run. To fit the frontier (x = C), keep only the best run of each budget.
 
-    The exponent is c0 below the first break and ``c0 + c1 + ... + ci`` beyond break i, at ``x = d_i``. A negative c_i makes
-    the curve flatter; the sum may be below 0, where loss rises. f_i is the width of the break in log x. Breaks are numbered
-    from the left.
+    The exponent is c0 below the first break and ``c0 + c1 + ... + ci`` beyond break i, at ``x = d_i``. A negative c_i flattens
+    the curve; if the sum is below 0, the loss rises. f_i is the width of break i in log x. Breaks are numbered from left to
+    right.
     """
 
     name: ClassVar[str] = "broken_power_law"
@@ -30,12 +32,11 @@ class BrokenPowerLaw(CurveLaw):
     source: ClassVar[str] = "Caballero et al. 2022, arXiv 2210.14891, eq. 1"
 
     x: str = "C"  # C, N or D
-    breaks: int = 1  # 1 to 3; each adds three parameters
+    breaks: int = 1  # 1 to 3, each with three parameters
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "N", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, N, D")
+        one_of(self.x, "law.x", ("C", "N", "D"))
         if self.breaks not in (1, 2, 3):
             raise ConfigError(f"law.breaks: {self.breaks!r} is not 1, 2 or 3")
 
@@ -51,8 +52,8 @@ class BrokenPowerLaw(CurveLaw):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         parameters = [
-            Parameter("a", "irreducible loss, nats a token", lower=1e-3, linear=True),
-            Parameter("b", f"coefficient, in nats a token times {self.x}^c0", coefficient=True, linear=True),
+            Parameter("a", "irreducible loss, nats per token", lower=1e-3, linear=True),
+            Parameter("b", f"coefficient, in nats per token times {self.x}^c0", coefficient=True, linear=True),
             Parameter("c0", "exponent before the first break", lower=-3, upper=3, positive=False, starts=(0, 1.5)),
         ]
         for i in range(1, self.breaks + 1):
@@ -88,8 +89,10 @@ class BrokenPowerLaw(CurveLaw):
         breaks = {f"d{i}": params[f"d{i}"] / unit for i in range(1, self.breaks + 1)}
         return {**params, "b": params["b"] * unit ** -params["c0"], **breaks}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """Drawn at random, from a fixed seed: a grid of so many parameters would be too coarse. Breaks are between the runs."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Draw starts at random from a fixed seed, with breaks within the runs; a grid in so many parameters would be too
+        coarse.
+        """
         log_x = np.log(getattr(points.x, self.x))
         draw, count = np.random.default_rng(0).uniform, GRID * self.breaks
         starts = {"c0": draw(*self.parameters[2].starts, count)}
@@ -97,25 +100,25 @@ class BrokenPowerLaw(CurveLaw):
         for i, place in enumerate(places, start=1):
             change, _, width = self.parameters[3 * i : 3 * i + 3]
             starts |= {f"c{i}": draw(*change.starts, count), f"d{i}": np.exp(place)}
-            starts[f"f{i}"] = np.exp(draw(*np.log(width.starts), count))
+            starts[f"f{i}"] = np.exp(draw(np.log(width.starts[0]), np.log(width.starts[1]), count))
         return starts
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution = super().estimate(frame)
-        solution.params = self._ordered(solution.params)
+        solution.params = self._sort_breaks(solution.params)
         values = frame[self.x]
         outside = solution.params[0, 4::3]
         outside = outside[(outside <= values.min()) | (outside >= values.max())]
         if len(outside):
             places = ", ".join(scientific(place) for place in outside)
-            solution.warnings.append(f"not a break that the runs show: {self.x} = {places}, beyond the runs")
+            solution.warnings.append(f"the break at {self.x} = {places} is outside of the range of the runs")
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return self._ordered(super().resample(frame, params, weights))
+        return self._sort_breaks(super().resample(frame, params, weights))
 
-    def _ordered(self, params: np.ndarray) -> np.ndarray:
-        """The same curves (m, p), with their breaks from left to right."""
+    def _sort_breaks(self, params: np.ndarray) -> np.ndarray:
+        """Sort the breaks of curves (m, p) from left to right."""
         breaks = params[:, 3:].reshape(len(params), self.breaks, 3)
         order = np.argsort(breaks[:, :, 1], axis=1)
         return np.hstack([params[:, :3], np.take_along_axis(breaks, order[:, :, None], axis=1).reshape(len(params), -1)])
@@ -123,16 +126,16 @@ class BrokenPowerLaw(CurveLaw):
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
         if self.x != "C":
             return {}
-        with np.errstate(all="ignore"):  # a resample that leaves a break free
+        with np.errstate(all="ignore"):  # a resample may leave a break undetermined
             return {"loss": self.curve(Inputs(C=flops), *(column[:, None] for column in params.T))}
 
 
 def _triples(breaks: tuple[np.ndarray, ...]) -> list[tuple[np.ndarray, ...]]:
-    """c, d and f of each break."""
+    """Return c, d and f of each break."""
     return list(zip(breaks[::3], breaks[1::3], breaks[2::3], strict=True))
 
 
 def softplus(z: np.ndarray) -> np.ndarray:
-    """``log(1 + exp(z))``, real or complex, without overflow."""
+    """Return ``log(1 + exp(z))`` of real or complex z, without overflow."""
     positive = np.real(z) > 0
     return np.where(positive, z, 0) + np.log1p(np.exp(np.where(positive, -z, z)))

@@ -13,9 +13,9 @@ from analysis.laws.regression import CurveLaw, Inputs
 
 @dataclass
 class Chinchilla(CurveLaw):
-    """Loss against model size and data, by default by the Huber loss of log loss, summed over runs (eq. 3).
+    """Loss against model size and data, by default fitted with the Huber loss of log loss, summed over runs (eq. 3).
 
-    The frontier minimises it at a cost ``C = k N^p D``: eq. 4, which is the case k = 6, p = 1.
+    The frontier minimises the loss at a cost ``C = k N^p D``; eq. 4 is the case k = 6, p = 1.
     """
 
     name: ClassVar[str] = "chinchilla"
@@ -25,7 +25,7 @@ class Chinchilla(CurveLaw):
     predictors: ClassVar[tuple[str, ...]] = ("N", "D")
     allocates: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         Parameter("A", "coefficient of the model term", coefficient=True, linear=True),
         Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3, starts=(0.02, 2)),
         Parameter("B", "coefficient of the data term", coefficient=True, linear=True),
@@ -48,7 +48,7 @@ class Chinchilla(CurveLaw):
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
         irreducible, a, alpha, b, beta = (column[:, None] for column in params.T)
         k, p = cost.coefficient, cost.exponent
-        with np.errstate(all="ignore"):  # a resample that leaves an exponent free has no optimum
+        with np.errstate(all="ignore"):  # a resample that does not determine an exponent has no optimum
             ratio = alpha * a / (p * beta * b)
             n = (ratio * (flops / k) ** beta) ** (1 / (alpha + p * beta))
             d = flops / (k * n**p)

@@ -1,9 +1,10 @@
-"""Loss where data is repeated: what the second and later epochs are worth (arXiv 2305.16264)."""
+"""Loss for repeated data: the value of the second and later epochs (arXiv 2305.16264)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,29 +12,32 @@ from analysis.laws.base import Parameter
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of, positive
 
 if TYPE_CHECKING:
     import pandas as pd
 
 INNER = ("joint", "single_epoch")
-NUMBERS = ("E", "A", "alpha", "B", "beta")  # of the inner law
-DECAYS = np.geomspace(0.5, 500, 8)  # of R_D and R_N, where all seven parameters are fitted
-RESTARTS = ((5, 8), (100, 2), (1000, 0.5))  # R_D and R_N along the ridge: a resample may have its optimum anywhere on it
+NUMBERS = ("E", "A", "alpha", "B", "beta")  # parameters of the inner law
+DECAYS = np.geomspace(0.5, 500, 8)  # starts of R_D and R_N if all seven parameters are fitted
+RESTARTS = ((5, 8), (100, 2), (1000, 0.5))  # R_D and R_N along the ridge, anywhere on which a resample may have its optimum
 
 
 @dataclass
 class DataConstrained(CurveLaw):
-    """The parametric law of the effective model size and data, by the Huber loss of log loss.
+    """The parametric law in effective model size and effective data, fitted with the Huber loss of log loss.
 
-    ``U`` are the tokens that are different. Repeating them R times, ``R = D / U - 1``, is worth ``R_D (1 - exp(-R / R_D))``
-    times as many new ones, so never more than R_D. Parameters beyond ``U_N``, the size for which U is compute-optimal under
-    the inner law at C = 6ND, lose their worth in the same way. A run that ends within its first epoch uses ``U = D``.
+    ``U`` is the number of unique tokens. Repeating them R times, ``R = D / U - 1``, is worth ``R_D (1 - exp(-R / R_D))``
+    times as many new tokens, never more than R_D. Parameters beyond ``U_N``, the compute-optimal size for U tokens under the
+    inner law at C = 6ND, lose value in the same way. A run that ends within its first epoch has ``U = D``.
 
-    The two decays compensate: in published runs the optimum is a flat ridge with several local optima, along which R_D
-    changes a hundredfold while the sum changes by less than 1 %. A condition number does not show that, a profile does.
+    The two decays compensate each other: for published runs the optimum is a flat ridge with several local optima, along
+    which R_D changes a hundredfold while the sum changes by less than 1 %. A condition number does not show this; a profile
+    does.
 
-    ``inner`` says where E to beta come from, unless all five are given as options: ``joint`` fits them with the decays;
-    ``single_epoch`` fits Chinchilla's law to the runs with D <= U, which takes every one of them to have no excess parameters.
+    ``inner`` names the source of E to beta, unless all five are given as options: ``joint`` fits them together with the
+    decays; ``single_epoch`` fits the Chinchilla law to the runs with D <= U, under the assumption that they have no excess
+    parameters.
     """
 
     name: ClassVar[str] = "data_constrained"
@@ -45,18 +49,18 @@ class DataConstrained(CurveLaw):
     )
     predictors: ClassVar[tuple[str, ...]] = ("N", "D", "U")
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("R_D", "new epochs that endless repeats are worth", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
-        Parameter("R_N", "the same of excess parameters, in units of U_N", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
-        # not linear: U_N depends on both coefficients
+        Parameter("R_D", "epochs of new data that infinitely many repeats are worth", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
+        Parameter("R_N", "decay of excess parameters, in units of U_N", lower=0.1, upper=1e3, starts=(0.1, 1e3)),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
+        # not linear, since U_N depends on both coefficients
         Parameter("A", "coefficient of the model term", coefficient=True),
         Parameter("alpha", "exponent of the model term", lower=1e-2, upper=3),
         Parameter("B", "coefficient of the data term", coefficient=True),
         Parameter("beta", "exponent of the data term", lower=1e-2, upper=3),
     )
 
-    inner: str = "joint"  # or single_epoch
-    E: float | None = None  # all five of these, to fit R_D and R_N alone
+    inner: str = "joint"  # joint or single_epoch
+    E: float | None = None  # give all five of these to fit R_D and R_N alone
     A: float | None = None
     alpha: float | None = None
     B: float | None = None
@@ -64,36 +68,33 @@ class DataConstrained(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.inner not in INNER:
-            raise ConfigError(f"law.inner: {self.inner!r} is not one of {', '.join(INNER)}")
+        one_of(self.inner, "law.inner", INNER)
         given = {name: getattr(self, name) for name in NUMBERS}
         missing = [name for name, value in given.items() if value is None]
         if missing and len(missing) < len(NUMBERS):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(NUMBERS)}, or none of them")
         if not missing and self.inner != "joint":
             raise ConfigError("law.inner: single_epoch fits E, A, alpha, B and beta; give no numbers for them")
-        for name, value in given.items():
-            if value is not None and value <= 0:
-                raise ConfigError(f"law.{name}: must be above 0")
+        positive(self, "law", *NUMBERS)
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         if "U" not in frame:
-            raise ConfigError(f"runs.columns.U: {self.name} needs the unique tokens of each run; there is no such column")
+            raise ConfigError(f"runs.columns.U: {self.name} needs a column of unique tokens; name it")
         n, d, u = (frame[name].to_numpy(dtype=float) for name in ("N", "D", "U"))
         return {"N": n, "D": d, "U": np.minimum(u, d)}
 
     def points(self, frame: pd.DataFrame) -> Points:
         points = super().points(frame)
-        # one unit for D and U: their ratio is the number of epochs
+        # D and U have one unit, since their ratio is the number of epochs
         unique = points.x.U * (points.scale["U"] / points.scale["D"])
         x = Inputs(N=points.x.N, D=points.x.D, U=unique)
         return replace(points, x=x, scale={**points.scale, "U": points.scale["D"]})
 
-    def check(self, frame: pd.DataFrame) -> None:
+    def check_runs(self, frame: pd.DataFrame) -> None:
         columns = self.inputs(frame)
         if not (columns["D"] > columns["U"]).any():
             raise ConfigError(f"law: {self.name} needs runs that repeat data; no D is above U")
-        super().check(frame)
+        super().check_runs(frame)
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
         if self.E is not None:
@@ -103,7 +104,7 @@ class DataConstrained(CurveLaw):
         return dict(zip(NUMBERS, self._single_epoch(frame)[0].tolist(), strict=True))
 
     def _single_epoch(self, frame: pd.DataFrame) -> np.ndarray:
-        """The inner law (1, 5) of the runs without repeats."""
+        """Fit the inner law (1, 5) to the runs without repeats."""
         runs = frame[_without_repeats(frame)]
         if len(runs) <= len(NUMBERS):
             least = len(NUMBERS) + 1
@@ -112,6 +113,7 @@ class DataConstrained(CurveLaw):
 
     @property
     def _inner(self) -> Chinchilla:
+        """The inner law."""
         return Chinchilla(objective=self.objective, delta=self.delta)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -122,38 +124,38 @@ class DataConstrained(CurveLaw):
             fixed = dict(zip(NUMBERS, inner.T, strict=True))
         else:
             fixed = self.fixed(frame)
-        ends = [self.follow(points, fixed, params, weights)]
+        ends = [self.refine(points, fixed, params, weights)]
         for decays in RESTARTS:
             other = params.copy()
             other[:, :2] = decays
-            ends.append(self.follow(points, fixed, other, weights))
+            ends.append(self.refine(points, fixed, other, weights))
         best = np.argmin([value for _, value in ends], axis=0)
-        found = np.stack([end for end, _ in ends])[best, np.arange(len(weights))]
-        found[np.isnan(found).any(axis=1)] = np.nan
-        return found
+        draws = np.stack([end for end, _ in ends])[best, np.arange(len(weights))]
+        draws[np.isnan(draws).any(axis=1)] = np.nan
+        return draws
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """For the inner law: that of the effective data, for each R_D of a few, with every model size of full worth."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Fit the inner law to the effective data for a few R_D, with no excess parameters, and combine it with a few R_N."""
         if fixed:
             return super().starts(points, fixed)
         rows = []
         for decay in DECAYS:
-            x = Inputs(N=points.x.N, D=_worth(points.x.U, points.x.D, decay))
+            x = Inputs(N=points.x.N, D=_effective(points.x.U, points.x.D, decay))
             laws = self._inner.solve(replace(points, x=x, scale={"N": 1.0, "D": 1.0}), {})
             rows += [(decay, other, *laws.params[0]) for other in DECAYS]
         return dict(zip(self.names, np.array(rows).T, strict=True))
 
     def curve(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):
-        optimal = (alpha * A / (beta * B) * x.U**beta) ** (1 / alpha)  # where alpha A N^-alpha = beta B U^-beta
+        optimal = (alpha * A / (beta * B) * x.U**beta) ** (1 / alpha)  # solves alpha A N^-alpha = beta B U^-beta
         used = np.where(np.real(optimal) < x.N, optimal, x.N)
-        return E + A * _worth(used, x.N, R_N) ** -alpha + B * _worth(x.U, x.D, R_D) ** -beta
+        return E + A * _effective(used, x.N, R_N) ** -alpha + B * _effective(x.U, x.D, R_D) ** -beta
 
     def slopes(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):
         log_optimal = (np.log(alpha * A / (beta * B)) + beta * np.log(x.U)) / alpha
         excess = np.exp(log_optimal) < x.N
         used = np.where(excess, np.exp(log_optimal), x.N)
-        n, n_by_decay, n_by_used = _worth_slopes(used, x.N, R_N)
-        d, d_by_decay, _ = _worth_slopes(x.U, x.D, R_D)
+        n, n_by_decay, n_by_used = _effective_slopes(used, x.N, R_N)
+        d, d_by_decay, _ = _effective_slopes(x.U, x.D, R_D)
         n_term, d_term = A * n**-alpha, B * d**-beta
         by_n, by_d = -alpha * n_term / n, -beta * d_term / d
         by_log_used = np.where(excess, by_n * n_by_used * used, 0)
@@ -173,21 +175,22 @@ class DataConstrained(CurveLaw):
         return {**params, "A": params["A"] * n_factor, "B": params["B"] * d_factor}
 
 
-def _worth(unique: np.ndarray, total: np.ndarray, decay: np.ndarray | float) -> np.ndarray:
-    """What a total with repeats is worth, in the units of what is unique."""
+def _effective(unique: np.ndarray, total: np.ndarray, decay: np.ndarray | float) -> np.ndarray:
+    """Return the effective amount of a total with repeats, in the units of the unique amount."""
     return unique * (1 - decay * np.expm1(-(total / unique - 1) / decay))
 
 
-def _worth_slopes(unique: np.ndarray, total: np.ndarray, decay: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The worth, and its derivatives by the decay and by what is unique."""
+def _effective_slopes(unique: np.ndarray, total: np.ndarray, decay: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the effective amount, and its derivatives with respect to the decay and to the unique amount."""
     repeats = total / unique - 1
     share = repeats / decay
     left = np.exp(-share)
     worth = unique * (1 - decay * np.expm1(-share))
-    # beyond 1e8 repeats the decay has no effect, and the difference is rounding
+    # for a decay above 1e8 times the repeats, the derivative is 0 up to rounding errors
     by_decay = np.where(share > 1e-8, unique * (-np.expm1(-share) - share * left), 0)
     return worth, by_decay, worth / unique - (repeats + 1) * left
 
 
 def _without_repeats(frame: pd.DataFrame) -> np.ndarray:
+    """Return a mask (n,) of the runs that repeat no data."""
     return (frame["D"] <= frame["U"]).to_numpy()

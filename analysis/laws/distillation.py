@@ -1,9 +1,10 @@
-"""The loss of a student that is distilled from a teacher (arXiv 2502.08606)."""
+"""Loss of a student that is distilled from a teacher (arXiv 2502.08606)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from analysis.laws.base import Parameter
 from analysis.laws.broken_power_law import softplus
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,15 +22,16 @@ SUPERVISED = ("E", "A", "alpha", "B", "beta")
 
 @dataclass
 class Distillation(CurveLaw):
-    """Loss against the student's size N, the tokens D that it is distilled on, and the loss L_T of its teacher.
+    """Loss against the student's size N, its distillation tokens D, and the loss L_T of its teacher.
 
-    ``L_sup`` is the loss of the same student trained on D tokens without a teacher: the column ``supervised_loss``, and where
-    that has no value, the options E to gamma, those of a supervised law ``L_sup = E + (A N^-alpha + B D^-beta)^gamma`` fitted
-    before. The parameters of the distillation term are named with ``_d`` (A', alpha', ... in the paper) to tell them apart.
+    ``L_sup`` is the loss of the same student trained on D tokens without a teacher: the column ``supervised_loss``, or, in
+    rows without a value, the prediction of a supervised law ``L_sup = E + (A N^-alpha + B D^-beta)^gamma`` fitted before,
+    whose parameters are the options E to gamma. Parameters of the distillation term are named with ``_d`` (A', alpha', ... in
+    the paper).
 
-    A student tends to its teacher as it grows, from above; the broken power of ``L_T / L_sup`` is the capacity gap, by which a
-    teacher that is too strong makes a student worse. Its parameters c1, d1 and f1 are determined together, if at all, and so
-    are those of the powers of N and D: the predictions are what to trust.
+    A student approaches the loss of its teacher from above as it grows. The broken power of ``L_T / L_sup`` is the capacity
+    gap: too strong a teacher makes a student worse. The runs determine c1, d1 and f1 only together, if at all, and likewise
+    the powers of N and D: trust the predictions rather than the parameters.
     """
 
     name: ClassVar[str] = "distillation"
@@ -51,33 +54,32 @@ class Distillation(CurveLaw):
         Parameter("gamma_d", "exponent of both together", lower=1e-2, upper=5, starts=(0.3, 2)),
     )
 
-    E: float | None = None  # of the supervised law, as are the others
+    E: float | None = None  # parameters of the supervised law: give all five, or none
     A: float | None = None
     alpha: float | None = None
     B: float | None = None
     beta: float | None = None
-    gamma: float = 1.0  # Chinchilla's law
+    gamma: float = 1.0  # 1 is the Chinchilla law
 
     def __post_init__(self) -> None:
         super().__post_init__()
         missing = [name for name in SUPERVISED if getattr(self, name) is None]
         if missing and len(missing) < len(SUPERVISED):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(SUPERVISED)}, or none of them")
-        for name in (*SUPERVISED, "gamma"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"law.{name}: must be above 0")
+        positive(self, "law", *SUPERVISED, "gamma")
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         known = {name: frame[name].to_numpy(dtype=float) for name in ("N", "D", "teacher_loss")}
         return {**known, "supervised_loss": self._supervised(frame)}
 
     def _supervised(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the supervised loss (n,) of each student, measured or else predicted."""
         given = "supervised_loss" in frame
         loss = frame["supervised_loss"].to_numpy(dtype=float) if given else np.full(len(frame), np.nan)
         if self.E is not None:
+            e, a, alpha, b, beta = (getattr(self, name) for name in SUPERVISED)
             n, d = frame["N"].to_numpy(dtype=float), frame["D"].to_numpy(dtype=float)
-            law = self.E + (self.A * n**-self.alpha + self.B * d**-self.beta) ** self.gamma
+            law = e + (a * n**-alpha + b * d**-beta) ** self.gamma
             return np.where(np.isnan(loss), law, loss)
         if np.isnan(loss).any():
             raise ConfigError(
@@ -89,17 +91,21 @@ class Distillation(CurveLaw):
     def points(self, frame: pd.DataFrame) -> Points:
         points = super().points(frame)
         columns = self.inputs(frame)
-        losses = {name: columns[name] for name in ("teacher_loss", "supervised_loss")}  # in the unit of the response
+        losses = {name: columns[name] for name in ("teacher_loss", "supervised_loss")}  # in nats per token, as the response
         return replace(points, x=Inputs(**(vars(points.x) | losses)), scale=points.scale | dict.fromkeys(losses, 1.0))
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """Drawn at random, from a fixed seed; A_d and B_d give the gap to the teacher its median among the runs."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Draw starts at random from a fixed seed; A_d and B_d give the median gap between students and teachers."""
         rng = np.random.default_rng(0)
-        drawn = {p.name: np.exp(rng.uniform(*np.log(p.starts), GRID)) for p in self.parameters if not p.coefficient}
-        share = rng.uniform(0.02, 0.98, GRID)  # of the model term, at the centre of the runs
+        drawn = {
+            p.name: np.exp(rng.uniform(np.log(p.starts[0]), np.log(p.starts[1]), GRID))
+            for p in self.parameters
+            if not p.coefficient
+        }
+        share = rng.uniform(0.02, 0.98, GRID)  # share of the model term at the centre of the runs
         gap = np.median(np.abs(points.y - points.x.teacher_loss))
         c0, c1, d1, f1 = (drawn[name][:, None] for name in ("c0", "c1", "d1", "f1"))
-        with np.errstate(divide="ignore", over="ignore"):  # a draw far from the runs is screened out
+        with np.errstate(divide="ignore", over="ignore"):  # draws far from the runs are screened out
             factor = np.median(np.exp(_log_factor(points.x, c0, c1, d1, f1)), axis=1)
             total = (gap / factor) ** (1 / drawn["gamma_d"])
         return {**drawn, "A_d": share * total, "B_d": (1 - share) * total}
@@ -135,6 +141,6 @@ class Distillation(CurveLaw):
 
 
 def _log_factor(x: Inputs, c0: np.ndarray, c1: np.ndarray, d1: np.ndarray, f1: np.ndarray) -> np.ndarray:
-    """Logarithm of what the teacher multiplies the gap to it by."""
+    """Return the logarithm of the factor by which the teacher scales the gap between student and teacher."""
     distance = (np.log(x.teacher_loss / x.supervised_loss) - np.log(d1)) / f1
     return -c0 * np.log(x.teacher_loss) - c1 * f1 * softplus(distance)

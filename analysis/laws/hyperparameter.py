@@ -1,4 +1,4 @@
-"""Power laws of the best learning rate and batch size, from a grid of runs (arXiv 2503.04715; arXiv 2406.19146)."""
+"""Power laws of the best learning rate and batch size from a grid of runs (arXiv 2503.04715; arXiv 2406.19146)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from analysis.formatting import short
 from analysis.laws.base import Law, Parameter, Solution
 from analysis.numerics.optimise import Objective
 from analysis.numerics.quadratic_surfaces import Surface, least_squares
-from analysis.sources.frame import budgets
+from analysis.sources.frame import group_budgets
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = 0.1  # N or D whose logarithms range over less than this are one and the same
-TOGETHER = 1e-3  # 1 - r^2 of log N and log D, below which their exponents cannot be told apart
+SAME = 0.1  # range of log N or log D below which it counts as constant
+TOGETHER = 1e-3  # 1 - r^2 of log N and log D below which their exponents cannot be told apart
 
 
 @dataclass
 class Hyperparameter(Law):
-    """The learning rate of lowest loss as a power of N and D, and with ``batch`` the batch size as well.
+    """The learning rate of lowest loss as a power law of N and D; with ``batch``, the best batch size as well.
 
-    A cell is the runs of one N and one D, within 5 %. Its optimum is that of a parabola of loss in the logarithm of the
-    learning rate, or of a quadratic surface in those of learning rate and batch size where there are three batch sizes or more
-    (with fewer, the runs of the best one's batch size count). Only the ``nearest`` values of each to the best run are fitted:
-    farther away the loss rises faster on the side of large learning rates. A cell whose optimum is not inside of its grid is
-    left out, and named in the warnings.
+    A cell is the runs of one N and one D, within 5 %. Its optimum is the minimum of a parabola of loss in log learning rate,
+    or, for three or more batch sizes, of a quadratic surface in log learning rate and log batch size. With fewer batch sizes,
+    only the runs at the best run's batch size count. Only the ``nearest`` values of each to the best run are fitted, since
+    farther away the loss rises faster towards large learning rates. A cell whose optimum is not inside its grid is left out,
+    and named in the warnings.
 
-    The power laws are least squares of logarithms over the cells; the objective is the sum of their squared residuals.
+    The power laws are fitted by least squares of logarithms over the cells; the objective is the sum of squared residuals.
     """
 
     name: ClassVar[str] = "hyperparameter"
@@ -39,8 +39,8 @@ class Hyperparameter(Law):
     source: ClassVar[str] = "Li et al. 2025 (Step Law), arXiv 2503.04715; Porian et al. 2024, arXiv 2406.19146"
     response: ClassVar[str] = "lr"
 
-    batch: bool = False  # the best batch size, in tokens, too
-    nearest: int = 5  # learning rates, and batch sizes, that are fitted
+    batch: bool = False  # fit the best batch size, in tokens, too
+    nearest: int = 5  # learning rates, and batch sizes, that a cell is fitted to
 
     def __post_init__(self) -> None:
         if self.nearest < 3:
@@ -48,7 +48,7 @@ class Hyperparameter(Law):
 
     @property
     def targets(self) -> dict[str, str]:
-        """What is predicted: column -> in words."""
+        """The predicted columns, with their names in words."""
         return {"lr": "learning rate"} | ({"batch": "batch size"} if self.batch else {})
 
     @property
@@ -61,13 +61,13 @@ class Hyperparameter(Law):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        found = []
+        parameters = []
         for y, what in self.targets.items():
-            found.append(Parameter(f"{y}_coefficient", f"best {what} at one parameter and one token", coefficient=True))
+            parameters.append(Parameter(f"{y}_coefficient", f"best {what} at one parameter and one token", coefficient=True))
             for x, of in (("N", "parameters"), ("D", "tokens")):
                 meaning = f"exponent of the best {what} in {of}"
-                found.append(Parameter(f"{y}_{x}_exponent", meaning, lower=-3, upper=3, positive=False))
-        return tuple(found)
+                parameters.append(Parameter(f"{y}_{x}_exponent", meaning, lower=-3, upper=3, positive=False))
+        return tuple(parameters)
 
     @property
     def loss(self) -> Objective:
@@ -75,8 +75,8 @@ class Hyperparameter(Law):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         cells = Cells(frame, self)
-        left_out = _left_out(cells)
-        if not cells.found.any():
+        left_out = _exclusion_warnings(cells)
+        if not cells.determined.any():
             raise ConfigError(
                 f"law: hyperparameter needs a cell (one N and one D) with an inner optimum; {'; '.join(left_out)}"
             )
@@ -89,13 +89,19 @@ class Hyperparameter(Law):
         return cells.powers(cells.optima(weights))[0]
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Best learning rates (m, n) at the N and D of each row."""
-        n, d = frame["N"].to_numpy(dtype=float), frame["D"].to_numpy(dtype=float)
-        coefficient, by_n, by_d = (column[:, None] for column in params.T[:3])
-        return coefficient * n**by_n * d**by_d
+        """Predict the best learning rates (m, n) at the N and D of each row."""
+        return self.optimum(params, "lr", frame["N"].to_numpy(dtype=float), frame["D"].to_numpy(dtype=float))
 
-    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A row a cell with an optimum: ``N``, ``D``, and the ``lr``, ``batch`` and ``loss`` there; ``C`` where it is known."""
+    def optimum(self, params: np.ndarray, target: str, n: np.ndarray | float, d: np.ndarray | float) -> np.ndarray:
+        """Predict the best ``lr`` or ``batch`` (m, n) at sizes (n,) and tokens, (n,) or one number."""
+        first = 3 * list(self.targets).index(target)
+        coefficient, by_n, by_d = (column[:, None] for column in params.T[first : first + 3])
+        return coefficient * np.atleast_1d(n) ** by_n * d**by_d
+
+    def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a row per cell with an optimum: ``N``, ``D``, and ``lr``, ``batch`` and ``loss`` there; ``C`` if it is
+        known.
+        """
         import pandas as pd
 
         cells = Cells(frame, self)
@@ -104,10 +110,10 @@ class Hyperparameter(Law):
         if "C" in frame:
             log_c = np.log(frame["C"].to_numpy(dtype=float))
             table.insert(2, "C", [float(np.exp(log_c[cells.label == i].mean())) for i in range(len(table))])
-        return table[cells.found].reset_index(drop=True)
+        return table[cells.determined].reset_index(drop=True)
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray:
-        """Cells (n,), those of its runs that are fitted apart from the others."""
+        """Return labels (n,) of cells, with the fitted runs of a cell apart from its other runs."""
         cells = Cells(frame, self)
         labels = 2 * cells.label
         for cell in cells.cells:
@@ -116,14 +122,14 @@ class Hyperparameter(Law):
 
 
 class Cell:
-    """The runs of one N and D, and the surface of loss through those near the best of them."""
+    """The runs of one N and one D, and the surface of loss through the runs near the best of them."""
 
     def __init__(self, frame: pd.DataFrame, rows: np.ndarray, nearest: int) -> None:
         loss, lr = (frame[name].to_numpy(dtype=float)[rows] for name in ("loss", "lr"))
         batch = frame["batch"].to_numpy(dtype=float)[rows] if "batch" in frame else np.full(len(rows), np.nan)
         best, logs, near = loss.argmin(), {"lr": np.log(lr)}, np.ones(len(rows), dtype=bool)
         self.batch = float(batch[best])
-        if (batch > 0).all():  # known of every run
+        if (batch > 0).all():  # known for every run
             if len(np.unique(batch)) >= 3:
                 logs["batch"] = np.log(batch)
             else:
@@ -138,11 +144,11 @@ class Cell:
         self.surface = Surface(coordinates, loss[near])
 
     def row(self, weights: np.ndarray, targets: dict[str, str]) -> dict:
-        """The optimum for weights (n,) of the runs of the frame; ``excluded`` says why there is none."""
+        """Return the optimum for weights (n,) of the runs of the frame; ``excluded`` is the reason if there is none."""
         minimum = self.surface.minimum(weights[None, self.rows])
         reason = self._reason(float(minimum.curvature[0]), targets)
         if not reason and np.isnan(minimum.value[0]):
-            reason = "its minimum is beyond the grid"
+            reason = "the minimum is beyond the grid"
         if reason:
             return {"lr": np.nan, "batch": np.nan, "loss": np.nan, "runs": self.runs, "excluded": reason}
         lr, *batch = np.exp(minimum.place[0]).tolist()
@@ -150,20 +156,23 @@ class Cell:
         return {"lr": lr, "batch": batch[0] if batch else self.batch, "loss": value, "runs": self.runs, "excluded": ""}
 
     def _reason(self, curvature: float, targets: dict[str, str]) -> str:
+        """Return the reason why a cell has no optimum, or an empty string."""
         if self.rates < 3:
             return "fewer than three learning rates"
         if len(self.axes) < len(targets):
             return "fewer than three batch sizes"
         for name, inner in zip(self.axes, self.surface.inner, strict=True):
             if not inner:
-                return f"its best {'learning rate' if name == 'lr' else 'batch size'} is at the edge of the grid"
+                return f"the best {'learning rate' if name == 'lr' else 'batch size'} is at the edge of the grid"
         if np.isnan(curvature):
-            return "too few runs near its best"
-        return "" if curvature > 0 else "its loss does not curve upward"
+            return "too few runs near the best one"
+        return "" if curvature > 0 else "the loss does not curve upward"
 
 
 class Cells:
-    """All cells of a frame: ``n`` and ``d`` (cells,), the ``label`` (n,) of each run, and which cells are ``found``."""
+    """The cells of a frame: ``n`` and ``d`` (cells,), the ``label`` (n,) of each run, and a mask of the ``determined``
+    cells.
+    """
 
     def __init__(self, frame: pd.DataFrame, law: Hyperparameter) -> None:
         if law.batch and "batch" not in frame:
@@ -172,7 +181,7 @@ class Cells:
             raise ConfigError("runs.columns.lr: must be above 0 in every run")
         n, tokens, d = frame["N"].to_numpy(dtype=float), frame["D"].to_numpy(dtype=float), np.empty(len(frame))
         for size in np.unique(n):
-            d[n == size] = budgets(tokens[n == size])
+            d[n == size] = group_budgets(tokens[n == size])
         places, label = np.unique(np.stack([n, d], axis=1), axis=0, return_inverse=True)
         (self.n, self.d), self.label, self.targets = places.T, label.ravel(), law.targets
         self.weight = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
@@ -181,29 +190,39 @@ class Cells:
             {"N": float(size), "D": float(tokens), **cell.row(self.weight, law.targets)}
             for (size, tokens), cell in zip(places, self.cells, strict=True)
         ]
-        self.found = np.array([not row["excluded"] for row in self.table])
+        self.determined = np.array([not row["excluded"] for row in self.table])
 
     def optima(self, weights: np.ndarray) -> np.ndarray:
-        """Logarithms (m, cells found, targets) of the optima for each row of weights (m, n); NaN where there is none."""
-        found = [cell for cell, is_found in zip(self.cells, self.found, strict=True) if is_found]
+        """Return the logarithms (m, determined cells, targets) of the optima for each row of weights (m, n); NaN without
+        an optimum.
+        """
+        cells = [cell for cell, determined in zip(self.cells, self.determined, strict=True) if determined]
         weights = weights * self.weight
-        places = [cell.surface.minimum(weights[:, cell.rows]).place[:, : len(self.targets)] for cell in found]
+        places = [cell.surface.minimum(weights[:, cell.rows]).place[:, : len(self.targets)] for cell in cells]
         return np.stack(places, axis=1)
 
     def exponents(self) -> tuple[list[int], list[str]]:
-        """Which of log N (0) and log D (1) the cells found can tell an exponent of, and sentences about the others."""
-        logs = np.log(np.stack([self.n, self.d])[:, self.found])
+        """Return which of log N (0) and log D (1) vary enough over the cells to have an exponent, and warnings about the
+        others.
+        """
+        logs = np.log(np.stack([self.n, self.d])[:, self.determined])
         same = np.ptp(logs, axis=1) < SAME
-        warnings = [f"{'ND'[i]} is the same in all cells: the exponents in {'ND'[i]} are 0" for i in np.flatnonzero(same)]
+        warnings = [
+            f"{'ND'[i]} is the same in all cells, so that exponents of {'ND'[i]} are set to 0" for i in np.flatnonzero(same)
+        ]
         if not same.any() and 1 - np.corrcoef(logs)[0, 1] ** 2 < TOGETHER:
             same[1] = True
-            warnings.append("N and D vary together over the cells: the exponents in D are 0, and those in N are of both")
+            warnings.append(
+                "N and D vary together over the cells, so that exponents of D are set to 0 and those of N cover both"
+            )
         return list(np.flatnonzero(~same)), warnings
 
     def powers(self, optima: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters (m, 3 targets) from logarithms of optima, and the sums (m,) of the squared residuals."""
+        """Fit the power laws to logarithms of optima; return parameters (m, 3 targets) and the sums (m,) of squared
+        residuals.
+        """
         varying, _ = self.exponents()
-        logs = np.log(np.stack([self.n, self.d], axis=1)[self.found])
+        logs = np.log(np.stack([self.n, self.d], axis=1)[self.determined])
         mean = logs.mean(axis=0)
         design = np.concatenate([np.ones((len(logs), 1)), (logs - mean)[:, varying]], axis=1)
         there = ~np.isnan(optima[:, :, 0])
@@ -214,19 +233,19 @@ class Cells:
             exponents[:, varying] = line[:, 1:]
             params += [np.exp(line[:, 0] - exponents @ mean), *exponents.T]
             squares += np.sum(there * (target - line @ design.T) ** 2, axis=1)
-        found = np.stack(params, axis=1)
-        found[np.isnan(found).any(axis=1)] = np.nan
-        return found, squares
+        all_params = np.stack(params, axis=1)
+        all_params[np.isnan(all_params).any(axis=1)] = np.nan
+        return all_params, squares
 
 
-def _left_out(cells: Cells, shown: int = 3) -> list[str]:
-    """A sentence for each reason, with the cells that it holds for."""
+def _exclusion_warnings(cells: Cells, shown: int = 3) -> list[str]:
+    """Return a warning for each reason, with the cells that it excludes."""
     reasons: dict[str, list[str]] = {}
     for row in cells.table:
         if row["excluded"]:
             reasons.setdefault(row["excluded"], []).append(f"{short(row['N'])} on {short(row['D'])} tokens")
     return [
-        f"left out, {reason}: {len(names)} of {len(cells.table)} cells"
-        f" ({', '.join(names[:shown])}{', ...' if len(names) > shown else ''})"
+        f"{len(names)} of {len(cells.table)} cells are left out ({reason}):"
+        f" {', '.join(names[:shown])}{', ...' if len(names) > shown else ''}"
         for reason, names in reasons.items()
     ]

@@ -1,4 +1,4 @@
-"""Loss where models are trained past the compute optimum, and the task error that follows from it (arXiv 2403.08540)."""
+"""Loss of models that are trained past the compute optimum, and the task error that follows from it (arXiv 2403.08540)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Overtraining(CurveLaw):
     """Loss against compute and tokens per parameter, ``M = D / N``.
 
-    It is the parametric law with ``N = sqrt(C / 6M)`` and ``D = sqrt(CM / 6)``, and one exponent, ``2 eta``, for both: at each
-    M, loss above E is a power law of compute, and all of them have the same slope. Five small runs are enough to fit it,
-    four at one M and one far past it; with squares of the residuals, as in the paper.
+    This is the parametric law with ``N = sqrt(C / 6M)``, ``D = sqrt(CM / 6)``, and one exponent, ``2 eta``, for both terms:
+    at each M, the loss above E is a power law of compute with the same slope. As few as five small runs determine it, four at
+    one M and one at a much larger M, if fitted by squared residuals as in the paper.
     """
 
     name: ClassVar[str] = "overtraining"
@@ -32,9 +32,9 @@ class Overtraining(CurveLaw):
     needs: ClassVar[tuple[str, ...]] = ("C", "N", "D", "loss")
     allocates: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),
+        Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         Parameter("a", "coefficient of the model term, which grows with tokens per parameter", coefficient=True, linear=True),
-        Parameter("b", "coefficient of the data term, which falls with them", coefficient=True, linear=True),
+        Parameter("b", "coefficient of the data term, which falls with tokens per parameter", coefficient=True, linear=True),
         Parameter("eta", "exponent of compute", lower=5e-3, upper=1.5, starts=(0.01, 1)),
     )
 
@@ -43,10 +43,10 @@ class Overtraining(CurveLaw):
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         return {"C": frame["C"].to_numpy(dtype=float), "M": (frame["D"] / frame["N"]).to_numpy(dtype=float)}
 
-    def check(self, frame: pd.DataFrame) -> None:
-        super().check(frame)
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        super().check_runs(frame)
         if np.ptp(np.log(self.inputs(frame)["M"])) < 0.01:
-            raise ConfigError(f"law: {self.name} needs runs of more than one number of tokens per parameter, D/N")
+            raise ConfigError(f"law: {self.name} needs runs at more than one number of tokens per parameter, D/N")
 
     def curve(self, x: Inputs, E, a, b, eta):
         return E + a * (x.M / x.C) ** eta + b * (x.M * x.C) ** -eta
@@ -62,9 +62,9 @@ class Overtraining(CurveLaw):
         return {**params, "a": params["a"] * by_model, "b": params["b"] * by_data}
 
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
-        """At every budget the same M, where ``a M^eta = b M^-eta``; N and D are what costs the budget at that M."""
+        """Return the best allocation, which has the same M at every budget: ``a M^eta = b M^-eta``."""
         irreducible, a, b, eta = (column[:, None] for column in params.T)
-        with np.errstate(all="ignore"):  # a resample without one of the terms has no optimum
+        with np.errstate(all="ignore"):  # a resample in which a term vanishes has no optimum
             m = (b / a) ** (1 / (2 * eta))
             n = (flops / (cost.coefficient * m)) ** (1 / (1 + cost.exponent))
             return {"N": n, "D": m * n, "loss": irreducible + 2 * np.sqrt(a * b) * flops**-eta}
@@ -72,9 +72,9 @@ class Overtraining(CurveLaw):
 
 @dataclass
 class TaskError(CurveLaw):
-    """Mean error of downstream tasks against loss: chance at high loss, and exponential in the loss as it falls.
+    """Mean error on downstream tasks against loss: chance at high loss, falling exponentially as the loss falls.
 
-    Loss is that of whatever data the column has, in nats a token; error is a share, 0 to 1.
+    The loss may be on any data, in nats per token; the error is a share, 0 to 1.
     """
 
     name: ClassVar[str] = "task_error"
@@ -101,13 +101,15 @@ class TaskError(CurveLaw):
     def rescaled(self, params, scale):
         return {**params, "gamma": params["gamma"] * scale["loss"]}
 
-    def chained(self, params: np.ndarray, loss_law: CurveLaw, loss_params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Errors (m, n) of runs whose loss is not measured but predicted.
+    def predict_from_law(
+        self, params: np.ndarray, loss_law: CurveLaw, loss_params: np.ndarray, frame: pd.DataFrame
+    ) -> np.ndarray:
+        """Predict the errors (m, n) of runs whose loss is itself predicted by a law.
 
         :param params: (m, 3) of this law, from the bootstrap; or (1, 3).
-        :param loss_law: predicts the loss, :class:`Overtraining` or another.
+        :param loss_law: the law that predicts the loss, such as :class:`Overtraining`.
         :param loss_params: (m, p) of that law, resample by resample; or (1, p).
-        :param frame: n rows with the columns that the loss law predicts from.
+        :param frame: n rows with the columns that the law of the loss needs.
         """
         loss = loss_law.predict(loss_params, frame)
         with np.errstate(all="ignore"):

@@ -1,9 +1,10 @@
-"""pass@k, and coverage as a law of the samples a problem (arXiv 2107.03374; arXiv 2407.21787)."""
+"""pass@k, and coverage as a law of the samples per problem (arXiv 2107.03374; arXiv 2407.21787)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def pass_at_k(samples: np.ndarray | int, correct: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
-    """The unbiased estimate of the chance that one of k samples is correct: ``1 - C(n - c, k) / C(n, k)``.
+    """Return the unbiased estimate of the probability that one of k samples is correct: ``1 - C(n - c, k) / C(n, k)``.
 
-    As a product (Chen et al. 2021, arXiv 2107.03374, figure 3): binomial coefficients overflow.
+    It is computed as a product (Chen et al. 2021, arXiv 2107.03374, figure 3), since binomial coefficients overflow.
 
-    :param samples: n, that were drawn of a problem; arrays are broadcast.
-    :param correct: c, of them that are correct.
-    :raises ConfigError: where k is not from 1 to n, or c not from 0 to n.
+    :param samples: n, the samples of a problem; arrays are broadcast.
+    :param correct: c, the correct samples of them.
+    :raises ConfigError: if k is not from 1 to n, or c not from 0 to n.
     """
     n, c, k = np.broadcast_arrays(samples, correct, k)
     if not ((c >= 0) & (c <= n)).all():
         raise ConfigError("runs.columns.correct: must be from 0 to the number of samples")
     if not ((k >= 1) & (k <= n)).all():
         raise ConfigError(f"runs.columns.samples: pass@k needs 1 <= k <= samples; k is {k.max()}, samples is {n.min()}")
-    # k factors of 1 - c/i, or c factors of 1 - k/i, are the same: the fewer of them
+    # k factors of 1 - c/i equal c factors of 1 - k/i: use whichever are fewer
     factors, drawn = np.minimum(c, k), np.maximum(c, k)
     failed = np.ones(n.shape)
     for i in range(int(factors.max(initial=0))):
@@ -39,11 +40,11 @@ def pass_at_k(samples: np.ndarray | int, correct: np.ndarray | int, k: np.ndarra
 
 @dataclass
 class PassAtK(CurveLaw):
-    """Coverage, the share of problems that one of k samples solves, by default by the squares of its residuals.
+    """Coverage, the share of problems that one of k samples solves, by default fitted by squared residuals.
 
-    The runs are a row a problem, with ``samples`` and ``correct``: coverage at k = 1, 2, 4, ... up to the fewest samples is
-    then the mean of :func:`pass_at_k`, and a resample draws problems, as the coverages of one set of problems rise and fall
-    together. Or they are a row a k, with ``k`` and ``coverage``.
+    Either the runs have a row per problem, with ``samples`` and ``correct``. Coverage at k = 1, 2, 4, ... up to the smallest
+    number of samples is then the mean of :func:`pass_at_k`, and a resample draws problems, since the coverages of one set of
+    problems rise and fall together. Or they have a row per k, with ``k`` and ``coverage``.
 
     Both parameters are negative (later versions of the paper write ``a k^-b``).
     """
@@ -54,8 +55,8 @@ class PassAtK(CurveLaw):
     formula: ClassVar[str] = "log coverage(k) = a k^b"
     predictors: ClassVar[tuple[str, ...]] = ("k",)
     response: ClassVar[str] = "coverage"
-    needs: ClassVar[tuple[str, ...]] = ()  # either pair of columns
-    independent: ClassVar[bool] = False  # the coverages are of the same problems
+    needs: ClassVar[tuple[str, ...]] = ()  # either of two pairs of columns
+    independent: ClassVar[bool] = False  # all coverages share the same problems
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("a", "logarithm of the coverage of one sample", lower=-np.inf, upper=0, positive=False, starts=(0.01, 30)),
         Parameter("b", "exponent of the logarithm", lower=-np.inf, upper=0, positive=False, starts=(0.01, 3)),
@@ -74,16 +75,16 @@ class PassAtK(CurveLaw):
     def rescaled(self, params, scale):
         return {**params, "a": params["a"] * scale["k"] ** params["b"]}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """The grid of the magnitudes of both, with their sign."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a grid over the magnitudes of both parameters, negated."""
         a, b = np.meshgrid(*(-np.geomspace(*p.starts, 60) for p in self.parameters))
         return {"a": a.ravel(), "b": b.ravel()}
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        return {"k": (frame if "k" in frame else self.predicted(frame))["k"].to_numpy(dtype=float)}
+        return {"k": (frame if "k" in frame else self.fitted_rows(frame))["k"].to_numpy(dtype=float)}
 
-    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A row a k, with ``k`` and ``coverage``."""
+    def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a row per k, with ``k`` and ``coverage``."""
         if {"k", "coverage"} <= set(frame):
             return frame
         import pandas as pd
@@ -92,15 +93,15 @@ class PassAtK(CurveLaw):
         return pd.DataFrame({"k": k, "coverage": np.average(solved, axis=0, weights=self._weight(frame))})
 
     def observed(self, frame: pd.DataFrame) -> np.ndarray:
-        """Coverage at each k (k,)."""
-        return self.predicted(frame)["coverage"].to_numpy(dtype=float)
+        """Return the coverage (k,) at each k."""
+        return self.fitted_rows(frame)["coverage"].to_numpy(dtype=float)
 
     def points(self, frame: pd.DataFrame) -> Points:
-        return super().points(self.predicted(frame))
+        return super().points(self.fitted_rows(frame))
 
-    def check(self, frame: pd.DataFrame) -> None:
-        coverage = self.predicted(frame)
-        super().check(coverage)
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        coverage = self.fitted_rows(frame)
+        super().check_runs(coverage)
         k, share = coverage["k"].to_numpy(dtype=float), self.observed(coverage)
         if not (k > 0).all():
             raise ConfigError(f"runs.columns.k: must be above 0; the smallest is {k.min():g}")
@@ -118,18 +119,18 @@ class PassAtK(CurveLaw):
         drawn = weights * self._weight(frame)
         coverage = drawn @ solved / drawn.sum(axis=1, keepdims=True)
         points = replace(self.points(frame), y=coverage)
-        found, _ = self.follow(points, self.fixed(frame), params, np.ones_like(coverage))
-        found[~_determined(coverage)] = np.nan
-        return found
+        draws, _ = self.refine(points, self.fixed(frame), params, np.ones_like(coverage))
+        draws[~_determined(coverage)] = np.nan
+        return draws
 
     def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().jacobian(params, self.predicted(frame))
+        return super().jacobian(params, self.fitted_rows(frame))
 
     def _solved(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """The ks (k,), and pass@k of each problem at them (n, k)."""
+        """Return the values of k (k,), and pass@k of each problem at them (n, k)."""
         if not {"samples", "correct"} <= set(frame):
             raise ConfigError(
-                "runs.columns.samples: pass_at_k needs samples and correct, a row a problem, or k and coverage, a row a k"
+                "runs.columns.samples: pass_at_k needs samples and correct, a row per problem, or k and coverage, a row per k"
             )
         samples, correct = frame["samples"].to_numpy(), frame["correct"].to_numpy()
         if not (samples >= 1).all():
@@ -142,5 +143,5 @@ class PassAtK(CurveLaw):
 
 
 def _determined(coverage: np.ndarray) -> np.ndarray:
-    """Whether coverages (m, k) are neither 0 at every k nor 1 at every k: (m,)."""
+    """Return a mask (m,) of the coverages (m, k) that are neither 0 at every k nor 1 at every k."""
     return (coverage.max(axis=1) > 0) & (coverage.min(axis=1) < 1)

@@ -10,18 +10,19 @@ import numpy as np
 from analysis.laws.base import Cost, Parameter, Solution, best_runs
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FLOOR_POINTS = 4  # that a power law needs for an irreducible loss
+FLOOR_POINTS = 4  # least number of points for an irreducible loss
 
 
 @dataclass
 class PowerLaw(CurveLaw):
     """Loss against compute, on the best run of each budget that improves on smaller ones; or against N or D, on every run.
 
-    Fewer than four points do not tell an irreducible loss from a small exponent: E is then 0, and a warning says so.
+    Fewer than four points cannot tell an irreducible loss from a small exponent: E is then 0, with a warning.
     """
 
     name: ClassVar[str] = "power_law"
@@ -33,8 +34,7 @@ class PowerLaw(CurveLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "N", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, N, D")
+        one_of(self.x, "law.x", ("C", "N", "D"))
 
     @property
     def formula(self) -> str:
@@ -46,10 +46,10 @@ class PowerLaw(CurveLaw):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        floor = (Parameter("E", "irreducible loss, nats a token", lower=1e-3, linear=True),) if self.offset else ()
+        floor = (Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),) if self.offset else ()
         return (
             *floor,
-            Parameter("A", f"coefficient, in nats a token times {self.x}^alpha", coefficient=True, linear=True),
+            Parameter("A", f"coefficient, in nats per token times {self.x}^alpha", coefficient=True, linear=True),
             Parameter("alpha", "exponent", lower=1e-2, upper=3, starts=(0.01, 2)),
         )
 
@@ -68,74 +68,76 @@ class PowerLaw(CurveLaw):
         return {**params, "A": params["A"] * scale[self.x] ** -params["alpha"]}
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
-        return self.floor(self.predicted(frame)[self.x].nunique())
+        return self.floor(self.fitted_rows(frame)[self.x].nunique())
 
     def floor(self, points: int) -> dict[str, float]:
-        """An E of 0 where there is one, and so few different points cannot tell it."""
+        """Return an E of 0 if the law has one and the number of different points is too small to fit it."""
         return {"E": 0.0} if self.offset and points < FLOOR_POINTS else {}
 
-    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         return best_runs(frame) if self.x == "C" else frame
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         return frame["budget"].to_numpy() if self.x == "C" else None
 
     def points(self, frame: pd.DataFrame) -> Points:
-        return super().points(self.predicted(frame))
+        return super().points(self.fitted_rows(frame))
 
-    def check(self, frame: pd.DataFrame) -> None:
+    def check_runs(self, frame: pd.DataFrame) -> None:
         points = frame[self.x].nunique()
         if points < 3:
             what = "budgets that improve on the one before" if self.x == "C" else f"values of {self.x}"
             raise ConfigError(f"law: power_law needs at least 3 {what}; there are {points}")
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
-        points = self.predicted(frame)
+        points = self.fitted_rows(frame)
         solution = super().estimate(points)
         if self.fixed(points):
-            solution.warnings.append(no_floor(points[self.x].nunique()))
+            solution.warnings.append(floor_warning(points[self.x].nunique()))
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         if self.x != "C":
             return super().resample(frame, params, weights)
         points, improves = self._frontiers(frame, weights)
-        return self.follow(points, self.fixed(frame), params, improves)[0]
+        return self.refine(points, self.fixed(frame), params, improves)[0]
 
     def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray) -> tuple[Points, np.ndarray]:
-        """The best drawn run of each budget, and 0 for a budget that improves on no smaller one: (m, budgets)."""
+        """Return the best drawn run of each budget, and weights (m, budgets): 0 for a budget that improves on no smaller
+        one.
+        """
         runs = super().points(frame)
         budgets, index = np.unique(frame["budget"].to_numpy(), return_inverse=True)
         drawn = np.where(weights > 0, runs.y, np.inf)
         best = np.stack([np.where(index == i, drawn, np.inf).argmin(axis=1) for i in range(len(budgets))], axis=1)
         loss = np.take_along_axis(drawn, best, axis=1)
         below = np.minimum.accumulate(np.pad(loss, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, :-1]
-        # a budget of which nothing was drawn has no loss, and no weight
+        # a budget without a drawn run has no loss and no weight
         points = Points(Inputs(C=runs.x.C[best]), runs.y[best], runs.weights[best], runs.scale)
         return points, (loss < below).astype(float)
 
     def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().jacobian(params, self.predicted(frame))
+        return super().jacobian(params, self.fitted_rows(frame))
 
     def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().residuals(params, self.predicted(frame))
+        return super().residuals(params, self.fitted_rows(frame))
 
     def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
         return {"loss": self.losses(params, flops)} if self.x == "C" else {}
 
-    # without a frame: the laws of budgets fit this one to the losses that they found
+    # without a frame, for laws of budgets, which fit this law to the losses of their optima
 
-    def through(self, x: np.ndarray, loss: np.ndarray) -> Points:
-        """Points of arrays, (n,) or (m, n) each, for ``solve`` and ``follow``."""
+    def points_of(self, x: np.ndarray, loss: np.ndarray) -> Points:
+        """Return points of arrays, (n,) or (m, n) each, for ``solve`` and ``refine``."""
         scale = float(np.exp(np.log(x).mean()))
         return Points(Inputs(**{self.x: x / scale}), loss, np.ones(x.shape[-1]), {self.x: scale})
 
     def losses(self, params: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """The law (m, n) at x (n,)."""
-        with np.errstate(all="ignore"):  # a resample that leaves an exponent free has no coefficient
+        """Predict the losses (m, n) at x (n,)."""
+        with np.errstate(all="ignore"):  # a resample that does not determine an exponent has no coefficient
             return self.curve(Inputs(**{self.x: x}), *(column[:, None] for column in params.T))
 
 
-def no_floor(points: int) -> str:
-    """The warning of a law that was fitted without its irreducible loss."""
-    return f"{points} points are too few for an irreducible loss: E is taken to be 0, and the law is a pure power law"
+def floor_warning(points: int) -> str:
+    """Return the warning for a law that is fitted without its irreducible loss."""
+    return f"{points} points are too few to fit an irreducible loss: E is set to 0"

@@ -1,4 +1,4 @@
-"""Laws that are one formula, fitted to every point: what they share, so that such a law is little more than its formula."""
+"""Laws that are one formula fitted to every point. Such a law is little more than its formula."""
 
 from __future__ import annotations
 
@@ -7,68 +7,71 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Law, Solution
 from analysis.numerics.optimise import OBJECTIVES, Objective, Regression
 from openr1.errors import ConfigError
+from openr1.options import one_of, positive
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GRID = 4500  # starts that are screened, about
-REFINED = 24  # the best of them, which are followed to their optimum
-SAME = 1e-4  # two ends are one optimum where their sums agree within this share
-STEP = 1e-30  # of the complex step: no cancellation, so that it may be as small as this
+GRID = 4500  # approximate number of starts that are screened
+REFINED = 24  # number of the best of them that are refined
+SAME = 1e-4  # relative difference of the sums of two ends that count as one optimum
+STEP = 1e-30  # size of the complex step, which has no cancellation
 
 
 class Inputs(SimpleNamespace):
     """The predictors of a law by name, each (n,) for all problems of a batch or (m, n)."""
 
     def rows(self, rows: np.ndarray) -> Inputs:
-        """Those of some problems of the batch."""
+        """Return the predictors of some problems of the batch."""
         return Inputs(**{name: value[rows] if value.ndim == 2 else value for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class Points:
-    """What a curve is fitted to, the predictors in units of ``scale``."""
+    """The points that a curve is fitted to, with predictors in units of ``scale``."""
 
     x: Inputs
     y: np.ndarray  # (n,) or (m, n)
-    weights: np.ndarray  # (n,), of the points themselves
+    weights: np.ndarray  # (n,), of the points in the sum
     scale: dict[str, float]
 
-    def natural(self) -> Points:
-        """The same in units of one, in which every parameter is a coordinate of its own."""
+    def in_natural_units(self) -> Points:
+        """Return the points with a scale of 1, so that every parameter is a coordinate by itself."""
         x = Inputs(**{name: values * self.scale[name] for name, values in vars(self.x).items()})
         return Points(x, self.y, self.weights, dict.fromkeys(self.scale, 1.0))
 
 
 @dataclass
 class CurveLaw(Law):
-    """``y = curve(x; params)``, by the sum over the points that ``objective`` names.
+    """``y = curve(x; params)``, fitted by minimising the sum over the points that ``objective`` names.
 
-    A law gives its ``parameters``, ``predictors`` and ``curve``. Parameters are fitted as logarithms where they are positive.
-    Those that the curve is linear in, ``linear``, are solved in closed form for each start of the others (variable projection:
-    Golub and Pereyra 1973), so that a grid of thousands of starts costs one pass; the best are followed to their optima.
+    A law gives its ``parameters``, ``predictors`` and ``curve``. Positive parameters are fitted as logarithms. ``linear``
+    parameters, in which the curve is linear, are solved in closed form for each start of the others (variable projection: Golub
+    and Pereyra 1973), so that a grid of thousands of starts takes one pass; the best starts are refined to their optima.
 
     Predictors are fitted in units of their geometric mean, in which a coefficient and its exponent are nearly uncorrelated.
     """
 
     objective: str = "huber"  # huber, lad, log_mse or mse
-    delta: float = 1e-3  # of the Huber loss of the residuals of the logarithm
+    delta: float = 1e-3  # delta of the Huber loss of log residuals
 
-    predictors: ClassVar[tuple[str, ...]]
     regression: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ConfigError(f"law.objective: {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
-        if self.delta <= 0:
-            raise ConfigError("law.delta: must be above 0")
+        one_of(self.objective, "law.objective", OBJECTIVES)
+        positive(self, "law", "delta")
+
+    @property
+    @abstractmethod
+    def predictors(self) -> tuple[str, ...]:
+        """The variables of the curve: columns of a frame, unless ``inputs`` derives them."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -78,16 +81,16 @@ class CurveLaw(Law):
     def loss(self) -> Objective:
         return Objective(self.objective, self.delta if self.objective == "huber" else None)
 
-    # what a law says
+    # the formula of a law
 
     @abstractmethod
-    def curve(self, x: Inputs, *params: np.ndarray) -> np.ndarray:
-        """Values (m, n) at the predictors, for parameters (m, 1) each, real or complex."""
+    def curve(self, x: Inputs, *params: Any, **_: Any) -> np.ndarray:
+        """Return the values (m, n) at the predictors, for parameters (m, 1) each, real or complex, given by position."""
 
-    def slopes(self, x: Inputs, *params: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Values (m, n) and, for each parameter, their derivatives (m, n).
+    def slopes(self, x: Inputs, *params: Any, **_: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the values (m, n) and, for each parameter, their derivatives (m, n).
 
-        By the complex step (Squire and Trapp 1998), exact to rounding; a law overrides it where the closed form is short.
+        The complex step is exact to rounding (Squire and Trapp 1998); a law overrides it if the closed form is short.
         """
         slopes = []
         for j, value in enumerate(params):
@@ -97,27 +100,32 @@ class CurveLaw(Law):
         return self.curve(x, *params), slopes
 
     def rescaled(self, params: dict[str, np.ndarray], scale: Mapping[str, float]) -> dict[str, np.ndarray]:
-        """The parameters of the same curve where each predictor x is measured in ``scale[x]`` of its unit before."""
+        """Return the parameters of the same curve after each predictor x is divided by ``scale[x]``."""
         return params
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
-        """Parameters that are given, not fitted, in natural units."""
+        """Return the parameters that are given rather than fitted, in natural units."""
         return {}
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        """The predictors (n,) by name: columns of the frame, unless a law makes them of others."""
+        """Return the predictors (n,) by name: columns of the frame, unless a law derives them."""
         return {name: frame[name].to_numpy(dtype=float) for name in self.predictors}
 
     def points(self, frame: pd.DataFrame) -> Points:
-        """The points of a frame. Raises :class:`ConfigError` where it cannot give them."""
+        """Return the points of a frame.
+
+        :raises ConfigError: if the frame lacks what the law needs.
+        """
         columns = self.inputs(frame)
         scale = {name: float(np.exp(np.log(values).mean())) if (values > 0).all() else 1.0 for name, values in columns.items()}
         weights = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
         x = Inputs(**{name: values / scale[name] for name, values in columns.items()})
         return Points(x, self.observed(frame), weights, scale)
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """Starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over the ranges."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over their
+        ranges.
+        """
         free = [p for p in self.parameters if p.name not in fixed and not p.linear]
         if not free:
             return {}
@@ -126,19 +134,23 @@ class CurveLaw(Law):
         grid = np.array(list(itertools.product(*axes))).T
         return {p.name: values for p, values in zip(free, grid, strict=True)}
 
-    # what follows from it
+    # what follows from the formula
 
     @property
     def names(self) -> list[str]:
+        """The names of the parameters."""
         return [p.name for p in self.parameters]
 
     def free(self, frame: pd.DataFrame) -> list[str]:
-        """Names of the parameters that are fitted."""
+        """Return the names of the fitted parameters."""
         fixed = self.fixed(frame)
         return [name for name in self.names if name not in fixed]
 
-    def check(self, frame: pd.DataFrame) -> None:
-        """Raise :class:`ConfigError` for fewer points than the parameters and one more."""
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        """Refuse runs that cannot determine the law, such as fewer points than one more than its parameters.
+
+        :raises ConfigError: with what the law needs.
+        """
         free = len(self.free(frame))
         if len(frame) <= free:
             raise ConfigError(
@@ -146,37 +158,38 @@ class CurveLaw(Law):
             )
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
-        self.check(frame)
+        self.check_runs(frame)
         return self.solve(self.points(frame), self.fixed(frame))
 
     def solve(self, points: Points, fixed: dict[str, float], weights: np.ndarray | None = None) -> Solution:
-        """The best of many starts for points (n,) that all problems share."""
+        """Return the best of many starts for points (n,) that all problems share."""
         weights = points.weights if weights is None else weights
-        problem = Problem(self, points, fixed, 1)
-        starts = problem.screened(self.starts(points, problem.fixed), weights)
+        problem = CurveRegression(self, points, fixed, 1)
+        starts = problem.screen_starts(self.starts(points, problem.fixed), weights)
         theta, values = problem.minimise(starts, weights[None])
         order = np.argsort(values)
         same = SAME * values[order[0]] + 1e-9 * (self.loss.delta or 1e-3) ** 2
         distinct = 1 + int(np.sum(np.diff(values[order][np.isfinite(values[order])]) > same))
         agreeing = float(np.mean(values <= values[order[0]] + same))
-        return Solution(problem.natural(theta[order[:1]]), values[order[:1]], distinct, agreeing)
+        return Solution(problem.to_params(theta[order[:1]]), values[order[:1]], distinct, agreeing)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return self.follow(self.points(frame), self.fixed(frame), params, weights)[0]
+        return self.refine(self.points(frame), self.fixed(frame), params, weights)[0]
 
-    def follow(
+    def refine(
         self, points: Points, fixed: dict[str, float], params: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Optima (m, p) and their sums (m,) of each row of counts (m, n), from the estimate on; NaN where too few are drawn.
+        """Refine a start to its optimum for each row of counts (m, n); return optima (m, p) and sums (m,).
 
-        :param params: (1, p), or a start a problem: (m, p).
+        :param params: one start (1, p), or a start per problem (m, p).
+        :returns: NaN for a row that draws fewer points than there are parameters.
         """
-        problem = Problem(self, points, fixed, len(weights))
-        start = np.broadcast_to(problem.theta(params), (len(weights), problem.size))
+        problem = CurveRegression(self, points, fixed, len(weights))
+        start = np.broadcast_to(problem.to_theta(params), (len(weights), problem.size))
         weights = weights * points.weights
         theta, values = problem.minimise(start, weights)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
-        return problem.natural(theta), values
+        return problem.to_params(theta), values
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         x = Inputs(**self.inputs(frame))
@@ -184,22 +197,27 @@ class CurveLaw(Law):
             return self.curve(x, *(column[:, None] for column in params.T))
 
     def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Measured against the curve (n,): of logarithms, unless the objective is ``mse``."""
+        """Return the residuals (n,) of the measured responses: of logarithms, unless the objective is ``mse``."""
         measured, predicted = self.observed(frame), self.predict(params, frame)[0]
         return np.log(measured / predicted) if self.loss.logs else measured - predicted
 
     def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        """Derivatives (n, p) of the residuals in the fitted coordinates of the free parameters, at the estimate (1, p)."""
-        problem = Problem(self, self.points(frame), self.fixed(frame), 1)
-        _, jacobian, _ = problem.model(problem.theta(params), np.ones((1, len(frame))), np.zeros(1, dtype=int))
+        """Return the derivatives (n, p) of the residuals by the fitted coordinates of the free parameters, at the estimate
+        (1, p).
+        """
+        problem = CurveRegression(self, self.points(frame), self.fixed(frame), 1)
+        _, jacobian, _ = problem.model(problem.to_theta(params), np.ones((1, len(frame))), np.zeros(1, dtype=int))
         return jacobian[0]
 
 
-class Problem(Regression):
-    """A batch of fits of one law to its points: what is fixed, and the coordinates of what is fitted."""
+class CurveRegression(Regression):
+    """A batch of fits of one law to its points: some parameters are fixed, the others have fitted coordinates ``theta``."""
 
     def __init__(self, law: CurveLaw, points: Points, fixed: Mapping[str, float | np.ndarray], batch: int) -> None:
-        """:param fixed: values in natural units, one for all problems or (m,)."""
+        """Convert the fixed parameters to the units of the points.
+
+        :param fixed: values in natural units, one for all problems or (m,).
+        """
         super().__init__(self._curve, self._slopes, points.y, law.loss)
         self.law, self.points = law, points
         self.free = [p for p in law.parameters if p.name not in fixed]
@@ -211,10 +229,11 @@ class Problem(Regression):
 
     @property
     def size(self) -> int:
+        """The number of fitted parameters."""
         return len(self.free)
 
     def _values(self, theta: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-        """Parameters (m, 1) in the units of the points."""
+        """Return the parameters (m, 1) in the units of the points."""
         columns = {p.name: theta[:, j, None] for j, p in enumerate(self.free)}
         columns = {p.name: np.exp(columns[p.name]) if p.positive else columns[p.name] for p in self.free}
         for name, value in self.fixed.items():
@@ -233,23 +252,23 @@ class Problem(Regression):
             jacobian[..., j] = slopes[index] * (params[index] if p.positive else 1)
         return values, jacobian
 
-    def natural(self, theta: np.ndarray) -> np.ndarray:
-        """Parameters (m, p) of all names, in natural units."""
-        with np.errstate(all="ignore"):  # a resample that leaves an exponent free has no coefficient
+    def to_params(self, theta: np.ndarray) -> np.ndarray:
+        """Convert fitted coordinates to all parameters (m, p) in natural units."""
+        with np.errstate(all="ignore"):  # a resample that does not determine an exponent has no coefficient
             values = dict(zip(self.law.names, self._values(theta, np.arange(len(theta))), strict=True))
             values = self.law.rescaled(values, {name: 1 / scale for name, scale in self.points.scale.items()})
         return np.concatenate([np.broadcast_to(values[name], (len(theta), 1)) for name in self.law.names], axis=1)
 
-    def theta(self, params: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`natural`."""
+    def to_theta(self, params: np.ndarray) -> np.ndarray:
+        """Convert parameters in natural units to fitted coordinates."""
         values = {name: params[:, j, None] for j, name in enumerate(self.law.names)}
         with np.errstate(all="ignore"):
             values = self.law.rescaled(values, self.points.scale)
             columns = [np.log(values[p.name]) if p.positive else values[p.name] for p in self.free]
         return np.concatenate(columns, axis=1) if columns else np.empty((len(params), 0))
 
-    def screened(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int = REFINED) -> np.ndarray:
-        """The ``keep`` best starts (m, p) in fitted coordinates, their linear parameters solved for."""
+    def screen_starts(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int = REFINED) -> np.ndarray:
+        """Return the ``keep`` best starts (m, p) in fitted coordinates, with their linear parameters solved."""
         count = len(next(iter(starts.values()))) if starts else 1
         theta = np.zeros((count, self.size))
         for j, p in enumerate(self.free):
@@ -263,12 +282,12 @@ class Problem(Regression):
             for first in range(0, count, batch):
                 part = slice(first, first + batch)
                 if linear:
-                    theta[part] = self._projected(theta[part], linear, weights)
+                    theta[part] = self._solve_linear(theta[part], linear, weights)
                 values[part] = self.value(theta[part], weights[None], rows[part])
         return theta[np.argsort(values, kind="stable")[:keep]]
 
-    def _projected(self, theta: np.ndarray, linear: list[int], weights: np.ndarray) -> np.ndarray:
-        """With the linear parameters that minimise the squares of relative residuals, none of them below zero."""
+    def _solve_linear(self, theta: np.ndarray, linear: list[int], weights: np.ndarray) -> np.ndarray:
+        """Set the linear parameters to the nonnegative least squares of relative residuals."""
         target = np.asarray(self.points.y, dtype=float)
         share = np.sqrt(weights) / (target if self.objective.logs else 1)
         rows = np.zeros(len(theta), dtype=int)
@@ -277,14 +296,14 @@ class Problem(Regression):
         unit = [np.zeros_like(value) if k in index else value for k, value in enumerate(params)]
         x = self.points.x.rows(rows)
         base = self.law.curve(x, *unit)
-        design = []
+        columns = []
         for k in index:
             unit[k] = np.ones_like(params[k])
-            design.append((self.law.curve(x, *unit) - base) * share)
+            columns.append((self.law.curve(x, *unit) - base) * share)
             unit[k] = np.zeros_like(params[k])
-        design = np.stack(design, axis=-1)
+        design = np.stack(columns, axis=-1)
         right = (target - base) * share
-        best = _nonnegative(design, np.broadcast_to(right, design.shape[:2]))
+        best = _nonnegative_least_squares(design, np.broadcast_to(right, design.shape[:2]))
         theta = theta.copy()
         for column, j in enumerate(linear):
             values = best[:, column]
@@ -294,8 +313,10 @@ class Problem(Regression):
         return theta
 
 
-def _nonnegative(design: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Least squares with coefficients of at least 0 for each of a batch (m, n, k), by trying each set of them: k is small."""
+def _nonnegative_least_squares(design: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve least squares with coefficients of at least 0 for a batch (m, n, k), by trying each subset of the few
+    coefficients.
+    """
     gram = np.matmul(design.transpose(0, 2, 1), design)
     moment = np.matmul(design.transpose(0, 2, 1), right[:, :, None])[:, :, 0]
     total = np.einsum("mn,mn->m", right, right)
@@ -307,10 +328,10 @@ def _nonnegative(design: np.ndarray, right: np.ndarray) -> np.ndarray:
             scale = np.sqrt(np.maximum(np.einsum("mii->mi", part), 1e-300))
             normal = part / (scale[:, :, None] * scale[:, None, :]) + 1e-12 * np.eye(count)
             normal = np.where(np.isfinite(normal).all(axis=(1, 2))[:, None, None], normal, np.eye(count))
-            found = np.linalg.solve(normal, (moment[:, chosen] / scale)[:, :, None])[:, :, 0] / scale
-            squares = total - np.einsum("mi,mi->m", found, moment[:, chosen])
-            better = (found >= 0).all(axis=1) & (squares < lowest)
+            solution = np.linalg.solve(normal, (moment[:, chosen] / scale)[:, :, None])[:, :, 0] / scale
+            squares = total - np.einsum("mi,mi->m", solution, moment[:, chosen])
+            better = (solution >= 0).all(axis=1) & (squares < lowest)
             best[better] = 0
-            best[np.ix_(better, chosen)] = found[better]
+            best[np.ix_(better, chosen)] = solution[better]
             lowest = np.where(better, squares, lowest)
     return best

@@ -1,15 +1,17 @@
-"""The power law of reinforcement learning at several model sizes (arXiv 2509.25300)."""
+"""Power law of reinforcement learning at several model sizes (arXiv 2509.25300)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Parameter
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
+from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class RlPower(CurveLaw):
-    """Error rate after reinforcement learning, ``L = 1 - pass_at_1``, against the compute or the data that it took.
+    """Error rate after reinforcement learning, ``L = 1 - pass_at_1``, against the compute or the data spent on it.
 
-    The larger the model, the faster it learns, up to ``k_max``. The paper gives each size an intercept E(N) of its own, which
-    says nothing of another size. Here ``E(N) = (E0 + E1 log N)/(1 + N0/N)``, so that
+    Larger models learn faster, up to ``k_max``. The paper gives each size its own intercept E(N), which predicts nothing at
+    other sizes. Here ``E(N) = (E0 + E1 log N)/(1 + N0/N)``, so that
 
         log L = (E0 + E1 log N - k_max log X)/(1 + N0/N).
 
-    It is the smooth form of the authors' own code, ``L = (C0 N^r / X)^k(N)`` (``powlawmul``: E0 = k_max log C0, E1 = k_max r),
-    and stays one law whatever the units of N and X, which an E(N) that is linear in log N does not. By default by the squares
-    of the residuals of log L, in which the law is linear but for N0.
+    This is the smooth form of the authors' own code, ``L = (C0 N^r / X)^k(N)`` (``powlawmul``: E0 = k_max log C0, E1 = k_max
+    r). Unlike an E(N) that is linear in log N, it remains the same law in any units of N and X. By default it is fitted by
+    squared residuals of log L, in which the law is linear except for N0.
     """
 
     name: ClassVar[str] = "rl_power"
@@ -41,12 +43,11 @@ class RlPower(CurveLaw):
     )
 
     objective: str = "log_mse"
-    x: str = "C"  # what is spent on learning: C or D
+    x: str = "C"  # measure of training: C or D
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.x not in ("C", "D"):
-            raise ConfigError(f"law.x: {self.x!r} is not one of C, D")
+        one_of(self.x, "law.x", ("C", "D"))
 
     @property
     def formula(self) -> str:
@@ -74,26 +75,26 @@ class RlPower(CurveLaw):
         return value, [-by_e0 * log_x, -value * log_error * share / x.N, by_e0, by_e0 * log_n]
 
     def rescaled(self, params, scale):
-        if all(factor == 1 for factor in scale.values()):  # a given E0 stays what it is where the others are not known (NaN)
+        if all(factor == 1 for factor in scale.values()):  # a given E0 stays as it is, though the others may be unknown (NaN)
             return params
         e0 = params["E0"] + params["E1"] * np.log(scale["N"]) - params["k_max"] * np.log(scale["X"])
         return {**params, "N0": params["N0"] / scale["N"], "E0": e0}
 
-    def starts(self, points: Points, fixed: dict[str, float]) -> dict[str, np.ndarray]:
-        """Of a range of N0, each with the other parameters that least squares of log L gives for it."""
+    def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a range of N0, each with the least squares of log L in the other parameters."""
         n0 = np.geomspace(1e-4, 1e4, 241)
         share = 1 / (1 + n0[:, None] / points.x.N)
         basis = np.stack([-np.log(points.x.X), np.ones_like(points.y), np.log(points.x.N)], axis=1)
         root = np.sqrt(points.weights)
-        found = np.linalg.pinv((share * root)[:, :, None] * basis) @ (np.log(points.y) * root)
-        learning = found[:, 0] > 0
+        coefficients = np.linalg.pinv((share * root)[:, :, None] * basis) @ (np.log(points.y) * root)
+        learning = coefficients[:, 0] > 0
         if not learning.any():
             raise ConfigError(f"law: rl_power needs an error that falls with {self.x}; over these runs it does not")
-        k_max, e0, e1 = found[learning].T
+        k_max, e0, e1 = coefficients[learning].T
         return {"k_max": k_max, "N0": n0[learning], "E0": e0, "E1": e1}
 
     def observed(self, frame: pd.DataFrame) -> np.ndarray:
-        """Error rates ``1 - pass_at_1`` (n,)."""
+        """Return the error rates ``1 - pass_at_1`` (n,)."""
         error = 1 - frame["pass_at_1"].to_numpy(dtype=float)
         if not ((error > 0) & (error <= 1)).all():
             raise ConfigError(
@@ -103,11 +104,11 @@ class RlPower(CurveLaw):
         return error
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray:
-        """Model sizes (n,): k(N) needs all of them."""
+        """Return the model sizes (n,), since k(N) needs all of them."""
         return frame["N"].to_numpy()
 
-    def check(self, frame: pd.DataFrame) -> None:
-        super().check(frame)
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        super().check_runs(frame)
         sizes = frame["N"].nunique()
         if sizes < 3:
             raise ConfigError(f"law: rl_power needs runs of at least 3 model sizes; there are {sizes}")

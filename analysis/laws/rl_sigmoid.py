@@ -1,4 +1,4 @@
-"""The sigmoid of reinforcement learning (arXiv 2510.13786, ScaleRL)."""
+"""Sigmoid of reinforcement learning (arXiv 2510.13786, ScaleRL)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class RlSigmoid(CurveLaw):
-    """Pass rate against the compute of reinforcement learning, by default by the squares of its residuals.
+    """Pass rate against the compute of reinforcement learning, by default fitted by squared residuals.
 
-    C may be in any unit, such as GPU-hours. The pass rate is half-way from R0 to A at ``C_mid``; the part that is still to be
-    gained falls as ``C^-B`` beyond it. Nothing passes more often than always: where the best A is above 1, A is 1.
+    C may have any unit, such as GPU-hours. The pass rate is half-way from R0 to A at ``C_mid``; beyond it, the remaining gain
+    falls as ``C^-B``. A is at most 1: a larger estimate is replaced by 1.
     """
 
     name: ClassVar[str] = "rl_sigmoid"
@@ -31,21 +31,21 @@ class RlSigmoid(CurveLaw):
     response: ClassVar[str] = "pass_at_1"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("R0", "pass rate before training", upper=1, linear=True),
-        Parameter("A", "pass rate that training tends to", upper=1, linear=True),
+        Parameter("A", "pass rate in the limit of infinite training", upper=1, linear=True),
         Parameter("C_mid", "compute at half of the gain, in the unit of C", coefficient=True, starts=(0.02, 50)),
-        Parameter("B", "exponent of the gain: how efficient compute is", lower=1e-2, upper=20, starts=(0.2, 8)),
+        Parameter("B", "exponent of the gain (efficiency of compute)", lower=1e-2, upper=20, starts=(0.2, 8)),
     )
 
     objective: str = "mse"
-    R0: float | None = None  # the pass rate before training where it was measured; null to fit it
-    drop: float = 0.0  # runs of less compute than this share of the largest are left out: the first, noisy part
+    R0: float | None = None  # pass rate before training if it was measured; null to fit it
+    drop: float = 0.0  # leave out the noisy first part: runs below this share of the largest compute
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.R0 is not None and not 0 <= self.R0 < 1:
-            raise ConfigError(f"law.R0: {self.R0:g} is no pass rate below 1")
+            raise ConfigError(f"law.R0: must be at least 0 and below 1, not {self.R0:g}")
         if not 0 <= self.drop < 1:
-            raise ConfigError(f"law.drop: {self.drop:g} is no share from 0 to below 1")
+            raise ConfigError(f"law.drop: must be at least 0 and below 1, not {self.drop:g}")
 
     def curve(self, x: Inputs, R0, A, C_mid, B):
         return R0 + (A - R0) / (1 + (C_mid / x.C) ** B)
@@ -63,24 +63,25 @@ class RlSigmoid(CurveLaw):
         return {} if self.R0 is None else {"R0": self.R0}
 
     def _late(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return a mask (n,) of the runs after the first part, see ``drop``."""
         compute = frame["C"].to_numpy(dtype=float)
         return compute >= self.drop * compute.max(initial=0)
 
-    def predicted(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The runs after the first part, see ``drop``."""
+    def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Select the runs after the first part, see ``drop``."""
         return frame[self._late(frame)]
 
     def points(self, frame: pd.DataFrame) -> Points:
-        return super().points(self.predicted(frame))
+        return super().points(self.fitted_rows(frame))
 
     def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().residuals(params, self.predicted(frame))
+        return super().residuals(params, self.fitted_rows(frame))
 
     def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().jacobian(params, self.predicted(frame))
+        return super().jacobian(params, self.fitted_rows(frame))
 
-    def check(self, frame: pd.DataFrame) -> None:
-        super().check(frame)
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        super().check_runs(frame)
         compute, rate = frame["C"].to_numpy(dtype=float), self.observed(frame)
         if not (compute > 0).all():
             raise ConfigError(f"runs.columns.C: must be above 0; the smallest is {compute.min():g}")
@@ -90,21 +91,21 @@ class RlSigmoid(CurveLaw):
             raise ConfigError(f"law.objective: {self.objective} takes logarithms; pass rates of 0 need mse")
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
-        self.check(self.predicted(frame))
+        self.check_runs(self.fitted_rows(frame))
         points, fixed = self.points(frame), self.fixed(frame)
-        found = self.solve(points, fixed)
-        if found.params[0, 1] > 1:
-            found = self.solve(points, {**fixed, "A": 1.0})
-            found.warnings.append("A is 1, the most there can be: the pass rate does not level off within the runs")
-        if found.params[0, 1] <= found.params[0, 0]:
+        solution = self.solve(points, fixed)
+        if solution.params[0, 1] > 1:
+            solution = self.solve(points, {**fixed, "A": 1.0})
+            solution.warnings.append("A is set to its maximum of 1, since the pass rate does not level off within the runs")
+        if solution.params[0, 1] <= solution.params[0, 0]:
             raise ConfigError("law: rl_sigmoid needs a pass rate that grows with compute; over these runs it does not")
-        return found
+        return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         points, fixed, weights = self.points(frame), self.fixed(frame), weights[:, self._late(frame)]
-        found, _ = self.follow(points, fixed, params, weights)
-        beyond = found[:, 1] > 1
+        draws, _ = self.refine(points, fixed, params, weights)
+        beyond = draws[:, 1] > 1
         if beyond.any():
-            found[beyond], _ = self.follow(points, {**fixed, "A": 1.0}, params, weights[beyond])
-        found[found[:, 1] <= found[:, 0]] = np.nan
-        return found
+            draws[beyond], _ = self.refine(points, {**fixed, "A": 1.0}, params, weights[beyond])
+        draws[draws[:, 1] <= draws[:, 0]] = np.nan
+        return draws

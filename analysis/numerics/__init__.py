@@ -1,1 +1,1 @@
-"""Numerical methods that laws are built on: minimisers, profiles, surfaces."""
+"""Numerics without any knowledge of laws: regressions, profiles and surfaces, for many resamples at once."""

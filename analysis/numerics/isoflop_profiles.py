@@ -1,6 +1,6 @@
-"""One IsoFLOP profile: the runs of a compute budget, a curve of their loss in log N, and where it is lowest.
+"""IsoFLOP profiles: a curve of loss in log N through the runs of one compute budget, and its minimum.
 
-Tokens at the minimum come from a curve of log D in log N, so that nothing assumes C = 6ND.
+The tokens at the minimum come from a curve of log D in log N, so that nothing assumes C = 6ND.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-RESAMPLES = 200  # of the runs of one budget, for the variance of its minimum
+RESAMPLES = 200  # resamples of the runs of one budget, for the variance of its minimum
 
 
 @dataclass(frozen=True)
-class Minimum:
-    """Where curves have their minimum: arrays (m,), NaN for a curve that has none between its sizes."""
+class ProfileMinimum:
+    """Minima of curves: arrays (m,), NaN for a curve without one between its sizes."""
 
     log_n: np.ndarray
     log_d: np.ndarray
@@ -27,8 +27,8 @@ class Minimum:
     curvature: np.ndarray  # half the second derivative of loss in log N
 
 
-class Profile(ABC):
-    """The runs of one budget; a column ``weight`` says how much each counts."""
+class IsoFlopProfile(ABC):
+    """The runs of one budget; the column ``weight``, if there is one, weights them."""
 
     curve: ClassVar[str]
 
@@ -42,49 +42,49 @@ class Profile(ABC):
         mass = self.weights @ self.members
         self.means = np.where(mass > 0, (self.weights * self.loss) @ self.members / np.where(mass > 0, mass, 1), np.inf)
 
-    def minimum(self, weights: np.ndarray) -> Minimum:
-        """The minimum for each row of counts (m, runs).
+    def minimum(self, weights: np.ndarray) -> ProfileMinimum:
+        """Return the minimum for each row of counts (m, runs).
 
-        There is none where fewer than three sizes are drawn, or where the curve is lowest at or beyond an edge of all sizes
-        of the budget: what lies between is a property of the study.
+        There is none if fewer than three sizes are drawn, or if the curve is lowest at or beyond an edge of all sizes of
+        the budget, drawn or not.
         """
-        found = self._lowest(weights * self.weights)
-        between = (self.sizes[0] < found.log_n) & (found.log_n < self.sizes[-1]) & self._inside
-        parts = (np.where(between, part, np.nan) for part in (found.log_n, found.log_d, found.loss))
-        return Minimum(*parts, found.curvature)
+        lowest = self._lowest(weights * self.weights)
+        between = (self.sizes[0] < lowest.log_n) & (lowest.log_n < self.sizes[-1]) & self._inside
+        log_n, log_d, loss = (np.where(between, part, np.nan) for part in (lowest.log_n, lowest.log_d, lowest.loss))
+        return ProfileMinimum(log_n, log_d, loss, lowest.curvature)
 
     @abstractmethod
-    def _lowest(self, weights: np.ndarray) -> Minimum:
-        """The minimum of the curve, wherever it is."""
+    def _lowest(self, weights: np.ndarray) -> ProfileMinimum:
+        """Return the minimum of the curve, also outside of the sizes."""
 
     @abstractmethod
     def _variance(self) -> float:
-        """That of log N at the minimum; NaN where it cannot be had."""
+        """Return the variance of log N at the minimum; NaN if it cannot be estimated."""
 
     @property
     def _inside(self) -> bool:
-        """Whether the study has a minimum between its sizes at all, whatever a resample of it says."""
+        """True if all runs together have a minimum between their sizes; without one, no resample has one."""
         return True
 
     @property
     def _edge(self) -> str:
-        """The edge at which the mean loss of the sizes is lowest, if it is at one."""
+        """The edge (smallest or largest) if the mean loss of the sizes is lowest there, or an empty string."""
         lowest = self.means.argmin()
         return "smallest" if lowest == 0 else "largest" if lowest == len(self.sizes) - 1 else ""
 
     def row(self) -> dict[str, Any]:
-        """The minimum of the runs as they are, for a table; ``excluded`` says why there is none."""
-        found = self.minimum(np.ones((1, len(self.loss))))
+        """Return the minimum of the runs as a row of a table; ``excluded`` is the reason if there is none."""
+        minimum = self.minimum(np.ones((1, len(self.loss))))
         known = {"C": self.flops, "runs": len(self.loss)}
-        if np.isnan(found.loss[0]):
-            return {**known, "excluded": self._reason(found.curvature[0])}
+        if np.isnan(minimum.loss[0]):
+            return {**known, "excluded": self._reason(minimum.curvature[0])}
         return {
             **known,
-            "N": float(np.exp(found.log_n[0])),
+            "N": float(np.exp(minimum.log_n[0])),
             "log_n_std": float(np.sqrt(self._variance())),
-            "D": float(np.exp(found.log_d[0])),
-            "loss": float(found.loss[0]),
-            "curvature": float(found.curvature[0]),
+            "D": float(np.exp(minimum.log_d[0])),
+            "loss": float(minimum.loss[0]),
+            "curvature": float(minimum.curvature[0]),
             "excluded": "",
         }
 
@@ -92,14 +92,14 @@ class Profile(ABC):
         if len(self.sizes) < 3:
             return "fewer than three model sizes"
         if curvature <= 0:
-            return f"its {self.curve} opens downward"
-        # a curve may have its minimum beyond an edge though a size between is the best: its side is that of the lower losses
+            return f"the {self.curve} opens downward"
+        # the minimum may be beyond an edge though an inner size is best; it is on the side of the lower losses
         slope = np.polyfit(self.log_n, self.loss, 1)[0]
-        return f"its minimum is at or beyond the {self._edge or ('smallest' if slope > 0 else 'largest')} model"
+        return f"the minimum is at or beyond the {self._edge or ('smallest' if slope > 0 else 'largest')} model"
 
 
-class Parabola(Profile):
-    """Least squares of loss in log N, through all sizes or the ``nearest`` to the best run (in log N)."""
+class Parabola(IsoFlopProfile):
+    """Least squares of loss in log N, through all sizes or through the ``nearest`` to the best run (in log N)."""
 
     curve: ClassVar[str] = "parabola"
 
@@ -110,7 +110,7 @@ class Parabola(Profile):
         self.design = np.stack([(self.log_n - self.centre) ** power for power in range(3)], axis=1)
         self.targets = np.stack([self.loss, self.log_d], axis=1)
 
-    def _lowest(self, weights: np.ndarray) -> Minimum:
+    def _lowest(self, weights: np.ndarray) -> ProfileMinimum:
         drawn = weights @ self.members > 0
         if self.nearest is not None:
             drawn = self._near(weights, drawn)
@@ -122,15 +122,15 @@ class Parabola(Profile):
         curvature = np.where(solvable, parabolas[:, 2, 0], np.nan)
         offset = -parabolas[:, 1, 0] / (2 * np.where(curvature > 0, curvature, np.nan))
         loss, log_d = np.einsum("mi,mit->tm", offset[:, None] ** np.arange(3), parabolas)
-        return Minimum(self.centre + offset, log_d, loss, curvature)
+        return ProfileMinimum(self.centre + offset, log_d, loss, curvature)
 
     @property
     def _inside(self) -> bool:
-        # where the best size is at an edge, a vertex between the sizes comes of the shape of the rest
+        # if the best size is at an edge, a vertex between the sizes is an artefact of the shape of the other losses
         return self._edge == ""
 
     def _near(self, weights: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Of the sizes drawn (m, sizes), those nearest to the best run that was."""
+        """Return a mask of the drawn sizes (m, sizes) that are nearest to the best drawn run."""
         best = self.size_of[np.where(weights > 0, self.loss, np.inf).argmin(axis=1)]
         order = np.abs(self.sizes[:, None] - self.sizes).argsort(axis=1, kind="stable")[best]
         near = np.zeros_like(drawn)
@@ -138,7 +138,7 @@ class Parabola(Profile):
         return near & drawn
 
     def _variance(self) -> float:
-        """By the bootstrap of the runs; a parabola through three runs leaves none."""
+        """Estimate it by a bootstrap of the runs; a parabola through three runs has none."""
         runs = len(self.loss)
         if runs < 4:
             return np.nan
@@ -148,36 +148,36 @@ class Parabola(Profile):
         return float(log_n.var(ddof=1)) if len(log_n) > 1 else np.nan
 
 
-class Akima(Profile):
-    """Akima's interpolation of log loss in log N, through the mean of the runs of each size.
+class Akima(IsoFlopProfile):
+    """Akima's interpolation of log loss in log N, through the mean loss of each size.
 
-    It goes through every point, and its minimum is where the cubic between two sizes is lowest, in closed form. A resample
-    is interpolated through those sizes that were drawn, at least three of them: the fewer they are the further its minimum
-    may be off, which makes intervals wide rather than narrow, and it has none where its lowest loss is at an edge of them.
+    It goes through every point, and its minimum is the lowest point of a cubic between two sizes, in closed form. A resample is
+    interpolated through its drawn sizes, at least three. The fewer they are, the further off its minimum may be, which makes
+    intervals wide rather than narrow; it has none if its lowest loss is at an edge of the drawn sizes.
     """
 
     curve: ClassVar[str] = "akima"
 
-    def _lowest(self, weights: np.ndarray) -> Minimum:
+    def _lowest(self, weights: np.ndarray) -> ProfileMinimum:
         mass = weights @ self.members
         drawn = mass > 0
         count = drawn.sum(axis=1)
-        with np.errstate(all="ignore"):  # of a size that was not drawn
+        with np.errstate(all="ignore"):  # a size that was not drawn
             log_loss, log_d = ((weights * part) @ self.members / mass for part in (np.log(self.loss), self.log_d))
-        order = np.argsort(~drawn, axis=1, kind="stable")  # those drawn first, still by size
+        order = np.argsort(~drawn, axis=1, kind="stable")  # drawn sizes first, still in order of size
         points = [self.sizes[order], *(np.take_along_axis(part, order, axis=1) for part in (log_loss, log_d))]
-        found = np.full((4, len(weights)), np.nan)
+        minima = np.full((4, len(weights)), np.nan)
         for size in range(3, len(self.sizes) + 1):
             rows = np.flatnonzero(count == size)
             if len(rows):
-                found[:, rows] = _interpolated(*(part[rows, :size] for part in points))
-        log_n, log_d, lowest, curvature = found
-        return Minimum(log_n, log_d, np.exp(lowest), np.exp(lowest) * curvature)
+                minima[:, rows] = _minimum_between(*(part[rows, :size] for part in points))
+        log_n, log_d, lowest, curvature = minima
+        return ProfileMinimum(log_n, log_d, np.exp(lowest), np.exp(lowest) * curvature)
 
     def _variance(self) -> float:
-        """By the jackknife over sizes: without each of them in turn.
+        """Estimate it by a jackknife over sizes.
 
-        Between sizes nothing was measured: the deviation is at least a third of their spacing, as in arXiv 2406.19146.
+        Nothing was measured between sizes, so that the deviation is at least a third of their spacing, as in arXiv 2406.19146.
         """
         log_n = self.minimum(1 - self.members.T).log_n
         log_n = log_n[np.isfinite(log_n)]
@@ -185,13 +185,14 @@ class Akima(Profile):
         return max(float((len(log_n) - 1) * log_n.var()), (spacing / 3) ** 2) if len(log_n) > 1 else np.nan
 
 
-def _interpolated(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Where the interpolation of y in x, (m, k) each, is lowest: x, the interpolation of z there, y, and half the second
-    derivative of y; (m,) each, NaN where y is lowest at an end."""
-    first, second, third = cubics(x, y)
-    with np.errstate(all="ignore"):  # a cubic that has no minimum
+def _minimum_between(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Minimise the interpolation of y in x, (m, k) each; return x, the interpolation of z there, y, and half the second
+    derivative of y at the minimum; (m,) each, NaN if y is lowest at an end.
+    """
+    first, second, third = akima_cubics(x, y)
+    with np.errstate(all="ignore"):  # a cubic may have no minimum
         root = np.sqrt(second**2 - 3 * first * third)
-        # the same root in two forms, each exact where the other cancels
+        # two forms of one root, each exact where the other cancels
         step = np.where(second > 0, -first / (second + root), (root - second) / (3 * third))
     inside = (step >= 0) & (step <= np.diff(x, axis=1))
     step = np.where(inside, step, 0)
@@ -202,26 +203,26 @@ def _interpolated(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarr
         return np.take_along_axis(part, best, axis=1)[:, 0]
 
     lowest = at(values)
-    along = cubics(x, z)
+    along = akima_cubics(x, z)
     tokens = z[:, :-1] + step * (along[0] + step * (along[1] + step * along[2]))
     ends = np.minimum(y[:, 0], y[:, -1])
-    found = (at(x[:, :-1] + step), at(tokens), lowest, at(second + 3 * step * third))
-    return tuple(np.where(lowest < ends, part, np.nan) for part in found)
+    minimum = (at(x[:, :-1] + step), at(tokens), lowest, at(second + 3 * step * third))
+    return tuple(np.where(lowest < ends, part, np.nan) for part in minimum)
 
 
-def cubics(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Akima's cubics (J. ACM 17, 589, 1970) between the k points of each row (m, k), k of at least 3.
+def akima_cubics(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return Akima's cubics (J. ACM 17, 589, 1970) between the k points of each row (m, k), k of at least 3.
 
     :returns: c1, c2, c3, (m, k - 1) each: ``y_i + c1 u + c2 u^2 + c3 u^3`` at ``u = x - x_i``.
     """
     width = np.diff(x, axis=1)
     secant = np.diff(y, axis=1) / width
-    # two secants more at each end, as a parabola has them
+    # two more secants at each end, extrapolated as a parabola
     before, after = secant[:, 0] - secant[:, 1], secant[:, -1] - secant[:, -2]
     ends = (secant[:, 0] + 2 * before, secant[:, 0] + before, *secant.T, secant[:, -1] + after, secant[:, -1] + 2 * after)
     m = np.stack(ends, axis=1)
     change = np.abs(np.diff(m, axis=1))
-    left, right = change[:, 2:], change[:, :-2]  # of the secant on the left of a point, and of that on its right
+    left, right = change[:, 2:], change[:, :-2]  # weights of the secants to the left and to the right of a point
     total = left + right
     flat = total <= 1e-9 * total.max(axis=1, keepdims=True)
     mean = (m[:, 3:] + m[:, :-3]) / 2

@@ -1,4 +1,4 @@
-"""Robust regression of many small problems at once: every start and every resample of the bootstrap is one row of an array.
+"""Robust regression of many small problems at once: every start and every resample of the bootstrap is a row of an array.
 
 A scaling law has a handful of parameters and tens to hundreds of points, so that a solver called a thousand times spends its
 time on overhead. Here all problems take their steps together.
@@ -11,31 +11,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK = 60_000  # values of a batch at a time: more than this does not stay in the cache
-LAD_DELTAS = (1e-2, 1e-3, 1e-4, 1e-5)  # Huber losses that lead to the absolute one, in units of the spread of the residuals
+CHUNK = 60_000  # values of a batch at a time, which fit into the cache
+LAD_DELTAS = (
+    1e-2,
+    1e-3,
+    1e-4,
+    1e-5,
+)  # deltas of Huber losses that approach the absolute one, in units of the residuals' spread
 OBJECTIVES = ("huber", "lad", "log_mse", "mse")
 
-# theta (m, p), rows (m,) -> values (m, n); rows says which problems of the batch these are
+# theta (m, p), rows (m,) -> values (m, n); rows are the indices of the problems in the batch
 Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
-# the same -> values (m, n) and derivatives (m, n, p)
+# theta, rows -> values (m, n) and derivatives (m, n, p)
 Slopes = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a sum over the points is made of: ``huber`` and ``log_mse`` of log residuals, ``lad`` their absolute value, ``mse``
-    of the values themselves. Sums, not means: they differ by n."""
+    """The loss of one residual, summed over the points: ``huber`` and ``log_mse`` of log residuals, ``lad`` their
+    absolute value, ``mse`` of the values themselves. Sums differ from means by a factor of n.
+    """
 
     name: str = "huber"
-    delta: float | None = 1e-3  # where Huber's loss turns from quadratic to linear; null for the others
+    delta: float | None = 1e-3  # residual at which the Huber loss turns from quadratic to linear; null for other losses
 
     @property
     def logs(self) -> bool:
-        """Whether residuals are of logarithms."""
+        """True if residuals are differences of logarithms."""
         return self.name != "mse"
 
     def losses(self, residuals: np.ndarray) -> np.ndarray:
-        """r^2 / 2 up to ``delta`` and ``delta (|r| - delta / 2)`` beyond (Huber 1964); |r|; or r^2."""
+        """Return r^2 / 2 up to ``delta`` and ``delta (|r| - delta / 2)`` beyond (Huber 1964); |r|; or r^2."""
         if self.name == "lad":
             return np.abs(residuals)
         if self.delta is None:
@@ -44,13 +50,15 @@ class Objective:
         return np.where(size <= self.delta, residuals**2 / 2, self.delta * (size - self.delta / 2))
 
     def influence(self, residuals: np.ndarray) -> np.ndarray:
-        """The derivative of :meth:`losses`."""
+        """Return the derivative of :meth:`losses`."""
         if self.name == "lad":
             return np.sign(residuals)
         return 2 * residuals if self.delta is None else np.clip(residuals, -self.delta, self.delta)
 
     def curvature(self, residuals: np.ndarray) -> np.ndarray:
-        """That of the parabola that touches :meth:`losses` at the residual and lies above it (iterated least squares)."""
+        """Return the curvature of the parabola that touches :meth:`losses` at the residual and lies above it (iterated
+        least squares).
+        """
         size = np.maximum(np.abs(residuals), 1e-12)
         if self.name == "lad":
             return 1 / size
@@ -59,7 +67,7 @@ class Objective:
 
 @dataclass
 class Regression:
-    """Problems ``min_theta sum_i w_i loss(curve_i(theta) - y_i)``, one a row of a batch."""
+    """Problems ``min_theta sum_i w_i loss(curve_i(theta) - y_i)``, one per row of a batch."""
 
     curve: Curve
     slopes: Slopes
@@ -67,7 +75,7 @@ class Regression:
     objective: Objective
 
     def minimise(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Minima (m, p) from ``starts`` (m, p), and their sums (m,).
+        """Minimise from ``starts`` (m, p); return the minima (m, p) and their sums (m,).
 
         :param weights: (m, n), or (1, n) for all problems. A resample is the count of each point.
         """
@@ -75,14 +83,14 @@ class Regression:
         weights = np.broadcast_to(weights, (size, self.observed.shape[-1]))
         step = max(1, CHUNK // max(self.observed.shape[-1], 1))
         theta, value = np.array(starts, dtype=float), np.empty(size)
-        with np.errstate(all="ignore"):  # a step too long overflows, and is shortened
+        with np.errstate(all="ignore"):  # a step that is too long overflows, and is shortened
             for first in range(0, size, step):
                 rows = np.arange(first, min(first + step, size))
                 theta[rows], value[rows] = self._batch(theta[rows], weights[rows], rows)
         return theta, value
 
     def value(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The sums (m,); infinite where the curve is not a number."""
+        """Return the sums (m,); infinite where the curve is not a number."""
         with np.errstate(all="ignore"):
             losses = self.objective.losses(self._residuals(self.curve(theta, rows), rows))
             sums = np.einsum("mn,mn->m", weights, losses)
@@ -102,7 +110,7 @@ class Regression:
         return np.log(values) - np.log(observed) if self.objective.logs else values - observed
 
     def model(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals (m, n), their Jacobian (m, n, p) and the gradient of the sums (m, p)."""
+        """Return the residuals (m, n), their Jacobian (m, n, p) and the gradient of the sums (m, p)."""
         values, jacobian = self.slopes(theta, rows)
         if self.objective.logs:
             jacobian = jacobian / values[..., None]
@@ -112,25 +120,26 @@ class Regression:
 
 
 def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, iterations: int = 200):
-    """BFGS with a backtracking line search (Nocedal and Wright, *Numerical Optimization*, ch. 3 and 6), on a batch.
+    """Minimise a batch by BFGS with a backtracking line search (Nocedal and Wright, *Numerical Optimization*, ch. 3 and
+    6).
 
-    The first inverse Hessian is that of iterated least squares, so that steps do not depend on the units of the parameters.
-    A problem is done when a step from a fresh one improves its value by less than a share of 1e-9; when a later step does
-    not, the inverse Hessian is made afresh.
+    The first inverse Hessian is that of iterated least squares, so that steps do not depend on the units of the
+    parameters. If a later step improves the value by less than a share of 1e-9, the inverse Hessian is reset to it; if
+    the first step after that does not improve the value either, the problem is done.
     """
     theta = theta.copy()
     value = problem.value(theta, weights, rows)
     residuals, jacobian, gradient = problem.model(theta, weights, rows)
     inverse = _least_squares(problem.objective, residuals, jacobian, weights)
-    fresh = np.ones(len(theta), dtype=bool)  # its inverse Hessian is the one of least squares
+    fresh = np.ones(len(theta), dtype=bool)  # its inverse Hessian is that of least squares
     active = np.flatnonzero(np.isfinite(value) & np.isfinite(gradient).all(axis=1))
-    # what is no improvement: a residual far below what anyone measures
+    # smallest improvement that counts: that of a residual far below any noise
     floor = 1e-9 * (problem.objective.delta or 1e-6) ** 2
     for _ in range(iterations):
         if not len(active):
             break
         step = -np.matmul(inverse[active], gradient[active][:, :, None])[:, :, 0]
-        # in log parameters, a longer step leaves everything that is plausible
+        # in log parameters, a longer step leaves the plausible range
         step *= np.minimum(1, 3 / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
         length, after = _line_search(
             problem, theta[active], step, value[active], gradient[active], weights[active], rows[active]
@@ -147,7 +156,7 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
         change = slope - gradient[active]
         gradient[active] = slope
         bent = (np.einsum("mi,mi->m", moved, change) > 1e-300) & ~stalled
-        inverse[active[bent]] = _updated(inverse[active[bent]], moved[bent], change[bent])
+        inverse[active[bent]] = _update_inverse(inverse[active[bent]], moved[bent], change[bent])
         fresh[active] = False
         if stalled.any():
             restarted = active[stalled]
@@ -158,11 +167,11 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
 
 
 def _least_squares(objective: Objective, residuals: np.ndarray, jacobian: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Inverses (m, p, p) of the Hessians of iterated least squares, damped where they are singular."""
+    """Return the inverses (m, p, p) of the Hessians of iterated least squares, damped if they are singular."""
     curvature = (weights * objective.curvature(residuals))[:, :, None]
     hessian = np.matmul(jacobian.transpose(0, 2, 1), curvature * jacobian)
     diagonal = np.einsum("mii->mi", hessian)
-    # a parameter that has run to infinity has a column of next to nothing: scaled up, it would take the whole step
+    # the column of a diverging parameter is nearly 0; scaled up, it would take up the whole step
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True)
     scale = np.sqrt(np.where(diagonal > floor, diagonal, np.where(floor > 0, floor, 1)))
     hessian = hessian / (scale[:, :, None] * scale[:, None, :])
@@ -170,23 +179,25 @@ def _least_squares(objective: Objective, residuals: np.ndarray, jacobian: np.nda
     return np.linalg.pinv(hessian, hermitian=True) / (scale[:, :, None] * scale[:, None, :])
 
 
-def _updated(inverse: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The BFGS update (eq. 6.17)."""
+def _update_inverse(inverse: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Update inverse Hessians by BFGS (eq. 6.17)."""
     product = np.einsum("mi,mi->m", moved, change)[:, None, None]
     left = np.eye(moved.shape[1]) - moved[:, :, None] * change[:, None, :] / product
     return left @ inverse @ left.transpose(0, 2, 1) + moved[:, :, None] * moved[:, None, :] / product
 
 
 def _line_search(problem, theta, step, value, gradient, weights, rows):
-    """Of the lengths 1, 1/2, 1/4, ... the first with enough decrease (eq. 3.4), for each row; 0 where none has."""
+    """Return, for each row, the first of the lengths 1, 1/2, 1/4, ... with sufficient decrease (eq. 3.4), or 0; and the
+    values there.
+    """
     slope = np.einsum("mi,mi->m", step, gradient)
     length, after = np.zeros(len(theta)), value.copy()
     search = np.arange(len(theta))
     for halvings in range(25):
         trial = 0.5**halvings
-        found = problem.value(theta[search] + trial * step[search], weights[search], rows[search])
-        enough = found <= value[search] + 1e-4 * trial * np.minimum(slope[search], 0)
-        length[search[enough]], after[search[enough]] = trial, found[enough]
+        trial_value = problem.value(theta[search] + trial * step[search], weights[search], rows[search])
+        enough = trial_value <= value[search] + 1e-4 * trial * np.minimum(slope[search], 0)
+        length[search[enough]], after[search[enough]] = trial, trial_value[enough]
         search = search[~enough]
         if not len(search):
             break

@@ -1,4 +1,4 @@
-"""Quadratic surfaces through the runs about the best of them, for many resamples at once."""
+"""Quadratic surfaces through runs near the best one, for many resamples at once."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SINGULAR = 1e-9  # the smallest eigenvalue of a normal matrix of unit diagonal that still determines its coefficients
+SINGULAR = 1e-9  # smallest eigenvalue of a normal matrix with unit diagonal that determines its coefficients
 
 
 @dataclass(frozen=True)
-class Minimum:
-    """Where surfaces have their minimum: NaN for one that has none between its points."""
+class SurfaceMinimum:
+    """Minima of surfaces; NaN for a surface without one between its points."""
 
     place: np.ndarray  # (m, d)
     value: np.ndarray  # (m,)
-    curvature: np.ndarray  # (m,), along the flattest direction; NaN where too few points have weight
+    curvature: np.ndarray  # (m,), along the flattest direction; NaN if too few points have weight
 
 
 class Surface:
-    """``value = c + g x + x H x / 2`` over d coordinates, by least squares."""
+    """A surface ``value = c + g x + x H x / 2`` over d coordinates, fitted by least squares."""
 
     def __init__(self, coordinates: np.ndarray, values: np.ndarray) -> None:
-        """:param coordinates: (n, d). :param values: (n,)."""
+        """Scale coordinates (n, d) around the point with the lowest of the values (n,)."""
         self.values = values
         self.centre = coordinates[values.argmin()]
         self.reach = np.maximum(np.abs(coordinates - self.centre).max(axis=0), 1e-300)
@@ -34,28 +34,30 @@ class Surface:
 
     @property
     def inner(self) -> np.ndarray:
-        """Whether the lowest point has others on both of its sides, along each coordinate: (d,)."""
+        """A mask (d,) of the coordinates along which the lowest point has others on both sides."""
         return (self.low < 0) & (self.high > 0)
 
-    def minimum(self, weights: np.ndarray) -> Minimum:
-        """Of the surface for each row of weights (m, n). What lies between the points is held against all of them."""
+    def minimum(self, weights: np.ndarray) -> SurfaceMinimum:
+        """Return the minimum for each row of weights (m, n). It must lie within the range of all points, drawn or not."""
         d = len(self.centre)
-        found = least_squares(self.design, self.values, weights)
-        slope = found[:, 1 : 1 + d]
-        hessian = np.zeros((len(found), d, d))
-        hessian[:, self.pairs[0], self.pairs[1]] = np.nan_to_num(found[:, 1 + d :])
+        coefficients = least_squares(self.design, self.values, weights)
+        slope = coefficients[:, 1 : 1 + d]
+        hessian = np.zeros((len(coefficients), d, d))
+        hessian[:, self.pairs[0], self.pairs[1]] = np.nan_to_num(coefficients[:, 1 + d :])
         hessian += hessian.transpose(0, 2, 1)
-        curvature = np.where(np.isnan(found[:, 0]), np.nan, np.linalg.eigvalsh(hessian)[:, 0])
+        curvature = np.where(np.isnan(coefficients[:, 0]), np.nan, np.linalg.eigvalsh(hessian)[:, 0])
         upward = curvature > 0
         place = -np.linalg.solve(np.where(upward[:, None, None], hessian, np.eye(d)), slope[:, :, None])[:, :, 0]
-        value = found[:, 0] + np.einsum("mi,mi->m", slope, place) / 2
+        value = coefficients[:, 0] + np.einsum("mi,mi->m", slope, place) / 2
         between = upward & ((self.low < place) & (place < self.high)).all(axis=1)
         place = self.centre + self.reach * place
-        return Minimum(np.where(between[:, None], place, np.nan), np.where(between, value, np.nan), curvature)
+        return SurfaceMinimum(np.where(between[:, None], place, np.nan), np.where(between, value, np.nan), curvature)
 
 
 def least_squares(design: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Coefficients (m, p) for a design (n, p), targets (n,) or (m, n) and weights (m, n); NaN where they are not determined."""
+    """Return coefficients (m, p) for a design (n, p), targets (n,) or (m, n) and weights (m, n); NaN if they are not
+    determined.
+    """
     normal = np.einsum("mn,ni,nj->mij", weights, design, design, optimize=True)
     scale = np.sqrt(np.maximum(np.einsum("mii->mi", normal), 1e-300))
     normal /= scale[:, :, None] * scale[:, None, :]

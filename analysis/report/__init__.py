@@ -1,1 +1,5 @@
-"""The report of a study: its words, tables and pages."""
+"""The report of a study: its sentences, tables, figures and files."""
+
+from analysis.report.files import write
+
+__all__ = ["write"]

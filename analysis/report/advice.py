@@ -1,63 +1,65 @@
-"""What a law advises, in sentences: one function a kind of law."""
+"""Advice of laws in sentences: one function per kind of law."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.formatting import compute, compute_unit, number, quantity, scientific, share, three, times, with_interval
+from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.laws import Hyperparameter, RlPower
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
-BEYOND = 10  # times the largest of the runs: what a law of one variable is asked for
-BELOW = 0.9  # of the lowest loss, for a law that follows from the loss
-REPEATS = 3  # epochs over the same data after the first
-TEACHERS = 100  # losses between those of the teachers of the runs
-NAMES = {"N": "parameters", "D": "tokens", "k": "answers a problem"}
+BEYOND = 10  # prediction of a law of one variable, over the largest value of the runs
+BELOW = 0.9  # prediction of a law of the loss, over the lowest loss of the runs
+REPEATS = 3  # epochs over the same data after the first one
+TEACHERS = 100  # losses between those of the runs' teachers
+NAMES = {"N": "parameters", "D": "tokens", "k": "samples per problem"}
 
 
-def advice(study: Study, fit: Fit) -> list[str]:
-    """What follows from a law: how to spend the target budget, or what to expect beyond the runs."""
+def advise(study: Study, fit: Fit) -> list[str]:
+    """Return sentences on how to spend the target budget, or on what to expect beyond the runs."""
     special = SPECIAL.get(fit.law.name)
     if special:
         return special(study, fit)
     if study.target_flops and not fit.frontier(study.target_flops).empty:
         return _allocation(study, fit)
-    if fit.law.regression and len(fit.law.predictors) == 1:
+    if len(fit.law.predictors) == 1:
         return _one_variable(study, fit)
     return [f"{fit.law.formula} with {', '.join(f'{name} = {number(value)}' for name, value in fit.params.items())}."]
 
 
 def _allocation(study: Study, fit: Fit) -> list[str]:
-    target = float(study.target_flops)
+    target = float(study.target_flops or 0)
     row = fit.frontier(target).iloc[0]
     if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
-        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents leave it free."]
-    found = {name: written(row, name) for name in ("N", "D") if name in row}
-    loss = f"a loss of {written(row, 'loss')} nats a token"
+        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents allow any size."]
+    optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
+    loss = f"a loss of {format_optimum(row, 'loss')} nats per token"
     if fit.law.allocates:
-        advice = f"With {scientific(target)} FLOPs, train {found['N']} parameters on {found['D']} tokens; expect {loss}."
+        advice = f"With {scientific(target)} FLOPs, train {optimum['N']} parameters on {optimum['D']} tokens; expect {loss}."
     else:
         advice = f"With {scientific(target)} FLOPs, expect {loss}."
     factor = target / fit.runs["C"][1]
-    reach = [f"That is extrapolated: {times(factor)} times the compute of the largest run."] if factor > 1.05 else []
+    reach = [f"This extrapolates: the budget is {times(factor)} times that of the largest run."] if factor > 1.05 else []
     return [advice, *reach]
 
 
-def written(row: pd.Series, name: str) -> str:
-    """A quantity of a row of :meth:`Fit.frontier`, with its interval."""
+def format_optimum(row: pd.Series, name: str) -> str:
+    """Format a quantity of a row of :meth:`Fit.frontier` with its interval."""
     return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
 
 
-def _predicted(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
-    """The response at one place, with its interval; ``1 - response`` to flip it."""
+def _format_prediction(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
+    """Format the response at one place with its interval; ``1 - response`` if ``flip``."""
     import pandas as pd
 
     frame = pd.DataFrame([row])
@@ -70,50 +72,51 @@ def _one_variable(study: Study, fit: Fit) -> list[str]:
     (x,) = fit.law.predictors
     response = fit.law.response
     what = {"loss": "a loss of", "coverage": "a coverage of", "error": "an error of"}.get(response, f"{response} =")
-    unit = " nats a token" if response == "loss" else ""
+    unit = " nats per token" if response == "loss" else ""
     values = study.runs.frame[x]
     if x == "loss":
         at = BELOW * float(values.min())
-        expected = _predicted(fit, {x: at}, lambda value: quantity(response, value))
-        return [f"At a loss of {three(at)}, a tenth below the lowest of the runs, expect {what} {expected}{unit}."]
+        expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
+        return [f"At a loss of {three_decimals(at)}, 10 % below the lowest of the runs, expect {what} {expected}{unit}."]
     at = BEYOND * float(values.max())
-    named = NAMES.get(x) or compute_unit(study.config, at)
-    expected = _predicted(fit, {x: at}, lambda value: quantity(response, value))
+    named = NAMES.get(x) or study.compute_unit(at)
+    expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
     return [f"With {quantity(x, at)} {named}, {BEYOND} times the largest run, expect {what} {expected}{unit}."]
 
 
 def _rl_sigmoid(study: Study, fit: Fit) -> list[str]:
-    def of(name: str, write: Callable[[float], str]) -> str:
-        return with_interval(fit.params[name], *fit.ci95.get(name, (None, None)), write)
+    def estimate(name: str, write: Callable[[float], str]) -> str:
+        return with_interval(fit.params[name], *fit.ends(name), write)
 
     largest = float(study.runs.frame["C"].max())
-    unit = compute_unit(study.config, largest)
+    unit = study.compute_unit()
     return [
-        f"The pass rate tends to A = {of('A', share)} from R0 = {of('R0', share)}, and is half-way at"
-        f" C_mid = {of('C_mid', compute)} {unit}, with B = {of('B', number)}.",
-        f"With {compute(BEYOND * largest)} {unit}, {BEYOND} times the most of the runs, expect a pass rate of"
-        f" {_predicted(fit, {'C': BEYOND * largest}, share)}.",
+        f"The pass rate rises from R0 = {estimate('R0', share)} towards A = {estimate('A', share)}, and is half-way at"
+        f" C_mid = {estimate('C_mid', compute)} {unit}, with B = {estimate('B', number)}.",
+        f"With {compute(BEYOND * largest)} {unit}, {BEYOND} times the largest of the runs, expect a pass rate of"
+        f" {_format_prediction(fit, {'C': BEYOND * largest}, share)}.",
     ]
 
 
 def _rl_power(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, RlPower)
     frame, x = study.runs.frame, fit.law.x
     n = float(frame["N"].max())
     at = BEYOND * float(frame.loc[frame["N"] == n, x].max())
-    unit = "tokens" if x == "D" else compute_unit(study.config, at)
-    rate = _predicted(fit, {"N": n, x: at}, share, flip=True)
+    unit = "tokens" if x == "D" else study.compute_unit(at)
+    rate = _format_prediction(fit, {"N": n, x: at}, share, flip=True)
     return [
-        f"A model of {quantity('N', n)} parameters, the largest, trained on {quantity(x, at)} {unit}, {BEYOND} times its most"
-        f" so far, is expected to have a pass rate of {rate}."
+        f"For the largest model, of {quantity('N', n)} parameters, trained on {quantity(x, at)} {unit}, {BEYOND} times as much"
+        f" as so far, expect a pass rate of {rate}."
     ]
 
 
 def _pass_at_k(study: Study, fit: Fit) -> list[str]:
-    largest = float(fit.law.predicted(study.runs.frame)["k"].max())
-    now, more = (_predicted(fit, {"k": k}, share) for k in (largest, BEYOND * largest))
+    largest = float(fit.law.fitted_rows(study.runs.frame)["k"].max())
+    now, more = (_format_prediction(fit, {"k": k}, share) for k in (largest, BEYOND * largest))
     few, many = (quantity("k", k) for k in (largest, BEYOND * largest))
     return [
-        f"With {many} answers a problem, {BEYOND} times the most of the runs, expect a coverage of {more}; at {few} it is"
+        f"With {many} samples per problem, {BEYOND} times the most of the runs, expect a coverage of {more}; with {few} it is"
         f" {now}."
     ]
 
@@ -124,32 +127,26 @@ def _data_constrained(study: Study, fit: Fit) -> list[str]:
     def worth(params: np.ndarray) -> np.ndarray:
         return -params[:, index] * np.expm1(-REPEATS / params[:, index])
 
-    epochs = with_interval(float(worth(fit.vector)[0]), *fit.ends(worth), lambda value: f"{value:.2f}")
-    endless = with_interval(fit.params["R_D"], *fit.ci95.get("R_D", (None, None)))
-    return [f"{REPEATS} more epochs over the same tokens are worth {epochs} epochs of new ones, and endless repeats {endless}."]
-
-
-def best_setting(fit: Fit, name: str, n: np.ndarray | float, d: np.ndarray | float) -> np.ndarray:
-    """The best ``lr`` or ``batch`` by the hyperparameter law, and the ends of its interval: (3, n)."""
-    first = list(fit.params).index(f"{name}_coefficient")
-
-    def values(params: np.ndarray) -> np.ndarray:
-        coefficient, by_n, by_d = (column[:, None] for column in params.T[first : first + 3])
-        return coefficient * np.atleast_1d(n) ** by_n * d**by_d
-
-    return np.stack([values(fit.vector)[0], *fit.ends(values)])
+    value, low, high = fit.value_and_interval(worth).tolist()
+    epochs = with_interval(value, low, high, lambda value: f"{value:.2f}")
+    endless = with_interval(fit.params["R_D"], *fit.ends("R_D"))
+    return [
+        f"{REPEATS} more epochs over the same tokens are worth {epochs} epochs of new tokens, and infinitely many {endless}."
+    ]
 
 
 def _hyperparameter(study: Study, fit: Fit) -> list[str]:
-    cells = fit.law.predicted(study.runs.frame)
+    assert isinstance(fit.law, Hyperparameter)
+    cells = fit.law.fitted_rows(study.runs.frame)
     n, d = float(cells["N"].max()), float(cells["D"].max())
     sentences = []
-    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as many of both")):
+    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as much of both")):
         best = []
         for name, what in fit.law.targets.items():
-            ends = best_setting(fit, name, factor * n, factor * d)[:, 0].tolist()
+            optimum = partial(fit.law.optimum, target=name, n=factor * n, d=factor * d)
+            value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
             unit = " tokens" if name == "batch" else ""
-            best.append(f"the best {what} is {with_interval(*ends, lambda value, name=name: quantity(name, value))}{unit}")
+            best.append(f"the best {what} is {with_interval(value, low, high, partial(quantity, name))}{unit}")
         place = f"{quantity('N', factor * n)} parameters on {quantity('D', factor * d)} tokens, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
     return sentences
@@ -163,10 +160,10 @@ def _distillation(study: Study, fit: Fit) -> list[str]:
     teachers = np.geomspace(frame["teacher_loss"].min(), frame["teacher_loss"].max(), TEACHERS)
     grid = pd.DataFrame([{**student, "teacher_loss": value} for value in teachers])
     best = float(teachers[np.argmin(fit.predict(grid))])
-    loss = _predicted(fit, {**student, "teacher_loss": best}, three)
+    loss = _format_prediction(fit, {**student, "teacher_loss": best}, three_decimals)
     return [
-        f"For a student of {quantity('N', student['N'])} parameters on {quantity('D', student['D'])} tokens, the largest of the"
-        f" runs, the best of their teachers has a loss of {three(best)}; expect {loss} nats a token."
+        f"For the largest student, of {quantity('N', student['N'])} parameters trained on {quantity('D', student['D'])} tokens,"
+        f" the best teacher within the runs has a loss of {three_decimals(best)}; expect a loss of {loss} nats per token."
     ]
 
 

@@ -1,30 +1,30 @@
-"""Tables of one fit: its parameters, what it was made of, what it said of held-out rows, and which runs decide it."""
+"""Tables of one fit: parameters, intermediate results, predictions of held-out rows, influential runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from analysis.formatting import DASH, interval, number, percent, quantity, run_label
-from analysis.report.narrative import run_named
+from analysis.report.narrative import run_name
 from analysis.report.tables import MOST, Cell, Table
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}
 HEADINGS = {
     "C": "C (FLOPs)",
     "loss": "Loss (nats/token)",
-    "excluded": "Left out because",
-    "log_n_std": "SD of log N*",
+    "excluded": "Reason for exclusion",
+    "log_n_std": "SE of log N*",
     "lr": "Learning rate",
     "batch": "Batch (tokens)",
 }
 
 
 def parameters(fit: Fit) -> Table:
-    """Estimates, standard errors, every kind of interval, and what the fit without the held-out runs found."""
+    """Return a table of estimates, standard errors, every kind of interval, and estimates without the held-out runs."""
     kinds = [kind for kind in KINDS if kind in fit.intervals]
     rows = []
     for parameter in fit.law.parameters:
@@ -34,12 +34,12 @@ def parameters(fit: Fit) -> Table:
         row += [Cell(number(fit.holdout["params"][name]))] if fit.holdout else []
         rows.append([*row, Cell(parameter.meaning)])
     heads = ("Parameter", "Estimate", "Standard error", *(KINDS[kind] for kind in kinds))
-    unseen = ("Without held-out",) if fit.holdout else ()
-    return Table((*heads, *unseen, "Meaning"), rows, frozenset({1, 2, *([len(heads)] if unseen else [])}))
+    held_out_head = ("Without held-out runs",) if fit.holdout else ()
+    return Table((*heads, *held_out_head, "Meaning"), rows, frozenset({1, 2, *([len(heads)] if held_out_head else [])}))
 
 
 def _interval(fit: Fit, name: str, kind: str) -> str:
-    """An interval of a parameter; an end that the runs leave open is said to be."""
+    """Format an interval of a parameter; an open end is called open."""
     ends = fit.intervals.get(kind, {}).get(name)
     if ends is None:
         return ""
@@ -50,7 +50,7 @@ def _interval(fit: Fit, name: str, kind: str) -> str:
 
 
 def records(rows: list[dict[str, Any]]) -> Table:
-    """What an estimate was made of: rows of any columns; a pair ``x_low`` and ``x_high`` stands beside ``x``."""
+    """Return a table of rows of any columns; columns ``x_low`` and ``x_high`` stand beside ``x``."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     shown = [name for name in names if not _is_end(name, names)]
     written = [[_cell(name, row) for name in shown] for row in rows]
@@ -73,7 +73,7 @@ def _cell(name: str, row: dict[str, Any]) -> Cell:
 
 
 def held_out(fit: Fit) -> Table | None:
-    """The rows that the second fit did not see, and what it said of them."""
+    """Return a table of the held-out rows and the predictions of the fit without them."""
     rows = fit.holdout["points"] if fit.holdout else []
     if not rows:
         return None
@@ -95,19 +95,19 @@ def held_out(fit: Fit) -> Table | None:
 
 
 def influence(study: Study, fit: Fit) -> Table | None:
-    """Which run moves which parameter most."""
+    """Return a table of the run that changes each parameter most."""
     rows = fit.diagnostics["influence"]
     if not rows:
         return None
     written = [
         [
             Cell(row["parameter"], code=True),
-            Cell(run_named(study, row["run"])),
+            Cell(run_name(study, row["run"])),
             Cell(number(row["with"])),
             Cell(number(row["without"])),
             Cell(f"{row['standard_errors']:+.2f}"),
         ]
         for row in rows
     ]
-    heads = ("Parameter", "The run that moves it most", "With it", "Without it", "Standard errors")
+    heads = ("Parameter", "Most influential run", "With it", "Without it", "Change (standard errors)")
     return Table(heads, written, frozenset({2, 3, 4}))

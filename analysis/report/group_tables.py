@@ -1,24 +1,24 @@
-"""Tables of a study of groups: a row a group."""
+"""Tables of a grouped study, with a row per group."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from analysis.formatting import DASH, interval, number, percent
-from analysis.report.tables import Cell, Table, with_ends
+from analysis.report.tables import Cell, Table, cell_with_interval
 
 if TYPE_CHECKING:
-    from analysis.report.group_study import GroupedStudy
+    from analysis.study import GroupedStudy
 
 
 def parameters(study: GroupedStudy) -> Table:
-    """Rows, the error on what was held out, and each parameter with its interval; dashes where there is no fit."""
+    """Return a table of rows, held-out errors, and parameters with intervals; dashes for a group without a fit."""
     names = [parameter.name for parameter in study.law.parameters]
     rows = []
     for group, fit in study.groups.fits.items():
         row = [Cell(group), Cell(str(fit.n_points)), Cell(percent(fit.error))]
         for name in names:
-            ends = interval(*fit.ci95.get(name, (None, None)))
+            ends = interval(*fit.ends(name))
             row.append(Cell(number(fit.params[name]), f"({ends})" if ends else ""))
         rows.append(row)
     rows += [[Cell(group), *[Cell(DASH)] * (len(names) + 2)] for group in study.groups.failed]
@@ -26,13 +26,13 @@ def parameters(study: GroupedStudy) -> Table:
 
 
 def optimum(study: GroupedStudy) -> Table | None:
-    """How each group's law spends the target budget, for a law of compute."""
+    """Return a table of how each group's law spends the target budget; null for a law without a frontier."""
     if not study.target_flops:
         return None
     names = [name for name in ("N", "D", "loss") if name in next(iter(study.groups.fits.values())).frontier(study.target_flops)]
     rows = []
     for group, fit in study.groups.fits.items():
         best = fit.frontier(study.target_flops).iloc[0]
-        rows.append([Cell(group), *(with_ends(best, name) for name in names)])
+        rows.append([Cell(group), *(cell_with_interval(best, name) for name in names)])
     heads = {"N": "N*", "D": "D*", "loss": "Loss (nats/token)"}
     return Table((study.groups.by, *(heads[name] for name in names)), rows)

@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file that needs no network."""
+"""The page of a report: one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -12,30 +12,26 @@ from markupsafe import Markup
 from analysis import formatting
 from analysis.charts import plotly
 from analysis.report import fit_tables, group_tables, narrative, tables
+from analysis.study import GroupedStudy, Study
 
 if TYPE_CHECKING:
     from analysis.charts import Chart
-    from analysis.report.group_study import GroupedStudy
-    from analysis.report.study import Study
 
 TABLE_NAMES = {
     "budgets": "Minima of the budgets",
-    "binning": "Exponents by the number of budgets",
+    "binning": "Exponents for other numbers of budgets",
     "cells": "Optima of the cells",
 }
-LONG = 12  # rows, beyond which a table is folded
-WARNINGS = 4  # of a law, beyond which they are folded
+LONG = 12  # rows beyond which a table is folded
+WARNINGS = 4  # warnings of a law beyond which they are folded
 
 
-def render(study: Study, charts: dict[str, Chart]) -> str:
-    """The HTML of a study with its figures."""
-    return _page("report.html.j2", study, charts, answer=narrative.answer(study))
-
-
-def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
-    """The HTML of a study of groups with its figures."""
+def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
+    """Render the page of a study with its figures."""
+    if isinstance(study, Study):
+        return _render("report.html.j2", study, charts, answer=narrative.answer(study))
     fits = study.groups.fits.values()
-    return _page(
+    return _render(
         "groups.html.j2",
         study,
         charts,
@@ -46,37 +42,48 @@ def render_groups(study: GroupedStudy, charts: dict[str, Chart]) -> str:
     )
 
 
-def _page(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
+def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
+    """Fill in a template."""
     from plotly.offline import get_plotlyjs
 
     shown = {name: chart for name, chart in charts.items() if chart.reported}
-    environment = Environment(loader=FunctionLoader(_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": formatting.number, "percent": formatting.percent, "scientific": formatting.scientific}
+    environment = Environment(loader=FunctionLoader(_read_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "scientific": formatting.scientific,
+        "sentence": _capitalise,
+    }
     return environment.get_template(name).render(
         study=study,
-        counted=formatting.counted(len(study.runs.frame), study.runs.frame),
+        counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
         title=study.config.runs.study,
         tables=tables,
         fit_tables=fit_tables,
         table_names=TABLE_NAMES,
         long=LONG,
-        diagnosis=narrative.diagnosis,
+        describe_diagnostics=narrative.describe_diagnostics,
         few=WARNINGS,
         charts=shown,
         wide={name for name, chart in shown.items() if len(chart.panels) > 1},
-        alone=_alone(shown),
+        alone=_find_alone(shown),
         legend=plotly.legend,
         columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
         reasons=study.runs.dropped["reason"].value_counts().to_dict(),
         plotly=Markup(get_plotlyjs()),
-        script=Markup(_file("templates/report.js")),
-        figures=_embedded({name: plotly.panels(chart) for name, chart in shown.items()}),
+        script=Markup(_read_file("templates/report.js")),
+        figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
         **more,
     )
 
 
-def _alone(charts: dict[str, Chart]) -> set[str]:
-    """Figures of one panel that have none beside them, where two fit."""
+def _capitalise(text: str) -> str:
+    """Begin a sentence with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _find_alone(charts: dict[str, Chart]) -> set[str]:
+    """Return the figures of one panel that share their row with no other figure."""
     alone: set[str] = set()
     pending = ""
     for name, chart in [*charts.items(), ("", None)]:
@@ -89,14 +96,14 @@ def _alone(charts: dict[str, Chart]) -> set[str]:
     return alone
 
 
-def _template(name: str) -> str:
-    return _file(f"templates/{name}")
+def _read_template(name: str) -> str:
+    return _read_file(f"templates/{name}")
 
 
-def _file(name: str) -> str:
+def _read_file(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _embedded(values: dict) -> Markup:
-    """JSON that may stand in a script element, whatever text is in it."""
+def _embed(values: dict) -> Markup:
+    """Return JSON that may stand in a script element, whatever text it contains."""
     return Markup(json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))

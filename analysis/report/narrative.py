@@ -1,4 +1,4 @@
-"""What a study found, in sentences: the answer, how well it was checked, and what to beware of."""
+"""The answer of a study in sentences, its evaluation on held-out runs, and the diagnostics of fits."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import TYPE_CHECKING
 
 from analysis.formatting import (
     compute,
-    compute_unit,
-    counted,
-    listed,
+    count_rows,
+    join_names,
+    join_words,
     number,
     percent,
     quantity,
     scientific,
-    three,
+    three_decimals,
     with_interval,
 )
-from analysis.report.advice import advice
+from analysis.report.advice import advise
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
-    from analysis.report.study import Study
+    from analysis.study import Study
 
 
 def answer(study: Study) -> list[str]:
-    """The advice of the law that answers, the budget for the target loss, and the check."""
-    return [*advice(study, study.main), *_budget(study, study.main), *_checked(study, study.main)]
+    """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
+    return [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
 
 
-def _budget(study: Study, fit: Fit) -> list[str]:
-    """The compute that the target loss takes."""
+def _describe_budget(study: Study, fit: Fit) -> list[str]:
+    """Return a sentence on the budget of the target loss."""
     target = study.config.target_loss
     if target is None:
         return []
     try:
-        found = fit.budget_for(target)
+        budget = fit.budget_for(target)
     except ConfigError as error:
-        return [f"No budget is known for a loss of {target:g}: {str(error).split(': ', 1)[-1]}."]
-    flops = with_interval(found["C"], found["C_low"], found["C_high"], _budget_written)
-    advice = f": {quantity('N', found['N'])} parameters on {quantity('D', found['D'])} tokens" if "N" in found else ""
+        return [f"The budget for a loss of {target:g} is unknown: {str(error).split(': ', 1)[-1]}."]
+    flops = with_interval(budget["C"], budget["C_low"], budget["C_high"], _budget_written)
+    advice = f": {quantity('N', budget['N'])} parameters on {quantity('D', budget['D'])} tokens" if "N" in budget else ""
     return [f"A loss of {target:g} takes {flops} FLOPs{advice}."]
 
 
@@ -48,54 +48,58 @@ def _budget_written(flops: float) -> str:
     return scientific(flops) if math.isfinite(flops) else "no budget"
 
 
-def _checked(study: Study, fit: Fit) -> list[str]:
+def _describe_holdout(study: Study, fit: Fit) -> list[str]:
+    """Return sentences on the predictions of held-out runs."""
     held = fit.holdout
     if not held:
-        return ["Nothing was held out: how well the law predicts beyond the runs is not known."]
+        return ["No runs were held out, so that the error of extrapolations is unknown."]
     largest = held["largest_fitted"]
-    unit = compute_unit(study.config, largest) if largest is not None else ""
+    unit = study.compute_unit(largest) if largest is not None else ""
     mask = study.config.holdout.mask(study.runs.frame)
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
-    where = f" above {compute(largest)} {unit}" if above else " that were held out"
-    runs = f"{counted(held['n'], study.runs.frame)}{where}"
+    where = f" above {compute(largest)} {unit}" if above else " held out"
+    runs = f"{count_rows(held['n'], study.runs.frame)}{where}"
     if not held["budgets"]:
-        them = "it with an" if held["n"] == 1 else "them with a mean"
-        return [f"Fitted without the {runs}, the law predicts {them} error of {percent(fit.error)}."]
+        them = "it with an error" if held["n"] == 1 else "them with a mean error"
+        return [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
     row = held["budgets"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
+    predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
     return [
-        f"Fitted without the {runs}, the law predicts {with_interval(row['predicted'], row['low'], row['high'], three)} for the"
-        f" best run of {compute(row['C'])} FLOPs; {three(row['measured'])} was measured,"
-        f" {percent(abs(row['relative_error']))} {side} that."
+        f"Fitted without the {runs}, the law predicts a loss of {predicted} for the"
+        f" best run of {compute(row['C'])} FLOPs; the measured loss is {three_decimals(row['measured'])},"
+        f" {percent(abs(row['relative_error']))} {side} it."
     ]
 
 
-def diagnosis(study: Study, fit: Fit) -> list[str]:
-    """What is well about a fit, or not, for whoever wants to know more than the warnings."""
+def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
+    """Return sentences on the diagnostics of a fit, with more detail than its warnings."""
     known = fit.diagnostics
     sentences = []
     if known["basins"] > 1:
-        sentences.append(f"The starts ended in {known['basins']} optima, {known['agreeing']:.0%} of them in the best.")
+        sentences.append(
+            f"The starts reached {known['basins']} local optima; {known['agreeing']:.0%} of them reached the best one."
+        )
     elif fit.law.regression:
-        sentences.append("All starts ended in one optimum.")
+        sentences.append("All starts reached the same optimum.")
     if known["condition"] is not None:
         flat = (
-            f"along {' and '.join(known['ridge'])} the optimum is flat"
+            f"the runs do not determine {join_words(known['ridge'])} separately"
             if known["ridge"]
-            else "the runs tell the parameters apart"
+            else "the runs determine the parameters separately"
         )
         sentences.append(f"The condition number is {number(known['condition'])}: {flat}.")
     if known["influence"]:
         row = known["influence"][0]
         sentences.append(
-            f"No run moves a parameter by more than {abs(row['standard_errors']):.2g} standard errors"
-            f" ({row['parameter']}, without {run_named(study, row['run'])})."
+            f"Leaving out a single run changes no parameter by more than {abs(row['standard_errors']):.2g} standard errors"
+            f" ({row['parameter']}, without {run_name(study, row['run'])})."
         )
     trends = [f"{row['with']} ({row['shape']}, {row['correlation']:+.2f})" for row in known["trends"]]
-    sentences.append(f"Residuals trend with {listed(trends)}." if trends else "Residuals show no trend.")
+    sentences.append(f"Residuals trend with {join_names(trends)}." if trends else "Residuals show no trend.")
     return sentences
 
 
-def run_named(study: Study, label: str) -> str:
-    """What a fit calls a run; one without a name is known by its row."""
+def run_name(study: Study, label: str) -> str:
+    """Return the name of a run in a fit; a run without a name is called by its row."""
     return label if {"name", "run_id", "run"} & set(study.runs.frame) else f"row {label}"

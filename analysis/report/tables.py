@@ -1,4 +1,4 @@
-"""Tables of a study, as data: what stands in which column, and how it is written."""
+"""Tables of a study as data: the text of cells, and the columns."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.fit.result import Fit
-    from analysis.report.group_study import GroupedStudy
-    from analysis.report.study import Study
+    from analysis.study import GroupedStudy, Study
 
-MOST = 500  # runs, and held-out ones, that the report lists; all are in points.csv and fit.json
-DROPPED = 50
+MOST = 500  # runs, or held-out runs, in the report; points.csv and fit.json have all of them
+DROPPED = 50  # unusable rows in the report
 RUN_COLUMNS = ("family", "scale", "data", "seed", "N", "D", "U", "C", "lr", "batch", "teacher_loss", "supervised_loss", "loss")
 MORE_COLUMNS = ("pass_at_1", "error", "k", "coverage", "samples", "correct", "weight")
-OFF = (0.25, 0.5, 2.0, 4.0)  # times the best size
-REACH = 100  # of the table of budgets, over the largest that was run
-PROSE = ("Formula", "Left out because", "Meaning", "Reason")
+OFF = (0.25, 0.5, 2.0, 4.0)  # sizes, over the best one
+REACH = 100  # range of the table of budgets, over the largest budget of the runs
+PROSE = ("Formula", "Reason for exclusion", "Meaning", "Reason")
 
 
 @dataclass(frozen=True)
 class Cell:
+    """A cell of a table."""
+
     text: str
-    quiet: str = ""  # beside it, in grey: an interval
+    quiet: str = ""  # text beside it in grey, such as an interval
     link: str = ""
     code: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """``numeric`` are the places of the columns that are aligned to the right."""
+    """A table; ``numeric`` are the indices of right-aligned columns."""
 
     columns: tuple[str, ...]
     rows: list[list[Cell]]
     numeric: frozenset[int] = frozenset()
-    more: int = 0  # rows that are not listed
+    more: int = 0  # number of rows that are not listed
 
     @property
     def prose(self) -> set[int]:
-        """Places of the columns whose lines may break."""
+        """The indices of columns whose lines may break."""
         return {place for place, name in enumerate(self.columns) if name in PROSE}
 
 
 def ranking(study: Study) -> Table:
-    """The laws by their error on what was held out, with what they say of the target budget, or else their formulas."""
+    """Return a table of the laws by held-out error, with their advice for the target budget, or else their formulas."""
     target = study.target_flops
     if not target:
         rows = [[Cell(fit.law.title), Cell(percent(fit.error)), Cell(fit.law.formula, code=True)] for fit in study.ranked]
@@ -58,23 +59,23 @@ def ranking(study: Study) -> Table:
     rows = []
     for fit in study.ranked:
         best = fit.frontier(target)
-        found = [with_ends(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
-        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *found])
+        cells = [cell_with_interval(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
+        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *cells])
     return Table(("Law", "Held-out error", f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
 
 
 def budgets(study: Study) -> Table | None:
-    """What to train at several budgets, the allocating laws side by side."""
+    """Return a table of the best allocation of several budgets by each allocating law."""
     laws = [fit for fit in study.ranked if fit.law.allocates]
     if not study.target_flops or not laws:
         return None
     low, largest = study.runs.frame["C"].min(), float(study.runs.frame["C"].max())
     flops = np.unique([*_round_budgets(float(low), REACH * largest), float(study.target_flops)])
-    found = {fit.law.title: fit.frontier(flops) for fit in laws}
+    frontiers = {fit.law.title: fit.frontier(flops) for fit in laws}
     rows = []
     for index, budget in enumerate(flops):
-        reach = f"{times(budget / largest)} times the largest" if budget > 1.05 * largest else ""
-        for place, (title, table) in enumerate(found.items()):
+        reach = f"{times(budget / largest)} times the largest run" if budget > 1.05 * largest else ""
+        for place, (title, table) in enumerate(frontiers.items()):
             row = table.iloc[index]
             first = Cell(scientific(budget), reach) if place == 0 else Cell("")
             ratio = row["D"] / row["N"]
@@ -82,23 +83,23 @@ def budgets(study: Study) -> Table | None:
                 [
                     first,
                     Cell(title),
-                    *(with_ends(row, name) for name in ("N", "D")),
+                    *(cell_with_interval(row, name) for name in ("N", "D")),
                     Cell(number(ratio)),
-                    with_ends(row, "loss"),
+                    cell_with_interval(row, "loss"),
                 ]
             )
     return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
 
 
 def _round_budgets(low: float, high: float) -> list[float]:
-    """Powers of ten, and three times them where there are few."""
+    """Return powers of ten, and three times them if there are few."""
     steps = (1,) if high / low > 1e4 else (1, 3)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**power for power in powers for step in steps if low * 0.99 <= step * 10.0**power <= high * 1.01]
 
 
 def off_optimum(study: Study, fit: Fit) -> Table | None:
-    """What it costs to spend the target budget on a smaller or a larger model than the best."""
+    """Return a table of the cost of spending the target budget on smaller or larger models than the best."""
     if not (study.target_flops and fit.law.allocates and fit.law.regression):
         return None
     best = float(fit.frontier(study.target_flops)["N"].iloc[0])
@@ -116,12 +117,20 @@ def off_optimum(study: Study, fit: Fit) -> Table | None:
         ]
         for factor, row in zip(OFF, table.to_dict("records"), strict=True)
     ]
-    heads = ("Size", "N", "D", "Loss (nats/token)", "Above the best", "As good as the best of (FLOPs)", "Compute wasted")
+    heads = (
+        "Size",
+        "N",
+        "D",
+        "Loss (nats/token)",
+        "Above the best loss",
+        "Equivalent optimal budget (FLOPs)",
+        "Compute wasted",
+    )
     return Table(heads, rows, frozenset(range(1, 7)))
 
 
 def runs(study: Study | GroupedStudy) -> Table:
-    """The runs as fitted, linked to where they are tracked."""
+    """Return a table of the runs as fitted, linked to where they are tracked."""
     frame = study.runs.frame.iloc[:MOST]
     by = (study.config.by,) if study.config.by else ()
     names = [name for name in dict.fromkeys((*by, *RUN_COLUMNS, *MORE_COLUMNS)) if name in frame]
@@ -136,7 +145,7 @@ def runs(study: Study | GroupedStudy) -> Table:
 
 
 def dropped(study: Study | GroupedStudy) -> Table | None:
-    """The first rows that cannot be used, with the reasons."""
+    """Return a table of the first unusable rows, with the reasons."""
     frame = study.runs.dropped
     if frame.empty:
         return None
@@ -151,12 +160,13 @@ def dropped(study: Study | GroupedStudy) -> Table | None:
 
 
 def _raw(value: Any) -> str:
-    """As the source has it."""
+    """Format a value as the source has it."""
     if isinstance(value, float):
         return DASH if math.isnan(value) else compute(value) if value > 0 else number(value)
     return str(value)
 
 
-def with_ends(row: pd.Series, name: str) -> Cell:
+def cell_with_interval(row: pd.Series, name: str) -> Cell:
+    """Return a cell of a value with its interval."""
     ends = interval(row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
     return Cell(quantity(name, float(row[name])), f"({ends})" if ends else "")

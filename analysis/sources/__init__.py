@@ -1,1 +1,1 @@
-"""Runs as one tidy table: from MLflow, from files, from a data frame."""
+"""Sources of runs: MLflow, files, data frames."""

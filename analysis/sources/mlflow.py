@@ -1,6 +1,6 @@
-"""Which of the runs that a study has in MLflow are rows of its table, and the points of their curves.
+"""Rows of the runs of a study in MLflow, and of the points of their training curves.
 
-A study is a parent run, which is never a row; its trials; and, where a trial is a recipe, a run for each of its steps.
+A study is a parent run, which is never a row; its trials; and, if a trial is a recipe, a run for each of its steps.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from analysis.sources.frame import Columns
     from openr1.tracking.mlflow import TrackedRun
 
-CHOICES = ("stage", "role")  # a condition on one of them chooses among trials and steps
-MEASURED = ("loss", "pass_at_1", "error", "coverage")  # what a point of a curve is of
-CUMULATIVE = ("D", "C", "U")  # what grows in the course of a run
-STEP = "step."  # the tags of a trial that hold the run of each of its steps
+CHOICES = ("stage", "role")  # a condition on one of these selects among trials and steps
+MEASURED = ("loss", "pass_at_1", "error", "coverage")  # measurements that make a step a point of a curve
+CUMULATIVE = ("D", "C", "U")  # quantities that grow during a run
+STEP = "step."  # prefix of the tags of a trial that hold the run ids of its steps
 
 
-def table(runs: Sequence[TrackedRun], where: dict[str, Any], curve: bool = False) -> pd.DataFrame:
-    """A row a run: its params, tags and metrics.
+def build_table(runs: Sequence[TrackedRun], where: dict[str, Any], curve: bool = False) -> pd.DataFrame:
+    """Build a table with a row per run: its params, tags and metrics.
 
-    The trials, where the study is of recipes, and else all runs; with ``curve``, the runs that train, which are the steps of
-    recipes. A condition on ``stage`` or ``role`` chooses among all of them. Rows of steps have the ``recipe`` of their trials.
+    The rows are the trials if the study is of recipes, and all runs otherwise; with ``curve``, the runs that train, which
+    are the steps of recipes. A condition on ``stage`` or ``role`` selects among all of them. Rows of steps have the
+    ``recipe`` of their trials.
     """
     import pandas as pd
 
     trials = [run for run in runs if run.tags.get("role") == "trial"]
-    recipes = _recipes(trials)
+    recipes = _recipes_of_steps(trials)
     chosen = list(runs)
     if trials and not set(CHOICES) & set(where):
         chosen = [run for run in runs if run not in trials] if curve else trials
@@ -43,26 +44,26 @@ def _row(run: TrackedRun, recipes: dict[str, str] | None) -> dict[str, Any]:
     known = {"run_id": run.run_id, "name": run.name, "url": run.url, "start_time": run.start_time}
     row = {**run.params, **tags, **run.metrics, **known}
     if recipes is not None:
-        row.pop("recipe", None)  # a step has none of its own: the param is "None"
+        row.pop("recipe", None)  # the param of a step is "None"
         row |= {"recipe": recipes[run.run_id]} if run.run_id in recipes else {}
     return row
 
 
-def _recipes(trials: Sequence[TrackedRun]) -> dict[str, str]:
-    """Run of a step -> the recipe that it is a step of; not for one that several recipes share."""
-    found: dict[str, set[str]] = {}
+def _recipes_of_steps(trials: Sequence[TrackedRun]) -> dict[str, str]:
+    """Return run id of a step -> name of its recipe, except for a step that several recipes share."""
+    recipes: dict[str, set[str]] = {}
     for trial in trials:
         for step in (value for key, value in trial.tags.items() if key.startswith(STEP)):
-            found.setdefault(step, set()).add(trial.tags["recipe"])
-    return {step: names.pop() for step, names in found.items() if len(names) == 1}
+            recipes.setdefault(step, set()).add(trial.tags["recipe"])
+    return {step: names.pop() for step, names in recipes.items() if len(names) == 1}
 
 
-def curves(uri: str, runs: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """A row for each step of each run at which something was measured, with ``run``, ``step`` and all else of the run.
+def read_curves(uri: str, runs: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Read a row for each step at which a run logged a measurement, with ``run``, ``step`` and the other values of the run.
 
-    What is measured, and what grows, is of the step alone: missing where it was not logged there.
+    Measurements and cumulative quantities are those of the step, missing if they were not logged there.
 
-    :raises ConfigError: where no run has such a step.
+    :raises ConfigError: if no run has such a step.
     """
     import pandas as pd
 

@@ -86,7 +86,7 @@ def finished(source: Source, law: Law) -> pd.DataFrame | None:
             begun = read_runs(source.uri, source.study)
         except ConfigError:
             begun = []
-        if not begun or frame.kept(source.table(), source.where).empty:
+        if not begun or frame.select_rows(source.table(), source.where).empty:
             return None
     return frame.read(source, sorted({*law.needs, "C"})).frame
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, Inputs, Points, Problem
+from analysis.laws.regression import CurveLaw, Inputs, Points, CurveRegression
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Pool:
         rows = pd.concat([self.runs, self.targets], ignore_index=True).assign(**{self.law.response: 1.0})
         return self.law.points(rows)
 
-    def problem(self, chosen: np.ndarray | None = None) -> Problem:
+    def problem(self, chosen: np.ndarray | None = None) -> CurveRegression:
         """The fit of some of the runs (their indices), or of all rows, in those units."""
         points = self.points
         if chosen is not None:
             x = Inputs(**{name: values[chosen] for name, values in vars(points.x).items()})
             points = Points(x, self.observed(chosen), points.weights[chosen], points.scale)
-        return Problem(self.law, points, self.law.fixed(self.runs), 1)
+        return CurveRegression(self.law, points, self.law.fixed(self.runs), 1)
 
     def observed(self, chosen: np.ndarray) -> np.ndarray:
         return self.law.observed(self.runs.iloc[chosen])

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.laws import Parameter
-from analysis.laws.regression import Problem
+from analysis.laws.regression import CurveRegression
 from sweeps.active.pool import Pool
 
 WALKERS = 64
@@ -101,7 +101,7 @@ class _Density:
     """The logarithm of the posterior in the fitted coordinates of the parameters and, last, the logarithms of tau and s."""
 
     def __init__(self, pool: Pool, chosen: np.ndarray, correlation: np.ndarray, discrepancy: float) -> None:
-        self.problem: Problem = pool.problem(chosen)
+        self.problem: CurveRegression = pool.problem(chosen)
         self.logs = pool.law.loss.logs
         values, self.vectors = np.linalg.eigh(correlation)
         self.values = np.maximum(values, 0)
@@ -127,7 +127,7 @@ class _Density:
     def starts(self, rng: np.random.Generator) -> np.ndarray:
         """Walkers (WALKERS, p + 2) about the optima of many starts, more of them about the more probable."""
         problem = self.problem
-        ends = problem.screened(problem.law.starts(problem.points, problem.fixed), problem.points.weights)
+        ends = problem.screen_starts(problem.law.starts(problem.points, problem.fixed), problem.points.weights)
         ends, _ = problem.minimise(ends, problem.points.weights[None])
         # an optimum at infinity is not one of the posterior
         low, high = self.centre - 2 * self.deviation, self.centre + 2 * self.deviation

@@ -14,7 +14,7 @@ def loss(n, d):
 
 
 def isoflop_table(noise=0.0, budgets=5, sizes=5, seed=0):
-    """A table as a file has it: 3e11 to 5e12 FLOPs, C = 12 N D but for one training step, log-normal noise."""
+    """Return a table as a file has it: 3e11 to 5e12 FLOPs, C = 12 N D up to one training step, log-normal noise."""
     rng = np.random.default_rng(seed)
     rows = []
     for flops in np.geomspace(3e11, 5e12, budgets):
@@ -26,13 +26,13 @@ def isoflop_table(noise=0.0, budgets=5, sizes=5, seed=0):
 
 @pytest.fixture
 def table():
-    """Makes tables of synthetic runs; see :func:`isoflop_table`."""
+    """Return :func:`isoflop_table`."""
     return isoflop_table
 
 
 @pytest.fixture
 def runs():
-    """Tidy frames of the same."""
+    """Return a function that makes tidy frames of :func:`isoflop_table`."""
     return lambda **options: tidy(isoflop_table(**options)).frame
 
 

@@ -10,7 +10,8 @@ import pytest
 from analysis import Fit, cli
 from analysis.config import compose
 from analysis.laws import LAWS
-from analysis.report.study import analyse
+from analysis.report import terminal
+from analysis.study import analyse
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -21,7 +22,7 @@ FIGURES = ("summary", "isoflop", "frontier", "allocation", "surface", "parameter
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty working directory without a store."""
+    """Change to an empty working directory without a store."""
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "OPENR1_OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
@@ -99,8 +100,8 @@ def test_a_law_that_cannot_be_fitted_does_not_stop_the_others(points, capsys):
     pd.read_csv(points).iloc[:10].to_csv(points, index=False)
     study = study_of("compare=[power_law,chinchilla]")
     assert list(study.fits) == ["chinchilla"]
-    study.show()
-    assert "power_law was not fitted: law: power_law needs at least 3 budgets" in capsys.readouterr().out
+    terminal.show(study)
+    assert "power_law was not fitted: power_law needs at least 3 budgets" in capsys.readouterr().out
 
 
 def test_laws_are_ranked_by_what_they_were_not_shown(points):
@@ -153,7 +154,7 @@ def test_any_table_is_fitted_with_its_columns_named(here, table, monkeypatch, ca
         ([*FILE, "bootstrap.interval=t"], "bootstrap.interval: 't' is not one of bca, percentile"),
         ([*FILE, "law.objective=l2"], "law.objective: 'l2' is not one of huber, lad, log_mse, mse"),
         ([*FILE, "target_loss=0"], "target_loss: must be above 0"),
-        ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns that tell groups apart"),
+        ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns to group by"),
         ([*FILE, "by=N", "compare=[power_law,isoflop]"], "by: one law is fitted to each group; leave compare out"),
         ([*FILE, "law=rl_sigmoid"], "runs.columns.pass_at_1: rl_sigmoid needs this column"),
     ],

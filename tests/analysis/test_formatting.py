@@ -7,16 +7,16 @@ from analysis.formatting import (
     DASH,
     TIMES,
     compute,
-    counted,
+    count_rows,
     interval,
-    listed,
+    join_names,
     number,
     percent,
     quantity,
     run_label,
     scientific,
     short,
-    three,
+    three_decimals,
     times,
     with_interval,
 )
@@ -77,7 +77,7 @@ def test_an_interval_needs_both_ends():
 
 
 def test_losses_and_factors():
-    assert (three(2.3456), three(818142.1)) == ("2.346", f"8.2{TIMES}10⁵")
+    assert (three_decimals(2.3456), three_decimals(818142.1)) == ("2.346", f"8.2{TIMES}10⁵")
     assert (times(1.2649), times(10), times(2e9)) == ("1.26", "10", "2B")
 
 
@@ -107,10 +107,10 @@ def test_a_run_is_called_by_its_name(row, text):
 
 
 def test_runs_and_rows_are_counted():
-    assert counted(1, pd.DataFrame({"N": [1]})) == "1 run"
-    assert counted(5, pd.DataFrame({"run": [1]})) == "5 rows"
+    assert count_rows(1, pd.DataFrame({"N": [1]})) == "1 run"
+    assert count_rows(5, pd.DataFrame({"run": [1]})) == "5 rows"
 
 
 def test_long_lists_end():
-    assert listed("abc") == "a, b, c"
-    assert listed("abcdefg") == "a, b, c, d, e and 2 more"
+    assert join_names("abc") == "a, b, c"
+    assert join_names("abcdefg") == "a, b, c, d, e and 2 more"

@@ -1,9 +1,9 @@
-"""How fast laws are fitted, each figure beside its baseline, on one thread.
+"""Speed of fits, each beside its baseline, on one thread.
 
     python tests/benchmarks/fit_speed.py [--sample 90]
 
-The baseline is what is used today: SciPy's L-BFGS-B with numeric gradients, one call a start and one a resample, on the same
-points, objective and starts. With ``--sample`` it makes so many of its calls, even over the starts, and its time is scaled up.
+The baseline is the customary fit: SciPy's L-BFGS-B with numerical gradients, one call per start and per resample, on the same
+points, objective and starts. With ``--sample`` only this many of its calls are made, spread evenly, and its time is scaled up.
 """
 
 import os
@@ -22,11 +22,11 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.law_studies import LAW_STUDIES, training_curves
+from helpers.studies import LAW_STUDIES, training_curves
 
 from analysis import Bootstrap, fit
 from analysis.laws import LAWS, Chinchilla
-from analysis.laws.regression import Problem
+from analysis.laws.regression import CurveRegression
 from analysis.numerics.optimise import Objective
 from analysis.sources.frame import Columns, CsvRuns, ParquetRuns, read, tidy
 
@@ -35,7 +35,7 @@ TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
 
 
 def points(n: int = 240, noise: float = 0.005) -> pd.DataFrame:
-    """Runs about the compute-optimal line of a known law, log-normal noise with heavy tails."""
+    """Draw runs near the compute-optimal line of a known law, with log-normal noise of heavy tails."""
     rng = np.random.default_rng(0)
     size, ratio = np.exp(rng.uniform(np.log(5e7), np.log(1.6e10), n)), np.exp(rng.uniform(np.log(2), np.log(300), n))
     frame = pd.DataFrame({"N": size, "D": size * ratio, "C": 6 * size**2 * ratio})
@@ -44,9 +44,9 @@ def points(n: int = 240, noise: float = 0.005) -> pd.DataFrame:
 
 
 def baseline(frame: pd.DataFrame, start: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """One SciPy fit in the customary coordinates log A, log B, log E, alpha, beta (arXiv 2203.15556, appendix D.3).
+    """Fit by SciPy in the customary coordinates log A, log B, log E, alpha, beta (arXiv 2203.15556, appendix D.3).
 
-    The sum is in units of delta: in its own, of 1e-3, SciPy's tolerances stop it 0.4 % short of the optimum, and sooner.
+    The sum is in units of delta; unscaled, at 1e-3, SciPy's tolerances stop it at least 0.4 % short of the optimum.
     """
     log_n, log_d, log_loss = (np.log(frame[name].to_numpy()) for name in ("N", "D", "loss"))
 
@@ -55,11 +55,11 @@ def baseline(frame: pd.DataFrame, start: np.ndarray, weights: np.ndarray) -> tup
         predicted = np.logaddexp(np.logaddexp(a - alpha * log_n, b - beta * log_d), e)
         return float(np.sum(weights * Objective("huber", DELTA).losses(predicted - log_loss))) / DELTA
 
-    found = minimize(objective, start, method="L-BFGS-B")
-    return found.x, float(found.fun) * DELTA
+    optimum = minimize(objective, start, method="L-BFGS-B")
+    return optimum.x, float(optimum.fun) * DELTA
 
 
-def line(what: str, ours: float, theirs: float | None = None, note: str = "") -> None:
+def print_line(what: str, ours: float, theirs: float | None = None, note: str = "") -> None:
     beside = f"{theirs:10.1f} s   {theirs / ours:7.0f} times" if theirs is not None else ""
     print(f"{what:58s} {ours:8.3f} s   {beside}  {note}", flush=True)
 
@@ -70,18 +70,18 @@ def estimate(sample: int | None) -> None:
     solution = law.estimate(frame)
     ours = time.perf_counter() - start
 
-    problem = Problem(law, law.points(frame), {}, 1)
+    problem = CurveRegression(law, law.points(frame), {}, 1)
     grid = law.starts(problem.points, {})
     count = len(grid["alpha"])
-    theta = problem.screened(grid, np.ones(len(frame)), keep=count)
-    natural = dict(zip(law.names, problem.natural(theta).T, strict=True))
+    theta = problem.screen_starts(grid, np.ones(len(frame)), keep=count)
+    natural = dict(zip(law.names, problem.to_params(theta).T, strict=True))
     starts = np.stack([*(np.log(natural[name]) for name in ("A", "B", "E")), natural["alpha"], natural["beta"]], axis=1)
     chosen = np.arange(count) if sample is None else np.linspace(0, count - 1, sample).astype(int)
     begun = time.perf_counter()
     values = [baseline(frame, starts[i], np.ones(len(frame)))[1] for i in chosen]
     theirs = (time.perf_counter() - begun) * count / len(chosen)
     best = f"objective {solution.value[0]:.9g}; best of the baseline {min(values):.9g}"
-    line(f"estimate, {len(frame)} points, {count} starts", ours, theirs, best)
+    print_line(f"estimate, {len(frame)} points, {count} starts", ours, theirs, best)
 
 
 def resamples(sample: int, count: int = 4000) -> None:
@@ -97,7 +97,7 @@ def resamples(sample: int, count: int = 4000) -> None:
     theirs = (time.perf_counter() - begun) * count / sample
     sums = [_sum(law, frame, draws[i : i + 1], weights[i]) for i in range(sample)]
     worse = np.mean(np.array(sums) > np.array(ends) * (1 + 1e-6))
-    line(f"{count} resamples of that fit", ours, theirs, f"{worse:.1%} of {sample} end above the baseline")
+    print_line(f"{count} resamples of that fit", ours, theirs, f"{worse:.1%} of {sample} end above the baseline")
 
 
 def _sum(law: Chinchilla, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> float:
@@ -108,8 +108,8 @@ def laws() -> None:
     for name, study in LAW_STUDIES.items():
         frame, law = study()
         start = time.perf_counter()
-        found = fit(frame, law, bootstrap=Bootstrap(resamples=1000))
-        line(f"{name}: {found.n_points} rows, 1000 resamples", time.perf_counter() - start)
+        result = fit(frame, law, bootstrap=Bootstrap(resamples=1000))
+        print_line(f"{name}: {result.n_points} rows, 1000 resamples", time.perf_counter() - start)
     missing = set(LAWS) - {name.split(",")[0] for name in LAW_STUDIES}
     if missing:
         print("not timed:", ", ".join(sorted(missing)))
@@ -125,7 +125,7 @@ def million() -> None:
             frame = read(source(path=str(path), columns=Columns())).frame
             loaded = time.perf_counter() - start
             LAWS["envelope"]().estimate(frame)
-            line(f"envelope, {len(frame):,} rows of {kind}", time.perf_counter() - start, note=f"{loaded:.1f} s to load")
+            print_line(f"envelope, {len(frame):,} rows of {kind}", time.perf_counter() - start, note=f"{loaded:.1f} s to load")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the fits find on published points, beside what was published or is known of them.
+"""Fits of published points, beside the published results.
 
     python tests/benchmarks/published.py FOLDER [--only kyo gadre ...]
 
@@ -12,7 +12,7 @@ FOLDER has the points of the papers as CSV files, which this project does not sh
 - ``gemstones``: github.com/mcleish7/gemstone-scaling-laws, arXiv 2502.06857
 - ``scalerl_curves``: figure 1 of arXiv 2510.13786, digitised
 
-Prints a Markdown table, the one of docs/published.md. Objectives are sums.
+Prints the Markdown table of docs/analysis.md. Objectives are sums.
 """
 
 import os
@@ -31,12 +31,12 @@ from analysis.laws import Chinchilla, DataConstrained, IsoFlop, Law, Overtrainin
 from analysis.laws.allocation import weighted_line
 from analysis.sources.frame import Columns, tidy
 
-NONE = Bootstrap(resamples=0)
-Row = tuple[str, float, float]  # what, published, found
+NO_BOOTSTRAP = Bootstrap(resamples=0)
+Row = tuple[str, float, float]  # quantity, published, fitted
 
 
-def found(table: pd.DataFrame, law: Law, **columns: str) -> Fit:
-    return fit(tidy(table, Columns(**columns), needs=law.needs).frame, law, bootstrap=NONE)
+def fit_table(table: pd.DataFrame, law: Law, **columns: str) -> Fit:
+    return fit(tidy(table, Columns(**columns), needs=law.needs).frame, law, bootstrap=NO_BOOTSTRAP)
 
 
 def params(what: str, fitted: Fit, published: dict[str, float]) -> list[Row]:
@@ -46,7 +46,7 @@ def params(what: str, fitted: Fit, published: dict[str, float]) -> list[Row]:
 
 
 def kyo(folder: Path) -> Iterator[Row]:
-    fitted = found(pd.read_csv(folder / "kyo_chinchilla_points.csv"), Chinchilla(), N="params", D="tokens", C="flops")
+    fitted = fit_table(pd.read_csv(folder / "kyo_chinchilla_points.csv"), Chinchilla(), N="params", D="tokens", C="flops")
     published = {"E": 1.78389, "A": 442.16, "alpha": 0.34263, "B": 1271.8, "beta": 0.34200, "objective": 0.000840093}
     yield from params("parametric", fitted, published)
 
@@ -59,10 +59,10 @@ def gemstones(folder: Path) -> Iterator[Row]:
     }
     names = ("alpha", "beta", "log A", "log B", "log E", "objective")
     for (subset, delta), values in known.items():
-        fitted = found(points[points["subset"] == subset], Chinchilla(delta=delta), N="params", D="tokens")
+        fitted = fit_table(points[points["subset"] == subset], Chinchilla(delta=delta), N="params", D="tokens")
         yield from params(f"{subset}, delta {delta:g},", fitted, dict(zip(names, values, strict=True)))
     for subset, value in (("hot", 0.0002075052), ("cool_end", 0.0002047791)):
-        fitted = found(points[points["subset"] == subset], Chinchilla(delta=1e-4), N="params", D="tokens")
+        fitted = fit_table(points[points["subset"] == subset], Chinchilla(delta=1e-4), N="params", D="tokens")
         yield from params(f"{subset}, delta 0.0001,", fitted, {"objective": value})
 
 
@@ -81,9 +81,9 @@ def gadre(folder: Path) -> Iterator[Row]:
     one_b = (table["arch"] == "open_lm_1b") & (table["tokens_per_param"] == 20)
     for data, (loss_params, error_params) in GADRE.items():
         chosen = small[first & (small["train_dataset"] == data)]
-        loss = found(chosen, Overtraining(), **columns)
+        loss = fit_table(chosen, Overtraining(), **columns)
         yield from params(data, loss, dict(zip(("E", "a", "b", "eta"), loss_params, strict=True)))
-        error = found(pd.concat([chosen, table[one_b & (table["train_dataset"] == data)]]), TaskError(), **columns)
+        error = fit_table(pd.concat([chosen, table[one_b & (table["train_dataset"] == data)]]), TaskError(), **columns)
         yield from params(f"{data}, error:", error, dict(zip(("k", "gamma", "epsilon"), error_params, strict=True)))
         if data == "rpj":
             for arch, ratio, loss_error, task_error in (
@@ -94,7 +94,7 @@ def gadre(folder: Path) -> Iterator[Row]:
                 held = tidy(row, Columns(**columns)).frame
                 off = 100 * abs(loss.predict(held)[0] / held["loss"][0] - 1)
                 yield f"{data}, held-out {arch} at M = {ratio}: loss off by, %", loss_error, off
-                chained = error.law.chained(error.vector, loss.law, loss.vector, held)[0, 0]
+                chained = error.law.predict_from_law(error.vector, loss.law, loss.vector, held)[0, 0]
                 yield (
                     f"{data}, held-out {arch} at M = {ratio}: error off by, %",
                     task_error,
@@ -107,7 +107,7 @@ def datablations(folder: Path) -> Iterator[Row]:
     columns = {"N": "params", "D": "tokens", "U": "unique_tokens"}
     inner = {"E": np.exp(0.6254804), "A": np.exp(6.255414), "alpha": 0.3526596, "B": np.exp(7.3049974), "beta": 0.3526596}
     law = DataConstrained(**inner)
-    fitted = found(table[table["in_fit_182"] == 1], law, **columns)
+    fitted = fit_table(table[table["in_fit_182"] == 1], law, **columns)
     yield from params("182 runs,", fitted, {"R_D": 95.37, "R_N": 1.706, "objective": 0.0158046625})
     frame = tidy(table[table["in_fit_182"] == 1], Columns(**columns), needs=law.needs).frame
     published = np.array([[15.387756, 5.309743, *(inner[name] for name in ("E", "A", "alpha", "B", "beta"))]])
@@ -130,7 +130,7 @@ def porian(folder: Path) -> Iterator[Row]:
         points = runs.loc[[setting]].reset_index(drop=True)
         for curve in worst:
             law = IsoFlop(curve=curve, weighted=False, nearest=5 if curve == "parabola" else None)
-            fitted = found(points, law, N="params", D="tokens", C="flops")
+            fitted = fit_table(points, law, N="params", D="tokens", C="flops")
             worst[curve] = max(worst[curve], abs(fitted.params["N_exponent"] - row["n_exponent_unweighted"]))
         best = optima.loc[[setting]].dropna(subset=["n_star"])
         _, exponent = weighted_line(
@@ -149,7 +149,7 @@ def scalerl(folder: Path) -> Iterator[Row]:
     known = {"8B_dense": (0.3961, 0.6336, 9.944, 1.778, 0.0106), "moe": (0.5101, 0.7012, 6.444, 1.731, 0.0098)}
     for model, values in known.items():
         points = table[table["model"].str.contains(model, case=False)]
-        fitted = found(points[points["split"] == "train"], RlSigmoid(), **columns)
+        fitted = fit_table(points[points["split"] == "train"], RlSigmoid(), **columns)
         yield from params(model, fitted, dict(zip(("R0", "A", "C_mid", "B"), values[:4], strict=True)))
         later = tidy(points[points["split"] == "extended"], Columns(**columns), needs=fitted.law.needs).frame
         yield (
@@ -159,7 +159,7 @@ def scalerl(folder: Path) -> Iterator[Row]:
         )
 
 
-SOURCES = {work.__name__: work for work in (kyo, gemstones, gadre, datablations, porian, scalerl)}
+SOURCES = {paper.__name__: paper for paper in (kyo, gemstones, gadre, datablations, porian, scalerl)}
 
 
 def main() -> None:

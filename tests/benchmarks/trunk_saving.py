@@ -17,8 +17,8 @@ import pandas as pd
 import yaml
 
 from analysis.config import compose
-from analysis.report.study import Study, analyse
 from analysis.sources.frame import read
+from analysis.study import Study, analyse
 
 COMMAND = str(Path(sys.executable).with_name("openr1"))
 EXPERIMENT = Path(__file__).parents[2] / "conf" / "experiment" / "trunk_micro.yaml"

@@ -1,4 +1,4 @@
-// Draws the figures of the report, and writes the numbers of logarithmic axes: as many round ones as there is room for.
+// Draws the figures of the report and labels logarithmic axes with as many round numbers as fit.
 "use strict";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -21,7 +21,7 @@ const write = {
   },
 };
 
-// ends are decimal logarithms; gap is the least distance of two numbers, as a share of the axis
+// ends are decimal logarithms; gap is the smallest distance of two numbers as a share of the axis
 function logTicks(ends, gap) {
   const low = Math.min(...ends) - 1e-9, high = Math.max(...ends) + 1e-9, width = high - low;
   let ticks = [];
@@ -37,7 +37,7 @@ function logTicks(ends, gap) {
   return ticks.filter((tick) => Math.round(tick) % every === 0);
 }
 
-// once for each size and range of a figure: new numbers change its margins, which must not ask for newer ones
+// label once per size and range of a figure: labels change its margins, which must not trigger new labels
 function number(graph, axes) {
   const layout = graph._fullLayout;
   const state = [layout.width, layout.height, ...Object.keys(axes).flatMap((name) => layout[name].range)].join();
@@ -52,7 +52,7 @@ function number(graph, axes) {
   if (Object.keys(changes).length) Plotly.relayout(graph, changes);
 }
 
-const touched = matchMedia("(pointer: coarse)").matches; // a finger scrolls the page
+const touched = matchMedia("(pointer: coarse)").matches; // on touch screens, a finger scrolls the page
 const options = {
   displaylogo: false,
   displayModeBar: touched ? false : "hover",
@@ -69,7 +69,7 @@ for (const [name, panels] of Object.entries(JSON.parse(document.getElementById("
     const saved = { toImageButtonOptions: { format: "svg", filename: panels.length > 1 ? `${name}-${index + 1}` : name } };
     Plotly.newPlot(graph, data, touched ? { ...layout, dragmode: false } : layout, { ...options, ...saved }).then(() => {
       number(graph, axes);
-      graph.on("plotly_afterplot", () => number(graph, axes)); // zoomed, or of another size
+      graph.on("plotly_afterplot", () => number(graph, axes)); // after zooming or resizing
     });
   });
 }

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import isoflop_runs
+from helpers.studies import isoflop_runs
 
 from analysis import Bootstrap, fit
 from analysis.laws import Chinchilla, PowerLaw
@@ -10,19 +10,19 @@ from analysis.sources.frame import tidy
 SOME = Bootstrap(200)
 
 
-def warned(found, words):
-    return any(words in warning for warning in found.diagnostics["warnings"])
+def warned(result, words):
+    return any(words in warning for warning in result.diagnostics["warnings"])
 
 
 def test_a_good_study_has_nothing_to_warn_of():
-    found = fit(isoflop_runs(), Chinchilla(objective="log_mse"), bootstrap=SOME)
-    assert found.diagnostics["warnings"] == []
-    assert found.diagnostics["basins"] == 1
-    assert found.diagnostics["condition"] < 60
+    result = fit(isoflop_runs(), Chinchilla(objective="log_mse"), bootstrap=SOME)
+    assert result.diagnostics["warnings"] == []
+    assert result.diagnostics["basins"] == 1
+    assert result.diagnostics["condition"] < 60
 
 
 def test_too_few_points_are_said():
-    assert warned(fit(isoflop_runs(3, 3), "chinchilla", bootstrap=Bootstrap(0)), "too few points: 9 for 5 parameters")
+    assert warned(fit(isoflop_runs(3, 3), "chinchilla", bootstrap=Bootstrap(0)), "too few points (9 for 5 parameters)")
 
 
 def test_a_ridge_names_what_trades_off():
@@ -30,25 +30,25 @@ def test_a_ridge_names_what_trades_off():
     frame = isoflop_runs(10, 8)
     frame["D"] = 20 * frame["N"]
     frame["loss"] = 1.8 + 480 * frame["N"] ** -0.35 + 2000 * frame["D"] ** -0.37
-    found = fit(frame, Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0))
-    assert {"A", "B"} & set(found.diagnostics["ridge"])
-    assert warned(found, "trade off against each other")
+    result = fit(frame, Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0))
+    assert {"A", "B"} & set(result.diagnostics["ridge"])
+    assert warned(result, "since they compensate each other")
 
 
 def test_the_condition_does_not_depend_on_units():
     frame = isoflop_runs()
     scaled = frame.assign(N=frame["N"] / 1e9, D=frame["D"] / 1e9)
-    one, other = (fit(runs, "chinchilla", bootstrap=Bootstrap(0)).diagnostics["condition"] for runs in (frame, scaled))
-    assert one == pytest.approx(other, rel=1e-3)
+    first, second = (fit(runs, "chinchilla", bootstrap=Bootstrap(0)).diagnostics["condition"] for runs in (frame, scaled))
+    assert first == pytest.approx(second, rel=1e-3)
 
 
 def test_one_run_that_moves_the_fit_is_named():
     frame = isoflop_runs(5, 5)
     frame.loc[20, "loss"] *= 1.15
-    found = fit(frame, Chinchilla(objective="log_mse"), bootstrap=SOME)
-    worst = found.diagnostics["influence"][0]
+    result = fit(frame, Chinchilla(objective="log_mse"), bootstrap=SOME)
+    worst = result.diagnostics["influence"][0]
     assert worst["run"] == "20"
-    assert warned(found, "one run moves the fit: without 20, ")
+    assert warned(result, "leaving out row 20 changes ")
     named = fit(frame.assign(name=[f"run {i}" for i in range(25)]), Chinchilla(objective="log_mse"), bootstrap=SOME)
     assert named.diagnostics["influence"][0]["run"] == "run 20"
     nameless = fit(frame.assign(name=None), Chinchilla(objective="log_mse"), bootstrap=SOME)
@@ -64,11 +64,11 @@ def test_one_run_that_moves_the_fit_is_named():
 def test_residuals_that_bend_are_said():
     d = np.geomspace(1e6, 1e9, 40)
     frame = tidy(pd.DataFrame({"N": 1e6, "D": d, "C": 6e6 * d, "loss": 2 + 40 * d**-0.2})).frame
-    found = fit(frame, PowerLaw(x="D", offset=False, objective="log_mse"), bootstrap=Bootstrap(0))
-    assert warned(found, "residuals trend with D (bent")
+    result = fit(frame, PowerLaw(x="D", offset=False, objective="log_mse"), bootstrap=Bootstrap(0))
+    assert warned(result, "residuals trend with D (bent")
 
 
 def test_resamples_that_do_not_determine_the_law_are_counted():
-    found = fit(isoflop_runs(3, 3, noise=0.02), "isoflop", bootstrap=SOME)
-    assert found.bootstrap["failed"] > 10
-    assert warned(found, "resamples do not determine the law")
+    result = fit(isoflop_runs(3, 3, noise=0.02), "isoflop", bootstrap=SOME)
+    assert result.bootstrap["failed"] > 10
+    assert warned(result, "resamples do not determine the law")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import LAW_STUDIES, isoflop_runs
+from helpers.studies import LAW_STUDIES, isoflop_runs
 
 from analysis import LAWS, Bootstrap, Fit, Holdout, fit
 from analysis.laws import PowerLaw
@@ -23,35 +23,35 @@ def test_held_out_runs_are_predicted_and_never_fitted(runs, law):
     after = fit(frame, law, Holdout(largest_budgets=1), SMALL)
     assert before.holdout["params"] == after.holdout["params"]
     assert before.params != after.params
-    for one, other in zip(before.holdout["points"], after.holdout["points"], strict=True):
-        assert one["predicted"] == other["predicted"]
-        assert one["measured"] * 1.05 == pytest.approx(other["measured"])
+    for first, second in zip(before.holdout["points"], after.holdout["points"], strict=True):
+        assert first["predicted"] == second["predicted"]
+        assert first["measured"] * 1.05 == pytest.approx(second["measured"])
     assert before.holdout["params"] == fit(frame[~held], law, bootstrap=SMALL).params
 
 
 @pytest.mark.parametrize("law", ALLOCATING)
 def test_the_largest_budget_is_predicted_from_the_smaller_ones(runs, law):
-    found = fit(runs(noise=0.001), law, Holdout(), SMALL)
-    (best,) = found.holdout["budgets"]
-    assert found.error == pytest.approx(abs(best["predicted"] / best["measured"] - 1))
-    assert found.error < 0.02
+    result = fit(runs(noise=0.001), law, Holdout(), SMALL)
+    (best,) = result.holdout["budgets"]
+    assert result.error == pytest.approx(abs(best["predicted"] / best["measured"] - 1))
+    assert result.error < 0.02
     assert best["low"] < best["predicted"] < best["high"]
-    assert found.holdout["n"] == 5
+    assert result.holdout["n"] == 5
 
 
 def test_runs_above_a_number_of_flops_are_held_out(runs):
-    found = fit(runs(), "chinchilla", Holdout(above_flops=1e12), Bootstrap(0))
-    assert found.holdout["n"] == 15
-    assert found.holdout["largest_fitted"] < 1e12
-    assert len(found.holdout["budgets"]) == 3
-    assert found.holdout["mean_relative_error"] < 1e-3
+    result = fit(runs(), "chinchilla", Holdout(above_flops=1e12), Bootstrap(0))
+    assert result.holdout["n"] == 15
+    assert result.holdout["largest_fitted"] < 1e12
+    assert len(result.holdout["budgets"]) == 3
+    assert result.holdout["mean_relative_error"] < 1e-3
 
 
 def test_a_holdout_that_leaves_too_little_is_a_warning(runs):
-    found = fit(runs(), "chinchilla", Holdout(largest_budgets=4), Bootstrap(0))
-    assert found.holdout is None
-    assert found.error is None
-    assert "nothing could be held out: chinchilla has 5 parameters" in found.diagnostics["warnings"][0]
+    result = fit(runs(), "chinchilla", Holdout(largest_budgets=4), Bootstrap(0))
+    assert result.holdout is None
+    assert result.error is None
+    assert "nothing was held out: chinchilla has 5 parameters" in result.diagnostics["warnings"][0]
 
 
 def test_a_law_without_flops_can_be_fitted_but_not_checked(table):
@@ -65,39 +65,39 @@ def test_a_law_without_flops_can_be_fitted_but_not_checked(table):
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say(runs, truth):
     inside = [
-        np.mean([low < truth[name] < high for name, (low, high) in found.ci95.items()])
-        for found in (fit(runs(noise=0.003, sizes=7, seed=seed), "chinchilla", bootstrap=Bootstrap(60)) for seed in range(8))
+        np.mean([low < truth[name] < high for name, (low, high) in result.ci95.items()])
+        for result in (fit(runs(noise=0.003, sizes=7, seed=seed), "chinchilla", bootstrap=Bootstrap(60)) for seed in range(8))
     ]
     assert np.mean(inside) > 0.7
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(runs):
     frame = runs(noise=0.003)
-    one, same, other = (fit(frame, "isoflop", bootstrap=Bootstrap(40, seed)) for seed in (1, 1, 2))
-    assert np.array_equal(one.draws, same.draws)
-    assert not np.array_equal(one.draws, other.draws)
-    assert one.params == other.params
+    first, same, other = (fit(frame, "isoflop", bootstrap=Bootstrap(40, seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first.draws, same.draws)
+    assert not np.array_equal(first.draws, other.draws)
+    assert first.params == other.params
 
 
 @pytest.mark.parametrize("study", LAW_STUDIES)
 def test_every_law_is_fitted_checked_saved_and_loaded_whole(study, tmp_path):
     frame, law = LAW_STUDIES[study]()
-    found = fit(frame, law, bootstrap=SMALL)
+    result = fit(frame, law, bootstrap=SMALL)
     names = [parameter.name for parameter in law.parameters]
-    assert list(found.params) == names
-    assert np.isfinite(list(found.params.values())).all()
+    assert list(result.params) == names
+    assert np.isfinite(list(result.params.values())).all()
     for kind in ("bca", "percentile"):
-        assert list(found.intervals[kind]) == names
-    assert found.ci95 == found.intervals["bca"]
-    points = law.predicted(frame)
-    predicted = found.predict(points)
+        assert list(result.intervals[kind]) == names
+    assert result.ci95 == result.intervals["bca"]
+    points = law.fitted_rows(frame)
+    predicted = result.predict(points)
     # optimal learning rates are read off noisy parabolas, and coverage is no exact power
     tolerance = {"lr": 0.1, "coverage": 0.03}.get(law.response, 0.01)
     assert np.median(np.abs(predicted / law.observed(points) - 1)) < tolerance
-    low, high = found.interval(points)
+    low, high = result.interval(points)
     assert (low <= high).all()
 
-    found.save(tmp_path)
+    result.save(tmp_path)
     text = (tmp_path / "fit.json").read_text()
     assert "NaN" not in text
     read = json.loads(text)
@@ -108,10 +108,10 @@ def test_every_law_is_fitted_checked_saved_and_loaded_whole(study, tmp_path):
     assert set(read["objective"]) == {"name", "delta", "value"}
     assert set(read["seconds"]) == {"fit", "bootstrap"}
     loaded = Fit.load(tmp_path)
-    assert loaded == found
-    assert np.allclose(loaded.draws, found.draws, rtol=1e-9)
+    assert loaded == result
+    assert np.allclose(loaded.draws, result.draws, rtol=1e-9)
     assert loaded.predict(points) == pytest.approx(predicted)
-    pd.testing.assert_frame_equal(loaded.frontier([1e20]), found.frontier([1e20]), rtol=1e-5)
+    pd.testing.assert_frame_equal(loaded.frontier([1e20]), result.frontier([1e20]), rtol=1e-5)
 
 
 def test_every_law_has_a_study():
@@ -120,12 +120,12 @@ def test_every_law_has_a_study():
 
 @pytest.mark.parametrize("law", LAWS)
 def test_every_law_explains_itself(law):
-    made = LAWS[law]()
-    assert made.name == law
-    assert made.title
-    assert "arXiv" in made.source
-    assert all(parameter.meaning for parameter in made.parameters)
-    assert len({parameter.name for parameter in made.parameters}) == len(made.parameters)
+    instance = LAWS[law]()
+    assert instance.name == law
+    assert instance.title
+    assert "arXiv" in instance.source
+    assert all(parameter.meaning for parameter in instance.parameters)
+    assert len({parameter.name for parameter in instance.parameters}) == len(instance.parameters)
 
 
 def test_the_frontier_has_an_interval_that_widens_beyond_the_runs(runs):
@@ -136,17 +136,17 @@ def test_the_frontier_has_an_interval_that_widens_beyond_the_runs(runs):
 
 
 def test_a_law_of_size_alone_has_no_frontier(runs):
-    found = fit(runs(), PowerLaw(x="N"), bootstrap=Bootstrap(0))
-    assert found.frontier(1e13).empty
-    assert np.isnan(found.interval(runs())).all()
+    result = fit(runs(), PowerLaw(x="N"), bootstrap=Bootstrap(0))
+    assert result.frontier(1e13).empty
+    assert np.isnan(result.interval(runs())).all()
 
 
 def test_an_irreducible_loss_that_the_runs_do_not_show_is_named():
     values = np.geomspace(1e6, 1e8, 12)
     frame = tidy(pd.DataFrame({"N": values, "D": values, "C": 6 * values**2, "loss": 40 * values**-0.2})).frame
-    found = fit(frame, PowerLaw(x="N"), bootstrap=Bootstrap(0))
-    assert found.diagnostics["at_bound"] == ["E"]
-    assert "do not determine E" in found.diagnostics["warnings"][0]
+    result = fit(frame, PowerLaw(x="N"), bootstrap=Bootstrap(0))
+    assert result.diagnostics["at_bound"] == ["E"]
+    assert "do not determine E" in result.diagnostics["warnings"][0]
 
 
 def test_the_points_of_a_run_are_drawn_together_and_widen_the_interval():
@@ -162,36 +162,36 @@ def test_the_points_of_a_run_are_drawn_together_and_widen_the_interval():
 
 
 def test_the_budget_for_a_loss_is_where_the_frontier_reaches_it():
-    found = fit(isoflop_runs(), "chinchilla", bootstrap=SMALL)
-    wanted = found.frontier(1e22)["loss"].iloc[0]
-    budget = found.budget_for(wanted)
+    result = fit(isoflop_runs(), "chinchilla", bootstrap=SMALL)
+    wanted = result.frontier(1e22)["loss"].iloc[0]
+    budget = result.budget_for(wanted)
     assert budget["C"] == pytest.approx(1e22, rel=1e-6)
-    assert budget["N"] == pytest.approx(found.frontier(1e22)["N"].iloc[0], rel=1e-6)
+    assert budget["N"] == pytest.approx(result.frontier(1e22)["N"].iloc[0], rel=1e-6)
     assert budget["C_low"] < 1e22 < budget["C_high"]
-    with pytest.raises(ConfigError, match="reaches 1 at no budget"):
-        found.budget_for(1.0)
+    with pytest.raises(ConfigError, match="no budget reaches 1"):
+        result.budget_for(1.0)
     with pytest.raises(ConfigError, match="task_error has no frontier"):
         fit(*LAW_STUDIES["task_error"](), bootstrap=Bootstrap(0)).budget_for(0.5)
 
 
 def test_training_off_the_optimum_costs_what_the_law_says():
-    found = fit(isoflop_runs(), "chinchilla", bootstrap=Bootstrap(0))
-    best = found.frontier(1e21)["N"].iloc[0]
-    table = found.off_optimum(best * np.array([0.25, 0.5, 1, 2, 4]), 1e21)
+    result = fit(isoflop_runs(), "chinchilla", bootstrap=Bootstrap(0))
+    best = result.frontier(1e21)["N"].iloc[0]
+    table = result.off_optimum(best * np.array([0.25, 0.5, 1, 2, 4]), 1e21)
     assert table["above"].iloc[2] == pytest.approx(0, abs=1e-9)
     assert table["wasted"].iloc[2] == pytest.approx(0, abs=1e-6)
     assert (np.diff(table["wasted"]) * [-1, -1, 1, 1] > 0).all()
-    equivalent = found.frontier(table["C_equivalent"].to_numpy())["loss"]
+    equivalent = result.frontier(table["C_equivalent"].to_numpy())["loss"]
     assert equivalent.to_numpy() == pytest.approx(table["loss"].to_numpy())
-    with pytest.raises(ConfigError, match="isoflop does not tell the loss off the optimum"):
+    with pytest.raises(ConfigError, match="isoflop does not predict the loss off the optimum"):
         fit(isoflop_runs(), "isoflop", bootstrap=Bootstrap(0)).off_optimum(best, 1e21)
 
 
 @pytest.mark.parametrize("law", ["isoflop", "power_law", "envelope", "overtraining"])
 def test_every_law_with_a_frontier_tells_the_budget_for_a_loss(law):
-    found = fit(*LAW_STUDIES[law](), bootstrap=SMALL)
-    target = 10 * found.runs["C"][1]
-    wanted = found.frontier(target)["loss"].iloc[0]
-    budget = found.budget_for(wanted)
+    result = fit(*LAW_STUDIES[law](), bootstrap=SMALL)
+    target = 10 * result.runs["C"][1]
+    wanted = result.frontier(target)["loss"].iloc[0]
+    budget = result.budget_for(wanted)
     assert budget["C"] == pytest.approx(target, rel=1e-6)
     assert budget["C_low"] <= target <= budget["C_high"]

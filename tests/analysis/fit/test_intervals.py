@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import LAW_STUDIES, isoflop_runs
+from helpers.studies import LAW_STUDIES, isoflop_runs
 from scipy.stats import bootstrap, t
 
 from analysis import Bootstrap, fit
-from analysis.fit.intervals import accelerated, percentiles
+from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import Chinchilla, PowerLaw
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
@@ -17,23 +17,23 @@ def test_bca_is_that_of_scipy():
     sample = RNG.lognormal(size=40)
     weights = RNG.multinomial(40, np.full(40, 1 / 40), size=20_000)
     left_out = (sample.sum() - sample) / 39
-    ends = accelerated(np.array(sample.mean()), weights @ sample / 40, left_out)
+    ends = bca_intervals(np.array(sample.mean()), weights @ sample / 40, left_out)
     expected = bootstrap((sample,), np.mean, n_resamples=20_000, method="BCa", rng=1).confidence_interval
     assert ends == pytest.approx([expected.low, expected.high], rel=0.02)
-    assert ends[1] > percentiles(weights @ sample / 40)[1]
+    assert ends[1] > percentile_intervals(weights @ sample / 40)[1]
 
 
 def test_bca_of_many_values_is_that_of_each():
     draws, left_out = RNG.gamma(2, size=(500, 3, 2)), RNG.gamma(2, size=(30, 3, 2))
     estimate = np.full((3, 2), 1.7)
-    together = accelerated(estimate, draws, left_out)
+    together = bca_intervals(estimate, draws, left_out)
     assert together.shape == (2, 3, 2)
-    assert together[:, 2, 1] == pytest.approx(accelerated(estimate[2, 1], draws[:, 2, 1], left_out[:, 2, 1]))
+    assert together[:, 2, 1] == pytest.approx(bca_intervals(estimate[2, 1], draws[:, 2, 1], left_out[:, 2, 1]))
 
 
 def test_draws_all_on_one_side_of_the_estimate_have_percentiles():
     draws = RNG.uniform(1, 2, 200)
-    assert accelerated(np.array(0.5), draws, RNG.uniform(size=20)) == pytest.approx(percentiles(draws))
+    assert bca_intervals(np.array(0.5), draws, RNG.uniform(size=20)) == pytest.approx(percentile_intervals(draws))
 
 
 @pytest.mark.parametrize("objective", ["log_mse", "huber", "lad"])
@@ -43,25 +43,25 @@ def test_the_profile_of_a_straight_line_is_its_t_interval(objective):
     noise = RNG.normal(0, 0.01, 400)
     frame = tidy(pd.DataFrame({"N": 1e6, "D": d, "C": 6e6 * d, "loss": 40 * d**-0.1 * np.exp(noise)})).frame
     law = PowerLaw(x="D", offset=False, objective=objective)
-    found = fit(frame, law, bootstrap=Bootstrap(0, profile=True))
+    result = fit(frame, law, bootstrap=Bootstrap(0, profile=True))
     x = np.log(d) - np.log(d).mean()
     slope = x @ np.log(frame["loss"]) / (x @ x)
     residuals = np.log(frame["loss"]) - np.log(frame["loss"]).mean() - slope * x
     error = np.sqrt(residuals @ residuals / 398 / (x @ x)) * (1 if objective == "log_mse" else np.sqrt(np.pi / 2))
-    low, high = found.intervals["profile"]["alpha"]
+    low, high = result.intervals["profile"]["alpha"]
     assert high - low == pytest.approx(2 * t.ppf(0.975, 398) * error, rel=0.02 if objective == "log_mse" else 0.25)
-    assert low < found.params["alpha"] < high
+    assert low < result.params["alpha"] < high
     # a coefficient has one too, in its own units
-    low, high = found.intervals["profile"]["A"]
-    assert low < found.params["A"] < high < 1.3 * low
+    low, high = result.intervals["profile"]["A"]
+    assert low < result.params["A"] < high < 1.3 * low
 
 
 def test_an_end_that_the_points_leave_open_is_null():
     frame = isoflop_runs(5, 5)
     frame = frame[frame["N"] == frame.groupby("budget")["N"].transform("min")]
     frame = pd.concat([frame.assign(D=frame["D"] * share, loss=frame["loss"] + 0.001 / share) for share in (1, 2, 4)])
-    found = fit(frame.reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0, profile=True))
-    assert None in [end for ends in found.intervals["profile"].values() for end in ends]
+    result = fit(frame.reset_index(drop=True), Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0, profile=True))
+    assert None in [end for ends in result.intervals["profile"].values() for end in ends]
 
 
 @pytest.mark.parametrize("law", ["isoflop", "pass_at_k"])
@@ -77,5 +77,5 @@ def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fit
     plain = np.quantile(squares.draws[:, 2], [0.025, 0.975])
     low, high = squares.intervals["percentile"]["alpha"]
     assert high - low > 1.05 * np.diff(plain)[0]
-    assert squares.ends(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
+    assert squares.interval_of(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
     assert fit(frame, "chinchilla", bootstrap=Bootstrap(200)).bootstrap["widened"] == 1

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.law_studies import isoflop_runs
+from helpers.studies import isoflop_runs
 
 from analysis import Bootstrap, Holdout
-from analysis.fit.resampling import groups
+from analysis.fit.resampling import resampling_groups
 from openr1.errors import ConfigError
 
 
@@ -31,8 +31,8 @@ def test_more_runs_than_the_jackknife_leaves_out_one_by_one_are_left_out_in_sets
 
 
 def test_rows_that_are_all_of_one_run_are_resampled_one_by_one():
-    assert groups(pd.DataFrame({"run": ["a"] * 4})).tolist() == [0, 1, 2, 3]
-    assert groups(pd.DataFrame({"run": ["a", "a", "b"]})).tolist() == ["a", "a", "b"]
+    assert resampling_groups(pd.DataFrame({"run": ["a"] * 4})).tolist() == [0, 1, 2, 3]
+    assert resampling_groups(pd.DataFrame({"run": ["a", "a", "b"]})).tolist() == ["a", "a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from scipy.optimize import approx_fprime, minimize_scalar
 
 from analysis import Bootstrap, fit
 from analysis.laws import Chinchilla, Cost
-from analysis.laws.regression import CurveLaw, Problem
+from analysis.laws.regression import CurveLaw, CurveRegression
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
@@ -14,10 +14,10 @@ NONE = Bootstrap(resamples=0)
 
 @pytest.mark.parametrize("objective", ["huber", "lad", "log_mse", "mse"])
 def test_the_law_is_found_again(runs, truth, objective):
-    found = fit(runs(), Chinchilla(objective=objective), bootstrap=NONE)
-    assert found.params == pytest.approx(truth, rel=2e-3)
-    assert found.diagnostics["agreeing"] > 0.8
-    assert found.objective["name"] == objective
+    result = fit(runs(), Chinchilla(objective=objective), bootstrap=NONE)
+    assert result.params == pytest.approx(truth, rel=2e-3)
+    assert result.diagnostics["agreeing"] > 0.8
+    assert result.objective["name"] == objective
 
 
 def test_outliers_do_not_move_the_law_unless_squares_are_summed(runs, truth):
@@ -29,10 +29,10 @@ def test_outliers_do_not_move_the_law_unless_squares_are_summed(runs, truth):
 
 def test_the_objective_is_a_sum_over_points(runs):
     frame = runs(noise=0.01)
-    found = fit(frame, Chinchilla(objective="log_mse"), bootstrap=NONE)
+    result = fit(frame, Chinchilla(objective="log_mse"), bootstrap=NONE)
     twice = fit(pd.concat([frame, frame], ignore_index=True), Chinchilla(objective="log_mse"), bootstrap=NONE)
-    assert twice.objective["value"] == pytest.approx(2 * found.objective["value"])
-    assert found.objective["value"] == pytest.approx(np.sum(np.log(frame["loss"] / found.predict(frame)) ** 2))
+    assert twice.objective["value"] == pytest.approx(2 * result.objective["value"])
+    assert result.objective["value"] == pytest.approx(np.sum(np.log(frame["loss"] / result.predict(frame)) ** 2))
 
 
 def test_a_weight_counts_like_a_repeated_point(runs):
@@ -64,27 +64,27 @@ def test_the_cost_of_6nd_is_found_exactly(table):
 
 def test_slopes_are_those_of_the_curve_in_closed_form_and_by_the_complex_step(runs, truth):
     law, frame = Chinchilla(), runs()
-    problem = Problem(law, law.points(frame), {}, 1)
-    theta = problem.theta(np.array([list(truth.values())]))
-    assert problem.natural(theta)[0] == pytest.approx(list(truth.values()))
-    one = np.zeros(1, dtype=int)
-    _, jacobian = problem.slopes(theta, one)
-    numeric = approx_fprime(theta[0], lambda point: problem.curve(point[None], one)[0])
+    problem = CurveRegression(law, law.points(frame), {}, 1)
+    theta = problem.to_theta(np.array([list(truth.values())]))
+    assert problem.to_params(theta)[0] == pytest.approx(list(truth.values()))
+    row = np.zeros(1, dtype=int)
+    _, jacobian = problem.slopes(theta, row)
+    numeric = approx_fprime(theta[0], lambda point: problem.curve(point[None], row)[0])
     assert np.allclose(jacobian[0], numeric, atol=1e-6)
     params = [np.array([[value]]) for value in truth.values()]
-    x = problem.points.natural().x
-    for one, other in zip(law.slopes(x, *params)[1], CurveLaw.slopes(law, x, *params)[1], strict=True):
-        assert np.allclose(one, other, rtol=1e-12)
+    x = problem.points.in_natural_units().x
+    for closed_form, complex_step in zip(law.slopes(x, *params)[1], CurveLaw.slopes(law, x, *params)[1], strict=True):
+        assert np.allclose(closed_form, complex_step, rtol=1e-12)
 
 
 def test_units_do_not_matter(runs, truth):
     frame = runs(noise=0.002)
-    found = fit(frame, "chinchilla", bootstrap=NONE).params
+    result = fit(frame, "chinchilla", bootstrap=NONE).params
     scaled = fit(frame.assign(N=frame["N"] / 1e6, D=frame["D"] / 1e9), "chinchilla", bootstrap=NONE).params
     assert [scaled[name] for name in ("E", "alpha", "beta")] == pytest.approx(
-        [found[n] for n in ("E", "alpha", "beta")], rel=1e-5
+        [result[n] for n in ("E", "alpha", "beta")], rel=1e-5
     )
-    assert scaled["A"] == pytest.approx(found["A"] * 1e6 ** -found["alpha"], rel=1e-4)
+    assert scaled["A"] == pytest.approx(result["A"] * 1e6 ** -result["alpha"], rel=1e-4)
 
 
 def test_too_few_runs_and_wrong_options_are_refused(runs):

@@ -16,7 +16,7 @@ PARAMS = np.array([list(TRUTH.values())])
 
 
 def table(noise=0.0, epochs=(1, 2, 5, 20, 60)):
-    """Every size with every U and number of epochs, from a fifth of N_opt(U) to far beyond it."""
+    """Return every size with every U and number of epochs, from a fifth of N_opt(U) to far beyond it."""
     rows = list(itertools.product(np.geomspace(1e7, 4e9, 6), (1e8, 1e9, 1e10), epochs))
     frame = pd.DataFrame(rows, columns=["N", "U", "epochs"])
     frame["D"] = frame["U"] * frame.pop("epochs")
@@ -30,8 +30,8 @@ def draws(frame, count, seed=1):
 
 
 def test_the_decays_are_found_again_for_a_given_inner_law():
-    found = DataConstrained(**INNER).estimate(table())
-    assert found.params[0] == pytest.approx(PARAMS[0], rel=1e-3)
+    result = DataConstrained(**INNER).estimate(table())
+    assert result.params[0] == pytest.approx(PARAMS[0], rel=1e-3)
 
 
 def test_all_parameters_are_found_again():
@@ -41,14 +41,14 @@ def test_all_parameters_are_found_again():
 def test_all_parameters_are_found_again_from_single_epochs_without_excess_parameters():
     frame = table()
     excess = frame["loss"] / Chinchilla().predict(PARAMS[:, 2:], frame)[0] > 1 + 1e-9
-    found = DataConstrained(inner="single_epoch").estimate(frame[~excess | (frame["D"] > frame["U"])])
-    assert found.params[0] == pytest.approx(PARAMS[0], rel=0.02)
+    result = DataConstrained(inner="single_epoch").estimate(frame[~excess | (frame["D"] > frame["U"])])
+    assert result.params[0] == pytest.approx(PARAMS[0], rel=0.02)
 
 
 def test_noise_moves_the_decays_little():
     frame = table(noise=0.002)
-    found = DataConstrained().estimate(frame)
-    assert found.params[0, :2] == pytest.approx(PARAMS[0, :2], rel=0.2)
+    result = DataConstrained().estimate(frame)
+    assert result.params[0, :2] == pytest.approx(PARAMS[0, :2], rel=0.2)
 
 
 def test_a_single_epoch_is_the_inner_law_whatever_more_data_there_is():
@@ -76,16 +76,16 @@ def test_parameters_are_in_excess_beyond_the_size_for_which_the_unique_tokens_ar
 
 def test_the_inner_law_of_a_single_epoch_is_that_of_the_runs_without_repeats():
     frame = table(noise=0.01)
-    found = DataConstrained(inner="single_epoch", objective="log_mse").estimate(frame)
+    result = DataConstrained(inner="single_epoch", objective="log_mse").estimate(frame)
     single = frame[frame["D"] <= frame["U"]]
-    np.testing.assert_allclose(found.params[:, 2:], Chinchilla(objective="log_mse").estimate(single).params)
+    np.testing.assert_allclose(result.params[:, 2:], Chinchilla(objective="log_mse").estimate(single).params)
 
 
 @pytest.mark.parametrize("options", [{}, {"inner": "single_epoch"}, INNER])
 def test_resamples_vary_what_is_fitted(options):
     frame, law = table(noise=0.005), DataConstrained(**options)
-    found = law.estimate(frame).params
-    spread = law.resample(frame, found, draws(frame, 20)).std(axis=0)
+    result = law.estimate(frame).params
+    spread = law.resample(frame, result, draws(frame, 20)).std(axis=0)
     assert (spread[:2] > 0).all()
     assert (spread[2:] > 0).all() == (options != INNER)
 
@@ -94,8 +94,8 @@ def test_a_resample_of_too_few_single_epochs_has_no_estimate():
     frame, law = table(noise=0.005), DataConstrained(inner="single_epoch")
     weights = np.ones((2, len(frame)))
     weights[1, frame["D"] <= frame["U"]] = 0
-    found = law.resample(frame, law.estimate(frame).params, weights)
-    assert np.isnan(found).all(axis=1).tolist() == [False, True]
+    result = law.resample(frame, law.estimate(frame).params, weights)
+    assert np.isnan(result).all(axis=1).tolist() == [False, True]
 
 
 def test_resamples_are_followed_to_the_best_optimum_of_the_ridge():
@@ -103,8 +103,8 @@ def test_resamples_are_followed_to_the_best_optimum_of_the_ridge():
     law = DataConstrained(**INNER)
     points, fixed = law.points(frame), law.fixed(frame)
     weights = draws(frame, 15).astype(float)
-    found = law.resample(frame, law.estimate(frame).params, weights)
-    for row, counts in zip(found, weights, strict=True):
+    result = law.resample(frame, law.estimate(frame).params, weights)
+    for row, counts in zip(result, weights, strict=True):
         residuals = np.log(law.predict(row[None], frame)[0] / frame["loss"])
         value = np.sum(counts * law.loss.losses(residuals.to_numpy()))
         assert value <= 1.002 * law.solve(points, fixed, counts).value[0]
@@ -164,7 +164,7 @@ def test_options_are_checked(options, message):
 @pytest.mark.parametrize(
     ("options", "change", "message"),
     [
-        ({}, lambda frame: frame.drop(columns="U"), "runs.columns.U: data_constrained needs the unique tokens"),
+        ({}, lambda frame: frame.drop(columns="U"), "runs.columns.U: data_constrained needs a column of unique tokens"),
         ({}, lambda frame: frame.assign(U=frame["D"]), "needs runs that repeat data"),
         ({}, lambda frame: frame.head(7), "needs at least 8 points; there are 7"),
         ({"inner": "single_epoch"}, lambda frame: frame[frame["N"] < 2e7], "at least 6 runs with D <= U; there are 3"),

@@ -15,7 +15,7 @@ def supervised(n, d):
 
 
 def table(noise=0.0, count=150, seed=0):
-    """Students and their tokens, drawn at random, with teachers that were trained on 20 tokens a parameter."""
+    """Draw students and their tokens at random, with teachers trained on 20 tokens per parameter."""
     rng = np.random.default_rng(seed)
     n, d, teacher = (rng.choice(np.geomspace(*ends), count) for ends in ((1.4e8, 8e9, 8), (4e9, 5e11, 8), (2e8, 8e9, 7)))
     frame = pd.DataFrame({"N": n, "D": d, "teacher_loss": supervised(teacher, 20 * teacher)})
@@ -38,16 +38,16 @@ def test_the_law_is_the_formula_of_the_paper():
 
 
 def test_the_law_is_found_again_without_noise():
-    found = Distillation(**SUPERVISED).estimate(table())
-    assert found.params[0] == pytest.approx(PARAMS[0], rel=0.02)
+    result = Distillation(**SUPERVISED).estimate(table())
+    assert result.params[0] == pytest.approx(PARAMS[0], rel=0.02)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_predictions_are_better_than_the_noise(seed):
     noise = 0.003
-    found = Distillation(**SUPERVISED).estimate(table(noise, seed=seed))
-    assert error(found.params, table(seed=seed)).median() < noise / 4
-    assert error(found.params, table(seed=100 + seed)).max() < 3 * noise  # on other students and teachers
+    result = Distillation(**SUPERVISED).estimate(table(noise, seed=seed))
+    assert error(result.params, table(seed=seed)).median() < noise / 4
+    assert error(result.params, table(seed=100 + seed)).max() < 3 * noise  # on other students and teachers
 
 
 def test_intervals_of_predictions_cover_the_truth():
@@ -125,9 +125,9 @@ def test_points_have_losses_in_the_unit_of_the_response():
 def test_parameters_are_in_the_units_of_the_runs():
     frame = table(0.003)
     thousands = frame.assign(N=frame["N"] / 1e3, D=frame["D"] / 1e3, supervised_loss=supervised(frame["N"], frame["D"]))
-    found = Distillation().estimate(thousands).params
+    result = Distillation().estimate(thousands).params
     np.testing.assert_allclose(
-        Distillation().predict(found, thousands),
+        Distillation().predict(result, thousands),
         Distillation(**SUPERVISED).predict(Distillation(**SUPERVISED).estimate(frame).params, frame),
         rtol=1e-5,
     )

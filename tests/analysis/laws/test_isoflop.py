@@ -12,7 +12,7 @@ TRUTH = [1.0, 0.45, 1 / 20, 1 - 0.9 * 0.45, 1.7, 200, 0.14]
 
 
 def parabolas(exponent=0.45, budgets=5, sizes=7, shift=0.0, noise=0.0, seed=0):
-    """Runs whose loss is a parabola in log N about N* = C^exponent, and C = 20 N^0.9 D."""
+    """Return runs whose loss is a parabola in log N around N* = C^exponent, with C = 20 N^0.9 D."""
     rng = np.random.default_rng(seed)
     rows = []
     for flops in np.geomspace(1e17, 1e19, budgets):
@@ -24,7 +24,7 @@ def parabolas(exponent=0.45, budgets=5, sizes=7, shift=0.0, noise=0.0, seed=0):
 
 
 def lopsided(sizes=12):
-    """Budgets whose loss is far from a parabola in log N: flat towards large models, steep towards small ones."""
+    """Return budgets whose loss is far from a parabola in log N: flat towards large models, steep towards small ones."""
     rows = []
     for flops in np.geomspace(1e18, 1e21, 6):
         for n in 0.1 * np.sqrt(flops) * np.geomspace(0.05, 40, sizes):
@@ -34,7 +34,7 @@ def lopsided(sizes=12):
 
 
 def draws(frame, resamples, seed=0):
-    """Counts within each budget."""
+    """Draw counts within each budget."""
     rng, budget = np.random.default_rng(seed), frame["budget"].to_numpy()
     weights = np.zeros((resamples, len(frame)))
     for label in np.unique(budget):
@@ -46,12 +46,12 @@ def draws(frame, resamples, seed=0):
 @pytest.mark.parametrize("options", [{}, {"weighted": False}, {"nearest": 5}, {"nearest": 3, "weighted": False}])
 def test_the_minima_of_parabolas_are_found_again_without_6nd(options):
     law, frame = IsoFlop(**options), parabolas()
-    found = law.estimate(frame)
-    assert found.params[0] == pytest.approx(TRUTH, rel=1e-3)
-    assert found.params[0, [1, 3]] == pytest.approx([TRUTH[1], TRUTH[3]], rel=1e-6)
-    assert found.value == pytest.approx(0, abs=1e-9)
-    assert found.warnings == []
-    row = found.tables["budgets"][0]
+    result = law.estimate(frame)
+    assert result.params[0] == pytest.approx(TRUTH, rel=1e-3)
+    assert result.params[0, [1, 3]] == pytest.approx([TRUTH[1], TRUTH[3]], rel=1e-6)
+    assert result.value == pytest.approx(0, abs=1e-9)
+    assert result.warnings == []
+    row = result.tables["budgets"][0]
     assert row["loss"] == pytest.approx(1.7 + 200 * 1e17**-0.14)
     assert row["curvature"] == pytest.approx(0.03)
     assert (row["C"], row["runs"], row["excluded"]) == (1e17, 7, "")
@@ -82,9 +82,9 @@ def test_an_akima_minimum_may_lie_beside_the_smallest_model():
     frame = parabolas(sizes=4, shift=0.986)  # the smallest is the best, and the curve is lower to its right
     smallest = frame.groupby("budget")["N"].idxmin()
     assert frame.groupby("budget")["loss"].idxmin().equals(smallest)
-    found = IsoFlop(curve="akima").estimate(frame)
-    assert found.warnings == []
-    assert found.tables["budgets"][0]["N"] == pytest.approx(1e17**0.45, rel=0.02)
+    result = IsoFlop(curve="akima").estimate(frame)
+    assert result.warnings == []
+    assert result.tables["budgets"][0]["N"] == pytest.approx(1e17**0.45, rel=0.02)
     with pytest.raises(ConfigError, match="there are 0"):
         IsoFlop().estimate(frame)
 
@@ -93,35 +93,35 @@ def test_an_akima_minimum_may_lie_beside_the_smallest_model():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda runs: runs[runs["N"] > runs["N"].median()], "its minimum is at or beyond the smallest model"),
-        (lambda runs: runs[runs["N"] < runs["N"].median()], "its minimum is at or beyond the largest model"),
+        (lambda runs: runs[runs["N"] > runs["N"].median()], "the minimum is at or beyond the smallest model"),
+        (lambda runs: runs[runs["N"] < runs["N"].median()], "the minimum is at or beyond the largest model"),
         (lambda runs: runs.iloc[2:4], "fewer than three model sizes"),
     ],
 )
 def test_a_budget_without_a_minimum_is_left_out_and_named(curve, change, reason):
     table, law = parabolas(), IsoFlop(curve=curve)
     good, bad = table[table["C"] < 1e19], change(table[table["C"] >= 1e19])
-    found = law.estimate(pd.concat([good, bad], ignore_index=True))
-    assert found.params[0] == pytest.approx(law.estimate(good).params[0], rel=1e-6)
-    assert found.tables["budgets"][-1]["excluded"] == reason
-    assert "N" not in found.tables["budgets"][-1]
-    assert found.warnings == [f"left out, {reason}: 1 of 5 budgets (10\u00b9\u2079 FLOPs)"]
+    result = law.estimate(pd.concat([good, bad], ignore_index=True))
+    assert result.params[0] == pytest.approx(law.estimate(good).params[0], rel=1e-6)
+    assert result.tables["budgets"][-1]["excluded"] == reason
+    assert "N" not in result.tables["budgets"][-1]
+    assert result.warnings == [f"1 of 5 budgets are left out ({reason}): 10\u00b9\u2079 FLOPs"]
 
 
 def test_a_parabola_that_opens_downward_is_left_out():
     table = parabolas()
     last = table["C"] >= 1e19
     table.loc[last, "loss"] = 2 * table.loc[last, "loss"].mean() - table.loc[last, "loss"]
-    found = IsoFlop().estimate(table)
-    assert found.tables["budgets"][-1]["excluded"] == "its parabola opens downward"
-    assert found.params[0, 1] == pytest.approx(0.45, rel=1e-6)
+    result = IsoFlop().estimate(table)
+    assert result.tables["budgets"][-1]["excluded"] == "the parabola opens downward"
+    assert result.params[0, 1] == pytest.approx(0.45, rel=1e-6)
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
         (parabolas(budgets=1), "needs at least 2 budgets whose minimum is inside; there are 1$"),
-        (parabolas(shift=3.0), "there are 0; left out, its minimum is at or beyond the smallest model: 5 of 5"),
+        (parabolas(shift=3.0), "there are 0; 5 of 5 budgets are left out .the minimum is at or beyond the smallest model"),
     ],
 )
 def test_too_few_minima_are_refused(frame, message):
@@ -145,10 +145,10 @@ def test_impossible_options_are_refused(options, message):
 
 def test_three_budgets_are_too_few_for_an_irreducible_loss():
     frame, law = parabolas(budgets=3), IsoFlop()
-    found = law.estimate(frame)
-    assert found.params[0, 4] == 0
-    assert "3 points are too few for an irreducible loss" in found.warnings[0]
-    assert (law.resample(frame, found.params, draws(frame, 20))[:, 4] == 0).all()
+    result = law.estimate(frame)
+    assert result.params[0, 4] == 0
+    assert "3 points are too few to fit an irreducible loss" in result.warnings[0]
+    assert (law.resample(frame, result.params, draws(frame, 20))[:, 4] == 0).all()
 
 
 def test_a_weighted_line_is_least_squares():
@@ -174,12 +174,12 @@ def test_precise_budgets_weigh_more():
 
 def test_weights_help_where_budgets_differ_in_noise():
     def errors(weighted):
-        found = []
+        result = []
         for seed in range(30):
             noisy = parabolas(noise=0.01, seed=seed)
             frame = noisy.where(noisy["C"] > 5e17, parabolas(noise=0.001, seed=seed))
-            found.append(IsoFlop(weighted=weighted).estimate(frame).params[0, 1] - 0.45)
-        return np.sqrt(np.mean(np.square(found)))
+            result.append(IsoFlop(weighted=weighted).estimate(frame).params[0, 1] - 0.45)
+        return np.sqrt(np.mean(np.square(result)))
 
     assert errors(weighted=True) < 0.9 * errors(weighted=False)
 
@@ -197,11 +197,11 @@ def test_a_resample_is_a_fit_to_the_runs_drawn(options):
     params = law.estimate(frame).params
     weights = np.ones((2, len(frame)))
     weights[1, [0, 6, 8]] = [3, 0, 2]  # lacks the largest size of a budget
-    found = law.resample(frame, params, weights)
+    result = law.resample(frame, params, weights)
     drawn = frame.loc[np.repeat(frame.index, weights[1].astype(int))].reset_index(drop=True)
-    assert found[0] == pytest.approx(params[0], rel=0.02)
-    assert found[0, :4] == pytest.approx(params[0, :4], rel=1e-9)
-    assert found[1, :4] == pytest.approx(law.estimate(drawn).params[0, :4], rel=1e-6)
+    assert result[0] == pytest.approx(params[0], rel=0.02)
+    assert result[0, :4] == pytest.approx(params[0, :4], rel=1e-9)
+    assert result[1, :4] == pytest.approx(law.estimate(drawn).params[0, :4], rel=1e-6)
 
 
 @pytest.mark.parametrize("options", [{}, {"nearest": 5}, {"curve": "akima"}])
@@ -209,9 +209,9 @@ def test_resamples_scatter_as_studies_do(options):
     law = IsoFlop(**options)
     studies = [parabolas(noise=0.002, seed=seed) for seed in range(30)]
     scatter = np.std([law.estimate(study).params[0, 1] for study in studies], ddof=1)
-    found = law.resample(studies[0], law.estimate(studies[0]).params, draws(studies[0], 300))[:, 1]
-    assert np.isfinite(found).mean() > 0.95
-    assert 0.4 * scatter < np.nanstd(found) < 4 * scatter
+    result = law.resample(studies[0], law.estimate(studies[0]).params, draws(studies[0], 300))[:, 1]
+    assert np.isfinite(result).mean() > 0.95
+    assert 0.4 * scatter < np.nanstd(result) < 4 * scatter
 
 
 @pytest.mark.parametrize("curve", ["parabola", "akima"])
@@ -239,6 +239,6 @@ def test_the_law_predicts_the_frontier_whatever_the_size():
     assert best["N"][0] == pytest.approx([1e18**0.45, 1e22**0.45], rel=1e-3)
     assert best["D"][0] == pytest.approx(np.array([1e18, 1e22]) / (20 * best["N"][0] ** 0.9), rel=1e-3)
     assert best["loss"][0] == pytest.approx([1.7 + 200 * 1e18**-0.14, 1.7 + 200 * 1e22**-0.14], rel=1e-3)
-    assert len(law.predicted(frame)) == 5
+    assert len(law.fitted_rows(frame)) == 5
     assert np.array_equal(law.strata(frame), frame["budget"])
     assert all(p.name in law.formula for p in law.parameters)

@@ -14,7 +14,7 @@ PARAMS, ERROR_PARAMS = (np.array([list(truth.values())]) for truth in (TRUTH, ER
 
 
 def table(sizes=(1e7, 8e7, 1.5e8, 4e8), multiples=(20,), far=(320,), noise=0.0):
-    """Runs of each size at each M, and of the smallest size far past them; and their loss and error."""
+    """Return runs of each size at each M, and of the smallest size far past them, with their loss and error."""
     pairs = [(n, m) for n in sizes for m in multiples] + [(sizes[0], m) for m in far]
     frame = pd.DataFrame(pairs, columns=["N", "M"])
     frame["D"] = frame["N"] * frame.pop("M")
@@ -35,10 +35,10 @@ def test_the_law_is_the_formula_of_the_paper():
 def test_five_runs_determine_the_four_parameters():
     frame = table()
     assert len(frame) == 5
-    found = Overtraining().estimate(frame)
-    assert found.params[0] == pytest.approx(PARAMS[0], rel=1e-3)
+    result = Overtraining().estimate(frame)
+    assert result.params[0] == pytest.approx(PARAMS[0], rel=1e-3)
     far = pd.DataFrame({"N": [1.4e9], "D": [9e11], "C": [6 * 1.4e9 * 9e11]})
-    assert Overtraining().predict(found.params, far) == pytest.approx(Overtraining().predict(PARAMS, far), rel=1e-5)
+    assert Overtraining().predict(result.params, far) == pytest.approx(Overtraining().predict(PARAMS, far), rel=1e-5)
 
 
 def test_four_runs_are_too_few():
@@ -53,12 +53,12 @@ def test_one_number_of_tokens_per_parameter_is_too_few():
 
 def test_the_default_is_least_squares_of_the_loss_itself():
     frame = table(multiples=(5, 20, 80), noise=0.01)
-    found = Overtraining().estimate(frame)
-    squares = np.sum((Overtraining().predict(found.params, frame)[0] - frame["loss"]) ** 2)
-    assert found.value[0] == pytest.approx(squares)
+    result = Overtraining().estimate(frame)
+    squares = np.sum((Overtraining().predict(result.params, frame)[0] - frame["loss"]) ** 2)
+    assert result.value[0] == pytest.approx(squares)
     for j in range(4):
         for factor in (0.999, 1.001):
-            other = found.params.copy()
+            other = result.params.copy()
             other[0, j] *= factor
             assert np.sum((Overtraining().predict(other, frame)[0] - frame["loss"]) ** 2) > squares
 
@@ -66,9 +66,9 @@ def test_the_default_is_least_squares_of_the_loss_itself():
 def test_the_bootstrap_centres_on_the_truth():
     frame = table(multiples=(5, 20, 80), far=(320, 640), noise=0.002)
     law = Overtraining()
-    found = law.estimate(frame).params
+    result = law.estimate(frame).params
     weights = np.random.default_rng(1).multinomial(len(frame), np.full(len(frame), 1 / len(frame)), size=200)
-    draws = law.resample(frame, found, weights)
+    draws = law.resample(frame, result, weights)
     low, high = np.nanpercentile(draws, [0.5, 99.5], axis=0)
     assert ((low < PARAMS[0]) & (PARAMS[0] < high)).all()
     assert (draws.std(axis=0) > 0).all()
@@ -82,11 +82,11 @@ def test_the_frontier_has_the_best_tokens_per_parameter_and_spends_the_budget(co
     m = best["D"] / best["N"]
     assert m[0, 0] == pytest.approx(m[0, 1])
     for i, budget in enumerate(flops):
-        found = minimize_scalar(
+        result = minimize_scalar(
             lambda log_m, c=budget: law.curve(Inputs(C=c, M=np.exp(log_m)), *TRUTH.values()), bounds=(-5, 10), method="bounded"
         )
-        assert best["loss"][0, i] == pytest.approx(found.fun, rel=1e-9)
-        assert m[0, i] == pytest.approx(np.exp(found.x), rel=1e-3)
+        assert best["loss"][0, i] == pytest.approx(result.fun, rel=1e-9)
+        assert m[0, i] == pytest.approx(np.exp(result.x), rel=1e-3)
 
 
 @pytest.mark.parametrize("law", [Overtraining(), TaskError()])
@@ -111,14 +111,14 @@ def test_units_change_neither_law():
 
 
 def test_the_error_law_is_found_again():
-    found = TaskError().estimate(table(multiples=(5, 20, 80)))
-    assert dict(zip(TaskError().names, found.params[0], strict=True)) == pytest.approx(ERROR, rel=1e-3)
+    result = TaskError().estimate(table(multiples=(5, 20, 80)))
+    assert dict(zip(TaskError().names, result.params[0], strict=True)) == pytest.approx(ERROR, rel=1e-3)
 
 
 def test_error_is_predicted_from_predicted_loss():
     frame = table(multiples=(5, 20, 80))
     unmeasured = frame[["N", "D", "C"]]
-    errors = TaskError().chained(ERROR_PARAMS, Overtraining(), PARAMS, unmeasured)
+    errors = TaskError().predict_from_law(ERROR_PARAMS, Overtraining(), PARAMS, unmeasured)
     assert errors.shape == (1, len(frame))
     assert errors[0] == pytest.approx(frame["error"].to_numpy())
 
@@ -128,8 +128,8 @@ def test_resamples_are_chained_row_by_row(losses, errors):
     frame = table()
     loss_params = PARAMS * np.linspace(0.9, 1.1, losses)[:, None]
     error_params = ERROR_PARAMS * np.linspace(0.9, 1.1, errors)[:, None]
-    found = TaskError().chained(error_params, Overtraining(), loss_params, frame)
-    assert found.shape == (4, len(frame))
+    result = TaskError().predict_from_law(error_params, Overtraining(), loss_params, frame)
+    assert result.shape == (4, len(frame))
     for i in range(4):
-        row = TaskError().chained(error_params[[i % errors]], Overtraining(), loss_params[[i % losses]], frame)
-        np.testing.assert_allclose(found[i], row[0])
+        row = TaskError().predict_from_law(error_params[[i % errors]], Overtraining(), loss_params[[i % losses]], frame)
+        np.testing.assert_allclose(result[i], row[0])

@@ -11,14 +11,14 @@ TRUTH = (-1.8, -0.3)
 
 
 def table(truth=TRUTH, noise=0.0):
-    """A row a k."""
+    """Return a row per k."""
     k = 2 ** np.arange(11)
     scatter = np.random.default_rng(0).normal(0, noise, len(k))
     return pd.DataFrame({"k": k, "coverage": np.exp(truth[0] * k ** truth[1]) + scatter})
 
 
 def problems(n=80, samples=64, seed=0):
-    """A row a problem, some of them hard."""
+    """Return a row per problem, some of them hard."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame({"samples": samples, "correct": rng.binomial(samples, rng.beta(0.3, 3, n))})
 
@@ -50,14 +50,14 @@ def test_pass_at_k_of_many_samples_does_not_overflow(samples, correct, k, expect
 
 
 def test_pass_at_k_broadcasts():
-    found = pass_at_k(np.array([[4], [10]]), np.array([[2], [0]]), np.array([1, 2]))
-    assert found == pytest.approx(np.array([[1 / 2, 5 / 6], [0, 0]]))
+    result = pass_at_k(np.array([[4], [10]]), np.array([[2], [0]]), np.array([1, 2]))
+    assert result == pytest.approx(np.array([[1 / 2, 5 / 6], [0, 0]]))
 
 
 def test_pass_at_k_has_no_bias():
     rng = np.random.default_rng(0)
-    found = pass_at_k(20, rng.binomial(20, 0.1, 20_000), 5)
-    assert found.mean() == pytest.approx(1 - 0.9**5, abs=4 * found.std() / np.sqrt(20_000))
+    result = pass_at_k(20, rng.binomial(20, 0.1, 20_000), 5)
+    assert result.mean() == pytest.approx(1 - 0.9**5, abs=4 * result.std() / np.sqrt(20_000))
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,24 @@ def test_a_coverage_of_zero_is_a_point_like_the_others():
 def test_the_coverage_of_problems_is_the_mean_of_their_estimates():
     runs = problems(samples=100)
     runs.loc[3] = (37, 2)  # the fewest samples: k goes up to 32
-    found = PassAtK().predicted(runs)
-    assert found["k"].tolist() == [1, 2, 4, 8, 16, 32]
-    each = [pass_at_k(runs["samples"], runs["correct"], k).mean() for k in found["k"]]
-    assert found["coverage"].tolist() == pytest.approx(each)
-    assert found["coverage"][0] == pytest.approx((runs["correct"] / runs["samples"]).mean())
+    result = PassAtK().fitted_rows(runs)
+    assert result["k"].tolist() == [1, 2, 4, 8, 16, 32]
+    each = [pass_at_k(runs["samples"], runs["correct"], k).mean() for k in result["k"]]
+    assert result["coverage"].tolist() == pytest.approx(each)
+    assert result["coverage"][0] == pytest.approx((runs["correct"] / runs["samples"]).mean())
 
 
 def test_problems_and_their_coverage_give_one_fit():
     law = PassAtK()
     runs = problems()
-    coverage = law.predicted(runs)
-    found = law.estimate(runs).params
-    assert found == pytest.approx(law.estimate(coverage).params)
-    assert law.predicted(coverage).equals(coverage)
+    coverage = law.fitted_rows(runs)
+    result = law.estimate(runs).params
+    assert result == pytest.approx(law.estimate(coverage).params)
+    assert law.fitted_rows(coverage).equals(coverage)
     assert law.observed(runs) == pytest.approx(law.observed(coverage))
-    assert law.predict(found, runs) == pytest.approx(law.predict(found, coverage))
-    assert law.residuals(found, runs) == pytest.approx(law.observed(coverage) - law.predict(found, coverage)[0])
-    assert law.jacobian(found, runs) == pytest.approx(law.jacobian(found, coverage))
+    assert law.predict(result, runs) == pytest.approx(law.predict(result, coverage))
+    assert law.residuals(result, runs) == pytest.approx(law.observed(coverage) - law.predict(result, coverage)[0])
+    assert law.jacobian(result, runs) == pytest.approx(law.jacobian(result, coverage))
 
 
 def test_any_number_of_samples_is_predicted():
@@ -117,9 +117,9 @@ def test_any_number_of_samples_is_predicted():
 def test_a_resample_draws_problems():
     law = PassAtK()
     runs = problems()
-    found = law.estimate(runs).params
+    result = law.estimate(runs).params
     weights = drawn(len(runs))
-    draws = law.resample(runs, found, weights)
+    draws = law.resample(runs, result, weights)
     for row in range(3):
         repeated = runs.loc[np.repeat(np.arange(len(runs)), weights[row].astype(int))]
         assert draws[row] == pytest.approx(law.estimate(repeated).params[0], rel=1e-3)
@@ -130,10 +130,10 @@ def test_a_resample_draws_problems():
 def test_a_resample_of_coverages_draws_ks():
     law = PassAtK()
     coverage = table(noise=0.01)
-    found = law.estimate(coverage).params
-    draws = law.resample(coverage, found, drawn(len(coverage)))
-    assert (np.nanquantile(draws, 0.05, axis=0) < found[0]).all()
-    assert (found[0] < np.nanquantile(draws, 0.95, axis=0)).all()
+    result = law.estimate(coverage).params
+    draws = law.resample(coverage, result, drawn(len(coverage)))
+    assert (np.nanquantile(draws, 0.05, axis=0) < result[0]).all()
+    assert (result[0] < np.nanquantile(draws, 0.95, axis=0)).all()
 
 
 def test_a_resample_without_a_solved_problem_determines_nothing():
@@ -148,10 +148,10 @@ def test_weights_count_problems():
     twice = pd.concat([runs, runs[:20]])
     weighted = runs.assign(weight=np.where(np.arange(len(runs)) < 20, 2.0, 1.0))
     law = PassAtK()
-    found = law.estimate(weighted).params
-    assert found == pytest.approx(law.estimate(twice).params)
+    result = law.estimate(weighted).params
+    assert result == pytest.approx(law.estimate(twice).params)
     ones = np.ones((1, len(runs)))
-    assert law.resample(weighted, found, ones) == pytest.approx(found, rel=1e-4)
+    assert law.resample(weighted, result, ones) == pytest.approx(result, rel=1e-4)
 
 
 def test_the_slopes_are_those_of_the_curve():
@@ -170,7 +170,7 @@ def test_the_slopes_are_those_of_the_curve():
     [
         (table().head(2), "law: pass_at_k has 2 parameters and needs at least 3 points; there are 2"),
         (problems(samples=3), "needs at least 3 points; there are 2"),
-        (table()[["k"]], "runs.columns.samples: pass_at_k needs samples and correct, a row a problem, or k and coverage"),
+        (table()[["k"]], "runs.columns.samples: pass_at_k needs samples and correct, a row per problem, or k and coverage"),
         (100 * table(), "runs.columns.coverage: must be from 0 to 1"),
         (table().assign(k=0), "runs.columns.k: must be above 0; the smallest is 0"),
         (problems().assign(correct=0), "law: pass_at_k needs a coverage between 0 and 1; it is 0 at every k"),

@@ -18,7 +18,7 @@ def table(x, offset=True, points=9, noise=0.0):
 
 
 def budgets(noise=0.002, seed=0):
-    """Eight budgets of six runs; the best of each is on the law, but for noise."""
+    """Return eight budgets of six runs; the best of each follows the law up to noise."""
     rng = np.random.default_rng(seed)
     rows = []
     for flops in np.geomspace(1e17, 1e20, 8):
@@ -30,7 +30,7 @@ def budgets(noise=0.002, seed=0):
 
 
 def draws(frame, resamples=200, seed=0):
-    """Counts within each budget."""
+    """Draw counts within each budget."""
     rng, budget = np.random.default_rng(seed), frame["budget"].to_numpy()
     weights = np.zeros((resamples, len(frame)))
     for label in np.unique(budget):
@@ -43,11 +43,11 @@ def draws(frame, resamples=200, seed=0):
 @pytest.mark.parametrize("offset", [True, False])
 def test_the_law_of_each_variable_is_found_again(x, offset):
     frame, law = table(x, offset), PowerLaw(x=x, offset=offset)
-    found = law.estimate(frame)
+    result = law.estimate(frame)
     truth = list(TRUTH.values()) if offset else [TRUTH["A"], TRUTH["alpha"]]
-    assert found.params[0] == pytest.approx(truth, rel=1e-3)
-    assert found.warnings == []
-    assert law.predict(found.params, frame)[0] == pytest.approx(frame["loss"])
+    assert result.params[0] == pytest.approx(truth, rel=1e-3)
+    assert result.warnings == []
+    assert law.predict(result.params, frame)[0] == pytest.approx(frame["loss"])
     assert [p.name for p in law.parameters] == (["E", "A", "alpha"] if offset else ["A", "alpha"])
     assert all(p.name in law.formula for p in law.parameters)
     assert law.needs == (x, "loss")
@@ -87,7 +87,7 @@ def test_the_law_of_compute_is_that_of_the_best_runs():
     worst = worse.groupby("budget")["loss"].idxmax()
     worse.loc[worst, "loss"] *= 3
     assert np.array_equal(PowerLaw().estimate(frame).params, PowerLaw().estimate(worse).params)
-    assert len(PowerLaw().predicted(frame)) == 8
+    assert len(PowerLaw().fitted_rows(frame)) == 8
 
 
 def test_a_budget_no_better_than_a_smaller_one_does_not_count():
@@ -97,7 +97,7 @@ def test_a_budget_no_better_than_a_smaller_one_does_not_count():
     law = PowerLaw()
     without = law.estimate(frame[~largest]).params
     assert np.array_equal(law.estimate(frame).params, without)
-    assert len(law.predicted(frame)) == 7
+    assert len(law.fitted_rows(frame)) == 7
     # and in resamples that drew every run
     assert law.resample(frame, without, np.ones((1, len(frame)))) == pytest.approx(without, rel=1e-3)
 
@@ -108,8 +108,8 @@ def test_each_resample_has_a_frontier_of_its_own():
     weights = draws(frame, 5)
     weights[4] = 1
     weights[4, frame["loss"].idxmin()] = 0
-    found = law.resample(frame, params, weights)
-    for row, drawn in zip(found, weights, strict=True):
+    result = law.resample(frame, params, weights)
+    for row, drawn in zip(result, weights, strict=True):
         alone = law.estimate(frame[drawn > 0]).params
         assert law.losses(row[None], np.array([1e18, 1e20])) == pytest.approx(
             law.losses(alone, np.array([1e18, 1e20])), rel=1e-4
@@ -135,13 +135,11 @@ def test_a_weight_is_that_of_a_point():
 @pytest.mark.parametrize("x", ["N", "C"])
 def test_three_points_are_too_few_for_an_irreducible_loss(x):
     law, frame = PowerLaw(x=x), table(x, offset=False, points=3)
-    found = law.estimate(frame)
-    assert found.params[0] == pytest.approx([0, 40, 0.2], rel=1e-4)
-    assert found.warnings == [
-        "3 points are too few for an irreducible loss: E is taken to be 0, and the law is a pure power law"
-    ]
-    again = law.resample(frame, found.params, np.array([[1, 1, 1], [2, 1, 0], [3, 0, 0]]))
-    assert again[:2] == pytest.approx(np.repeat(found.params, 2, axis=0), rel=1e-3)
+    result = law.estimate(frame)
+    assert result.params[0] == pytest.approx([0, 40, 0.2], rel=1e-4)
+    assert result.warnings == ["3 points are too few to fit an irreducible loss: E is set to 0"]
+    again = law.resample(frame, result.params, np.array([[1, 1, 1], [2, 1, 0], [3, 0, 0]]))
+    assert again[:2] == pytest.approx(np.repeat(result.params, 2, axis=0), rel=1e-3)
     assert np.isnan(again[2, 1:]).all()
 
 
@@ -177,10 +175,10 @@ def test_residuals_and_their_jacobian_are_of_the_frontier():
 def test_arrays_can_be_fitted_without_a_frame():
     law, x = PowerLaw(), np.geomspace(1e17, 1e20, 6)
     loss = 1.7 + 300 * x**-0.15
-    found = law.solve(law.through(x, loss), law.floor(len(x)))
-    assert found.params[0] == pytest.approx([1.7, 300, 0.15], rel=1e-3)
+    result = law.solve(law.points_of(x, loss), law.floor(len(x)))
+    assert result.params[0] == pytest.approx([1.7, 300, 0.15], rel=1e-3)
     batch = np.stack([loss, 2 * loss])
-    again, _ = law.follow(law.through(x, batch), {}, found.params, np.ones((2, 6)))
+    again, _ = law.refine(law.points_of(x, batch), {}, result.params, np.ones((2, 6)))
     assert again[1] == pytest.approx([3.4, 600, 0.15], rel=1e-3)
 
 

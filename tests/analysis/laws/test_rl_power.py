@@ -9,7 +9,7 @@ TRUTH = (0.13, 1.4e10, 1.1, 0.16)
 
 
 def runs(x="C", sizes=(5e8, 1.5e9, 3e9, 7e9, 1.4e10, 3.2e10), n=10, noise=0.0, truth=TRUTH, seed=0):
-    """Curves of several sizes, each over two orders of magnitude of compute."""
+    """Return curves of several sizes, each over two orders of magnitude of compute."""
     k_max, n0, e0, e1 = truth
     rng = np.random.default_rng(seed)
     rows = []
@@ -31,9 +31,9 @@ def drawn(frame, resamples=200):
 def test_the_law_is_found_again(objective, x):
     law = RlPower(objective=objective, x=x)
     table = runs(x)
-    found = law.estimate(table)
-    assert found.params[0] == pytest.approx(TRUTH, rel=0.02)
-    assert law.predict(found.params, table)[0] == pytest.approx(1 - table["pass_at_1"], rel=1e-4)
+    result = law.estimate(table)
+    assert result.params[0] == pytest.approx(TRUTH, rel=0.02)
+    assert law.predict(result.params, table)[0] == pytest.approx(1 - table["pass_at_1"], rel=1e-4)
 
 
 def test_an_intercept_that_falls_with_size_is_found_again():
@@ -44,8 +44,8 @@ def test_an_intercept_that_falls_with_size_is_found_again():
 def test_a_size_that_was_not_trained_is_predicted():
     law = RlPower()
     larger = runs(sizes=(7.2e10,))
-    found = law.estimate(runs(noise=0.003))
-    assert law.predict(found.params, larger)[0] == pytest.approx(1 - larger["pass_at_1"], rel=0.05)
+    result = law.estimate(runs(noise=0.003))
+    assert law.predict(result.params, larger)[0] == pytest.approx(1 - larger["pass_at_1"], rel=0.05)
 
 
 def test_units_change_the_coefficients_alone():
@@ -87,11 +87,11 @@ def test_rescaled_parameters_are_of_the_same_curve():
 def test_the_resamples_surround_the_estimate():
     law = RlPower()
     table = runs(noise=0.01)
-    found = law.estimate(table).params
-    draws = law.resample(table, found, drawn(table))
+    result = law.estimate(table).params
+    draws = law.resample(table, result, drawn(table))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-    assert (low < found[0]).all()
-    assert (found[0] < high).all()
+    assert (low < result[0]).all()
+    assert (result[0] < high).all()
     assert draws[:, 0].std() == pytest.approx(
         np.std([law.estimate(runs(noise=0.01, seed=seed)).params[0, 0] for seed in range(60)]), rel=0.5
     )

@@ -24,32 +24,32 @@ def drawn(n, resamples=200):
 
 @pytest.mark.parametrize("objective", ["mse", "log_mse", "huber", "lad"])
 def test_the_sigmoid_is_found_again(objective):
-    found = RlSigmoid(objective=objective).estimate(curve())
-    assert found.params[0] == pytest.approx(TRUTH, rel=2e-3)
-    assert found.warnings == []
+    result = RlSigmoid(objective=objective).estimate(curve())
+    assert result.params[0] == pytest.approx(TRUTH, rel=2e-3)
+    assert result.warnings == []
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1e20])
 def test_compute_may_be_in_any_unit(unit):
-    found = RlSigmoid().estimate(curve(unit=unit)).params[0]
-    assert found == pytest.approx((0.4, 0.65, 10 * unit, 1.7), rel=1e-3)
+    result = RlSigmoid().estimate(curve(unit=unit)).params[0]
+    assert result == pytest.approx((0.4, 0.65, 10 * unit, 1.7), rel=1e-3)
 
 
 def test_a_pass_rate_of_zero_is_a_point_like_the_others():
     table = curve((0.0, 0.5, 10.0, 1.2), n=40)
     table.loc[0, "pass_at_1"] = 0
-    found = RlSigmoid().estimate(table).params[0]
-    assert found[0] == pytest.approx(0, abs=0.01)
-    assert found[1:] == pytest.approx((0.5, 10, 1.2), rel=0.05)
+    result = RlSigmoid().estimate(table).params[0]
+    assert result[0] == pytest.approx(0, abs=0.01)
+    assert result[1:] == pytest.approx((0.5, 10, 1.2), rel=0.05)
 
 
 def test_a_starting_pass_rate_that_is_given_is_kept():
     law = RlSigmoid(R0=0.42)
     table = curve(noise=0.003)
-    found = law.estimate(table).params
-    assert found[0, 0] == 0.42
-    assert found[0, 1:] != pytest.approx(RlSigmoid().estimate(table).params[0, 1:], rel=1e-3)
-    assert (law.resample(table, found, drawn(len(table)))[:, 0] == 0.42).all()
+    result = law.estimate(table).params
+    assert result[0, 0] == 0.42
+    assert result[0, 1:] != pytest.approx(RlSigmoid().estimate(table).params[0, 1:], rel=1e-3)
+    assert (law.resample(table, result, drawn(len(table)))[:, 0] == 0.42).all()
 
 
 def test_the_first_part_can_be_left_out():
@@ -57,14 +57,14 @@ def test_the_first_part_can_be_left_out():
     noisy = pd.concat([pd.DataFrame({"C": [0.1, 1.0, 9.9], "pass_at_1": [0.9, 0.1, 0.8]}), table])
     law = RlSigmoid(drop=0.1)  # of 100
     late = table[table["C"] >= 10]
-    assert law.predicted(noisy)["C"].min() >= 10
+    assert law.fitted_rows(noisy)["C"].min() >= 10
     assert law.estimate(noisy).params == pytest.approx(RlSigmoid().estimate(late).params, rel=1e-6)
     params = law.estimate(noisy).params
     assert law.jacobian(params, noisy) == pytest.approx(law.jacobian(params, late))
     assert law.residuals(params, noisy) == pytest.approx(np.zeros(len(late)), abs=1e-5)
     weights = drawn(len(noisy), 20)
     every = law.resample(noisy, params, weights)
-    weights[:, noisy["C"] < 10] = 7  # what is left out has no weight, however often it is drawn
+    weights[:, noisy["C"] < 10] = 7  # left-out runs have no weight, however often they are drawn
     assert law.resample(noisy, params, weights) == pytest.approx(every, nan_ok=True)
 
 
@@ -77,16 +77,16 @@ def test_the_resamples_spread_as_repeated_studies_do():
 
 
 def test_nothing_passes_more_often_than_always():
-    rising = curve((0.1, 1.6, 100.0, 1.0), n=25)  # that seems to tend to 1.6
+    rising = curve((0.1, 1.6, 100.0, 1.0), n=25)  # seems to tend to 1.6
     law = RlSigmoid()
-    found = law.estimate(rising)
-    assert found.params[0, 1] == 1
-    assert found.warnings == ["A is 1, the most there can be: the pass rate does not level off within the runs"]
-    assert law.predict(found.params, pd.DataFrame({"C": [1e9]}))[0] <= 1
-    draws = law.resample(rising, found.params, drawn(len(rising)))
+    result = law.estimate(rising)
+    assert result.params[0, 1] == 1
+    assert result.warnings == ["A is set to its maximum of 1, since the pass rate does not level off within the runs"]
+    assert law.predict(result.params, pd.DataFrame({"C": [1e9]}))[0] <= 1
+    draws = law.resample(rising, result.params, drawn(len(rising)))
     assert np.nanmax(draws[:, 1]) == 1
     free = RlSigmoid(R0=0.1).solve(law.points(rising), {"R0": 0.1})
-    assert free.value < found.value
+    assert free.value < result.value
 
 
 def test_the_slopes_are_those_of_the_curve():
@@ -125,9 +125,9 @@ def test_runs_that_cannot_be_fitted_are_refused(options, table, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"R0": 1.0}, "law.R0: 1 is no pass rate below 1"),
-        ({"R0": -0.1}, "law.R0: -0.1 is no pass rate"),
-        ({"drop": 1.0}, "law.drop: 1 is no share from 0 to below 1"),
+        ({"R0": 1.0}, "law.R0: must be at least 0 and below 1, not 1"),
+        ({"R0": -0.1}, "law.R0: must be at least 0 and below 1, not -0.1"),
+        ({"drop": 1.0}, "law.drop: must be at least 0 and below 1, not 1"),
         ({"objective": "l2"}, "law.objective: 'l2' is not one of"),
     ],
 )

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from helpers.law_studies import isoflop_runs
+from helpers.studies import isoflop_runs
 from scipy.optimize import minimize
 
 from analysis.laws import Chinchilla
-from analysis.laws.regression import Problem, _nonnegative
+from analysis.laws.regression import CurveRegression, _nonnegative_least_squares
 from analysis.numerics.optimise import Objective, Regression
 
 RNG = np.random.default_rng(0)
@@ -12,7 +12,7 @@ ONE = np.zeros(1, dtype=int)
 
 
 def valley(theta, rows):
-    """Two residuals whose squares are Rosenbrock's function."""
+    """Return two residuals whose squares are Rosenbrock's function."""
     x, y = theta.T
     return np.stack([1 - x, 10 * (y - x**2)], axis=1)
 
@@ -56,12 +56,12 @@ def test_every_resample_ends_where_scipy_ends(objective):
     frame, law = isoflop_runs(5, 5), Chinchilla(objective=objective)
     params = law.estimate(frame).params
     weights = RNG.multinomial(25, np.full(25, 1 / 25), size=8).astype(float)
-    _, values = law.follow(law.points(frame), {}, params, weights)
-    problem = Problem(law, law.points(frame), {}, 1)
+    _, values = law.refine(law.points(frame), {}, params, weights)
+    problem = CurveRegression(law, law.points(frame), {}, 1)
     for row, value in zip(weights, values, strict=True):
         best = minimize(
             lambda theta, row=row: 1e4 * problem.value(theta[None], row[None], ONE)[0],
-            problem.theta(params)[0],
+            problem.to_theta(params)[0],
             method="Nelder-Mead",
             options={"maxiter": 6000, "maxfev": 6000, "xatol": 1e-8, "fatol": 1e-10},
         )
@@ -80,8 +80,10 @@ def test_a_problem_does_not_depend_on_the_others_of_its_batch():
 def test_coefficients_below_zero_are_left_at_zero():
     design = RNG.normal(size=(3, 20, 3))
     truth = np.array([[1.0, 2, 3], [0, 2, 0], [1, 0, 3]])
-    found = _nonnegative(design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]]))
-    assert (found >= 0).all()
-    assert np.allclose(found[0], truth[0])
-    assert found[1, 1] > 1
-    assert (found[1:] == 0).any(axis=1).all()
+    result = _nonnegative_least_squares(
+        design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]])
+    )
+    assert (result >= 0).all()
+    assert np.allclose(result[0], truth[0])
+    assert result[1, 1] > 1
+    assert (result[1:] == 0).any(axis=1).all()

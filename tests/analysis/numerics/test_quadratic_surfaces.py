@@ -15,8 +15,8 @@ def bowl(at, minimum=(1.7, 1.2), hessian=((2.0, 0.5), (0.5, 1.0)), floor=3.0):
 def test_least_squares_are_those_of_numpy_for_each_row_of_weights():
     design, target = RNG.normal(size=(12, 3)), RNG.normal(size=12)
     weights = RNG.integers(0, 4, size=(5, 12)).astype(float)
-    found = least_squares(design, target, weights)
-    for row, coefficients in zip(weights, found, strict=True):
+    result = least_squares(design, target, weights)
+    for row, coefficients in zip(weights, result, strict=True):
         root = np.sqrt(row)
         assert coefficients == pytest.approx(np.linalg.lstsq(design * root[:, None], target * root)[0])
 

@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, and that it needs nothing else."""
+"""The report as a file: its content, and that it needs no other file."""
 
 import json
 import re
@@ -6,16 +6,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.charts import charts, plotly
+from analysis.charts import chart_study, plotly
 from analysis.formatting import percent, scientific, short
 from analysis.report import fit_tables, tables
 from analysis.report.html import render
 
 
 class Page(HTMLParser):
-    """What a browser would load or link to, the text of the page, and that of its scripts."""
+    """Links of a page, its text, and the text of its scripts."""
 
     def __init__(self, html):
         super().__init__()
@@ -50,7 +50,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def html(study):
-    return render(study, charts(study))
+    return render(study, chart_study(study))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def page(html):
 
 
 def rendered(study):
-    return Page(render(study, charts(study)))
+    return Page(render(study, chart_study(study)))
 
 
 def test_nothing_is_loaded_from_elsewhere(page, html):
@@ -77,7 +77,7 @@ def test_plotly_is_there_once(html):
 
 def test_every_figure_has_its_place_and_its_data(page, study):
     embedded = json.loads(next(script for script in page.scripts if script.startswith("{")))
-    shown = {name: chart for name, chart in charts(study).items() if name != "summary"}
+    shown = {name: chart for name, chart in chart_study(study).items() if name != "summary"}
     assert list(embedded) == list(shown)
     for name, chart in shown.items():
         assert len(embedded[name]) == len(chart.panels)
@@ -98,8 +98,8 @@ def test_text_of_runs_is_text(tmp_path):
 def test_the_answer_comes_first_and_then_the_warnings(page, study):
     best = study.main.frontier(study.target_flops).iloc[0]
     answer = page.text.index(f"train {short(best['N'])} (")
-    warning = page.text.index(study.fits["isoflop"].diagnostics["warnings"][0])
-    assert answer < warning < page.text.index("Laws side by side")
+    warning = page.text.index(study.fits["isoflop"].diagnostics["warnings"][0][1:])
+    assert answer < warning < page.text.index("Comparison of laws")
 
 
 def test_laws_are_ranked_by_what_was_held_out(study):
@@ -116,7 +116,7 @@ def test_budgets_stand_side_by_side(study):
     assert [row[1].text for row in table.rows] == ["Parametric law", "IsoFLOP profiles"] * len(flops)
     row = study.main.frontier(study.target_flops).iloc[0]
     cells = table.rows[2 * flops.index("10\u00b2\u00b9")]
-    assert cells[0].quiet == "10 times the largest"
+    assert cells[0].quiet == "10 times the largest run"
     assert cells[2].text == short(row["N"])
     assert cells[2].quiet == f"({short(row['N_low'])} to {short(row['N_high'])})"
 
@@ -153,7 +153,7 @@ def test_held_out_rows_and_influence_are_listed(study, page):
     assert len(table.rows) == len(study.main.holdout["points"])
     assert table.columns[-4:] == ("Measured", "Predicted", "95 % interval", "Relative error")
     assert fit_tables.influence(study, study.main).rows[0][1].text.startswith("row ")
-    assert "Influence: the run that moves each parameter most" in page.text
+    assert "Most influential run for each parameter" in page.text
 
 
 def test_runs_are_linked_and_dropped_ones_are_listed_with_the_reason(tmp_path):
@@ -183,7 +183,7 @@ def test_warnings_of_the_runs_and_failed_laws_are_told(tmp_path):
     table.loc[0, "C"] *= 30
     study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
     text = rendered(study).text
-    assert "C differs ten-fold from 6ND in 1 of 20 rows" in text
+    assert "C differs from 6ND by more than a factor of ten in 1 of 20 rows" in text
     assert "hyperparameter was not fitted:" in text
     assert study.command in text
 

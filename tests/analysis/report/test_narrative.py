@@ -1,14 +1,14 @@
-"""What is said of a study, in sentences."""
+"""Sentences about a study."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.formatting import compute, percent, quantity, scientific, share, short, three
-from analysis.report.narrative import answer, diagnosis
+from analysis.formatting import compute, percent, quantity, scientific, share, short, three_decimals
+from analysis.report.narrative import answer, describe_diagnostics
 
 
 def said(study):
@@ -23,15 +23,15 @@ def test_a_budget_is_divided_with_intervals_and_its_reach_is_told():
     study = study_of_kind("budgets")
     row = study.main.frontier(study.target_flops).iloc[0]
     n, d, loss = (f"{write(row[name])} ({write(row[f'{name}_low'])} to {write(row[f'{name}_high'])})"
-                  for name, write in (("N", short), ("D", short), ("loss", three)))  # fmt: skip
+                  for name, write in (("N", short), ("D", short), ("loss", three_decimals)))  # fmt: skip
     first, second, *_ = answer(study)
-    assert first == f"With 10²¹ FLOPs, train {n} parameters on {d} tokens; expect a loss of {loss} nats a token."
-    assert second == "That is extrapolated: 10 times the compute of the largest run."
+    assert first == f"With 10²¹ FLOPs, train {n} parameters on {d} tokens; expect a loss of {loss} nats per token."
+    assert second == "This extrapolates: the budget is 10 times that of the largest run."
 
 
 def test_a_budget_within_the_runs_is_not_called_extrapolated():
     study = replace(study_of_kind("budgets"), target_flops=1e19)
-    assert "extrapolated" not in said(study)
+    assert "extrapolates" not in said(study)
 
 
 def test_what_was_held_out_is_set_beside_its_prediction():
@@ -39,29 +39,31 @@ def test_what_was_held_out_is_set_beside_its_prediction():
     row = study.main.holdout["budgets"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
     assert f"Fitted without the 5 runs above {scientific(study.main.holdout['largest_fitted'])} FLOPs" in said(study)
-    assert f"{three(row['measured'])} was measured, {percent(abs(row['relative_error']))} {side} that." in said(study)
+    assert f"the measured loss is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it." in said(
+        study
+    )
 
 
 def test_held_out_runs_that_are_not_the_largest_are_called_no_more_than_held_out(tmp_path):
     study = study_of(tmp_path, budgets(), "law=chinchilla", "holdout.query='N < 1e8'", "bootstrap.resamples=0")
     count = int((study.runs.frame["N"] < 1e8).sum())
-    assert f"Fitted without the {count} runs that were held out, the law predicts" in said(study)
+    assert f"Fitted without the {count} runs held out, the law predicts" in said(study)
 
 
 def test_without_a_bootstrap_there_are_no_intervals(tmp_path):
     study = study_of(tmp_path, budgets(), "law=chinchilla", "holdout.largest_budgets=0", "bootstrap.resamples=0")
     assert "(" not in said(study)
-    assert "Nothing was held out" in said(study)
+    assert "No runs were held out" in said(study)
 
 
 def test_a_target_loss_is_answered_with_its_budget():
     study = study_of_kind("budgets")
-    found = study.main.budget_for(2.4)
-    ends = f"{scientific(found['C_low'])} to {scientific(found['C_high'])}"
-    size = f"{short(found['N'])} parameters on {short(found['D'])} tokens"
-    assert f"A loss of 2.4 takes {scientific(found['C'])} ({ends}) FLOPs: {size}." in said(with_target(study, 2.4))
-    assert "No budget is known for a loss of 1: chinchilla reaches 1 at no budget." in said(with_target(study, 1.0))
-    assert "No budget is known for a loss of 2: rl_sigmoid has no frontier" in said(
+    result = study.main.budget_for(2.4)
+    ends = f"{scientific(result['C_low'])} to {scientific(result['C_high'])}"
+    size = f"{short(result['N'])} parameters on {short(result['D'])} tokens"
+    assert f"A loss of 2.4 takes {scientific(result['C'])} ({ends}) FLOPs: {size}." in said(with_target(study, 2.4))
+    assert "The budget for a loss of 1 is unknown: no budget reaches 1 by the law chinchilla." in said(with_target(study, 1.0))
+    assert "The budget for a loss of 2 is unknown: rl_sigmoid has no frontier" in said(
         with_target(study_of_kind("rl_sigmoid"), 2.0)
     )
 
@@ -70,17 +72,20 @@ def test_exponents_that_leave_the_optimum_free_are_said_to():
     study = study_of_kind("budgets")
     free = replace(study.main, params={**study.main.params, "alpha": 1e-9, "beta": 1e-9})
     study = replace(study, fits={**study.fits, "chinchilla": free})
-    assert answer(study)[0] == "The runs do not determine how to spend 10²¹ FLOPs: the fitted exponents leave it free."
+    assert answer(study)[0] == "The runs do not determine how to spend 10²¹ FLOPs: the fitted exponents allow any size."
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("power_law", "With 10B parameters, 10 times the largest run, expect a loss of {0} (0L to 0H) nats a token."),
-        ("task_error", "At a loss of 1.980, a tenth below the lowest of the runs, expect an error of {0} (0L to 0H)."),
-        ("rl_sigmoid", "With 600 gpu hours, 10 times the most of the runs, expect a pass rate of {0} (0L to 0H)."),
-        ("pass_at_k", "With 640 answers a problem, 10 times the most of the runs, expect a coverage of {0} (0L to 0H); at 64"),
-        ("distillation", "a student of 2B parameters on 50B tokens, the largest of the runs, the best of their teachers"),
+        ("power_law", "With 10B parameters, 10 times the largest run, expect a loss of {0} (0L to 0H) nats per token."),
+        ("task_error", "At a loss of 1.980, 10 % below the lowest of the runs, expect an error of {0} (0L to 0H)."),
+        ("rl_sigmoid", "With 600 gpu hours, 10 times the largest of the runs, expect a pass rate of {0} (0L to 0H)."),
+        (
+            "pass_at_k",
+            "With 640 samples per problem, 10 times the most of the runs, expect a coverage of {0} (0L to 0H)",
+        ),
+        ("distillation", "For the largest student, of 2B parameters trained on 50B tokens, the best teacher within the runs"),
     ],
 )
 def test_a_law_of_one_variable_is_asked_beyond_the_runs(kind, words):
@@ -88,7 +93,7 @@ def test_a_law_of_one_variable_is_asked_beyond_the_runs(kind, words):
     at = {"power_law": {"N": 1e10}, "task_error": {"loss": 0.9 * 2.2}, "rl_sigmoid": {"C": 600.0}, "pass_at_k": {"k": 640.0}}
     if kind in at:
         frame = pd.DataFrame([at[kind]])
-        write = three if kind == "power_law" else share
+        write = three_decimals if kind == "power_law" else share
         low, high = study.main.interval(frame)[:, 0]
         ends = f"({write(low)} to {write(high)})"
         words = words.replace("(0L to 0H)", ends).format(write(study.main.predict(frame)[0]))
@@ -136,9 +141,9 @@ def test_every_answer_is_of_sentences(kind):
 def test_a_diagnosis_names_the_run_that_moves_most():
     study = study_of_kind("budgets")
     row = study.main.diagnostics["influence"][0]
-    text = " ".join(diagnosis(study, study.main))
+    text = " ".join(describe_diagnostics(study, study.main))
     errors = f"{abs(row['standard_errors']):.2g} standard errors"
-    assert f"No run moves a parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
+    assert f"changes no parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
     assert "Residuals show no trend." in text
 
 
@@ -146,7 +151,7 @@ def test_a_diagnosis_tells_of_ridges_basins_and_trends():
     study = study_of_kind("budgets")
     known = {**study.main.diagnostics, "ridge": ["E", "A"], "basins": 3, "agreeing": 0.25}
     known["trends"] = [{"with": "C", "shape": "bent", "correlation": -0.5, "p": 1e-5}]
-    text = " ".join(diagnosis(study, replace(study.main, diagnostics=known)))
+    text = " ".join(describe_diagnostics(study, replace(study.main, diagnostics=known)))
     assert "Residuals trend with C (bent, -0.50)." in text
-    assert "along E and A the optimum is flat" in text
-    assert "The starts ended in 3 optima, 25% of them in the best." in text
+    assert "the runs do not determine E and A separately" in text
+    assert "The starts reached 3 local optima; 25% of them reached the best one." in text

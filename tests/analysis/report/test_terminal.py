@@ -1,16 +1,17 @@
-"""What a study prints on the terminal."""
+"""Summary of a study on the terminal."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.reported import KINDS, budgets, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
 from analysis.formatting import percent
+from analysis.report import terminal
 
 
 def printed(study, capsys):
-    study.show()
+    terminal.show(study)
     return " ".join(capsys.readouterr().out.split())
 
 
@@ -39,7 +40,7 @@ def test_few_warnings_of_a_law_are_printed(capsys):
     text = printed(replace(study, fits={"chinchilla": fit}), capsys)
     assert "beware [of 3]" in text
     assert "beware [of 4]" not in text
-    assert "and 5 more, see the report" in text
+    assert "5 more warnings are in the report" in text
 
 
 def test_what_was_left_out_and_what_failed_is_said(tmp_path, capsys):
@@ -49,7 +50,7 @@ def test_what_was_left_out_and_what_failed_is_said(tmp_path, capsys):
     study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
     text = printed(study, capsys)
     assert "19 runs, 1 left out (loss is missing or not a number)" in text
-    assert "runs: C differs ten-fold from 6ND in 1 of 19 rows" in text
+    assert "runs: C differs from 6ND by more than a factor of ten in 1 of 19 rows" in text
     assert "hyperparameter was not fitted: " in text
 
 

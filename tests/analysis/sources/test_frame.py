@@ -6,7 +6,7 @@ import pytest
 
 from analysis.laws import LAWS
 from analysis.sources import frame
-from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, budgets, tidy
+from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, group_budgets, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -16,12 +16,12 @@ def test_runs_of_one_budget_differ_by_up_to_a_training_step(runs):
 
 
 def test_a_budget_is_the_geometric_mean_of_its_runs():
-    assert np.allclose(budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
+    assert np.allclose(group_budgets(np.array([1.0e12, 3.0e12, 1.04e12])), [np.sqrt(1.04) * 1e12, 3e12, np.sqrt(1.04) * 1e12])
 
 
 def test_a_chain_of_close_runs_is_not_one_budget():
     flops = np.geomspace(1e12, 1e13, 200)
-    labels = budgets(flops)
+    labels = group_budgets(flops)
     widths = [flops[labels == label].max() / flops[labels == label].min() for label in np.unique(labels)]
     assert max(widths) <= 1.05 + 1e-9
     assert len(widths) >= 40
@@ -44,7 +44,7 @@ def test_runs_that_miss_a_value_are_listed_with_the_reason_and_nothing_is_filled
         "loss is missing or not a number",
         "loss is not positive and finite",
         "D is not positive and finite",
-        "the same run is listed before",
+        "repeats an earlier row",
     ]
 
 
@@ -73,8 +73,8 @@ def test_where_keeps_rows_by_value(table):
 
 def test_a_column_with_the_name_of_a_quantity_needs_no_mapping():
     table = pd.DataFrame({"C": [1.0, 2.0], "pass_at_1": [0.0, 0.5], "score": [1, 2]})
-    found = tidy(table, needs=("C", "pass_at_1")).frame
-    assert found["pass_at_1"].tolist() == [0.0, 0.5]
+    result = tidy(table, needs=("C", "pass_at_1")).frame
+    assert result["pass_at_1"].tolist() == [0.0, 0.5]
     renamed = tidy(table.rename(columns={"pass_at_1": "accuracy"}), Columns(pass_at_1="accuracy"), needs=("pass_at_1",)).frame
     assert renamed["pass_at_1"].tolist() == [0.0, 0.5]
 
@@ -95,7 +95,7 @@ def test_points_of_one_run_are_not_the_same_run():
     table = pd.DataFrame({"run": ["a", "a", "a", None], "run_id": "x", "C": [1.0, 2, 2, 3], "loss": [3.0, 2.0, 2.0, 1.0]})
     runs = tidy(table, needs=("C", "loss"))
     assert runs.frame["C"].tolist() == [1.0, 2.0]
-    assert runs.dropped["reason"].tolist() == ["the same run is listed before", "run is missing or not a number"]
+    assert runs.dropped["reason"].tolist() == ["repeats an earlier row", "run is missing or not a number"]
 
 
 def test_problems_with_the_same_counts_are_not_the_same_problem():
@@ -106,7 +106,9 @@ def test_rows_in_another_unit_are_named(table):
     mixed = table()
     mixed.loc[[3, 7], "D"] /= 1e3
     (warning,) = tidy(mixed).warnings
-    assert warning.startswith("C differs ten-fold from 6ND in 2 of 25 rows, as if in another unit: row 3 (2e+03 times), row 7")
+    assert warning.startswith(
+        "C differs from 6ND by more than a factor of ten in 2 of 25 rows, as if in another unit: row 3 (2e+03 times), row 7"
+    )
     assert tidy(table()).warnings == []
     # compute of another kind, such as that of RL, is nobody's 6ND
     assert tidy(mixed.assign(C=1.0, pass_at_1=0.5), needs=("C", "N", "pass_at_1")).warnings == []
@@ -147,8 +149,8 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
     # N of experts that are idle, or without a vocabulary; C with a teacher
     for factor in (1 / 40, 40):
         assert tidy(table().assign(C=factor * table()["C"]), needs=("N", "D", "loss")).warnings == []
-    # what openr1 counted itself, of however small a model
-    assert tidy(table().assign(C=1e4 * table()["C"]), counted=True).warnings == []
+    # counted by openr1 itself, for models of any size
+    assert tidy(table().assign(C=1e4 * table()["C"]), units_known=True).warnings == []
 
 
 def test_there_is_nothing_to_compare_without_c_or_d(table):
@@ -168,7 +170,7 @@ def test_there_is_nothing_to_compare_without_c_or_d(table):
         (
             {"stage": ["sft", "pretrain", "sft", "sft", "sft"] * 5},
             {},
-            "runs.where.stage: the runs are of several stages, pretrain, sft",
+            "runs.where.stage: the runs are of several stages .pretrain, sft",
         ),
         ({}, {"where": {"family": "qwen2"}}, "runs.where.family: there is no such column"),
         ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
@@ -220,10 +222,10 @@ MLFLOW = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_los
 def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):
     rows = table().to_dict("records")
     monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [tracked(i, row) for i, row in enumerate(rows)])
-    found = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
-    assert np.allclose(found[["N", "D", "C", "loss"]], table())
-    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(found)
-    assert "mlflow.user" not in found
+    result = frame.read(MlflowRuns(uri="sqlite:///x", study="demo", columns=MLFLOW)).frame
+    assert np.allclose(result[["N", "D", "C", "loss"]], table())
+    assert {"run_id", "url", "scale", "optim.lr", "start_time"} <= set(result)
+    assert "mlflow.user" not in result
 
 
 def test_a_study_without_runs_says_so(monkeypatch):

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import report
 from analysis.config import compose
-from analysis.report.group_study import analyse_by
 from analysis.sources import frame, mlflow
 from analysis.sources.frame import Columns, MlflowRuns
+from analysis.study import analyse_groups
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
@@ -17,7 +18,7 @@ FLOOR = {"plain": 1.7, "verified": 1.5}  # the E of students of each recipe
 
 
 def step(config, study, parent, metrics, points=(), **tags):
-    """A run of a step of a trial; its id."""
+    """Log a run of a step of a trial; return its id."""
     with tracking.track(config, study, tags["stage"], {"role": "stage", **tags}, {"recipe": None}, {}, parent=parent) as run:
         for number, point in enumerate(points, start=1):
             run.log(point, number)
@@ -26,7 +27,7 @@ def step(config, study, parent, metrics, points=(), **tags):
 
 
 def recipe_study(config):
-    """Two recipes that share a teacher: students of four sizes and three amounts of data each."""
+    """Log two recipes that share a teacher: students of four sizes and three amounts of data each."""
     rng, teacher = np.random.default_rng(0), None
     for recipe, floor in FLOOR.items():
         for n in np.geomspace(1e5, 1e7, 4):
@@ -43,7 +44,7 @@ def recipe_study(config):
 
 
 def rl_study(config):
-    """Reinforcement learning at two scales and two seeds; every second point of its curves has no pass rate."""
+    """Log reinforcement learning at two scales and two seeds; every second point of the curves has no pass rate."""
     for scale in ("1m", "300k"):
         for seed in (0, 1):
             points = [{"flops": 1e13 * i, "tokens": 1e6 * i, "reward": 0.1} for i in range(1, 13)]
@@ -55,7 +56,7 @@ def rl_study(config):
 
 @pytest.fixture(scope="module")
 def tracks(tmp_path_factory):
-    """A store with both studies, made without asking git and the hardware."""
+    """Return a store with both studies, made without asking git and the hardware."""
     folder = tmp_path_factory.mktemp("tracks")
     config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", artifacts=str(folder / "artifacts"))
     with pytest.MonkeyPatch.context() as patch:
@@ -72,47 +73,47 @@ def words(uri, study, *more):
 
 
 def test_the_trials_of_recipes_are_the_rows_and_neither_their_study_nor_their_steps(tracks):
-    found = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED))
-    assert len(found.frame) == 24
-    assert found.dropped.empty
-    assert set(found.frame["stage"]) == {"recipe"}
-    assert found.frame["recipe"].value_counts().to_dict() == {"plain": 12, "verified": 12}
+    result = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED))
+    assert len(result.frame) == 24
+    assert result.dropped.empty
+    assert set(result.frame["stage"]) == {"recipe"}
+    assert result.frame["recipe"].value_counts().to_dict() == {"plain": 12, "verified": 12}
 
 
 def test_the_steps_are_the_rows_where_their_stage_is_chosen(tracks):
-    found = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED, where={"stage": "sft"})).frame
-    assert len(found) == 25
-    assert found["recipe"].value_counts().to_dict() == {"plain": 12, "verified": 12}
-    assert found.loc[found["recipe"].isna(), "loss"].tolist() == [9]  # the teacher is of both recipes
+    result = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED, where={"stage": "sft"})).frame
+    assert len(result) == 25
+    assert result["recipe"].value_counts().to_dict() == {"plain": 12, "verified": 12}
+    assert result.loc[result["recipe"].isna(), "loss"].tolist() == [9]  # the teacher is of both recipes
 
 
 def test_one_law_for_each_recipe(tracks, tmp_path):
-    study = analyse_by(compose(words(tracks, "distill", "law=chinchilla", "by=recipe", f"out={tmp_path}")))
+    study = analyse_groups(compose(words(tracks, "distill", "law=chinchilla", "by=recipe", f"out={tmp_path}")))
     assert list(study.groups.fits) == ["plain", "verified"]
     for recipe, fit in study.groups.fits.items():
         assert fit.n_points == 12
         assert fit.params["E"] == pytest.approx(FLOOR[recipe], abs=0.05)
         assert fit.holdout["n"] < 5
     assert study.target_flops == pytest.approx(60 * 1e7 * 1e8)
-    study.write()
+    report.write(study)
     assert (tmp_path / "recipe=plain/fit.json").exists()
 
 
 def test_a_study_of_recipes_is_a_study_of_pass_rates_too(tracks):
-    study = analyse_by(compose(words(tracks, "distill", "law=task_error", "runs.columns.error=pass_at_1", "by=recipe")))
+    study = analyse_groups(compose(words(tracks, "distill", "law=task_error", "runs.columns.error=pass_at_1", "by=recipe")))
     assert study.groups.law.response == "error"
 
 
 def test_repeats_are_of_the_unique_tokens_of_the_trials(tracks):
-    found = frame.read(MlflowRuns(uri=tracks, study="distill", columns=Columns(**{**vars(TRAINED), "U": "unique_tokens"})))
-    assert np.allclose(found.frame["D"] / found.frame["U"], 2)
+    result = frame.read(MlflowRuns(uri=tracks, study="distill", columns=Columns(**{**vars(TRAINED), "U": "unique_tokens"})))
+    assert np.allclose(result.frame["D"] / result.frame["U"], 2)
 
 
 def test_the_points_of_curves_are_the_rows_where_they_are_asked_for(tracks):
-    found = frame.read(MlflowRuns(uri=tracks, study="rl", columns=TRAINED, curve=True), ("C", "pass_at_1"))
-    rows = found.frame
+    result = frame.read(MlflowRuns(uri=tracks, study="rl", columns=TRAINED, curve=True), ("C", "pass_at_1"))
+    rows = result.frame
     assert len(rows) == 4 * 6
-    assert found.dropped.empty
+    assert result.dropped.empty
     assert rows["run"].nunique() == 4
     assert rows.groupby("run")["C"].apply(list).tolist() == [[2e13, 4e13, 6e13, 8e13, 1e14, 1.2e14]] * 4
     assert rows["N"].eq(1e6).all()
@@ -121,8 +122,8 @@ def test_the_points_of_curves_are_the_rows_where_they_are_asked_for(tracks):
 
 
 def test_a_condition_on_runs_holds_for_their_curves(tracks):
-    found = frame.read(MlflowRuns(uri=tracks, study="rl", columns=TRAINED, curve=True, where={"seed": 1}), ("C", "pass_at_1"))
-    assert len(found.frame) == 2 * 6
+    result = frame.read(MlflowRuns(uri=tracks, study="rl", columns=TRAINED, curve=True, where={"seed": 1}), ("C", "pass_at_1"))
+    assert len(result.frame) == 2 * 6
 
 
 def test_runs_of_one_fingerprint_have_one_curve():
@@ -137,13 +138,13 @@ def test_runs_without_curves_say_so(tracks):
 
 
 def test_a_law_is_fitted_to_the_curves_of_each_scale(tracks):
-    study = analyse_by(compose(words(tracks, "rl", "law=rl_sigmoid", "by=scale", "runs.curve=true")))
+    study = analyse_groups(compose(words(tracks, "rl", "law=rl_sigmoid", "by=scale", "runs.curve=true")))
     assert list(study.groups.fits) == ["300k", "1m"]
     assert [fit.n_points for fit in study.groups.fits.values()] == [12, 12]
     warnings = study.groups.fits["1m"].diagnostics["warnings"]
-    assert "intervals come of resamples of only 2 runs, and may be far too narrow" in warnings
+    assert "intervals are based on resamples of only 2 runs, and may be far too narrow" in warnings
 
 
 def test_an_ordinary_study_is_as_it_was(tracks):
     runs = tracking.read_runs(tracks, "rl")
-    assert len(mlflow.table(runs, {})) == 4
+    assert len(mlflow.build_table(runs, {})) == 4

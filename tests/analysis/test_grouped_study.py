@@ -1,23 +1,24 @@
-"""One law for each group of runs: the fits, what is said of them, and what is drawn and written."""
+"""A law for each group of runs: fits, sentences, figures and files."""
 
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.reported import KINDS
+from helpers.studies import KINDS
 
-from analysis import Groups, Holdout, fit, fit_by
-from analysis.charts.groups import HUES, charts, colours
+from analysis import Groups, Holdout, fit, fit_by, report
+from analysis.charts.groups import HUES, assign_colours, chart_groups
 from analysis.charts.matplotlib import draw, svg
 from analysis.config import compose
-from analysis.fit.groups import divided, order
+from analysis.fit.groups import sort_key, split_by
 from analysis.fit.resampling import Bootstrap
 from analysis.formatting import percent
-from analysis.report.group_study import analyse_by
+from analysis.report import terminal
 from analysis.report.group_tables import optimum, parameters
-from analysis.report.html import render_groups
+from analysis.report.html import render
 from analysis.sources.frame import tidy
+from analysis.study import analyse_groups
 from openr1.errors import ConfigError
 
 FAST = Bootstrap(resamples=20)
@@ -25,7 +26,7 @@ TRUTH = {"300k": (0.05, 0.45), "1m": (0.15, 0.62), "2.5m": (0.25, 0.78)}  # R0 a
 
 
 def curves():
-    """The pass rates of three scales, of one that has too few points, and a point without a scale."""
+    """Return the pass rates of three scales, of one with too few points, and a point without a scale."""
     rng, rows = np.random.default_rng(0), []
     for scale, (low, high) in TRUTH.items():
         for c in np.geomspace(1e12, 1e15, 20):
@@ -38,8 +39,8 @@ def curves():
 def study_of(folder, table, *words):
     path = folder / "points.csv"
     table.to_csv(path, index=False)
-    found = ["runs=csv", f"runs.path={path}", "bootstrap.resamples=20", f"out={folder / 'out'}", *words]
-    return analyse_by(compose(found), found)
+    result = ["runs=csv", f"runs.path={path}", "bootstrap.resamples=20", f"out={folder / 'out'}", *words]
+    return analyse_groups(compose(result), result)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,13 @@ def study(tmp_path_factory):
 
 def test_each_group_has_the_fit_that_it_has_alone():
     frame = tidy(curves(), needs=("C", "pass_at_1")).frame
-    found = fit_by(frame, "scale", "rl_sigmoid", Holdout(fraction=0.3), FAST)
-    assert list(found.fits) == list(TRUTH)
+    result = fit_by(frame, "scale", "rl_sigmoid", Holdout(fraction=0.3), FAST)
+    assert list(result.fits) == list(TRUTH)
     alone = fit(frame[frame["scale"] == "1m"].reset_index(drop=True), "rl_sigmoid", Holdout(fraction=0.3), FAST)
-    together = found.fits["1m"]
+    together = result.fits["1m"]
     assert (together.params, together.ci95, together.holdout) == (alone.params, alone.ci95, alone.holdout)
     for scale, (low, high) in TRUTH.items():
-        assert [found.fits[scale].params[name] for name in ("R0", "A")] == pytest.approx([low, high], abs=0.02)
+        assert [result.fits[scale].params[name] for name in ("R0", "A")] == pytest.approx([low, high], abs=0.02)
 
 
 def test_a_group_that_cannot_be_fitted_does_not_stop_the_others(study):
@@ -65,9 +66,9 @@ def test_a_group_that_cannot_be_fitted_does_not_stop_the_others(study):
 
 def test_groups_stand_in_the_order_of_what_they_are_called():
     labels = ["1.5b", "300k", "llama", "2", "gemma", "70m", "1e3"]
-    assert sorted(labels, key=order) == ["2", "1e3", "300k", "70m", "1.5b", "gemma", "llama"]
+    assert sorted(labels, key=sort_key) == ["2", "1e3", "300k", "70m", "1.5b", "gemma", "llama"]
     frame = pd.DataFrame({"seed": [10.0, 2.0, np.nan, 2.0]})
-    assert {label: len(rows) for label, rows in divided(frame, "seed").items()} == {"2": 2, "10": 1}
+    assert {label: len(rows) for label, rows in split_by(frame, "seed").items()} == {"2": 2, "10": 1}
 
 
 def test_what_is_held_out_is_chosen_within_each_group(study):
@@ -78,12 +79,12 @@ def test_what_is_held_out_is_chosen_within_each_group(study):
 
 def test_a_group_in_which_nothing_can_be_held_out_is_fitted_with_a_warning():
     frame = tidy(curves().query("scale != '7m'"), needs=("C", "pass_at_1")).frame
-    found = fit_by(frame, "scale", "rl_sigmoid", Holdout(query="scale != '1m' and C > 3e14"), FAST)
-    assert found.fits["1m"].holdout is None
-    assert found.fits["1m"].diagnostics["warnings"][
-        -1
-    ] == "nothing could be held out: holdout.query: holds out 0 of 20 runs, " + ("whose FLOPs are 1e+12 to 1e+15")
-    assert found.fits["300k"].holdout
+    result = fit_by(frame, "scale", "rl_sigmoid", Holdout(query="scale != '1m' and C > 3e14"), FAST)
+    assert result.fits["1m"].holdout is None
+    assert result.fits["1m"].diagnostics["warnings"][-1] == "nothing was held out: holdout.query: holds out 0 of 20 runs, " + (
+        "whose FLOPs are 1e+12 to 1e+15"
+    )
+    assert result.fits["300k"].holdout
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_the_table_has_a_row_a_group(study, tmp_path):
 
 
 def test_what_is_written(study):
-    study.write()
+    report.write(study)
     out = study.config.directory
     written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert written == {
@@ -156,18 +157,18 @@ def test_the_folder_of_a_report_by_groups_is_not_that_of_the_study():
 
 
 def test_the_terminal_has_a_row_a_group(study, capsys):
-    study.show()
+    terminal.show(study)
     text = " ".join(capsys.readouterr().out.split())
-    for found in study.groups.fits.values():
-        assert f"{found.params['A']:.3f}" in text
-        assert percent(found.error) in text
+    for result in study.groups.fits.values():
+        assert f"{result.params['A']:.3f}" in text
+        assert percent(result.error) in text
     assert "7m was not fitted: rl_sigmoid has 4 parameters" in text
-    assert "1 without scale are in no group" in text
+    assert "rows without scale, in no group: 1" in text
     assert "…" not in text
 
 
 def test_all_curves_stand_in_one_set_of_axes(study):
-    (panel,) = charts(study)["groups"].panels
+    (panel,) = chart_groups(study)["groups"].panels
     assert panel.legend_title == "scale"
     assert {mark.name for mark in panel.marks} == set(TRUTH)
     assert len({mark.colour for mark in panel.marks} - {"#ffffff"}) == 3
@@ -176,12 +177,12 @@ def test_all_curves_stand_in_one_set_of_axes(study):
 
 def test_groups_of_words_have_hues_and_numbers_have_shades(study, tmp_path):
     other = study_of(tmp_path, curves().replace({"scale": {"300k": "qwen", "1m": "llama"}}), "law=rl_sigmoid", "by=scale")
-    assert list(colours(other).values()) == list(HUES[:3])
-    assert not set(colours(study).values()) & set(HUES)
+    assert list(assign_colours(other).values()) == list(HUES[:3])
+    assert not set(assign_colours(study).values()) & set(HUES)
 
 
 def test_the_report_names_every_group(study):
-    html = render_groups(study, charts(study))
+    html = render(study, chart_groups(study))
     for scale in TRUTH:
         assert f"<h3>{scale}</h3>" in html
     assert "<strong>7m was not fitted:</strong>" in html
@@ -197,10 +198,10 @@ def test_every_law_has_a_report_by_groups(kind, tmp_path):
     words = ["law=isoflop" if word == "law=budgets" else word for word in words]
     table = pd.concat([make().assign(family=family) for family in ("llama", "qwen2")])
     study = study_of(tmp_path, table, *words, "by=family")
-    drawn = charts(study)
+    drawn = chart_groups(study)
     assert ("groups" in drawn) == (kind not in ("data_constrained", "hyperparameter", "distillation"))
     for chart in drawn.values():
         assert svg(draw(chart))
-    html = render_groups(study, drawn)
+    html = render(study, drawn)
     assert study.law.formula.replace("'", "&#39;").replace("<", "&lt;") in html
     assert (optimum(study) is None) == (study.target_flops is None)

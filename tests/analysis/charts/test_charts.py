@@ -1,4 +1,4 @@
-"""Figures, as data and as what is drawn of them."""
+"""Figures, as data and as drawn."""
 
 import json
 import re
@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from helpers.reported import KINDS, budgets, sizes, study_of, study_of_kind
+from helpers.studies import KINDS, budgets, sizes, study_of, study_of_kind
 
-from analysis.charts import charts, plotly
+from analysis.charts import chart_study, plotly
 from analysis.charts.marks import (
     STOPS,
     TICK_STEPS,
@@ -52,9 +52,9 @@ def named(panel, name, of=Mark):
 
 def test_every_law_has_its_figures_and_all_can_be_drawn(kind):
     name, study = kind
-    made = charts(study)
-    assert set(made) == set(KINDS[name][2])
-    for chart in made.values():
+    figures = chart_study(study)
+    assert set(figures) == set(KINDS[name][2])
+    for chart in figures.values():
         assert chart.title
         assert chart.caption.endswith(".")
         ElementTree.fromstring(svg(draw(chart)))
@@ -65,7 +65,7 @@ def test_every_law_has_its_figures_and_all_can_be_drawn(kind):
 
 def test_every_axis_says_what_it_is_of(kind):
     _, study = kind
-    for name, chart in charts(study).items():
+    for name, chart in chart_study(study).items():
         for axis in (axis for panel in chart.panels for axis in (panel.x, panel.y)):
             assert axis.label or axis.names
             assert np.isfinite(axis.limits).all()
@@ -75,7 +75,7 @@ def test_every_axis_says_what_it_is_of(kind):
 
 def test_marks_are_of_one_length_and_within_a_panel_named_once(kind):
     _, study = kind
-    for chart in charts(study).values():
+    for chart in chart_study(study).values():
         for panel in chart.panels:
             for mark in panel.marks:
                 if isinstance(mark, Mark):
@@ -86,14 +86,14 @@ def test_marks_are_of_one_length_and_within_a_panel_named_once(kind):
 
 
 def test_files_are_the_same_to_the_byte_when_drawn_again(study):
-    one, two = (charts(study) for _ in range(2))
+    one, two = (chart_study(study) for _ in range(2))
     for name in ("frontier", "surface"):
         assert svg(draw(one[name])) == svg(draw(two[name]))
         assert png(draw(one[name])) == png(draw(two[name]))
 
 
 def test_the_frontier_is_dashed_where_it_was_not_fitted(study):
-    (panel,) = charts(study)["frontier"].panels
+    (panel,) = chart_study(study)["frontier"].panels
     seen = study.main.holdout["largest_fitted"]
     (rule,) = (mark for mark in panel.marks if isinstance(mark, Rule))
     assert seen < rule.at < 1.05 * seen
@@ -108,7 +108,7 @@ def test_the_frontier_is_dashed_where_it_was_not_fitted(study):
 
 
 def test_the_frontier_shows_what_was_held_out_and_the_answer(study):
-    (panel,) = charts(study)["frontier"].panels
+    (panel,) = chart_study(study)["frontier"].panels
     (held,) = named(panel, "held out")
     assert held.shape == "diamond"
     assert held.y.tolist() == [row["measured"] for row in study.main.holdout["budgets"]]
@@ -121,15 +121,15 @@ def test_the_frontier_shows_what_was_held_out_and_the_answer(study):
 
 def test_without_a_hold_out_the_frontier_is_dashed_beyond_the_largest_run(tmp_path):
     study = study_of(tmp_path, budgets(), "holdout.largest_budgets=0", "bootstrap.resamples=0")
-    made = charts(study)
-    (panel,) = made["frontier"].panels
+    figures = chart_study(study)
+    (panel,) = figures["frontier"].panels
     assert not [mark for mark in panel.marks if isinstance(mark, (Rule, Band))]
     assert named(panel, "Parametric law", Line)[0].x.max() == pytest.approx(1e20)
-    assert "parameters" not in made
+    assert "parameters" not in figures
 
 
 def test_isoflop_curves_go_through_the_minima(study):
-    (panel,) = charts(study)["isoflop"].panels
+    (panel,) = chart_study(study)["isoflop"].panels
     rows = study.fits["isoflop"].tables["budgets"]
     stars = named(panel, "minimum")
     assert [(star.x[0], star.y[0]) for star in stars] == [(row["N"], row["loss"]) for row in rows]
@@ -139,7 +139,7 @@ def test_isoflop_curves_go_through_the_minima(study):
 
 def test_an_interpolated_isoflop_curve_goes_through_every_run(tmp_path):
     study = study_of(tmp_path, budgets(), "law=isoflop", "law.curve=akima")
-    (panel,) = charts(study)["isoflop"].panels
+    (panel,) = chart_study(study)["isoflop"].panels
     runs = [mark for mark in panel.marks if isinstance(mark, Points) and mark.shape == "circle"]
     for points, line in zip(runs, (mark for mark in panel.marks if isinstance(mark, Line)), strict=True):
         assert np.interp(np.log(points.x), np.log(line.x), line.y) == pytest.approx(points.y, rel=2e-3)
@@ -147,7 +147,7 @@ def test_an_interpolated_isoflop_curve_goes_through_every_run(tmp_path):
 
 def test_without_profiles_isoflop_curves_are_slices_of_the_law(tmp_path):
     study = study_of(tmp_path, budgets(), "law=chinchilla")
-    (panel,) = charts(study)["isoflop"].panels
+    (panel,) = chart_study(study)["isoflop"].panels
     line = next(mark for mark in panel.marks if isinstance(mark, Line))
     d = study.runs.frame["budget"].min() / study.main.cost(line.x, 1)
     assert line.y == pytest.approx(study.main.predict(pd.DataFrame({"N": line.x, "D": d})))
@@ -155,7 +155,7 @@ def test_without_profiles_isoflop_curves_are_slices_of_the_law(tmp_path):
 
 
 def test_the_allocation_is_shaded_where_it_is_extrapolated(study):
-    for panel, name in zip(charts(study)["allocation"].panels, "ND", strict=True):
+    for panel, name in zip(chart_study(study)["allocation"].panels, "ND", strict=True):
         (shade,) = (mark for mark in panel.marks if isinstance(mark, Shade))
         assert shade.low == study.runs.frame["C"].max()
         for fit in (study.fits["isoflop"], study.fits["chinchilla"]):
@@ -166,7 +166,7 @@ def test_the_allocation_is_shaded_where_it_is_extrapolated(study):
 
 def test_a_panel_a_parameter_with_every_kind_of_interval(tmp_path):
     study = study_of(tmp_path, budgets(), "bootstrap.profile=true")
-    panels = {panel.title: panel for panel in charts(study)["parameters"].panels}
+    panels = {panel.title: panel for panel in chart_study(study)["parameters"].panels}
     assert list(panels) == ["E", "alpha", "beta"]
     assert panels["alpha"].y.names == ("percentile", "BCa", "profile")
     for mark, kind in zip(panels["alpha"].marks, ("percentile", "bca", "profile"), strict=True):
@@ -178,7 +178,7 @@ def test_an_open_interval_reaches_the_edge_of_its_panel(study):
     fit = study.fits["chinchilla"]
     kept, fit.intervals = fit.intervals, {"profile": {**fit.intervals["bca"], "alpha": [0.1, None]}}
     try:
-        panel = next(panel for panel in charts(study)["parameters"].panels if panel.title == "alpha")
+        panel = next(panel for panel in chart_study(study)["parameters"].panels if panel.title == "alpha")
     finally:
         fit.intervals = kept
     mark = next(mark for mark in panel.marks if mark.name == fit.law.title)
@@ -191,7 +191,7 @@ def test_parameters_that_the_runs_leave_free_are_named_and_not_drawn(study):
     kept = fit.diagnostics["at_bound"]
     fit.diagnostics["at_bound"] = ["E", "alpha"]
     try:
-        chart = charts(study)["parameters"]
+        chart = chart_study(study)["parameters"]
     finally:
         fit.diagnostics["at_bound"] = kept
     assert "not shown: E of the Power law, alpha of the Power law" in chart.caption
@@ -199,7 +199,7 @@ def test_parameters_that_the_runs_leave_free_are_named_and_not_drawn(study):
 
 
 def test_predictions_are_those_of_the_fit_that_did_not_see_them(study):
-    panels = charts(study)["residuals"].panels
+    panels = chart_study(study)["residuals"].panels
     assert len(panels) == 2 * len(study.fits)
     above = next(panel for panel in panels if panel.title == "Parametric law")
     (held,) = named(above, "held out")
@@ -212,7 +212,7 @@ def test_predictions_are_those_of_the_fit_that_did_not_see_them(study):
 
 
 def test_the_surface_has_the_path_of_the_law_and_labelled_lines(study):
-    (panel,) = charts(study)["surface"].panels
+    (panel,) = chart_study(study)["surface"].panels
     (path,) = named(panel, "compute-optimal")
     best = study.main.frontier(study.main.cost(path.x, path.y))
     assert path.x == pytest.approx(best["N"].to_numpy())
@@ -224,7 +224,7 @@ def test_the_surface_has_the_path_of_the_law_and_labelled_lines(study):
 
 
 def test_a_loss_is_extrapolated_downward():
-    (panel,) = charts(study_of_kind("task_error"))["curve"].panels
+    (panel,) = chart_study(study_of_kind("task_error"))["curve"].panels
     solid, dashed = named(panel, "Task error law", Line)
     (held,) = named(panel, "held out")
     assert dashed.x.max() == pytest.approx(solid.x.min())
@@ -232,16 +232,16 @@ def test_a_loss_is_extrapolated_downward():
 
 
 def test_the_sigmoid_shows_what_was_left_out_and_where_it_levels_off():
-    (panel,) = charts(study_of_kind("rl_sigmoid"))["rl"].panels
+    (panel,) = chart_study(study_of_kind("rl_sigmoid"))["rl"].panels
     assert panel.x.label == "Compute <i>C</i> (gpu hours)"
-    (unused,) = named(panel, "left out, the first part")
+    (unused,) = named(panel, "left out (first part)")
     (runs,) = named(panel, "runs")
     assert unused.x.max() < runs.x.min()
     assert next(mark for mark in panel.marks if isinstance(mark, Mark) and mark.name.startswith("A = ")).dash == "dotted"
 
 
 def test_coverage_is_dashed_beyond_the_largest_k():
-    (panel,) = charts(study_of_kind("pass_at_k"))["pass_at_k"].panels
+    (panel,) = chart_study(study_of_kind("pass_at_k"))["pass_at_k"].panels
     solid, dashed = named(panel, "Coverage of repeated sampling", Line)
     assert (solid.x.max(), dashed.x.max()) == (64, pytest.approx(640))
     assert panel.x.log
@@ -249,7 +249,7 @@ def test_coverage_is_dashed_beyond_the_largest_k():
 
 def test_a_law_of_errors_is_drawn_as_pass_rates():
     study = study_of_kind("rl_power")
-    (panel,) = charts(study)["rl"].panels
+    (panel,) = chart_study(study)["rl"].panels
     for n in (5e8, 2e9, 7e9):
         name = {5e8: "500M", 2e9: "2B", 7e9: "7B"}[n]
         line = named(panel, name, Line)[0]
@@ -263,7 +263,7 @@ def test_students_that_were_held_out_are_diamonds_above_their_teachers():
     study = study_of_kind("distillation")
     fit = replace(study.main, holdout={"points": [], "budgets": []})
     config = replace(study.config, holdout=Holdout(query="N > 1e9"))
-    (panel,) = charts(replace(study, fits={"distillation": fit}, config=config))["distillation"].panels
+    (panel,) = chart_study(replace(study, fits={"distillation": fit}, config=config))["distillation"].panels
     (held,) = (mark for mark in panel.marks if isinstance(mark, Points) and mark.shape == "diamond")
     runs = study.runs.frame.query("N > 1e9 and D > 1e10")
     assert held.y == pytest.approx((runs["loss"] - runs["teacher_loss"]).to_numpy())
@@ -276,15 +276,15 @@ def test_a_large_table_is_thinned_and_the_caption_says_so(tmp_path):
     table = pd.concat([sizes()] * 200).reset_index(drop=True)
     table["loss"] *= 1 + 1e-6 * np.arange(len(table))
     study = study_of(tmp_path, table, "law=power_law", "law.x=N", "bootstrap.resamples=0", "law.objective=log_mse")
-    chart = charts(study)["curve"]
+    chart = chart_study(study)["curve"]
     (runs,) = named(chart.panels[0], "runs")
     assert SHOWN / 2 < len(runs.x) <= SHOWN
-    assert "Of 4000 points one in 2 is drawn." in chart.caption
+    assert "One in 2 of 4000 points is drawn." in chart.caption
 
 
 def test_names_of_runs_are_not_markup(tmp_path):
     study = study_of(tmp_path, budgets().assign(name="<a href=x>&"), "law=isoflop")
-    hovers = [hover for panel in charts(study)["isoflop"].panels for mark in panel.marks for hover in mark.hover]
+    hovers = [hover for panel in chart_study(study)["isoflop"].panels for mark in panel.marks for hover in mark.hover]
     assert any(hover.startswith("<b>&lt;a href=x&gt;&amp;</b><br>N ") for hover in hovers)
     assert not any("<a" in hover for hover in hovers)
 
@@ -322,17 +322,17 @@ def test_numbers_of_a_log_axis_are_round_and_not_too_near(ends, gap, ticks):
 
 
 def test_the_report_takes_the_same_numbers():
-    script = resources.files("analysis").joinpath("report.js").read_text()
+    script = resources.files("analysis.report").joinpath("templates/report.js").read_text()
     steps = json.loads(re.search(r"const STEPS = (.*);", script).group(1))
     assert [tuple(row) for row in steps] == list(TICK_STEPS)
 
 
 def test_levels_are_round_and_spread_over_the_values():
     values = 1.8 + np.geomspace(0.1, 5, 2000)
-    found = np.array(levels(values))
-    assert 8 <= len(found) <= 16
-    assert found == pytest.approx(np.round(found, 2))
-    shares = np.diff(np.searchsorted(values, found)) / len(values)
+    result = np.array(levels(values))
+    assert 8 <= len(result) <= 16
+    assert result == pytest.approx(np.round(result, 2))
+    shares = np.diff(np.searchsorted(values, result)) / len(values)
     assert shares.max() < 0.2
 
 

@@ -1,0 +1,48 @@
+"""Files of a report: the page, the figures, the runs as fitted, and the fits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from analysis.charts import chart_study
+from analysis.charts.groups import chart_groups
+from analysis.charts.marks import Chart
+from analysis.report.html import render
+from analysis.study import GroupedStudy, Study
+from openr1.files import replacing
+
+
+def write(study: Study | GroupedStudy) -> Path:
+    """Write the runs as fitted, the fits, the figures and the report into the directory of the config.
+
+    ``fit.json`` there is that of the law that answers; every law, or group, has a folder of its own beside it.
+
+    :returns: the path of the report.
+    """
+    charts = chart_groups(study) if isinstance(study, GroupedStudy) else chart_study(study)
+    html = render(study, charts)
+    directory = study.config.directory
+    if isinstance(study, GroupedStudy):
+        study.groups.save(directory)
+    else:
+        for name, fit in study.fits.items():
+            path = fit.save(directory / name)
+            if fit is study.main:
+                shutil.copyfile(path, directory / path.name)
+    _write_figures(charts, directory / "figures")
+    study.runs.frame.to_csv(directory / "points.csv", index=False)
+    with replacing(study.report, shared=True) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return study.report
+
+
+def _write_figures(charts: dict[str, Chart], directory: Path) -> None:
+    """Write each chart as SVG and PNG."""
+    from analysis.charts.matplotlib import draw, png, svg
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, chart in charts.items():
+        figure = draw(chart)
+        (directory / f"{name}.svg").write_bytes(svg(figure))
+        (directory / f"{name}.png").write_bytes(png(figure))

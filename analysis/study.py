@@ -1,0 +1,159 @@
+"""A study as data: finished runs and the laws fitted to them, all together or group by group.
+
+:mod:`analysis.charts` draws a study; :mod:`analysis.report` writes and prints it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.config import FitConfig
+from analysis.fit.fit import fit
+from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
+from analysis.fit.result import Fit
+from analysis.formatting import compute_unit
+from analysis.sources import frame
+from analysis.sources.frame import Runs
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.laws import Law
+
+EXTRAPOLATION = 10  # default of the target budget, over the largest budget of the runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseStudy:
+    """Runs, and the config that says which laws are fitted to them and where the report goes."""
+
+    config: FitConfig
+    runs: Runs
+    target_flops: float | None  # null where the runs have no FLOPs, or no law has a frontier
+    overrides: list[str]
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats this study."""
+        return shlex.join(["openr1-fit", *self.overrides])
+
+    @property
+    def report(self) -> Path:
+        """The path of the report."""
+        return self.config.directory / "report.html"
+
+    def compute_unit(self, largest: float | None = None) -> str:
+        """Return the unit of C: FLOPs, or the name of its column if ``largest`` (default: of the runs) is too small for
+        FLOPs.
+        """
+        largest = float(self.runs.frame["C"].max()) if largest is None else largest
+        return compute_unit(self.config.runs.columns.C, largest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(BaseStudy):
+    """Runs and the fits of one or more laws to all of them. The law of the config answers; the others are for comparison."""
+
+    fits: dict[str, Fit]
+    failed: dict[str, str]  # law -> why it could not be fitted
+
+    @property
+    def main(self) -> Fit:
+        """The fit that answers: of the config's law, or of the first law that could be fitted."""
+        return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
+
+    @property
+    def ranked(self) -> list[Fit]:
+        """The fits in the order of their held-out error, smallest first; fits without one last."""
+        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupedStudy(BaseStudy):
+    """Runs and the fits of one law to each group of them; each group is a :class:`Study` of its own rows too.
+
+    ``target_flops`` is the same for all groups, so that they compare.
+    """
+
+    groups: Groups
+    parts: dict[str, Study]
+
+    @property
+    def law(self) -> Law:
+        """The law that is fitted to each group."""
+        return self.config.law
+
+
+def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
+    """Read the runs and fit the laws to all of them. Nothing is written.
+
+    A law that cannot be fitted is listed in ``failed``, as long as another one can be fitted.
+
+    :param overrides: the command line, for :attr:`BaseStudy.command`.
+    :raises ConfigError: if there are no runs, or no law can be fitted to them.
+    """
+    runs = frame.read(config.runs, sorted({name for law in config.laws for name in law.needs}))
+    fits, failed = {}, {}
+    errors = []
+    for law in config.laws:
+        try:
+            fits[law.name] = fit(runs.frame, law, config.holdout, config.bootstrap)
+        except ConfigError as error:
+            errors.append(error)
+            failed[law.name] = str(error).removeprefix("law: ")
+    if not fits:
+        raise errors[0]
+    target = _target_flops(config, runs.frame, fits.values())
+    return Study(config=config, runs=runs, target_flops=target, overrides=overrides or [], fits=fits, failed=failed)
+
+
+def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> GroupedStudy:
+    """Read the runs and fit the law to each group of them. Nothing is written.
+
+    :raises ConfigError: if there are no runs, the column of the groups is missing, or the law can be fitted to no group.
+    """
+    if config.by is None:
+        raise ConfigError("by: no column is given")
+    runs = frame.read(config.runs, list(config.law.needs))
+    # a column that holds a quantity is called after it
+    by = next((key for key, name in vars(config.runs.columns).items() if name == config.by and key in runs.frame), config.by)
+    groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap)
+    _add_unusable_groups(groups, runs, config.by)
+    rows = split_by(runs.frame, by)
+    target = _target_flops(config, runs.frame, groups.fits.values())
+    overrides = overrides or []
+    parts = {
+        group: Study(
+            config=config,
+            runs=Runs(rows[group], runs.dropped.iloc[:0]),
+            target_flops=target,
+            overrides=overrides,
+            fits={config.law.name: fit},
+            failed={},
+        )
+        for group, fit in groups.fits.items()
+    }
+    return GroupedStudy(config=config, runs=runs, target_flops=target, overrides=overrides, groups=groups, parts=parts)
+
+
+def _add_unusable_groups(groups: Groups, runs: Runs, by: str) -> None:
+    """Add to ``groups.failed`` the groups without a usable row."""
+    if by not in runs.dropped:
+        return
+    known = {*groups.fits, *groups.failed}
+    for group, rows in runs.dropped.dropna(subset=by).groupby(runs.dropped[by].map(format_label, na_action="ignore")):
+        if group not in known:
+            groups.failed[group] = f"none of its {len(rows)} rows can be used: {rows['reason'].iloc[0]}"
+    groups.failed = dict(sorted(groups.failed.items(), key=lambda item: sort_key(item[0])))
+
+
+def _target_flops(config: FitConfig, frame: pd.DataFrame, fits: Iterable[Fit]) -> float | None:
+    """Return the budget that the advice is for; null if the runs have no FLOPs, or no law has a frontier."""
+    if "C" in frame and any(not fit.frontier(1.0).empty for fit in fits):
+        return config.target_flops or EXTRAPOLATION * float(frame["C"].max())
+    return None

@@ -1,0 +1,273 @@
+"""Synthetic studies: data of every law about as large as a real study of it, and a small study of every kind for the report."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from analysis.config import compose
+from analysis.laws import LAWS, Law
+from analysis.sources.frame import tidy
+from analysis.study import Study, analyse
+
+NOISE = 0.003
+
+
+def _with_noise(values: np.ndarray, seed: int = 0, noise: float = NOISE) -> np.ndarray:
+    return values * np.exp(np.random.default_rng(seed).normal(0, noise, len(values)))
+
+
+def _parametric(n: pd.Series, d: pd.Series) -> pd.Series:
+    return 1.8 + 480 * n**-0.35 + 2000 * d**-0.37
+
+
+def isoflop_runs(budgets: int = 8, sizes: int = 8, noise: float = NOISE) -> pd.DataFrame:
+    """Return runs of the parametric law: ``budgets`` of 1e18 to 1e21 FLOPs, with sizes around the optimum of each."""
+    flops, ratio = (grid.ravel() for grid in np.meshgrid(np.geomspace(1e18, 1e21, budgets), np.geomspace(0.25, 4, sizes)))
+    frame = pd.DataFrame({"N": 0.15 * np.sqrt(flops / 6) * ratio, "C": flops}).sort_values(["C", "N"])
+    frame["D"] = frame["C"] / (6 * frame["N"])
+    frame["loss"] = _with_noise(_parametric(frame["N"], frame["D"]).to_numpy(), noise=noise)
+    return tidy(frame).frame
+
+
+def training_curves(runs: int = 60, rows: int = 200) -> pd.DataFrame:
+    """Return training curves of the parametric law as a file has them: ``run``, N, D, C, loss."""
+    size = np.repeat(np.geomspace(5e7, 5e9, runs), rows)
+    tokens = 20 * size * np.tile(np.geomspace(0.02, 2, rows), runs)
+    frame = pd.DataFrame({"run": np.repeat(np.arange(runs), rows), "N": size, "D": tokens, "C": 6 * size * tokens})
+    return frame.assign(loss=_with_noise(_parametric(frame["N"], frame["D"]).to_numpy()))
+
+
+def _from_law(law: Law, params: list[float], frame: pd.DataFrame, column: str, noise: float = NOISE) -> pd.DataFrame:
+    """Return the frame with responses of the law itself."""
+    return frame.assign(**{column: _with_noise(law.predict(np.array([params]), frame)[0], noise=noise)})
+
+
+def _grid(**axes: np.ndarray) -> pd.DataFrame:
+    columns = np.meshgrid(*axes.values(), indexing="ij")
+    return pd.DataFrame({name: values.ravel() for name, values in zip(axes, columns, strict=True)})
+
+
+def _power_law() -> tuple[pd.DataFrame, Law]:
+    return isoflop_runs(), LAWS["power_law"]()
+
+
+def _isoflop(curve: str) -> tuple[pd.DataFrame, Law]:
+    return isoflop_runs(12, 8), LAWS["isoflop"](curve=curve)
+
+
+def _data_constrained() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["data_constrained"]()
+    frame = _grid(N=np.geomspace(5e7, 5e9, 6), U=np.geomspace(1e8, 1e10, 5), epochs=np.array([1.0, 2, 4, 8, 20, 60]))
+    frame["D"] = frame["U"] * frame["epochs"]
+    truth = {"R_D": 15.0, "R_N": 5.0, "E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
+    return _from_law(law, [truth[p.name] for p in law.parameters], frame, "loss"), law
+
+
+def _overtraining() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["overtraining"]()
+    frame = _grid(N=np.geomspace(1e7, 4e8, 6), M=np.array([5.0, 20, 80, 320]))
+    frame["D"] = frame["N"] * frame["M"]
+    frame["C"] = 6 * frame["N"] * frame["D"]
+    return tidy(_from_law(law, [1.8, 200.0, 360.0, 0.135], frame, "loss")).frame, law
+
+
+def _task_error() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["task_error"]()
+    truth = {"k": 2.1, "gamma": 0.75, "epsilon": 0.85}
+    frame = pd.DataFrame({"loss": np.linspace(2.2, 4.5, 24)})
+    return _from_law(law, [truth[p.name] for p in law.parameters], frame, "error"), law
+
+
+def _rl_sigmoid() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["rl_sigmoid"]()
+    return _from_law(law, [0.4, 0.65, 10.0, 1.7], pd.DataFrame({"C": np.geomspace(1, 100, 60)}), "pass_at_1"), law
+
+
+def _rl_power() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["rl_power"]()
+    frame = _grid(N=np.geomspace(5e8, 7e10, 6), C=np.geomspace(1e17, 1e20, 15))
+    failure = law.predict(np.array([[0.08, 5e9, 2.12, 0.024]]), frame)[0]
+    return frame.assign(pass_at_1=1 - _with_noise(failure)), law
+
+
+def _pass_at_k() -> tuple[pd.DataFrame, Law]:
+    rng = np.random.default_rng(0)
+    chance = rng.beta(0.25, 1.5, 120)
+    return pd.DataFrame({"samples": 256, "correct": rng.binomial(256, chance)}), LAWS["pass_at_k"]()
+
+
+def _distillation() -> tuple[pd.DataFrame, Law]:
+    supervised = {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "gamma": 0.452}
+    law = LAWS["distillation"](**supervised)
+    frame = _grid(N=np.geomspace(1.5e8, 8e9, 6), D=np.geomspace(4e9, 5e11, 6), teacher_loss=np.array([1.8, 2.0, 2.3, 2.7]))
+    truth = [2.549, 522.61, 1.315, 0.090, 2243.0, 0.321, 24181.0, 0.637, 0.764]
+    return _from_law(law, truth, frame, "loss"), law
+
+
+def _hyperparameter() -> tuple[pd.DataFrame, Law]:
+    frame = _grid(N=np.geomspace(1e7, 1e9, 5), D=np.geomspace(1e9, 1e11, 4), step=np.linspace(-2, 2, 25))
+    best = 1.79 * frame["N"] ** -0.713 * frame["D"] ** 0.307
+    frame["lr"] = best * np.exp(frame["step"] + 0.2 * np.sin(7 * np.log(frame["N"])))
+    loss = _parametric(frame["N"], frame["D"]) + 0.03 * np.log(frame["lr"] / best) ** 2
+    return frame.assign(loss=_with_noise(loss.to_numpy(), noise=0.0005)), LAWS["hyperparameter"]()
+
+
+def _broken_power_law() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["broken_power_law"](x="D")
+    truth = {"a": 1.5, "b": 30.0, "c0": 0.12, "c1": 0.3, "d1": 1e9, "f1": 0.3}
+    frame = pd.DataFrame({"D": np.geomspace(1e6, 1e12, 60)})
+    return _from_law(law, [truth[p.name] for p in law.parameters], frame, "loss"), law
+
+
+# name of a law, with what distinguishes it after a comma -> its runs and the law with its options
+LAW_STUDIES = {
+    "power_law": _power_law,
+    "envelope": lambda: (tidy(training_curves()).frame, LAWS["envelope"]()),
+    "isoflop": lambda: _isoflop("parabola"),
+    "isoflop, akima": lambda: _isoflop("akima"),
+    "chinchilla": lambda: (isoflop_runs(), LAWS["chinchilla"]()),
+    "data_constrained": _data_constrained,
+    "overtraining": _overtraining,
+    "task_error": _task_error,
+    "rl_sigmoid": _rl_sigmoid,
+    "rl_power": _rl_power,
+    "pass_at_k": _pass_at_k,
+    "distillation": _distillation,
+    "hyperparameter": _hyperparameter,
+    "broken_power_law": _broken_power_law,
+}
+
+
+# small studies of every kind, with their reports
+
+
+def loss(n, d):
+    return 1.8 + 480 * n**-0.35 + 2000 * d**-0.366
+
+
+def _noise_factors(size, scale=0.003, seed=0):
+    return np.exp(np.random.default_rng(seed).normal(0, scale, size))
+
+
+def budgets():
+    """Return four budgets of five sizes each."""
+    flops, shift = (part.ravel() for part in np.meshgrid(np.geomspace(1e18, 1e20, 4), np.geomspace(0.25, 4, 5), indexing="ij"))
+    n = np.sqrt(flops / 120) * shift
+    table = pd.DataFrame({"N": n, "D": flops / 6 / n, "C": flops})
+    return table.assign(loss=loss(table["N"], table["D"]) * _noise_factors(len(table)))
+
+
+def curves():
+    """Return training curves of eight sizes."""
+    rows = []
+    for run, n in enumerate(np.geomspace(3e7, 3e9, 8)):
+        d = np.geomspace(n / 3, 60 * n, 40)
+        rows.append(
+            pd.DataFrame(
+                {"run": f"run{run}", "N": n, "D": d, "C": 6 * n * d, "loss": loss(n, d) * _noise_factors(40, 0.001, run)}
+            )
+        )
+    return pd.concat(rows)
+
+
+def sizes():
+    n = np.geomspace(1e6, 1e9, 20)
+    return pd.DataFrame({"N": n, "loss": (1.9 + 30 * n**-0.25) * _noise_factors(20)})
+
+
+def repeats():
+    n, u, epochs = (part.ravel() for part in np.meshgrid([1e8, 5e8, 2e9], [1e9, 1e10], [1, 4, 16], indexing="ij"))
+    worth = u * (1 + 15 * -np.expm1(-(epochs - 1) / 15))
+    return pd.DataFrame({"N": n, "D": u * epochs, "U": u, "loss": loss(n, worth) * _noise_factors(len(n), 0.001)})
+
+
+def tasks():
+    nats = np.linspace(2.2, 4.5, 16)
+    error = (0.86 - 2.1 * np.exp(-0.75 * nats)) * _noise_factors(16, 0.01)
+    return pd.DataFrame({"loss": nats, "error": error, "C": np.geomspace(1e20, 1e17, 16)})
+
+
+def rewards():
+    hours = np.geomspace(0.3, 60, 24)
+    rate = 0.4 + 0.24 / (1 + (10 / hours) ** 1.6) + np.random.default_rng(0).normal(0, 0.003, 24)
+    return pd.DataFrame({"gpu_hours": hours, "pass_rate": rate})
+
+
+def rewards_by_size():
+    n, c = (part.ravel() for part in np.meshgrid([5e8, 2e9, 7e9], np.geomspace(1e18, 1e20, 8), indexing="ij"))
+    share = 1 / (1 + 2e9 / n)
+    error = np.exp(share * (2.0 + 0.02 * np.log(n) - 0.07 * np.log(c))) * _noise_factors(len(n))
+    return pd.DataFrame({"N": n, "C": c, "pass_at_1": 1 - error})
+
+
+def answers():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"samples": 64, "correct": rng.binomial(64, rng.beta(0.4, 2.5, 60))})
+
+
+def rates():
+    rows = []
+    for n in (6e7, 2.5e8, 1e9):
+        for d in (2e9, 2e10):
+            best = 1.8 * n**-0.7 * d**0.3
+            lr = best * 2.0 ** np.arange(-2.3, 2.6)
+            rows.append(pd.DataFrame({"N": n, "D": d, "lr": lr, "loss": loss(n, d) + 0.02 * np.log(lr / best) ** 2}))
+    table = pd.concat(rows)
+    return table.assign(loss=table["loss"] * _noise_factors(len(table), 0.0003))
+
+
+def students():
+    n, d, teacher = (part.ravel() for part in np.meshgrid([1e8, 5e8, 2e9], [5e9, 5e10], [1.95, 2.1, 2.3, 2.5], indexing="ij"))
+    gap = teacher**-2.5 * (1500 * n**-0.5 + 4000 * d**-0.45) ** 0.8
+    table = pd.DataFrame({"N": n, "D": d, "teacher_loss": teacher, "supervised_loss": loss(n, d)})
+    return table.assign(loss=(teacher + gap) * _noise_factors(len(n), 0.001))
+
+
+# name of the study -> its table, the overrides of its config, the figures that it has
+EVERY = ("parameters", "residuals")
+ADVISED = ("frontier", "allocation", *EVERY)
+KINDS = {
+    "budgets": (budgets, ["compare=[isoflop,chinchilla,power_law]"], ("summary", "isoflop", "surface", *ADVISED)),
+    "overtraining": (budgets, ["law=overtraining"], ("summary", "isoflop", "surface", *ADVISED)),
+    "envelope": (curves, ["law=envelope", "law.bins=200"], ("envelope", *ADVISED)),
+    "power_law": (sizes, ["law=power_law", "law.x=N", "holdout.fraction=0.2"], ("curve", *EVERY)),
+    "broken_power_law": (sizes, ["law=broken_power_law", "law.x=N"], ("curve", *EVERY)),
+    "data_constrained": (repeats, ["law=data_constrained", "law.inner=joint"], ("surface", *EVERY)),
+    "task_error": (tasks, ["law=task_error", "holdout.fraction=0.2"], ("curve", *EVERY)),
+    "rl_sigmoid": (
+        rewards,
+        [
+            "law=rl_sigmoid",
+            "law.drop=0.02",
+            "runs.columns.C=gpu_hours",
+            "runs.columns.pass_at_1=pass_rate",
+            "holdout.fraction=0.2",
+        ],
+        ("rl", *EVERY),
+    ),
+    "rl_power": (rewards_by_size, ["law=rl_power"], ("rl", *EVERY)),
+    "pass_at_k": (answers, ["law=pass_at_k"], ("pass_at_k", *EVERY)),
+    "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
+    "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
+}
+
+
+def study_of(directory: Path, table: pd.DataFrame, *overrides: str) -> Study:
+    """Analyse a table, from a CSV file as a user has it."""
+    path = Path(directory) / "points.csv"
+    table.to_csv(path, index=False)
+    overrides = ("runs=csv", f"runs.path={path}", "bootstrap.resamples=20", f"out={path.parent / 'out'}", *overrides)
+    return analyse(compose(overrides), list(overrides))
+
+
+@cache
+def study_of_kind(kind: str) -> Study:
+    """Analyse one of ``KINDS``, once for all tests, which neither change nor write it."""
+    table, overrides, _ = KINDS[kind]
+    with TemporaryDirectory() as directory:
+        return study_of(directory, table(), *overrides)
