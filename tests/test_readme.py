@@ -91,7 +91,7 @@ def test_every_plan_command_composes(line):
 @pytest.mark.parametrize("line", commands("openr1-verify"))
 def test_every_verify_command_is_one(line):
     given = argument_parser().parse_args(shlex.split(line)[1:])
-    assert 1 <= len(given.words) <= 2
+    assert 1 <= len(given.texts) <= 2
 
 
 def test_every_path_it_links_is_there():
