@@ -16,13 +16,13 @@ ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_at
 
 @dataclass
 class ModelConfig:
-    """``model=``: a family, from scratch at the rung of ``scale`` or from a checkpoint."""
+    """``model=``: a family, from scratch at the size of ``scale`` or from a checkpoint."""
 
     family: str = MISSING  # a name in openr1.models.build.FAMILIES
     checkpoint: str | None = None  # directory or Hub id whose weights and tokenizer the run starts from
     revision: str | None = None  # branch, tag or commit of a Hub checkpoint
     pretrained: bool = False  # start from checkpoints[scale.name]
-    checkpoints: dict[str, str] = field(default_factory=dict)  # rung -> Hub id of the family's own model of that size
+    checkpoints: dict[str, str] = field(default_factory=dict)  # name of a size -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
     init_std: float | None = (
@@ -34,7 +34,7 @@ class ModelConfig:
 
 @dataclass
 class ScaleConfig:
-    """``scale=``: one rung of the ladder. The feed-forward size follows from ``params`` and the family."""
+    """``scale=``: one size of the ladder. The feed-forward size follows from ``params`` and the family."""
 
     name: str = MISSING
     params: float = MISSING  # target of (active) non-embedding parameters

@@ -8,7 +8,6 @@ from pathlib import Path
 from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
 from openr1.engines.generate import answered, answerer, engine_for, oracle, together
-from openr1.runs.fingerprint import asks_model
 from openr1.training.context import StageContext
 
 
@@ -25,7 +24,7 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, limit=config.stage.problems)
     samples = config.stage.samples
-    oracles = not asks_model(config)
+    oracles = getattr(config.stage, "teacher", "model") == "oracle"
     if oracles:
         journal, stats = answered(context, asked, oracle(config), whole=True)
     else:
