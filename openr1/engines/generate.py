@@ -11,7 +11,7 @@ from openr1.data.answers import Answer, Asked
 from openr1.data.chat import conversation, instructed
 from openr1.data.hashing import hash64, unit
 from openr1.data.problems import by_source
-from openr1.data.tasks.base import Problem, direct, reasoned
+from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.engines import Engine, Reply, Request, open_engine
 from openr1.engines.journal import Journal, ask
 from openr1.errors import RunError
@@ -27,8 +27,8 @@ def request(config: Config, problem: Problem) -> Request:
     """What a model is asked. Its seed is that of the run and the problem, so that it does not matter what else is asked."""
     told = {"n": config.stage.samples, "seed": hash64("ask", str(config.seed), problem.id) >> 33}
     if config.data.chat:
-        return Request(problem.id, messages=conversation(config, problem.prompt), **told)
-    return Request(problem.id, prompt=instructed(config, problem.prompt), **told)
+        return Request(problem.id, messages=conversation(config.data, problem.prompt), **told)
+    return Request(problem.id, prompt=instructed(config.data, problem.prompt), **told)
 
 
 def engine_for(config: Config) -> AbstractContextManager[Engine]:
@@ -70,11 +70,12 @@ def asked(reply: Reply) -> Asked:
 def oracle(config: Config) -> Answerer:
     """The tasks' own traces, as often as :class:`openr1.data.options.TaskSource` says; the other answers come at once."""
     sources = config.data.sources
-    share = {one.id: sources[name].reasoned for name, found in by_source(config).items() for one in found}
+    problems_by_source = by_source(config.data, config.paths, limit=config.stage.problems)
+    share = {problem.id: sources[name].reasoned for name, group in problems_by_source.items() for problem in group}
 
     def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
         for problem in problems:
-            write = reasoned if unit("reasoned", problem.prompt) < share[problem.id] else direct
+            write = reasoned_completion if unit("reasoned", problem.prompt) < share[problem.id] else direct_completion
             try:
                 yield Asked(problem.id, (Answer(write(problem)),))
             except ValueError as error:  # some tasks can only tell whether an answer is right

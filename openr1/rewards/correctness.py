@@ -56,12 +56,12 @@ def verify(sample: Sample) -> bool | None:
 def _exact(sample: Sample, progress: Progress) -> Verdict:
     """Exactly one ``<answer>`` after the thoughts, and its text is the gold answer, or one that the problem's task accepts."""
     progress("start")
-    from openr1.data.tasks import accepts, find
+    from openr1.data.tasks import accepts, find_task
 
     progress("completion")
     if not sample.problem.answer:
         try:
-            find(sample.problem.task)  # whose problems may have a verifier alone
+            find_task(sample.problem.task)  # whose problems may have a verifier alone
         except ValueError:
             return Verdict()
     answer = tagged(after_thoughts(sample.completion) or "")

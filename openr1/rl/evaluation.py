@@ -32,7 +32,7 @@ class PolicyEvaluation:
 
     def __init__(self, config: Config, grader: Grader) -> None:
         self.config, self.grader = config, grader
-        self.problems = problems.read(self.config)
+        self.problems = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
 
     def __call__(self, generator: PolicyGenerator) -> PolicyScores:
         """:raises RunError: where an answer is missing."""

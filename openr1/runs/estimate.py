@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from openr1.data import problems
 from openr1.models import flops
 from openr1.models.build import Shape, UnknownFamily, checkpoint_of, checkpoint_shape
 from openr1.rl import budget as rollout_budget
+from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import asks_model, is_served, with_local_checkpoint
 from openr1.training import branching
 from openr1.training.budget import form_of, resolve
@@ -37,7 +37,7 @@ def estimate_run(
     shape = shapes[reference] if shapes and reference and unmade else None
     local = config if unmade else with_local_checkpoint(config)
     if config.stage.rollouts:
-        budget = rollout_budget.resolve(local, problems.extent(config), shape)
+        budget = rollout_budget.resolve(local, problems_extent(config), shape)
         return RunEstimate(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
     if config.stage.trains:
         if dataset is None and config.budget.epochs is not None:
@@ -49,7 +49,7 @@ def estimate_run(
         return RunEstimate(units, token_budget.shape, token_budget.tokens, token_budget.flops, token_budget, first)
     if config.stage.kind == "curate" or getattr(config.stage, "answers", None):
         return RunEstimate(None, flops=0.0)
-    extent = problems.extent(config)
+    extent = problems_extent(config)
     answers = extent.problems * config.stage.samples
     if not asks_model(config):
         return RunEstimate(answers, flops=0.0)

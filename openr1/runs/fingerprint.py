@@ -11,16 +11,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from openr1 import data
 from openr1.artifacts import Store
 from openr1.config.schema import Config, to_dict
-from openr1.curation import decontaminate
+from openr1.curation import decontamination
 from openr1.curation.options import Decontaminate, steps_of
-from openr1.data import problems
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.models.build import checkpoint_of
 from openr1.rewards.base import VERDICTS
+from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, asks_model, is_served, with_named_checkpoint
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
@@ -41,15 +40,15 @@ def input_fingerprints(config: Config) -> dict[str, str]:
     }
     if stage.rollouts:
         inputs |= {
-            "problems": problems.fingerprint(config),
-            "eval": problems.fingerprint(replace(config, stage=stage.evaluation)),
+            "problems": problems_fingerprint(config),
+            "eval": problems_fingerprint(replace(config, stage=stage.evaluation)),
         }
     elif stage.trains:
-        inputs["data"] = data.fingerprint(config)
+        inputs["data"] = dataset_fingerprint(config)
     elif stage.kind == "curate":
         inputs |= _evaluation_sets(config)
     elif not getattr(stage, "answers", None):
-        inputs["problems"] = problems.fingerprint(config)
+        inputs["problems"] = problems_fingerprint(config)
         if stage.kind == "reject":
             inputs |= _evaluation_sets(config)
     checkpoint = checkpoint_of(config.model, config.scale) if asks_model(config) else None
@@ -64,7 +63,7 @@ def _evaluation_sets(config: Config) -> dict[str, str]:
     fingerprints: dict[str, str] = {}
     for name, step in steps_of("stage.steps", config.stage.steps).items():
         if isinstance(step, Decontaminate):
-            sets = decontaminate.content(step, f"stage.steps.{name}", Path(config.paths.cache))
+            sets = decontamination.set_contents(step, f"stage.steps.{name}", Path(config.paths.cache))
             fingerprints |= {f"{name}.{key}": digest(content) for key, content in sets.items()}
     return fingerprints
 

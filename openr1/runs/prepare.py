@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1 import data
 from openr1.artifacts import Artifact, Store
 from openr1.distributed.launcher import check_machine
 from openr1.models.build import Shape, checkpoint_of
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
 from openr1.runs.inputs import input_artifacts, missing_artifacts, with_local_checkpoint
@@ -122,4 +122,4 @@ def _dataset(config: Config) -> Dataset | None:
         return None
     if config.stage.kind != "sft" and config.budget.epochs is None:
         resolve(config)  # an impossible budget is refused before the data are tokenised
-    return data.prepare(config)
+    return prepare_dataset(config)

@@ -10,7 +10,7 @@ from openr1.evaluation.recipe_table import HEADS, recipe_rows
 from openr1.models.build import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
-from openr1.runs.trial import TrialResult
+from openr1.runs.trial import TrialResult, finished_stages
 from openr1.training.budget import TokenBudget
 
 Rows = list[tuple[str, str]]
@@ -21,7 +21,7 @@ def show_trial(trial: TrialResult, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         _show_stage(name, result, console)
-    if config.recipe and (rows := recipe_rows(trial.stages)):
+    if config.recipe and (rows := recipe_rows(finished_stages(trial.stages))):
         table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
         for head in HEADS[2:]:
             table.add_column(head, justify="right")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from openr1.config.recipe import RecipeStep
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import check_machine
-from openr1.evaluation.recipe_table import FILE, markdown, recipe_rows
+from openr1.evaluation.recipe_table import FILE, FinishedStage, markdown, recipe_rows
 from openr1.runs.plan import run_steps
 from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
@@ -115,9 +115,24 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
             tracked.tag(**{f"step.{step.name}": results[step.name].run_id})
         trial_result = TrialResult(results, tracked.run_id)
         tracked.summarise(trial_result.metrics, 0)
-        if rows := recipe_rows(results):
+        if rows := recipe_rows(finished_stages(results)):
             tracked.log_text(markdown(rows), FILE)
     return _noted(trial_result)
+
+
+def finished_stages(results: Mapping[str, StageResult]) -> list[FinishedStage]:
+    """Return the finished stages of a recipe as the table of its evaluations takes them."""
+    return [
+        FinishedStage(
+            name,
+            result.config.stage.kind,
+            result.config.stage.makes,
+            result.artifact.name,
+            result.config.model.checkpoint,
+            result.metrics,
+        )
+        for name, result in results.items()
+    ]
 
 
 def _execute(step: RecipeStep, trial: str, quiet: bool, parent: str | None = None) -> StageResult:

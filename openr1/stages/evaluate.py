@@ -36,7 +36,7 @@ def run(context: StageContext) -> dict[str, float]:
     if context.config.stage.answers:
         return again(context)
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config)
+    asked = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
     with engine_for(config) as engine:
         journal, stats = answered(context, asked, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start

@@ -22,7 +22,7 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
     :returns: the figures of the answers.
     """
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config)
+    asked = problems.read(config.data, config.paths, limit=config.stage.problems)
     samples = config.stage.samples
     oracles = getattr(config.stage, "teacher", "model") == "oracle"
     if oracles:
