@@ -31,9 +31,9 @@ def show(
     words = [word for word in arguments if not word.startswith("hydra.sweeper._target_=")]
     command = plan_file.command_of("openr1-plan", config)
     if options is not None:
-        from sweeps.optuna.terminal import show_search
+        from sweeps.optuna.preview import preview_search
 
-        show_search(TrialLoader(loader), config, params, options, words, command)
+        preview_search(TrialLoader(loader), config, params, options, words, command)
         return
     expansion = Expansion(config, TrialLoader(loader), params, words)
     console, errors = console_of(), console_of(stderr=True)

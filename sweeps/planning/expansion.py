@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options import one_line
+from sweeps.compat import split_sweeps
 from sweeps.config import SweepConfig
 from sweeps.designs import DESIGNS, design_of
 from sweeps.designs.base import Finished, Overrides
@@ -39,9 +39,7 @@ class Expansion:
         self.sweep = options_of(config.sweep)
         given = overrides_of([*(f"{key}={value}" for key, value in params.items()), *arguments], loader)
         try:
-            (cells,) = BasicSweeper.split_arguments(
-                [one for one in given if one.key_or_group.partition(".")[0] != "sweep"], None
-            )
+            cells = split_sweeps([one for one in given if one.key_or_group.partition(".")[0] != "sweep"])
         except HydraException as error:
             raise ConfigError(f"{one_line(error)}; hydra/sweeper=optuna has continuous axes") from error
         # what hydra/sweeper=optuna goes by says nothing here: a run for each combination

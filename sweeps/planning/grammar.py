@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, Quote
 from hydra.errors import HydraException
 
 from openr1.errors import ConfigError
+from sweeps.compat import value_text
 
 
 def overrides_of(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
@@ -60,9 +61,9 @@ def word(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(word, value))}]"
     if isinstance(value, dict):
-        pairs = (f"{Override._get_value_element_as_str(key)}:{word(item)}" for key, item in value.items())
+        pairs = (f"{value_text(key)}:{word(item)}" for key, item in value.items())
         return f"{{{','.join(pairs)}}}"
-    text = Override._get_value_element_as_str(value)
+    text = value_text(value)
     return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) and not _reads(text, value) else text
 
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
+from sweeps.compat import apply_overrides, group_exists
 
 
 def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Config:
@@ -53,7 +54,7 @@ class TrialLoader:
             self.composed[chosen] = self.loader.load_sweep_config(master_config, list(chosen))
         config = copy.deepcopy(self.composed[chosen])
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
-        type(self.loader)._apply_overrides_to_config(plain, config)
+        apply_overrides(plain, config)
         task = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in task]
         naming = config.hydra.job.config.override_dirname
@@ -69,5 +70,5 @@ class TrialLoader:
         return not (
             override.is_hydra_override()
             or override.package is not None
-            or self.loader.repository.group_exists(override.key_or_group)
+            or group_exists(self.loader, override.key_or_group)
         )

@@ -132,8 +132,8 @@ def watch(config: StatusConfig) -> None:
     """
     console = console_of()
     if "search" in plan_file.read(config.paths, config.status):
-        from sweeps.optuna.terminal import look_at_trials as status_of
-        from sweeps.optuna.terminal import trials_table as table
+        from sweeps.optuna.status import read_search_status as status_of
+        from sweeps.optuna.status import search_status_table as table
     else:
         from sweeps.status.table import status_table as table
 

@@ -15,9 +15,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from joblib.externals.loky import get_reusable_executor
 
-from hydra_plugins.hydra_joblib_launcher._core import execute_job
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from openr1.errors import RunError
+from sweeps.compat import joblib_task
 
 IDLE_SECONDS = 300  # after which a process of the pool ends
 
@@ -53,7 +53,7 @@ class ProcessPool:
 
     def start(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """As :meth:`hydra.plugins.launcher.Launcher.launch`, from any thread."""
-        launcher = self.launcher
+        launcher, execute_job = self.launcher, joblib_task()
         job = (launcher.hydra_context, launcher.config, launcher.task_function, self.state)
         with self.lock:
             # a pool that a killed process has broken is replaced by a new one

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from openr1.config.schema import Config
 from openr1.runs.trial import done
+from sweeps.compat import result_of
 from sweeps.planning.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
@@ -62,7 +63,7 @@ def make(
         results |= dict(zip(missing, finished, strict=True))
         for i in missing:
             if results[i] is not None and results[i].status == JobStatus.FAILED:
-                console.print(f"failed: {runs[i].name}: {results[i]._return_value}", style="red", soft_wrap=True)
+                console.print(f"failed: {runs[i].name}: {result_of(results[i])}", style="red", soft_wrap=True)
     return [results[i] for i in range(len(runs))]
 
 

@@ -15,7 +15,7 @@ from openr1.config.schema import register, to_dict
 from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.tracking import mlflow as tracking
-from sweeps.optuna.space import parse
+from sweeps.optuna.space import parse_space
 from sweeps.planning.expansion import Expansion
 from sweeps.planning.grammar import word
 from sweeps.planning.loader import TrialLoader, trial_config
@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("argument", "key", "all_of_it"), FORMS)
 def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
-    space = parse({}, [argument], app.config, app.loader)
+    space = parse_space({}, [argument], app.config, app.loader)
     given = {"sampler": "grid"} if all_of_it else {"sampler": "random"}
     sweep = sweep_of(folder, name=argument, n_trials=len(all_of_it or [1, 2]), **given)
     ran = {}
@@ -95,7 +95,7 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
     worker = worker_of(sweep, space, run, opened(sweep, space, app.config))
     jobs, start = [], worker.jobs.start
     worker.jobs.start = lambda batch, number: jobs.append(batch[0]) or start(batch, number)
-    worker.run()
+    worker.work()
 
     study = optuna.load_study(study_name=argument, storage=sweep.storage)
     said = {trial.number: next(iter(trial.params.values())) for trial in study.trials}
@@ -112,7 +112,7 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
     "argument", ["optim.lr=shuffle(1e-3,3e-3,1e-2,3e-2,1e-1)", "seed=shuffle(range(0,9))", "model=shuffle(qwen3,llama,qwen2)"]
 )
 def test_a_shuffled_axis_is_the_same_in_every_process(app, argument):
-    found = [parse({}, [argument], app.config, app.loader) for _ in range(8)]
+    found = [parse_space({}, [argument], app.config, app.loader) for _ in range(8)]
     assert len({axis.describe() for space in found for axis in space.axes.values()}) == 1
     assert len({str(space.distributions) for space in found}) == 1
 
