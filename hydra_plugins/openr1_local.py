@@ -1,4 +1,4 @@
-"""``hydra/launcher=local``: joblib's launcher, whose trials do not take each other's processors and whose end is one line."""
+"""``hydra/launcher=local``: joblib's launcher, with one thread for each numerical library and errors of one line."""
 
 from __future__ import annotations
 

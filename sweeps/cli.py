@@ -33,7 +33,7 @@ def choose(cfg: DictConfig) -> None:
         if config.replay.path:
             from sweeps.active.report import replay as work
         else:
-            from sweeps.active.live import propose as work
+            from sweeps.active.proposal import propose as work
         work(config, shlex.join(["openr1-plan", *HydraConfig.get().overrides.task]))
     except (ConfigError, RunError) as error:
         leave(error)

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import hydra
 from hydra import initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from analysis.config import refuse_unknown
-from analysis.laws import LAWS, Law
-from analysis.sources.frame import SOURCES, Source
+from analysis.laws import LAWS
+from analysis.sources.frame import SOURCES
 from openr1.errors import ConfigError
 from openr1.options import one_line
-from sweeps.active.config import PlanSweep, Replay
-
-
-@dataclass
-class PlanConfig:
-    """Everything that decides a plan."""
-
-    sweep: PlanSweep = MISSING
-    law: Law = MISSING
-    runs: Source | None = None  # the runs so far; none for a replay
-    replay: Replay = field(default_factory=Replay)
-    outputs: str = "outputs"
-    out: str | None = None  # directory of the results; null for outputs/plans/NAME, the study or the table
-
-    @property
-    def directory(self) -> Path:
-        name = Path(self.replay.path).stem if self.replay.path else self.runs.study
-        return Path(self.out) if self.out else Path(self.outputs) / "plans" / name
+from sweeps.active.config import PlanConfig, PlanSweep
 
 
 def register() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from hydra.utils import get_class
 
+from sweeps.active.options import ActiveSweep
 from sweeps.config import SweepConfig
-from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
 from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep

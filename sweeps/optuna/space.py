@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
@@ -28,7 +28,7 @@ from sweeps.optuna.config import AxisConfig
 from sweeps.planning.grammar import in_order, nested, overrides_of, word
 
 TAGS = ("log", "int")
-Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
+Distribution: TypeAlias = CategoricalDistribution | FloatDistribution | IntDistribution
 
 
 @dataclass(frozen=True)

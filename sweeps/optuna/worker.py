@@ -44,7 +44,8 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """
+    """One worker of a study, which other workers may share.
+
     :param n_jobs: concurrent trials.
     :param limit: trials in total.
     :param say: prints a line about each trial that ends.

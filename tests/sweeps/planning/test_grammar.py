@@ -93,8 +93,8 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
         return {"eval_loss": 1.0}
 
     worker = worker_of(sweep, space, run, opened(sweep, space, app.config))
-    jobs, start = [], worker.jobs.start
-    worker.jobs.start = lambda batch, number: jobs.append(batch[0]) or start(batch, number)
+    jobs, start = [], worker.runner.start
+    worker.runner.start = lambda batch, number: jobs.append(batch[0]) or start(batch, number)
     worker.work()
 
     study = optuna.load_study(study_name=argument, storage=sweep.storage)
@@ -132,18 +132,18 @@ def test_a_list_that_every_process_would_have_in_its_own_order_is_refused(app, a
         ("x=range(0,1,0.0)", "x: range.0,1,0.0. has no end"),
         ("x=range(0,inf)", "has no end"),
         ("x=sort(range(9,1))", "is empty"),
-        ("x=interval(0,inf)", "x: an axis has two ends, not 0 and inf"),
-        ("x=interval(nan,1)", "x: an axis has two ends"),
+        ("x=interval(0,inf)", "x: both ends of an axis must be finite, not 0 and inf"),
+        ("x=interval(nan,1)", "x: both ends of an axis must be finite"),
         ("x=interval(2,1)", "^x: "),
-        ("x=tag(int,interval(0.5,2))", "bounds of an axis of whole numbers are whole, not 0.5 and 2"),
-        ("x=tag(int,range(0,1,0.5))", "is not of whole numbers"),
+        ("x=tag(int,interval(0.5,2))", "bounds of an axis of integers must be integers, not 0.5 and 2"),
+        ("x=tag(int,range(0,1,0.5))", "is not a range of integers"),
         ("x=tag(log,range(1.0,8.0))", "a logarithmic axis has no step"),
         ("x=tag(log,range(1,9,2))", "a logarithmic axis has no step"),
         ("x=tag(logarithmic,interval(1,2))", "x: tag 'logarithmic' is not one of log, int"),
-        ("x=1,interval(0,1)", "x: a sweep stands alone"),
-        ("sweep.n_trials=1,2", "sweep.n_trials: is the search's, not a trial's; give one value"),
-        ("hydra.launcher.n_jobs=1,2", "hydra.launcher.n_jobs: is the search's"),
-        ("study=a,b", "study: is the search's"),
+        ("x=1,interval(0,1)", "x: a sweep cannot be among the choices"),
+        ("sweep.n_trials=1,2", "sweep.n_trials: belongs to the search, not to a trial; give one value"),
+        ("hydra.launcher.n_jobs=1,2", "hydra.launcher.n_jobs: belongs to the search"),
+        ("study=a,b", "study: belongs to the search"),
     ],
 )
 def test_a_sweep_that_no_search_can_have_is_refused(argument, message):
