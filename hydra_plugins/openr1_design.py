@@ -31,6 +31,6 @@ class DesignSweeper(Sweeper):
         from sweeps.study.sweeper import sweep
 
         assert self.hydra_context  # setup was called before
-        assert self.task_function
+        assert self.task_function is not None
         assert self.config is not None
         return sweep(self.hydra_context, self.task_function, self.config, self.params, arguments)
