@@ -24,7 +24,7 @@ from sweeps.active.choice import Choice, Offer, check, choose, finished
 from sweeps.active.config import PlanSweep
 
 if TYPE_CHECKING:
-    from sweeps.commands.active import PlanConfig
+    from sweeps.commands.propose import PlanConfig
 
 
 def offers(sweep: PlanSweep) -> list[Offer]:

@@ -13,7 +13,7 @@ from sweeps.active.replay import Replayed, pool_of, replayed
 from sweeps.active.show import show_replay
 
 if TYPE_CHECKING:
-    from sweeps.commands.active import PlanConfig
+    from sweeps.commands.propose import PlanConfig
 
 
 def replay(config: PlanConfig, command: str) -> Replayed:

@@ -20,7 +20,7 @@ from sweeps.active.options import ActiveOptions
 if TYPE_CHECKING:
     from sweeps.active.choice import Choice
     from sweeps.active.replay import Replayed
-    from sweeps.commands.active import PlanConfig
+    from sweeps.commands.propose import PlanConfig
 
 
 def show_replay(found: Replayed, config: PlanConfig, console: Console) -> None:

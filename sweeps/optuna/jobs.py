@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from openr1.errors import ConfigError
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.worker import Jobs
+from sweeps.planning.concurrency import limit_threads, process_count
 
 ON_THIS_MACHINE = ("basic", "joblib", "local", "submitit_local")  # launchers
 
@@ -39,11 +40,9 @@ def at_once(sweep: SearchConfig, config: DictConfig, launcher: Launcher) -> int:
         return sweep.n_jobs or 1
     if sweep.n_jobs is not None:
         joblib["n_jobs"] = sweep.n_jobs
-    number = int(joblib["n_jobs"])
-    number = number if number > 0 else max(1, (os.cpu_count() or 1) + 1 + number)
+    number = process_count(int(joblib["n_jobs"]))
     if number > 1:
-        # the numerical libraries of processes side by side would each take every core
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        limit_threads(os.environ)
     return number
 
 

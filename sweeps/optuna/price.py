@@ -16,16 +16,17 @@ from sqlalchemy.engine import make_url
 
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
-from sweeps.cost.price import RunPrice, StagePrice, price, side_by_side
-from sweeps.limits.amount import Amount, of_run, total
+from sweeps.cost.price import RunPrice, StagePrice, price_study
+from sweeps.limits.amount import Amount, run_amount, total
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.results import _without_password
 from sweeps.optuna.samplers import FINITE
 from sweeps.optuna.space import Space
 from sweeps.optuna.storage import JOURNAL, is_sqlite, open_storage
 from sweeps.optuna.tally import Tally
+from sweeps.planning.concurrency import runs_at_once
 from sweeps.planning.loader import trial_config
-from sweeps.planning.plan import PlannedRun, plan
+from sweeps.planning.plan import PlannedRun, plan_runs
 from sweeps.status import plan_file
 
 SAMPLES = 8  # drawn from the space, whose mean is that of a trial
@@ -90,7 +91,7 @@ def _own(one: RunPrice) -> list[StagePrice]:
 
 def amount_of(one: RunPrice) -> Amount:
     flops = sum(stage.stage.estimate.flops_new or 0.0 for stage in _own(one))
-    return of_run(flops, seconds_of(one) or 0.0, one.run.config.compute)
+    return run_amount(flops, seconds_of(one) or 0.0, one.run.config.compute)
 
 
 def price_search(
@@ -100,7 +101,7 @@ def price_search(
 
     :param config: of the app, composed without the sweeps.
     :param left: trials to come.
-    :param needed: as :func:`sweeps.cost.price.price` has it.
+    :param needed: as :func:`sweeps.cost.price.price_study` has it.
     :raises ConfigError: where none of them can be.
     """
     first = {key: axis.probes()[0] for key, axis in space.axes.items()}
@@ -115,7 +116,7 @@ def price_search(
         found = []
         for one in params:
             try:
-                found += plan([("", trial_config(loader, config, space.overrides(one)))])
+                found += plan_runs([("", trial_config(loader, config, space.overrides(one)))])
             except ConfigError as error:  # its trial would fail, and the search go on
                 impossible.append(error)
         return found
@@ -123,8 +124,8 @@ def price_search(
     probes, draws = possible(ends), possible(drawn)
     if not probes and not draws:
         raise impossible[0]
-    at_once = options.n_jobs or side_by_side(config)
-    found = price([probes, draws], options, at_once, needed, say)
+    at_once = options.n_jobs or runs_at_once(config)
+    found = price_study([probes, draws], options, at_once, needed, say)
     reasons = list(map(str, impossible))
     return SearchPrice(*found.rounds, reasons, left, min(at_once, max(1, left)), found.start)
 
@@ -175,5 +176,5 @@ def save(options: SearchConfig, limit: int, config: DictConfig, command: str, fo
                 strict=True,
             )
         }
-    plan = {"search": about, "runs": [], "at_once": found.at_once if found else options.n_jobs or side_by_side(config)}
+    plan = {"search": about, "runs": [], "at_once": found.at_once if found else options.n_jobs or runs_at_once(config)}
     return plan_file.save(paths, options.name, command, plan)

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from openr1.config.schema import Config
 from openr1.console import print_table
-from sweeps.cost.table import bytes_of, duration
-from sweeps.limits.launch_limit import check_confirmed, times_matter
+from sweeps.cost.price import times_are_needed
+from sweeps.cost.table import format_bytes, format_duration
+from sweeps.limits.allowance import require_confirmation
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.price import SearchPrice, amount_of, limit_of, price_search, save, seconds_of, tally_of
 from sweeps.optuna.space import Space
@@ -34,11 +35,11 @@ def before_launch(options: SearchConfig, space: Space, config: DictConfig, loade
     limit, tally, found = limit_of(options, space), tally_of(options.storage, options.name), None
     left = max(0, limit - len(tally.ended) if tally else limit)
     if left:
-        needed = times_matter(options, [config.compute])
+        needed = times_are_needed(options, [config.compute])
         found = price_search(options, space, config, loader, left, needed, lambda text: console.print(text, soft_wrap=True))
         show_search_price(found, console)
-        check_confirmed(found.amount, options)
-    save(options, limit, config, plan_file.command_of("openr1 -m", config), found)
+        require_confirmation(found.amount, options.ask_above, options.confirm)
+    save(options, limit, config, plan_file.command_line("openr1 -m", config), found)
 
 
 def show_search_price(found: SearchPrice, console: Console) -> None:
@@ -47,11 +48,13 @@ def show_search_price(found: SearchPrice, console: Console) -> None:
     rows = [("FLOPs of a trial", [f"{value:.3g}" for value in flops])]
     memory = [one.memory for one in found.tried if one.memory is not None]
     if memory:
-        rows.append(("memory of a trial", [bytes_of(min(memory)), bytes_of(mean(memory)), bytes_of(max(memory))]))
+        rows.append(("memory of a trial", [format_bytes(min(memory)), format_bytes(mean(memory)), format_bytes(max(memory))]))
     if found.timed:
         times = found.range(lambda one: seconds_of(one) or 0.0)
-        rows.append(("time of a trial", [duration(value) for value in times]))
-        rows.append((f"time of all to come, {found.at_once} at once", [duration(found.duration(value)) for value in times]))
+        rows.append(("time of a trial", [format_duration(value) for value in times]))
+        rows.append(
+            (f"time of all to come, {found.at_once} at once", [format_duration(found.duration(value)) for value in times])
+        )
     rows.append(("FLOPs of all to come", [f"{value * found.left:.3g}" for value in flops]))
     for name, words in (("gpu_hours", "GPU hours of all to come"), ("money", "cost of all to come")):
         values = found.range(lambda one, name=name: getattr(amount_of(one), name))

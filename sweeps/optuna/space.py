@@ -23,7 +23,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from openr1.errors import ConfigError
 from openr1.options import one_line
 from sweeps.optuna.config import AxisConfig
-from sweeps.planning.grammar import in_order, nested, overrides_of, word
+from sweeps.planning.grammar import format_value, is_nested, parse_overrides, without_shuffle
 
 TAGS = ("log", "int")
 
@@ -104,7 +104,7 @@ def parse(params: Mapping[str, Any], arguments: Iterable[str], config: DictConfi
     lines = [f"{key}={value}" for key, value in params.items() if key not in structured]
     axes = {key: _structured(key, value) for key, value in structured.items()}
     fixed: dict[str, str] = {}
-    for override in overrides_of([*lines, *arguments], loader):
+    for override in parse_overrides([*lines, *arguments], loader):
         key, target = override.get_key_element(), override.key_or_group
         for earlier in [one for one in axes if one.lstrip("+~") == key.lstrip("+~")]:
             del axes[earlier]
@@ -114,7 +114,7 @@ def parse(params: Mapping[str, Any], arguments: Iterable[str], config: DictConfi
                 raise ConfigError(f"{target}: is the search's, not a trial's; give one value")
             axes[key] = _swept(key, override, _whole(config, target))
         elif not (override.is_hydra_override() or target.startswith("sweep.")):
-            fixed[key] = override.input_line if override.is_delete() else f"{key}={word(override._value)}"
+            fixed[key] = override.input_line if override.is_delete() else f"{key}={format_value(override._value)}"
     if not axes:
         raise ConfigError(
             "hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'"
@@ -146,11 +146,11 @@ def _swept(key: str, override: Override, whole: bool) -> Axis:
         return _numeric(key, *bounds, None, "log" in tags, ints)
     if isinstance(sweep, RangeSweep):
         return _ranged(key, override.get_value_string(), sweep)
-    if nested(override):
+    if is_nested(override):
         raise ConfigError(f"{key}: a sweep stands alone, not among the choices of another one")
-    values = list(in_order(override).sweep_iterator())
+    values = list(without_shuffle(override).sweep_iterator())
     choices = [value.text if isinstance(value, QuotedString) else value for value in values]
-    return _category(key, choices, [word(value) for value in values])
+    return _category(key, choices, [format_value(value) for value in values])
 
 
 def _ranged(key: str, text: str, sweep: RangeSweep) -> Axis:
@@ -175,7 +175,7 @@ def _structured(key: str, node: Any) -> Axis:
     except OmegaConfBaseException as error:
         raise ConfigError(f"hydra.sweeper.params.{key}: {one_line(error)}") from error
     if axis.type == "categorical":
-        return _category(key, axis.choices, [word(choice) for choice in axis.choices])
+        return _category(key, axis.choices, [format_value(choice) for choice in axis.choices])
     if axis.type not in ("float", "int"):
         raise ConfigError(f"hydra.sweeper.params.{key}.type: {axis.type!r} is not one of float, int, categorical")
     if axis.low is None or axis.high is None:

@@ -18,19 +18,19 @@ from openr1.config.schema import Config
 from openr1.console import console as console_of
 from openr1.errors import ConfigError
 from openr1.options import one_line
-from sweeps.limits.search_allowance import Purse
 from sweeps.optuna import results
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.jobs import ON_THIS_MACHINE, at_once, jobs_of, launcher_of, terminated
 from sweeps.optuna.price import limit_of
 from sweeps.optuna.price_table import before_launch
 from sweeps.optuna.space import Space, parse
+from sweeps.optuna.spend_limit import SearchSpendLimit
 from sweeps.optuna.storage import is_sqlite
 from sweeps.optuna.study import check, identity, open_study
 from sweeps.optuna.tally import Tally
 from sweeps.optuna.trial_job import TrialJob
 from sweeps.optuna.worker import Worker
-from sweeps.planning.grammar import word
+from sweeps.planning.grammar import format_value
 from sweeps.planning.loader import TrialLoader, trial_config
 
 
@@ -52,7 +52,7 @@ def sweep(
     options = options_of(options)
     space = parse(params, arguments, config, context.config_loader)
     if "study" in config and config.study != options.name:
-        space.fixed.append(f"study={word(options.name)}")  # the parent of its runs in MLflow
+        space.fixed.append(f"study={format_value(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(TrialLoader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
     check_tracking(config)
@@ -70,8 +70,8 @@ def sweep(
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {results._without_password(options.storage)}")
     warn(options, config, study, say)
     before_launch(options, space, config, context.config_loader, console_of(stderr=True))
-    purse = Purse(options.allowance, config_of(config, context))
-    worker = Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, purse)
+    spend_limit = SearchSpendLimit(options.allowance, config_of(config, context))
+    worker = Worker(study, space, options, jobs_of(launcher, n_jobs), n_jobs, limit, say, spend_limit)
     try:
         with terminated():
             worker.run()

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from openr1.console import console as console_of
-from sweeps.cost.table import REASONS, duration
+from sweeps.cost.table import REASONS, format_duration
 from sweeps.optuna.price import limit_of, price_search, save, tally_of
 from sweeps.optuna.price_table import show_search_price
 from sweeps.optuna.space import parse
@@ -134,10 +134,10 @@ def _lines(found: Trials, objective: str) -> list[str]:
         if price:
             words += f", about {found.left * price['flops']:.3g} FLOPs"
         if price and price["seconds"] is not None:
-            words += f" and {duration(found.left * price['seconds'] / min(found.at_once, found.left))}"
+            words += f" and {format_duration(found.left * price['seconds'] / min(found.at_once, found.left))}"
         said.append(words)
         if not (found.tally and found.tally.running):
-            said.append(f"nobody is at it; {found.command.replace('openr1-plan', 'openr1 -m', 1)} goes on")
+            said.append(plan_file.resume_hint(found.command))
     failed = found.tally.failed if found.tally else []
     said += [f"failed: trial {one.number}: {one.user_attrs.get('failure', 'no reason is known')}" for one in failed[:REASONS]]
     return said + ([f"… and {len(failed) - REASONS} more"] if len(failed) > REASONS else [])

@@ -25,11 +25,11 @@ from optuna.trial import FrozenTrial, TrialState
 from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
 from sweeps.limits.amount import Amount
-from sweeps.limits.search_allowance import FORESEEN, SPENT, Purse
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.heartbeat import Heartbeat
 from sweeps.optuna.process import whoami
 from sweeps.optuna.space import Space
+from sweeps.optuna.spend_limit import FORESEEN, SPENT, SearchSpendLimit
 from sweeps.optuna.tally import Tally, give_back, try_again
 from sweeps.optuna.terminators import terminator
 from sweeps.optuna.trial_job import Outcome
@@ -66,11 +66,11 @@ class Worker:
         n_jobs: int,
         limit: int,
         say: Callable[[str], None],
-        purse: Purse | None = None,
+        spend_limit: SearchSpendLimit | None = None,
     ) -> None:
         self.study, self.space, self.sweep, self.jobs = study, space, sweep, jobs
         self.n_jobs, self.limit, self.say = n_jobs, limit, say
-        self.purse = purse or Purse(sweep.allowance, None)
+        self.spend_limit = spend_limit or SearchSpendLimit(sweep.allowance, None)
         self.lock = threading.Lock()
         self.heartbeat = Heartbeat(study, sweep)
         self.begun = time.monotonic()
@@ -168,9 +168,9 @@ class Worker:
             return False
         for key, distribution in self.space.distributions.items():
             trial._suggest(key, distribution)
-        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+        if (flops := self.spend_limit.foreseen_flops(self.space.overrides(trial.params))) is not None:
             trial.set_user_attr(FORESEEN, flops)
-        self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
+        self.stopped = self.stopped or self.spend_limit.reason_to_stop(self.study, trial.number)
         return not self.stopped
 
     def _launched(self, trial: Trial) -> Outcome | None:

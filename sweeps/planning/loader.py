@@ -1,5 +1,4 @@
-"""Configs of the trials of a sweep, composed once and changed for each trial, since Hydra's composition costs more than the
-rest of a short trial."""
+"""Configs of the trials of a sweep, composed once and changed for each trial: composition takes longer than a short trial."""
 
 from __future__ import annotations
 
@@ -17,21 +16,23 @@ from openr1.config.schema import Config
 
 
 def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Config:
-    """The config of one trial, checked.
+    """Compose the config of one trial and check it.
 
     :param config: of the app, composed without the sweeps.
-    :raises ConfigError: for one that cannot be.
+    :raises ConfigError: for an impossible config.
     """
-    found = loader.load_sweep_config(config, list(overrides))
-    with open_dict(found):
-        OmegaConf.resolve(found.paths)  # first: the rest may refer to it
-        del found["hydra"]
-    return load_run_config(found)
+    composed = loader.load_sweep_config(config, list(overrides))
+    with open_dict(composed):
+        OmegaConf.resolve(composed.paths)  # first, since other keys may refer to it
+        del composed["hydra"]
+    return load_run_config(composed)
 
 
 class TrialLoader:
-    """A config loader that composes a sweep's config once for each choice of groups; plain values are set in a copy, as Hydra
-    itself sets them after composition. All else is the loader's that it is given."""
+    """A config loader that composes a sweep's config once for each choice of groups.
+
+    Plain values are set in a copy, as Hydra itself sets them after composition. Other methods are those of the given loader.
+    """
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
@@ -39,7 +40,7 @@ class TrialLoader:
 
     def __getattr__(self, name: str) -> Any:
         if name in ("loader", "composed"):
-            raise AttributeError(name)  # while it is unpickled
+            raise AttributeError(name)  # during unpickling they are not set yet
         return getattr(self.loader, name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class TrialLoader:
         return config
 
     def _is_plain(self, override: Override) -> bool:
-        """A value at a key, or that it is deleted, rather than a choice of a group or a word for Hydra."""
+        """Whether an override sets or deletes a key, rather than choosing of a group or configuring Hydra."""
         return not (
             override.is_hydra_override()
             or override.package is not None

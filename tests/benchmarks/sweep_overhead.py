@@ -27,7 +27,7 @@ def plain(folder: str, trials: int) -> float:
 
 def ours(folder: str, trials: int) -> tuple[float, float]:
     """Seconds from trial to trial, and of them those outside Hydra and the app's function."""
-    command = [sys.executable, APP, "-m", "hydra/sweeper=optuna", "hydra/launcher=basic", f"paths.outputs={folder}"]
+    command = [sys.executable, APP, "-m", "sweep=search", "hydra/launcher=basic", f"paths.outputs={folder}"]
     subprocess.run([*command, "optim.lr=interval(0.01,1)", f"sweep.n_trials={trials}", "sweep.name=bench"], check=True,
                    capture_output=True)  # fmt: skip
     study = optuna.load_study(storage=f"sqlite:///{folder}/optuna.db", study_name="bench")

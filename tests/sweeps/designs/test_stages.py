@@ -72,7 +72,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
 
 
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
-    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "eval_zero": 1e9})
+    monkeypatch.setattr("sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
     rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
     finished = [

@@ -21,8 +21,8 @@ from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 from sweeps.designs.base import Finished
 from sweeps.designs.trunk import Trunk, TrunkSweep
-from sweeps.limits.amount import spent
-from sweeps.planning.expansion import options_of
+from sweeps.limits.amount import measured_amount
+from sweeps.study.expansion import load_sweep
 
 TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
 
@@ -64,8 +64,8 @@ def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
     assert [values(run)["stage.keep_states"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
     done = finished(found, trunks)
     branches = found.next(done)
-    assert found.foreseen([]) == branches
-    assert found.foreseen(done) == []
+    assert found.known_later([]) == branches
+    assert found.known_later(done) == []
     assert [(values(run)["scale"], values(run)["budget.tokens"]) for run in branches] == [
         ("50k", 2560), ("30k", 2560), ("50k", 1280), ("30k", 1280)]  # fmt: skip
     names = {values(trunk)["scale"]: f"pretrain-{identify(found.compose(trunk))[0]}" for trunk in trunks}
@@ -127,8 +127,8 @@ def test_it_says_what_is_saved(tiny):
 
 
 def test_a_branch_has_spent_its_own_flops():
-    assert spent({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
-    assert spent({"flops": 200.0}, ComputeConfig()).flops == 200
+    assert measured_amount({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
+    assert measured_amount({"flops": 200.0}, ComputeConfig()).flops == 200
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_branch_has_spent_its_own_flops():
 def test_options_that_cannot_be_are_one_line(options, says):
     given = OmegaConf.merge(OmegaConf.structured(TrunkSweep), {"name": "study", "scales": ["30k"], "tokens": [1e6], **options})
     with pytest.raises(ConfigError, match=says) as caught:
-        options_of(OmegaConf.create({"sweep": given}).sweep)
+        load_sweep(OmegaConf.create({"sweep": given}).sweep)
     assert "\n" not in str(caught.value)
 
 

@@ -9,13 +9,14 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from openr1.config.schema import PathsConfig
-from sweeps.cost.price import RunPrice, StagePrice, side_by_side
+from sweeps.cost.price import RunPrice, StagePrice
 from sweeps.cost.speed import Timing
 from sweeps.limits.amount import Amount
 from sweeps.optuna.price import SearchPrice, amount_of, limit_of, save, seconds_of, tally_of
 from sweeps.optuna.terminal import Trials, trials_table
+from sweeps.planning.concurrency import runs_at_once
+from sweeps.planning.states import State
 from sweeps.status import plan_file
-from sweeps.status.states import State
 
 X = "x=interval(0,1)"
 
@@ -71,24 +72,24 @@ def test_the_status_of_a_search(tmp_path, found):
     study.tell(failed, state=TrialState.FAIL)
     config = OmegaConf.create({"paths": OmegaConf.structured(PathsConfig(str(tmp_path), studies=str(tmp_path)))})
     config.hydra = {"launcher": {"n_jobs": 2}}
-    path = save(sweep, 6, config, "openr1-plan hydra/sweeper=optuna", found)
+    path = save(sweep, 6, config, "openr1-plan sweep=search", found)
     paths = OmegaConf.to_object(config.paths)
     assert path == plan_file.path_of(paths, "study")
     about = plan_file.read(paths, "study")["search"]
     assert about["trial"]["mean"] == {"flops": 3.0, "seconds": 30.0}
-    title, _, lines = trials_table(Trials(about, "openr1-plan hydra/sweeper=optuna", 2, tally_of(sweep.storage, "study")), None)
+    title, _, lines = trials_table(Trials(about, "openr1-plan sweep=search", 2, tally_of(sweep.storage, "study")), None)
     assert title == "study: 6 trials, 2 complete, 1 fail"
     assert lines == [
         "best: trial 1, eval_loss 0.25",
         "3 trials to come, about 9 FLOPs and 45 s",
-        "nobody is at it; openr1 -m hydra/sweeper=optuna goes on",
+        "no worker is running; resume with: openr1 -m sweep=search",
         "failed: trial 2: out of memory",
     ]
 
 
 def test_how_many_runs_a_launcher_has_at_once():
     def at_once(**launcher):
-        return side_by_side(OmegaConf.create({"hydra": {"launcher": launcher}}))
+        return runs_at_once(OmegaConf.create({"hydra": {"launcher": launcher}}))
 
     assert at_once(n_jobs=3) == 3
     assert at_once(array_parallelism=256) == 256
