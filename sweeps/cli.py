@@ -99,7 +99,7 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
 
 
 def _is_bare(word: str) -> bool:
-    """Whether a word is neither an override nor a flag."""
+    """Return whether a word is neither an override nor a flag."""
     return "=" not in word and not word.startswith(("-", "+", "~"))
 
 

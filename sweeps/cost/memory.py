@@ -5,8 +5,8 @@ the weights in half precision, 2 P. ZeRO-2 divides gradients and moments between
 arXiv 1910.02054, section 3). Adapters (LoRA) have gradients and moments; the frozen weights have none.
 
 Activations are the tensors that the backward pass needs, counted for each token as Korthikanti et al. (arXiv 2205.05198,
-section 4.1) count those of GPT, here for a block without dropout, with a fused softmax, of width d, H heads with queries of size
-q and values of size v, and a gated feed-forward block of size f:
+section 4.1) count those of GPT, here for a block without dropout, with a fused softmax, of width d, H heads with queries of
+size q and values of size v, and a gated feed-forward block of size f:
 
     3 d + 1             a norm: its input, the normalised input before its weight, its output, and the inverse root mean square
     (H + K) (q + v) + H queries, output of attention, keys and values of K heads, and the statistics of a fused softmax

@@ -133,7 +133,7 @@ class StudyPrice:
 
     @property
     def is_timed(self) -> bool:
-        """Whether the time of any stage is known."""
+        """True if the time of any stage is known."""
         return any(stage.seconds for run in self.runs for stage in run.stages)
 
     @property
@@ -148,7 +148,7 @@ class StudyPrice:
 
 
 def times_are_needed(sweep: SweepConfig, computes: Iterable[ComputeConfig]) -> bool:
-    """Whether times must be known before the start: a limit is in hours or money, and the devices have a cost."""
+    """Return whether times must be known before the start: a limit is in hours or money, and the devices have a cost."""
     costly = any(compute.device == "cuda" or compute.price_per_hour for compute in computes)
     return costly and (sweep.allowance.limits_time or (sweep.ask_above.limits_time and not sweep.confirm))
 

@@ -76,7 +76,7 @@ class SpeedModel:
         return Timing(seconds, _source(near, distance, params))
 
     def covers(self, config: Config, estimate: RunEstimate) -> bool:
-        """Whether similar runs of about the same size were measured."""
+        """Return whether similar runs of about the same size were measured."""
         near, distance = self.nearest(self.conditions(config, estimate))
         return bool(near) and _source(near, distance, estimate.params or 0) != DISSIMILAR
 

@@ -1,4 +1,4 @@
-"""``sweep=active``: rounds of the runs that tell most about a target for their FLOPs, given the finished runs of the study."""
+"""``sweep=active``: rounds of the runs that tell most about a target for their FLOPs, given all that is done in the study."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class ActiveSweep(ActiveOptions):
-    """Options of active choice in a study."""
-
     law: str = "chinchilla"  # a name in analysis.laws.LAWS
-    law_options: Any = None  # options of the law, such as {objective: log_mse}
+    law_options: Any = None  # its options, such as {objective: log_mse}
 
 
 class Active(Design[ActiveSweep]):
-    """A batch of candidates a round, until the allowance is used or the interval of the prediction is narrow enough."""
+    """The next batch of the candidates, until the allowance is used or the interval of the prediction is narrow enough."""
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [offer.overrides for offer in self._choice(finished).offers]
@@ -50,12 +48,12 @@ class Active(Design[ActiveSweep]):
     def _config(self) -> Config:
         config = self.compose(())
         if config.recipe is not None or not config.stage.trains or config.stage.rollouts:
-            raise ConfigError("sweep: active has runs of one stage that trains on data, pretrain or sft, not of a recipe")
+            raise ConfigError("sweep: active chooses runs of one stage that trains on data, pretrain or sft, not of a recipe")
         return config
 
     @cached_property
     def offers(self) -> list[Offer]:
-        """The candidates with their N, D and C."""
+        """The candidates, priced as the runs that they would be."""
         from openr1.runs.plan import plan
         from sweeps.active.choice import Offer
 

@@ -57,7 +57,7 @@ class Design(ABC, Generic[S]):
 
     @property
     def adapts(self) -> bool:
-        """Whether results decide on further runs."""
+        """True if results decide on further runs."""
         return False
 
     def report(self, finished: Sequence[Finished]) -> list[str]:

@@ -2,8 +2,8 @@
 
 The longest run of a size, the trunk, keeps its state where the shorter ones begin to decay; they branch from there. The points
 at all durations then cost the longest run and the decays of the others, instead of all runs in full (arXiv 2405.18392, section
-4; 2404.06395). The runs have the batch, learning rate and warm-up tokens of the longest run, and are to the bit the runs that they
-would be without a trunk.
+4; 2404.06395). The runs have the batch, learning rate and warm-up tokens of the longest run, and are to the bit the runs that
+they would be without a trunk.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ class Allowance:
 
     @property
     def is_set(self) -> bool:
-        """Whether anything is limited."""
+        """True if anything is limited."""
         return any(limit is not None for limit in vars(self).values())
 
     @property
     def limits_time(self) -> bool:
-        """Whether hours or money are limited, which can be foreseen only where the time of a run is known."""
+        """True if hours or money are limited, which can be foreseen only where the time of a run is known."""
         return self.gpu_hours is not None or self.money is not None
 
     def excess(self, amount: Amount) -> str | None:

@@ -1,4 +1,4 @@
-"""What a study has spent so far, by its tracked runs: failed and pruned ones too."""
+"""The amount that a study has spent so far, by its tracked runs, failed and pruned ones included."""
 
 from __future__ import annotations
 

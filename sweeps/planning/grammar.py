@@ -50,7 +50,7 @@ def without_shuffle(override: Override) -> Override:
 
 
 def is_nested(override: Override) -> bool:
-    """Whether a sweep has another sweep among its choices."""
+    """Return whether a sweep has another sweep among its choices."""
     sweep = override.value()
     return isinstance(sweep, ChoiceSweep) and any(isinstance(choice, Sweep) for choice in sweep.list)
 

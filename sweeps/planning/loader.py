@@ -66,7 +66,7 @@ class TrialLoader:
         return config
 
     def _is_plain(self, override: Override) -> bool:
-        """Whether an override sets or deletes a key, rather than choosing of a group or configuring Hydra."""
+        """Return whether an override sets or deletes a key, rather than choosing a group or configuring Hydra."""
         return not (
             override.is_hydra_override()
             or override.package is not None

@@ -54,7 +54,7 @@ class StagePlace:
         return share_done(self.store, self.kind, self.fingerprint)
 
     def is_running(self) -> bool:
-        """Whether a process holds the lock of the stage, or has reported progress from another machine a moment ago."""
+        """Return whether a process holds the lock of the stage, or has reported progress from another machine a moment ago."""
         lock = Path(f"{self.partial}.lock")
         if lock.exists():
             try:

@@ -21,7 +21,7 @@ def read_tracked_runs(tracking: TrackingConfig, study: str | None = None, **tags
 
 
 def is_reused(run: TrackedRun) -> bool:
-    """Whether the run only refers to an artifact that another study made."""
+    """Return whether the run only refers to an artifact that another study made."""
     return run.tags.get("reused") == "True"
 
 

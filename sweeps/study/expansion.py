@@ -83,7 +83,7 @@ class Expansion:
 
     @property
     def adapts(self) -> bool:
-        """Whether results decide on further runs."""
+        """True if results decide on further runs."""
         return any(design.adapts for design in self.designs)
 
     def tell(self, configs: Sequence[Config], metrics: Sequence[dict[str, float] | None]) -> None:
