@@ -14,7 +14,7 @@ from sweeps.config import require_search
 from sweeps.cost.price import price_study
 from sweeps.cost.table import show_price
 from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.loader import TrialLoader
+from sweeps.planning.loader import create_trial_loader
 from sweeps.planning.plan import PlannedRun
 from sweeps.status import plan_file
 from sweeps.study.expansion import Expansion, Job
@@ -37,9 +37,9 @@ def show(
         require_search(options)
         from sweeps.optuna.terminal import show_search
 
-        show_search(TrialLoader(loader), config, params, options, words, command)
+        show_search(create_trial_loader(loader), config, params, options, words, command)
         return
-    expansion = Expansion(config, TrialLoader(loader), params, words)
+    expansion = Expansion(config, create_trial_loader(loader), params, words)
     console, errors = console_of(), console_of(stderr=True)
     jobs: list[Job] = []
     rounds: list[list[PlannedRun]] = []

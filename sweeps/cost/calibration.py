@@ -25,6 +25,7 @@ from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.runs.fingerprint import artifacts, with_local_checkpoint
 from openr1.runs.plan import PlannedStage
+from openr1.training.budget import Budget
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement
 from sweeps.cost.speed import SpeedModel
@@ -62,7 +63,7 @@ def stages_to_calibrate(stages: Sequence[PlannedStage], speed: SpeedModel) -> li
     groups: dict[Any, dict[int, PlannedStage]] = {}
     for stage in stages:
         config, estimate = stage.config, stage.estimate
-        known = config.stage.kind in STEPPED and estimate.budget is not None
+        known = config.stage.kind in STEPPED and isinstance(estimate.budget, Budget)
         ready = known and not is_distributed(config) and _has_inputs(config)
         if ready and stage.artifact() is None and not speed.covers(config, estimate):
             groups.setdefault(speed.conditions(config, estimate), {}).setdefault(estimate.params or 0, stage)
@@ -131,23 +132,24 @@ def worker_start(cache: Path) -> float:
 
 
 def _path(folder: Path, stage: PlannedStage, speed: SpeedModel) -> Path:
-    key = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(stage.estimate.shape)}
+    key = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(_budget_of(stage).shape)}
     return folder / f"{digest(key)[:16]}.json"
 
 
 def shortened(stage: PlannedStage) -> Config:
     """Return the config of a stage with few steps, each like those of the stage."""
-    config, budget = with_local_checkpoint(stage.config), stage.estimate.budget
-    amounts = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
-    # so short a run has no states to keep, and starts from none
-    alone = {"keep_states": [], "trunk": None} if config.stage.kind == "pretrain" else {}
+    config, budget = with_local_checkpoint(stage.config), _budget_of(stage)
+    amounts: dict[str, Any] = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
+    points: dict[str, Any] = {"eval_points": 1, "log_points": 4, "eval_every_tokens": None}
+    if config.stage.kind == "pretrain":
+        points |= {"keep_states": [], "trunk": None}  # so short a run has no states to keep, and starts from none
     return replace(
         config,
         budget=replace(config.budget, **amounts),
         # the rate is too small to diverge, and the speed does not depend on it
         optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6, warmup_tokens=None),
         data=replace(config.data, eval_tokens=max(config.data.context, min(EVAL_TOKENS, config.data.eval_tokens))),
-        stage=replace(config.stage, eval_points=1, log_points=4, eval_every_tokens=None, **alone),
+        stage=replace(config.stage, **points),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
 
@@ -159,7 +161,16 @@ def _steps(stage: PlannedStage) -> int:
 
 
 def _flops_a_step(stage: PlannedStage) -> float:
-    return stage.estimate.budget.flops / stage.estimate.budget.steps
+    budget = _budget_of(stage)
+    return budget.flops / budget.steps
+
+
+def _budget_of(stage: PlannedStage) -> Budget:
+    """Return the budget of a stage that trains in steps."""
+    budget = stage.estimate.budget
+    if not isinstance(budget, Budget):
+        raise TypeError(f"stage={stage.config.stage.kind} has no steps of training")
+    return budget
 
 
 def _time_steps(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:

@@ -14,6 +14,7 @@ from openr1.models.build import count
 from openr1.models.families import Shape
 from openr1.options import flatten
 from openr1.runs.estimate import RunEstimate
+from openr1.training.budget import Budget
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
 SAME = 0.5  # conditions at a smaller distance count as the same
@@ -119,6 +120,8 @@ def evaluation_flops(config: Config, estimate: RunEstimate) -> float:
     from openr1.models.flops import forward_flops
 
     stage, budget = config.stage, estimate.budget
+    if not isinstance(budget, Budget):
+        return 0.0
     extra = 0 if stage.eval_every_tokens is None else int(budget.tokens / stage.eval_every_tokens)
     each = config.data.eval_tokens * forward_flops(budget.shape, config.data.context)
     own = 1 - estimate.first_step / budget.steps

@@ -24,6 +24,7 @@ from __future__ import annotations
 from openr1.config.schema import Config
 from openr1.models.build import count
 from openr1.models.families import FAMILIES, Shape, lora_weights
+from openr1.rl.budget import RlBudget
 from openr1.runs.estimate import RunEstimate
 from openr1.runs.fingerprint import served
 from openr1.training.budget import Budget, passes
@@ -38,10 +39,10 @@ def peak_memory(config: Config, estimate: RunEstimate) -> float | None:
     if shape is None:
         return None
     if kind in ("pretrain", "sft"):
-        return None if estimate.budget is None else training_memory(config, shape, estimate.budget)
+        return training_memory(config, shape, estimate.budget) if isinstance(estimate.budget, Budget) else None
     if served(config) or config.engine.kind == "vllm":
         return None
-    if kind == "grpo":
+    if isinstance(estimate.budget, RlBudget):
         reference = 4.0 * count(shape).total * (config.stage.loss.beta > 0)
         learned = config.compute.micro_batch or estimate.budget.batch
         longest = min(shape.context, config.stage.sampling.max_tokens + _prompt_tokens(config))
@@ -83,7 +84,7 @@ def _trained_params(config: Config, shape: Shape) -> float:
 
 def activation_memory(config: Config, shape: Shape, context: int) -> float:
     """Return the bytes that a forward pass keeps for each token of sequences of ``context`` tokens."""
-    half = 2 if config.compute.precision == "bfloat16" else 4
+    half = 2.0 if config.compute.precision == "bfloat16" else 4
     family, dense, eager = FAMILIES[shape.family], shape.depth - shape.moe_layers, config.model.attention == "eager"
     keys = shape.heads if shape.kv_rank is not None or eager else shape.kv_heads
     # the output of a norm before a block is the input of a product; that of a norm after it is added to the residual stream

@@ -84,5 +84,9 @@ class Design(ABC, Generic[S]):
         :raises ConfigError: for an impossible run.
         """
         from openr1.runs.estimate import estimate_run
+        from openr1.training.budget import Budget
 
-        return estimate_run(self.compose(overrides)).budget
+        budget = estimate_run(self.compose(overrides)).budget
+        if not isinstance(budget, Budget):
+            raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
+        return budget

@@ -6,16 +6,17 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from openr1.errors import ConfigError
 from sweeps.designs.base import Finished, Overrides
 
 MIN_LEVELS = 3  # of an axis, so that one lies between others
 SIDES = (-1, 1)
-Point = tuple[Hashable, ...]  # a level of each axis
+L = TypeVar("L", bound=Hashable)  # a level of an axis
 
 
-class Bracket:
+class Bracket(Generic[L]):
     """A grid of every combination of the levels of its axes, with levels added at the ends.
 
     Each command builds it anew from the finished runs, and it grows as it did before: as long as no run is missing, a level is
@@ -32,10 +33,10 @@ class Bracket:
 
     def __init__(
         self,
-        axes: Sequence[Sequence[Hashable]],
-        overrides: Callable[[Point], Overrides],
+        axes: Sequence[Sequence[L]],
+        overrides: Callable[[tuple[L, ...]], Overrides],
         losses: Mapping[Overrides, float | None],
-        next_level: Callable[[int, Sequence, int], Hashable],
+        next_level: Callable[[int, Sequence[L], int], L],
         extend: int,
     ) -> None:
         self.axes = [list(levels) for levels in axes]
@@ -46,7 +47,7 @@ class Bracket:
             pass
 
     @property
-    def runs(self) -> dict[Point, Overrides]:
+    def runs(self) -> dict[tuple[L, ...], Overrides]:
         return {point: self.overrides(point) for point in itertools.product(*self.axes)}
 
     @property
@@ -55,17 +56,17 @@ class Bracket:
         return [run for run in self.runs.values() if run not in self.finished]
 
     @property
-    def losses(self) -> dict[Point, float]:
+    def losses(self) -> dict[tuple[L, ...], float]:
         """The known losses."""
         return {point: loss for point, run in self.runs.items() if (loss := self.finished.get(run)) is not None}
 
     @property
-    def best(self) -> Point | None:
+    def best(self) -> tuple[L, ...] | None:
         """The point of the lowest loss; None where no run has a loss."""
         losses = self.losses
         return min(losses, key=losses.__getitem__, default=None)
 
-    def beyond(self, axis: int, side: int) -> list[Point]:
+    def beyond(self, axis: int, side: int) -> list[tuple[L, ...]]:
         """Return the points on one side of the best point along an axis, the nearest first; none where no loss is known."""
         levels, best = self.axes[axis], self.best
         if best is None:
@@ -87,7 +88,7 @@ class Bracket:
     def _grow(self) -> bool:
         """Add a level at each end where the lowest loss is; False where there is no level to add."""
         losses = self.losses
-        new: dict[tuple[int, int], Hashable] = {}
+        new: dict[tuple[int, int], L] = {}
         self.gaps = {}
         for axis, side in itertools.product(range(len(self.axes)), SIDES):
             beyond = self.beyond(axis, side)
@@ -102,7 +103,7 @@ class Bracket:
             self.added[axis, side] += 1
         return bool(new)
 
-    def _added_level(self, axis: int, side: int, failed: bool) -> Hashable:
+    def _added_level(self, axis: int, side: int, failed: bool) -> L:
         if failed:
             raise ConfigError("the run next to it failed")
         if self.added[axis, side] == self.extend:

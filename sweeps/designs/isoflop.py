@@ -15,7 +15,7 @@ from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import MIN_LEVELS, Bracket, Point, losses_of, require_levels
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
 from sweeps.designs.values import override
 
 
@@ -82,14 +82,14 @@ class IsoFlop(Design[IsoFlopSweep]):
         lines = [f"{budget:g} FLOPs: {self._describe(bracket)}" for budget, bracket in brackets.items()]
         return lines + [f"{budget:g} FLOPs: without {scale}; {reason}" for (budget, scale), reason in self.left_out.items()]
 
-    def _describe(self, bracket: Bracket) -> str:
+    def _describe(self, bracket: Bracket[str]) -> str:
         if bracket.best is None:
             return f"no run has {self.sweep.objective}"
         (scale,) = bracket.best
         text = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
         return f"{text}; {bracket.describe([('smaller size', 'larger size')])}"
 
-    def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket]:
+    def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket[str]]:
         """Return the bracket of each budget, the largest budget first."""
         losses = losses_of(finished, self.sweep.objective)
         return {
@@ -144,7 +144,7 @@ class IsoFlop(Design[IsoFlopSweep]):
         return sizes[place]
 
 
-def _overrides(budget: float, point: Point) -> Overrides:
+def _overrides(budget: float, point: tuple[str, ...]) -> Overrides:
     return override("scale", point[0]), override("budget.flops", budget)
 
 

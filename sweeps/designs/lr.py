@@ -12,7 +12,7 @@ from typing import NamedTuple
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import MIN_LEVELS, Bracket, Point, losses_of, require_levels
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
 from sweeps.designs.values import override
 
 WORDS = (("lower learning rate", "higher learning rate"), ("smaller batch", "larger batch"))  # of each axis
@@ -62,7 +62,7 @@ class Cell(NamedTuple):
     def name(self) -> str:
         return " ".join((*self.size, f"on {self.tokens:g} tokens"))
 
-    def run(self, point: Point) -> Overrides:
+    def run(self, point: tuple[float, ...]) -> Overrides:
         """Return the run with the learning rate of a point, and its batch size if it has one."""
         values = zip(("optim.lr", "optim.batch_tokens"), point, strict=False)
         return (*self.size, override("budget.tokens", self.tokens), *(override(key, value) for key, value in values))
@@ -85,7 +85,7 @@ class Lr(Design[LrSweep]):
     def report(self, finished: Sequence[Finished]) -> list[str]:
         return [f"{cell.name}: {self._describe(cell, bracket)}" for cell, bracket in self._brackets(finished)]
 
-    def _describe(self, cell: Cell, bracket: Bracket) -> str:
+    def _describe(self, cell: Cell, bracket: Bracket[float]) -> str:
         if bracket.best is None:
             return f"no run has {self.sweep.objective}"
         lr, *batch = bracket.best
@@ -95,7 +95,7 @@ class Lr(Design[LrSweep]):
             text += f", and batches of {batch[0]:g} tokens, {batch[0] / cell.batch:.3g} times"
         return f"{text}; {bracket.describe(WORDS)}"
 
-    def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket]]:
+    def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket[float]]]:
         losses = losses_of(finished, self.sweep.objective)
         return [
             (cell, Bracket(cell.axes, cell.run, losses, partial(self._next_level, cell), self.sweep.extend))
@@ -106,7 +106,7 @@ class Lr(Design[LrSweep]):
     def cells(self) -> list[Cell]:
         """The cells, the most expensive first."""
         self.training_config()
-        sizes = [(override("scale", scale),) for scale in self.sweep.scales] or [()]
+        sizes: list[Overrides] = [(override("scale", scale),) for scale in self.sweep.scales] or [()]
         extents = self.sweep.tokens or self.sweep.tokens_per_param
         cells = [self._cell(size, extent) for size, extent in itertools.product(sizes, extents)]
         return sorted(cells, key=lambda cell: -cell.flops)

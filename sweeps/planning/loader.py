@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -28,6 +28,11 @@ def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[s
     return load_run_config(composed)
 
 
+def create_trial_loader(loader: ConfigLoader) -> ConfigLoader:
+    """Return a :class:`TrialLoader`, which has all methods of the given loader."""
+    return cast(ConfigLoader, TrialLoader(loader))
+
+
 class TrialLoader:
     """A config loader that composes a sweep's config once for each choice of groups.
 
@@ -49,7 +54,7 @@ class TrialLoader:
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(list(sweep_overrides))
         plain = [override for override in overrides if self._is_plain(override)]
-        chosen = tuple(override.input_line for override in overrides if not self._is_plain(override))
+        chosen = tuple(str(override.input_line) for override in overrides if not self._is_plain(override))
         if chosen not in self.composed:
             self.composed[chosen] = self.loader.load_sweep_config(master_config, list(chosen))
         config = copy.deepcopy(self.composed[chosen])
@@ -59,8 +64,8 @@ class TrialLoader:
         config.hydra.overrides.task = [override.input_line for override in task]
         naming = config.hydra.job.config.override_dirname
         config.hydra.job.override_dirname = naming.item_sep.join(
-            override.input_line.replace("=", naming.kv_sep, 1)
-            for override in sorted(task, key=lambda override: override.input_line)
+            str(override.input_line).replace("=", naming.kv_sep, 1)
+            for override in sorted(task, key=lambda override: str(override.input_line))
             if override.key_or_group not in naming.exclude_keys
         )
         return config

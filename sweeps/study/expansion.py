@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
@@ -114,4 +114,5 @@ def load_sweep(cfg: DictConfig) -> SweepConfig:
     kind = cfg.get("kind")
     if kind not in DESIGNS:
         raise ConfigError(f"sweep={kind}: is made by hydra/sweeper=optuna; hydra/sweeper=design has {', '.join(DESIGNS)}")
-    return load_options(DESIGNS[kind][0], OmegaConf.to_container(cfg, resolve=True), "sweep")
+    options = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    return load_options(DESIGNS[kind][0], options, "sweep")

@@ -45,7 +45,7 @@ class ProcessPool:
 
     def cancel(self) -> None:
         """Kill the processes."""
-        self._pool().shutdown(kill_workers=True)
+        self._pool().shutdown(kill_workers=True)  # type: ignore[call-arg]  # an option of loky
 
     def _pool(self) -> ProcessPoolExecutor:
         return get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS)

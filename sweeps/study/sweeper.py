@@ -22,7 +22,7 @@ from sweeps.limits.amount import Amount, total
 from sweeps.limits.spend_limit import SpendLimit
 from sweeps.limits.spent import spent_by
 from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.loader import TrialLoader
+from sweeps.planning.loader import create_trial_loader
 from sweeps.status import plan_file
 from sweeps.study.expansion import Expansion, Job
 from sweeps.study.limited_launch import LimitedLauncher
@@ -37,7 +37,7 @@ def sweep(
     :returns: the results of each round, of the runs that were launched or done.
     :raises ConfigError: before anything is trained, for an impossible run, and for a price that is not confirmed.
     """
-    loader = TrialLoader(context.config_loader)
+    loader = create_trial_loader(context.config_loader)
     expansion = Expansion(config, loader, params, arguments)
     options = expansion.sweep
     launcher = Plugins.instance().instantiate_launcher(

@@ -82,10 +82,8 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for (first, second), title in PAIRS.items():
         difference = (losses(frames[first]) - losses(frames[second])).dropna()
-        print(
         square, largest = (difference**2).mean() ** 0.5, difference.abs().max()
         print(f"| {title} | {len(difference)} | {difference.mean():+.4f} | {square:.4f} | {largest:.4f} |")
-        )
     ours, whole = total_flops(frames[TRUNKS]), frames[TRUNKS]["C"].sum()
     print(f"\nTrunks take {ours:.3g} of {whole:.3g} FLOPs: {1 - ours / whole:.1%} are saved.")
 

@@ -78,4 +78,4 @@ def test_what_ties_runs_together_is_in_a_name_only_where_nothing_else_is():
         ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef"),
     )
     assert names_of_runs([trunk, branch]) == ["tokens=2e+06", "tokens=1e+06"]
-    assert names_of_runs([trunk, trunk[:1]]) == ["keep=[7e5]", ""]
+    assert names_of_runs([trunk, trunk[:1]]) == ["keep_states=[7e5]", ""]

@@ -108,7 +108,7 @@ def test_a_mix_without_a_source_is_not_of_the_surface():
         ({"levels": 0}, "sweep.levels: must be above 0"),
         ({"alpha": -1}, "sweep.alpha: must be above 0"),
         ({"sources": ["stdlib", "web"]}, "sweep.sources: 'web' is not one of data.sources, which are stdlib, sums"),
-        ({"sources": ["sums"]}, "sweep.sources: a mix is of two or more"),
+        ({"sources": ["sums"]}, "sweep.sources: a mix needs two or more"),
     ],
 )
 def test_a_wrong_option_is_one_line(options, line):
@@ -118,7 +118,7 @@ def test_a_wrong_option_is_one_line(options, line):
 
 
 def test_a_recipe_is_refused():
-    with pytest.raises(ConfigError, match="sweep: data_mix is of one stage"):
+    with pytest.raises(ConfigError, match="sweep: data_mix has runs of one stage"):
         DataMix(DataMixSweep(name="mix"), lambda own: composed("data=tasks", "recipe=r1_zero", *own)).next([])
 
 

@@ -121,7 +121,7 @@ def test_it_says_what_is_saved(tiny):
     found = design(tiny)
     figures = ({"flops": 400.0}, {"flops": 200.0, "flops_new": 50.0}, {})
     runs = [Finished((), None, one) for one in figures]
-    assert found.report(runs) == ["2 runs took 450 FLOPs, and separate ones would 600: 25% saved"]
+    assert found.report(runs) == ["2 runs took 450 FLOPs; separate runs would take 600: 25% saved"]
     assert found.report(runs[:1]) == ["1 runs took 400 FLOPs"]
     assert found.report([]) == []
 
@@ -134,11 +134,11 @@ def test_a_branch_has_spent_its_own_flops():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"tokens": []}, r"^sweep\.tokens: one of tokens, flops, tokens_per_param says how long runs are$"),
-        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: one of"),
+        ({"tokens": []}, r"^sweep\.tokens: give the durations of runs as one of tokens, flops, tokens_per_param$"),
+        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: give the durations"),
         ({"scales": []}, r"^sweep\.scales: at least one size"),
-        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations are above 0, and each is there once$"),
-        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations are above 0"),
+        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations must be above 0 and different$"),
+        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations must be above 0"),
         ({"scales": "???"}, r"^sweep\.scales: no value is given$"),
     ],
 )
@@ -153,8 +153,8 @@ def test_options_that_cannot_be_are_one_line(options, says):
     ("overrides", "sweep", "says"),
     [
         (["optim.schedule=cosine"], {}, r"^optim\.schedule: sweep=trunk needs wsd, whose decay comes last; not cosine$"),
-        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk is for stage=pretrain, not sft$"),
-        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k are of the same number of steps$"),
+        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk needs stage=pretrain, not sft$"),
+        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k have the same number of steps$"),
         ([], {"tokens": [10, 2560]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
         (["optim.warmup_tokens=2000"], {}, r"^optim\.warmup_tokens: 2000 of a run of 1280 tokens"),
         (["budget.flops=1e9"], {}, r"^budget: tokens and flops are given"),

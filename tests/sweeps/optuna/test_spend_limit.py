@@ -51,7 +51,7 @@ def test_workers_at_once_stay_within_it(tmp_path):
     sweep, space = sweep_of(tmp_path, n_trials=20, allowance={"flops": 5.0}), space_of(X)
     workers = [worker_of(sweep, space, spending, n_jobs=2) for _ in range(2)]
     for worker in workers:
-        worker.limit = Known(sweep.allowance, None)
+        worker.spend_limit = Known(sweep.allowance, None)
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:
         thread.start()
@@ -64,7 +64,7 @@ def test_a_known_config_that_could_not_be_afforded_is_tried_later(tmp_path):
     space, known = space_of(X), [{"x": 0.5}]
     sweep = sweep_of(tmp_path, n_trials=1, allowance={"flops": 1.0}, enqueue=known)
     worker = worker_of(sweep, space, spending)
-    worker.limit = Known(sweep.allowance, None)
+    worker.spend_limit = Known(sweep.allowance, None)
     worker.run()
     assert not Tally.of(worker.study).ended
     more = worker_of(sweep_of(tmp_path, n_trials=1, enqueue=known), space, spending)
