@@ -3,7 +3,9 @@
 import sys
 
 import pytest
+from hydra import compose, initialize_config_module
 
+from openr1.config.schema import register
 from openr1.errors import ConfigError
 from sweeps import cli
 
@@ -76,3 +78,21 @@ def test_options_of_a_search_name_the_choice_that_has_them(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main()
     assert capsys.readouterr().err.strip().endswith("; sweep=search has the options of a search")
+
+
+@pytest.mark.parametrize(
+    ("words", "sweeper", "kind"),
+    [
+        ([], "DesignSweeper", "default"),
+        (["sweep=search"], "OptunaSweeper", "search"),
+        (["sweep=search", "hydra/sweeper=optuna"], "OptunaSweeper", "search"),
+        (["sweep=grpo"], "OptunaSweeper", "search"),
+    ],
+)
+def test_only_a_search_has_the_options_of_a_search(words, sweeper, kind):
+    register()
+    with initialize_config_module("conf", version_base="1.3"):
+        config = compose("config", words, return_hydra_config=True)
+    assert config.hydra.sweeper._target_.endswith(sweeper)
+    assert config.sweep.kind == kind
+    assert ("n_trials" in config.sweep) == (kind == "search")

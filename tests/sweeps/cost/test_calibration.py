@@ -52,3 +52,12 @@ def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
     assert [one.params for one in found[0]] == [stage.estimate.params for stage in stages]
     assert all(one == found[0] for one in found)
     assert calibration.worker_start(tmp_path) == 9.0
+
+
+@pytest.mark.slow
+def test_a_process_measures_the_pace_of_training_and_of_evaluation(tiny, tmp_path):
+    from sweeps.cost.calibration_process import time_steps
+
+    paces = time_steps(composed(*tiny), tmp_path / "run")
+    assert paces["pace"] > 0
+    assert paces["eval_pace"] > 0

@@ -1,4 +1,4 @@
-"""``hydra/sweeper=optuna`` from the command line."""
+"""``sweep=search`` from the command line."""
 
 import os
 import subprocess
