@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from sweeps.config import require_search
 from sweeps.optuna.config import SearchConfig
 
 ConfigStore.instance().store(name="SearchConfig", node=SearchConfig, provider="openr1")
@@ -31,6 +32,7 @@ class OptunaSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
+        require_search(self.options)
         from sweeps.optuna.sweeper import sweep
 
         assert self.hydra_context  # setup was called before

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -17,14 +17,15 @@ from openr1.config.schema import Config
 from openr1.files import write_json
 from openr1.runs.estimate import estimate_run
 from openr1.runs.stage_run import silence_third_party
-from openr1.training.context import Job, perform, stage_of
+from openr1.tracking import mlflow as tracking
+from openr1.training.context import StageContext, perform, stage_of
 from sweeps.cost.calibration import Calibration
 
 WAIT_SECONDS = 120.0  # for the other processes
 
 
 class Untracked:
-    """In the place of a tracked run."""
+    """A run that is not tracked."""
 
     run_id = ""
 
@@ -33,13 +34,14 @@ class Untracked:
     def flush(self) -> None: ...
 
 
-def timed(config: Config, folder: Path) -> dict[str, Any]:
-    """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
+def time_steps(config: Config, folder: Path) -> dict[str, float]:
+    """Train, and return the pace of training and of evaluation in seconds for each FLOP; the first quarter does not count."""
     folder.mkdir()
     dataset = data.prepare(config)
     estimate = estimate_run(config, dataset)
-    metrics = perform(Job(config, {}, estimate, folder, Untracked(), dataset), quiet=True)
-    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    untracked = cast(tracking.Run, Untracked())
+    metrics = perform(StageContext(config, {}, estimate, folder, untracked, dataset), quiet=True)
+    rows: list[dict[str, Any]] = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     first, *_, last = [row for row in rows if "train_loss" in row]
     pace = (last["seconds"] - first["seconds"]) / (last["flops"] - first["flops"])
     return {"pace": pace, "eval_pace": metrics["eval_seconds"] / metrics["flops_eval"]}
@@ -48,8 +50,7 @@ def timed(config: Config, folder: Path) -> dict[str, Any]:
 def main() -> None:
     folder, number, processes, begun = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     silence_third_party()
-    import mlflow  # noqa: F401  as a run does, which imports it beside the rest
-
+    tracking.preload()
     configs = [load_run_config(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
     for config in configs:
         stage_of(config)
@@ -59,8 +60,8 @@ def main() -> None:
     while len(list(folder.glob("*.ready"))) < processes and time.monotonic() < until:
         time.sleep(0.05)
     for i, config in enumerate(configs):
-        found = Calibration(start=start, **timed(config, folder / f"run-{number}-{i}"))
-        write_json(folder / f"{number}.{i}.json", asdict(found))
+        calibration = Calibration(start=start, **time_steps(config, folder / f"run-{number}-{i}"))
+        write_json(folder / f"{number}.{i}.json", asdict(calibration))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Values as words of Hydra's override grammar."""
+"""Values as text of Hydra's override grammar."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from sweeps.compat import value_text
 
 
 def override(key: str, value: Any) -> str:
-    """``key=value``, whatever the value is; a string is quoted where it must be."""
+    """Return ``key=value`` for any value; a string is quoted where it must be."""
     return f"{key}={value_text(value)}"

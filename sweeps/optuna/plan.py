@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from openr1.config.schema import Config
-from sweeps.cost.price import side_by_side
-from sweeps.limits.launch_limit import check_confirmed, times_matter
+from sweeps.cost.price import times_are_needed
+from sweeps.limits.allowance import require_confirmation
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.price import SearchPrice, price_search, trial_amount, trial_seconds
 from sweeps.optuna.price_table import print_search_price
@@ -21,6 +21,7 @@ from sweeps.optuna.samplers import FINITE
 from sweeps.optuna.space import Space
 from sweeps.optuna.storage import is_missing_file, open_storage, without_password
 from sweeps.optuna.trial_counts import TrialCounts
+from sweeps.planning.concurrency import runs_at_once
 from sweeps.status import plan_file
 
 
@@ -37,13 +38,13 @@ def price_before_launch(
     limit, counts, price = trial_limit(options, space), read_trial_counts(options.storage, options.name), None
     remaining = max(0, limit - len(counts.ended) if counts else limit)
     if remaining:
-        needed = times_matter(options, [config.compute])
+        needed = times_are_needed(options, [config.compute])
         price = price_search(
             options, space, config, loader, remaining, needed, lambda text: console.print(text, soft_wrap=True)
         )
         print_search_price(price, console)
-        check_confirmed(price.amount, options)
-    save_plan(options, limit, config, plan_file.command_of("openr1 -m", config), price)
+        require_confirmation(price.amount, options.ask_above, options.confirm)
+    save_plan(options, limit, config, plan_file.command_line("openr1 -m", config), price)
 
 
 def trial_limit(options: SearchConfig, space: Space) -> int:
@@ -91,5 +92,5 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
                 strict=True,
             )
         }
-    plan = {"search": search, "runs": [], "at_once": price.at_once if price else options.n_jobs or side_by_side(config)}
+    plan = {"search": search, "runs": [], "at_once": price.at_once if price else options.n_jobs or runs_at_once(config)}
     return plan_file.save(paths, options.name, command, plan)

@@ -1,4 +1,4 @@
-"""``openr1-plan hydra/sweeper=optuna``: the price of a search and its progress, without a trial."""
+"""``openr1-plan sweep=search``: the price of a search and its progress, without a trial."""
 
 from __future__ import annotations
 

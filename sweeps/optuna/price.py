@@ -12,12 +12,13 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from openr1.errors import ConfigError
-from sweeps.cost.price import RunPrice, StagePrice, price, side_by_side
-from sweeps.limits.amount import Amount, of_run, total
+from sweeps.cost.price import RunPrice, StagePrice, price_study
+from sweeps.limits.amount import Amount, run_amount, total
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.space import Space
+from sweeps.planning.concurrency import runs_at_once
 from sweeps.planning.loader import trial_config
-from sweeps.planning.plan import PlannedRun, plan
+from sweeps.planning.plan import PlannedRun, plan_runs
 
 SAMPLES = 8  # from the space, whose mean is taken as that of a trial
 
@@ -83,7 +84,7 @@ def trial_seconds(trial: RunPrice) -> float | None:
 def trial_amount(trial: RunPrice) -> Amount:
     """Return the amount that a trial takes from its beginning, without shared stages."""
     flops = sum(stage.stage.estimate.flops_new or 0.0 for stage in _own_stages(trial))
-    return of_run(flops, trial_seconds(trial) or 0.0, trial.run.config.compute)
+    return run_amount(flops, trial_seconds(trial) or 0.0, trial.run.config.compute)
 
 
 def _own_stages(trial: RunPrice) -> list[StagePrice]:
@@ -98,7 +99,7 @@ def price_search(
 
     :param config: of the app, composed without the sweeps.
     :param remaining: trials to come.
-    :param needed: as :func:`sweeps.cost.price.price` takes it.
+    :param needed: as :func:`sweeps.cost.price.price_study` takes it.
     :raises ConfigError: where all of them are invalid.
     """
     first = {key: axis.end_values()[0] for key, axis in space.axes.items()}
@@ -113,7 +114,7 @@ def price_search(
         runs: list[PlannedRun] = []
         for params in all_params:
             try:
-                runs += plan([("", trial_config(loader, config, space.overrides(params)))])
+                runs += plan_runs([("", trial_config(loader, config, space.overrides(params)))])
             except ConfigError as error:  # such a trial would fail, and the search continue
                 errors.append(error)
         return runs
@@ -121,8 +122,8 @@ def price_search(
     ends, samples = plan_valid(end_params), plan_valid(sampled_params)
     if not ends and not samples:
         raise errors[0]
-    at_once = options.n_jobs or side_by_side(config)
-    priced = price([ends, samples], options, at_once, needed, say)
+    at_once = options.n_jobs or runs_at_once(config)
+    priced = price_study([ends, samples], options, at_once, needed, say)
     priced_ends, priced_samples = priced.rounds
     reasons = list(map(str, errors))
     return SearchPrice(priced_ends, priced_samples, reasons, remaining, min(at_once, max(1, remaining)), priced.start)

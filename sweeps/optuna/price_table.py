@@ -12,7 +12,7 @@ from rich.table import Table
 
 from openr1.console import print_table
 from sweeps.cost.price import RunPrice
-from sweeps.cost.table import bytes_of, duration
+from sweeps.cost.table import format_bytes, format_duration
 from sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
 
 AMOUNTS: list[tuple[str, Callable[[RunPrice], float]]] = [
@@ -27,11 +27,13 @@ def print_search_price(price: SearchPrice, console: Console) -> None:
     rows = [("FLOPs of a trial", [f"{value:.3g}" for value in flops])]
     memory = [trial.memory for trial in price.trials if trial.memory is not None]
     if memory:
-        rows.append(("memory of a trial", [bytes_of(min(memory)), bytes_of(mean(memory)), bytes_of(max(memory))]))
+        rows.append(("memory of a trial", [format_bytes(min(memory)), format_bytes(mean(memory)), format_bytes(max(memory))]))
     if price.timed:
         times = price.range(lambda trial: trial_seconds(trial) or 0.0)
-        rows.append(("time of a trial", [duration(value) for value in times]))
-        rows.append((f"total time to come, {price.at_once} at once", [duration(price.duration(value)) for value in times]))
+        rows.append(("time of a trial", [format_duration(value) for value in times]))
+        rows.append(
+            (f"total time to come, {price.at_once} at once", [format_duration(price.duration(value)) for value in times])
+        )
     rows.append(("total FLOPs to come", [f"{value * price.remaining:.3g}" for value in flops]))
     for name, figure in AMOUNTS:
         values = price.range(figure)

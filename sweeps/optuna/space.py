@@ -25,7 +25,7 @@ from openr1.options import one_line
 from sweeps.compat import is_integer_key, quoted_value
 from sweeps.optuna.compat import contains
 from sweeps.optuna.config import AxisConfig
-from sweeps.planning.grammar import in_order, nested, overrides_of, word
+from sweeps.planning.grammar import format_value, is_nested, parse_overrides, without_shuffle
 
 TAGS = ("log", "int")
 Distribution: TypeAlias = CategoricalDistribution | FloatDistribution | IntDistribution
@@ -108,7 +108,7 @@ def parse_space(params: Mapping[str, Any], arguments: Iterable[str], config: Dic
     lines = [f"{key}={value}" for key, value in params.items() if key not in structured]
     axes = {key: _parse_axis_config(key, value) for key, value in structured.items()}
     fixed: dict[str, str] = {}
-    for override in overrides_of([*lines, *arguments], loader):
+    for override in parse_overrides([*lines, *arguments], loader):
         key, target = override.get_key_element(), override.key_or_group
         for earlier in [axis for axis in axes if axis.lstrip("+~") == key.lstrip("+~")]:
             del axes[earlier]
@@ -118,7 +118,7 @@ def parse_space(params: Mapping[str, Any], arguments: Iterable[str], config: Dic
                 raise ConfigError(f"{target}: belongs to the search, not to a trial; give one value")
             axes[key] = _parse_sweep(key, override, _is_integer(config, target))
         elif not (override.is_hydra_override() or target.startswith("sweep.")):
-            fixed[key] = str(override.input_line) if override.is_delete() else f"{key}={word(quoted_value(override))}"
+            fixed[key] = str(override.input_line) if override.is_delete() else f"{key}={format_value(quoted_value(override))}"
     if not axes:
         raise ConfigError(
             "hydra/sweeper=optuna: nothing is swept; give an axis, such as 'optim.lr=tag(log,interval(1e-4,1e-2))'"
@@ -150,11 +150,11 @@ def _parse_sweep(key: str, override: Override, is_integer: bool) -> Axis:
         return _numeric_axis(key, low, high, None, "log" in tags, integers)
     if isinstance(sweep, RangeSweep):
         return _parse_range(key, override.get_value_string(), sweep)
-    if nested(override):
+    if is_nested(override):
         raise ConfigError(f"{key}: a sweep cannot be among the choices of another sweep")
-    values = list(in_order(override).sweep_iterator())
+    values = list(without_shuffle(override).sweep_iterator())
     choices = [value.text if isinstance(value, QuotedString) else value for value in values]
-    return _categorical_axis(key, choices, [word(value) for value in values])
+    return _categorical_axis(key, choices, [format_value(value) for value in values])
 
 
 def _parse_range(key: str, text: str, sweep: RangeSweep) -> Axis:
@@ -179,7 +179,7 @@ def _parse_axis_config(key: str, node: Any) -> Axis:
     except OmegaConfBaseException as error:
         raise ConfigError(f"hydra.sweeper.params.{key}: {one_line(error)}") from error
     if axis.type == "categorical":
-        return _categorical_axis(key, axis.choices, [word(choice) for choice in axis.choices])
+        return _categorical_axis(key, axis.choices, [format_value(choice) for choice in axis.choices])
     if axis.type not in ("float", "int"):
         raise ConfigError(f"hydra.sweeper.params.{key}.type: {axis.type!r} is not one of float, int, categorical")
     if axis.low is None or axis.high is None:

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.cost.table import REASONS, duration
+from sweeps.cost.table import REASONS, format_duration
 from sweeps.optuna.plan import read_trial_counts
 from sweeps.optuna.trial_counts import TrialCounts, failure_reason
 from sweeps.optuna.worker import describe_params
@@ -93,11 +93,10 @@ def _lines(status: SearchStatus, objective: str) -> list[str]:
             to_come += f", about {status.remaining * price['flops']:.3g} FLOPs"
         if price and price["seconds"] is not None:
             seconds = status.remaining * price["seconds"] / min(status.at_once, status.remaining)
-            to_come += f" and {duration(seconds)}"
+            to_come += f" and {format_duration(seconds)}"
         lines.append(to_come)
         if not status.counts.running:
-            command = status.command.replace("openr1-plan", "openr1 -m", 1)
-            lines.append(f"no worker is running; resume with: {command}")
+            lines.append(plan_file.resume_hint(status.command))
     failed = status.counts.failed
     lines += [f"failed: trial {trial.number}: {failure_reason(trial)}" for trial in failed[:REASONS]]
     return lines + ([f"… and {len(failed) - REASONS} more"] if len(failed) > REASONS else [])

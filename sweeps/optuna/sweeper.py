@@ -21,19 +21,19 @@ from openr1.console import console as console_of
 from openr1.errors import ConfigError
 from openr1.options import load_options, one_line
 from openr1.tracking.options import TrackingConfig
-from sweeps.limits.search_allowance import Purse
 from sweeps.optuna.config import SearchConfig, validate_options
 from sweeps.optuna.plan import price_before_launch, trial_limit
 from sweeps.optuna.results import summarise, write_results
 from sweeps.optuna.space import Space, parse_space
+from sweeps.optuna.spend_limit import SearchSpendLimit
 from sweeps.optuna.storage import is_sqlite, without_password
 from sweeps.optuna.study import open_study, study_identity
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, interrupted_by_sigterm, launcher_of
 from sweeps.optuna.trial_task import TrialTask
 from sweeps.optuna.worker import Worker
-from sweeps.planning.grammar import word
-from sweeps.planning.loader import TrialLoader, trial_config
+from sweeps.planning.grammar import format_value
+from sweeps.planning.loader import create_trial_loader, trial_config
 
 
 def sweep(
@@ -55,8 +55,8 @@ def sweep(
     options = options_of(given)
     space = parse_space(params, arguments, config, context.config_loader)
     if "study" in config and config.study != options.name:
-        space.fixed.append(f"study={word(options.name)}")  # the parent of its runs in MLflow
-    context = HydraContext(cast(ConfigLoader, TrialLoader(context.config_loader)), context.callbacks)
+        space.fixed.append(f"study={format_value(options.name)}")  # the parent of its runs in MLflow
+    context = HydraContext(create_trial_loader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
     check_tracking(config)
     study = open_study(options, space, study_identity(options, space, config))
@@ -73,8 +73,8 @@ def sweep(
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {without_password(options.storage)}")
     warn_of_shared_sqlite(options, config, study, say)
     price_before_launch(options, space, config, context.config_loader, console_of(stderr=True))
-    purse = Purse(options.allowance, config_composer(config, context))
-    worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, purse)
+    spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context))
+    worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, spend_limit)
     try:
         with interrupted_by_sigterm():
             worker.work()

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from openr1.errors import ConfigError
 from sweeps.compat import connect_to_ray, joblib_options, submitit_options, submitit_shared_options
 from sweeps.optuna.config import SearchConfig
+from sweeps.planning.concurrency import limit_threads, process_count
 
 if TYPE_CHECKING:
     import submitit
@@ -54,11 +55,9 @@ def at_once(sweep: SearchConfig, config: DictConfig, launcher: Launcher) -> int:
         return sweep.n_jobs or 1
     if sweep.n_jobs is not None:
         joblib["n_jobs"] = sweep.n_jobs
-    number = int(joblib["n_jobs"])
-    number = number if number > 0 else max(1, (os.cpu_count() or 1) + 1 + number)
+    number = process_count(int(joblib["n_jobs"]))
     if number > 1:
-        # the numerical libraries of concurrent processes would each take every core
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        limit_threads(os.environ)
     return number
 
 

@@ -17,7 +17,7 @@ from optuna import Study
 from openr1.errors import Pruned, RunError
 from openr1.options import one_line
 from openr1.tracking.observer import RunObserver, observing
-from sweeps.limits.amount import Amount, of_run, total
+from sweeps.limits.amount import Amount, run_amount, total
 from sweeps.optuna.compat import storage_of, trial_id_of_number
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.pruners import create_pruner
@@ -125,7 +125,7 @@ def _named_metrics(returned: Any, objectives: Sequence[str]) -> dict[str, float]
 
 
 def _amount_of(used: Mapping[str, float], config: DictConfig) -> Amount:
-    return of_run(used["flops"], used["wall_seconds"], config.compute) if "compute" in config else Amount(used["flops"])
+    return run_amount(used["flops"], used["wall_seconds"], config.compute) if "compute" in config else Amount(used["flops"])
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -25,12 +25,12 @@ from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
 from sweeps.compat import result_of
 from sweeps.limits.amount import Amount
-from sweeps.limits.search_allowance import FORESEEN, SPENT, Purse
 from sweeps.optuna.compat import storage_of, stored_trial, suggest
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.heartbeat import Heartbeat
 from sweeps.optuna.retries import discard_trial, retry_trial
 from sweeps.optuna.space import Space
+from sweeps.optuna.spend_limit import FORESEEN, SPENT, SearchSpendLimit
 from sweeps.optuna.terminators import create_terminator
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import TrialRunner
@@ -60,11 +60,11 @@ class Worker:
         n_jobs: int,
         limit: int,
         say: Callable[[str], None],
-        purse: Purse | None = None,
+        spend_limit: SearchSpendLimit | None = None,
     ) -> None:
         self.study, self.space, self.sweep, self.runner = study, space, sweep, runner
         self.n_jobs, self.limit, self.say = n_jobs, limit, say
-        self.purse = purse or Purse(sweep.allowance, None)
+        self.spend_limit = spend_limit or SearchSpendLimit(sweep.allowance, None)
         self.lock = threading.Lock()
         self.heartbeat = Heartbeat(study, sweep)
         self.started = time.monotonic()
@@ -164,9 +164,9 @@ class Worker:
             return False
         for key, distribution in self.space.distributions.items():
             suggest(trial, key, distribution)
-        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+        if (flops := self.spend_limit.foreseen_flops(self.space.overrides(trial.params))) is not None:
             trial.set_user_attr(FORESEEN, flops)
-        self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
+        self.stopped = self.stopped or self.spend_limit.reason_to_stop(self.study, trial.number)
         return not self.stopped
 
     def _launch(self, trial: Trial) -> TrialOutcome | None:

@@ -21,7 +21,7 @@ from sweeps.active.pool import Pool
 from sweeps.active.posterior import sample_posterior
 from sweeps.active.proposal import commands, estimate_candidates
 from sweeps.active.replay import ReplayResult, read_pool, run_replay
-from sweeps.commands.active import compose
+from sweeps.commands.propose import compose
 from sweeps.config import Allowance
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
@@ -286,7 +286,7 @@ def test_the_shipped_config_of_the_plan_composes():
 
 
 def test_composing_a_plan_imports_nothing_heavy(tmp_path):
-    code = "import sys; from sweeps.commands.active import compose; compose(['replay.path=points.csv'])"
+    code = "import sys; from sweeps.commands.propose import compose; compose(['replay.path=points.csv'])"
     code += "; print([m for m in ('torch', 'mlflow', 'pandas', 'matplotlib', 'scipy', 'optuna') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True).strip() == "[]"
 

@@ -33,8 +33,8 @@ def test_values_are_words_of_the_grammar():
 @pytest.mark.parametrize(
     ("axes", "line"),
     [
-        ("scale", r"^sweep\.axes: names a list"),
-        ({"scale": "30k"}, r"^sweep\.axes\.scale: is a list of values, not '30k'"),
+        ("scale", r"^sweep\.axes: must name a list"),
+        ({"scale": "30k"}, r"^sweep\.axes\.scale: must be a list of values, not '30k'"),
         ({"scale": []}, r"^sweep\.axes\.scale: "),
     ],
 )

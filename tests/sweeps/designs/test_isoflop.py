@@ -111,7 +111,7 @@ def test_it_says_why_a_minimum_is_not_bracketed():
     _, finished, design = study(IsoFlopSweep(budgets=[4e10], extend=9), lambda config: config.scale.params)
     (line,) = design.report(finished)
     assert line.startswith("4e+10 FLOPs: lowest eval_loss 30000.0000 at 30k of 30k, 50k, 70k, 100k")
-    assert line.endswith("no smaller size, since 30k is the smallest rung")
+    assert line.endswith("no smaller size, since 30k is the smallest size")
     _, finished, design = study(IsoFlopSweep(budgets=[1e10], extend=30), larger)
     assert "no larger size, since budget.flops: 1e+10 is " in design.report(finished)[0]
     assert "below one step" in design.report(finished)[0]

@@ -65,7 +65,7 @@ def test_a_batch_at_an_end_is_extended_too_and_the_runs_stay_a_grid():
     assert "batches of 2048 tokens, 4 times; bracketed" in design.report(finished)[0]
     _, finished, design = study(sweep, valley(1.1, batch=0.1))
     assert values(finished, "batch_tokens")[0] == 128
-    assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest")
+    assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest batch")
 
 
 def test_rates_that_diverge_are_not_gone_beyond():

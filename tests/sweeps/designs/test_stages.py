@@ -55,14 +55,14 @@ def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before(
 @pytest.mark.parametrize(
     ("given", "options", "line"),
     [
-        (ZERO, {}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": -1}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": "much"}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: are of reinforcement learning, between 0 and 1"),
-        (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 is a recipe without base, which starts from scratch"),
-        (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: is a step of reinforcement learning in the recipe, one of zero"),
-        (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: is a step of training on data in the recipe, one of base"),
-        (ZERO[:2], {"budget": 1e12}, "sweep.sft: is a step of training on data in the recipe, one of none"),
+        (ZERO, {}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": -1}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": "much"}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: shares of reinforcement learning must be between 0 and 1"),
+        (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 leaves out base, which starts from scratch"),
+        (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: must be a step of reinforcement learning in the recipe, one of zero"),
+        (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: must be a step of training on data in the recipe, one of base"),
+        (ZERO[:2], {"budget": 1e12}, "sweep.sft: must be a step of training on data in the recipe, one of none"),
     ],
 )
 def test_a_wrong_option_is_one_line(given, options, line):
@@ -72,7 +72,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
 
 
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
-    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "eval_zero": 1e9})
+    monkeypatch.setattr("sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
     rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
     finished = [

@@ -21,8 +21,8 @@ from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 from sweeps.designs.base import Finished
 from sweeps.designs.trunk import Trunk, TrunkSweep
-from sweeps.limits.amount import spent
-from sweeps.planning.expansion import options_of
+from sweeps.limits.amount import measured_amount
+from sweeps.study.expansion import load_sweep
 
 TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
 
@@ -64,8 +64,8 @@ def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
     assert [values(run)["stage.keep_states"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
     done = finished(found, trunks)
     branches = found.next(done)
-    assert found.foreseen([]) == branches
-    assert found.foreseen(done) == []
+    assert found.known_later([]) == branches
+    assert found.known_later(done) == []
     assert [(values(run)["scale"], values(run)["budget.tokens"]) for run in branches] == [
         ("50k", 2560), ("30k", 2560), ("50k", 1280), ("30k", 1280)]  # fmt: skip
     names = {values(trunk)["scale"]: f"pretrain-{identify(found.compose(trunk))[0]}" for trunk in trunks}
@@ -121,31 +121,31 @@ def test_it_says_what_is_saved(tiny):
     found = design(tiny)
     figures = ({"flops": 400.0}, {"flops": 200.0, "flops_new": 50.0}, {})
     runs = [Finished((), None, one) for one in figures]
-    assert found.report(runs) == ["2 runs took 450 FLOPs, and separate ones would 600: 25% saved"]
+    assert found.report(runs) == ["2 runs took 450 FLOPs; separate runs would take 600: 25% saved"]
     assert found.report(runs[:1]) == ["1 runs took 400 FLOPs"]
     assert found.report([]) == []
 
 
 def test_a_branch_has_spent_its_own_flops():
-    assert spent({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
-    assert spent({"flops": 200.0}, ComputeConfig()).flops == 200
+    assert measured_amount({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
+    assert measured_amount({"flops": 200.0}, ComputeConfig()).flops == 200
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"tokens": []}, r"^sweep\.tokens: one of tokens, flops, tokens_per_param says how long runs are$"),
-        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: one of"),
+        ({"tokens": []}, r"^sweep\.tokens: give the durations of runs as one of tokens, flops, tokens_per_param$"),
+        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: give the durations"),
         ({"scales": []}, r"^sweep\.scales: at least one size"),
-        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations are above 0, and each is there once$"),
-        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations are above 0"),
+        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations must be above 0 and different$"),
+        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations must be above 0"),
         ({"scales": "???"}, r"^sweep\.scales: no value is given$"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(options, says):
     given = OmegaConf.merge(OmegaConf.structured(TrunkSweep), {"name": "study", "scales": ["30k"], "tokens": [1e6], **options})
     with pytest.raises(ConfigError, match=says) as caught:
-        options_of(OmegaConf.create({"sweep": given}).sweep)
+        load_sweep(OmegaConf.create({"sweep": given}).sweep)
     assert "\n" not in str(caught.value)
 
 
@@ -153,8 +153,8 @@ def test_options_that_cannot_be_are_one_line(options, says):
     ("overrides", "sweep", "says"),
     [
         (["optim.schedule=cosine"], {}, r"^optim\.schedule: sweep=trunk needs wsd, whose decay comes last; not cosine$"),
-        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk is for stage=pretrain, not sft$"),
-        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k are of the same number of steps$"),
+        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk needs stage=pretrain, not sft$"),
+        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k have the same number of steps$"),
         ([], {"tokens": [10, 2560]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
         (["optim.warmup_tokens=2000"], {}, r"^optim\.warmup_tokens: 2000 of a run of 1280 tokens"),
         (["budget.flops=1e9"], {}, r"^budget: tokens and flops are given"),

@@ -9,14 +9,15 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from openr1.config.schema import PathsConfig
-from sweeps.cost.price import RunPrice, StagePrice, side_by_side
+from sweeps.cost.price import RunPrice, StagePrice
 from sweeps.cost.speed import Timing
 from sweeps.limits.amount import Amount
 from sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
 from sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
 from sweeps.optuna.status import SearchStatus, search_status_table
+from sweeps.planning.concurrency import runs_at_once
+from sweeps.planning.states import State
 from sweeps.status import plan_file
-from sweeps.status.states import State
 
 X = "x=interval(0,1)"
 
@@ -72,25 +73,25 @@ def test_the_status_of_a_search(tmp_path, search_price):
     study.tell(failed, state=TrialState.FAIL)
     config = OmegaConf.create({"paths": OmegaConf.structured(PathsConfig(str(tmp_path), studies=str(tmp_path)))})
     config.hydra = {"launcher": {"n_jobs": 2}}
-    path = save_plan(sweep, 6, config, "openr1-plan hydra/sweeper=optuna", search_price)
+    path = save_plan(sweep, 6, config, "openr1-plan sweep=search", search_price)
     paths = OmegaConf.to_object(config.paths)
     assert path == plan_file.path_of(paths, "study")
     about = plan_file.read(paths, "study")["search"]
     assert about["trial"]["mean"] == {"flops": 3.0, "seconds": 30.0}
     counts = read_trial_counts(sweep.storage, "study")
-    title, _, lines = search_status_table(SearchStatus(about, "openr1-plan hydra/sweeper=optuna", 2, counts), None)
+    title, _, lines = search_status_table(SearchStatus(about, "openr1-plan sweep=search", 2, counts), None)
     assert title == "study: 6 trials, 2 complete, 1 fail"
     assert lines == [
         "best: trial 1, eval_loss 0.25",
         "3 trials to come, about 9 FLOPs and 45 s",
-        "no worker is running; resume with: openr1 -m hydra/sweeper=optuna",
+        "no worker is running; resume with: openr1 -m sweep=search",
         "failed: trial 2: out of memory",
     ]
 
 
 def test_how_many_runs_a_launcher_has_at_once():
     def at_once(**launcher):
-        return side_by_side(OmegaConf.create({"hydra": {"launcher": launcher}}))
+        return runs_at_once(OmegaConf.create({"hydra": {"launcher": launcher}}))
 
     assert at_once(n_jobs=3) == 3
     assert at_once(array_parallelism=256) == 256

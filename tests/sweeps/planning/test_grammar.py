@@ -16,9 +16,9 @@ from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.tracking import mlflow as tracking
 from sweeps.optuna.space import parse_space
-from sweeps.planning.expansion import Expansion
-from sweeps.planning.grammar import word
+from sweeps.planning.grammar import format_value
 from sweeps.planning.loader import TrialLoader, trial_config
+from sweeps.study.expansion import Expansion
 
 FORMS = [  # a sweep, where the config has its value, and all that it may be
     ("optim.lr=1e-3,3e-3,1e-2", "optim.lr", {1e-3, 3e-3, 1e-2}),
@@ -165,7 +165,7 @@ def test_the_last_word_on_a_key_counts_whatever_its_sign():
 )
 def test_a_word_is_read_back_as_the_text_it_was(value):
     for whole in (value, [value, 1], {"k": value, "l": None}):
-        assert values([f"x={word(whole)}"]) == {"x": whole}
+        assert values([f"x={format_value(whole)}"]) == {"x": whole}
 
 
 def test_choices_of_a_config_are_the_texts_that_they_are():
