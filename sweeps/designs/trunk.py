@@ -82,8 +82,8 @@ class Trunk(Design[TrunkSweep]):
         if finished and any(run.trunk for run in runs):
             if any(run.config.stage.trunk for run in finished):
                 return []
-            made = {f"{run.config.stage.kind}-{identify(run.config)[0]}" for run in finished if run.metrics}
-            runs = [run for run in runs if run.trunk in made]
+            artifacts = {f"{run.config.stage.kind}-{identify(run.config)[0]}" for run in finished if run.metrics}
+            runs = [run for run in runs if run.trunk in artifacts]
         elif finished:
             return []
         else:

@@ -113,6 +113,6 @@ def load_sweep(cfg: DictConfig) -> SweepConfig:
     """
     kind = cfg.get("kind")
     if kind not in DESIGNS:
-        raise ConfigError(f"sweep={kind}: is made by hydra/sweeper=optuna; hydra/sweeper=design has {', '.join(DESIGNS)}")
+        raise ConfigError(f"sweep={kind}: needs hydra/sweeper=optuna; hydra/sweeper=design has {', '.join(DESIGNS)}")
     options = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     return load_options(DESIGNS[kind][0], options, "sweep")

@@ -13,7 +13,7 @@ TINY += ["scale=30k", "budget.steps=12", "optim.batch_tokens=128", "stage.eval_p
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory, text_file):
-    """Of the runs, whose data are prepared once."""
+    """Configs of the runs, whose data are prepared once."""
     given = [*TINY, f"data.sources.files.path={text_file}", f"paths.outputs={tmp_path_factory.mktemp('half')}"]
     config = composed(*given)
     return [replace(config, seed=seed) for seed in range(4)]

@@ -77,7 +77,7 @@ def test_a_search_is_a_range_over_its_space(tiny, tmp_path):
     assert "sweep.confirm: this takes" in refused.stderr.splitlines()[-1]
 
 
-def test_what_cannot_be_is_no_obstacle_to_a_search(tiny, tmp_path):
+def test_a_search_goes_on_past_invalid_configs(tiny, tmp_path):
     words = [*tiny, "sweep=search", "sweep.name=found", "budget.steps=null", "budget.tokens=1280"]
     words += ["optim.batch_tokens=128,1280000", "sweep.n_trials=2", "sweep.sampler=grid", "sweep.n_jobs=1"]
     made = command("openr1", "-m", *words, cwd=tmp_path)

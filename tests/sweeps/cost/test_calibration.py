@@ -45,12 +45,12 @@ def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
     configs = [composed("budget.tokens=1e6", f"scale={scale}") for scale in ("50k", "200k")]
     stages = [SimpleNamespace(config=config, estimate=estimate_run(config)) for config in configs]
     with ThreadPoolExecutor(4) as pool:
-        found = list(
+        results = list(
             pool.map(lambda _: calibrate(stages, SpeedModel([], "a processor", 1), tmp_path, math.inf, print), range(4))
         )
     assert timed == [2]
-    assert [one.params for one in found[0]] == [stage.estimate.params for stage in stages]
-    assert all(one == found[0] for one in found)
+    assert [measurement.params for measurement in results[0]] == [stage.estimate.params for stage in stages]
+    assert all(result == results[0] for result in results)
     assert calibration.worker_start(tmp_path) == 9.0
 
 

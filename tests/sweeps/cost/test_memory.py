@@ -15,7 +15,7 @@ def kept(config):
     """Bytes that the forward pass keeps for the backward pass, for each token; without weights."""
     shape = estimate_run(config).shape
     model = build(config.model, shape, 0).train()
-    weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     storages, alive = {}, []
 
     def pack(tensor):
@@ -57,12 +57,12 @@ def test_states_are_those_of_adam():
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     model(input_ids=torch.zeros((1, 8), dtype=torch.long), labels=torch.zeros((1, 8), dtype=torch.long)).loss.backward()
     optimiser.step()
-    tensors = [*model.parameters(), *(one.grad for one in model.parameters())]
+    tensors = [*model.parameters(), *(weight.grad for weight in model.parameters())]
     tensors += [value for state in optimiser.state.values() for key, value in state.items() if key != "step"]
-    assert state_memory(config, shape) == sum(one.numel() * one.element_size() for one in tensors)
+    assert state_memory(config, shape) == sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def test_what_is_shared_or_made_again_needs_less():
+def test_sharing_and_recomputing_need_less():
     def needed(*overrides):
         config = composed("scale=8m", "compute.device=cuda", "budget.steps=100", "optim.batch_tokens=8192", *overrides)
         return peak_memory(config, estimate_run(config))

@@ -37,9 +37,9 @@ def timing(measurements, *overrides, at_once=2):
 
 def test_a_time_is_work_by_pace_with_evaluations_and_overhead():
     config, estimate = planned("scale=50k")
-    found = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
-    assert found.source == EARLIER
-    assert found.seconds == pytest.approx(1e-11 * estimate.flops + 5e-12 * evaluation_flops(config, estimate) + 3.0)
+    expected = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
+    assert expected.source == EARLIER
+    assert expected.seconds == pytest.approx(1e-11 * estimate.flops + 5e-12 * evaluation_flops(config, estimate) + 3.0)
 
 
 def test_a_branch_makes_the_evaluations_after_its_trunk():
@@ -51,10 +51,10 @@ def test_a_branch_makes_the_evaluations_after_its_trunk():
 def test_a_size_between_two_that_were_measured_is_on_a_line_in_logarithms():
     ends = [measurement(4e-11, "scale=50k"), measurement(1e-11, "scale=200k")]
     config, estimate = planned("scale=100k")
-    found = SpeedModel(ends, HERE, 2).timing(config, estimate)
-    each = (found.seconds - 1.0) / (estimate.flops + evaluation_flops(config, estimate))
+    expected = SpeedModel(ends, HERE, 2).timing(config, estimate)
+    each = (expected.seconds - 1.0) / (estimate.flops + evaluation_flops(config, estimate))
     assert each == pytest.approx(2e-11, rel=0.05)
-    assert found.source == EARLIER
+    assert expected.source == EARLIER
 
 
 def test_runs_under_the_same_conditions_count_before_others():
@@ -110,7 +110,7 @@ def test_measurements_come_from_tracked_runs(monkeypatch):
     assert first.pace == pytest.approx(20.0 / estimate.flops)
     assert first.eval_pace == pytest.approx(2e-9)
     assert first.overhead == pytest.approx(3.0)
-    assert second.overhead is None  # nobody measured its evaluations
+    assert second.overhead is None  # its evaluations were not measured
     assert first.conditions.distance(stage_conditions(config, estimate, HERE, 2)) < 0.5
 
 

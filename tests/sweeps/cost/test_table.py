@@ -13,7 +13,7 @@ from sweeps.study.rounds import names_of_runs
 
 
 def stage(name, trains):
-    """What the table asks of a planned stage."""
+    """Return the parts of a planned stage that the table reads."""
     budget = SimpleNamespace(steps=123456, lr=1.2e-4)
     kind = "sft" if trains else "evaluate"
     return SimpleNamespace(
@@ -28,7 +28,7 @@ def stage(name, trains):
 
 
 def priced(name, state=State.WAITING, reason=""):
-    """A run whose training takes 100 minutes and 7.5 in money, and whose evaluation takes nobody knows how long."""
+    """Return a run whose training takes 100 minutes and 7.5 in money, and whose evaluation takes an unknown time."""
     stages = [stage(f"sft-{name}", True), stage(f"evaluate-{name}", False)]
     prices = [StagePrice(stages[0], Timing(6000.0, "earlier runs"), 1.0, Amount(1.234e18, 1.5, 7.5), 2.5e9)]
     prices.append(StagePrice(stages[1], None, 1.0, Amount(1.234e18), None))
@@ -72,7 +72,7 @@ def test_a_run_is_named_by_what_sets_it_apart():
     ]
 
 
-def test_what_ties_runs_together_is_in_a_name_only_where_nothing_else_is():
+def test_a_name_has_the_ties_between_runs_only_where_nothing_else_differs():
     trunk, branch = (
         ("budget.tokens=2e6", "stage.keep_states=[7e5]"),
         ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef"),

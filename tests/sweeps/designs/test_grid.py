@@ -16,7 +16,7 @@ def test_every_combination_in_one_round_the_last_axis_fastest():
             ("scale=50k", "budget.tokens=200000.0"),
         ]
     ]
-    assert [one.config.budget.tokens for one in finished] == [1e5, 2e5] * 2
+    assert [run.config.budget.tokens for run in finished] == [1e5, 2e5] * 2
     assert design.report(finished) == []
 
 

@@ -87,9 +87,9 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
         config = trial_config(app.loader, app.config, jobs[-1])
         place = config.tracking
         place.uri, place.artifacts = f"sqlite:///{folder}/mlflow.db", f"{folder}/artifacts"
-        found = flatten(to_dict(config))
+        flat = flatten(to_dict(config))
         with tracking.track(place, argument, "run", {"stage": "test", "number": number}, to_dict(config), {}):
-            ran[number] = found[key]
+            ran[number] = flat[key]
         return {"eval_loss": 1.0}
 
     worker = worker_of(sweep, space, run, opened(sweep, space, app.config))
@@ -101,9 +101,9 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
     said = {trial.number: next(iter(trial.params.values())) for trial in study.trials}
     if "{" in argument:
         said = {number: value.removeprefix("{hidden_act:").removesuffix("}") for number, value in said.items()}
-    tracked = {int(one.tags["number"]): one for one in tracking.read_runs(f"sqlite:///{folder}/mlflow.db", argument)}
+    tracked = {int(run.tags["number"]): run for run in tracking.read_runs(f"sqlite:///{folder}/mlflow.db", argument)}
     assert said == ran
-    assert {number: one.params[key] for number, one in tracked.items()} == {number: str(value) for number, value in ran.items()}
+    assert {number: run.params[key] for number, run in tracked.items()} == {number: str(value) for number, value in ran.items()}
     assert all_of_it is None or set(ran.values()) == all_of_it
     assert all(isinstance(said[number], str) == isinstance(ran[number], str) for number in ran)
 
@@ -112,9 +112,9 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
     "argument", ["optim.lr=shuffle(1e-3,3e-3,1e-2,3e-2,1e-1)", "seed=shuffle(range(0,9))", "model=shuffle(qwen3,llama,qwen2)"]
 )
 def test_a_shuffled_axis_is_the_same_in_every_process(app, argument):
-    found = [parse_space({}, [argument], app.config, app.loader) for _ in range(8)]
-    assert len({axis.describe() for space in found for axis in space.axes.values()}) == 1
-    assert len({str(space.distributions) for space in found}) == 1
+    spaces = [parse_space({}, [argument], app.config, app.loader) for _ in range(8)]
+    assert len({axis.describe() for space in spaces for axis in space.axes.values()}) == 1
+    assert len({str(space.distributions) for space in spaces}) == 1
 
 
 @pytest.mark.parametrize("argument", ["x=shuffle([3,1,2])", "+x=[1,shuffle([1,2])]", "x=choice(shuffle([1,2]),[3])"])

@@ -1,4 +1,4 @@
-"""From a command line to runs, with the shipped configs."""
+"""Expansion of a command line into runs, with the shipped configs."""
 
 import pytest
 from hydra import initialize_config_module
@@ -17,7 +17,7 @@ from sweeps.study.expansion import Expansion
 
 @pytest.fixture
 def expansion():
-    """Of words of the command line, of which those of ``sweep`` are the app's."""
+    """Return a function that expands words of a command line; those of ``sweep`` compose the config."""
     register()
     with initialize_config_module("conf", version_base="1.3"):
         hydra: Hydra = GlobalHydra.instance().hydra
@@ -72,7 +72,7 @@ def test_a_run_that_is_not_done_has_failed(expansion):
     assert [len(jobs) for jobs in follow(some, lambda given: losses[given["scale"]])] == [3]
 
 
-def test_what_a_design_decides_is_not_given_beside_it(expansion):
+def test_a_key_that_a_design_decides_is_refused(expansion):
     with pytest.raises(ConfigError, match=r"^scale: sweep=isoflop decides it; leave it out"):
         expansion("sweep=isoflop", "sweep.budgets=[1e12]", "scale=50k,70k").next()
     with pytest.raises(ConfigError, match=r"^seed: sweep=grid decides it"):
