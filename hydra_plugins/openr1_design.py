@@ -16,12 +16,13 @@ for schema, _ in DESIGNS.values():
 
 
 class DesignSweeper(Sweeper):
-    """
-    :param params: overrides and sweeps, as the basic sweeper has them.
+    """A sweeper whose runs follow a design, round by round.
+
+    :param params: overrides and sweeps, as the basic sweeper takes them.
     """
 
     def __init__(self, params: DictConfig | None = None) -> None:
-        self.params = params or {}
+        self.params: dict[Any, Any] = dict(params or {})
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -29,4 +30,7 @@ class DesignSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from sweeps.study.sweeper import sweep
 
-        return sweep(self.hydra_context, self.task_function, self.config, dict(self.params), arguments)
+        assert self.hydra_context  # setup was called before
+        assert self.task_function is not None
+        assert self.config is not None
+        return sweep(self.hydra_context, self.task_function, self.config, self.params, arguments)

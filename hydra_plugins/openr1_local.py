@@ -1,4 +1,4 @@
-"""``hydra/launcher=local``: joblib's launcher, whose trials do not take each other's processors and whose end is one line."""
+"""``hydra/launcher=local``: joblib's launcher, with one thread for each numerical library and errors of one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
 class LocalLauncher(JoblibLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from sweeps.study.process_pool import side_by_side
+        from sweeps.planning.concurrency import parallel_processes
 
-        with side_by_side():
+        with parallel_processes():
             return super().launch(job_overrides, initial_job_idx)

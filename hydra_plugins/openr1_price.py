@@ -1,4 +1,4 @@
-"""The sweeper of ``openr1-plan``: it prices what the one in whose place it stands would make (sweeps/commands/price.py)."""
+"""The sweeper of ``openr1-plan``: it prices the runs of the sweeper that it replaces (sweeps/commands/price.py)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from omegaconf import DictConfig
 
 
 class PriceSweeper(Sweeper):
-    """
-    :param params: of the sweeper in whose place it stands.
-    :param options: of a study of Optuna; without them it is one of a design.
+    """A sweeper that prints the price of its runs instead of launching them.
+
+    :param params: of the sweeper that it replaces.
+    :param options: of a search; null for a design.
     """
 
     def __init__(self, params: DictConfig | None = None, options: DictConfig | None = None) -> None:
-        self.params, self.options = params or {}, options
+        self.params: dict[Any, Any] = dict(params or {})
+        self.options = options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -24,4 +26,6 @@ class PriceSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from sweeps.commands.price import show
 
-        show(self.hydra_context.config_loader, self.config, dict(self.params), self.options, arguments)
+        assert self.hydra_context  # setup was called before
+        assert self.config is not None
+        show(self.hydra_context.config_loader, self.config, self.params, self.options, arguments)

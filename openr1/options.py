@@ -1,8 +1,8 @@
 """Typed options: a composed config becomes the dataclasses that declare it, or one line says what is wrong with it.
 
 A dataclass of options stands in the module that uses them. One that has several forms names them in a class variable
-``kinds``, from the value of its field ``kind`` to the subclass; :func:`load_config` picks the subclass. Nothing heavy is
-imported here.
+``kinds``, from the value of its field ``kind`` to the subclass; :func:`load_config` picks the subclass. A class variable
+``unknown_key_hint`` ends the message about a key that the dataclass does not have. Nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -124,8 +124,11 @@ def one_line(error: Exception) -> str:
         if renamed := next((new for old, new in renamed_keys.items() if f".{key}".endswith(f".{old}")), None):
             return f"{key}: this key is now called {renamed}"
         there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""
+        schema = OmegaConf.get_type(parent)
+        hint = vars(schema).get("unknown_key_hint", "") if isinstance(schema, type) else ""
         # where any key may stand, Hydra takes a new one with a plus
-        return f"{key}: no such key{there}" + (f"; +{key}=… adds it" if OmegaConf.get_type(parent) is dict else "")
+        hint = f"+{key}=… adds it" if schema is dict else hint
+        return f"{key}: no such key{there}" + (f"; {hint}" if hint else "")
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
     return f"{key}: {text}" if key and not text.startswith(str(key)) else text

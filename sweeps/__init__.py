@@ -1,1 +1,1 @@
-"""Decides which runs to make, and says what they cost before they start."""
+"""Sweeps: which runs to make, and what they cost before they start."""

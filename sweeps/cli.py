@@ -1,4 +1,4 @@
-"""``openr1-plan``: what runs will take, which to make next, and how far a study is.
+"""``openr1-plan``: the price of a study before it starts, its next runs, and its status while it runs.
 
 Composing a config and ``--help`` import nothing heavy.
 """
@@ -8,70 +8,123 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from openr1.config.schema import register as register_runs
 from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError, RunError
-from sweeps.commands.active import register, typed
-from sweeps.status.config import register as register_status
-from sweeps.status.config import typed as status_of
+from sweeps.commands import propose, status
 
-HELP = {"--help", "-h", "--hydra-help"}
-PRICED = ["hydra.sweeper._target_=hydra_plugins.openr1_price.PriceSweeper", "-m"]
-CHOOSING = ("replay", "runs", "law")  # first parts of keys that only active choice has
+HELP = """\
+openr1-plan: the price of a study before it starts, its next runs, and its status while it runs.
 
+  openr1-plan [price] OVERRIDES…       price the runs that `openr1 -m OVERRIDES…` would launch
+  openr1-plan propose OVERRIDES…       propose the next runs of a study (active choice), or replay that choice on finished runs
+  openr1-plan status NAME              show how far a study is
 
-@hydra.main(version_base="1.3", config_path="pkg://conf.plan", config_name="config")
-def choose(cfg: DictConfig) -> None:
-    """``sweep=active``: the runs to make next, or with ``replay.path`` how well they would have been chosen."""
-    try:
-        config = typed(cfg)
-        if config.replay.path:
-            from sweeps.active.report import replay as work
-        else:
-            from sweeps.active.live import propose as work
-        work(config, shlex.join(["openr1-plan", *HydraConfig.get().overrides.task]))
-    except (ConfigError, RunError) as error:
-        exit_with(error)
+  openr1-plan experiment=demo                           every run with its N, D, C, memory, time, cost and state, and the sum
+  openr1-plan scale=50k,100k budget.flops=4e11,8e11
+  openr1-plan sweep=search 'optim.lr=tag(log,interval(1e-3,1e-1))' sweep.n_trials=20
+  openr1-plan propose runs.study=NAME sweep.target.flops=1e14 \\
+    'sweep.candidates.scale=[50k,100k]' 'sweep.candidates.tokens=[1e6,4e6]'
+  openr1-plan propose replay.path=points.csv
+  openr1-plan status demo once=true
 
-
-@hydra.main(version_base="1.3", config_path="pkg://conf.plan", config_name="status")
-def status(cfg: DictConfig) -> None:
-    """``status=NAME``: how far a study is."""
-    try:
-        config = status_of(cfg)
-        from sweeps.status.status import watch
-
-        watch(config)
-    except (ConfigError, RunError) as error:
-        exit_with(error)
+`openr1-plan MODE --help` lists the groups and options of a mode. Without a mode, status=NAME shows a status, sweep=active and
+the keys replay, runs and law propose runs, and everything else is priced.
+"""
+HELP_FLAGS = {"--help", "-h"}
+COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", *HELP_FLAGS}  # print something about a config
+# a sweeper that prices the runs instead of launching them
+PRICE_WORDS = ["hydra.sweeper._target_=hydra_plugins.openr1_price.PriceSweeper", "-m"]
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")
-def price(cfg: DictConfig) -> None:
-    """What ``openr1 -m`` with the same words would take: the task of a sweeper that starts none (:data:`PRICED`)."""
+def _prices_nothing(cfg: DictConfig, command: str) -> None:
+    """Do nothing: :data:`PRICE_WORDS` choose a sweeper that never calls it."""
 
 
-def app_of(words: Sequence[str]) -> Callable[[], None]:
-    """The app that answers a command line."""
-    keys = {word.lstrip("+~").partition("=")[0] for word in words}
-    if "status" in keys:
-        return status
-    if "sweep=active" in words or {key.partition(".")[0] for key in keys} & set(CHOOSING) or set(words) <= HELP:
-        return choose
-    return price
+@dataclass(frozen=True)
+class Mode:
+    """A mode of ``openr1-plan``.
+
+    :ivar config_path, config_name: of the config that its overrides compose.
+    :ivar register: puts its schemas into Hydra's store.
+    :ivar run: is called with the composed config and the command line.
+    :ivar words, keys: overrides, and first parts of keys, that choose the mode where the command line names none.
+    """
+
+    name: str
+    config_path: str
+    config_name: str
+    register: Callable[[], None]
+    run: Callable[[DictConfig, str], None]
+    words: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("price", "pkg://conf", "config", register_runs, _prices_nothing),
+        Mode(
+            "propose", "pkg://conf.plan", "propose", propose.register, propose.run, ("sweep=active",), ("replay", "runs", "law")
+        ),
+        Mode("status", "pkg://conf.plan", "status", status.register, status.run, (), ("status",)),
+    )
+}
+
+
+def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
+    """Return the mode of a command line, and the words for Hydra.
+
+    :raises ConfigError: for a first word that is no mode, override or flag.
+    """
+    first = words[0] if words else ""
+    if first in MODES:
+        mode, words = MODES[first], list(words[1:])
+        if mode.name == "status" and words and _is_bare(words[0]):
+            words[0] = f"status={words[0]}"
+    elif first and _is_bare(first):
+        raise ConfigError(f"{first}: is not a mode of openr1-plan; there are {', '.join(MODES)}")
+    else:
+        keys = {word.lstrip("+~").partition("=")[0].partition(".")[0] for word in words}
+        chosen = (mode for mode in MODES.values() if keys & set(mode.keys) or set(words) & set(mode.words))
+        mode, words = next(chosen, MODES["price"]), list(words)
+    if mode.name == "price" and not COMPOSING_FLAGS & set(words):
+        words += [word for word in PRICE_WORDS if word not in words]
+    return mode, words
+
+
+def _is_bare(word: str) -> bool:
+    """Return whether a word is neither an override nor a flag."""
+    return "=" not in word and not word.startswith(("-", "+", "~"))
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run the mode that a command line chooses.
+
+    :raises ConfigError: for an unknown mode or an invalid config.
+    """
+    if set(arguments) <= HELP_FLAGS:
+        print(HELP, end="")
+        return
+    mode, words = parse_mode(arguments)
+    command = shlex.join(["openr1-plan", *arguments])
+
+    def task(cfg: DictConfig) -> None:
+        try:
+            mode.run(cfg, command)
+        except (ConfigError, RunError) as error:
+            exit_with(error)  # before Hydra puts a line of its own in front of it
+
+    mode.register()
+    sys.argv[1:] = words
+    hydra.main(version_base="1.3", config_path=mode.config_path, config_name=mode.config_name)(task)()
 
 
 def main() -> None:
-    """The command ``openr1-plan``."""
-    register_runs()
-    register()
-    register_status()
-    app = app_of(sys.argv[1:])
-    if app is price and not {"--cfg", "-c", "--info", "-i", *HELP} & set(sys.argv):
-        sys.argv += [word for word in PRICED if word not in sys.argv]
-    guarded(app)
+    """Run the command ``openr1-plan``."""
+    guarded(lambda: run(sys.argv[1:]))

@@ -11,11 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
-from openr1.evaluation.verify import argument_parser
-from sweeps.cli import app_of, choose, status
-from sweeps.commands.active import compose as compose_plan
-from sweeps.status.config import register as register_status
-from sweeps.status.config import typed as status_of
+from openr1.options import load_config
+from sweeps.cli import PRICE_WORDS, parse_mode
+from sweeps.commands.propose import compose as compose_plan
+from sweeps.status.config import StatusConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -69,16 +68,15 @@ def test_every_fit_command_composes(line):
 
 @pytest.mark.parametrize("line", commands("openr1-plan"))
 def test_every_plan_command_composes(line):
-    words = shlex.split(line)[1:]
-    app = app_of(words)
-    if app is choose:
+    mode, words = parse_mode(shlex.split(line)[1:])
+    if mode.name == "propose":
         compose_plan(words)
-    elif app is status:
-        register_status()
+    elif mode.name == "status":
+        mode.register()
         with initialize_config_module("conf.plan", version_base="1.3"):
-            status_of(compose("status", words))
+            load_config(StatusConfig, compose("status", words))
     else:
-        composed(*first_choices(words))
+        composed(*first_choices([word for word in words if word not in PRICE_WORDS]))
 
 
 @pytest.mark.parametrize("line", commands("openr1-verify"))

@@ -57,6 +57,11 @@ SETTINGS = {  # of MLflow, where the environment has no other
 }
 
 
+def preload() -> None:
+    """Import MLflow, as every tracked run does before its first step."""
+    import mlflow  # noqa: F401
+
+
 @functools.cache
 def client(uri: str) -> MlflowClient:
     """A client of the store, which is made first where it is a fresh SQLite file.

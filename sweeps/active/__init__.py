@@ -1,1 +1,1 @@
-"""Active choice of runs (arXiv 2604.22753): those that tell most about a target for their FLOPs."""
+"""Active choice of runs: those that tell most about a target for their FLOPs (arXiv 2604.22753)."""

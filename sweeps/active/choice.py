@@ -1,4 +1,4 @@
-"""The runs of a study to make next, from those that are finished."""
+"""The choice of the next runs of a study, given those that are finished."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.laws import Cost
 from analysis.sources import frame
 from analysis.sources.frame import Columns, MlflowRuns, Source
 from openr1.errors import ConfigError
-from sweeps.active.choosers import State, active, first
+from sweeps.active.choosers import State, active, choose_first
 from sweeps.active.options import ActiveOptions
 from sweeps.active.pool import Pool, curve_law, least_runs
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from analysis.laws import Law
 
-SAME = 0.01  # N and D of a finished run that agree with a candidate's within this share are that candidate
-SIGMAS = 1.96  # half of a 95 % interval
+TOLERANCE = 0.01  # a finished run whose N and D agree with a candidate's within this share is that candidate
+SIGMAS = 1.96  # half width of a 95 % interval
 KNOWN = ("N", "D", "C")  # of a candidate
 TRACKED = Columns(N="params_non_embedding", D="tokens", C="flops", loss="eval_loss")
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A run that may be made: what sets it apart, and what it is."""
+class Candidate:
+    """A run that may be made: its size and tokens, and the N, D and C that follow from them."""
 
     scale: str
     tokens: float
@@ -39,36 +39,41 @@ class Offer:
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        return (f"scale={self.scale}", f"budget.tokens={self.tokens:.12g}")
+        return candidate_overrides(self.scale, self.tokens)
+
+
+def candidate_overrides(scale: str, tokens: float) -> tuple[str, ...]:
+    """Return the overrides that set a candidate apart from the others."""
+    return (f"scale={scale}", f"budget.tokens={tokens:.12g}")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to run next.
+    """The runs to make next.
 
-    :ivar offers: in the order of choice; empty where nothing is left to do.
-    :ivar reason: why there are no more.
-    :ivar target: N, D and the prediction with its interval, now; null before there are runs enough to say.
-    :ivar runs: finished ones.
-    :ivar spent: their FLOPs.
+    :ivar candidates: in the order of choice; empty where nothing is left to do.
+    :ivar reason: why it is empty.
+    :ivar target: N, D and C of the target, ``predicted`` and its ``interval``; null while there are too few runs for the law.
+    :ivar runs: the number of finished runs.
+    :ivar spent: the FLOPs of finished runs.
     """
 
-    offers: list[Offer]
+    candidates: list[Candidate]
     reason: str
     target: dict[str, float] | None
     runs: int
     spent: float
 
 
-def check(law: Law, sweep: ActiveOptions) -> None:
-    """What can be said before the first run.
+def validate_choice(law: Law, sweep: ActiveOptions) -> None:
+    """Refuse options that are wrong whatever the runs are.
 
     :raises ConfigError: for a law that is not a curve in N, D and C, or without a target or candidates.
     """
     curve_law(law)
     unknown = [name for name in law.needs if name not in (*KNOWN, law.response)]
     if unknown:
-        raise ConfigError(f"law: {law.name} needs {unknown[0]}, which candidates of sizes and tokens do not say")
+        raise ConfigError(f"law: {law.name} needs {unknown[0]}, which sizes and tokens of candidates do not determine")
     if not sweep.candidates.scale or not sweep.candidates.tokens:
         raise ConfigError("sweep.candidates: give scale and tokens, such as sweep.candidates.scale=[50k,100k]")
     if not sweep.target.given:
@@ -77,68 +82,75 @@ def check(law: Law, sweep: ActiveOptions) -> None:
         raise ConfigError(f"sweep.target: {law.name} does not divide a budget between N and D; give N and D")
 
 
-def finished(source: Source, law: Law) -> pd.DataFrame | None:
-    """The runs so far; null where there are none yet. A project's first study has no store either."""
+def read_finished(source: Source, law: Law) -> pd.DataFrame | None:
+    """Read the finished runs; return None where there are none yet, or no store, as in a project's first study."""
     if isinstance(source, MlflowRuns):
         from openr1.tracking.mlflow import read_runs
 
         try:
-            begun = read_runs(source.uri, source.study)
+            runs = read_runs(source.uri, source.study)
         except ConfigError:
-            begun = []
-        if not begun or frame.select_rows(source.table(), source.where).empty:
+            runs = []
+        if not runs or frame.select_rows(source.table(), source.where).empty:
             return None
     return frame.read(source, sorted({*law.needs, "C"})).frame
 
 
 def choose(
-    law: Law, sweep: ActiveOptions, done: pd.DataFrame | None, candidates: Sequence[Offer], tried: Container[Offer] = ()
+    law: Law,
+    sweep: ActiveOptions,
+    done: pd.DataFrame | None,
+    candidates: Sequence[Candidate],
+    tried: Container[Candidate] = (),
 ) -> Choice:
     """Choose the next batch.
 
-    Before there are runs enough for the law, the first are drawn from those that cost little. A seed draws the same ones,
-    whichever of them are done, so that a study that was killed goes on with the others.
+    Before there are enough runs for the law, the first are drawn from cheap candidates. A seed draws the same ones,
+    whichever of them are done, so that a study that was killed continues with the others.
 
     :param done: tidy rows of the finished runs (:mod:`analysis.sources.frame`).
     :param tried: candidates that are not to be run again, whatever became of them.
-    :raises ConfigError: as :func:`check` does, or where the law has no optimum at the target's budget.
+    :raises ConfigError: as :func:`validate_choice` does, or where the law has no optimum at the target's budget.
     """
     import pandas as pd
 
-    check(law, sweep)
-    law = curve_law(law)
+    validate_choice(law, sweep)
+    curve = curve_law(law)
     rng = np.random.default_rng(sweep.seed)
     if done is not None:
-        done = done.sort_values([*KNOWN, law.response]).reset_index(drop=True)  # whichever was finished first
+        done = done.sort_values([*KNOWN, curve.response]).reset_index(drop=True)  # whichever was finished first
     count = 0 if done is None else len(done)
     spent = 0.0 if done is None else float(done["C"].sum())
-    left = np.inf if sweep.allowance.flops is None else sweep.allowance.flops - spent
-    fresh = [offer for offer in candidates if offer not in tried and not _is_done(offer, done)]
+    remaining = np.inf if sweep.allowance.flops is None else sweep.allowance.flops - spent
+    fresh = [candidate for candidate in candidates if candidate not in tried and not _is_done(candidate, done)]
 
-    def chosen(offers: list[Offer], target: dict[str, float] | None) -> Choice:
-        return Choice(offers, "" if offers else _nothing_left(fresh), target, count, spent)
+    def choice_of(chosen: list[Candidate], target: dict[str, float] | None) -> Choice:
+        return Choice(chosen, "" if chosen else _reason_for_none(fresh), target, count, spent)
 
-    if count < least_runs(law, _rows(candidates) if done is None else done):
-        everything = Pool(law, _rows(candidates), _rows(candidates), np.array([offer.C for offer in candidates]))
-        begin = [candidates[i] for i in first(everything, rng)]
-        ordered = [offer for offer in begin if offer in fresh] or sorted(fresh, key=lambda offer: offer.C)
-        return chosen(_within(left, ordered[: sweep.batch]), None)
+    if done is None or count < least_runs(curve, done):
+        everything = Pool(curve, _rows(candidates), _rows(candidates), np.array([candidate.C for candidate in candidates]))
+        first = [candidates[i] for i in choose_first(everything, rng)]
+        ordered = [candidate for candidate in first if candidate in fresh] or sorted(fresh, key=lambda candidate: candidate.C)
+        return choice_of(_affordable(remaining, ordered[: sweep.batch]), None)
 
     targets = target_rows(law, sweep, done)
-    runs = pd.concat([done[[*KNOWN, law.response]], _rows(fresh)], ignore_index=True)
-    state = State(Pool(law, runs, targets, runs["C"].to_numpy(dtype=float)), sweep, list(range(count)), rng)
-    target = _predicted(state)
+    runs = pd.concat([done[[*KNOWN, curve.response]], _rows(fresh)], ignore_index=True)
+    state = State(Pool(curve, runs, targets, runs["C"].to_numpy(dtype=float)), sweep, list(range(count)), rng)
+    target = _predict_target(state)
     if sweep.interval is not None and target["interval"] <= sweep.interval:
         return Choice([], f"the interval is within {100 * sweep.interval:.3g} % of the prediction", target, count, spent)
-    return chosen([fresh[i - count] for i in active(state, left, left, sweep.batch)], target)
+    return choice_of([fresh[i - count] for i in active(state, remaining, remaining, sweep.batch)], target)
 
 
 def target_rows(law: Law, sweep: ActiveOptions, done: pd.DataFrame) -> pd.DataFrame:
-    """One row, N, D and C, of what is to be predicted."""
+    """Return one row, N, D and C, of the target.
+
+    :raises ConfigError: where the law has no optimum at the budget of the target.
+    """
     import pandas as pd
 
     cost, target = Cost.of(done), sweep.target
-    n, d = target.N, target.D
+    n, d = np.nan if target.N is None else target.N, np.nan if target.D is None else target.D
     if target.flops is not None:
         best = law.frontier(law.estimate(done).params, np.array([target.flops]), cost)
         n, d = float(best["N"][0, 0]), float(best["D"][0, 0])
@@ -147,33 +159,34 @@ def target_rows(law: Law, sweep: ActiveOptions, done: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame({"N": [n], "D": [d], "C": [cost(n, d)]})
 
 
-def _rows(offers: Sequence[Offer]) -> pd.DataFrame:
+def _rows(candidates: Sequence[Candidate]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([[offer.N, offer.D, offer.C] for offer in offers], columns=list(KNOWN), dtype=float)
+    rows = [[candidate.N, candidate.D, candidate.C] for candidate in candidates]
+    return pd.DataFrame(rows, columns=list(KNOWN), dtype=float)
 
 
-def _within(left: float, offers: list[Offer]) -> list[Offer]:
-    """As many of them, in order, as can be paid for."""
-    sums = np.cumsum([offer.C for offer in offers])
-    return [offer for offer, total in zip(offers, sums, strict=True) if total <= left]
+def _affordable(allowance: float, candidates: list[Candidate]) -> list[Candidate]:
+    """Return as many of the candidates, in order, as the allowance covers."""
+    sums = np.cumsum([candidate.C for candidate in candidates])
+    return [candidate for candidate, total in zip(candidates, sums, strict=True) if total <= allowance]
 
 
-def _nothing_left(fresh: list[Offer]) -> str:
-    return "nothing is left that can be paid for" if fresh else "all candidates are made"
+def _reason_for_none(fresh: list[Candidate]) -> str:
+    return "the allowance covers none of the remaining candidates" if fresh else "all candidates are done"
 
 
-def _is_done(offer: Offer, done: pd.DataFrame | None) -> bool:
+def _is_done(candidate: Candidate, done: pd.DataFrame | None) -> bool:
     if done is None:
         return False
-    near = (np.abs(done["N"] / offer.N - 1) < SAME) & (np.abs(done["D"] / offer.D - 1) < SAME)
+    near = (np.abs(done["N"] / candidate.N - 1) < TOLERANCE) & (np.abs(done["D"] / candidate.D - 1) < TOLERANCE)
     return bool(near.any())
 
 
-def _predicted(state: State) -> dict[str, float]:
-    """The prediction at the target; ``interval`` is half its 95 % interval, as a share of it."""
-    found, last = state.posterior(), len(state.pool.runs)
-    mean, deviation = float(found.mean[last]), float(np.sqrt(found.covariance[last, last]))
+def _predict_target(state: State) -> dict[str, float]:
+    """Return the prediction at the target; ``interval`` is the half width of its 95 % interval, as a share of it."""
+    posterior, last = state.posterior(), len(state.pool.runs)
+    mean, deviation = float(posterior.mean[last]), float(np.sqrt(posterior.covariance[last, last]))
     logs = state.pool.law.loss.logs
     value = float(np.exp(mean)) if logs else mean
     row = state.pool.targets.iloc[0]

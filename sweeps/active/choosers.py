@@ -1,4 +1,4 @@
-"""Which runs to make next, within an allowance: by what they tell about the targets, and rules to compare that with."""
+"""Rules that choose the next runs within an allowance: by their information about the targets, and rules to compare with."""
 
 from __future__ import annotations
 
@@ -9,120 +9,121 @@ import numpy as np
 
 from sweeps.active.options import ActiveOptions
 from sweeps.active.pool import Pool, least_runs
-from sweeps.active.posterior import Posterior, posterior
+from sweeps.active.posterior import Posterior, sample_posterior
 
-BEGINNING = 0.01  # of the FLOPs of all candidates, that the first runs may cost
+FIRST_SHARE = 0.01  # of the FLOPs of all candidates: the most that the first runs may cost
 
 
 @dataclass
 class State:
-    """A choice that is going on: which runs are done, and where randomness comes from."""
+    """The state of a choice: the runs that are done, and the source of randomness."""
 
     pool: Pool
     options: ActiveOptions
-    chosen: list[int]
+    done: list[int]
     rng: np.random.Generator
-    _known: tuple[int, Posterior] | None = None
+    _posterior: tuple[int, Posterior] | None = None  # with the number of runs that it is of
 
     @property
     def spent(self) -> float:
-        return float(self.pool.costs[self.chosen].sum())
+        return float(self.pool.costs[self.done].sum())
 
-    def open(self, allowance: float, made: list[int]) -> np.ndarray:
-        """Indices of the runs that are not done, nor in ``made``, and can be paid for."""
+    def affordable(self, allowance: float, chosen: list[int]) -> np.ndarray:
+        """Return the indices of the runs that are neither done nor in ``chosen`` and cost at most ``allowance``."""
         free = self.pool.costs <= allowance
-        free[[*self.chosen, *made]] = False
+        free[[*self.done, *chosen]] = False
         return np.flatnonzero(free)
 
     def posterior(self) -> Posterior:
-        """What is expected, given the runs that are done."""
-        if self._known is None or self._known[0] != len(self.chosen):
+        """Return the posterior given the runs that are done."""
+        if self._posterior is None or self._posterior[0] != len(self.done):
             options = self.options
-            found = posterior(self.pool, np.array(self.chosen), self.rng, options.discrepancy, options.reach)
-            self._known = len(self.chosen), found
-        return self._known[1]
+            posterior = sample_posterior(self.pool, np.array(self.done), self.rng, options.discrepancy, options.reach)
+            self._posterior = len(self.done), posterior
+        return self._posterior[1]
 
 
-# state, FLOPs that may be spent now, and in all, at most so many runs -> the runs to make, in order of choice
+# state, FLOPs that may be spent now, FLOPs that may be spent in total, most runs -> indices of runs in the order of choice
 Chooser = Callable[[State, float, float, int], list[int]]
 
 
 def active(state: State, allowance: float, horizon: float, most: int) -> list[int]:
-    """Those that are expected to reduce the variance of the prediction at the targets most for their FLOPs, one after another.
+    """Choose the runs that reduce the expected variance of the prediction at the targets most for their FLOPs, one by one.
 
     A run j takes ``sum_t cov(t, j)^2 / (cov(j, j) + s^2)`` off the variance at the targets t (Seo et al., IJCNN 2000, eq. 8:
     Cohn's criterion for a Gaussian process), and leaves the covariance that a rank-one update gives, so that the next run of a
-    batch is chosen as if this one were done. Where the best is too dear for now, but not in all, the FLOPs are saved up for it.
+    batch is chosen as if this one were done. If the best run is too expensive for now, but not in total,
+    FLOPs are saved for it.
     """
-    return _greedy(state, allowance, horizon, most, _towards)
+    return _choose_greedily(state, allowance, horizon, most, _variance_reduction)
 
 
 def d_optimal(state: State, allowance: float, horizon: float, most: int) -> list[int]:
-    """Those that shrink the volume of what the parameters of the law may be most for their FLOPs.
+    """Choose the runs that reduce the volume of the posterior of the law's parameters most for their FLOPs.
 
     ``log(1 + cov(j, j) / s^2)`` of the law alone, the greedy form of D-optimality (Wald 1943; Fedorov 1972).
     """
-    return _greedy(state, allowance, horizon, most, _volume)
+    return _choose_greedily(state, allowance, horizon, most, _information)
 
 
 def cheapest(state: State, allowance: float, horizon: float, most: int) -> list[int]:
-    """Those of the fewest FLOPs first."""
-    return _until_spent(state, allowance, allowance, most, lambda free, _: free[np.argmin(state.pool.costs[free])])
+    """Choose the runs of the fewest FLOPs first."""
+    return _choose_until_spent(state, allowance, allowance, most, lambda free, _: free[np.argmin(state.pool.costs[free])])
 
 
 def at_random(state: State, allowance: float, horizon: float, most: int) -> list[int]:
-    """Any that can be paid for now, all equally likely."""
-    return _until_spent(state, allowance, allowance, most, lambda free, _: state.rng.choice(free))
+    """Choose uniformly among the runs that are affordable now."""
+    return _choose_until_spent(state, allowance, allowance, most, lambda free, _: state.rng.choice(free))
 
 
 CHOOSERS: dict[str, Chooser] = {"active": active, "random": at_random, "cheapest": cheapest, "d_optimal": d_optimal}
 
 
-def first(pool: Pool, rng: np.random.Generator) -> list[int]:
-    """The runs that a study begins with, two more than the law has parameters, of those that are a small part of the FLOPs."""
+def choose_first(pool: Pool, rng: np.random.Generator) -> list[int]:
+    """Draw the first runs of a study, two more than the law has parameters, from those of a small share of the FLOPs."""
     count = least_runs(pool.law, pool.runs) + 1
-    free = np.flatnonzero(pool.costs <= BEGINNING * pool.costs.sum() / count)
+    free = np.flatnonzero(pool.costs <= FIRST_SHARE * pool.costs.sum() / count)
     if len(free) < 2 * count:
         free = np.argsort(pool.costs, kind="stable")[: 2 * count]
     return rng.choice(free, min(count, len(free)), replace=False).tolist()
 
 
-def _towards(cov: np.ndarray, noise: float, runs: int) -> np.ndarray:
+def _variance_reduction(cov: np.ndarray, noise: float, runs: int) -> np.ndarray:
     return np.sum(cov[runs:, :runs] ** 2, axis=0) / (np.diag(cov)[:runs] + noise)
 
 
-def _volume(cov: np.ndarray, noise: float, runs: int) -> np.ndarray:
+def _information(cov: np.ndarray, noise: float, runs: int) -> np.ndarray:
     return np.log1p(np.diag(cov)[:runs] / noise)
 
 
-def _greedy(state: State, allowance: float, horizon: float, most: int, gain: Callable) -> list[int]:
-    found, runs = state.posterior(), len(state.pool.runs)
-    cov = found.covariance if gain is _towards else found.law_covariance
+def _choose_greedily(state: State, allowance: float, horizon: float, most: int, gain: Callable) -> list[int]:
+    posterior, runs = state.posterior(), len(state.pool.runs)
+    cov = posterior.covariance if gain is _variance_reduction else posterior.law_covariance
     price = state.pool.costs**state.options.cost_exponent
 
-    def next_of(free: np.ndarray, made: list[int]) -> int:
+    def best_of(free: np.ndarray, chosen: list[int]) -> int:
         nonlocal cov
-        if made:
-            last = cov[made[-1]]
-            cov = cov - np.outer(last, last) / (last[made[-1]] + found.noise)
-        return free[np.argmax((gain(cov, found.noise, runs) / price)[free])]
+        if chosen:
+            last = cov[chosen[-1]]
+            cov = cov - np.outer(last, last) / (last[chosen[-1]] + posterior.noise)
+        return free[np.argmax((gain(cov, posterior.noise, runs) / price)[free])]
 
-    return _until_spent(state, allowance, horizon, most, next_of)
+    return _choose_until_spent(state, allowance, horizon, most, best_of)
 
 
-def _until_spent(
-    state: State, allowance: float, horizon: float, most: int, next_of: Callable[[np.ndarray, list[int]], int]
+def _choose_until_spent(
+    state: State, allowance: float, horizon: float, most: int, best_of: Callable[[np.ndarray, list[int]], int]
 ) -> list[int]:
-    """Runs, one after another, each of those that ``horizon`` pays for, until one is too dear for ``allowance``."""
-    made: list[int] = []
+    """Choose runs one by one among those affordable within ``horizon``, until one is too expensive for ``allowance``."""
+    chosen: list[int] = []
     spent = 0.0
-    while len(made) < most:
-        free = state.open(max(allowance, horizon) - spent, made)
+    while len(chosen) < most:
+        free = state.affordable(max(allowance, horizon) - spent, chosen)
         if not len(free):
             break
-        best = int(next_of(free, made))
+        best = int(best_of(free, chosen))
         spent += state.pool.costs[best]
         if spent > allowance:
             break
-        made.append(best)
-    return made
+        chosen.append(best)
+    return chosen

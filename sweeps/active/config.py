@@ -1,12 +1,16 @@
-"""Typed schema of ``openr1-plan sweep=active``: runs of a study, or a replay on a table of finished runs."""
+"""Config of ``openr1-plan`` for active choice: runs of a study, or a replay on a table of finished runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from omegaconf import MISSING
+
 from analysis.fit.resampling import Holdout
-from analysis.sources.frame import Columns, CsvRuns, FileRuns, ParquetRuns
+from analysis.laws import Law
+from analysis.sources.frame import Columns, CsvRuns, FileRuns, ParquetRuns, Source
 from openr1.errors import ConfigError
 from sweeps.active.options import ActiveOptions
 
@@ -15,7 +19,7 @@ CHOOSERS = ("active", "random", "cheapest", "d_optimal")
 
 @dataclass
 class PlanSweep(ActiveOptions):
-    """``sweep=active`` of ``openr1-plan``, whose law is that of ``law=``."""
+    """Options of active choice for ``openr1-plan``, whose law is that of ``law=``."""
 
     name: str = "active"
     run: list[str] = field(default_factory=list)  # overrides of openr1 that all runs share, such as ['data=python_stdlib']
@@ -23,16 +27,16 @@ class PlanSweep(ActiveOptions):
 
 @dataclass
 class Replay:
-    """``replay.path=points.csv``: choose from finished runs as if they were not made, and predict those held out."""
+    """Options of a replay: choose from finished runs as if none had been made, and predict those held out."""
 
-    path: str | None = None  # a CSV or Parquet file, a row a run
+    path: str | None = None  # a CSV or Parquet file with a row for each run
     columns: Columns = field(default_factory=Columns)
-    where: dict[str, Any] = field(default_factory=dict)  # as that of runs
+    where: dict[str, Any] = field(default_factory=dict)  # as runs.where
     flops_6nd: bool = False
-    holdout: Holdout = field(default_factory=lambda: Holdout(fraction=0.1))  # the targets: never chosen, never fitted
+    holdout: Holdout = field(default_factory=lambda: Holdout(fraction=0.1))  # the targets, never chosen or fitted
     seeds: int = 20
-    allowance: float = 0.25  # share of the FLOPs of the table that is planned for
-    shares: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5])  # where errors are taken
+    allowance: float = 0.25  # share of the FLOPs of the table that rules plan for
+    shares: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5])  # at which errors are measured
     choosers: list[str] = field(default_factory=lambda: list(CHOOSERS))
 
     def __post_init__(self) -> None:
@@ -42,12 +46,45 @@ class Replay:
         if self.seeds < 1:
             raise ConfigError("replay.seeds: must be at least 1")
         if not self.shares or any(not 0 < share <= 1 for share in self.shares) or sorted(set(self.shares)) != list(self.shares):
-            raise ConfigError("replay.shares: must rise, above 0 and up to 1")
+            raise ConfigError("replay.shares: must increase, above 0 and up to 1")
         if not 0 < self.allowance <= 1:
             raise ConfigError("replay.allowance: must be above 0 and at most 1")
 
     @property
     def source(self) -> FileRuns:
-        """The table."""
+        """The table.
+
+        :raises ConfigError: without a path.
+        """
+        if self.path is None:
+            raise ConfigError("replay.path: no value is given")
         kind = ParquetRuns if self.path.endswith(".parquet") else CsvRuns
         return kind(columns=self.columns, where=self.where, flops_6nd=self.flops_6nd, path=self.path)
+
+
+@dataclass
+class PlanConfig:
+    """Options of active choice for ``openr1-plan``."""
+
+    sweep: PlanSweep = MISSING
+    law: Law = MISSING
+    runs: Source | None = None  # the runs so far; null for a replay
+    replay: Replay = field(default_factory=Replay)
+    outputs: str = "outputs"
+    out: str | None = None  # directory of the results; null for outputs/plans/NAME, the study or the table
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the results."""
+        name = Path(self.replay.path).stem if self.replay.path else self.source.study
+        return Path(self.out) if self.out else Path(self.outputs) / "plans" / name
+
+    @property
+    def source(self) -> Source:
+        """The runs so far.
+
+        :raises ConfigError: for a replay, which has none.
+        """
+        if self.runs is None:
+            raise ConfigError("runs: no value is given")
+        return self.runs

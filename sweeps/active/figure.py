@@ -1,4 +1,4 @@
-"""The figure of a replay: error against the share of the FLOPs of the table, a curve a rule of choice."""
+"""The figure of a replay: error against the share of the FLOPs of the table, one curve for each chooser."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ import numpy as np
 from analysis.charts.marks import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Band, Chart, Line, Panel, Points, span
 
 if TYPE_CHECKING:
-    from sweeps.active.replay import Replayed
+    from sweeps.active.replay import ReplayResult
 
 NAMES = {"active": "active", "random": "random", "cheapest": "cheapest first", "d_optimal": "D-optimal"}
-TITLES = {"law": "The law, fitted to the runs chosen", "posterior": "The law with its discrepancy"}
+TITLES = {"law": "The law, fitted to the chosen runs", "posterior": "The law with its discrepancy"}
 COLOURS = {"active": ORANGE, "random": BLUE, "cheapest": GREEN, "d_optimal": PURPLE}
-QUARTILES = ("active", "random")  # whose quartiles are drawn: those of all would hide one another
+WITH_QUARTILES = ("active", "random")  # quartiles of all choosers would hide one another
 
 
-def chart(found: Replayed) -> Chart:
-    """Medians over seeds, the quartiles of two of the rules, and the error of the full table."""
-    errors = found.steps[["law", "posterior"]].to_numpy()
-    limits = span(np.append(errors[np.isfinite(errors)], list(found.full.values())), log=True)
-    panels = tuple(_panel(found, prediction, limits) for prediction in TITLES)
+def replay_chart(result: ReplayResult) -> Chart:
+    """Draw medians over seeds, the quartiles of two choosers, and the error of the full table."""
+    errors = result.steps[["law", "posterior"]].to_numpy()
+    limits = span(np.append(errors[np.isfinite(errors)], list(result.full.values())), log=True)
+    panels = tuple(_panel(result, prediction, limits) for prediction in TITLES)
     caption = (
-        f"Mean relative error at {len(found.pool.targets)} targets by the share of the FLOPs of {len(found.pool.runs)} runs: "
-        f"the median of {found.steps['seed'].nunique()} seeds, with quartiles for two of the rules. Dashed: with all runs."
+        f"Mean relative error at {len(result.pool.targets)} targets by the share of the FLOPs of {len(result.pool.runs)} runs: "
+        f"the median of {result.steps['seed'].nunique()} seeds, with quartiles for two of the rules. Dashed: with all runs."
     )
     return Chart("Active choice of runs", caption, panels, size=(5.2, 4.1))
 
 
-def _panel(found: Replayed, prediction: str, limits: tuple[float, float]) -> Panel:
+def _panel(result: ReplayResult, prediction: str, limits: tuple[float, float]) -> Panel:
     marks: list = []
-    shares = np.array(found.median(prediction).columns, dtype=float)
-    for name, median in found.median(prediction).iterrows():
-        look = {"name": NAMES[str(name)], "colour": COLOURS[str(name)]}
-        if name in QUARTILES:
-            mine = found.steps[found.steps["chooser"] == name].groupby("share")[prediction]
-            marks.append(Band(x=shares, y=mine.quantile(0.25).to_numpy(), upper=mine.quantile(0.75).to_numpy(), **look))
-        marks += [Line(x=shares, y=median.to_numpy(), **look), Points(x=shares, y=median.to_numpy(), size=3.5, **look)]
-    level = np.full(2, found.full[prediction])
+    shares = np.array(result.median(prediction).columns, dtype=float)
+    for chooser, median in result.median(prediction).iterrows():
+        name, colour, values = NAMES[str(chooser)], COLOURS[str(chooser)], median.to_numpy()
+        if chooser in WITH_QUARTILES:
+            by_share = result.steps[result.steps["chooser"] == chooser].groupby("share")[prediction]
+            lower, upper = by_share.quantile(0.25).to_numpy(), by_share.quantile(0.75).to_numpy()
+            marks.append(Band(x=shares, y=lower, upper=upper, name=name, colour=colour))
+        marks.append(Line(x=shares, y=values, name=name, colour=colour))
+        marks.append(Points(x=shares, y=values, size=3.5, name=name, colour=colour))
+    level = np.full(2, result.full[prediction])
     marks.append(Line(x=shares[[0, -1]], y=level, name="all runs", colour=GREY, dash="dashed"))
     x = Axis("Share of the FLOPs of the table", log=True, limits=span(shares, log=True))
     y = Axis("Mean relative error at the targets", log=True, limits=limits)

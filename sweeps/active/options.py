@@ -1,8 +1,9 @@
-"""Options of active choice, wherever it chooses: in a study of ``openr1 -m``, or for ``openr1-plan``. Nothing heavy."""
+"""Options of active choice, in a study of ``openr1 -m`` and for ``openr1-plan``. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
@@ -10,7 +11,7 @@ from sweeps.config import SweepConfig
 
 @dataclass
 class Target:
-    """What is to be predicted: the loss at a budget, with the N and D that the law finds best for it, or at given N and D."""
+    """The loss to predict: at a budget, with the N and D that the law finds optimal for it, or at given N and D."""
 
     flops: float | None = None
     N: float | None = None
@@ -29,25 +30,25 @@ class Target:
 
 
 @dataclass
-class Candidates:
+class CandidateGrid:
     """Runs that may be made: each size with each number of tokens."""
 
-    scale: list[str] = field(default_factory=list)  # rungs of the ladder
+    scale: list[str] = field(default_factory=list)  # sizes of the ladder
     tokens: list[float] = field(default_factory=list)
 
 
 @dataclass
 class ActiveOptions(SweepConfig):
-    """How runs are chosen. ``allowance.flops`` is of the whole study, those of its finished runs included."""
+    """Options of how runs are chosen. ``allowance.flops`` is for the whole study, finished runs included."""
 
     kind: str = "active"
     target: Target = field(default_factory=Target)
-    candidates: Candidates = field(default_factory=Candidates)
-    interval: float | None = None  # enough: half the 95 % interval of the prediction, as a share of it
-    batch: int = 4  # runs that are chosen at a time
-    cost_exponent: float = 0.7  # runs are ranked by gain / FLOPs^this; 1 is gain per FLOP, below it dearer runs are favoured
-    discrepancy: float = 0.01  # of the law: share of the loss that runs near each other are off it by; 0 for an exact law
-    reach: float = 2.3  # of the discrepancy, in the logarithm of N and D: 2.3 is tenfold
+    candidates: CandidateGrid = field(default_factory=CandidateGrid)
+    interval: float | None = None  # stop at this half width of the prediction's 95 % interval, as a share of the prediction
+    batch: int = 4  # runs chosen at a time
+    cost_exponent: float = 0.7  # runs are ranked by gain / FLOPs^this; 1 is gain per FLOP, a smaller one favours expensive runs
+    discrepancy: float = 0.01  # of the law: share of the loss by which nearby runs deviate from it together; 0 for an exact law
+    reach: float = 2.3  # length scale of the discrepancy in log N and log D: 2.3 is tenfold
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -59,3 +60,11 @@ class ActiveOptions(SweepConfig):
         for name in ("cost_exponent", "discrepancy", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"sweep.{name}: must be at least 0")
+
+
+@dataclass
+class ActiveSweep(ActiveOptions):
+    """Options of active choice in a study."""
+
+    law: str = "chinchilla"  # a name in analysis.laws.LAWS
+    law_options: Any = None  # options of the law, such as {objective: log_mse}

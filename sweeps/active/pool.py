@@ -1,4 +1,4 @@
-"""What active choice is given: a law, the runs so far, what may be run next and at what cost, and what is to be predicted."""
+"""The pool of active choice: a law, the runs that are finished or may be made, their cost, and the targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, Inputs, Points, CurveRegression
+from analysis.laws.regression import CurveLaw, CurveRegression, Inputs, Points
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pool:
-    """Runs and targets in the same columns, in one order: the runs that are done or may be done, then the targets.
+    """Runs and targets in the same columns and one order: the runs that are finished or may be made, then the targets.
 
-    :ivar runs: (n,) rows with what the law predicts from and, where they are done, its response.
-    :ivar targets: (t,) rows with what the law predicts from.
-    :ivar costs: (n,) of each run, FLOPs.
+    :ivar runs: (n,) rows with the predictors of the law and, for finished runs, its response.
+    :ivar targets: (t,) rows with the predictors of the law.
+    :ivar costs: (n,) FLOPs of each run.
     """
 
     law: CurveLaw
@@ -33,14 +33,14 @@ class Pool:
 
     @cached_property
     def points(self) -> Points:
-        """Of runs and targets, in units that do not change as runs are done. Responses are not in it: they would be seen."""
+        """Runs and targets, in units that do not change as runs finish. Responses are left out, so that none can be seen."""
         import pandas as pd
 
         rows = pd.concat([self.runs, self.targets], ignore_index=True).assign(**{self.law.response: 1.0})
         return self.law.points(rows)
 
     def problem(self, chosen: np.ndarray | None = None) -> CurveRegression:
-        """The fit of some of the runs (their indices), or of all rows, in those units."""
+        """Return the fit of some of the runs (their indices), or of all rows, in those units."""
         points = self.points
         if chosen is not None:
             x = Inputs(**{name: values[chosen] for name, values in vars(points.x).items()})
@@ -48,23 +48,24 @@ class Pool:
         return CurveRegression(self.law, points, self.law.fixed(self.runs), 1)
 
     def observed(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the responses of finished runs."""
         return self.law.observed(self.runs.iloc[chosen])
 
     def frame(self, chosen: np.ndarray) -> pd.DataFrame:
-        """The rows of these runs, as a fit takes them."""
+        """Return the rows of these runs, as a fit takes them."""
         return self.runs.iloc[np.sort(chosen)].reset_index(drop=True)
 
 
 def least_runs(law: CurveLaw, runs: pd.DataFrame) -> int:
-    """How many runs a fit needs: one more than it has parameters."""
+    """Return how many runs a fit needs: one more than it has parameters."""
     return len(law.free(runs)) + 1
 
 
 def curve_law(law: Law) -> CurveLaw:
-    """The law as it is.
+    """Return the law itself.
 
     :raises ConfigError: for one that is not a curve through all points.
     """
-    if not (law.regression and law.independent):
+    if not (isinstance(law, CurveLaw) and law.independent):
         raise ConfigError(f"law: {law.name} is not one curve through independent runs; choose one that is, such as chinchilla")
     return law

@@ -1,25 +1,26 @@
-"""What the runs so far leave open: draws of the law, and of how far runs are from it, by an affine-invariant ensemble sampler.
+"""The posterior given finished runs: draws of the law and of its discrepancy, by an affine-invariant ensemble sampler.
 
-A law is not exact, and small runs are cheap: what would reduce the uncertainty most, were it exact, is hundreds of runs too
-small to say how it goes on. So a response is the law, its *discrepancy*, which runs near each other share, and noise (Kennedy
-and O'Hagan, J. R. Stat. Soc. B 63, 425, 2001):
+No law is exact, and small runs are cheap. If a law were exact, hundreds of the smallest runs would reduce the uncertainty most,
+although they say little about large ones. So a response is the law, its *discrepancy*, which nearby runs share, and noise
+(Kennedy and O'Hagan, J. R. Stat. Soc. B 63, 425, 2001):
 
     y_i = law(x_i; parameters) + tau d(x_i) + s e_i
 
 of the logarithm of the response, unless the law's objective is ``mse``; d is a Gaussian process of unit variance with the
-correlation ``exp(-|log x_i - log x_j|^2 / 2 reach^2)``, e is normal. The parameters, tau and s are drawn together.
+correlation ``exp(-|log x_i - log x_j|^2 / 2 reach^2)``, and e is normal. The parameters, tau and s are sampled jointly.
 
-- *Prior*: log-normal. The range of starts of an exponent is its central 95 %; a term that the curve is linear in is, at the
-  geometric mean of the predictors, about a third of the response within a factor of 50. The median of tau is an option, within
+- *Prior*: log-normal. The range of starts of an exponent is its central 95 %. A term in which the curve is linear is, at the
+  geometric mean of the predictors, a third of the response within a factor of 50. The median of tau is an option, within
   a factor of 4; that of s is 0.3 %, within a factor of 30.
-- *Sampler*: stretch moves (Goodman and Weare, Comm. App. Math. Comp. Sci. 5, 65, 2010) from about the optima that many starts
-  end in. With as few runs as a study begins with, the parameters lie on a bent ridge, where intervals from the curvature at the
-  estimate, or of resamples, say little.
+- *Sampler*: stretch moves (Goodman and Weare, Comm. App. Math. Comp. Sci. 5, 65, 2010) that start near the optima of many
+  starts. With as few runs as a study begins with, the parameters lie on a bent ridge, where intervals from the curvature at
+  the estimate, or from resamples, are misleading.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,23 +29,23 @@ from analysis.laws.regression import CurveRegression
 from sweeps.active.pool import Pool
 
 WALKERS = 64
-STEPS = 300  # of each walker, of which the first half is forgotten
+STEPS = 300  # of each walker, of which the first half is discarded
 EVERY = 10  # steps between two draws that are kept
 STRETCH = 2.0
-DISCREPANCY = np.log(4) / 2  # deviation of the logarithm of tau
-EXACT = 1e-6  # a discrepancy of this share is none
-NOISE = (0.003, np.log(30) / 2)  # of s: median, as a share of the response, and deviation of the logarithm
-LINEAR = (1 / 3, np.log(50) / 2)
+DISCREPANCY = np.log(4) / 2  # standard deviation of log tau
+EXACT = 1e-6  # the discrepancy of an exact law
+NOISE = (0.003, np.log(30) / 2)  # of s: the median, as a share of the response, and the standard deviation of log s
+LINEAR = (1 / 3, np.log(50) / 2)  # the same of a linear term
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is expected of all rows of a pool: runs, then targets; of logarithms where the residuals are.
+    """The posterior of the responses of all n rows of a pool, runs before targets; of their logarithms where residuals are.
 
-    :ivar laws: (m, n), draws of the law alone.
-    :ivar mean: (n,), of the law with its discrepancy.
-    :ivar covariance: (n, n), of the same.
-    :ivar noise: variance of a run about it.
+    :ivar laws: (m, n) draws of the law alone.
+    :ivar mean: (n,) mean of the law with its discrepancy.
+    :ivar covariance: (n, n) covariance of the same.
+    :ivar noise: variance of a run's response about it.
     """
 
     laws: np.ndarray
@@ -54,17 +55,17 @@ class Posterior:
 
     @property
     def law_covariance(self) -> np.ndarray:
-        """(n, n), of the law alone."""
+        """The covariance (n, n) of the law alone."""
         return _covariance(self.laws)
 
 
-def posterior(
+def sample_posterior(
     pool: Pool, chosen: np.ndarray, rng: np.random.Generator, discrepancy: float = 0.01, reach: float = 2.3
 ) -> Posterior:
-    """Given the runs that are done, by their indices.
+    """Sample the posterior given finished runs, by their indices.
 
-    :param discrepancy: the median of tau before any run is seen, as a share of the response; 0 for a law that is exact.
-    :param reach: of the discrepancy, in the logarithm of the predictors.
+    :param discrepancy: the prior median of tau, as a share of the response; 0 for an exact law.
+    :param reach: length scale of the discrepancy in the logarithm of the predictors.
     """
     correlation = _correlation(pool, reach)
     density = _Density(pool, chosen, correlation[np.ix_(chosen, chosen)], max(discrepancy, EXACT))
@@ -75,14 +76,14 @@ def posterior(
         laws = np.log(values) if pool.law.loss.logs else values
     good = np.isfinite(laws).all(axis=1)
     laws, tau, s = laws[good], tau[good, None], s[good, None]
-    # the discrepancy given the residuals of the runs, draw by draw, and what that leaves open
+    # for each draw, the discrepancy given the residuals of the runs, and its remaining covariance
     observed = pool.observed(chosen)
     residuals = (np.log(observed) if pool.law.loss.logs else observed) - laws[:, chosen]
     share = tau / (tau * density.values + s)
     to_all = density.vectors.T @ correlation[chosen]
-    found = laws + (residuals @ density.vectors * share) @ to_all
-    left = tau.mean() * correlation - to_all.T @ (to_all * np.mean(tau * share, axis=0)[:, None])
-    return Posterior(laws, found.mean(axis=0), _covariance(found) + left, float(np.median(s)))
+    means = laws + (residuals @ density.vectors * share) @ to_all
+    remaining = tau.mean() * correlation - to_all.T @ (to_all * np.mean(tau * share, axis=0)[:, None])
+    return Posterior(laws, means.mean(axis=0), _covariance(means) + remaining, float(np.median(s)))
 
 
 def _covariance(draws: np.ndarray) -> np.ndarray:
@@ -91,14 +92,14 @@ def _covariance(draws: np.ndarray) -> np.ndarray:
 
 
 def _correlation(pool: Pool, reach: float) -> np.ndarray:
-    """(n, n), of the discrepancy at all rows of a pool."""
+    """Return the correlations (n, n) of the discrepancy at all rows of a pool."""
     logs = np.log(np.stack(list(vars(pool.points.x).values()), axis=1))
     squares = np.sum((logs[:, None] - logs[None]) ** 2, axis=-1)
     return np.exp(-squares / (2 * reach**2))
 
 
 class _Density:
-    """The logarithm of the posterior in the fitted coordinates of the parameters and, last, the logarithms of tau and s."""
+    """The log density of the posterior in the fitted coordinates of the parameters and, last, log tau and log s."""
 
     def __init__(self, pool: Pool, chosen: np.ndarray, correlation: np.ndarray, discrepancy: float) -> None:
         self.problem: CurveRegression = pool.problem(chosen)
@@ -112,7 +113,7 @@ class _Density:
         self.centre, self.deviation = np.array(priors).T
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
-        """(m,), up to a constant; minus infinity where the curve is not a number."""
+        """Return log densities (m,) up to a constant; minus infinity where the curve is not a number."""
         with np.errstate(all="ignore"):
             residuals = self.residuals(theta[:, :-2])
             variances = np.exp(2 * theta[:, -2:-1]) * self.values + np.exp(2 * theta[:, -1:])
@@ -125,11 +126,12 @@ class _Density:
         return np.log(self.problem.observed / values) if self.logs else self.problem.observed - values
 
     def starts(self, rng: np.random.Generator) -> np.ndarray:
-        """Walkers (WALKERS, p + 2) about the optima of many starts, more of them about the more probable."""
+        """Draw walkers (WALKERS, p + 2) near the optima of many starts, more of them near the more probable ones."""
         problem = self.problem
-        ends = problem.screen_starts(problem.law.starts(problem.points, problem.fixed), problem.points.weights)
+        fixed: Any = problem.fixed  # of which starts reads the names only
+        ends = problem.screen_starts(problem.law.starts(problem.points, fixed), problem.points.weights)
         ends, _ = problem.minimise(ends, problem.points.weights[None])
-        # an optimum at infinity is not one of the posterior
+        # an optimum of the likelihood at infinity is none of the posterior
         low, high = self.centre - 2 * self.deviation, self.centre + 2 * self.deviation
         ends = np.clip(ends, low[:-2], high[:-2])
         theta = np.concatenate([ends, np.broadcast_to(self.centre[-2:], (len(ends), 2))], axis=1)
@@ -141,7 +143,7 @@ class _Density:
 
 
 def _prior(parameter: Parameter, typical: float) -> tuple[float, float]:
-    """Centre and deviation in the fitted coordinate."""
+    """Return the centre and standard deviation in the fitted coordinate."""
     low, high = parameter.starts
     if parameter.linear:
         return (np.log(LINEAR[0] * typical), LINEAR[1]) if parameter.positive else (0.0, typical)
@@ -151,19 +153,19 @@ def _prior(parameter: Parameter, typical: float) -> tuple[float, float]:
 
 
 def _sample(density: _Density, walkers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws (m, p): every ``EVERY``-th state of all walkers over the second half of the steps."""
+    """Sample (m, p): every ``EVERY``-th state of all walkers over the second half of the steps."""
     count, size = walkers.shape
     walkers, value = walkers.copy(), density(walkers)
     halves = np.arange(count).reshape(2, -1)
     kept = []
     for step in range(STEPS):
-        for moving, still in (halves, halves[::-1]):
+        for moving, fixed in (halves, halves[::-1]):
             stretch = ((STRETCH - 1) * rng.random(len(moving)) + 1) ** 2 / STRETCH
-            partners = walkers[rng.choice(still, len(moving))]
+            partners = walkers[rng.choice(fixed, len(moving))]
             proposed = partners + stretch[:, None] * (walkers[moving] - partners)
-            after = density(proposed)
-            accepted = np.log(rng.random(len(moving))) < (size - 1) * np.log(stretch) + after - value[moving]
-            walkers[moving[accepted]], value[moving[accepted]] = proposed[accepted], after[accepted]
+            proposed_value = density(proposed)
+            accepted = np.log(rng.random(len(moving))) < (size - 1) * np.log(stretch) + proposed_value - value[moving]
+            walkers[moving[accepted]], value[moving[accepted]] = proposed[accepted], proposed_value[accepted]
         if step >= STEPS // 2 and step % EVERY == 0:
             kept.append(walkers.copy())
     return np.concatenate(kept)

@@ -1,4 +1,4 @@
-"""The replay of active choice: printed, and written as figure, CSV and JSON."""
+"""The report of a replay: printed, and written as figure, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -8,47 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.console import console as console_of
-from sweeps.active.figure import TITLES, chart
-from sweeps.active.replay import Replayed, pool_of, replayed
-from sweeps.active.show import show_replay
+from sweeps.active.figure import TITLES, replay_chart
+from sweeps.active.replay import ReplayResult, read_pool, run_replay
+from sweeps.active.tables import print_replay
 
 if TYPE_CHECKING:
-    from sweeps.commands.active import PlanConfig
+    from sweeps.active.config import PlanConfig
 
 
-def replay(config: PlanConfig, command: str) -> Replayed:
-    """Replay the table of the config, print what was found, and write it."""
-    pool = pool_of(config.law, config.replay)
+def replay(config: PlanConfig, command: str) -> ReplayResult:
+    """Replay the table of the config, print the result, and write it."""
+    pool = read_pool(config.law, config.replay)
     console = console_of()
     with console_of(stderr=True).status("") as status:
-        found = replayed(pool, config.sweep, config.replay, status.update)
-    show_replay(found, config, console)
-    console.print(f"results: {write(found, config, command)}", soft_wrap=True)
-    return found
+        result = run_replay(pool, config.sweep, config.replay, status.update)
+    print_replay(result, config, console)
+    console.print(f"results: {write_replay(result, config, command)}", soft_wrap=True)
+    return result
 
 
-def write(found: Replayed, config: PlanConfig, command: str) -> Path:
-    """Write ``replay.csv``, a row a chooser, seed and share; ``replay.json``; and the figure. Their directory."""
+def write_replay(result: ReplayResult, config: PlanConfig, command: str) -> Path:
+    """Write ``replay.csv``, with a row for each chooser, seed and share; ``replay.json``; and the figure.
+
+    :returns: their directory.
+    """
     from analysis.charts.matplotlib import draw, png, svg
 
     directory = config.directory
     directory.mkdir(parents=True, exist_ok=True)
-    found.steps.to_csv(directory / "replay.csv", index=False)
+    result.steps.to_csv(directory / "replay.csv", index=False)
     summary = {
         "command": command,
         "law": config.law.name,
-        "runs": len(found.pool.runs),
-        "targets": len(found.pool.targets),
-        "flops": float(found.pool.costs.sum()),
+        "runs": len(result.pool.runs),
+        "targets": len(result.pool.targets),
+        "flops": float(result.pool.costs.sum()),
         "sweep": asdict(config.sweep),
         "replay": asdict(config.replay),
-        "full": found.full,
-        "median": {name: json.loads(found.median(name).to_json(orient="index")) for name in TITLES},
-        "as_good_from": {name: found.reached(name, name) for name in TITLES},
-        "as_good_as_the_fit_to_all_from": {name: found.reached(name, "law") for name in TITLES},
+        "full": result.full,
+        "median": {name: json.loads(result.median(name).to_json(orient="index")) for name in TITLES},
+        "as_good_from": {name: result.reached(name, name) for name in TITLES},
+        "as_good_as_the_fit_to_all_from": {name: result.reached(name, "law") for name in TITLES},
     }
     (directory / "replay.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    figure = draw(chart(found))
+    figure = draw(replay_chart(result))
     (directory / "replay.svg").write_bytes(svg(figure))
     (directory / "replay.png").write_bytes(png(figure))
     return directory

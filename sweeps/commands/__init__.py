@@ -1,1 +1,1 @@
-"""The modes of ``openr1-plan``: price a study, propose runs, show how far a study is."""
+"""The modes of ``openr1-plan``: price a study, propose its next runs, show its status."""

@@ -1,4 +1,4 @@
-"""``openr1-plan`` with the words of ``openr1 -m``: the price of what they would run. Only a calibration trains anything."""
+"""``openr1-plan price``: the price of the runs that ``openr1 -m`` would launch. Only a calibration trains anything."""
 
 from __future__ import annotations
 
@@ -10,56 +10,60 @@ from omegaconf import DictConfig
 
 from openr1.console import console as console_of
 from openr1.runs.trial import finished_metrics
-from sweeps.cost.price import price, side_by_side
+from sweeps.config import require_search
+from sweeps.cost.price import price_study
 from sweeps.cost.table import show_price
-from sweeps.planning.expansion import Expansion, Job
-from sweeps.planning.loader import TrialLoader
+from sweeps.planning.concurrency import runs_at_once
+from sweeps.planning.loader import create_trial_loader
 from sweeps.planning.plan import PlannedRun
 from sweeps.status import plan_file
-from sweeps.study.rounds import planned
+from sweeps.study.expansion import Expansion, Job
+from sweeps.study.rounds import plan_round
 
 
 def show(
     loader: ConfigLoader, config: DictConfig, params: Mapping[str, Any], options: DictConfig | None, arguments: Sequence[str]
 ) -> None:
-    """Print the price and write ``plan.json``.
+    """Print the price of a study or a search, and write ``plan.json``.
 
-    :param params: and ``options``: of the sweeper that is priced.
+    :param params: of the sweeper that is priced.
+    :param options: of a search of Optuna; None for a design.
     :param arguments: of the command line.
-    :raises ConfigError: as ``openr1 -m`` would.
+    :raises ConfigError: as ``openr1 -m`` raises it.
     """
     words = [word for word in arguments if not word.startswith("hydra.sweeper._target_=")]
-    command = plan_file.command_of("openr1-plan", config)
+    command = plan_file.command_line("openr1-plan", config)
     if options is not None:
-        from sweeps.optuna.terminal import show_search
+        require_search(options)
+        from sweeps.optuna.preview import preview_search
 
-        show_search(TrialLoader(loader), config, params, options, words, command)
+        preview_search(create_trial_loader(loader), config, params, options, words, command)
         return
-    expansion = Expansion(config, TrialLoader(loader), params, words)
+    expansion = Expansion(config, create_trial_loader(loader), params, words)
     console, errors = console_of(), console_of(stderr=True)
     jobs: list[Job] = []
     rounds: list[list[PlannedRun]] = []
     finished = True
     while finished and (fresh := expansion.next()):
-        later = expansion.foreseen()
-        plans = planned([*fresh, *later], expansion.config_of, jobs)
-        runs, after = plans[: len(fresh)], plans[len(fresh) :]
-        figures = [finished_metrics(run.config, run.stages) for run in runs]
-        finished = None not in figures
+        later = expansion.known_later()
+        plans = plan_round([*fresh, *later], expansion.config_of, jobs)
+        runs, later_runs = plans[: len(fresh)], plans[len(fresh) :]
+        metrics = [finished_metrics(run.config, run.stages) for run in runs]
+        finished = None not in metrics
         jobs += fresh
         rounds.append(runs)
-        expansion.tell([run.config for run in runs], figures)
+        if not finished:
+            jobs += later
+            rounds.append(later_runs)
+        expansion.tell([run.config for run in runs], metrics)
     if not jobs:
         console.print("there is nothing to run")
         return
-    if not finished:
-        jobs += later
-        rounds.append(after)
-    found = price(rounds, expansion.sweep, side_by_side(config), needed=True, say=errors.print)
-    plan_file.write(found, jobs, command, expansion.adapts)
-    show_price(found, console)
+    price = price_study(rounds, expansion.sweep, runs_at_once(config), needed=True, say=errors.print)
+    plan_file.write(price, jobs, command, expansion.adapts)
+    show_price(price, console)
     if expansion.adapts:
         further = "Further runs may follow, which depend on the results of these."
-        console.print("All that there is to do is done." if finished else further, soft_wrap=True)
-    first = found.runs[0].run.config
+        console.print("The study is complete." if finished else further, soft_wrap=True)
+    first = price.runs[0].run.config
     errors.print(f"wrote {plan_file.path_of(first.paths, first.study)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A short calibration: a few real training steps of some of the models of a study, as many side by side as the study has."""
+"""A short calibration: times a few training steps of some models of a study, with as many processes as the study has."""
 
 from __future__ import annotations
 
@@ -25,25 +25,29 @@ from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
+from openr1.training.budget import Budget
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement
-from sweeps.cost.speed import Speed
+from sweeps.cost.speed import SpeedModel
+from sweeps.planning.concurrency import limit_threads
 
 FOLDER = "calibrations"
-WORKER_SECONDS = 12.0  # for a fresh process to import torch, transformers and MLflow, before it was measured
+START_SECONDS = 12.0  # of a process that imports torch, transformers and MLflow, where it was not measured
 SIZES = 3  # models of a study that are timed: the smallest, the largest, and one between
-LIMIT_SECONDS = 180.0  # after which what is not timed stays unknown
+LIMIT_SECONDS = 180.0  # after which a model that was not timed stays unknown
 # FLOPs of about three seconds of training
 FLOPS = {"cpu": 1.5e11, "cuda": 3e14}
-STEPS = (16, 160)  # at least and at most; the first quarter is left out
-EVALUATED = 8192  # held-out tokens
+STEPS = (16, 160)  # least and most; the first quarter is not counted
+EVAL_TOKENS = 8192  # held-out tokens
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """
-    :ivar start: seconds from the start of a process to its first training step's, all of them starting together.
-    :ivar pace, eval_pace: seconds for each FLOP.
+    """Measured times of one model.
+
+    :ivar start: seconds from the start of a process to its first training step, where all processes start together.
+    :ivar pace: seconds for each FLOP of training.
+    :ivar eval_pace: seconds for each FLOP of evaluation.
     """
 
     start: float
@@ -51,24 +55,27 @@ class Calibration:
     eval_pace: float
 
 
-def chosen(stages: Sequence[PreparedRun], speed: Speed) -> list[PreparedRun]:
-    """Of the stages to be made, those to time: the smallest, middle and largest model of each kind of stage that nothing is
-    known of, and that can be begun now."""
+def stages_to_calibrate(stages: Sequence[PreparedRun], speed: SpeedModel) -> list[PreparedRun]:
+    """Choose the stages to time: of each kind of stage whose speed is not known, the smallest, middle and largest model.
+
+    A stage whose inputs are not made yet cannot be timed.
+    """
     groups: dict[Any, dict[int, PreparedRun]] = {}
     for stage in stages:
         config, estimate = stage.config, stage.estimate
-        ready = config.stage.kind in STEPPED and estimate.budget is not None and not is_distributed(config) and _there(config)
+        known = config.stage.kind in STEPPED and isinstance(estimate.budget, Budget)
+        ready = known and not is_distributed(config) and _has_inputs(config)
         if ready and stage.artifact() is None and not speed.covers(config, estimate):
-            groups.setdefault(speed.conditions(config, estimate), {}).setdefault(estimate.params, stage)
-    found = []
+            groups.setdefault(speed.conditions(config, estimate), {}).setdefault(estimate.params or 0, stage)
+    chosen = []
     for by_size in groups.values():
         sizes = sorted(by_size)
         places = {0, len(sizes) // 2, len(sizes) - 1} if len(sizes) >= SIZES else range(len(sizes))
-        found += [by_size[sizes[place]] for place in sorted(places)]
-    return found
+        chosen += [by_size[sizes[place]] for place in sorted(places)]
+    return chosen
 
 
-def _there(config: Config) -> bool:
+def _has_inputs(config: Config) -> bool:
     try:
         input_artifacts(config)
         return True
@@ -76,41 +83,41 @@ def _there(config: Config) -> bool:
         return False
 
 
-def calibrated(
-    stages: Sequence[PreparedRun], speed: Speed, cache: Path, most: float, say: Callable[[str], None]
+def calibrate(
+    stages: Sequence[PreparedRun], speed: SpeedModel, cache: Path, most: float, say: Callable[[str], None]
 ) -> list[Measurement]:
-    """What some stages measured, from the cache where they were timed before.
+    """Measure the speed of some stages, or read it from the cache where they were timed before.
 
-    :param most: FLOPs that may be spent on timing those that are not in it.
-    :param say: told what takes a while.
-    :param cache: a folder; without what is in its ``calibrations`` everything is timed again.
+    :param cache: a folder, whose ``calibrations`` hold the results.
+    :param most: FLOPs that may be spent on stages that are not in the cache.
+    :param say: prints a line about what takes a while.
     """
     folder = cache / FOLDER
     places = {_path(folder, stage, speed): stage for stage in stages}
-    fresh = _not_there(places)
+    fresh = _uncached(places)
     if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
         say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):  # workers that begin together time once, and do not slow each other down
-            fresh = _not_there(places)
-            timed = _timed([shortened(stage) for stage in fresh.values()], speed.at_once, say) if fresh else []
+        with FileLock(folder / ".lock"):  # commands that start together time once, and do not slow each other down
+            fresh = _uncached(places)
+            timed = _time_steps([shortened(stage) for stage in fresh.values()], speed.at_once, say) if fresh else []
             for path, result in zip(fresh, timed, strict=True):
                 if result is not None:
                     write_json(path, asdict(result))
-    results = {path: _read(path) for path in places if path.exists()}
+    calibrations = {path: _read(path) for path in places if path.exists()}
     return [
         Measurement(
             speed.conditions(places[path].config, places[path].estimate),
             places[path].estimate.params or 0,
-            result.pace,
-            result.eval_pace,
+            calibration.pace,
+            calibration.eval_pace,
             calibrated=True,
         )
-        for path, result in results.items()
+        for path, calibration in calibrations.items()
     ]
 
 
-def _not_there(places: Mapping[Path, PreparedRun]) -> dict[Path, PreparedRun]:
+def _uncached(places: Mapping[Path, PreparedRun]) -> dict[Path, PreparedRun]:
     return {path: stage for path, stage in places.items() if not path.exists()}
 
 
@@ -119,28 +126,30 @@ def _read(path: Path) -> Calibration:
 
 
 def worker_start(cache: Path) -> float:
-    """Seconds that a process of a study takes before its first run, the median of all calibrations."""
-    found = [_read(path).start for path in (cache / FOLDER).glob("*.json")]
-    return statistics.median(found) if found else WORKER_SECONDS
+    """Return the seconds that a process of a study takes before its first run, the median of all calibrations."""
+    starts = [_read(path).start for path in (cache / FOLDER).glob("*.json")]
+    return statistics.median(starts) if starts else START_SECONDS
 
 
-def _path(folder: Path, stage: PreparedRun, speed: Speed) -> Path:
-    about = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(stage.estimate.shape)}
-    return folder / f"{digest(about)[:16]}.json"
+def _path(folder: Path, stage: PreparedRun, speed: SpeedModel) -> Path:
+    key = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(_budget_of(stage).shape)}
+    return folder / f"{digest(key)[:16]}.json"
 
 
 def shortened(stage: PreparedRun) -> Config:
-    """The config of a stage for a few steps, each as the stage's own."""
-    config, budget = with_local_checkpoint(stage.config), stage.estimate.budget
-    given = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
-    apart = {"keep_states": [], "trunk": None} if config.stage.kind == "pretrain" else {}  # what so short a run cannot have
+    """Return the config of a stage with few steps, each like those of the stage."""
+    config, budget = with_local_checkpoint(stage.config), _budget_of(stage)
+    amounts: dict[str, Any] = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
+    points: dict[str, Any] = {"eval_points": 1, "log_points": 4, "eval_every_tokens": None}
+    if config.stage.kind == "pretrain":
+        points |= {"keep_states": [], "trunk": None}  # so short a run has no states to keep, and starts from none
     return replace(
         config,
-        budget=replace(config.budget, **given),
-        # so small a rate that nothing diverges: the speed does not depend on it
+        budget=replace(config.budget, **amounts),
+        # the rate is too small to diverge, and the speed does not depend on it
         optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6, warmup_tokens=None),
-        data=replace(config.data, eval_tokens=max(config.data.context, min(EVALUATED, config.data.eval_tokens))),
-        stage=replace(config.stage, eval_points=1, log_points=4, eval_every_tokens=None, **apart),
+        data=replace(config.data, eval_tokens=max(config.data.context, min(EVAL_TOKENS, config.data.eval_tokens))),
+        stage=replace(config.stage, **points),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
 
@@ -152,19 +161,28 @@ def _steps(stage: PreparedRun) -> int:
 
 
 def _flops_a_step(stage: PreparedRun) -> float:
-    return stage.estimate.budget.flops / stage.estimate.budget.steps
+    budget = _budget_of(stage)
+    return budget.flops / budget.steps
 
 
-def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:
-    """Every process trains every model; of each the mean. None for one that no process has come to the end of."""
+def _budget_of(stage: PreparedRun) -> Budget:
+    """Return the budget of a stage that trains in steps."""
+    budget = stage.estimate.budget
+    if not isinstance(budget, Budget):
+        raise TypeError(f"stage={stage.config.stage.kind} has no steps of training")
+    return budget
+
+
+def _time_steps(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:
+    """Train every model in every process; return the means, and None for a model that no process has finished."""
     folder = Path(tempfile.mkdtemp(prefix="openr1-calibration-"))
     (folder / "configs.yaml").write_text(yaml.safe_dump_all([to_dict(config) for config in configs], sort_keys=False))
     env = dict(os.environ)
     if at_once > 1:
-        env.setdefault("OMP_NUM_THREADS", "1")  # as sweeps.study.process_pool does
+        limit_threads(env)
     processes = []
     for i in range(at_once):
-        with (folder / f"{i}.log").open("w") as log:
+        with (folder / f"{i}.log").open("w") as log_file:
             command = [
                 sys.executable,
                 "-m",
@@ -174,13 +192,13 @@ def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) 
                 str(at_once),
                 str(time.time()),
             ]
-            processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
+            processes.append(subprocess.Popen(command, stdout=log_file, stderr=log_file, env=env))
     until = time.monotonic() + LIMIT_SECONDS
     try:
         for process in processes:
             process.wait(timeout=max(0.1, until - time.monotonic()))
     except subprocess.TimeoutExpired:
-        pass  # what was timed so far counts
+        pass  # the models timed so far count
     finally:
         for process in processes:
             process.kill()
@@ -188,13 +206,14 @@ def _timed(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) 
     results = [_mean([Calibration(**json.loads(path.read_text())) for path in folder.glob(f"*.{n}.json")])
                for n in range(len(configs))]  # fmt: skip
     if None in results:
-        said = [line for line in (folder / "0.log").read_text().splitlines() if line.strip()]
-        say(f"not timed: {said[-1] if said else f'it takes more than {LIMIT_SECONDS:.0f} s'}")
+        log_lines = [line for line in (folder / "0.log").read_text().splitlines() if line.strip()]
+        say(f"not timed: {log_lines[-1] if log_lines else f'it takes more than {LIMIT_SECONDS:.0f} s'}")
     shutil.rmtree(folder)
     return results
 
 
-def _mean(found: Sequence[Calibration]) -> Calibration | None:
-    if not found:
+def _mean(calibrations: Sequence[Calibration]) -> Calibration | None:
+    if not calibrations:
         return None
-    return Calibration(*(statistics.mean(values) for values in zip(*(asdict(one).values() for one in found), strict=True)))
+    columns = zip(*(asdict(calibration).values() for calibration in calibrations), strict=True)
+    return Calibration(*(statistics.mean(values) for values in columns))

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -17,13 +17,14 @@ from openr1.files import write_json
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
+from openr1.tracking import mlflow as tracking
 from sweeps.cost.calibration import Calibration
 
 WAIT_SECONDS = 120.0  # for the other processes
 
 
 class Untracked:
-    """In the place of a tracked run."""
+    """A run that is not tracked."""
 
     run_id = ""
 
@@ -32,11 +33,12 @@ class Untracked:
     def flush(self) -> None: ...
 
 
-def timed(config: Config, folder: Path) -> dict[str, Any]:
-    """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
+def time_steps(config: Config, folder: Path) -> dict[str, float]:
+    """Train, and return the pace of training and of evaluation in seconds for each FLOP; the first quarter does not count."""
     folder.mkdir()
-    metrics = run_in_process(stage_context(prepare(config), folder, Untracked()), quiet=True)
-    rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    untracked = cast(tracking.Run, Untracked())
+    metrics = run_in_process(stage_context(prepare(config), folder, untracked), quiet=True)
+    rows: list[dict[str, Any]] = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     first, *_, last = [row for row in rows if "train_loss" in row]
     pace = (last["seconds"] - first["seconds"]) / (last["flops"] - first["flops"])
     return {"pace": pace, "eval_pace": metrics["eval_seconds"] / metrics["flops_eval"]}
@@ -45,8 +47,7 @@ def timed(config: Config, folder: Path) -> dict[str, Any]:
 def main() -> None:
     folder, number, processes, begun = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     silence_third_party()
-    import mlflow  # noqa: F401  as a run does, which imports it beside the rest
-
+    tracking.preload()
     configs = [load_run_config(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
     for config in configs:
         stage_module(config.stage.kind)
@@ -56,8 +57,8 @@ def main() -> None:
     while len(list(folder.glob("*.ready"))) < processes and time.monotonic() < until:
         time.sleep(0.05)
     for i, config in enumerate(configs):
-        found = Calibration(start=start, **timed(config, folder / f"run-{number}-{i}"))
-        write_json(folder / f"{number}.{i}.json", asdict(found))
+        calibration = Calibration(start=start, **time_steps(config, folder / f"run-{number}-{i}"))
+        write_json(folder / f"{number}.{i}.json", asdict(calibration))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the speed of a stage depends on, beside the size of its model, and how unlike two such conditions are."""
+"""Conditions that the speed of a stage depends on, beside the size of its model, and a distance between them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from openr1.config.schema import Config, to_dict
 from openr1.models.build import count
 from openr1.models.families import Shape
 from openr1.options import flatten
+from openr1.training.budget import Budget
 from openr1.training.context import RunEstimate
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
-SAME = 0.5  # conditions that are nearer than this count as the same
-# keys of a config without whose values nothing can be said of another run
+SAME = 0.5  # conditions at a smaller distance count as the same
+# keys of a config: runs that differ in one are not comparable
 DECISIVE = ("stage.kind", "compute.device", "compute.precision", "compute.processes", "compute.strategy")
-NAMES = ("family", "data", "options")  # each that differs counts this much
+NAMES = ("family", "data", "options")
+# in the distance: of a name that differs, or of each doubling of a number
 WEIGHTS = {"family": 2.0, "data": 1.0, "options": 2.0, "threads": 3.0, "at_once": 2.0, "context": 1.0, "batch": 1.0}
 OPTIONS = ("compute.gradient_checkpointing", "compute.compile", "compute.micro_batch", "model.attention", "stage.lora.rank")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """
-    :ivar decisive: what two runs must share for one to say something of the other; the hardware is among it.
-    :ivar family: of the model; None where there is none at work.
-    :ivar data: its name, where the length of texts depends on it; None for packed text.
-    :ivar options: of the step of training.
+    """Conditions of one stage run.
+
+    :ivar decisive: values that comparable runs share, the hardware among them.
+    :ivar family: of the model; None where no model is at work.
+    :ivar data: name of the data, where the length of texts depends on it; None for packed text.
+    :ivar options: values of :data:`OPTIONS`, which change the speed of a training step.
     :ivar threads: of a process.
     :ivar at_once: runs side by side on the machine, the mean over the time of the run.
     :ivar context: tokens of a sequence.
@@ -46,8 +49,8 @@ class Conditions:
     context: float
     batch: float
 
-    def unlike(self, other: Conditions) -> float:
-        """0 for the same; names count by their weights, numbers by those for each doubling. Infinite: nothing can be said."""
+    def distance(self, other: Conditions) -> float:
+        """Return the weighted distance; 0 for the same conditions, infinity for conditions that are not comparable."""
         if self.decisive != other.decisive:
             return math.inf
         names = sum(WEIGHTS[name] for name in NAMES if getattr(self, name) != getattr(other, name))
@@ -55,21 +58,21 @@ class Conditions:
         return names + sum(WEIGHTS[name] * _doublings(getattr(self, name), getattr(other, name)) for name in numbers)
 
 
-def _doublings(one: float, other: float) -> float:
-    return 0.0 if one == other else abs(math.log2(max(one, 1.0) / max(other, 1.0)))
+def _doublings(a: float, b: float) -> float:
+    return 0.0 if a == b else abs(math.log2(max(a, 1.0) / max(b, 1.0)))
 
 
-def of_stage(config: Config, estimate: RunEstimate, hardware: str, at_once: int) -> Conditions:
-    """Of a stage that may be made, with so many runs side by side."""
-    return of_params(flatten({**to_dict(config), "budget.resolved": estimate.summary()}), hardware, at_once)
+def stage_conditions(config: Config, estimate: RunEstimate, hardware: str, at_once: int) -> Conditions:
+    """Return the conditions of a planned stage with ``at_once`` runs side by side."""
+    return run_conditions(flatten({**to_dict(config), "budget.resolved": estimate.summary()}), hardware, at_once)
 
 
-def of_params(params: Mapping[str, Any], hardware: str, at_once: float) -> Conditions:
-    """Of a run by its flat config and ``budget.resolved``, as plain values or as the text that MLflow makes of them."""
+def run_conditions(params: Mapping[str, Any], hardware: str, at_once: float) -> Conditions:
+    """Return the conditions of a run by its params: its flat config and ``budget.resolved``, as values or as MLflow's text."""
     text = {key: str(value) for key, value in params.items()}
     kind = text["stage.kind"]
-    asks = kind not in STEPPED
-    decisive = (*(text.get(key, "None") for key in DECISIVE), text.get("engine.kind", "None") if asks else "", hardware)
+    generates = kind not in STEPPED
+    decisive = (*(text.get(key, "None") for key in DECISIVE), text.get("engine.kind", "None") if generates else "", hardware)
     batch = text.get("budget.resolved.batch_tokens", "0")
     if kind == "grpo":
         batch = str(_number(text["stage.prompts"]) * _number(text["stage.samples"]))
@@ -86,35 +89,39 @@ def of_params(params: Mapping[str, Any], hardware: str, at_once: float) -> Condi
 
 
 def _number(text: str) -> float:
-    """0 stands for all, of threads."""
+    """Read a number; a missing one is 0, which for threads stands for all."""
     return 0.0 if text == "None" else float(text)
 
 
-def amount(flops: float | None, units: float | None) -> float | None:
-    """What the time of a stage is in proportion to: its FLOPs; of one without a model at work its answers, or all of it."""
+def work_of(flops: float | None, units: float | None) -> float | None:
+    """Return the work that the time of a stage is proportional to: its FLOPs, or without a model its answers, or 1."""
     if flops is None:
         return None
     return flops or float(units or 1)
 
 
-def amount_of(estimate: RunEstimate) -> float | None:
-    """:func:`amount` of a stage that may be made; None where nobody knows yet."""
-    return amount(estimate.flops_new, estimate.units)
+def stage_work(estimate: RunEstimate) -> float | None:
+    """Return :func:`work_of` a planned stage; None where it is not known yet."""
+    return work_of(estimate.flops_new, estimate.units)
 
 
-def params_of(params: Mapping[str, str]) -> int | None:
-    """Non-embedding parameters of the model of a tracked run; None where it had none."""
-    start = "budget.resolved.shape."
-    fields = {key.removeprefix(start): yaml.safe_load(value) for key, value in params.items() if key.startswith(start)}
+def params_of_run(params: Mapping[str, str]) -> int | None:
+    """Return the non-embedding parameters of the model of a tracked run; None where no model was at work."""
+    prefix = "budget.resolved.shape."
+    fields = {key.removeprefix(prefix): yaml.safe_load(value) for key, value in params.items() if key.startswith(prefix)}
     return count(Shape(**fields)).non_embedding if fields else None
 
 
 def evaluation_flops(config: Config, estimate: RunEstimate) -> float:
-    """FLOPs of the evaluations during training, where the held-out data suffice for ``data.eval_tokens``; a branch makes those
-    after its trunk."""
+    """Return the FLOPs of the evaluations during training, where the held-out data suffice for ``data.eval_tokens``.
+
+    A branch makes only the evaluations after its trunk.
+    """
     from openr1.models.flops import forward_flops
 
     stage, budget = config.stage, estimate.budget
+    if not isinstance(budget, Budget):
+        return 0.0
     extra = 0 if stage.eval_every_tokens is None else int(budget.tokens / stage.eval_every_tokens)
     each = config.data.eval_tokens * forward_flops(budget.shape, config.data.context)
     own = 1 - estimate.first_step / budget.steps

@@ -1,22 +1,22 @@
-"""What a stage needs of the memory of one device, in bytes: an estimate from shapes, without a library's own buffers.
+"""Estimates of the memory that a stage needs on one device, in bytes, from shapes and without the buffers of libraries.
 
 Weights, gradients and the two moments of Adam are in float32, with P parameters 4 P, 4 P and 8 P bytes; autocast adds a copy of
-the weights in half precision, 2 P. ZeRO-2 shares gradients and moments between the processes, ZeRO-3 the weights too (ZeRO,
-arXiv 1910.02054, section 3). Adapters (LoRA) have gradients and moments, the weights beside them none.
+the weights in half precision, 2 P. ZeRO-2 divides gradients and moments between the processes, ZeRO-3 the weights too (ZeRO,
+arXiv 1910.02054, section 3). Adapters (LoRA) have gradients and moments; the frozen weights have none.
 
-Activations are what the backward pass needs, counted for each token as Korthikanti et al. (arXiv 2205.05198, section 4.1) count
-those of GPT, here for a block without dropout, with a fused softmax, of width d, H heads with queries of size q and values of
-size v, and a gated feed-forward block of size f:
+Activations are the tensors that the backward pass needs, counted for each token as Korthikanti et al. (arXiv 2205.05198,
+section 4.1) count those of GPT, here for a block without dropout, with a fused softmax, of width d, H heads with queries of
+size q and values of size v, and a gated feed-forward block of size f:
 
-    3 d + 1             a norm: its input, what it makes of it before its weight, its output, and the inverse root mean square
-    (H + K) (q + v) + H queries, what attention gives, keys and values of K heads, and what a fused softmax is made again from
-    4 f                 gate, what its activation gives, the other factor, and their product
+    3 d + 1             a norm: its input, the normalised input before its weight, its output, and the inverse root mean square
+    (H + K) (q + v) + H queries, output of attention, keys and values of K heads, and the statistics of a fused softmax
+    4 f                 gate, output of its activation, the other factor, and their product
     3 V                 once: logits, their logarithm and its gradient, over a vocabulary of V
 
-Norms are in float32, under autocast the rest is in half precision. A norm of queries and keys keeps them twice. Where attention
+Norms are in float32; under autocast all else is in half precision. A norm of queries and keys keeps them twice. Where attention
 is not fused (``model.attention=eager``) each head keeps the weights of all keys, and keys and values of its own. With gradient
-checkpointing a block keeps its input only, and one block at a time the rest. For latent attention and experts it is too little,
-about two thirds of the activations: what is copied on the way to an expert, or joined to a rotated part, is not counted.
+checkpointing a block keeps its input only, and one block at a time all of the above. For latent attention and experts the
+estimate is about two thirds of the activations: copies on the way to an expert, or joined to a rotated part, are not counted.
 """
 
 from __future__ import annotations
@@ -24,65 +24,71 @@ from __future__ import annotations
 from openr1.config.schema import Config
 from openr1.models.build import count
 from openr1.models.families import FAMILIES, Shape, lora_weights
+from openr1.rl.budget import RolloutBudget
+from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import is_served
-from openr1.training.budget import Budget, passes
+from openr1.training.budget import TokenBudget, passes
 from openr1.training.context import RunEstimate
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-EVALUATED = 2**25  # elements of the largest tensor that an evaluation makes (openr1/training/trainer.py)
+EVALUATED = 2**25  # elements of the largest tensor of an evaluation (openr1/training/trainer.py)
 
 
-def memory(config: Config, estimate: RunEstimate) -> float | None:
-    """Bytes on one device at the peak; None where the model is not known, or an engine takes what there is."""
+def peak_memory(config: Config, estimate: RunEstimate) -> float | None:
+    """Return the peak bytes on one device; None where the model is not known, or an engine takes all memory there is."""
     shape, kind = estimate.shape, config.stage.kind
     if shape is None:
         return None
     if kind in ("pretrain", "sft"):
-        return None if estimate.budget is None else training(config, shape, estimate.budget)
+        return training_memory(config, shape, estimate.budget) if isinstance(estimate.budget, TokenBudget) else None
     if is_served(config) or config.engine.kind == "vllm":
         return None
-    if kind == "grpo":
+    if isinstance(estimate.budget, RolloutBudget):
         reference = 4.0 * count(shape).total * (config.stage.loss.beta > 0)
         learned = config.compute.micro_batch or estimate.budget.batch
-        longest = min(shape.context, config.stage.sampling.max_tokens + _prompt(config))
-        learning = states(config, shape) + learned * longest * activations(config, shape, longest)
-        return reference + max(learning, states(config, shape) + cache(config, shape, longest))
+        longest = min(shape.context, config.stage.sampling.max_tokens + _prompt_tokens(config))
+        state = state_memory(config, shape)
+        learning = state + learned * longest * activation_memory(config, shape, longest)
+        return reference + max(learning, state + cache_memory(config, shape, longest))
     weights = BYTES[config.engine.dtype] * count(shape).total
-    return weights + cache(config, shape, min(shape.context, config.stage.sampling.max_tokens + _prompt(config)))
+    longest = min(shape.context, config.stage.sampling.max_tokens + _prompt_tokens(config))
+    return weights + cache_memory(config, shape, longest)
 
 
-def training(config: Config, shape: Shape, budget: Budget) -> float:
-    """Of a training step, or of an evaluation where that needs more: it has no gradients, but larger batches."""
+def training_memory(config: Config, shape: Shape, budget: TokenBudget) -> float:
+    """Return the bytes of a training step, or of an evaluation, which has no gradients but larger batches, if it needs more."""
     micro, _ = passes(budget.batch, config.compute.processes, config.compute.micro_batch)
     context = config.data.context
-    step = states(config, shape) + micro * context * activations(config, shape, context)
+    state = state_memory(config, shape)
+    step = state + micro * context * activation_memory(config, shape, context)
     rows = max(1, min(64, EVALUATED // (context * shape.vocab_size), config.data.eval_tokens // context))
-    gradients = 4.0 * _trained(config, shape)
-    evaluation = states(config, shape) - gradients + rows * context * 2 * 4.0 * shape.vocab_size
+    gradients = 4.0 * _trained_params(config, shape)
+    evaluation = state - gradients + rows * context * 2 * 4.0 * shape.vocab_size
     return max(step, evaluation)
 
 
-def states(config: Config, shape: Shape) -> float:
-    """Bytes of weights, gradients and moments."""
-    total, trained, compute = count(shape).total, _trained(config, shape), config.compute
-    sharing = {"zero2": (1, compute.processes), "zero3": (compute.processes, compute.processes)}
-    weights_by, rest_by = sharing.get(compute.strategy, (1, 1))
+def state_memory(config: Config, shape: Shape) -> float:
+    """Return the bytes of weights, gradients and moments."""
+    total, trained, compute = count(shape).total, _trained_params(config, shape), config.compute
+    # processes that the weights, and gradients and moments, are divided between
+    division = {"zero2": (1, compute.processes), "zero3": (compute.processes, compute.processes)}
+    weights_by, moments_by = division.get(compute.strategy, (1, 1))
     weights = 4.0 * total + (4.0 * trained if trained != total else 0.0)
     half = 2.0 * total if compute.precision == "bfloat16" else 0.0
-    return (weights + half) / weights_by + 12.0 * trained / rest_by
+    return (weights + half) / weights_by + 12.0 * trained / moments_by
 
 
-def _trained(config: Config, shape: Shape) -> float:
+def _trained_params(config: Config, shape: Shape) -> float:
     lora = getattr(config.stage, "lora", None)
     return float(count(shape).total if lora is None or lora.rank is None else lora_weights(shape, lora.rank))
 
 
-def activations(config: Config, shape: Shape, context: int) -> float:
-    """Bytes that a forward pass keeps for each token of sequences of ``context``."""
-    half = 2 if config.compute.precision == "bfloat16" else 4
+def activation_memory(config: Config, shape: Shape, context: int) -> float:
+    """Return the bytes that a forward pass keeps for each token of sequences of ``context`` tokens."""
+    half = 2.0 if config.compute.precision == "bfloat16" else 4
     family, dense, eager = FAMILIES[shape.family], shape.depth - shape.moe_layers, config.model.attention == "eager"
     keys = shape.heads if shape.kv_rank is not None or eager else shape.kv_heads
-    # what a norm before a block gives is the input of a product; one after it is added to the residual stream
+    # the output of a norm before a block is the input of a product; that of a norm after it is added to the residual stream
     norms = family.norms * (2 * shape.width + 1) * 4 + 2 * shape.width * half
     attention = (shape.heads + keys) * (shape.qk_size + shape.v_size) * half
     attention += shape.heads * (context if eager else 1) * 4
@@ -96,14 +102,12 @@ def activations(config: Config, shape: Shape, context: int) -> float:
     return layers + 3 * shape.vocab_size * 4 + (2 * shape.width + 1) * 4 + shape.width * half
 
 
-def cache(config: Config, shape: Shape, tokens: int) -> float:
-    """Bytes of keys and values, and of the logits, of completions that are written side by side."""
+def cache_memory(config: Config, shape: Shape, tokens: int) -> float:
+    """Return the bytes of keys and values, and of the logits, of a batch of completions of ``tokens`` tokens."""
     size = BYTES[config.engine.dtype]
     each = shape.heads * (shape.qk_size + shape.v_size) if shape.kv_rank else 2 * shape.kv_heads * shape.head_size
     return config.engine.batch_size * (tokens * shape.depth * each * size + 2 * shape.vocab_size * 4)
 
 
-def _prompt(config: Config) -> int:
-    from openr1.runs.dataset import problems_extent
-
+def _prompt_tokens(config: Config) -> int:
     return round(problems_extent(config).prompt_bytes)  # a token has at least one byte

@@ -1,40 +1,39 @@
-"""The price of runs before they are made: memory, time, FLOPs, hours of devices and money, of what is still to do."""
+"""Prices of runs before they start: memory, time, FLOPs, GPU hours and money of the work that is left."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from omegaconf import DictConfig
 
 from openr1.config.schema import Config
 from openr1.distributed.options import ComputeConfig
 from openr1.runs.prepare import PreparedRun
 from openr1.tracking.mlflow import hardware
 from sweeps.config import SweepConfig
-from sweeps.cost.calibration import calibrated, chosen, worker_start
-from sweeps.cost.measured import earlier, tracked_runs
-from sweeps.cost.memory import memory
+from sweeps.cost.calibration import calibrate, stages_to_calibrate, worker_start
+from sweeps.cost.measured import measurements_of
+from sweeps.cost.memory import peak_memory
 from sweeps.cost.schedule import schedule
-from sweeps.cost.speed import Speed, Timing
-from sweeps.limits.amount import Amount, of_run, total
-from sweeps.planning.plan import PlannedRun, distinct
-from sweeps.status.states import Place, State, latest, state_of
+from sweeps.cost.speed import SpeedModel, Timing
+from sweeps.limits.amount import Amount, run_amount, total
+from sweeps.planning.plan import PlannedRun, distinct_stages
+from sweeps.planning.states import StagePlace, State, state_of_run
+from sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
 
-LITTLE = 0.05  # share of the FLOPs of a study that a calibration may take where no limit needs it
+CALIBRATION_SHARE = 0.05  # of the FLOPs of a study, that a calibration may take where no limit needs it
 
 
 @dataclass(frozen=True)
 class StagePrice:
-    """
-    :ivar timing: of the whole stage; None where nobody knows.
-    :ivar left: the share of it that is still to do.
-    :ivar amount: of what is to do; what of it is not known is 0.
-    :ivar memory: bytes of one device, an estimate; None where nobody knows.
-    :ivar shared: a run before this one makes it, and has its price.
+    """Price of one stage of a run.
+
+    :ivar timing: of the whole stage; None where it cannot be predicted.
+    :ivar left: the share of the stage that is still to do.
+    :ivar amount: of what is still to do; an unknown part counts as 0.
+    :ivar memory: bytes of one device, an estimate; None where it is not known.
+    :ivar shared: a run before this one makes the stage, and has its price.
     """
 
     stage: PreparedRun
@@ -46,7 +45,7 @@ class StagePrice:
 
     @property
     def seconds(self) -> float | None:
-        """Of what is to do."""
+        """Time of what is still to do; None where it is not known."""
         if self.left == 0:
             return 0.0
         return None if self.timing is None else self.left * self.timing.seconds
@@ -54,9 +53,10 @@ class StagePrice:
 
 @dataclass(frozen=True)
 class RunPrice:
-    """
-    :ivar stages: all that it is made of; one that several runs share has its price in the first of them.
-    :ivar reason: why it came to nothing, where it did.
+    """Price of one run.
+
+    :ivar stages: of the run, in order; a stage that several runs share has its price in the first of them.
+    :ivar reason: why the run failed or was pruned, where it did.
     """
 
     run: PlannedRun
@@ -65,45 +65,53 @@ class RunPrice:
     reason: str = ""
 
     @property
-    def todo(self) -> bool:
+    def is_unfinished(self) -> bool:
         return any(stage.left for stage in self.stages)
 
     @property
+    def unfinished(self) -> set[str]:
+        """Fingerprints of the stages that are still to do."""
+        return {stage.stage.fingerprint for stage in self.stages if stage.left}
+
+    @property
     def amount(self) -> Amount:
+        """Amount of what is still to do."""
         return total(stage.amount for stage in self.stages)
 
     @property
     def whole(self) -> Amount:
-        """Of the stages that are not made, with what was done of them."""
+        """Amount of the unfinished stages, with the part that is done."""
         return total(stage.amount.scaled(1 / stage.left) for stage in self.stages if stage.left)
 
     @property
     def seconds(self) -> float | None:
-        """Of what is to do, without what it shares with a run before it; None where not all of it is known."""
-        found = [stage.seconds for stage in self.stages]
-        return None if None in found else sum(found)
+        """Time of what is still to do, without stages shared with a run before; None where some of it is not known."""
+        times = [stage.seconds for stage in self.stages]
+        return sum(time for time in times if time is not None) if None not in times else None
 
     @property
     def parts(self) -> list[tuple[str, float]]:
-        """What is made, and the seconds that it takes as far as they are known."""
+        """The artifact that each stage makes, and its seconds; 0 where they are not known."""
         return [(stage.stage.artifact_name, stage.seconds or 0.0) for stage in self.stages]
 
     @property
     def memory(self) -> float | None:
-        """Of the stage that needs most."""
+        """Memory of the stage that needs most."""
         return max((stage.memory for stage in self.stages if stage.memory is not None), default=None)
 
     @property
     def sources(self) -> list[str]:
+        """The sources of its expected times."""
         return sorted({stage.timing.source for stage in self.stages if stage.timing and stage.left})
 
 
 @dataclass(frozen=True)
 class StudyPrice:
-    """
-    :ivar rounds: the runs of each, which begins when that before it has ended.
-    :ivar at_once: runs side by side.
-    :ivar start: seconds of a worker before its first run.
+    """Price of a study.
+
+    :ivar rounds: the runs of each round, which begins when the one before has ended.
+    :ivar at_once: number of runs side by side.
+    :ivar start: seconds that a process takes before its first run.
     """
 
     rounds: list[list[RunPrice]]
@@ -113,69 +121,75 @@ class StudyPrice:
 
     @property
     def runs(self) -> list[RunPrice]:
-        return [run for one in self.rounds for run in one]
+        return [run for runs in self.rounds for run in runs]
 
     @property
     def amount(self) -> Amount:
         return total(run.amount for run in self.runs)
 
     @property
-    def todo(self) -> list[RunPrice]:
-        return [run for run in self.runs if run.todo]
+    def unfinished(self) -> list[RunPrice]:
+        return [run for run in self.runs if run.is_unfinished]
 
     @property
-    def timed(self) -> bool:
-        """Whether any time is known."""
-        return any(one.seconds for run in self.runs for one in run.stages)
+    def is_timed(self) -> bool:
+        """True if the time of any stage is known."""
+        return any(stage.seconds for run in self.runs for stage in run.stages)
 
     @property
     def unknown(self) -> list[str]:
-        """Kinds of stages whose time nobody knows."""
-        return sorted({one.stage.config.stage.kind for run in self.runs for one in run.stages if one.seconds is None})
+        """Kinds of stages whose time is not known."""
+        return sorted({stage.stage.config.stage.kind for run in self.runs for stage in run.stages if stage.seconds is None})
 
     @property
     def seconds(self) -> float:
-        """From the start of the first worker to the end of the last run, as far as times are known."""
-        return schedule([[run.parts for run in one if run.todo] for one in self.rounds], self.at_once, self.start)
+        """Time from the start of the first process to the end of the last run, as far as times are known."""
+        return schedule([[run.parts for run in runs if run.is_unfinished] for runs in self.rounds], self.at_once, self.start)
 
 
-def price(
+def times_are_needed(sweep: SweepConfig, computes: Iterable[ComputeConfig]) -> bool:
+    """Return whether times must be known before the start: a limit is in hours or money, and the devices have a cost."""
+    costly = any(compute.device == "cuda" or compute.price_per_hour for compute in computes)
+    return costly and (sweep.allowance.limits_time or (sweep.ask_above.limits_time and not sweep.confirm))
+
+
+def price_study(
     rounds: Sequence[Sequence[PlannedRun]], sweep: SweepConfig, at_once: int, needed: bool, say: Callable[[str], None]
 ) -> StudyPrice:
-    """What runs that are planned will take.
+    """Price the planned runs of a study.
 
-    :param rounds: those of each.
-    :param needed: whether times must be known. Otherwise what no earlier run says the speed of is timed only where that is
-        little beside the whole.
-    :param say: told what takes a while.
+    :param rounds: the runs of each round.
+    :param needed: whether times must be known. Otherwise a calibration is made only where it is cheap beside the study.
+    :param say: prints a line about what takes a while.
     :raises ConfigError: for a tracking store that cannot be opened.
     """
-    runs = [run for one in rounds for run in one]
+    runs = [run for planned in rounds for run in planned]
     config, here = runs[0].config, hardware()
-    where, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
-    speed, cache = Speed(earlier(config.tracking, where), where, at_once), Path(config.paths.cache)
-    if where == here:
-        stages = distinct(runs)
+    target, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
+    speed, cache = SpeedModel(measurements_of(config.tracking, target), target, at_once), Path(config.paths.cache)
+    if target == here:
+        stages = distinct_stages(runs)
         whole = sum((stage.estimate.flops_new or 0.0) * (1 - stage.share_done()) for stage in stages)
-        most = (math.inf if needed else LITTLE * whole) if sweep.calibrate else 0.0
-        found = calibrated(chosen(stages, speed), speed, cache, most, say)
-        speed = Speed([*speed.measurements, *found], where, at_once)
-    tracked = {study: latest(tracked_runs(config.tracking, study)) for study in {run.config.study for run in runs}}
+        most = (math.inf if needed else CALIBRATION_SHARE * whole) if sweep.calibrate else 0.0
+        calibrations = calibrate(stages_to_calibrate(stages, speed), speed, cache, most, say)
+        speed = SpeedModel([*speed.measurements, *calibrations], target, at_once)
+    studies = {run.config.study for run in runs}
+    tracked = {study: latest_by_fingerprint(read_tracked_runs(config.tracking, study)) for study in studies}
     seen: set[str] = set()
 
-    def of(run: PlannedRun) -> RunPrice:
+    def price_run(run: PlannedRun) -> RunPrice:
         stages = []
         for stage in run.stages:
-            one = _priced(stage, speed)
-            again = stage.artifact_name in seen
-            stages.append(replace(one, amount=Amount(), left=0.0, shared=True) if again else one)
+            price = _price_stage(stage, speed)
+            shared = stage.artifact_name in seen
+            stages.append(replace(price, amount=Amount(), left=0.0, shared=True) if shared else price)
             seen.add(stage.artifact_name)
-        return RunPrice(run, stages, *state_of([place(stage) for stage in run.stages], tracked[run.config.study]))
+        return RunPrice(run, stages, *state_of_run([_place(stage) for stage in run.stages], tracked[run.config.study]))
 
-    return StudyPrice([[of(run) for run in one] for one in rounds], where, at_once, worker_start(cache))
+    return StudyPrice([[price_run(run) for run in planned] for planned in rounds], target, at_once, worker_start(cache))
 
 
-def _priced(stage: PreparedRun, speed: Speed) -> StagePrice:
+def _price_stage(stage: PreparedRun, speed: SpeedModel) -> StagePrice:
     left, estimate, config = 1 - stage.share_done(), stage.estimate, stage.config
     timing = speed.timing(config, estimate)
     seconds = timing.seconds if timing else 0.0
@@ -183,31 +197,15 @@ def _priced(stage: PreparedRun, speed: Speed) -> StagePrice:
         stage,
         timing,
         left,
-        of_run((estimate.flops_new or 0.0) * left, seconds * left, _devices(config)),
-        memory(config, estimate),
+        run_amount((estimate.flops_new or 0.0) * left, seconds * left, _devices(config)),
+        peak_memory(config, estimate),
     )
 
 
 def _devices(config: Config) -> ComputeConfig:
-    """Stages that do not spread run on one process, whatever ``compute.processes`` is."""
+    """Return the devices of a stage: one that is not distributed has one process, whatever ``compute.processes`` is."""
     return config.compute if config.stage.multiprocess else replace(config.compute, processes=1)
 
 
-def place(stage: PreparedRun) -> Place:
-    return Place(stage.config.stage.kind, stage.fingerprint, stage.config.paths.artifacts)
-
-
-def side_by_side(config: DictConfig) -> int:
-    """Runs that the launcher of a composed config has at once."""
-    launcher = config.hydra.launcher
-    for key in ("n_jobs", "array_parallelism"):
-        if launcher.get(key) is not None:
-            return processes(int(launcher[key]))
-    if "ray" in str(launcher.get("_target_", "")):
-        return max(1, int((launcher.get("ray") or {}).get("init", {}).get("num_cpus") or os.cpu_count() or 1))
-    return 1
-
-
-def processes(n_jobs: int) -> int:
-    """What joblib makes of its ``n_jobs``."""
-    return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+def _place(stage: PreparedRun) -> StagePlace:
+    return StagePlace(stage.config.stage.kind, stage.fingerprint, stage.config.paths.artifacts)

@@ -1,27 +1,26 @@
-"""When the runs of a study end: each begins on the first worker that is free, in the order given, and a round when all runs of
-that before it have ended."""
+"""A schedule of the runs of a study: each begins on the first process that is free, and a round after the round before it."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Sequence
 
-Part = tuple[Hashable, float]  # what is made, and the seconds that it takes
-Run = Sequence[Part]
+Part = tuple[Hashable, float]  # an artifact, and the seconds that it takes
+Parts = Sequence[Part]  # of one run, in order
 
 
-def schedule(rounds: Sequence[Sequence[Run]], workers: int, start: float) -> float:
-    """Seconds until the last run ends.
+def schedule(rounds: Sequence[Sequence[Parts]], processes: int, start: float) -> float:
+    """Return the seconds until the last run ends.
 
-    :param rounds: the runs of each: their parts, in order. What two runs share is made once: the second waits for it.
-    :param workers: processes side by side; each takes ``start`` seconds before its first run, and stays for the next round.
+    :param rounds: the runs of each round, as their parts. A part that two runs share is made once: the second run waits for it.
+    :param processes: number of processes; each takes ``start`` seconds before its first run, and stays for the next round.
     """
-    seconds = [_round(runs, workers) for runs in rounds]
+    seconds = [_round_seconds(runs, processes) for runs in rounds]
     return start + sum(seconds) if any(rounds) else 0.0
 
 
-def _round(runs: Sequence[Run], workers: int) -> float:
-    free = [0.0] * min(workers, len(runs))
+def _round_seconds(runs: Sequence[Parts], processes: int) -> float:
+    free = [0.0] * min(processes, len(runs))
     ends: dict[Hashable, float] = {}
     for parts in runs:
         time = heapq.heappop(free)

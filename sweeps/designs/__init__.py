@@ -1,15 +1,15 @@
-"""Designs of studies: which runs a sweep makes. One module a kind, with the options that ``conf/sweep/KIND.yaml`` fills in.
+"""Designs of studies: which runs a sweep makes. One module a kind, with its options, which ``conf/sweep/KIND.yaml`` composes.
 
 A new kind is a subclass of :class:`sweeps.config.SweepConfig`, a subclass of :class:`sweeps.designs.base.Design`, and a line
-here. Nothing in these modules is imported that is heavy, since every command knows their options.
+here. These modules import nothing heavy, since every command composes their options.
 """
 
 from __future__ import annotations
 
 from hydra.utils import get_class
 
+from sweeps.active.options import ActiveSweep
 from sweeps.config import SweepConfig
-from sweeps.designs.active import ActiveSweep
 from sweeps.designs.base import Design
 from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep
@@ -20,6 +20,7 @@ from sweeps.designs.trunk import TrunkSweep
 
 # kind -> its options, and the class that decides
 DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
+    "default": (SweepConfig, "sweeps.designs.command_line.CommandLine"),
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
     "isoflop": (IsoFlopSweep, "sweeps.designs.isoflop.IsoFlop"),
     "lr": (LrSweep, "sweeps.designs.lr.Lr"),
@@ -30,6 +31,6 @@ DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
 }
 
 
-def design_of(kind: str) -> type[Design]:
-    """The class of a kind of sweep, imported when it is needed."""
+def design_class(kind: str) -> type[Design]:
+    """Import the class of a kind of sweep."""
     return get_class(DESIGNS[kind][1])

@@ -1,4 +1,4 @@
-"""What a design is: it says which runs come next, from those that are done."""
+"""The contract of a design: from the finished runs of a study to the runs of its next round."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ S = TypeVar("S", bound=SweepConfig)
 
 @dataclass(frozen=True)
 class Finished:
-    """A run of a design that is done.
+    """A run of a design that has ended.
 
     :ivar overrides: those of the design that made it.
     :ivar metrics: under the names of :mod:`openr1.tracking.mlflow`; empty for a run that failed.
@@ -32,11 +32,11 @@ class Finished:
 
 
 class Design(ABC, Generic[S]):
-    """The runs of a sweep, in rounds. A design is made anew by each command: what it says follows from its options and from
-    what is done, so that the same command goes on where one that was killed stopped.
+    """The runs of a sweep, in rounds. Each command makes its design anew: its rounds follow from its options and from the
+    finished runs alone, so that the same command resumes a study that was killed.
 
-    :param sweep: its options.
-    :param compose: the config of a run with these overrides, checked.
+    :param sweep: the options.
+    :param compose: returns the config of a run with these overrides, checked.
     """
 
     def __init__(self, sweep: S, compose: Callable[[Sequence[str]], Config]) -> None:
@@ -44,43 +44,49 @@ class Design(ABC, Generic[S]):
 
     @abstractmethod
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
-        """The runs of the next round, the most important first; none when there is no more to do.
+        """Return the runs of the next round, the most important first; none when the study is complete.
 
-        :param finished: those of all rounds before, in their order. Runs that were done before this command are among them
+        :param finished: the runs of all rounds before, in their order. Runs that were done before this command are among them
             once a round has named them.
-        :raises ConfigError: where the design cannot be, such as for a budget that no size fits.
+        :raises ConfigError: for an impossible design, such as a budget that no size fits.
         """
 
-    def foreseen(self, finished: Sequence[Finished]) -> list[Overrides]:
-        """The runs of the rounds after the next, as far as they do not depend on what comes out of it."""
+    def known_later(self, finished: Sequence[Finished]) -> list[Overrides]:
+        """Return the runs of the rounds after the next, as far as they do not depend on its results."""
         return []
 
     @property
     def adapts(self) -> bool:
-        """Whether what comes out decides on further runs."""
+        """True if results decide on further runs."""
         return False
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        """Lines about what came out, for the terminal; printed when the last round is done."""
+        """Return lines about the results for the terminal, printed after the last round."""
         return []
 
-    def config_that_trains(self) -> Config:
-        """The config of a run without the overrides of the design.
+    def training_config(self) -> Config:
+        """Return the config of a run without the overrides of the design.
 
         :raises ConfigError: unless it is of one stage that trains on given tokens.
         """
         config = self.compose(())
         if config.recipe is not None:
-            raise ConfigError(f"recipe: sweep={self.sweep.kind} has runs of one stage; a model made before is model.checkpoint")
+            raise ConfigError(
+                f"recipe: sweep={self.sweep.kind} has runs of one stage; give an earlier model as model.checkpoint"
+            )
         if not config.stage.trains or config.stage.rollouts:
             raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
         return config
 
     def budget(self, overrides: Sequence[str]) -> Budget:
-        """What a run of such a stage will do; its data are not prepared for it.
+        """Return the budget of a run of such a stage, without preparing its data.
 
-        :raises ConfigError: where the run cannot be.
+        :raises ConfigError: for an impossible run.
         """
         from openr1.runs.estimate import estimate_run
+        from openr1.training.budget import Budget
 
-        return estimate_run(self.compose(overrides)).budget
+        budget = estimate_run(self.compose(overrides)).budget
+        if not isinstance(budget, Budget):
+            raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
+        return budget

@@ -19,13 +19,15 @@ Mix = tuple[float, ...]  # a share of each source
 
 @dataclass
 class DataMixSweep(SweepConfig):
+    """Options of a sweep over mixes."""
+
     kind: str = "data_mix"
-    sources: list[str] = field(default_factory=list)  # whose weights change, those of the others stay; empty for all
+    sources: list[str] = field(default_factory=list)  # the sources whose weights change; empty for all
     points: str = "lattice"  # or dirichlet
-    levels: int = 4  # of lattice: shares are multiples of 1/levels
-    n: int = 16  # of dirichlet
-    alpha: float = 1.0  # of dirichlet: its concentration about the config's own mix; where that is even, 1 is uniform
-    vertices: bool = True  # one source alone, for each
+    levels: int = 4  # lattice: shares are multiples of 1/levels
+    n: int = 16  # dirichlet: number of draws
+    alpha: float = 1.0  # dirichlet: concentration around the config's own mix; 1 around an even mix is uniform
+    vertices: bool = True  # include the mixes of a single source
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,19 +42,20 @@ class DataMixSweep(SweepConfig):
 
 
 class DataMix(Design[DataMixSweep]):
-    """One round: the config's own mix, then the points. All have the tokenizer and the held-out set of the config's own mix
-    (``data.reference``), without which their losses would be of different texts in different tokens.
+    """One round: the config's own mix, then the points.
+
+    All runs have the tokenizer and the held-out set of the config's own mix (``data.reference``), so that losses compare.
     """
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [] if finished else [self._overrides(mix) for mix in self._mixes()]
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        from sweeps.designs.mixture_surface import described
+        from sweeps.designs.mixture_surface import describe_mixes
 
         runs = [run for run in finished if "eval_loss" in run.metrics]
         mixes = [self._mix(run.config) for run in runs]
-        return described(self._names, mixes, [run.metrics["eval_loss"] for run in runs])
+        return describe_mixes(self._names, mixes, [run.metrics["eval_loss"] for run in runs])
 
     @cached_property
     def _config(self) -> Config:
@@ -63,28 +66,30 @@ class DataMix(Design[DataMixSweep]):
         """The sources whose weights change."""
         config, sources = self._config, self._config.data.sources
         if config.recipe is not None or not config.stage.trains or config.stage.rollouts:
-            raise ConfigError("sweep: data_mix is of one stage that trains on data, pretrain or sft, not of a recipe")
+            raise ConfigError("sweep: data_mix has runs of one stage that trains on data, pretrain or sft, not of a recipe")
         unknown = [name for name in self.sweep.sources if name not in sources]
         if unknown:
             raise ConfigError(f"sweep.sources: {unknown[0]!r} is not one of data.sources, which are {', '.join(sources)}")
         names = self.sweep.sources or list(sources)
         if len(names) < 2:
-            raise ConfigError(f"sweep.sources: a mix is of two or more; data={config.data.name} has {', '.join(sources)}")
+            raise ConfigError(f"sweep.sources: a mix needs two or more; data={config.data.name} has {', '.join(sources)}")
         return names
 
     def _mix(self, config: Config) -> Mix:
+        """Return the shares of the sources in a config."""
         weights = [config.data.sources[name].weight for name in self._names]
         return tuple(weight / sum(weights) for weight in weights)
 
     def _mixes(self) -> list[Mix]:
+        """Return the mixes of the sweep, the config's own first."""
         own = self._mix(self._config)
-        alone = [tuple(float(i == j) for j in range(len(own))) for i in range(len(own))]
+        single = [tuple(float(i == j) for j in range(len(own))) for i in range(len(own))]
         if self.sweep.points == "lattice":
-            found = lattice(len(own), self.sweep.levels)
+            mixes = lattice(len(own), self.sweep.levels)
         else:
-            found = [*dirichlet(own, self.sweep.n, self.sweep.alpha, self.sweep.seed), *alone]
-        rounded = (tuple(round(share, 6) for share in mix) for mix in (own, *found))
-        return [mix for mix in dict.fromkeys(rounded) if self.sweep.vertices or mix not in alone]
+            mixes = [*dirichlet(own, self.sweep.n, self.sweep.alpha, self.sweep.seed), *single]
+        rounded = (tuple(round(share, 6) for share in mix) for mix in (own, *mixes))
+        return [mix for mix in dict.fromkeys(rounded) if self.sweep.vertices or mix not in single]
 
     def _overrides(self, mix: Mix) -> Overrides:
         data = self._config.data
@@ -95,13 +100,13 @@ class DataMix(Design[DataMixSweep]):
 
 
 def lattice(size: int, levels: int) -> list[Mix]:
-    """The {size, levels} simplex lattice (Scheffé, J. R. Stat. Soc. B 20, 344, 1958): all mixes in steps of 1/levels."""
+    """Return the {size, levels} simplex lattice: all mixes in steps of 1/levels (Scheffé, J. R. Stat. Soc. B 20, 344, 1958)."""
     counts = itertools.product(range(levels, -1, -1), repeat=size - 1)
-    return [(*(n / levels for n in some), (levels - sum(some)) / levels) for some in counts if sum(some) <= levels]
+    return [(*(n / levels for n in head), (levels - sum(head)) / levels) for head in counts if sum(head) <= levels]
 
 
 def dirichlet(own: Mix, n: int, alpha: float, seed: int) -> list[Mix]:
-    """Draws about a mix, as those of RegMix (arXiv 2407.01492) are about the sizes of the sources; a seed gives the same."""
+    """Draw mixes around a mix from a Dirichlet distribution, as RegMix does around source sizes (arXiv 2407.01492)."""
     import numpy as np
 
     draws = np.random.default_rng(seed).dirichlet(alpha * len(own) * np.array(own), n)

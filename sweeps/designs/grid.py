@@ -15,19 +15,23 @@ from sweeps.designs.values import override
 
 @dataclass
 class GridSweep(SweepConfig):
+    """Options of a grid."""
+
     kind: str = "grid"
     axes: Any = None  # key -> its values; the last key varies fastest. Null, so that `sweep.axes={…}` needs no plus
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.axes or {}, dict):
-            raise ConfigError(f"sweep.axes: names a list of values for each key, not {self.axes!r}")
+            raise ConfigError(f"sweep.axes: must name a list of values for each key, not {self.axes!r}")
         for key, values in (self.axes or {}).items():
             if not isinstance(values, list) or not values:
-                raise ConfigError(f"sweep.axes.{key}: is a list of values, not {values!r}")
+                raise ConfigError(f"sweep.axes.{key}: must be a list of values, not {values!r}")
 
 
 class Grid(Design[GridSweep]):
+    """One round of all combinations."""
+
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         if finished:
             return []

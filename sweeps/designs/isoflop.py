@@ -1,4 +1,4 @@
-"""``sweep=isoflop``: budgets times sizes about the predicted optimum (arXiv 2203.15556, section 3.2, approach 2)."""
+"""``sweep=isoflop``: budgets times sizes around the predicted optimum (arXiv 2203.15556, section 3.2, approach 2)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import LEAST, Bracket, Point, check_levels, losses_of
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
 from sweeps.designs.values import override
 
 
 @dataclass
 class Optimum:
-    """Where the best size N* of a budget C is looked for first."""
+    """Options of the predicted optimum: the size N* of a budget C around which the first round lies."""
 
-    tokens_per_param: float = 20.0  # N* = sqrt(C / (6 tokens_per_param)); that of Chinchilla
-    params: float | None = None  # in its place, from an earlier fit: N* = params (C / flops)^exponent
+    tokens_per_param: float = 20.0  # N* = sqrt(C / (6 tokens_per_param)); 20 is that of Chinchilla
+    params: float | None = None  # instead, from an earlier fit: N* = params (C / flops)^exponent
     flops: float | None = None
     exponent: float = 0.5
 
@@ -36,37 +36,39 @@ class Optimum:
             raise ConfigError("sweep.optimum: params and flops are one point of a power law; give both or none")
 
     def __call__(self, flops: float) -> float:
-        """Non-embedding parameters at a budget."""
-        if self.params is None:
+        """Return the non-embedding parameters at a budget."""
+        if self.params is None or self.flops is None:
             return math.sqrt(flops / (6 * self.tokens_per_param))
         return self.params * (flops / self.flops) ** self.exponent
 
 
 @dataclass
 class IsoFlopSweep(SweepConfig):
+    """Options of IsoFLOP profiles."""
+
     kind: str = "isoflop"
     budgets: list[float] = MISSING  # training FLOPs of a run (openr1/models/flops.py)
-    sizes: int = 5  # of each budget in the first round: the rungs nearest to its predicted optimum
-    scales: list[str] = field(default_factory=list)  # in their place, the same for all budgets
+    sizes: int = 5  # of each budget in the first round: those of the ladder that are nearest to its predicted optimum
+    scales: list[str] = field(default_factory=list)  # sizes of the first round instead, the same for all budgets
     optimum: Optimum = field(default_factory=Optimum)
-    extend: int = 6  # sizes to add on each side of a budget, at most, until its lowest loss lies between others
-    objective: str = "eval_loss"  # what is lowest
+    extend: int = 6  # most sizes to add on each side of a budget, until its lowest loss lies between others
+    objective: str = "eval_loss"  # metric to minimise
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_levels("sweep.budgets", self.budgets, 1)
-        if self.sizes < LEAST:
-            raise ConfigError(f"sweep.sizes: at least {LEAST}, so that one lies between others")
+        require_levels("sweep.budgets", self.budgets, 1)
+        if self.sizes < MIN_LEVELS:
+            raise ConfigError(f"sweep.sizes: at least {MIN_LEVELS}, so that one lies between others")
         if self.extend < 0:
             raise ConfigError("sweep.extend: must not be negative")
 
 
 class IsoFlop(Design[IsoFlopSweep]):
-    """The runs of a budget are a :class:`Bracket` over rungs of the ladder; one that cannot run at a budget is left out."""
+    """A :class:`Bracket` of sizes of the ladder for each budget; a size that cannot run at a budget is left out."""
 
     def __init__(self, sweep: IsoFlopSweep, compose: Callable[[Sequence[str]], Config]) -> None:
         super().__init__(sweep, compose)
-        self.left_out: dict[tuple[float, str], str] = {}  # budget, scale -> why it is not in the first round
+        self.left_out: dict[tuple[float, str], str] = {}  # budget, scale -> the reason why it is left out
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         return [run for bracket in self._brackets(finished).values() for run in reversed(bracket.missing)]
@@ -76,39 +78,41 @@ class IsoFlop(Design[IsoFlopSweep]):
         return self.sweep.extend > 0
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        lines = [f"{budget:g} FLOPs: {self._found(one)}" for budget, one in self._brackets(finished).items()]
-        return lines + [f"{budget:g} FLOPs: without {scale}; {why}" for (budget, scale), why in self.left_out.items()]
+        brackets = self._brackets(finished)
+        lines = [f"{budget:g} FLOPs: {self._describe(bracket)}" for budget, bracket in brackets.items()]
+        return lines + [f"{budget:g} FLOPs: without {scale}; {reason}" for (budget, scale), reason in self.left_out.items()]
 
-    def _found(self, bracket: Bracket) -> str:
+    def _describe(self, bracket: Bracket[str]) -> str:
         if bracket.best is None:
             return f"no run has {self.sweep.objective}"
         (scale,) = bracket.best
-        found = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
-        return f"{found}; {bracket.state([('smaller size', 'larger size')])}"
+        text = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
+        return f"{text}; {bracket.describe([('smaller size', 'larger size')])}"
 
-    def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket]:
-        """The sizes of each budget, the largest budget first."""
+    def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket[str]]:
+        """Return the bracket of each budget, the largest budget first."""
         losses = losses_of(finished, self.sweep.objective)
         return {
-            budget: Bracket([scales], partial(_overrides, budget), losses, partial(self._further, budget), self.sweep.extend)
-            for budget, scales in self._first.items()
+            budget: Bracket([scales], partial(_overrides, budget), losses, partial(self._next_size, budget), self.sweep.extend)
+            for budget, scales in self._first_round.items()
         }
 
     @cached_property
     def ladder(self) -> dict[str, float]:
-        """Every rung, and its parameters, in their order."""
-        others = [scale for scale in self.sweep.scales if scale not in _shipped()]
-        rungs = _shipped() | {scale: self.compose((override("scale", scale),)).scale.params for scale in others}
-        return dict(sorted(rungs.items(), key=lambda rung: rung[1]))
+        """Parameters of every size of the ladder, in order."""
+        others = [scale for scale in self.sweep.scales if scale not in _shipped_sizes()]
+        sizes = _shipped_sizes() | {scale: self.compose((override("scale", scale),)).scale.params for scale in others}
+        return dict(sorted(sizes.items(), key=lambda item: item[1]))
 
     @cached_property
-    def _first(self) -> dict[float, list[str]]:
+    def _first_round(self) -> dict[float, list[str]]:
         """The sizes of each budget in the first round."""
-        if self.config_that_trains().model.checkpoint is not None:
-            raise ConfigError("model.checkpoint: is of one size; sweep=isoflop needs several, from scratch or model.pretrained")
-        return {budget: self._nearest(budget) for budget in sorted(self.sweep.budgets, reverse=True)}
+        if self.training_config().model.checkpoint is not None:
+            raise ConfigError("model.checkpoint: has one size; sweep=isoflop needs several, from scratch or model.pretrained")
+        return {budget: self._nearest_sizes(budget) for budget in sorted(self.sweep.budgets, reverse=True)}
 
-    def _nearest(self, budget: float) -> list[str]:
+    def _nearest_sizes(self, budget: float) -> list[str]:
+        """Choose the sizes nearest to the predicted optimum that can run."""
         optimum = self.sweep.optimum(budget)
         nearest = sorted(self.ladder, key=lambda scale: abs(math.log(self.ladder[scale] / optimum)))
         wanted = len(self.sweep.scales) or self.sweep.sizes
@@ -126,26 +130,26 @@ class IsoFlop(Design[IsoFlopSweep]):
                 break
         if not chosen:
             raise refusals[0]
-        if len(chosen) < min(LEAST, wanted):
+        if len(chosen) < min(MIN_LEVELS, wanted):
             raise ConfigError(f"sweep.budgets: at {budget:g} FLOPs only {' and '.join(chosen)} can run: {refusals[0]}")
         return sorted(chosen, key=self.ladder.__getitem__)
 
-    def _further(self, budget: float, axis: int, scales: Sequence[str], side: int) -> str:
-        """The rung beyond an end of those that a budget has."""
-        rungs = list(self.ladder)
-        place = rungs.index(scales[0 if side < 0 else -1]) + side
-        if not 0 <= place < len(rungs):
-            raise ConfigError(f"{rungs[place - side]} is the {'smallest' if side < 0 else 'largest'} rung")
-        self.budget(_overrides(budget, (rungs[place],)))
-        return rungs[place]
+    def _next_size(self, budget: float, axis: int, scales: Sequence[str], side: int) -> str:
+        """Return the size of the ladder beyond an end of those that a budget has."""
+        sizes = list(self.ladder)
+        place = sizes.index(scales[0 if side < 0 else -1]) + side
+        if not 0 <= place < len(sizes):
+            raise ConfigError(f"{sizes[place - side]} is the {'smallest' if side < 0 else 'largest'} size")
+        self.budget(_overrides(budget, (sizes[place],)))
+        return sizes[place]
 
 
-def _overrides(budget: float, point: Point) -> Overrides:
+def _overrides(budget: float, point: tuple[str, ...]) -> Overrides:
     return override("scale", point[0]), override("budget.flops", budget)
 
 
 @cache
-def _shipped() -> dict[str, float]:
-    """The rungs of ``conf/scale``, and the parameters of each."""
+def _shipped_sizes() -> dict[str, float]:
+    """Read the sizes of ``conf/scale``: the parameters of each."""
     folder = Path(str(resources.files("conf"))) / "scale"
     return {path.stem: float(OmegaConf.load(path).params) for path in folder.glob("*.yaml")}

@@ -1,4 +1,4 @@
-"""``sweep=lr``: learning rates and batch sizes at each N and D, whose best ones make the law of hyperparameters
+"""``sweep=lr``: learning rates and batch sizes at each N and D; the law of hyperparameters is fitted to the best ones
 (arXiv 2503.04715)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import LEAST, Bracket, Point, check_levels, losses_of
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
 from sweeps.designs.values import override
 
 WORDS = (("lower learning rate", "higher learning rate"), ("smaller batch", "larger batch"))  # of each axis
@@ -20,32 +20,35 @@ WORDS = (("lower learning rate", "higher learning rate"), ("smaller batch", "lar
 
 @dataclass
 class LrSweep(SweepConfig):
+    """Options of a sweep over learning rates and batch sizes."""
+
     kind: str = "lr"
-    scales: list[str] = field(default_factory=list)  # rungs; empty for that of the config
-    tokens_per_param: list[float] = field(default_factory=lambda: [20.0])  # D of each size, over its N
-    tokens: list[float] = field(default_factory=list)  # D of every size, in their place
-    rates: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0])  # over the learning rate of the config
-    batches: list[float] = field(default_factory=list)  # over the batch size of the config; empty for that alone
-    extend: int = 3  # values to add at each end, at most, until the lowest loss lies between others
-    objective: str = "eval_loss"  # what is lowest
+    scales: list[str] = field(default_factory=list)  # sizes of the ladder; empty for that of the config
+    tokens_per_param: list[float] = field(default_factory=lambda: [20.0])  # D / N of each size
+    tokens: list[float] = field(default_factory=list)  # D of every size, instead of tokens_per_param
+    rates: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0])  # times the learning rate of the config
+    batches: list[float] = field(default_factory=list)  # times the batch size of the config; empty for that alone
+    extend: int = 3  # most values to add at each end, until the lowest loss lies between others
+    objective: str = "eval_loss"  # metric to minimise
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_levels("sweep.tokens" if self.tokens else "sweep.tokens_per_param", self.tokens or self.tokens_per_param, 1)
-        check_levels("sweep.rates", self.rates, LEAST)
+        require_levels("sweep.tokens" if self.tokens else "sweep.tokens_per_param", self.tokens or self.tokens_per_param, 1)
+        require_levels("sweep.rates", self.rates, MIN_LEVELS)
         if self.batches:
-            check_levels("sweep.batches", self.batches, LEAST)
+            require_levels("sweep.batches", self.batches, MIN_LEVELS)
         if self.extend < 0:
             raise ConfigError("sweep.extend: must not be negative")
 
 
 class Cell(NamedTuple):
-    """One N and D.
+    """One N and D of the sweep.
 
     :ivar size: the override that chooses N, if there is one.
     :ivar lr: that of the config.
     :ivar batch: tokens a step, that of the config.
-    :ivar flops: of its most expensive run.
+    :ivar flops: of a run with the batch size of the config.
+    :ivar axes: learning rates, and batch sizes in tokens, of the first round.
     """
 
     size: Overrides
@@ -53,23 +56,23 @@ class Cell(NamedTuple):
     lr: float
     batch: float
     flops: float
-    axes: tuple[tuple[float, ...], ...]  # learning rates, and batch sizes in tokens, of the first round
+    axes: tuple[tuple[float, ...], ...]
 
     @property
     def name(self) -> str:
         return " ".join((*self.size, f"on {self.tokens:g} tokens"))
 
-    def run(self, point: Point) -> Overrides:
-        """With this learning rate, and batch size if there is one."""
+    def run(self, point: tuple[float, ...]) -> Overrides:
+        """Return the run with the learning rate of a point, and its batch size if it has one."""
         values = zip(("optim.lr", "optim.batch_tokens"), point, strict=False)
         return (*self.size, override("budget.tokens", self.tokens), *(override(key, value) for key, value in values))
 
 
 class Lr(Design[LrSweep]):
-    """The runs of a cell are a :class:`Bracket` of learning rates, or of learning rates and batch sizes.
+    """A :class:`Bracket` of learning rates, or of learning rates and batch sizes, for each cell.
 
-    Values are those of the config times factors, and given as they are: a rule may depend on the tokens of a run, which a batch
-    size rounds, and the grid would not be one.
+    Runs are given values, those of the config times factors, rather than rules: a rule may depend on the tokens of a run, which
+    the batch size rounds, so that the values would form no grid.
     """
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
@@ -80,63 +83,68 @@ class Lr(Design[LrSweep]):
         return self.sweep.extend > 0
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        return [f"{cell.name}: {self._found(cell, one)}" for cell, one in self._brackets(finished)]
+        return [f"{cell.name}: {self._describe(cell, bracket)}" for cell, bracket in self._brackets(finished)]
 
-    def _found(self, cell: Cell, bracket: Bracket) -> str:
+    def _describe(self, cell: Cell, bracket: Bracket[float]) -> str:
         if bracket.best is None:
             return f"no run has {self.sweep.objective}"
         lr, *batch = bracket.best
-        found = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at learning rate {lr:g}, "
-        found += f"{lr / cell.lr:.3g} times that of the config"
+        text = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at learning rate {lr:g}, "
+        text += f"{lr / cell.lr:.3g} times that of the config"
         if batch:
-            found += f", and batches of {batch[0]:g} tokens, {batch[0] / cell.batch:.3g} times"
-        return f"{found}; {bracket.state(WORDS)}"
+            text += f", and batches of {batch[0]:g} tokens, {batch[0] / cell.batch:.3g} times"
+        return f"{text}; {bracket.describe(WORDS)}"
 
-    def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket]]:
+    def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket[float]]]:
         losses = losses_of(finished, self.sweep.objective)
         return [
-            (cell, Bracket(cell.axes, cell.run, losses, partial(self._further, cell), self.sweep.extend)) for cell in self.cells
+            (cell, Bracket(cell.axes, cell.run, losses, partial(self._next_level, cell), self.sweep.extend))
+            for cell in self.cells
         ]
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """The most expensive first."""
-        self.config_that_trains()
-        sizes = [(override("scale", scale),) for scale in self.sweep.scales] or [()]
-        cells = [self._cell(*one) for one in itertools.product(sizes, self.sweep.tokens or self.sweep.tokens_per_param)]
+        """The cells, the most expensive first."""
+        self.training_config()
+        sizes: list[Overrides] = [(override("scale", scale),) for scale in self.sweep.scales] or [()]
+        extents = self.sweep.tokens or self.sweep.tokens_per_param
+        cells = [self._cell(size, extent) for size, extent in itertools.product(sizes, extents)]
         return sorted(cells, key=lambda cell: -cell.flops)
 
     def _cell(self, size: Overrides, extent: float) -> Cell:
-        """:param extent: tokens, or tokens a parameter."""
+        """Return the cell of a size.
+
+        :param extent: tokens, or tokens for each parameter.
+        """
         tokens = extent if self.sweep.tokens else float(round(extent * self.budget(size).params.non_embedding))
-        usual = self.budget((*size, override("budget.tokens", tokens)))
-        cell = Cell(size, tokens, usual.lr, usual.batch_tokens, usual.flops, ())
-        axes = [tuple(sorted({_rounded(factor * usual.lr) for factor in self.sweep.rates}))]
+        budget = self.budget((*size, override("budget.tokens", tokens)))
+        cell = Cell(size, tokens, budget.lr, budget.batch_tokens, budget.flops, ())
+        axes = [tuple(sorted({_rounded(factor * budget.lr) for factor in self.sweep.rates}))]
         if self.sweep.batches:
-            axes.append(tuple(sorted({self._whole(cell, factor * usual.batch_tokens) for factor in self.sweep.batches})))
-            if len(axes[1]) < LEAST:
-                raise ConfigError(f"sweep.batches: are fewer than {LEAST} sizes in whole sequences, {cell.name}")
+            axes.append(tuple(sorted({self._whole_batch(cell, factor * budget.batch_tokens) for factor in self.sweep.batches})))
+            if len(axes[1]) < MIN_LEVELS:
+                raise ConfigError(f"sweep.batches: gives fewer than {MIN_LEVELS} sizes in whole sequences, {cell.name}")
         return cell._replace(axes=tuple(axes))
 
-    def _further(self, cell: Cell, axis: int, levels: Sequence[float], side: int) -> float:
-        """The value beyond an end, as far from it as that is from its neighbour."""
+    def _next_level(self, cell: Cell, axis: int, levels: Sequence[float], side: int) -> float:
+        """Return the level beyond an end, at the ratio of the end to its neighbour."""
         end, inner = (levels[0], levels[1]) if side < 0 else (levels[-1], levels[-2])
         value = end * end / inner
         if axis == 0:
             return _rounded(value)
-        batch = self._whole(cell, value)
+        batch = self._whole_batch(cell, value)
         if batch == end:
-            raise ConfigError(f"{end:g} tokens are the smallest")
+            raise ConfigError(f"{end:g} tokens are the smallest batch")
         return batch
 
-    def _whole(self, cell: Cell, tokens: float) -> float:
-        """The batch size that a run would have where this is asked for.
+    def _whole_batch(self, cell: Cell, tokens: float) -> float:
+        """Return the batch size in whole sequences that a run has where ``tokens`` are asked for.
 
-        :raises ConfigError: where it cannot be, such as for more than the run has.
+        :raises ConfigError: for an impossible one, such as more tokens than the run has.
         """
         return self.budget(cell.run((cell.lr, tokens))).batch_tokens
 
 
 def _rounded(lr: float) -> float:
-    """To what a person reads."""
+    """Round a learning rate to three digits."""
     return float(f"{lr:.3g}")

@@ -1,7 +1,7 @@
-"""What the losses of mixes say: the best one, and a fitted surface over the simplex with its optimum.
+"""A surface fitted to the losses of mixes over their simplex, and its optimum.
 
-The surface is of the mixes that have some of every source. Towards none of a source the loss on its text rises without bound,
-which no polynomial follows.
+The surface is fitted to mixes that contain every source: the loss on a source's text rises without bound as its share goes to
+zero, which no polynomial follows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LOOKED_AT = 100_000  # mixes among which the optimum of a surface is found
+CANDIDATES = 100_000  # mixes among which the optimum of a surface is found
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,25 @@ class Surface:
     error: float
 
     def __call__(self, mixes: np.ndarray) -> np.ndarray:
-        """:param mixes: (n, q), shares."""
+        """Return the values (n,) at mixes.
+
+        :param mixes: (n, q), shares.
+        """
         return _terms(mixes) @ self.coefficients
 
     def best(self, least: np.ndarray) -> tuple[np.ndarray, float]:
-        """The mix of the lowest value, and that.
+        """Return the mix of the lowest value, and the value.
 
-        :param least: (q,), shares that are not gone below.
+        :param least: (q,), the least share of each source.
         """
-        draws = np.random.default_rng(0).dirichlet(np.ones(len(least)), LOOKED_AT)
+        draws = np.random.default_rng(0).dirichlet(np.ones(len(least)), CANDIDATES)
         mixes = least + (1 - least.sum()) * draws
         values = self(mixes)
         return mixes[np.argmin(values)], float(values.min())
 
 
-def fitted(mixes: np.ndarray, losses: np.ndarray) -> Surface | None:
-    """Least squares; None where the mixes do not determine the surface with one of them left out.
+def fit_surface(mixes: np.ndarray, losses: np.ndarray) -> Surface | None:
+    """Fit by least squares; None where the mixes do not determine the surface with one of them left out.
 
     :param mixes: (n, q).
     :param losses: (n,).
@@ -64,25 +67,25 @@ def _terms(mixes: np.ndarray) -> np.ndarray:
     return np.column_stack([mixes, *pairs])
 
 
-def described(names: Sequence[str], mixes: Sequence[Sequence[float]], losses: Sequence[float]) -> list[str]:
-    """Lines: the mixes from the best on, and the surface.
+def describe_mixes(names: Sequence[str], mixes: Sequence[Sequence[float]], losses: Sequence[float]) -> list[str]:
+    """Return lines: the mixes from the best to the worst, and the optimum of the surface.
 
-    :param mixes: of each run, its own mix of the config first.
+    :param mixes: of each run, shares of the sources.
     """
     if not losses:
         return []
     order = np.argsort(losses, kind="stable")
     lines = [f"eval_loss  {'  '.join(names)}"]
-    lines += [f"{losses[i]:9.4f}  {_shares(mixes[i], names)}" for i in order]
+    lines += [f"{losses[i]:9.4f}  {_format_shares(mixes[i], names)}" for i in order]
     x, y = np.array(mixes), np.array(losses)
     whole = (x > 0).all(axis=1)
-    surface = fitted(x[whole], y[whole])
+    surface = fit_surface(x[whole], y[whole])
     if surface is None:
-        return [*lines, f"too few mixes for a quadratic surface: {whole.sum()} have some of every source"]
+        return [*lines, f"too few mixes for a quadratic surface: {whole.sum()} contain every source"]
     best, value = surface.best(x[whole].min(axis=0))
-    found = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, best, strict=True))
-    return [*lines, f"quadratic surface: lowest at {found}: {value:.4f} ± {surface.error:.4f} (leave-one-out error)"]
+    optimum = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, best, strict=True))
+    return [*lines, f"quadratic surface: lowest at {optimum}: {value:.4f} ± {surface.error:.4f} (leave-one-out error)"]
 
 
-def _shares(mix: Sequence[float], names: Sequence[str]) -> str:
+def _format_shares(mix: Sequence[float], names: Sequence[str]) -> str:
     return "  ".join(f"{share:{max(len(name), 4)}.3g}" for share, name in zip(mix, names, strict=True))

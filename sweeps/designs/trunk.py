@@ -1,9 +1,9 @@
 """``sweep=trunk``: a law of sizes and durations from one warm-up-stable run a size.
 
-The longest run of a size keeps its state where the shorter ones begin to decay; they go on from there. A point at every
-duration then costs the longest run and the decay of the others, in place of all of them (arXiv 2405.18392, section 4;
-2404.06395). The runs have the batch, learning rate and tokens of warm-up of the longest, and are to the bit what they would be
-without a trunk.
+The longest run of a size, the trunk, keeps its state where the shorter ones begin to decay; they branch from there. The points
+at all durations then cost the longest run and the decays of the others, instead of all runs in full (arXiv 2405.18392, section
+4; 2404.06395). The runs have the batch, learning rate and warm-up tokens of the longest run, and are to the bit the runs that
+they would be without a trunk.
 """
 
 from __future__ import annotations
@@ -27,113 +27,127 @@ DURATIONS = ("tokens", "flops", "tokens_per_param")  # keys of budget
 
 @dataclass
 class TrunkSweep(SweepConfig):
+    """Options of trunks and branches."""
+
     kind: str = "trunk"
     scales: list[str] = MISSING
-    # how long the runs of each size are; one of them is given
+    # durations of the runs of each size; exactly one of the three is given
     tokens: list[float] = field(default_factory=list)
     flops: list[float] = field(default_factory=list)
     tokens_per_param: list[float] = field(default_factory=list)
-    separate: bool = False  # the same runs, each from its own start, which is what a trunk is measured against
+    separate: bool = False  # train the same runs each from its own start, as a baseline
 
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [key for key in DURATIONS if getattr(self, key)]
         if len(given) != 1:
-            raise ConfigError(f"sweep.{given[1] if given else 'tokens'}: one of {', '.join(DURATIONS)} says how long runs are")
+            raise ConfigError(
+                f"sweep.{given[1] if given else 'tokens'}: give the durations of runs as one of {', '.join(DURATIONS)}"
+            )
         if not self.scales:
             raise ConfigError("sweep.scales: at least one size is needed")
         durations = sorted(getattr(self, given[0]))
-        if durations[0] <= 0 or any(one == other for one, other in pairwise(durations)):
-            raise ConfigError(f"sweep.{given[0]}: durations are above 0, and each is there once")
+        if durations[0] <= 0 or any(a == b for a, b in pairwise(durations)):
+            raise ConfigError(f"sweep.{given[0]}: durations must be above 0 and different")
 
     @property
     def key(self) -> str:
+        """The key of ``budget`` that the durations are of."""
         return next(key for key in DURATIONS if getattr(self, key))
 
     @property
     def durations(self) -> list[str]:
-        """As overrides, the longest first."""
+        """The durations as overrides, the longest first."""
         return [override(f"budget.{self.key}", value) for value in sorted(getattr(self, self.key), reverse=True)]
 
 
 @dataclass(frozen=True)
-class Planned:
+class TrunkRun:
+    """A run of the design.
+
+    :ivar flops: new ones, without those of its trunk.
+    :ivar trunk: the artifact that it branches from; None for a run from its own start.
+    """
+
     overrides: Overrides
-    flops: float  # that it takes itself
-    trunk: str | None = None  # the artifact that it goes on from
+    flops: float
+    trunk: str | None = None
 
 
 class Trunk(Design[TrunkSweep]):
-    """In the first round the longest run of each size, in the second the others; the most expensive first in each."""
+    """The longest run of each size in the first round, the branches in the second; the most expensive run first in each."""
 
     def next(self, finished: Sequence[Finished]) -> list[Overrides]:
         runs = self.runs
         if finished and any(run.trunk for run in runs):
             if any(run.config.stage.trunk for run in finished):
                 return []
-            made = {f"{run.config.stage.kind}-{identify(run.config)[0]}" for run in finished if run.metrics}
-            runs = [run for run in runs if run.trunk in made]
+            artifacts = {f"{run.config.stage.kind}-{identify(run.config)[0]}" for run in finished if run.metrics}
+            runs = [run for run in runs if run.trunk in artifacts]
         elif finished:
             return []
         else:
             runs = [run for run in runs if run.trunk is None]
-        return self._ordered(runs)
+        return self._in_order(runs)
 
     @staticmethod
-    def _ordered(runs: Iterable[Planned]) -> list[Overrides]:
+    def _in_order(runs: Iterable[TrunkRun]) -> list[Overrides]:
         return [run.overrides for run in sorted(runs, key=lambda run: -run.flops)]
 
-    def foreseen(self, finished: Sequence[Finished]) -> list[Overrides]:
-        return [] if finished else self._ordered(run for run in self.runs if run.trunk)
+    def known_later(self, finished: Sequence[Finished]) -> list[Overrides]:
+        return [] if finished else self._in_order(run for run in self.runs if run.trunk)
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
         runs = [run.metrics for run in finished if run.metrics]
         if not runs:
             return []
         flops, whole = (sum(run.get(key, run["flops"]) for run in runs) for key in ("flops_new", "flops"))
-        said = f"{len(runs)} runs took {flops:.3g} FLOPs"
-        return [said if flops == whole else f"{said}, and separate ones would {whole:.3g}: {1 - flops / whole:.0%} saved"]
+        text = f"{len(runs)} runs took {flops:.3g} FLOPs"
+        return [text if flops == whole else f"{text}; separate runs would take {whole:.3g}: {1 - flops / whole:.0%} saved"]
 
     @cached_property
-    def runs(self) -> list[Planned]:
-        return [run for scale in self.sweep.scales for run in self._of(scale)]
+    def runs(self) -> list[TrunkRun]:
+        return [run for scale in self.sweep.scales for run in self._runs_of_size(scale)]
 
-    def _of(self, scale: str) -> list[Planned]:
-        """The runs of a size, the longest first.
+    def _runs_of_size(self, scale: str) -> list[TrunkRun]:
+        """Return the runs of a size, the longest first.
 
-        :raises ConfigError: where they do not share a beginning.
+        :raises ConfigError: where the runs do not share a beginning.
         """
         durations = [(override("scale", scale), duration) for duration in self.sweep.durations]
-        shared = self._shared(durations[0], durations[-1])
+        shared = self._shared_overrides(durations[0], durations[-1])
         runs = [(*duration, *shared) for duration in durations]
         configs = [self.compose(run) for run in runs]
         budgets = [resolve(config) for config in configs]
         if len({budget.steps for budget in budgets}) < len(budgets):
-            raise ConfigError(f"sweep.{self.sweep.key}: two durations of scale={scale} are of the same number of steps")
+            raise ConfigError(f"sweep.{self.sweep.key}: two durations of scale={scale} have the same number of steps")
         if self.sweep.separate or len(runs) == 1:
-            return [Planned(run, budget.flops) for run, budget in zip(runs, budgets, strict=True)]
+            return [TrunkRun(run, budget.flops) for run, budget in zip(runs, budgets, strict=True)]
         decays = [phases(config, budget).stable_until for config, budget in zip(configs, budgets, strict=True)]
         keep = sorted({step * budgets[0].batch_tokens for step in decays[1:]})
         trunk = (*runs[0], override("stage.keep_states", keep))
         name = f"pretrain-{identify(self.compose(trunk))[0]}"
         branches = [
-            Planned((*run, f"stage.trunk={name}"), budget.flops * (1 - step / budget.steps), name)
+            TrunkRun((*run, f"stage.trunk={name}"), budget.flops * (1 - step / budget.steps), name)
             for run, budget, step in zip(runs[1:], budgets[1:], decays[1:], strict=True)
         ]
-        return [Planned(trunk, budgets[0].flops), *branches]
+        return [TrunkRun(trunk, budgets[0].flops), *branches]
 
-    def _shared(self, longest: Overrides, shortest: Overrides) -> Overrides:
-        """What runs have in common where the rules and shares of ``optim`` would not say so; the warm-up is the shortest's."""
+    def _shared_overrides(self, longest: Overrides, shortest: Overrides) -> Overrides:
+        """Return overrides for the same warm-up, learning rate and batch size, where rules and shares of ``optim`` differ.
+
+        The warm-up is that of the shortest run.
+        """
         config = self.compose(longest)
         if config.stage.kind != "pretrain":
-            raise ConfigError(f"stage: sweep=trunk is for stage=pretrain, not {config.stage.kind}")
+            raise ConfigError(f"stage: sweep=trunk needs stage=pretrain, not {config.stage.kind}")
         if config.optim.schedule != "wsd":
             raise ConfigError(f"optim.schedule: sweep=trunk needs wsd, whose decay comes last; not {config.optim.schedule}")
-        begin, end = resolve(self.compose(shortest)), resolve(config)
-        found = []
+        short, long = resolve(self.compose(shortest)), resolve(config)
+        shared = []
         if config.optim.warmup_tokens is None:
-            found.append(override("optim.warmup_tokens", config.optim.warmup * begin.tokens))
-        for key, a, b in (("lr", begin.lr, end.lr), ("batch_tokens", begin.batch_tokens, end.batch_tokens)):
+            shared.append(override("optim.warmup_tokens", config.optim.warmup * short.tokens))
+        for key, a, b in (("lr", short.lr, long.lr), ("batch_tokens", short.batch_tokens, long.batch_tokens)):
             if a != b:
-                found.append(override(f"optim.{key}", b))
-        return tuple(found)
+                shared.append(override(f"optim.{key}", b))
+        return tuple(shared)

@@ -1,12 +1,12 @@
-"""Values as words of Hydra's override grammar."""
+"""Values as text of Hydra's override grammar."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from sweeps.compat import value_text
 
 
 def override(key: str, value: Any) -> str:
-    """``key=value``, whatever the value is; a string is quoted where it must be."""
-    return f"{key}={Override._get_value_element_as_str(value)}"
+    """Return ``key=value`` for any value; a string is quoted where it must be."""
+    return f"{key}={value_text(value)}"

@@ -1,1 +1,1 @@
-"""Amounts spent, and how much may be spent."""
+"""Amounts spent, and limits on them."""

@@ -1,4 +1,4 @@
-"""What a study has cost so far, by what is tracked of its runs: those that failed or were pruned too."""
+"""The amount that a study has spent so far, by its tracked runs, failed and pruned ones included."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from openr1.distributed.options import ComputeConfig
 from openr1.stages.options import STAGES
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.options import TrackingConfig
-from sweeps.cost.measured import linked, tracked_runs
-from sweeps.limits.amount import Amount, spent, total
+from sweeps.limits.amount import Amount, measured_amount, total
+from sweeps.planning.tracked_runs import is_reused, read_tracked_runs
 
 
 def spent_by(tracking: TrackingConfig, study: str, without: Collection[str] = ()) -> Amount:
-    """Of all its stage runs; what another study had made costs it nothing.
+    """Sum what the stage runs of a study have spent; an artifact that another study made costs it nothing.
 
     :param without: fingerprints of stages that are not counted, since they are under way.
     """
-    runs = [run for run in tracked_runs(tracking, study) if run.tags["stage"] in STAGES and not linked(run)]
+    runs = [run for run in read_tracked_runs(tracking, study) if run.tags["stage"] in STAGES and not is_reused(run)]
     return total(_spent(run) for run in runs if run.tags.get("fingerprint") not in without)
 
 
 def _spent(run: TrackedRun) -> Amount:
     metrics = dict(run.metrics)
     if run.tags["stage"] == "evaluate":
-        metrics["flops_new"] = metrics.get("flops_eval", 0.0)  # the others are carried on from its model
-    if "wall_seconds" not in metrics and run.end_time:  # it has not come to its end
+        metrics["flops_new"] = metrics.get("flops_eval", 0.0)  # its other FLOPs are those of its model
+    if "wall_seconds" not in metrics and run.end_time:  # logged only by a run that finishes
         metrics["wall_seconds"] = (run.end_time - run.start_time).total_seconds()
     params = run.params
     price, processes = params.get("compute.price_per_hour", "None"), int(params.get("compute.processes", 1))
@@ -34,4 +34,4 @@ def _spent(run: TrackedRun) -> Amount:
         processes=processes if STAGES[run.tags["stage"]].multiprocess else 1,
         price_per_hour=None if price == "None" else float(price),
     )
-    return spent(metrics, compute)
+    return measured_amount(metrics, compute)

@@ -1,4 +1,4 @@
-"""Options of a sweep that Optuna decides: ``sweep=``. Nothing here imports optuna."""
+"""Options of a search with Optuna: ``sweep=``. Nothing here imports optuna."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from openr1.errors import ConfigError
+from openr1.options import one_of
+from openr1.tracking.names import check_folder
 from sweeps.config import SweepConfig
+
+DIRECTIONS = ("minimize", "maximize")
 
 
 @dataclass
@@ -24,27 +29,27 @@ class AxisConfig:
 
 @dataclass
 class SearchConfig(SweepConfig):
-    """A study of Optuna. The same command resumes it, or joins it as one more worker.
+    """Options of a search. The same command resumes its study, or joins it as one more worker.
 
-    What maps names to values is null by default, so that ``sweep.constraints={flops:1e12}`` needs no ``+``.
+    Mappings are null by default, so that ``sweep.constraints={flops:1e12}`` needs no ``+``.
     """
 
     kind: str = "search"
     storage: str = MISSING  # sqlite:///FILE, postgresql://…, or journal://FILE, which may lie on a network file system
-    n_trials: int = 20  # in all, whoever runs them; those that fail count, those that are tried again do not
-    timeout_minutes: float | None = None  # no trial starts in this worker after so long
-    seed: int = 0  # a worker's own follows from it and from the number of its first trial
-    n_jobs: int | None = None  # trials at once in this worker; null for as many as hydra/launcher=local or joblib has processes
+    n_trials: int = 20  # in total over all workers; failed trials count, retried trials count once
+    timeout_minutes: float | None = None  # this worker starts no trial after this time
+    seed: int = 0  # a worker's own seed follows from it and from the number of the worker's first trial
+    n_jobs: int | None = None  # concurrent trials of this worker; null for the number of processes of hydra/launcher=local
 
-    objective: Any = "eval_loss"  # a figure of a run, or a list of several
+    objective: Any = "eval_loss"  # a metric of a run, or a list of several
     direction: Any = "minimize"  # minimize or maximize, for all or for each
-    constraints: Any = None  # figure -> the most that it may be
+    constraints: Any = None  # metric -> its upper bound
     enqueue: list[Any] = field(default_factory=list)  # configs that are tried first: {optim.lr: 1e-3, …}
 
     sampler: str = "tpe"  # a name in sweeps.optuna.samplers.SAMPLERS
     sampler_options: Any = None  # keyword arguments of Optuna's class
     pruner: str = "none"  # a name in sweeps.optuna.pruners.PRUNERS
-    pruner_options: Any = None  # their steps are tokens
+    pruner_options: Any = None  # steps are counted in tokens
     terminator: str = "none"  # a name in sweeps.optuna.terminators.TERMINATORS
     terminator_options: Any = None
 
@@ -52,9 +57,9 @@ class SearchConfig(SweepConfig):
     lost_retries: int = 3  # of a trial whose worker was killed
     heartbeat_seconds: float = 30.0
     grace_seconds: float = 120.0  # without a heartbeat, after which a trial counts as lost
-    max_failure_rate: float = 0.5  # of the trials that ended; above it the sweep stops
-    failure_min_trials: int = 5  # before which it does not
-    oom_key: str | None = "compute.micro_batch"  # halved, and the trial tried again, when memory is out; null for never
+    max_failure_rate: float = 0.5  # share of the trials that ended; above it the search stops
+    failure_min_trials: int = 5  # trials that must have ended before the failure rate counts
+    oom_key: str | None = "compute.micro_batch"  # halved for a retry when memory runs out; null for no such retry
     oom_halvings: int = 3
 
     @property
@@ -65,3 +70,25 @@ class SearchConfig(SweepConfig):
     def directions(self) -> list[str]:
         given = [self.direction] if isinstance(self.direction, str) else list(self.direction)
         return given * len(self.objectives) if len(given) == 1 else given
+
+
+def validate_options(sweep: SearchConfig) -> None:
+    """Refuse options that contradict each other or are out of range.
+
+    :raises ConfigError: for the first.
+    """
+    check_folder(sweep.name, "sweep.name", nested=True)
+    if len(sweep.directions) != len(sweep.objectives):
+        given, wanted = len(sweep.directions), len(sweep.objectives)
+        raise ConfigError(f"sweep.direction: {given} for {wanted} objectives; give one for all, or one for each")
+    for direction in sweep.directions:
+        one_of(direction, "sweep.direction", DIRECTIONS)
+    if len(set(sweep.objectives)) < len(sweep.objectives):
+        raise ConfigError("sweep.objective: names a metric twice")
+    for key in ("n_trials", "heartbeat_seconds", "grace_seconds"):
+        if getattr(sweep, key) <= 0:
+            raise ConfigError(f"sweep.{key}: must be above 0")
+    if sweep.grace_seconds < 2 * sweep.heartbeat_seconds:
+        raise ConfigError(f"sweep.grace_seconds: must be at least two heartbeats of {sweep.heartbeat_seconds:g} s")
+    if not 0 <= sweep.max_failure_rate <= 1:
+        raise ConfigError("sweep.max_failure_rate: is a share, between 0 and 1")

@@ -1,4 +1,4 @@
-"""Optuna's pruners by name. What they call a step is a number of tokens."""
+"""Optuna's pruners by name. Their steps are counted in tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner
 
 from openr1.errors import ConfigError
 from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.samplers import check_options, choose
+from sweeps.optuna.samplers import look_up, refuse_unknown_options
 
 PRUNERS: dict[str, type[BasePruner]] = {
     "none": pruners.NopPruner,
@@ -24,16 +24,16 @@ PRUNERS: dict[str, type[BasePruner]] = {
 }
 
 
-def pruner(sweep: SearchConfig) -> BasePruner:
-    """The pruner of a sweep. ``patient`` waits ``patience`` evaluations without progress, and then prunes.
+def create_pruner(sweep: SearchConfig) -> BasePruner:
+    """Return the pruner of a search. ``patient`` waits ``patience`` evaluations without progress, and then prunes.
 
-    :raises ConfigError: for one that there is not, or that cannot do this.
+    :raises ConfigError: for an unknown one, a wrong option, or several objectives.
     """
-    kind = choose("pruner", PRUNERS, sweep.pruner)
+    kind = look_up("pruner", PRUNERS, sweep.pruner)
     if sweep.pruner != "none" and len(sweep.objectives) > 1:
-        raise ConfigError("sweep.pruner: a sweep of several objectives cannot prune")
+        raise ConfigError("sweep.pruner: a search with several objectives cannot prune")
     options = dict(sweep.pruner_options or {})
-    check_options("pruner", kind, options, ("wrapped_pruner",))
+    refuse_unknown_options("pruner", kind, options, ("wrapped_pruner",))
     if sweep.pruner == "patient":
         options["wrapped_pruner"] = None
     try:

@@ -1,20 +1,26 @@
-"""Optuna's samplers by name, each worker with a seed of its own."""
+"""Optuna's samplers by name, with a seed for each worker."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import optuna
-from optuna import samplers
+from optuna import Study, samplers
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError
+from openr1.options import one_of
+from sweeps.optuna.compat import is_stop_outside_optimize
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.space import Space
+
+T = TypeVar("T")
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
     "tpe": samplers.TPESampler,
@@ -27,88 +33,103 @@ SAMPLERS: dict[str, type[BaseSampler]] = {
     "random": samplers.RandomSampler,
     "bruteforce": samplers.BruteForceSampler,
 }
-FINITE = ("grid", "bruteforce")
-SHARED_SEED = ("grid", "qmc")  # whose workers take turns in one sequence, which the seed decides
+FINITE = ("grid", "bruteforce")  # try every point of a finite space once
+SHARED_SEED = ("grid", "qmc")  # workers share one sequence, which the seed fixes
 
 
-def sampler(sweep: SearchConfig, space: Space) -> PerWorker:
-    """The sampler of a sweep.
+def create_sampler(sweep: SearchConfig, space: Space) -> PerWorkerSampler:
+    """Return the sampler of a search.
 
-    :raises ConfigError: for one that there is not, or that cannot do this.
+    :raises ConfigError: for an unknown one, or one that cannot search this space for these objectives.
     """
-    kind = choose("sampler", SAMPLERS, sweep.sampler)
+    kind = look_up("sampler", SAMPLERS, sweep.sampler)
     options = dict(sweep.sampler_options or {})
-    check_options("sampler", kind, options, ("seed", "search_space"))
+    refuse_unknown_options("sampler", kind, options, ("seed", "search_space"))
     if sweep.sampler in FINITE:
-        values = {key: axis.values() for key, axis in space.axes.items()}
-        endless = next((key for key, found in values.items() if found is None), None)
-        if endless:
+        values = {key: axis.all_values() for key, axis in space.axes.items()}
+        continuous = next((key for key, choices in values.items() if choices is None), None)
+        if continuous:
             raise ConfigError(
-                f"sweep.sampler: {sweep.sampler} needs a finite space; {endless} is continuous: give a range or a choice"
+                f"sweep.sampler: {sweep.sampler} needs a finite space; {continuous} is continuous: give a range or a choice"
             )
         if sweep.sampler == "grid":
             options["search_space"] = values
     if sweep.sampler == "cmaes" and len(sweep.objectives) > 1:
-        raise ConfigError("sweep.sampler: cmaes has one objective; take nsga2, nsga3, tpe or gp")
+        raise ConfigError("sweep.sampler: cmaes takes one objective; choose nsga2, nsga3, tpe or gp")
 
-    def make(seed: int) -> BaseSampler:
+    def create(seed: int) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return kind(seed=sweep.seed if sweep.sampler in SHARED_SEED else seed, **options)
+            return kind(**{"seed": sweep.seed if sweep.sampler in SHARED_SEED else seed}, **options)
 
-    make(0)  # an option that it refuses is refused now
-    return PerWorker(make, f"{sweep.seed} {sweep.name}")
+    create(0)  # so that a wrong value of an option is refused now
+    return PerWorkerSampler(create, f"{sweep.seed} {sweep.name}")
 
 
-def choose(key: str, kinds: dict[str, Any], name: str) -> Any:
-    if name not in kinds:
-        raise ConfigError(f"sweep.{key}: {name!r} is not one of {', '.join(kinds)}")
+def look_up(key: str, kinds: dict[str, T], name: str) -> T:
+    """Return the entry of this name.
+
+    :raises ConfigError: where there is none.
+    """
+    one_of(name, f"sweep.{key}", kinds)
     return kinds[name]
 
 
-def check_options(key: str, kind: Callable, options: dict[str, Any], ours: tuple[str, ...] = ()) -> None:
-    """Refuse what the class has no argument for."""
-    known = [name for name in inspect.signature(kind).parameters if name not in ours]
+def refuse_unknown_options(key: str, kind: Callable, options: dict[str, Any], reserved: tuple[str, ...] = ()) -> None:
+    """Refuse options that the class or function has no argument for.
+
+    :param reserved: arguments that are not the user's to give.
+    :raises ConfigError: for the first.
+    """
+    known = [name for name in inspect.signature(kind).parameters if name not in reserved]
     for name in options:
         if name not in known:
             raise ConfigError(f"sweep.{key}_options.{name}: no such option; there are {', '.join(known) or 'none'}")
 
 
-class PerWorker(BaseSampler):
-    """A sampler that is made when its worker has its first trial, seeded by that trial's number, which no other worker has.
+class PerWorkerSampler(BaseSampler):
+    """A sampler that is created with the first trial of its worker, and seeded by the number of that trial, which is unique.
 
-    A seed that were the same in every worker, and again on resume, would give the same samples again.
+    With one seed for all workers, and again after a resume, the same samples would be drawn again.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], salt: str) -> None:
-        self.make, self.salt = make, salt
-        self.inner: BaseSampler | None = None
+    def __init__(self, create: Callable[[int], BaseSampler], salt: str) -> None:
+        self.create, self.salt = create, salt
+        self.sampler: BaseSampler | None = None
 
-    def before_trial(self, study, trial) -> None:
-        if self.inner is None:
-            text = hashlib.sha256(f"{self.salt} {trial.number}".encode()).digest()
-            self.inner = self.make(int.from_bytes(text[:4], "big"))
-        self.inner.before_trial(study, trial)
+    @property
+    def inner(self) -> BaseSampler:
+        if self.sampler is None:
+            raise RuntimeError("before_trial creates the sampler")
+        return self.sampler
 
-    def infer_relative_search_space(self, study, trial):
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        if self.sampler is None:
+            digest = hashlib.sha256(f"{self.salt} {trial.number}".encode()).digest()
+            self.sampler = self.create(int.from_bytes(digest[:4], "big"))
+        self.sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.inner.infer_relative_search_space(study, trial)
 
-    def sample_relative(self, study, trial, search_space):
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         return self.inner.sample_relative(study, trial, search_space)
 
-    def sample_independent(self, study, trial, param_name, param_distribution):
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
         return self.inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study, trial, state, values) -> None:
-        if self.inner is None:
-            return  # the trial was another worker's
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        if self.sampler is None:
+            return  # another worker ran the trial
         try:
-            self.inner.after_trial(study, trial, state, values)
+            self.sampler.after_trial(study, trial, state, values)
         except RuntimeError as error:
-            # a finite space that is exhausted: study.stop() is for study.optimize, and ours counts for itself
-            if "stop" not in str(error):
+            # a sampler whose finite space is exhausted stops study.optimize; our workers count trials themselves
+            if not is_stop_outside_optimize(error):
                 raise
 
     def reseed_rng(self) -> None:
-        if self.inner:
-            self.inner.reseed_rng()
+        if self.sampler:
+            self.sampler.reseed_rng()

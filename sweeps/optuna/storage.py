@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,14 @@ from openr1.errors import ConfigError
 
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
-ATTEMPTS = 5  # to make the tables of a fresh database, or find them made
-SQLITE_SECONDS = 60  # that a worker waits for the others' writes
+ATTEMPTS = 5  # to create the tables of a fresh database, or find them created
+SQLITE_SECONDS = 60  # for which a worker waits for the writes of others
 KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
-
-log = logging.getLogger(__name__)
 
 
 @functools.cache
 def open_storage(url: str) -> BaseStorage:
-    """The storage, made first where it is a fresh file. One a process, with the trials that have ended in its memory.
+    """Open a storage, and create it where it is a fresh file. A process has one, which keeps ended trials in memory.
 
     :raises ConfigError: for one that cannot be opened.
     """
@@ -44,51 +41,68 @@ def open_storage(url: str) -> BaseStorage:
         raise ConfigError(f"sweep.storage: {url!r} is not one of {KINDS}") from error
     try:
         if database.get_backend_name() != "sqlite":
-            if database.drivername == "postgresql":  # whose driver is another one from SQLAlchemy 2.1 on
+            if database.drivername == "postgresql":  # which from SQLAlchemy 2.1 on means another driver
                 database = database.set(drivername=POSTGRESQL)
-            return optuna.storages.get_storage(_on_server(database.render_as_string(hide_password=False)))
+            return optuna.storages.get_storage(_open_server(database.render_as_string(hide_password=False)))
         if not database.database or database.database == ":memory:":
-            raise ConfigError(f"sweep.storage: {url!r} is gone with its process; give {KINDS}")
+            raise ConfigError(f"sweep.storage: {url!r} does not outlast its process; give {KINDS}")
         path = Path(database.database)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # two processes that find no tables both make them
-            return optuna.storages.get_storage(_in_file(url))
+        with FileLock(f"{path}.lock"):  # otherwise two processes that find no tables both create them
+            return optuna.storages.get_storage(_open_sqlite(url))
     except (ImportError, SQLAlchemyError, OSError) as error:
         shown = database.render_as_string(hide_password=True)
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
 
 
-def _in_file(url: str) -> RDBStorage:
-    """The storage in SQLite, where a transaction has the file to itself from its beginning.
+def _open_sqlite(url: str) -> RDBStorage:
+    """Open a SQLite file, in which each transaction locks the file from its beginning.
 
     Optuna reads a trial's state "for update" before it writes it, which SQLite does not know: two workers would take the same
-    waiting trial, or both try a lost one again.
+    waiting trial, or both retry a lost one.
     """
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_SECONDS}})
 
     @event.listens_for(storage.engine, "connect")
-    def leave_transactions_to_us(connection: Any, _: Any) -> None:
+    def disable_implicit_transactions(connection: Any, _: Any) -> None:
         connection.isolation_level = None
 
     @event.listens_for(storage.engine, "begin")
     def lock(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    storage.engine.dispose()  # the connection that made the tables
+    storage.engine.dispose()  # the connection that created the tables
     return storage
 
 
-def _on_server(url: str) -> RDBStorage:
-    """The storage in a database of a server, where no lock keeps two workers from making its tables at once."""
-    for _ in range(ATTEMPTS):
+def _open_server(url: str) -> RDBStorage:
+    """Open the database of a server, where no lock keeps two workers from creating its tables at once."""
+    for attempt in range(ATTEMPTS):
         try:
             return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-        except (IntegrityError, ProgrammingError) as error:
-            problem = error  # another worker has made one of them in the meantime
-            time.sleep(1.0)
-    raise problem
+        except (IntegrityError, ProgrammingError):
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1.0)  # another worker has just created one of them
+    raise AssertionError("unreachable")
 
 
 def is_sqlite(url: str) -> bool:
     return url.startswith("sqlite")
+
+
+def without_password(url: str) -> str:
+    """Return the URL of a storage as it may be shown."""
+    return url if url.startswith("journal:") else make_url(url).render_as_string(hide_password=True)
+
+
+def is_missing_file(url: str) -> bool:
+    """Return True for a storage in a file that does not exist yet."""
+    if is_sqlite(url):
+        path = make_url(url).database or ""
+    elif url.startswith(JOURNAL):
+        path = url.removeprefix(JOURNAL)
+    else:
+        return False
+    return not Path(path).exists()

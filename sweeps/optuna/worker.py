@@ -1,7 +1,7 @@
-"""One worker of a study: takes a trial, launches it, tells what became of it, until there are enough.
+"""One worker of a study: it takes a trial, launches it and tells its outcome, until the study has enough trials.
 
-Nobody directs the workers. Each looks into the storage before it takes the next trial, so that there is no batch to wait for,
-and any of them may be killed at any moment: what it was at is tried again by the others, or by the next one.
+No process directs the workers. Each reads the storage before it takes the next trial, so that no batch has to be waited for,
+and any of them may be killed at any moment: its trials are retried by the others, or by the next worker.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Protocol
 
 import optuna
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from optuna import Study, Trial
@@ -24,15 +23,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
+from sweeps.compat import result_of
 from sweeps.limits.amount import Amount
-from sweeps.limits.search_allowance import FORESEEN, SPENT, Purse
+from sweeps.optuna.compat import storage_of, stored_trial, suggest
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.heartbeat import Heartbeat
-from sweeps.optuna.process import whoami
+from sweeps.optuna.retries import discard_trial, retry_trial
 from sweeps.optuna.space import Space
-from sweeps.optuna.tally import Tally, give_back, try_again
-from sweeps.optuna.terminators import terminator
-from sweeps.optuna.trial_job import Outcome
+from sweeps.optuna.spend_limit import FORESEEN, SPENT, SearchSpendLimit
+from sweeps.optuna.terminators import create_terminator
+from sweeps.optuna.trial_counts import TrialCounts
+from sweeps.optuna.trial_runners import TrialRunner
+from sweeps.optuna.trial_task import TrialOutcome
+from sweeps.optuna.worker_process import current_process
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"
@@ -40,21 +43,12 @@ INTERRUPTED = "interrupted"
 log = logging.getLogger(__name__)
 
 
-class Jobs(Protocol):
-    """What runs trials."""
-
-    def start(self, overrides: Sequence[Sequence[str]], number: int) -> Sequence[JobReturn]:
-        """Launch jobs and wait for them, as a Hydra launcher does; from several threads where there are several at once."""
-
-    def cancel(self) -> None:
-        """End those that run."""
-
-
 class Worker:
-    """
-    :param n_jobs: trials at once.
-    :param limit: trials in all.
-    :param say: told a line of each trial that ends.
+    """One worker of a study, which other workers may share.
+
+    :param n_jobs: concurrent trials.
+    :param limit: trials in total.
+    :param say: prints a line about each trial that ends.
     """
 
     def __init__(
@@ -62,196 +56,199 @@ class Worker:
         study: Study,
         space: Space,
         sweep: SearchConfig,
-        jobs: Jobs,
+        runner: TrialRunner,
         n_jobs: int,
         limit: int,
         say: Callable[[str], None],
-        purse: Purse | None = None,
+        spend_limit: SearchSpendLimit | None = None,
     ) -> None:
-        self.study, self.space, self.sweep, self.jobs = study, space, sweep, jobs
+        self.study, self.space, self.sweep, self.runner = study, space, sweep, runner
         self.n_jobs, self.limit, self.say = n_jobs, limit, say
-        self.purse = purse or Purse(sweep.allowance, None)
+        self.spend_limit = spend_limit or SearchSpendLimit(sweep.allowance, None)
         self.lock = threading.Lock()
         self.heartbeat = Heartbeat(study, sweep)
-        self.begun = time.monotonic()
-        self.enough = terminator(sweep)
-        self.stopped: str | None = None  # why before the last trial
+        self.started = time.monotonic()
+        self.reason_to_terminate = create_terminator(sweep)
+        self.stopped: str | None = None  # the reason to stop before the last trial
 
-    def run(self) -> None:
-        """
+    def work(self) -> None:
+        """Run trials until the study has enough, or there is a reason to stop.
+
         :raises RunError: where too many trials fail.
         """
         with self.heartbeat:
             try:
-                self._work() if self.n_jobs == 1 else self._work_in_threads()
+                self._run_trials() if self.n_jobs == 1 else self._run_trials_in_threads()
             except BaseException:
                 self.stopped = INTERRUPTED  # the other threads take no more trials
-                for trial_id in list(self.heartbeat.mine.values()):
-                    try_again(self.study, self.study._storage.get_trial(trial_id), INTERRUPTED, self.sweep.lost_retries + 1)
-                self.jobs.cancel()
+                for own_id in list(self.heartbeat.own_trials.values()):
+                    trial = storage_of(self.study).get_trial(own_id)
+                    retry_trial(self.study, trial, INTERRUPTED, self.sweep.lost_retries + 1)
+                self.runner.cancel()
                 raise
-        if problem := Tally.of(self.study).too_many_failures(self.sweep):
-            raise RunError(problem)
+        if failures := TrialCounts.of(self.study).excessive_failures(self.sweep):
+            raise RunError(failures)
         if self.stopped:
             self.say(f"stopped: {self.stopped}")
 
-    def _work_in_threads(self) -> None:
-        """Threads that nobody waits for at the end of the process, since a launcher in one of them cannot be interrupted."""
+    def _run_trials_in_threads(self) -> None:
+        """Run trials in daemon threads: a launcher cannot be interrupted in one, and the process must end nevertheless."""
         ended: queue.Queue[BaseException | None] = queue.Queue()
 
-        def estimate() -> None:
+        def run_trials() -> None:
             try:
-                self._work()
+                self._run_trials()
                 ended.put(None)
             except BaseException as error:
                 ended.put(error)
 
         for _ in range(self.n_jobs):
-            threading.Thread(target=estimate, daemon=True).start()
+            threading.Thread(target=run_trials, daemon=True).start()
         for _ in range(self.n_jobs):
             if error := ended.get():
                 raise error
 
-    def _work(self) -> None:
-        while (trial := self._next()) is not None:
-            outcome = self._launched(trial)
-            self.heartbeat.end(trial)
+    def _run_trials(self) -> None:
+        while (trial := self._next_trial()) is not None:
+            outcome = self._launch(trial)
+            self.heartbeat.remove(trial)
             if outcome is not None:
                 self._tell(trial, outcome)
 
-    def _next(self) -> Trial | None:
-        """A trial to run. Waits for those of other workers only while these may be dead."""
+    def _next_trial(self) -> Trial | None:
+        """Return a trial to run, if there is one to come. Wait for trials of other workers only while these may be dead."""
         idle = time.monotonic()
         while True:
             with self.lock:
-                for lost, reason in self.heartbeat.lost(Tally.of(self.study).running):
-                    if try_again(self.study, lost, reason, self.sweep.lost_retries):
-                        self.say(f"trial {lost.number} is tried again: {reason}")
-                tally = Tally.of(self.study)
-                self.stopped = self.stopped or self._reason_to_stop(tally)
+                for lost, reason in self.heartbeat.lost_trials(TrialCounts.of(self.study).running):
+                    if retry_trial(self.study, lost, reason, self.sweep.lost_retries):
+                        self.say(f"trial {lost.number} is retried: {reason}")
+                counts = TrialCounts.of(self.study)
+                self.stopped = self.stopped or self._reason_to_stop(counts)
                 if self.stopped:
                     return None
-                if len(tally.ended) + len(tally.running) < self.limit:
-                    if (trial := self._asked()) is not None:
+                if len(counts.ended) + len(counts.running) < self.limit:
+                    if (trial := self._begin_trial()) is not None:
                         return trial
                     continue
-                unknown = [trial for trial in tally.running if not self.heartbeat.alive(trial)]
-            if not unknown or time.monotonic() - idle > self.sweep.grace_seconds + POLL_SECONDS:
+                uncertain = [running for running in counts.running if not self.heartbeat.is_alive(running)]
+            if not uncertain or time.monotonic() - idle > self.sweep.grace_seconds + POLL_SECONDS:
                 return None
             time.sleep(min(POLL_SECONDS, self.sweep.heartbeat_seconds))
 
-    def _reason_to_stop(self, tally: Tally) -> str | None:
-        if tally.too_many_failures(self.sweep):
+    def _reason_to_stop(self, counts: TrialCounts) -> str | None:
+        if counts.excessive_failures(self.sweep):
             return "too many failures"
         minutes = self.sweep.timeout_minutes
-        if minutes is not None and time.monotonic() - self.begun > 60 * minutes:
-            return f"sweep.timeout_minutes={minutes:g} are over"
-        return self.enough(self.study)
+        if minutes is not None and time.monotonic() - self.started > 60 * minutes:
+            return f"sweep.timeout_minutes={minutes:g} have passed"
+        return self.reason_to_terminate(self.study)
 
-    def _asked(self) -> Trial | None:
-        """The next trial; None where another worker took the last one in the meantime."""
+    def _begin_trial(self) -> Trial | None:
+        """Begin the next trial; return None where another worker took the last one in the meantime."""
         trial = self.study.ask()
-        self.heartbeat.begin(trial)
+        self.heartbeat.add(trial)
         try:
-            if self._drawn(trial):
+            if self._sample_params(trial):
                 return trial
-            give_back(self.study, self._frozen(trial))
+            discard_trial(self.study, stored_trial(self.study, trial))
         except optuna.exceptions.UpdateFinishedTrialError:
-            pass  # this process stood still for so long that another worker has it
-        self.heartbeat.end(trial)
+            pass  # this process stood still for so long that another worker has retried the trial
+        self.heartbeat.remove(trial)
         return None
 
-    def _drawn(self, trial: Trial) -> bool:
-        """Draw its params; False where it must not begin."""
-        trial.set_user_attr("worker", whoami())
-        if not Tally.of(self.study).fits(trial.number, self.limit):
+    def _sample_params(self, trial: Trial) -> bool:
+        """Sample the parameters of a trial; return False where it must not begin."""
+        trial.set_user_attr("worker", current_process())
+        if not TrialCounts.of(self.study).fits(trial.number, self.limit):
             return False
         for key, distribution in self.space.distributions.items():
-            trial._suggest(key, distribution)
-        if (flops := self.purse.foresee(self.space.overrides(trial.params))) is not None:
+            suggest(trial, key, distribution)
+        if (flops := self.spend_limit.foreseen_flops(self.space.overrides(trial.params))) is not None:
             trial.set_user_attr(FORESEEN, flops)
-        self.stopped = self.stopped or self.purse.overdrawn(self.study, trial.number)
+        self.stopped = self.stopped or self.spend_limit.reason_to_stop(self.study, trial.number)
         return not self.stopped
 
-    def _launched(self, trial: Trial) -> Outcome | None:
-        """What became of a trial; None where its job was lost, and somebody tries it again."""
-        overrides, halved, smaller, spent = self.space.overrides(trial.params), 0, {}, Amount()
+    def _launch(self, trial: Trial) -> TrialOutcome | None:
+        """Launch a trial and return its outcome; None where its job was lost, or is in the queue again."""
+        overrides, halvings, spent = self.space.overrides(trial.params), 0, Amount()
+        halved: dict[str, int] = {}
         while True:
             try:
-                (job,) = self.jobs.start([overrides], trial.number)
+                (job,) = self.runner.start([overrides], trial.number)
             except (HydraException, OmegaConfBaseException, ConfigError) as error:
-                return Outcome(failure=one_line(error))
+                return TrialOutcome(failure=one_line(error))
             except Exception as error:
                 if self.stopped == INTERRUPTED:
                     return None
-                # of the launcher, not of the trial: the process or the cluster's job has ended without an answer
+                # an error of the launcher, not of the trial: the process or the cluster's job has ended without a result
                 reason = f"its job was lost: {type(error).__name__}: {one_line(error)}"[:1000]
-                if try_again(self.study, self._frozen(trial), reason, self.sweep.lost_retries):
-                    self.say(f"trial {trial.number} is tried again: {reason}")
-                else:
-                    self.say(f"trial {trial.number} failed: {reason}")
+                self._retry_or_fail(trial, reason, self.sweep.lost_retries)
                 return None
             if self.stopped == INTERRUPTED:
                 return None  # it is in the queue again
-            outcome = job._return_value
-            if job.status != JobStatus.COMPLETED or not isinstance(outcome, Outcome):
-                return Outcome(failure=f"{type(outcome).__name__}: {outcome}")
+            outcome = result_of(job)
+            if job.status != JobStatus.COMPLETED or not isinstance(outcome, TrialOutcome):
+                return TrialOutcome(failure=f"{type(outcome).__name__}: {outcome}")
             outcome.spent = spent = spent + outcome.spent
             batch, key = outcome.batch, self.sweep.oom_key
-            if not outcome.out_of_memory or key is None or not batch or batch < 2 or halved == self.sweep.oom_halvings:
-                outcome.halved = smaller
+            if not outcome.out_of_memory or key is None or not batch or batch < 2 or halvings == self.sweep.oom_halvings:
+                outcome.halved = halved
                 return outcome
-            halved += 1
-            smaller = {key: batch // 2}
-            overrides = [*(one for one in overrides if not one.startswith(f"{key}=")), f"{key}={batch // 2}"]
-            self.say(f"trial {trial.number} is out of memory, tried again with {key}={batch // 2}")
+            halvings += 1
+            halved = {key: batch // 2}
+            overrides = [*(override for override in overrides if not override.startswith(f"{key}=")), f"{key}={batch // 2}"]
+            self.say(f"trial {trial.number} ran out of memory and is retried with {key}={batch // 2}")
 
-    def _tell(self, trial: Trial, outcome: Outcome) -> None:
+    def _tell(self, trial: Trial, outcome: TrialOutcome) -> None:
+        """Store the outcome of a trial."""
+        constraints = self.sweep.constraints or {}
         try:
             trial.set_user_attr(SPENT, asdict(outcome.spent))
             for name in ("run_id", "metrics", "pruned", "halved"):
                 if value := getattr(outcome, name):
                     trial.set_user_attr(name, value)
-            failure = outcome.failure or (None if outcome.pruned else self._missing(outcome))
+            failure = outcome.failure or (None if outcome.pruned else self._missing_metric(outcome))
             if failure:
-                self._fail(trial, failure, outcome.traceback)
+                if outcome.traceback:
+                    trial.set_user_attr("traceback", outcome.traceback[-10_000:])
+                self._retry_or_fail(trial, failure, self.sweep.retries)
             elif outcome.pruned:
-                for name in (self.sweep.constraints or {}).keys() & outcome.foreseen.keys():
-                    trial.set_constraint(name, outcome.foreseen[name] - self.sweep.constraints[name])
+                for name in constraints.keys() & outcome.foreseen.keys():
+                    trial.set_constraint(name, outcome.foreseen[name] - constraints[name])
                 self.study.tell(trial, state=TrialState.PRUNED)
                 self.say(f"trial {trial.number} pruned {outcome.pruned}")
             else:
-                for name, most in (self.sweep.constraints or {}).items():
-                    trial.set_constraint(name, float(outcome.metrics[name]) - most)
+                for name, bound in constraints.items():
+                    trial.set_constraint(name, float(outcome.metrics[name]) - bound)
                 values = [float(outcome.metrics[name]) for name in self.sweep.objectives]
                 self.study.tell(trial, values)
                 shown = " ".join(f"{name} {value:.6g}" for name, value in zip(self.sweep.objectives, values, strict=True))
-                self.say(f"trial {trial.number} {shown}  {_shown(self._frozen(trial))}")
+                self.say(f"trial {trial.number} {shown}  {describe_params(stored_trial(self.study, trial))}")
         except optuna.exceptions.UpdateFinishedTrialError:
-            self.say(f"trial {trial.number} counted as lost, and another worker has it")
+            self.say(f"trial {trial.number} counted as lost, and another worker retries it")
 
-    def _missing(self, outcome: Outcome) -> str | None:
+    def _missing_metric(self, outcome: TrialOutcome) -> str | None:
         for name in (*self.sweep.objectives, *(self.sweep.constraints or {})):
             value = outcome.metrics.get(name)
             if value is None:
-                return f"the trial has no {name}; it has {', '.join(outcome.metrics) or 'nothing'}"
+                return f"the trial has no metric {name}; it has {', '.join(outcome.metrics) or 'none'}"
             if not math.isfinite(value):
                 return f"{name} is {value}"
         return None
 
-    def _fail(self, trial: Trial, reason: str, trace: str | None) -> None:
-        if trace:
-            trial.set_user_attr("traceback", trace[-10_000:])
-        if try_again(self.study, self._frozen(trial), reason, self.sweep.retries):
-            self.say(f"trial {trial.number} is tried again: {reason}")
+    def _retry_or_fail(self, trial: Trial, reason: str, retries: int) -> None:
+        stored = stored_trial(self.study, trial)
+        if retry_trial(self.study, stored, reason, retries):
+            self.say(f"trial {trial.number} is retried: {reason}")
         else:
-            self.say(f"trial {trial.number} failed: {reason}  {_shown(self._frozen(trial))}")
-
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return self.study._storage.get_trial(trial._trial_id)
+            self.say(f"trial {trial.number} failed: {reason}  {describe_params(stored)}")
 
 
-def _shown(trial: FrozenTrial) -> str:
-    parts = (f"{key.rsplit('.', 1)[-1]}={value:.4g}" if isinstance(value, float) else f"{key.rsplit('.', 1)[-1]}={value}"
-             for key, value in trial.params.items())  # fmt: skip
-    return " ".join(parts)
+def describe_params(trial: FrozenTrial) -> str:
+    """Return the parameters of a trial in one line, each under the last part of its key."""
+
+    def describe(value: object) -> str:
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return " ".join(f"{key.rsplit('.', 1)[-1]}={describe(value)}" for key, value in trial.params.items())

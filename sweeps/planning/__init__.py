@@ -1,1 +1,1 @@
-"""From the words of a command line to planned runs."""
+"""Planned runs: their overrides, configs and stages, and what has become of them."""

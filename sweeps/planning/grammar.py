@@ -1,4 +1,4 @@
-"""Hydra's grammar of overrides as sweeps read it: each value is drawn once, and its text says it exactly."""
+"""Hydra's grammar of overrides as sweeps use it: each value is drawn once, and its text reads back as the same value."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, Quote
 from hydra.errors import HydraException
 
 from openr1.errors import ConfigError
+from sweeps.compat import value_text
 
 
-def overrides_of(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
-    """The overrides and sweeps of a command line.
+def parse_overrides(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
+    """Parse the overrides and sweeps of a command line.
 
-    :raises ConfigError: for a list that is shuffled, which every process would have in an order of its own.
+    :raises ConfigError: for a shuffled list, which would have another order in every process.
     """
     functions = create_functions()
     shuffle = functions.functions["shuffle"]
@@ -25,15 +26,15 @@ def overrides_of(arguments: Iterable[str], loader: ConfigLoader) -> list[Overrid
     def shuffle_sweep(*args: Any, sweep: Any = None, list: Any = None) -> Any:
         only = args[0] if len(args) == 1 else list
         if isinstance(only, type([])):
-            raise ConfigError("shuffle gives a list another order in every process; write the list in the order that is meant")
+            raise ConfigError("shuffle gives a list another order in every process; write the list in its order")
         return shuffle(*args, sweep=sweep)
 
     functions.functions["shuffle"] = shuffle_sweep
     parser = OverridesParser(functions=functions, config_loader=loader)
-    return [_parsed(parser, argument) for argument in arguments]
+    return [_parse(parser, argument) for argument in arguments]
 
 
-def _parsed(parser: OverridesParser, argument: str) -> Override:
+def _parse(parser: OverridesParser, argument: str) -> Override:
     try:
         (override,) = parser.parse_overrides([argument])
     except HydraException as error:
@@ -43,30 +44,30 @@ def _parsed(parser: OverridesParser, argument: str) -> Override:
     return override
 
 
-def in_order(override: Override) -> Override:
-    """A sweep without its ``shuffle``, which draws a new order whenever it is read, in every process another one."""
+def without_shuffle(override: Override) -> Override:
+    """Return a sweep without its ``shuffle``, which draws a new order whenever it is read."""
     sweep = override.value()
     return replace(override, _value=replace(sweep, shuffle=False)) if isinstance(sweep, ChoiceSweep | RangeSweep) else override
 
 
-def nested(override: Override) -> bool:
-    """A sweep has another sweep among its choices."""
+def is_nested(override: Override) -> bool:
+    """Return whether a sweep has another sweep among its choices."""
     sweep = override.value()
     return isinstance(sweep, ChoiceSweep) and any(isinstance(choice, Sweep) for choice in sweep.list)
 
 
-def word(value: Any) -> str:
-    """The text of a value that an override reads back as the same value: quoted, where bare text would be a number."""
+def format_value(value: Any) -> str:
+    """Return text that an override reads back as the same value: quoted where bare text would be read as a number."""
     if isinstance(value, list):
-        return f"[{','.join(map(word, value))}]"
+        return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, dict):
-        pairs = (f"{Override._get_value_element_as_str(key)}:{word(item)}" for key, item in value.items())
+        pairs = (f"{value_text(key)}:{format_value(item)}" for key, item in value.items())
         return f"{{{','.join(pairs)}}}"
-    text = Override._get_value_element_as_str(value)
-    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) and not _reads(text, value) else text
+    text = value_text(value)
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) and not _reads_back(text, value) else text
 
 
-def _reads(text: str, value: str) -> bool:
+def _reads_back(text: str, value: str) -> bool:
     try:
         return OverridesParser.create().parse_override(f"key=[{text}]").value() == [value]
     except HydraException:

@@ -1,4 +1,4 @@
-"""The runs of a study, resolved before any of them starts."""
+"""Planned runs of a study, resolved before any of them starts."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from openr1.runs.prepare import PreparedRun
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study: the stages that it is made of."""
+    """One run of a study.
 
-    name: str  # what sets it apart: its overrides
+    :ivar name: the overrides that distinguish it from the other runs.
+    """
+
+    name: str
     config: Config
     stages: list[PreparedRun]
 
     @property
     def main(self) -> PreparedRun:
-        """The stage that its N, D and C are of: the last that trains, or the last."""
+        """The stage whose N, D and C stand for the run: the last that trains, or the last."""
         return next((stage for stage in reversed(self.stages) if stage.config.stage.trains), self.stages[-1])
 
     def share_done(self) -> float:
-        """Of its work, by FLOPs, as far as anyone has said; by stages where no stage has a cost."""
+        """Return the share of the run's known FLOPs that is done; the share of its stages where no FLOPs are known."""
         shares = [stage.share_done() for stage in self.stages]
-        costs = [stage.estimate.flops_new or 0.0 for stage in self.stages]
+        flops = [stage.estimate.flops_new or 0.0 for stage in self.stages]
         if all(share == 1 for share in shares):
             return 1.0
-        if not sum(costs):
+        if not sum(flops):
             return sum(shares) / len(shares)
-        return sum(cost * share for cost, share in zip(costs, shares, strict=True)) / sum(costs)
+        return sum(count * share for count, share in zip(flops, shares, strict=True)) / sum(flops)
 
 
-def plan(runs: Iterable[tuple[str, Config]]) -> list[PlannedRun]:
-    """Resolve every run, so that an impossible one is refused before the first is trained. Prepares the data that are there.
+def plan_runs(runs: Iterable[tuple[str, Config]]) -> list[PlannedRun]:
+    """Resolve every run, so that an impossible one is refused before any is trained. Prepares the data that exist.
 
     :param runs: a name and a config each.
     :raises ConfigError: for the first that cannot run.
@@ -43,6 +46,6 @@ def plan(runs: Iterable[tuple[str, Config]]) -> list[PlannedRun]:
     return [PlannedRun(name, config, plan_stages(config)) for name, config in runs]
 
 
-def distinct(runs: Iterable[PlannedRun]) -> list[PreparedRun]:
-    """The stages of a study; one that several runs share is there once."""
+def distinct_stages(runs: Iterable[PlannedRun]) -> list[PreparedRun]:
+    """Return the stages of some runs; one that several runs share is there once."""
     return list({stage.artifact_name: stage for run in runs for stage in run.stages}.values())

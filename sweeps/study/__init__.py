@@ -1,1 +1,1 @@
-"""Launches the runs of a study, round by round."""
+"""Studies of a design: from a command line to launched runs, round by round."""

@@ -1,11 +1,11 @@
-"""How far the expected time of a study is from the truth.
+"""The accuracy of the expected time of a study.
 
-    python tests/benchmarks/price_accuracy.py [words of openr1 -m ...]
+    python tests/benchmarks/price_accuracy.py [overrides of openr1 -m ...]
 
-Prices a study in a fresh folder with ``openr1-plan``, makes it with ``openr1 -m``, and prints expected and actual seconds of
-each run, of their sum, and of the whole study; wanted: within 25 %. Then it prices another seed of it, whose times are from the
-runs that were just made. The default is a part of ``experiment=demo``. The data are read before. What else the machine does
-counts in both, but not alike: let it be quiet.
+Prices a study in a fresh folder with ``openr1-plan``, runs it with ``openr1 -m``, and prints expected and actual seconds of
+each run, of their sum, and of the whole study; wanted: within 25 %. Then it prices another seed of the study, whose times come
+from the runs that have just ended. The default is a part of ``experiment=demo``. The data are prepared before. Other work on
+the machine distorts the comparison.
 """
 
 import json
@@ -22,8 +22,8 @@ BIN = Path(sys.executable).parent
 DEFAULT = ["experiment=demo", "scale=50k,100k,200k", "budget.flops=6e11,3e11"]
 
 
-def command(name: str, *words: str, cwd: str) -> float:
-    """Seconds that it took."""
+def time_command(name: str, *words: str, cwd: str) -> float:
+    """Run a command and return the seconds that it took."""
     start = time.perf_counter()
     subprocess.run([str(BIN / name), *words], cwd=cwd, check=True, env={**os.environ, "COLUMNS": "160"})
     return time.perf_counter() - start
@@ -32,17 +32,17 @@ def command(name: str, *words: str, cwd: str) -> float:
 def main() -> None:
     words = sys.argv[1:] or DEFAULT
     with tempfile.TemporaryDirectory() as folder:
-        command("openr1-plan", *words, "sweep.calibrate=false", cwd=folder)  # which reads the data
-        planned = command("openr1-plan", *words, cwd=folder)
+        time_command("openr1-plan", *words, "sweep.calibrate=false", cwd=folder)  # prepares the data
+        planned = time_command("openr1-plan", *words, cwd=folder)
         plan = json.loads(next(Path(folder).glob("outputs/studies/*/plan.json")).read_text())
-        whole = command("openr1", "-m", *words, cwd=folder)
+        whole = time_command("openr1", "-m", *words, cwd=folder)
         uri = f"sqlite:///{folder}/outputs/mlflow.db"
         runs = {run.tags["fingerprint"]: run for run in tracking.read_runs(uri, plan["study"])}
         expected, actual = [], []
         print(f"{'run':40} {'expected':>9} {'actual':>9} {'ratio':>6}")
         for run in plan["runs"]:
-            made = [runs[stage["fingerprint"]] for stage in run["stages"] if not stage["shared"]]
-            seconds = sum((one.end_time - one.start_time).total_seconds() for one in made)
+            tracked = [runs[stage["fingerprint"]] for stage in run["stages"] if not stage["shared"]]
+            seconds = sum((stage.end_time - stage.start_time).total_seconds() for stage in tracked)
             expected.append(run["seconds"])
             actual.append(seconds)
             print(f"{run['name']:40} {run['seconds']:9.1f} {seconds:9.1f} {run['seconds'] / seconds:6.2f}")
@@ -50,7 +50,7 @@ def main() -> None:
         study = plan["sum"]["seconds"]
         print(f"{'study, with the start of processes':40} {study:9.1f} {whole:9.1f} {study / whole:6.2f}")
         print(f"openr1-plan took {planned:.1f} s with its calibration")
-        command("openr1-plan", *words, "seed=1", cwd=folder)
+        time_command("openr1-plan", *words, "seed=1", cwd=folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What a sweep adds to its trials.
+"""The overhead of a search for its trials.
 
     python tests/benchmarks/sweep_overhead.py [trials]
 
 Prints the wall-clock time of a trial whose objective is a formula: in a plain ``study.optimize`` loop on the same kind of
-storage, in ``hydra/sweeper=optuna`` in one process, start-up left out, and with a process for each trial.
+storage, with ``sweep=search`` in one process, without start-up, and with a process for each trial.
 """
 
 import subprocess
@@ -17,7 +17,8 @@ import optuna
 APP = str(Path(__file__).parents[1] / "helpers" / "sweep_app.py")
 
 
-def plain(folder: str, trials: int) -> float:
+def time_optuna(folder: str, trials: int) -> float:
+    """Return the seconds of a trial of Optuna alone."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(storage=f"sqlite:///{folder}/plain.db")
     start = time.perf_counter()
@@ -25,9 +26,9 @@ def plain(folder: str, trials: int) -> float:
     return (time.perf_counter() - start) / trials
 
 
-def ours(folder: str, trials: int) -> tuple[float, float]:
-    """Seconds from trial to trial, and of them those outside Hydra and the app's function."""
-    command = [sys.executable, APP, "-m", "hydra/sweeper=optuna", "hydra/launcher=basic", f"paths.outputs={folder}"]
+def time_search(folder: str, trials: int) -> tuple[float, float]:
+    """Return the seconds from trial to trial, and the part of them outside Hydra and the app's function."""
+    command = [sys.executable, APP, "-m", "sweep=search", "hydra/launcher=basic", f"paths.outputs={folder}"]
     subprocess.run([*command, "optim.lr=interval(0.01,1)", f"sweep.n_trials={trials}", "sweep.name=bench"], check=True,
                    capture_output=True)  # fmt: skip
     study = optuna.load_study(storage=f"sqlite:///{folder}/optuna.db", study_name="bench")
@@ -37,7 +38,8 @@ def ours(folder: str, trials: int) -> tuple[float, float]:
     return whole, whole - within
 
 
-def process(folder: str) -> float:
+def time_process(folder: str) -> float:
+    """Return the seconds of one trial in a process of its own."""
     start = time.perf_counter()
     subprocess.run([sys.executable, APP, f"paths.outputs={folder}", "optim.lr=0.1"], check=True, capture_output=True)
     return time.perf_counter() - start
@@ -46,11 +48,11 @@ def process(folder: str) -> float:
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     with tempfile.TemporaryDirectory() as folder:
-        base = plain(folder, trials)
-        whole, between = ours(folder, trials)
-        alone = process(folder)
+        base = time_optuna(folder, trials)
+        whole, between = time_search(folder, trials)
+        alone = time_process(folder)
     print(f"study.optimize           {base:.3f} s a trial")
-    print(f"hydra/sweeper=optuna     {whole:.3f} s a trial, {between:.3f} of them between trials, ratio {whole / base:.1f}")
+    print(f"sweep=search             {whole:.3f} s a trial, {between:.3f} of them between trials, ratio {whole / base:.1f}")
     print(f"a process for each trial {alone:.3f} s a trial, ratio {alone / base:.1f}")
     print(f"overhead in one process  {whole - base:.3f} s a trial; wanted: at most 0.3")
 

@@ -1,11 +1,11 @@
-"""What ``sweep=trunk`` saves, and whether the law is another: sizes x durations from trunks, and from separate runs.
+"""The FLOPs that ``sweep=trunk`` saves, and its effect on the law: sizes x durations from trunks, and from separate runs.
 
     python tests/benchmarks/trunk_saving.py [--outputs outputs]
 
-Makes four studies, those that are there already not again: ``experiment=trunk_micro``; runs of the ordinary design, whose
-warm-up is a share of each; and of the smallest size the runs of trunks, each from its start, and those of the ordinary design
-with another seed, which says what is noise. Prints Markdown tables: the FLOPs trained and the law fitted in the first two, and
-how far losses are apart. The budget of the prediction is ten times the largest run's.
+Runs four studies, unless they are done: ``experiment=trunk_micro``; the ordinary design, in which warm-up is a share of each
+run; and for the smallest size the runs of trunks each from its own start, and the ordinary design with another seed, which
+measures the noise. Prints Markdown tables: the FLOPs trained and the law fitted in the first two, and differences of losses.
+The budget of the prediction is ten times that of the largest run.
 """
 
 import argparse
@@ -32,8 +32,8 @@ PAIRS = {
 }
 
 
-def commands() -> dict[str, list[str]]:
-    """What makes each study."""
+def study_overrides() -> dict[str, list[str]]:
+    """Return the overrides of each study."""
     node = yaml.safe_load(EXPERIMENT.read_text())
     options = [f"{group}.{key}={value}" for group in ("model", "data", "stage") for key, value in node[group].items()]
     scales, tokens = ([str(value) for value in node["sweep"][key]] for key in ("scales", "tokens"))
@@ -46,18 +46,18 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-def trained(frame: pd.DataFrame) -> float:
-    """FLOPs of all runs together."""
+def total_flops(frame: pd.DataFrame) -> float:
+    """Sum the new FLOPs of all runs."""
     return (frame["flops_new"].fillna(frame["C"]) if "flops_new" in frame else frame["C"]).sum()
 
 
 def losses(frame: pd.DataFrame) -> pd.Series:
-    """By size and duration."""
+    """Return the losses by size and duration."""
     return frame.set_index(["N", "D"])["loss"]
 
 
-def law(study: Study, target: float) -> str:
-    """The cells of its row."""
+def law_cells(study: Study, target: float) -> str:
+    """Format the parameters of the law and its prediction as the cells of a row."""
     best = study.main.frontier(target).iloc[0]
     params = [f"{study.main.params[name]:.3g}" for name in PARAMETERS]
     return " | ".join([*params, f"{best.loss:.3f} ({best.loss_low:.3f} to {best.loss_high:.3f})"])
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outputs", default="outputs")
     outputs = parser.parse_args().outputs
-    for name, words in commands().items():
+    for name, words in study_overrides().items():
         subprocess.run([COMMAND, "-m", *words, f"study={name}", f"paths.outputs={outputs}"], check=True)
     names = (TRUNKS, SEPARATE, SHARES, SEED)
     configs = {name: compose([f"outputs={outputs}", f"runs.study={name}", "holdout.largest_budgets=0"]) for name in names}
@@ -77,13 +77,14 @@ def main() -> None:
     print(f"| study | FLOPs | {' | '.join(PARAMETERS)} | loss at {target:.3g} FLOPs (95 %) |")
     print("|---" * (len(PARAMETERS) + 3) + "|")
     for name, study in studies.items():
-        print(f"| {TITLES[name]} | {trained(frames[name]):.3g} | {law(study, target)} |")
+        print(f"| {TITLES[name]} | {total_flops(frames[name]):.3g} | {law_cells(study, target)} |")
     print("\n| the same size and duration | pairs | mean difference of loss | root mean square | largest |")
     print("|---|---|---|---|---|")
-    for (one, other), title in PAIRS.items():
-        apart = (losses(frames[one]) - losses(frames[other])).dropna()
-        print(f"| {title} | {len(apart)} | {apart.mean():+.4f} | {(apart**2).mean() ** 0.5:.4f} | {apart.abs().max():.4f} |")
-    ours, whole = trained(frames[TRUNKS]), frames[TRUNKS]["C"].sum()
+    for (first, second), title in PAIRS.items():
+        difference = (losses(frames[first]) - losses(frames[second])).dropna()
+        square, largest = (difference**2).mean() ** 0.5, difference.abs().max()
+        print(f"| {title} | {len(difference)} | {difference.mean():+.4f} | {square:.4f} | {largest:.4f} |")
+    ours, whole = total_flops(frames[TRUNKS]), frames[TRUNKS]["C"].sum()
     print(f"\nTrunks take {ours:.3g} of {whole:.3g} FLOPs: {1 - ours / whole:.1%} are saved.")
 
 

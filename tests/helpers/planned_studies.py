@@ -1,4 +1,4 @@
-"""What planned runs leave behind, without training them."""
+"""Traces of planned runs in the artifact and tracking stores, without training."""
 
 import json
 import time
@@ -9,14 +9,14 @@ from openr1.tracking.mlflow import TrackedRun
 
 
 def published(stage, **metrics):
-    """The artifact of a planned stage."""
+    """Publish the artifact of a planned stage."""
     folder = stage.partial
     folder.mkdir(parents=True)
     return stage.store.publish(Artifact(stage.config.stage.kind, stage.fingerprint, {}, metrics))
 
 
 def begun(stage, share, eval_loss):
-    """What a run that is under way has written."""
+    """Write the progress and curve of a run that is under way."""
     stage.partial.mkdir(parents=True)
     said = {"step": round(100 * share), "steps": 100, "time": time.time() - 3600}
     (stage.partial / "progress.json").write_text(json.dumps(said))
@@ -24,7 +24,7 @@ def begun(stage, share, eval_loss):
 
 
 def told(stage, status, end=True, **tags):
-    """What is tracked of it."""
+    """Return the tracked run of a planned stage."""
     tags = {"fingerprint": stage.fingerprint, "stage": stage.config.stage.kind, **tags}
     start = datetime(2026, 1, 1, 0, 0, 0, tzinfo=UTC)
     return TrackedRun(stage.fingerprint, "", status, start, start.replace(minute=1) if end else None, tags, {}, {}, None)

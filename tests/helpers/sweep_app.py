@@ -1,4 +1,4 @@
-"""An app whose trials are a formula of its config: ``python sweep_app.py -m hydra/sweeper=optuna ...``."""
+"""An app whose trials are a formula of its config: ``python sweep_app.py -m sweep=search ...``."""
 
 import os
 import time

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from helpers.configs import composed
 from openr1.models.options import ScaleConfig
-from sweeps.designs import design_of
+from sweeps.designs import design_class
 from sweeps.designs.base import Finished
 
 
@@ -19,16 +19,16 @@ def base():
 
 
 @cache
-def rung(name):
+def size(name):
     return ScaleConfig(**OmegaConf.load(Path(str(resources.files("conf"))) / "scale" / f"{name}.yaml"))
 
 
 def compose(overrides):
-    """The keys that designs decide, in a config of transformers from scratch."""
+    """Return a config of transformers from scratch with the keys that designs decide."""
     config = base()
-    for key, text in (one.split("=") for one in overrides):
+    for key, text in (override.split("=") for override in overrides):
         if key == "scale":
-            config = replace(config, scale=rung(text))
+            config = replace(config, scale=size(text))
         else:
             group, name = key.split(".")
             config = replace(config, **{group: replace(getattr(config, group), **{name: float(text)})})
@@ -36,17 +36,17 @@ def compose(overrides):
 
 
 def study(sweep, loss, finished=(), compose=compose):
-    """Make what is left of a design: its rounds, all of its runs, and the design made anew.
+    """Run what is left of a design; return its rounds, all of its runs, and the design made anew.
 
-    :param loss: config -> loss, or None for a run that fails.
+    :param loss: returns the loss of a config, or None for a run that fails.
     """
     finished, rounds = list(finished), []
-    while runs := design_of(sweep.kind)(sweep, compose).next(finished):
+    while runs := design_class(sweep.kind)(sweep, compose).next(finished):
         assert len(rounds) < 30
-        assert not {*runs} & {one.overrides for one in finished}
+        assert not {*runs} & {run.overrides for run in finished}
         rounds.append(runs)
         for run in runs:
             config = compose(run)
             value = loss(config)
             finished.append(Finished(run, config, {} if value is None else {"eval_loss": value}))
-    return rounds, finished, design_of(sweep.kind)(sweep, compose)
+    return rounds, finished, design_class(sweep.kind)(sweep, compose)

@@ -6,10 +6,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.space import parse
-from sweeps.optuna.study import check, identity, open_study
-from sweeps.optuna.trial_job import Outcome
+from sweeps.optuna.config import SearchConfig, validate_options
+from sweeps.optuna.space import parse_space
+from sweeps.optuna.study import open_study, study_identity
+from sweeps.optuna.trial_task import TrialOutcome
 from sweeps.optuna.worker import Worker
 
 CONFIG = OmegaConf.create(
@@ -19,7 +19,7 @@ LOADER = SimpleNamespace(get_group_options=lambda group, results_filter=None: ["
 
 
 def space_of(*arguments, config=CONFIG, **params):
-    return parse(params, arguments, config, LOADER)
+    return parse_space(params, arguments, config, LOADER)
 
 
 def sweep_of(tmp_path, **options):
@@ -28,8 +28,8 @@ def sweep_of(tmp_path, **options):
 
 
 def opened(sweep, space, config=CONFIG):
-    check(sweep)
-    return open_study(sweep, space, identity(sweep, space, config))
+    validate_options(sweep)
+    return open_study(sweep, space, study_identity(sweep, space, config))
 
 
 def values(overrides):
@@ -39,11 +39,11 @@ def values(overrides):
 
 
 def worker_of(sweep, space, objective, study=None, n_jobs=1, limit=None, lines=None):
-    """A worker whose trials are ``objective(values, number)``: an :class:`Outcome`, or figures."""
+    """A worker whose trials are ``objective(values, number)``: an :class:`TrialOutcome`, or figures."""
 
     def start(batch, number):
         found = objective(values(batch[0]), number)
-        outcome = found if isinstance(found, Outcome) else Outcome(metrics=found)
+        outcome = found if isinstance(found, TrialOutcome) else TrialOutcome(metrics=found)
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=outcome)]
 
     jobs = SimpleNamespace(start=start, cancel=lambda: None)

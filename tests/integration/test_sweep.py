@@ -30,7 +30,7 @@ class Worker(subprocess.Popen):
 
 
 def worker(folder, *arguments, **env):
-    command = [*APP, "-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
+    command = [*APP, "-m", "sweep=search", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
     path = folder / f"{time.monotonic()}.log"
     with path.open("w") as log:
         one = Worker(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from helpers.configs import composed
 
-from sweeps.planning.plan import plan
+from sweeps.planning.plan import plan_runs
 
 TINY = ["data=files", "data.tokenizer.vocab_size=300", "data.context=32", "data.eval_fraction=0.1", "data.eval_tokens=512"]
 TINY += ["scale=30k", "budget.steps=12", "optim.batch_tokens=128", "stage.eval_points=2", "study=half"]
@@ -13,7 +13,7 @@ TINY += ["scale=30k", "budget.steps=12", "optim.batch_tokens=128", "stage.eval_p
 
 @pytest.fixture(scope="session")
 def configs(tmp_path_factory, text_file):
-    """Of the runs, whose data are prepared once."""
+    """Configs of the runs, whose data are prepared once."""
     given = [*TINY, f"data.sources.files.path={text_file}", f"paths.outputs={tmp_path_factory.mktemp('half')}"]
     config = composed(*given)
     return [replace(config, seed=seed) for seed in range(4)]
@@ -25,4 +25,4 @@ def study(tmp_path, configs):
     outputs = f"{tmp_path}/outputs"
     places = {"outputs": outputs, "artifacts": f"{outputs}/artifacts", "studies": f"{outputs}/studies"}
     moved = [replace(config, paths=replace(config.paths, **places)) for config in configs]
-    return plan([(f"seed={config.seed}", config) for config in moved])
+    return plan_runs([(f"seed={config.seed}", config) for config in moved])

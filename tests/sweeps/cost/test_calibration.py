@@ -10,8 +10,8 @@ from helpers.configs import composed
 
 from openr1.runs.estimate import estimate_run
 from sweeps.cost import calibration
-from sweeps.cost.calibration import Calibration, calibrated, shortened
-from sweeps.cost.speed import Speed
+from sweeps.cost.calibration import Calibration, calibrate, shortened
+from sweeps.cost.speed import SpeedModel
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,23 @@ def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
         time.sleep(0.2)
         return [Calibration(start=9.0, pace=1e-11, eval_pace=5e-12) for _ in configs]
 
-    monkeypatch.setattr(calibration, "_timed", of_processes)
+    monkeypatch.setattr(calibration, "_time_steps", of_processes)
     configs = [composed("budget.tokens=1e6", f"scale={scale}") for scale in ("50k", "200k")]
     stages = [SimpleNamespace(config=config, estimate=estimate_run(config)) for config in configs]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: calibrated(stages, Speed([], "a processor", 1), tmp_path, math.inf, print), range(4)))
+        results = list(
+            pool.map(lambda _: calibrate(stages, SpeedModel([], "a processor", 1), tmp_path, math.inf, print), range(4))
+        )
     assert timed == [2]
-    assert [one.params for one in found[0]] == [stage.estimate.params for stage in stages]
-    assert all(one == found[0] for one in found)
+    assert [measurement.params for measurement in results[0]] == [stage.estimate.params for stage in stages]
+    assert all(result == results[0] for result in results)
     assert calibration.worker_start(tmp_path) == 9.0
+
+
+@pytest.mark.slow
+def test_a_process_measures_the_pace_of_training_and_of_evaluation(tiny, tmp_path):
+    from sweeps.cost.calibration_process import time_steps
+
+    paces = time_steps(composed(*tiny), tmp_path / "run")
+    assert paces["pace"] > 0
+    assert paces["eval_pace"] > 0

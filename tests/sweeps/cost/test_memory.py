@@ -6,7 +6,7 @@ from helpers.configs import composed
 
 from openr1.models.build import build, count
 from openr1.runs.estimate import estimate_run
-from sweeps.cost.memory import activations, memory, states
+from sweeps.cost.memory import activation_memory, peak_memory, state_memory
 
 SEQUENCES = 2
 
@@ -15,7 +15,7 @@ def kept(config):
     """Bytes that the forward pass keeps for the backward pass, for each token; without weights."""
     shape = estimate_run(config).shape
     model = build(config.model, shape, 0).train()
-    weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     storages, alive = {}, []
 
     def pack(tensor):
@@ -46,7 +46,7 @@ def test_activations_are_those_that_pytorch_keeps(overrides):
     config = composed(*overrides)
     shape = estimate_run(config).shape
     # logits and their gradient are there beside what is kept, a logarithm of them
-    expected = activations(config, shape, config.data.context) - 2 * 4 * shape.vocab_size
+    expected = activation_memory(config, shape, config.data.context) - 2 * 4 * shape.vocab_size
     assert expected == pytest.approx(kept(config), rel=0.02)
 
 
@@ -57,15 +57,15 @@ def test_states_are_those_of_adam():
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     model(input_ids=torch.zeros((1, 8), dtype=torch.long), labels=torch.zeros((1, 8), dtype=torch.long)).loss.backward()
     optimiser.step()
-    tensors = [*model.parameters(), *(one.grad for one in model.parameters())]
+    tensors = [*model.parameters(), *(weight.grad for weight in model.parameters())]
     tensors += [value for state in optimiser.state.values() for key, value in state.items() if key != "step"]
-    assert states(config, shape) == sum(one.numel() * one.element_size() for one in tensors)
+    assert state_memory(config, shape) == sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def test_what_is_shared_or_made_again_needs_less():
+def test_sharing_and_recomputing_need_less():
     def needed(*overrides):
         config = composed("scale=8m", "compute.device=cuda", "budget.steps=100", "optim.batch_tokens=8192", *overrides)
-        return memory(config, estimate_run(config))
+        return peak_memory(config, estimate_run(config))
 
     total = count(estimate_run(composed("scale=8m")).shape).total
     plain = needed("compute.strategy=ddp", "compute.processes=4")
@@ -77,4 +77,4 @@ def test_what_is_shared_or_made_again_needs_less():
 
 def test_the_memory_of_a_model_behind_a_server_is_not_ours():
     config = composed("stage=generate", "data=sums", "engine=openai", "engine.model=x", "engine.api_key_env=null")
-    assert memory(config, estimate_run(config)) is None
+    assert peak_memory(config, estimate_run(config)) is None

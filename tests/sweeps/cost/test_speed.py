@@ -11,9 +11,9 @@ from openr1.options import flatten
 from openr1.runs.estimate import estimate_run
 from openr1.tracking.mlflow import TrackedRun
 from sweeps.cost import measured
-from sweeps.cost.conditions import evaluation_flops, of_stage
-from sweeps.cost.measured import Measurement, earlier, side_by_side
-from sweeps.cost.speed import CALIBRATED, EARLIER, NEAREST, Speed
+from sweeps.cost.conditions import evaluation_flops, stage_conditions
+from sweeps.cost.measured import Measurement, mean_loads, measurements_of
+from sweeps.cost.speed import CALIBRATED, DISSIMILAR, EARLIER, SpeedModel
 
 HERE = "2 x a processor"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,19 +27,19 @@ def planned(*overrides):
 
 def measurement(pace, *overrides, at_once=2, hardware=HERE, **given):
     config, estimate = planned(*overrides)
-    return Measurement(of_stage(config, estimate, hardware, at_once), estimate.params, pace, **given)
+    return Measurement(stage_conditions(config, estimate, hardware, at_once), estimate.params, pace, **given)
 
 
 def timing(measurements, *overrides, at_once=2):
     config, estimate = planned(*overrides)
-    return Speed(measurements, HERE, at_once).timing(config, estimate)
+    return SpeedModel(measurements, HERE, at_once).timing(config, estimate)
 
 
 def test_a_time_is_work_by_pace_with_evaluations_and_overhead():
     config, estimate = planned("scale=50k")
-    found = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
-    assert found.source == EARLIER
-    assert found.seconds == pytest.approx(1e-11 * estimate.flops + 5e-12 * evaluation_flops(config, estimate) + 3.0)
+    expected = timing([measurement(1e-11, "scale=50k", eval_pace=5e-12, overhead=3.0)], "scale=50k")
+    assert expected.source == EARLIER
+    assert expected.seconds == pytest.approx(1e-11 * estimate.flops + 5e-12 * evaluation_flops(config, estimate) + 3.0)
 
 
 def test_a_branch_makes_the_evaluations_after_its_trunk():
@@ -51,21 +51,21 @@ def test_a_branch_makes_the_evaluations_after_its_trunk():
 def test_a_size_between_two_that_were_measured_is_on_a_line_in_logarithms():
     ends = [measurement(4e-11, "scale=50k"), measurement(1e-11, "scale=200k")]
     config, estimate = planned("scale=100k")
-    found = Speed(ends, HERE, 2).timing(config, estimate)
-    each = (found.seconds - 1.0) / (estimate.flops + evaluation_flops(config, estimate))
+    expected = SpeedModel(ends, HERE, 2).timing(config, estimate)
+    each = (expected.seconds - 1.0) / (estimate.flops + evaluation_flops(config, estimate))
     assert each == pytest.approx(2e-11, rel=0.05)
-    assert found.source == EARLIER
+    assert expected.source == EARLIER
 
 
 def test_runs_under_the_same_conditions_count_before_others():
     known = [measurement(1e-11), measurement(9e-11, "model=llama"), measurement(9e-11, at_once=1)]
     known += [measurement(9e-11, "compute.threads=2"), measurement(9e-11, hardware="another")]
     assert timing(known).seconds == timing(known[:1]).seconds
-    assert timing(known[1:]).source == NEAREST
+    assert timing(known[1:]).source == DISSIMILAR
 
 
-def test_a_size_far_from_those_measured_is_said_to_be_unlike():
-    assert timing([measurement(1e-11, "scale=30k")], "scale=1m").source == NEAREST
+def test_a_size_far_from_those_measured_is_said_to_be_dissimilar():
+    assert timing([measurement(1e-11, "scale=30k")], "scale=1m").source == DISSIMILAR
 
 
 @pytest.mark.parametrize("changed", ["compute.precision=bfloat16", "stage=sft", "compute.device=cuda"])
@@ -103,17 +103,17 @@ def test_measurements_come_from_tracked_runs(monkeypatch):
         tracked(5, 25.0, "scale=100k"),
         tracked(8, 1.0, status="FAILED"),
     ]
-    monkeypatch.setattr(measured, "tracked_runs", lambda tracking, **tags: runs)
-    first, second = earlier(composed().tracking, HERE)
+    monkeypatch.setattr(measured, "read_tracked_runs", lambda tracking, **tags: runs)
+    first, second = measurements_of(composed().tracking, HERE)
     config, estimate = planned("scale=50k")
     assert first.params == estimate.params
     assert first.pace == pytest.approx(20.0 / estimate.flops)
     assert first.eval_pace == pytest.approx(2e-9)
     assert first.overhead == pytest.approx(3.0)
-    assert second.overhead is None  # nobody measured its evaluations
-    assert first.conditions.unlike(of_stage(config, estimate, HERE, 2)) < 0.5
+    assert second.overhead is None  # its evaluations were not measured
+    assert first.conditions.distance(stage_conditions(config, estimate, HERE, 2)) < 0.5
 
 
 def test_load_is_the_mean_number_of_runs_under_way():
     runs = [tracked(0, 10.0), tracked(5, 10.0), tracked(40, 10.0)]
-    assert side_by_side(runs) == pytest.approx([1.5, 1.5, 1.0])
+    assert mean_loads(runs) == pytest.approx([1.5, 1.5, 1.0])

@@ -10,16 +10,16 @@ from analysis.laws import LAWS
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 from sweeps.active import choice
-from sweeps.active.choice import Offer
-from sweeps.active.options import Candidates, Target
+from sweeps.active.choice import Candidate
+from sweeps.active.options import ActiveSweep, CandidateGrid, Target
 from sweeps.config import Allowance
-from sweeps.designs.active import Active, ActiveSweep
+from sweeps.designs.active import Active
 from sweeps.designs.base import Finished
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()
-GRID = [Offer(f"{n:g}", d, n, d, 6 * n * d) for n in np.geomspace(1e7, 1e9, 5) for d in np.geomspace(2e8, 2e10, 5)]
-GIVEN = {"name": "mine", "target": Target(flops=1e22), "candidates": Candidates(["50k"], [1e6])}
+GRID = [Candidate(f"{n:g}", d, n, d, 6 * n * d) for n in np.geomspace(1e7, 1e9, 5) for d in np.geomspace(2e8, 2e10, 5)]
+GIVEN = {"name": "mine", "target": Target(flops=1e22), "candidates": CandidateGrid(["50k"], [1e6])}
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def store(monkeypatch):
     """The offers that MLflow has as finished runs, and the source that was asked."""
     made, asked = [], []
 
-    def finished(source, law):
+    def read_finished(source, law):
         asked.append(source)
         frame = pd.DataFrame({"N": [o.N for o in made], "D": [o.D for o in made], "C": [o.C for o in made]})
         return tidy(frame.assign(loss=LAW.predict(TRUTH, frame)[0])).frame if made else None
 
-    monkeypatch.setattr(choice, "finished", finished)
+    monkeypatch.setattr(choice, "read_finished", read_finished)
     return made, asked
 
 
 def design(*given, **options):
     some = Active(ActiveSweep(**{**GIVEN, **options}), lambda overrides: composed(*given))
-    some.offers = GRID  # which would be planned with their data
+    some.candidates = GRID  # which would be planned with their data
     return some
 
 
@@ -48,10 +48,10 @@ def test_rounds_go_on_until_the_allowance_is_used(store):
     rounds = []
     while found := some.next([]):
         rounds.append(found)
-        made += [offer for offer in GRID if offer.overrides in found]
+        made += [candidate for candidate in GRID if candidate.overrides in found]
     assert len(made) == sum(map(len, rounds)) == len(set(made))
     assert max(map(len, rounds)) == 4
-    assert sum(offer.C for offer in made) <= 1e20
+    assert sum(candidate.C for candidate in made) <= 1e20
     lines = some.report([])
     assert lines[0].startswith(f"{len(made)} runs, ")
     assert lines[1].startswith("Loss at N = ")
@@ -81,8 +81,8 @@ def test_a_run_that_failed_is_not_made_again(store):
         ((), {"law_options": {"depth": 1}}, "sweep.law_options.depth: no such key; there are"),
         ((), {"law_options": {"objective": "best"}}, "sweep.law_options.objective: 'best' is not one of"),
         ((), {"target": Target()}, "sweep.target: give flops, or both of N and D"),
-        ((), {"candidates": Candidates()}, "sweep.candidates: give scale and tokens"),
-        (("recipe=r1_zero", "data=sums"), {}, "sweep: active chooses runs of one stage"),
+        ((), {"candidates": CandidateGrid()}, "sweep.candidates: give scale and tokens"),
+        (("recipe=r1_zero", "data=sums"), {}, "sweep: active has runs of one stage"),
     ],
 )
 def test_a_wrong_option_is_one_line_before_anything_is_read(given, options, line, store):
@@ -104,7 +104,7 @@ def test_the_whole_command_goes_on_from_the_runs_of_others(tiny, tmp_path):
     assert done.stderr.count("1 runs, 0 done") == 2
     assert "8 runs, " in done.stderr
     assert "Loss at N = " in done.stderr
-    assert "Nothing to run: all candidates are made." in done.stderr
+    assert "Nothing to run: all candidates are done." in done.stderr
     again = command("openr1", "-m", *words, cwd=tmp_path)
     assert "runs, 0 done" not in again.stderr
-    assert "Nothing to run: all candidates are made." in again.stderr
+    assert "Nothing to run: all candidates are done." in again.stderr

@@ -8,7 +8,7 @@ from helpers.configs import composed
 from openr1.errors import ConfigError
 from sweeps.designs.base import Finished
 from sweeps.designs.data_mix import DataMix, DataMixSweep, dirichlet, lattice
-from sweeps.designs.mixture_surface import described, fitted
+from sweeps.designs.mixture_surface import describe_mixes, fit_surface
 
 DATA = ("data=stdlib_sums",)
 
@@ -77,27 +77,27 @@ def test_one_round_and_a_report_of_its_runs():
 def test_a_surface_is_recovered_with_its_optimum_and_its_error_is_that_of_leaving_one_out():
     x = np.array(lattice(3, 4))
     y = 2 + ((x - (0.2, 0.3, 0.5)) ** 2).sum(axis=1)
-    exact = fitted(x, y)
+    exact = fit_surface(x, y)
     assert exact.best(np.array([0.0, 0.5, 0.0]))[0][1] == pytest.approx(0.5, abs=0.01)
     best, value = exact.best(np.full(3, 0.1))
     assert np.allclose(best, (0.2, 0.3, 0.5), atol=0.02)
     assert value == pytest.approx(2, abs=1e-3)
     assert exact.error < 1e-9
     noisy = y + np.random.default_rng(0).normal(0, 0.01, len(y))
-    left_out = [noisy[i] - fitted(np.delete(x, i, 0), np.delete(noisy, i))(x[[i]])[0] for i in range(len(y))]
-    assert fitted(x, noisy).error == pytest.approx(np.sqrt(np.mean(np.square(left_out))))
+    left_out = [noisy[i] - fit_surface(np.delete(x, i, 0), np.delete(noisy, i))(x[[i]])[0] for i in range(len(y))]
+    assert fit_surface(x, noisy).error == pytest.approx(np.sqrt(np.mean(np.square(left_out))))
 
 
 def test_too_few_mixes_have_no_surface():
-    assert fitted(np.array(lattice(2, 2)), np.ones(3)) is None
-    assert described(["a", "b"], lattice(2, 2), [3.0, 2.0, 1.0])[-1].startswith("too few mixes")
+    assert fit_surface(np.array(lattice(2, 2)), np.ones(3)) is None
+    assert describe_mixes(["a", "b"], lattice(2, 2), [3.0, 2.0, 1.0])[-1].startswith("too few mixes")
 
 
 def test_a_mix_without_a_source_is_not_of_the_surface():
     x = np.array([(share, 1 - share) for share in (0, 0.2, 0.4, 0.6, 0.8)])
     losses = 2 + (x[:, 0] - 0.5) ** 2
     losses[0] = 13
-    line = described(["a", "b"], x.tolist(), losses.tolist())[-1]
+    line = describe_mixes(["a", "b"], x.tolist(), losses.tolist())[-1]
     assert line.startswith("quadratic surface: lowest at a 0.50, b 0.50: 2.0000 ± 0.0000")
 
 
@@ -108,7 +108,7 @@ def test_a_mix_without_a_source_is_not_of_the_surface():
         ({"levels": 0}, "sweep.levels: must be above 0"),
         ({"alpha": -1}, "sweep.alpha: must be above 0"),
         ({"sources": ["stdlib", "web"]}, "sweep.sources: 'web' is not one of data.sources, which are stdlib, sums"),
-        ({"sources": ["sums"]}, "sweep.sources: a mix is of two or more"),
+        ({"sources": ["sums"]}, "sweep.sources: a mix needs two or more"),
     ],
 )
 def test_a_wrong_option_is_one_line(options, line):
@@ -118,7 +118,7 @@ def test_a_wrong_option_is_one_line(options, line):
 
 
 def test_a_recipe_is_refused():
-    with pytest.raises(ConfigError, match="sweep: data_mix is of one stage"):
+    with pytest.raises(ConfigError, match="sweep: data_mix has runs of one stage"):
         DataMix(DataMixSweep(name="mix"), lambda own: composed("data=tasks", "recipe=r1_zero", *own)).next([])
 
 

@@ -16,7 +16,7 @@ def test_every_combination_in_one_round_the_last_axis_fastest():
             ("scale=50k", "budget.tokens=200000.0"),
         ]
     ]
-    assert [one.config.budget.tokens for one in finished] == [1e5, 2e5] * 2
+    assert [run.config.budget.tokens for run in finished] == [1e5, 2e5] * 2
     assert design.report(finished) == []
 
 
@@ -33,8 +33,8 @@ def test_values_are_words_of_the_grammar():
 @pytest.mark.parametrize(
     ("axes", "line"),
     [
-        ("scale", r"^sweep\.axes: names a list"),
-        ({"scale": "30k"}, r"^sweep\.axes\.scale: is a list of values, not '30k'"),
+        ("scale", r"^sweep\.axes: must name a list"),
+        ({"scale": "30k"}, r"^sweep\.axes\.scale: must be a list of values, not '30k'"),
         ({"scale": []}, r"^sweep\.axes\.scale: "),
     ],
 )

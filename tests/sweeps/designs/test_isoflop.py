@@ -42,14 +42,14 @@ def test_every_budget_is_bracketed_though_the_prediction_is_off_tenfold(off):
     rounds, finished, design = study(sweep, loss)
     assert len(finished) == sum(map(len, rounds))
     for budget in BUDGETS:
-        of = sorted((one for one in finished if one.config.budget.flops == budget), key=lambda one: one.config.scale.params)
-        losses = [one.metrics["eval_loss"] for one in of]
+        of = sorted((run for run in finished if run.config.budget.flops == budget), key=lambda run: run.config.scale.params)
+        losses = [run.metrics["eval_loss"] for run in of]
         assert 0 < losses.index(min(losses)) < len(losses) - 1
         assert 5 <= len(losses) <= 11
         first = sizes(rounds[0], budget)
         added = {name for runs in rounds[1:] for name in sizes(runs, budget)}
         ladder = list(design.ladder)
-        places = [ladder.index(one.config.scale.name) for one in of]
+        places = [ladder.index(run.config.scale.name) for run in of]
         assert places == list(range(places[0], places[-1] + 1)), "sizes are neighbours"
         if off == 1:
             assert not added
@@ -69,14 +69,14 @@ def test_the_first_round_is_the_nearest_sizes_the_largest_budget_first():
     assert sizes(IsoFlop(given, compose).next([]), 4e15) == ["30m", "1m"]
 
 
-def test_what_is_done_decides_alone_so_that_a_killed_study_goes_on():
+def test_a_killed_study_resumes_from_its_finished_runs():
     sweep, loss = IsoFlopSweep(budgets=BUDGETS, optimum=Optimum(tokens_per_param=200)), chinchilla()
     _, finished, _ = study(sweep, loss)
     for cut in (3, 10, 12):
         assert any("runs to go" in line for line in IsoFlop(sweep, compose).report(finished[:cut]))
         rest, again, _ = study(sweep, loss, finished[:cut])
-        assert {one.overrides for one in again} == {one.overrides for one in finished}
-        assert not {run for runs in rest for run in runs} & {one.overrides for one in finished[:cut]}
+        assert {run.overrides for run in again} == {run.overrides for run in finished}
+        assert not {run for runs in rest for run in runs} & {run.overrides for run in finished[:cut]}
 
 
 def test_tokens_are_those_of_the_budget_to_within_a_step():
@@ -111,7 +111,7 @@ def test_it_says_why_a_minimum_is_not_bracketed():
     _, finished, design = study(IsoFlopSweep(budgets=[4e10], extend=9), lambda config: config.scale.params)
     (line,) = design.report(finished)
     assert line.startswith("4e+10 FLOPs: lowest eval_loss 30000.0000 at 30k of 30k, 50k, 70k, 100k")
-    assert line.endswith("no smaller size, since 30k is the smallest rung")
+    assert line.endswith("no smaller size, since 30k is the smallest size")
     _, finished, design = study(IsoFlopSweep(budgets=[1e10], extend=30), larger)
     assert "no larger size, since budget.flops: 1e+10 is " in design.report(finished)[0]
     assert "below one step" in design.report(finished)[0]
@@ -124,7 +124,7 @@ def test_a_rung_that_cannot_run_is_left_out_and_named():
         return compose(overrides)
 
     _, finished, design = study(IsoFlopSweep(budgets=[1e15]), chinchilla(), compose=refusing)
-    assert {one.config.scale.name for one in finished} == {"700k", "1m", "2m", "8m", "15m"}
+    assert {run.config.scale.name for run in finished} == {"700k", "1m", "2m", "8m", "15m"}
     assert "1e+15 FLOPs: without 4m; scale.heads: cannot be" in design.report(finished)
 
 
@@ -167,7 +167,7 @@ def test_the_command_extends_its_study_and_is_not_done_twice(tiny, tmp_path):
     first = subprocess.run(command, **options)
     assert first.returncode == 0, first.stderr
     assert "2 runs, 0 done" in first.stderr
-    (found,) = [line for line in first.stderr.splitlines() if line.startswith("2e+09 FLOPs: lowest eval_loss")]
+    (summary,) = [line for line in first.stderr.splitlines() if line.startswith("2e+09 FLOPs: lowest eval_loss")]
     runs = tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "iso")
     assert {"100k", "150k", "70k"} <= {run.tags["scale"] for run in runs}
     for run in runs:
@@ -175,5 +175,5 @@ def test_the_command_extends_its_study_and_is_not_done_twice(tiny, tmp_path):
         assert math.isclose(run.metrics["flops"], 2e9, rel_tol=0.5 / steps + 1e-6)
     again = subprocess.run(command, **options)
     assert "2 runs, 2 done; 0 training FLOPs to go" in again.stderr
-    assert found in again.stderr.splitlines()
+    assert summary in again.stderr.splitlines()
     assert len(tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "iso")) == len(runs)

@@ -32,7 +32,7 @@ def valley(lr, batch=None):
 
 
 def values(finished, key):
-    return sorted({getattr(one.config.optim, key) for one in finished})
+    return sorted({getattr(run.config.optim, key) for run in finished})
 
 
 def test_a_grid_that_holds_the_best_rate_is_one_round_the_most_expensive_cell_first():
@@ -45,15 +45,15 @@ def test_a_grid_that_holds_the_best_rate_is_one_round_the_most_expensive_cell_fi
         ("scale=70k", "budget.tokens=1000000.0"),
     ]
     assert all(line.endswith("times that of the config; bracketed") for line in design.report(finished))
-    assert len({one.config.optim.batch_tokens for one in finished}) == 1
+    assert len({run.config.optim.batch_tokens for run in finished}) == 1
 
 
 @pytest.mark.parametrize(("best", "added"), [(7.0, [8.0, 16.0]), (0.2, [0.125])])
 def test_the_side_of_the_best_rate_is_extended_by_the_step_of_the_grid(best, added):
     _, finished, design = study(LrSweep(scales=["100k"], tokens=[1e6]), valley(best))
     (cell,) = design.cells
-    found = [one / cell.lr for one in values(finished, "lr")]
-    assert found == pytest.approx(sorted([0.25, 0.5, 1.0, 2.0, 4.0, *added]), rel=0.02)
+    factors = [rate / cell.lr for rate in values(finished, "lr")]
+    assert factors == pytest.approx(sorted([0.25, 0.5, 1.0, 2.0, 4.0, *added]), rel=0.02)
     assert "; bracketed" in design.report(finished)[0]
 
 
@@ -65,7 +65,7 @@ def test_a_batch_at_an_end_is_extended_too_and_the_runs_stay_a_grid():
     assert "batches of 2048 tokens, 4 times; bracketed" in design.report(finished)[0]
     _, finished, design = study(sweep, valley(1.1, batch=0.1))
     assert values(finished, "batch_tokens")[0] == 128
-    assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest")
+    assert design.report(finished)[0].endswith("not bracketed: no smaller batch, since 128 tokens are the smallest batch")
 
 
 def test_rates_that_diverge_are_not_gone_beyond():
@@ -89,9 +89,9 @@ def test_the_law_of_hyperparameters_reads_the_grid():
     sweep = LrSweep(**CELLS, rates=[0.5, 1, 2], batches=[0.5, 1, 2])
     _, finished, _ = study(sweep, valley(2.5, batch=1.3))
     rows = []
-    for one in finished:
-        budget = resolve(one.config)
-        row = {"N": budget.params.non_embedding, "D": budget.tokens, "C": budget.flops, "loss": one.metrics["eval_loss"]}
+    for run in finished:
+        budget = resolve(run.config)
+        row = {"N": budget.params.non_embedding, "D": budget.tokens, "C": budget.flops, "loss": run.metrics["eval_loss"]}
         rows.append(row | {"lr": budget.lr, "batch": budget.batch_tokens})
     law = LAWS["hyperparameter"](batch=True)
     solution = law.estimate(tidy(pd.DataFrame(rows), needs=law.needs).frame)

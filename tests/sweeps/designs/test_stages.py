@@ -18,18 +18,23 @@ def design(*given, **options):
 
 
 def steps(config: Config):
-    """Of each step, its budget in FLOPs and the model that it starts from."""
+    """Return the budget of each step in FLOPs, and the model that it starts from."""
     return {name: (step.budget.get("flops"), step.model.get("checkpoint")) for name, step in config.recipe.steps.items()}
 
 
 def test_each_budget_is_divided_by_each_share():
     some = design(*ZERO, budget=[1e12, 2e12], shares=[0.25, 0.5])
-    found = [steps(some.compose(overrides)) for overrides in some.next([])]
-    assert [(one["base"][0], one["zero"][0]) for one in found] == [(7.5e11, 2.5e11), (5e11, 5e11), (1.5e12, 5e11), (1e12, 1e12)]
-    assert all(one["zero"][1] == "@base" for one in found)
+    recipes = [steps(some.compose(overrides)) for overrides in some.next([])]
+    assert [(recipe["base"][0], recipe["zero"][0]) for recipe in recipes] == [
+        (7.5e11, 2.5e11),
+        (5e11, 5e11),
+        (1.5e12, 5e11),
+        (1e12, 1e12),
+    ]
+    assert all(recipe["zero"][1] == "@base" for recipe in recipes)
 
 
-def test_what_a_step_was_given_before_does_not_count():
+def test_a_budget_replaces_the_one_of_the_recipe():
     (overrides,) = design(*ZERO, "+recipe.steps.base.budget.tokens=3e6", budget=1e12, shares=[0.5]).next([])
     config = composed(*ZERO, "+recipe.steps.base.budget.tokens=3e6", *overrides)
     assert config.recipe.steps["base"].budget == {"tokens": None, "flops": 5e11}
@@ -45,24 +50,24 @@ def test_without_reinforcement_learning_the_exam_is_of_the_base():
 def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before():
     some = design(*R1, sft="dev3", rl="r1", budget=1e12, shares=[1])
     (overrides,) = some.next([])
-    found = steps(some.compose(overrides))
-    assert "dev3" not in found
-    assert found["r1"] == (1e12, "@base")
-    assert found["eval_dev3"] == (None, "@base")
-    assert found["dev2"] == (None, "@dev1")
+    recipe = steps(some.compose(overrides))
+    assert "dev3" not in recipe
+    assert recipe["r1"] == (1e12, "@base")
+    assert recipe["eval_dev3"] == (None, "@base")
+    assert recipe["dev2"] == (None, "@dev1")
 
 
 @pytest.mark.parametrize(
     ("given", "options", "line"),
     [
-        (ZERO, {}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": -1}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": "much"}, "sweep.budget: FLOPs above 0"),
-        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: are of reinforcement learning, between 0 and 1"),
-        (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 is a recipe without base, which starts from scratch"),
-        (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: is a step of reinforcement learning in the recipe, one of zero"),
-        (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: is a step of training on data in the recipe, one of base"),
-        (ZERO[:2], {"budget": 1e12}, "sweep.sft: is a step of training on data in the recipe, one of none"),
+        (ZERO, {}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": -1}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": "much"}, "sweep.budget: must be FLOPs above 0"),
+        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: shares of reinforcement learning must be between 0 and 1"),
+        (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 leaves out base, which starts from scratch"),
+        (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: must be a step of reinforcement learning in the recipe, one of zero"),
+        (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: must be a step of training on data in the recipe, one of base"),
+        (ZERO[:2], {"budget": 1e12}, "sweep.sft: must be a step of training on data in the recipe, one of none"),
     ],
 )
 def test_a_wrong_option_is_one_line(given, options, line):
@@ -72,7 +77,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
 
 
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
-    monkeypatch.setattr("sweeps.designs.stages._flops", lambda config: {"base": 7e11, "eval_zero": 1e9})
+    monkeypatch.setattr("sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
     rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
     finished = [

@@ -21,8 +21,8 @@ from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 from sweeps.designs.base import Finished
 from sweeps.designs.trunk import Trunk, TrunkSweep
-from sweeps.limits.amount import spent
-from sweeps.planning.expansion import options_of
+from sweeps.limits.amount import measured_amount
+from sweeps.study.expansion import load_sweep
 
 TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
 
@@ -41,64 +41,68 @@ def design(tiny, *options, **sweep):
 
     def config_of(overrides):
         """As a sweep does: values are set in what is composed once for each size."""
-        scales = [one for one in overrides if one.startswith("scale=")]
+        scales = [override for override in overrides if override.startswith("scale=")]
         cfg = copy.deepcopy(base(*plain, *options, *scales))
-        for key, value in values([one for one in overrides if one not in scales]).items():
+        for key, value in values([override for override in overrides if override not in scales]).items():
             OmegaConf.update(cfg, key, value)
         return load_run_config(cfg)
 
     return Trunk(TrunkSweep(**given), config_of)
 
 
-def finished(found, runs, failed=()):
+def finished(trunks_design, runs, failed=()):
     """As if the runs of a round were done, but for those of a size."""
     metrics = {"flops": 100.0, "wall_seconds": 1.0}
-    return [Finished(run, found.compose(run), {} if values(run)["scale"] in failed else metrics) for run in runs]
+    return [Finished(run, trunks_design.compose(run), {} if values(run)["scale"] in failed else metrics) for run in runs]
 
 
 def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
-    found = design(tiny)
-    trunks = found.next([])
+    trunks_design = design(tiny)
+    trunks = trunks_design.next([])
     assert [values(run)["scale"] for run in trunks] == ["50k", "30k"]  # the most expensive first
     assert {values(run)["budget.tokens"] for run in trunks} == {5120}
     assert [values(run)["stage.keep_states"] for run in trunks] == [[7 * 128, 14 * 128]] * 2
-    done = finished(found, trunks)
-    branches = found.next(done)
-    assert found.foreseen([]) == branches
-    assert found.foreseen(done) == []
+    done = finished(trunks_design, trunks)
+    branches = trunks_design.next(done)
+    assert trunks_design.known_later([]) == branches
+    assert trunks_design.known_later(done) == []
     assert [(values(run)["scale"], values(run)["budget.tokens"]) for run in branches] == [
         ("50k", 2560), ("30k", 2560), ("50k", 1280), ("30k", 1280)]  # fmt: skip
-    names = {values(trunk)["scale"]: f"pretrain-{identify(found.compose(trunk))[0]}" for trunk in trunks}
+    names = {values(trunk)["scale"]: f"pretrain-{identify(trunks_design.compose(trunk))[0]}" for trunk in trunks}
     assert all(values(run)["stage.trunk"] == names[values(run)["scale"]] for run in branches)
     # a tenth of the shortest, for all
     assert {values(run)["optim.warmup_tokens"] for run in (*trunks, *branches)} == {128}
-    assert found.next([*done, *finished(found, branches)]) == []
+    assert trunks_design.next([*done, *finished(trunks_design, branches)]) == []
 
 
 def test_a_size_whose_trunk_failed_has_no_branches(tiny):
-    found = design(tiny)
-    branches = found.next(finished(found, found.next([]), failed=["50k"]))
+    trunks_design = design(tiny)
+    branches = trunks_design.next(finished(trunks_design, trunks_design.next([]), failed=["50k"]))
     assert {values(run)["scale"] for run in branches} == {"30k"}
-    assert found.next(finished(found, found.next([]), failed=["30k", "50k"])) == []
+    assert trunks_design.next(finished(trunks_design, trunks_design.next([]), failed=["30k", "50k"])) == []
 
 
 def test_rules_give_the_learning_rate_and_batch_of_the_longest(tiny):
-    found = design(tiny, "optim.lr_rule=step_law", "optim.batch_rule=step_law", "optim.batch_tokens=null", tokens=[1e5, 2e5])
-    trunks = found.next([])
-    longest = resolve(found.compose(["scale=50k", "budget.tokens=2e5"]))
+    trunks_design = design(
+        tiny, "optim.lr_rule=step_law", "optim.batch_rule=step_law", "optim.batch_tokens=null", tokens=[1e5, 2e5]
+    )
+    trunks = trunks_design.next([])
+    longest = resolve(trunks_design.compose(["scale=50k", "budget.tokens=2e5"]))
     assert values(trunks[0])["optim.lr"] == longest.lr
     assert values(trunks[0])["optim.batch_tokens"] == longest.batch_tokens
-    branches = found.next(finished(found, trunks))
+    branches = trunks_design.next(finished(trunks_design, trunks))
     assert values(branches[0])["optim.lr"] == longest.lr
 
 
 def test_separate_runs_are_those_of_the_trunk_without_one(tiny):
-    found, apart = design(tiny), design(tiny, separate=True)
-    trunks = found.next([])
+    trunks_design, apart = design(tiny), design(tiny, separate=True)
+    trunks = trunks_design.next([])
     runs = apart.next([])
     assert len(runs) == 6
-    both = [*trunks, *found.next(finished(found, trunks))]
-    without = [tuple(one for one in run if not one.startswith(("stage.keep_states", "stage.trunk"))) for run in both]
+    both = [*trunks, *trunks_design.next(finished(trunks_design, trunks))]
+    without = [
+        tuple(override for override in run if not override.startswith(("stage.keep_states", "stage.trunk"))) for run in both
+    ]
     assert sorted(runs) == sorted(without)
     assert apart.next(finished(apart, runs)) == []
 
@@ -111,41 +115,41 @@ def test_durations_may_be_flops_or_tokens_a_parameter(tiny):
 
 
 def test_one_duration_needs_no_trunk(tiny):
-    found = design(tiny, tokens=[2560])
-    runs = found.next([])
+    trunks_design = design(tiny, tokens=[2560])
+    runs = trunks_design.next([])
     assert all("stage.keep_states" not in values(run) for run in runs)
-    assert found.next(finished(found, runs)) == []
+    assert trunks_design.next(finished(trunks_design, runs)) == []
 
 
-def test_it_says_what_is_saved(tiny):
-    found = design(tiny)
+def test_the_report_says_how_many_flops_are_saved(tiny):
+    trunks_design = design(tiny)
     figures = ({"flops": 400.0}, {"flops": 200.0, "flops_new": 50.0}, {})
-    runs = [Finished((), None, one) for one in figures]
-    assert found.report(runs) == ["2 runs took 450 FLOPs, and separate ones would 600: 25% saved"]
-    assert found.report(runs[:1]) == ["1 runs took 400 FLOPs"]
-    assert found.report([]) == []
+    runs = [Finished((), None, metrics) for metrics in figures]
+    assert trunks_design.report(runs) == ["2 runs took 450 FLOPs; separate runs would take 600: 25% saved"]
+    assert trunks_design.report(runs[:1]) == ["1 runs took 400 FLOPs"]
+    assert trunks_design.report([]) == []
 
 
 def test_a_branch_has_spent_its_own_flops():
-    assert spent({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
-    assert spent({"flops": 200.0}, ComputeConfig()).flops == 200
+    assert measured_amount({"flops": 200.0, "flops_new": 50.0}, ComputeConfig()).flops == 50
+    assert measured_amount({"flops": 200.0}, ComputeConfig()).flops == 200
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"tokens": []}, r"^sweep\.tokens: one of tokens, flops, tokens_per_param says how long runs are$"),
-        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: one of"),
+        ({"tokens": []}, r"^sweep\.tokens: give the durations of runs as one of tokens, flops, tokens_per_param$"),
+        ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: give the durations"),
         ({"scales": []}, r"^sweep\.scales: at least one size"),
-        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations are above 0, and each is there once$"),
-        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations are above 0"),
+        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations must be above 0 and different$"),
+        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations must be above 0"),
         ({"scales": "???"}, r"^sweep\.scales: no value is given$"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(options, says):
     given = OmegaConf.merge(OmegaConf.structured(TrunkSweep), {"name": "study", "scales": ["30k"], "tokens": [1e6], **options})
     with pytest.raises(ConfigError, match=says) as caught:
-        options_of(OmegaConf.create({"sweep": given}).sweep)
+        load_sweep(OmegaConf.create({"sweep": given}).sweep)
     assert "\n" not in str(caught.value)
 
 
@@ -153,8 +157,8 @@ def test_options_that_cannot_be_are_one_line(options, says):
     ("overrides", "sweep", "says"),
     [
         (["optim.schedule=cosine"], {}, r"^optim\.schedule: sweep=trunk needs wsd, whose decay comes last; not cosine$"),
-        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk is for stage=pretrain, not sft$"),
-        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k are of the same number of steps$"),
+        (["stage=sft", "data=sums"], {}, r"^stage: sweep=trunk needs stage=pretrain, not sft$"),
+        ([], {"tokens": [2560, 2600]}, r"^sweep\.tokens: two durations of scale=30k have the same number of steps$"),
         ([], {"tokens": [10, 2560]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
         (["optim.warmup_tokens=2000"], {}, r"^optim\.warmup_tokens: 2000 of a run of 1280 tokens"),
         (["budget.flops=1e9"], {}, r"^budget: tokens and flops are given"),

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweeps.optuna.retries import retry_trial
 from sweeps.optuna.storage import open_storage
-from sweeps.optuna.tally import try_again
 
 WORKERS = 4
 
@@ -46,7 +46,7 @@ def test_one_worker_tries_a_lost_trial_again(studies):
     for _ in range(20):
         number = studies[0].ask().number
         lost = studies[0].trials[number]
-        again = all_at_once(studies, lambda study, lost=lost: try_again(study, lost, "was killed", 1))
+        again = all_at_once(studies, lambda study, lost=lost: retry_trial(study, lost, "was killed", 1))
         assert again.count(True) == 1
         waiting = studies[0].get_trials(states=(TrialState.WAITING,))
         assert len(waiting) == 1

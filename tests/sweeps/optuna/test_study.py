@@ -3,9 +3,9 @@ from helpers.sweeps_studies import CONFIG, opened, space_of, sweep_of
 from omegaconf import OmegaConf
 
 from openr1.errors import ConfigError
-from sweeps.optuna.process import is_gone, whoami
 from sweeps.optuna.samplers import SAMPLERS
 from sweeps.optuna.storage import open_storage
+from sweeps.optuna.worker_process import current_process, has_ended
 
 X = "x=interval(0,1)"
 
@@ -92,7 +92,7 @@ def test_workers_and_resumed_ones_draw_other_samples(tmp_path, name):
         ({"objective": ["a", "b"], "direction": ["minimize"] * 3}, "sweep.direction: 3 for 2"),
         ({"direction": "down"}, "'down' is not one of"),
         ({"storage": "nowhere"}, "sweep.storage: 'nowhere' is not one of"),
-        ({"storage": "sqlite://"}, "gone with its process"),
+        ({"storage": "sqlite://"}, "does not outlast its process"),
         (
             {"storage": "postgresql://me:secret@localhost:1/none"},
             r"sweep.storage: postgresql\+psycopg2://me:\*\*\*@localhost:1/none cannot be",
@@ -114,7 +114,7 @@ def test_a_journal_is_a_storage(tmp_path):
 
 
 def test_a_worker_of_this_machine_is_known_to_live():
-    me = whoami()
-    assert not is_gone(me)
-    assert is_gone({**me, "started": "1"})
-    assert not is_gone({**me, "machine": "another", "started": "1"})
+    me = current_process()
+    assert not has_ended(me)
+    assert has_ended({**me, "started": "1"})
+    assert not has_ended({**me, "machine": "another", "started": "1"})

@@ -1,4 +1,4 @@
-"""``hydra/sweeper=optuna`` from the command line."""
+"""``sweep=search`` from the command line."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ X = "optim.lr=interval(0.01,1)"
 
 
 def sweep(*arguments, cwd, app=APP, **env):
-    command = [*app, "-m", "hydra/sweeper=optuna", f"paths.outputs={cwd}/outputs", *map(str, arguments)]
+    command = [*app, "-m", "sweep=search", f"paths.outputs={cwd}/outputs", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **env}, check=False)
 
 

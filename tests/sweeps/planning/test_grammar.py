@@ -15,10 +15,10 @@ from openr1.config.schema import register, to_dict
 from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.tracking import mlflow as tracking
-from sweeps.optuna.space import parse
-from sweeps.planning.expansion import Expansion
-from sweeps.planning.grammar import word
+from sweeps.optuna.space import parse_space
+from sweeps.planning.grammar import format_value
 from sweeps.planning.loader import TrialLoader, trial_config
+from sweeps.study.expansion import Expansion
 
 FORMS = [  # a sweep, where the config has its value, and all that it may be
     ("optim.lr=1e-3,3e-3,1e-2", "optim.lr", {1e-3, 3e-3, 1e-2}),
@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("argument", "key", "all_of_it"), FORMS)
 def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
-    space = parse({}, [argument], app.config, app.loader)
+    space = parse_space({}, [argument], app.config, app.loader)
     given = {"sampler": "grid"} if all_of_it else {"sampler": "random"}
     sweep = sweep_of(folder, name=argument, n_trials=len(all_of_it or [1, 2]), **given)
     ran = {}
@@ -87,23 +87,23 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
         config = trial_config(app.loader, app.config, jobs[-1])
         place = config.tracking
         place.uri, place.artifacts = f"sqlite:///{folder}/mlflow.db", f"{folder}/artifacts"
-        found = flatten(to_dict(config))
+        flat = flatten(to_dict(config))
         with tracking.track(place, argument, "run", {"stage": "test", "number": number}, to_dict(config), {}):
-            ran[number] = found[key]
+            ran[number] = flat[key]
         return {"eval_loss": 1.0}
 
     worker = worker_of(sweep, space, run, opened(sweep, space, app.config))
-    jobs, start = [], worker.jobs.start
-    worker.jobs.start = lambda batch, number: jobs.append(batch[0]) or start(batch, number)
-    worker.run()
+    jobs, start = [], worker.runner.start
+    worker.runner.start = lambda batch, number: jobs.append(batch[0]) or start(batch, number)
+    worker.work()
 
     study = optuna.load_study(study_name=argument, storage=sweep.storage)
     said = {trial.number: next(iter(trial.params.values())) for trial in study.trials}
     if "{" in argument:
         said = {number: value.removeprefix("{hidden_act:").removesuffix("}") for number, value in said.items()}
-    tracked = {int(one.tags["number"]): one for one in tracking.read_runs(f"sqlite:///{folder}/mlflow.db", argument)}
+    tracked = {int(run.tags["number"]): run for run in tracking.read_runs(f"sqlite:///{folder}/mlflow.db", argument)}
     assert said == ran
-    assert {number: one.params[key] for number, one in tracked.items()} == {number: str(value) for number, value in ran.items()}
+    assert {number: run.params[key] for number, run in tracked.items()} == {number: str(value) for number, value in ran.items()}
     assert all_of_it is None or set(ran.values()) == all_of_it
     assert all(isinstance(said[number], str) == isinstance(ran[number], str) for number in ran)
 
@@ -112,9 +112,9 @@ def test_a_search_reports_what_it_ran(app, folder, argument, key, all_of_it):
     "argument", ["optim.lr=shuffle(1e-3,3e-3,1e-2,3e-2,1e-1)", "seed=shuffle(range(0,9))", "model=shuffle(qwen3,llama,qwen2)"]
 )
 def test_a_shuffled_axis_is_the_same_in_every_process(app, argument):
-    found = [parse({}, [argument], app.config, app.loader) for _ in range(8)]
-    assert len({axis.describe() for space in found for axis in space.axes.values()}) == 1
-    assert len({str(space.distributions) for space in found}) == 1
+    spaces = [parse_space({}, [argument], app.config, app.loader) for _ in range(8)]
+    assert len({axis.describe() for space in spaces for axis in space.axes.values()}) == 1
+    assert len({str(space.distributions) for space in spaces}) == 1
 
 
 @pytest.mark.parametrize("argument", ["x=shuffle([3,1,2])", "+x=[1,shuffle([1,2])]", "x=choice(shuffle([1,2]),[3])"])
@@ -132,18 +132,18 @@ def test_a_list_that_every_process_would_have_in_its_own_order_is_refused(app, a
         ("x=range(0,1,0.0)", "x: range.0,1,0.0. has no end"),
         ("x=range(0,inf)", "has no end"),
         ("x=sort(range(9,1))", "is empty"),
-        ("x=interval(0,inf)", "x: an axis has two ends, not 0 and inf"),
-        ("x=interval(nan,1)", "x: an axis has two ends"),
+        ("x=interval(0,inf)", "x: both ends of an axis must be finite, not 0 and inf"),
+        ("x=interval(nan,1)", "x: both ends of an axis must be finite"),
         ("x=interval(2,1)", "^x: "),
-        ("x=tag(int,interval(0.5,2))", "bounds of an axis of whole numbers are whole, not 0.5 and 2"),
-        ("x=tag(int,range(0,1,0.5))", "is not of whole numbers"),
+        ("x=tag(int,interval(0.5,2))", "bounds of an axis of integers must be integers, not 0.5 and 2"),
+        ("x=tag(int,range(0,1,0.5))", "is not a range of integers"),
         ("x=tag(log,range(1.0,8.0))", "a logarithmic axis has no step"),
         ("x=tag(log,range(1,9,2))", "a logarithmic axis has no step"),
         ("x=tag(logarithmic,interval(1,2))", "x: tag 'logarithmic' is not one of log, int"),
-        ("x=1,interval(0,1)", "x: a sweep stands alone"),
-        ("sweep.n_trials=1,2", "sweep.n_trials: is the search's, not a trial's; give one value"),
-        ("hydra.launcher.n_jobs=1,2", "hydra.launcher.n_jobs: is the search's"),
-        ("study=a,b", "study: is the search's"),
+        ("x=1,interval(0,1)", "x: a sweep cannot be among the choices"),
+        ("sweep.n_trials=1,2", "sweep.n_trials: belongs to the search, not to a trial; give one value"),
+        ("hydra.launcher.n_jobs=1,2", "hydra.launcher.n_jobs: belongs to the search"),
+        ("study=a,b", "study: belongs to the search"),
     ],
 )
 def test_a_sweep_that_no_search_can_have_is_refused(argument, message):
@@ -165,7 +165,7 @@ def test_the_last_word_on_a_key_counts_whatever_its_sign():
 )
 def test_a_word_is_read_back_as_the_text_it_was(value):
     for whole in (value, [value, 1], {"k": value, "l": None}):
-        assert values([f"x={word(whole)}"]) == {"x": whole}
+        assert values([f"x={format_value(whole)}"]) == {"x": whole}
 
 
 def test_choices_of_a_config_are_the_texts_that_they_are():

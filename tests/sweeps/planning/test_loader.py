@@ -18,6 +18,6 @@ def test_a_key_is_deleted_after_what_comes_before_it():
         some = TrialLoader(loader)
         for last, steps in (("seed=1", 4), ("~recipe.steps.zero", 3), ("seed=2", 4)):
             overrides = [*ZERO, "recipe.steps.zero.stage.prompts=4", last]
-            ours, hydras = (one.load_sweep_config(master, overrides) for one in (some, loader))
+            ours, hydras = (each.load_sweep_config(master, overrides) for each in (some, loader))
             assert len(ours.recipe.steps) == steps
             assert ours.recipe == hydras.recipe

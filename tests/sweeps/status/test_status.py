@@ -15,12 +15,12 @@ from openr1.tracking.options import TrackingConfig
 from sweeps import cli
 from sweeps.config import SweepConfig
 from sweeps.cost import price as price_module
-from sweeps.cost.price import StudyPrice, price
+from sweeps.cost.price import StudyPrice, price_study
 from sweeps.cost.schedule import schedule
 from sweeps.cost.speed import Timing
-from sweeps.status import plan_file, status
+from sweeps.planning.states import State
+from sweeps.status import plan_file, study_status
 from sweeps.status.config import StatusConfig
-from sweeps.status.states import State
 from sweeps.status.table import rows_that_fit, status_table
 
 SECONDS = 10.0  # that every stage takes
@@ -29,16 +29,16 @@ SECONDS = 10.0  # that every stage takes
 @pytest.fixture
 def half(study, tmp_path, monkeypatch):
     """The study with its first run done, its second under way, and its third failed; its plan is written before."""
-    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
-    found = price([study], SweepConfig(), 2, needed=False, say=print)
-    plan_file.write(found, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False)
+    monkeypatch.setattr(price_module.SpeedModel, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
+    price = price_study([study], SweepConfig(), 2, needed=False, say=print)
+    plan_file.write(price, [[f"seed={i}"] for i in range(4)], "openr1 -m seed=0,1,2,3", False)
     stages = [run.main for run in study]
     published(stages[0], eval_loss=3.0)
     begun(stages[1], 0.25, eval_loss=4.0)
     begun(stages[2], 0.5, eval_loss=9.0)
     runs = [told(stages[1], "RUNNING", end=False), told(stages[2], "FAILED", failure="RunError: training diverged")]
-    for module in (status, price_module):
-        monkeypatch.setattr(module, "tracked_runs", lambda tracking, study: runs)
+    for module in (study_status, price_module):
+        monkeypatch.setattr(module, "read_tracked_runs", lambda tracking, study: runs)
     paths = PathsConfig(outputs=f"{tmp_path}/outputs", studies=f"{tmp_path}/outputs/studies")
     lock = FileLock(f"{stages[1].partial}.lock")
     with lock:
@@ -67,48 +67,48 @@ def _work(run):
 
 def test_a_half_done_study(half):
     config, study, _ = half
-    found = status.look(config)
-    assert [row.state for row in found.rows] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
-    assert [row.share for row in found.rows] == [1.0, 0.25, 0.5, 0.0]
-    assert [row.scores.get("eval_loss") for row in found.rows] == [3.0, 4.0, 9.0, None]
-    assert found.rows[2].reason == "RunError: training diverged"
-    assert found.best[0].name == "seed=0"
+    status = study_status.read_status(config)
+    assert [row.state for row in status.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
+    assert [row.share for row in status.runs] == [1.0, 0.25, 0.5, 0.0]
+    assert [row.scores.get("eval_loss") for row in status.runs] == [3.0, 4.0, 9.0, None]
+    assert status.runs[2].reason == "RunError: training diverged"
+    assert status.best[0].name == "seed=0"
     flops = study[0].main.estimate.flops
-    assert sum(row.left for row in found.rows) == pytest.approx(1.75 * flops)  # what failed is not to go
-    assert found.seconds == pytest.approx(SECONDS)  # on two workers that are up
-    assert not found.ended
+    assert sum(row.left for row in status.runs) == pytest.approx(1.75 * flops)  # what failed is not to go
+    assert status.seconds == pytest.approx(SECONDS)  # on two workers that are up
+    assert not status.ended
 
 
 def test_the_price_of_a_half_done_study(half):
     _, study, _ = half
-    found = price([study], SweepConfig(), 2, needed=False, say=print)
-    assert [one.state for one in found.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
-    assert [one.seconds for one in found.runs] == [0.0, 7.5, 5.0, 10.0]
-    assert found.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.estimate.flops)
-    assert found.seconds == schedule([[[("a", 7.5)], [("b", 5.0)], [("c", 10.0)]]], 2, found.start)
+    price = price_study([study], SweepConfig(), 2, needed=False, say=print)
+    assert [run.state for run in price.runs] == [State.DONE, State.RUNNING, State.FAILED, State.WAITING]
+    assert [run.seconds for run in price.runs] == [0.0, 7.5, 5.0, 10.0]
+    assert price.amount.flops == pytest.approx((0.75 + 0.5 + 1) * study[0].main.estimate.flops)
+    assert price.seconds == schedule([[[("a", 7.5)], [("b", 5.0)], [("c", 10.0)]]], 2, price.start)
 
 
 def test_a_run_whose_process_was_killed_is_stopped(half):
     config, study, lock = half
     lock.release()
-    assert status.look(config).rows[1].state is State.STOPPED
+    assert study_status.read_status(config).runs[1].state is State.STOPPED
     published(replace(study[3].main), eval_loss=5.0)
-    assert status.look(config).rows[3].state is State.DONE
+    assert study_status.read_status(config).runs[3].state is State.DONE
 
 
 def test_a_pruned_run(half, monkeypatch):
     config, study, _ = half
     runs = [told(study[2].main, "KILLED", state="PRUNED", pruned="by hand")]
-    monkeypatch.setattr(status, "tracked_runs", lambda tracking, study: runs)
-    row = status.look(config).rows[2]
+    monkeypatch.setattr(study_status, "read_tracked_runs", lambda tracking, study: runs)
+    row = study_status.read_status(config).runs[2]
     assert (row.state, row.reason) == (State.PRUNED, "by hand")
 
 
 @pytest.mark.parametrize("width", [100, 200])
-def test_what_is_shown_is_whole(half, width):
+def test_the_table_is_whole(half, width):
     config, *_ = half
     console = Console(width=width, record=True)
-    title, table, lines = status_table(status.look(config), None)
+    title, table, lines = status_table(study_status.read_status(config), None)
     console.print(table)
     text = console.export_text()
     assert title == "half: 1 of 4 runs done, 1 failed, 1 running, 1 waiting"
@@ -118,9 +118,9 @@ def test_what_is_shown_is_whole(half, width):
     assert "failed: seed=2: RunError: training diverged" in lines
 
 
-def test_what_says_most_is_shown_where_not_all_fits(half):
+def test_the_most_important_runs_are_shown_where_not_all_fit(half):
     config, *_ = half
-    rows = status.look(config).rows
+    rows = study_status.read_status(config).runs
     assert [row.name for row in rows_that_fit(rows, 2)] == ["seed=1", "seed=2"]
     assert rows_that_fit(rows, None) == rows
 
@@ -128,15 +128,15 @@ def test_what_says_most_is_shown_where_not_all_fits(half):
 def test_a_plan_that_is_not_there_is_one_line(half):
     config, *_ = half
     with pytest.raises(ConfigError, match=r"^status: .*nothing/plan.json is not there; there are half"):
-        status.look(StatusConfig("nothing", paths=config.paths))
+        study_status.read_status(StatusConfig("nothing", paths=config.paths))
 
 
-def test_what_two_runs_share_has_one_price(study, monkeypatch):
-    monkeypatch.setattr(price_module.Speed, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
+def test_a_shared_stage_has_one_price(study, monkeypatch):
+    monkeypatch.setattr(price_module.SpeedModel, "timing", lambda self, config, estimate: Timing(SECONDS, "earlier runs"))
     twice = [study[0], replace(study[0], name="the same")]
-    found: StudyPrice = price([twice], SweepConfig(), 2, needed=False, say=print)
-    assert found.amount.flops == study[0].main.estimate.flops
-    assert [one.seconds for one in found.runs] == [SECONDS, 0.0]
+    price: StudyPrice = price_study([twice], SweepConfig(), 2, needed=False, say=print)
+    assert price.amount.flops == study[0].main.estimate.flops
+    assert [run.seconds for run in price.runs] == [SECONDS, 0.0]
 
 
 def run_plan(monkeypatch, capsys, *words):
@@ -148,27 +148,27 @@ def run_plan(monkeypatch, capsys, *words):
 def test_openr1_plan_prices_what_openr1_would_run_and_trains_nothing(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = [*tiny, "study=priced", "seed=0,1", "compute.price_per_hour=2", "sweep.calibrate=false"]
-    found = run_plan(monkeypatch, capsys, *words)
-    assert "2 runs, 0 done" in found.out
-    assert "the time of pretrain is not known" in found.out
+    output = run_plan(monkeypatch, capsys, *words)
+    assert "2 runs, 0 done" in output.out
+    assert "the time of pretrain is not known" in output.out
     plan = json.loads(Path("outputs/studies/priced/plan.json").read_text())
     assert [run["name"] for run in plan["runs"]] == ["seed=0", "seed=1"]
     assert plan["sum"]["unknown"] == ["pretrain"]
     assert not Path("outputs/artifacts").exists()
     assert not Path("outputs/mlflow.db").exists()
-    found = run_plan(monkeypatch, capsys, "status=priced", f"paths.outputs={tmp_path}/outputs")
-    assert "priced: 0 of 2 runs done, 2 waiting" in found.out
+    output = run_plan(monkeypatch, capsys, "status=priced", f"paths.outputs={tmp_path}/outputs")
+    assert "priced: 0 of 2 runs done, 2 waiting" in output.out
 
 
 def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    plain = [one for one in tiny if not one.startswith(("budget.", "scale="))]
+    plain = [word for word in tiny if not word.startswith(("budget.", "scale="))]
     words = [*plain, "study=priced", "sweep=trunk", "sweep.scales=[30k]", "sweep.tokens=[1280,2560,5120]"]
     words.append("sweep.calibrate=false")
-    found = run_plan(monkeypatch, capsys, *words)
-    assert "3 runs, 0 done" in found.out
-    assert "Further runs" not in found.out
-    assert "C of a branch has the part of its trunk in it" in found.out
+    output = run_plan(monkeypatch, capsys, *words)
+    assert "3 runs, 0 done" in output.out
+    assert "Further runs" not in output.out
+    assert "A branch's C includes FLOPs inherited from its trunk" in output.out
     plan = json.loads(Path("outputs/studies/priced/plan.json").read_text())
     assert [run["round"] for run in plan["runs"]] == [0, 1, 1]
     assert len({run["name"] for run in plan["runs"]}) == 3
@@ -180,19 +180,3 @@ def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch,
         openr1_cli.main()
     assert "sweep.confirm=true" in capsys.readouterr().err
     assert not Path("outputs/artifacts").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "app"),
-    [
-        (["experiment=demo"], cli.price),
-        (["scale=50k,100k", "budget.flops=4e11"], cli.price),
-        ([], cli.choose),
-        (["status=demo", "once=true"], cli.status),
-        (["sweep=active", "runs.study=mine"], cli.choose),
-        (["replay.path=points.csv"], cli.choose),
-        (["--help"], cli.choose),
-    ],
-)
-def test_what_the_words_ask_for(words, app):
-    assert cli.app_of(words) is app

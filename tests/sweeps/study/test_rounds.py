@@ -8,7 +8,7 @@ from helpers.configs import composed
 
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
-from sweeps.planning.plan import plan
+from sweeps.planning.plan import plan_runs
 
 COMMAND = Path(sys.executable).parent / "openr1"
 
@@ -19,13 +19,13 @@ def multirun(*arguments, cwd):
 
 
 def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
-    runs = plan([(scale, composed(*tiny, f"scale={scale}")) for scale in ("30k", "50k")])
+    runs = plan_runs([(scale, composed(*tiny, f"scale={scale}")) for scale in ("30k", "50k")])
     assert [run.main.estimate.budget.steps for run in runs] == [12, 12]
     assert runs[0].main.estimate.flops < runs[1].main.estimate.flops
     assert len({run.main.fingerprint for run in runs}) == 2
     assert [run.share_done() for run in runs] == [0, 0]
     with pytest.raises(ConfigError, match="below one step"):
-        plan([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])
+        plan_runs([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])
 
 
 @pytest.mark.integration

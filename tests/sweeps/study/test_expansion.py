@@ -1,4 +1,4 @@
-"""From a command line to runs, with the shipped configs."""
+"""Expansion of a command line into runs, with the shipped configs."""
 
 import pytest
 from hydra import initialize_config_module
@@ -11,13 +11,13 @@ from openr1.config.schema import register
 from openr1.errors import ConfigError
 from sweeps.designs.base import Design
 from sweeps.designs.isoflop import IsoFlopSweep
-from sweeps.planning.expansion import Expansion
 from sweeps.planning.loader import TrialLoader
+from sweeps.study.expansion import Expansion
 
 
 @pytest.fixture
 def expansion():
-    """Of words of the command line, of which those of ``sweep`` are the app's."""
+    """Return a function that expands words of a command line; those of ``sweep`` compose the config."""
     register()
     with initialize_config_module("conf", version_base="1.3"):
         hydra: Hydra = GlobalHydra.instance().hydra
@@ -52,7 +52,7 @@ def test_the_command_line_has_the_last_word(expansion):
     assert [some.config_of(job).seed for job in jobs] == [0, 1]
 
 
-def test_each_combination_has_a_design_of_its_own(expansion):
+def test_each_combination_has_a_design_class_its_own(expansion):
     words = ("sweep=isoflop", "sweep.budgets=[1e12]", "sweep.sizes=3", "sweep.scales=[70k,100k,150k]", "seed=0,1")
     some = expansion(*words)
     assert isinstance(some.sweep, IsoFlopSweep)
@@ -72,7 +72,7 @@ def test_a_run_that_is_not_done_has_failed(expansion):
     assert [len(jobs) for jobs in follow(some, lambda given: losses[given["scale"]])] == [3]
 
 
-def test_what_a_design_decides_is_not_given_beside_it(expansion):
+def test_a_key_that_a_design_decides_is_refused(expansion):
     with pytest.raises(ConfigError, match=r"^scale: sweep=isoflop decides it; leave it out"):
         expansion("sweep=isoflop", "sweep.budgets=[1e12]", "scale=50k,70k").next()
     with pytest.raises(ConfigError, match=r"^seed: sweep=grid decides it"):
@@ -85,7 +85,7 @@ def test_what_a_design_decides_is_not_given_beside_it(expansion):
         (["sweep=isoflop"], r"^sweep\.budgets: no value is given"),
         (["sweep=isoflop", "sweep.budgets=[-1]"], r"^sweep\.budgets: "),
         (["sweep=lr", "sweep.rates=[1]"], r"^sweep\.rates: "),
-        (["optim.lr=interval(0.1,1)"], r"hydra/sweeper=optuna has continuous axes"),
+        (["optim.lr=interval(0.1,1)"], r"sweep=search has continuous axes"),
         (["sweep.allowance.flops=-1"], r"^sweep\.allowance\.flops: must be above 0"),
     ],
 )
@@ -101,8 +101,8 @@ def test_hydra_refuses_an_option_that_no_kind_has(expansion):
 
 
 def test_every_design_has_its_contract(expansion):
-    from sweeps.designs import DESIGNS, design_of
+    from sweeps.designs import DESIGNS, design_class
 
     for kind, (options, _) in DESIGNS.items():
         assert options.kind == kind
-        assert issubclass(design_of(kind), Design)
+        assert issubclass(design_class(kind), Design)

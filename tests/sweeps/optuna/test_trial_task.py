@@ -6,8 +6,8 @@ from omegaconf import OmegaConf
 from openr1.errors import Pruned, RunError
 from openr1.tracking import observer
 from sweeps.limits.amount import Amount
-from sweeps.optuna.tally import try_again
-from sweeps.optuna.trial_job import OptunaWatcher, TrialJob
+from sweeps.optuna.retries import retry_trial
+from sweeps.optuna.trial_task import OptunaObserver, TrialTask
 
 X = "x=interval(0,1)"
 
@@ -21,7 +21,7 @@ def test_trials_are_compared_at_the_same_tokens_whatever_their_steps(tmp_path):
     sweep = sweep_of(tmp_path, objective="pass_at_1", direction="maximize")
     study = opened(sweep, space_of(X))
     study.ask()
-    told = OptunaWatcher(sweep, 0)
+    told = OptunaObserver(sweep, 0)
     rows = [(0, 0.1), (40, None), (60, 0.2), (90, 0.3), (130, 0.4), (420, 0.5), (450, 0.6)]
     for tokens, value in rows:
         told.report(tokens, {"reward": 1.0} if value is None else {"pass_at_1": value}, 50.0)
@@ -34,20 +34,20 @@ def test_a_trial_that_is_worse_than_the_others_is_ended(tmp_path):
     study = opened(sweep, space_of(X))
     for number, value in enumerate((0.5, 0.6)):
         trial = study.ask()
-        OptunaWatcher(sweep, number).report(50, {"pass_at_1": value}, None)
+        OptunaObserver(sweep, number).report(50, {"pass_at_1": value}, None)
         study.tell(trial, value)
     study.ask()
     with pytest.raises(Pruned, match=r"by sweep.pruner=median at pass_at_1 0.4000 after 50 tokens"):
-        OptunaWatcher(sweep, 2).report(50, {"pass_at_1": 0.4}, None)
+        OptunaObserver(sweep, 2).report(50, {"pass_at_1": 0.4}, None)
 
 
 def test_a_run_whose_trial_has_gone_to_another_worker_ends(tmp_path):
     sweep = sweep_of(tmp_path)
     study = opened(sweep, space_of(X))
     study.ask()
-    told = OptunaWatcher(sweep, 0)
+    told = OptunaObserver(sweep, 0)
     told.report(1, {"eval_loss": 1.0}, None)
-    assert try_again(study, study.trials[0], "no heartbeat", 1)
+    assert retry_trial(study, study.trials[0], "no heartbeat", 1)
     with pytest.raises(RunError, match="trial 0 has ended"):
         told.report(2, {"eval_loss": 1.0}, None)
 
@@ -64,7 +64,7 @@ def test_what_a_trial_has_spent_counts_however_it_ends(tmp_path, job_number, end
         return 0.5
 
     config = OmegaConf.merge(CONFIG, {"compute": {"processes": 2, "device": "cuda", "price_per_hour": 3.0}})
-    outcome = TrialJob(function, sweep_of(tmp_path))(config)
+    outcome = TrialTask(function, sweep_of(tmp_path))(config)
     assert outcome.spent == Amount(flops=3.0, gpu_hours=2.0, money=6.0)
     assert outcome.metrics == ({} if end else {"eval_loss": 0.5})
     assert outcome.pruned == ("by the test" if isinstance(end, Pruned) else None)

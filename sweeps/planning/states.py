@@ -1,10 +1,10 @@
-"""What has become of the runs of a study: from their artifacts, from how far they say they are, and from what is tracked."""
+"""States of the runs of a study, from their artifacts, their progress files and the tracking store."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,25 +15,27 @@ from openr1.artifacts import Store
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.progress import last_said, share_done
 
-SILENT_SECONDS = 10.0  # without a word, after which a run whose lock nobody here sees does not count as running
+SILENT_SECONDS = 10.0  # without progress, after which a run whose lock is not held on this machine does not count as running
 
 
 class State(StrEnum):
+    """State of a run or a stage."""
+
     DONE = "done"
     FAILED = "failed"
     PRUNED = "pruned"
     RUNNING = "running"
-    STOPPED = "stopped"  # begun, and nobody is at it: the same command goes on from its last checkpoint
+    STOPPED = "stopped"  # begun, and no process works on it: the same command resumes it from its last checkpoint
     WAITING = ""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a stage is made, and where it works until then."""
+class StagePlace:
+    """Place of one stage in the artifact store: the artifact once it is made, and the folder it is written in before."""
 
     kind: str
     fingerprint: str
-    artifacts: str  # the folder of all of them
+    artifacts: str  # the folder of all artifacts
 
     @property
     def store(self) -> Store:
@@ -43,11 +45,16 @@ class Place:
     def partial(self) -> Path:
         return self.store.partial(self.kind, self.fingerprint)
 
+    @property
+    def is_made(self) -> bool:
+        return self.store.find(self.kind, self.fingerprint) is not None
+
     def share_done(self) -> float:
+        """Return the share of the stage's work that is done."""
         return share_done(self.store, self.kind, self.fingerprint)
 
-    def alive(self) -> bool:
-        """Whether a process is at it: it holds the lock, or has said so from another machine a moment ago."""
+    def is_running(self) -> bool:
+        """Return whether a process holds the lock of the stage, or has reported progress from another machine a moment ago."""
         lock = Path(f"{self.partial}.lock")
         if lock.exists():
             try:
@@ -58,35 +65,30 @@ class Place:
         return time.time() - last_said(self.partial) < SILENT_SECONDS
 
     def history(self) -> list[dict[str, float]]:
-        """Its curves so far."""
+        """Read the stage's curves so far."""
         artifact = self.store.find(self.kind, self.fingerprint)
         path = (artifact.path if artifact else self.partial) / "history.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return [json.loads(line) for line in lines if line.endswith("}")]  # the last line may be half written
 
     def metrics(self) -> dict[str, float]:
-        """Of what is made; empty before."""
+        """Return the metrics of the artifact; none before it is made."""
         artifact = self.store.find(self.kind, self.fingerprint)
         return artifact.metrics if artifact else {}
 
 
-def latest(runs: Iterable[TrackedRun]) -> dict[str, TrackedRun]:
-    """By fingerprint, the last of each."""
-    return {run.tags["fingerprint"]: run for run in runs if "fingerprint" in run.tags}
-
-
-def state_of(places: Sequence[Place], tracked: Mapping[str, TrackedRun]) -> tuple[State, str]:
-    """What has become of a run, and why where it came to nothing.
+def state_of_run(places: Sequence[StagePlace], tracked: Mapping[str, TrackedRun]) -> tuple[State, str]:
+    """Return the state of a run, and the reason where it failed or was pruned.
 
     :param places: of its stages, in order.
-    :param tracked: what is tracked of its study (:func:`latest`).
+    :param tracked: runs of its study by fingerprint (:func:`sweeps.planning.tracked_runs.latest_by_fingerprint`).
     """
-    left = [place for place in places if not place.store.find(place.kind, place.fingerprint)]
-    if not left:
+    unmade = [place for place in places if not place.is_made]
+    if not unmade:
         return State.DONE, ""
-    if any(place.alive() for place in left):
+    if any(place.is_running() for place in unmade):
         return State.RUNNING, ""
-    for place in left:
+    for place in unmade:
         run = tracked.get(place.fingerprint)
         if run is None:
             continue

@@ -8,12 +8,12 @@ from sweeps.cost.speed import Timing
 from sweeps.cost.table import show_price
 from sweeps.limits.amount import Amount
 from sweeps.planning.plan import PlannedRun
-from sweeps.status.states import State
-from sweeps.study.rounds import _differences
+from sweeps.planning.states import State
+from sweeps.study.rounds import names_of_runs
 
 
 def stage(name, trains):
-    """What the table asks of a planned stage."""
+    """Return the parts of a planned stage that the table reads."""
     budget = SimpleNamespace(steps=123456, lr=1.2e-4)
     kind = "sft" if trains else "evaluate"
     return SimpleNamespace(
@@ -28,7 +28,7 @@ def stage(name, trains):
 
 
 def priced(name, state=State.WAITING, reason=""):
-    """A run whose training takes 100 minutes and 7.5 in money, and whose evaluation takes nobody knows how long."""
+    """Return a run whose training takes 100 minutes and 7.5 in money, and whose evaluation takes an unknown time."""
     stages = [stage(f"sft-{name}", True), stage(f"evaluate-{name}", False)]
     prices = [StagePrice(stages[0], Timing(6000.0, "earlier runs"), 1.0, Amount(1.234e18, 1.5, 7.5), 2.5e9)]
     prices.append(StagePrice(stages[1], None, 1.0, Amount(1.234e18), None))
@@ -65,17 +65,17 @@ def test_a_run_is_named_by_what_sets_it_apart():
         ("study=a", "data.sources.x.weight=1", "data.sources.y.weight=0", "~recipe.steps.zero"),
         ("study=a", "++recipe.steps.zero.budget.flops=2e9", "++recipe.steps.base.budget.flops=1e9", "scale=50k"),
     ]
-    assert _differences(jobs) == [
+    assert names_of_runs(jobs) == [
         "x.weight=0.5 y.weight=0.5 flops=1e+12",
         "x.weight=1 y.weight=0 ~zero",
         "zero.budget.flops=2e+09 base.budget.flops=1e+09 scale=50k",
     ]
 
 
-def test_what_ties_runs_together_is_in_a_name_only_where_nothing_else_is():
+def test_a_name_has_the_ties_between_runs_only_where_nothing_else_differs():
     trunk, branch = (
         ("budget.tokens=2e6", "stage.keep_states=[7e5]"),
         ("budget.tokens=1e6", "stage.trunk=pretrain-0123456789abcdef"),
     )
-    assert _differences([trunk, branch]) == ["tokens=2e+06", "tokens=1e+06"]
-    assert _differences([trunk, trunk[:1]]) == ["keep=[7e5]", ""]
+    assert names_of_runs([trunk, branch]) == ["tokens=2e+06", "tokens=1e+06"]
+    assert names_of_runs([trunk, trunk[:1]]) == ["keep_states=[7e5]", ""]

@@ -1,0 +1,71 @@
+"""``openr1-plan status``: the progress of a study or a search, live on a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from openr1.options import load_config
+from sweeps.status.config import StatusConfig
+
+
+def register() -> None:
+    """Put the schema into Hydra's store, without a group."""
+    ConfigStore.instance().store(name="StatusConfig", node=StatusConfig)
+
+
+def run(cfg: DictConfig, command: str) -> None:
+    """Show the status of a study until it has ended or the user interrupts; once where the output is no terminal.
+
+    :raises ConfigError: for an invalid config, and where the study has no plan.
+    """
+    show_status(load_config(StatusConfig, cfg))
+
+
+def show_status(config: StatusConfig) -> None:
+    """Print the status of a study, on a terminal again and again until the study has ended.
+
+    :raises ConfigError: where the study has no plan.
+    """
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from openr1.console import console as console_of
+    from openr1.console import print_table
+    from sweeps.status import plan_file
+
+    console = console_of()
+    read_status: Any
+    table: Any
+    if "search" in plan_file.read(config.paths, config.status):
+        from sweeps.optuna.status import read_search_status as read_status
+        from sweeps.optuna.status import search_status_table as table
+    else:
+        from sweeps.status.study_status import read_status
+        from sweeps.status.table import status_table as table
+
+    status = read_status(config)
+    if config.once or not console.is_terminal:
+        title, shown, lines = table(status, None)
+        console.print(title, soft_wrap=True, markup=False)
+        print_table(shown, console)
+        for line in lines:
+            console.print(line, soft_wrap=True, markup=False)
+        return
+
+    def live_table() -> Group:
+        title, shown, lines = table(status, console.height)
+        return Group(Text(title), shown, *(Text(line, overflow="fold") for line in lines))
+
+    try:
+        with Live(live_table(), console=console, auto_refresh=False) as live:
+            while not status.ended:
+                time.sleep(config.seconds)
+                status = read_status(config)
+                live.update(live_table(), refresh=True)
+    except KeyboardInterrupt:
+        return

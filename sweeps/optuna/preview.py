@@ -1,0 +1,42 @@
+"""``openr1-plan sweep=search``: the price of a search and its progress, without a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from openr1.console import console as console_of
+from sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
+from sweeps.optuna.price import price_search
+from sweeps.optuna.price_table import print_search_price
+from sweeps.optuna.space import parse_space
+from sweeps.optuna.sweeper import check_tracking, options_of
+
+
+def preview_search(
+    loader: ConfigLoader,
+    config: DictConfig,
+    params: Mapping[str, Any],
+    given: DictConfig,
+    arguments: Sequence[str],
+    command: str,
+) -> None:
+    """Print the price of a search and how many of its trials are done, and write ``plan.json``.
+
+    :raises ConfigError: for a search that is not valid.
+    """
+    options = options_of(given)
+    space = parse_space(params, arguments, config, loader)
+    check_tracking(config)
+    console, errors = console_of(), console_of(stderr=True)
+    limit, counts = trial_limit(options, space), read_trial_counts(options.storage, options.name)
+    remaining = max(0, limit - len(counts.ended)) if counts else limit
+    price = price_search(options, space, config, loader, remaining, needed=True, say=errors.print)
+    by_state = "".join(f", {count} {state}" for state, count in (counts.by_state() if counts else {}).items())
+    console.print(f"{options.name}: {limit} trials{by_state}; {remaining} to come", soft_wrap=True)
+    print_search_price(price, console)
+    path = save_plan(options, limit, config, command, price)
+    errors.print(f"wrote {path}", soft_wrap=True)

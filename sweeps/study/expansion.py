@@ -1,0 +1,118 @@
+"""Expansion of a command line into runs: every combination of its values, and for each the rounds of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from openr1.config.schema import Config
+from openr1.errors import ConfigError
+from openr1.options import load_options, one_line
+from sweeps.compat import split_sweeps
+from sweeps.config import SweepConfig
+from sweeps.designs import DESIGNS, design_class
+from sweeps.designs.base import Finished, Overrides
+from sweeps.planning.grammar import parse_overrides
+from sweeps.planning.loader import trial_config
+
+Job = tuple[str, ...]  # all overrides of one run, those of the command line first
+
+
+class Expansion:
+    """The runs of a sweep, round by round. Each combination of the command line has a design of its own.
+
+    :param config: of the app, composed without the sweeps.
+    :param params: overrides and sweeps of ``hydra.sweeper.params``.
+    :param arguments: of the command line; they override ``params``.
+    :raises ConfigError: for an invalid option of the sweep.
+    """
+
+    def __init__(self, config: DictConfig, loader: ConfigLoader, params: Mapping[str, Any], arguments: Sequence[str]) -> None:
+        self.config, self.loader = config, loader
+        self.sweep = load_sweep(config.sweep)
+        overrides = parse_overrides([*(f"{key}={value}" for key, value in params.items()), *arguments], loader)
+        of_runs = [override for override in overrides if override.key_or_group.partition(".")[0] != "sweep"]
+        try:
+            combinations = split_sweeps(of_runs)
+        except HydraException as error:
+            raise ConfigError(f"{one_line(error)}; sweep=search has continuous axes") from error
+        design = design_class(self.sweep.kind)
+        self.combinations = [tuple(combination) for combination in combinations]
+        self.designs = [design(self.sweep, partial(self._compose, combination)) for combination in self.combinations]
+        # of each combination, in the order of its rounds
+        self.finished: list[dict[Overrides, Finished]] = [{} for _ in self.combinations]
+
+    def config_of(self, job: Sequence[str]) -> Config:
+        """Compose the config of one run and check it."""
+        return trial_config(self.loader, self.config, job)
+
+    def _compose(self, combination: Job, overrides: Sequence[str]) -> Config:
+        return self.config_of(self._job(combination, overrides))
+
+    def _job(self, combination: Job, overrides: Sequence[str]) -> Job:
+        given = {_key(override) for override in combination}
+        for key in map(_key, overrides):
+            if key in given:
+                raise ConfigError(f"{key}: sweep={self.sweep.kind} decides it; leave it out")
+        return (*combination, *overrides)
+
+    def next(self) -> list[Job]:
+        """Return the runs of the next round of all designs; none where the study is complete.
+
+        :raises ConfigError: for an impossible design.
+        """
+        self.round = [
+            (i, overrides)
+            for i, design in enumerate(self.designs)
+            for overrides in design.next(list(self.finished[i].values()))
+        ]
+        return [self._job(self.combinations[i], overrides) for i, overrides in self.round]
+
+    def known_later(self) -> list[Job]:
+        """Return the runs that follow the last round, as far as they do not depend on its results."""
+        return [
+            self._job(combination, overrides)
+            for combination, design, finished in zip(self.combinations, self.designs, self.finished, strict=True)
+            for overrides in design.known_later(list(finished.values()))
+        ]
+
+    @property
+    def adapts(self) -> bool:
+        """True if results decide on further runs."""
+        return any(design.adapts for design in self.designs)
+
+    def tell(self, configs: Sequence[Config], metrics: Sequence[dict[str, float] | None]) -> None:
+        """Record the results of the last round, in its order; None for a run that is not done."""
+        for (i, overrides), config, values in zip(self.round, configs, metrics, strict=True):
+            self.finished[i][overrides] = Finished(overrides, config, values or {})
+
+    def report(self) -> list[str]:
+        """Return what the designs report of the results, a line each."""
+        report = []
+        for combination, design, finished in zip(self.combinations, self.designs, self.finished, strict=True):
+            lines = design.report(list(finished.values()))
+            if lines and len(self.combinations) > 1:
+                report.append(" ".join(combination))
+            report += lines
+        return report
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def load_sweep(cfg: DictConfig) -> SweepConfig:
+    """Build the options of a sweep of a composed config.
+
+    :raises ConfigError: for the first that is missing or invalid, and for a sweep that is no design.
+    """
+    kind = cfg.get("kind")
+    if kind not in DESIGNS:
+        raise ConfigError(f"sweep={kind}: needs hydra/sweeper=optuna; hydra/sweeper=design has {', '.join(DESIGNS)}")
+    options = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    return load_options(DESIGNS[kind][0], options, "sweep")

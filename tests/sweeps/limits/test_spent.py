@@ -1,0 +1,26 @@
+"""Amounts that a study has spent."""
+
+from dataclasses import replace
+
+import pytest
+from helpers.planned_studies import told
+
+from sweeps.limits import spent
+from sweeps.limits.spent import spent_by
+
+
+def test_a_study_has_spent_the_amounts_of_all_its_runs(study, monkeypatch):
+    stages = [run.main for run in study]
+    params = {"compute.device": "cuda", "compute.processes": "2", "compute.price_per_hour": "3.0"}
+    runs = [
+        replace(told(stages[0], "FINISHED"), metrics={"flops": 5.0, "wall_seconds": 3600.0}, params=params),
+        replace(told(stages[1], "FAILED"), metrics={"flops": 2.0}, params=params),  # of a minute
+        replace(told(stages[2], "FINISHED", reused="True"), metrics={"flops": 100.0}, params=params),
+        replace(told(stages[3], "RUNNING", end=False), metrics={"flops": 1.0}, params=params),
+    ]
+    monkeypatch.setattr(spent, "read_tracked_runs", lambda tracking, study: runs)
+    amount = spent_by(study[0].config.tracking, "half")
+    assert amount.flops == 8.0
+    assert amount.gpu_hours == pytest.approx(2 + 2 / 60)
+    assert amount.money == pytest.approx(3 * amount.gpu_hours)
+    assert spent_by(study[0].config.tracking, "half", {stages[3].fingerprint}).flops == 7.0
