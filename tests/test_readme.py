@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
+from openr1.evaluation.verify import argument_parser
 from openr1.options import load_config
 from sweeps.cli import PRICE_WORDS, parse_mode
 from sweeps.commands.propose import compose as compose_plan

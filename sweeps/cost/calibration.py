@@ -25,7 +25,7 @@ from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
-from openr1.training.budget import Budget
+from openr1.training.budget import TokenBudget
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement
 from sweeps.cost.speed import SpeedModel
@@ -63,7 +63,7 @@ def stages_to_calibrate(stages: Sequence[PreparedRun], speed: SpeedModel) -> lis
     groups: dict[Any, dict[int, PreparedRun]] = {}
     for stage in stages:
         config, estimate = stage.config, stage.estimate
-        known = config.stage.kind in STEPPED and isinstance(estimate.budget, Budget)
+        known = config.stage.kind in STEPPED and isinstance(estimate.budget, TokenBudget)
         ready = known and not is_distributed(config) and _has_inputs(config)
         if ready and stage.artifact() is None and not speed.covers(config, estimate):
             groups.setdefault(speed.conditions(config, estimate), {}).setdefault(estimate.params or 0, stage)
@@ -165,10 +165,10 @@ def _flops_a_step(stage: PreparedRun) -> float:
     return budget.flops / budget.steps
 
 
-def _budget_of(stage: PreparedRun) -> Budget:
+def _budget_of(stage: PreparedRun) -> TokenBudget:
     """Return the budget of a stage that trains in steps."""
     budget = stage.estimate.budget
-    if not isinstance(budget, Budget):
+    if not isinstance(budget, TokenBudget):
         raise TypeError(f"stage={stage.config.stage.kind} has no steps of training")
     return budget
 

@@ -13,7 +13,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.models.build import count
 from openr1.models.families import Shape
 from openr1.options import flatten
-from openr1.training.budget import Budget
+from openr1.training.budget import TokenBudget
 from openr1.training.context import RunEstimate
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
@@ -120,7 +120,7 @@ def evaluation_flops(config: Config, estimate: RunEstimate) -> float:
     from openr1.models.flops import forward_flops
 
     stage, budget = config.stage, estimate.budget
-    if not isinstance(budget, Budget):
+    if not isinstance(budget, TokenBudget):
         return 0.0
     extra = 0 if stage.eval_every_tokens is None else int(budget.tokens / stage.eval_every_tokens)
     each = config.data.eval_tokens * forward_flops(budget.shape, config.data.context)

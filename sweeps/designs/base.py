@@ -12,7 +12,7 @@ from openr1.errors import ConfigError
 from sweeps.config import SweepConfig
 
 if TYPE_CHECKING:
-    from openr1.training.budget import Budget
+    from openr1.training.budget import TokenBudget
 
 Overrides = tuple[str, ...]
 S = TypeVar("S", bound=SweepConfig)
@@ -78,15 +78,15 @@ class Design(ABC, Generic[S]):
             raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
         return config
 
-    def budget(self, overrides: Sequence[str]) -> Budget:
+    def budget(self, overrides: Sequence[str]) -> TokenBudget:
         """Return the budget of a run of such a stage, without preparing its data.
 
         :raises ConfigError: for an impossible run.
         """
         from openr1.runs.estimate import estimate_run
-        from openr1.training.budget import Budget
+        from openr1.training.budget import TokenBudget
 
         budget = estimate_run(self.compose(overrides)).budget
-        if not isinstance(budget, Budget):
+        if not isinstance(budget, TokenBudget):
             raise ConfigError(f"stage: sweep={self.sweep.kind} has runs that train on given tokens, as pretrain and sft do")
         return budget
