@@ -80,7 +80,7 @@ def make(config: Config, texts: Iterable[str]) -> PreTrainedTokenizerBase:
 
 
 def _checkpoint(config: Config) -> str | None:
-    from openr1.models.build import checkpoint_of
+    from openr1.models.checkpoints import checkpoint_of
 
     return checkpoint_of(config.model, config.scale)
 

@@ -16,8 +16,8 @@ from openr1.engines import Engine, Reply, Request, open_engine
 from openr1.engines.journal import Journal, ask
 from openr1.errors import RunError
 from openr1.models import flops
-from openr1.models.build import checkpoint_of
-from openr1.models.families import Shape
+from openr1.models.checkpoints import checkpoint_of
+from openr1.models.shape import Shape
 from openr1.training.context import StageContext
 
 Answerer = Callable[[Sequence[Problem]], Iterator[Asked]]

@@ -22,7 +22,7 @@ from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling
 from openr1.engines.transformers import Engine
 from openr1.errors import RunError
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from openr1.config.schema import Config
 from openr1.data import problems
 from openr1.models import flops
-from openr1.models.build import Shape, UnknownFamily, checkpoint_of, checkpoint_shape, count
+from openr1.models.checkpoints import UnknownFamily, checkpoint_of, checkpoint_shape
+from openr1.models.shape import Shape, count
 from openr1.rl import budget as rl_budget
 from openr1.runs.fingerprint import asks_model, served, with_local_checkpoint
 from openr1.training import branching

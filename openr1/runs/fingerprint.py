@@ -21,7 +21,7 @@ from openr1.data import problems
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.errors import ConfigError
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.models.smollm2 import PACKAGE
 from openr1.rewards.base import VERDICTS
 from openr1.rl.config import evaluation_config

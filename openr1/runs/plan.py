@@ -11,7 +11,7 @@ from openr1.artifacts import Artifact, Store
 from openr1.config.recipe import Stage, stages
 from openr1.config.schema import Config
 from openr1.distributed.launcher import check_machine
-from openr1.models.build import Shape
+from openr1.models.shape import Shape
 from openr1.runs.estimate import RunEstimate, estimate_run
 from openr1.runs.fingerprint import identify, references, with_local_checkpoint
 from openr1.tracking.progress import share_done

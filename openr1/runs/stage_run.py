@@ -17,7 +17,8 @@ from openr1.data.hashing import digest
 from openr1.distributed.launcher import RANKS, check_machine, is_distributed, launch
 from openr1.engines.checks import check_model
 from openr1.files import write_json
-from openr1.models.build import checkpoint_of, size_of
+from openr1.models.checkpoints import checkpoint_of
+from openr1.models.shape import size_of
 from openr1.rl.budget import RlBudget
 from openr1.runs.estimate import RunEstimate, estimate_run
 from openr1.runs.fingerprint import artifacts, identify, with_local_checkpoint

@@ -8,7 +8,7 @@ from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
 from openr1.engines.generate import request
 from openr1.evaluation.grading import Grader
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards import Scorer
 from openr1.rl import preflight
 from openr1.rl.budget import Cost

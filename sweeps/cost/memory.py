@@ -22,8 +22,8 @@ about two thirds of the activations: what is copied on the way to an expert, or 
 from __future__ import annotations
 
 from openr1.config.schema import Config
-from openr1.models.build import count
-from openr1.models.families import FAMILIES, Shape, lora_weights
+from openr1.models.families import FAMILIES
+from openr1.models.shape import Shape, count, lora_weights
 from openr1.runs.estimate import RunEstimate
 from openr1.runs.fingerprint import served
 from openr1.training.budget import Budget, passes

@@ -6,8 +6,9 @@ from pathlib import Path
 from openr1.config.schema import Config
 from openr1.data.options import DataConfig, TokenizerConfig
 from openr1.data.tokenizer import make
-from openr1.models.build import build, shape
+from openr1.models.build import build
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.models.shape import solve_shape
 
 TINY = ScaleConfig("tiny", 2e5, 64, 3, 2, 1)  # heads of 32, as vLLM needs them
 CONTEXT = 256
@@ -33,6 +34,6 @@ def write_model(folder: Path, family="qwen2", scale=TINY, context=CONTEXT, std=0
     tokens = tokenizer()
     tokens.chat_template = template
     ids = {"eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
-    build(model, shape(model, scale, len(tokens), context), seed=0, **ids).save_pretrained(folder)
+    build(model, solve_shape(model, scale, len(tokens), context), seed=0, **ids).save_pretrained(folder)
     tokens.save_pretrained(folder)
     return str(folder)

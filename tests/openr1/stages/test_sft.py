@@ -103,10 +103,11 @@ def test_the_cost_of_adapters_is_what_pytorch_counts(recompute):
     from peft import LoraConfig, get_peft_model
     from torch.utils.flop_counter import FlopCounterMode
 
-    from openr1.models.build import build, shape
+    from openr1.models.build import build
     from openr1.models.options import ModelConfig, ScaleConfig
+    from openr1.models.shape import solve_shape
 
-    form = shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
+    form = solve_shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
     net = build(ModelConfig("llama"), form, seed=0)
     net.set_attn_implementation("eager")
     net = get_peft_model(net, LoraConfig(r=8, target_modules="all-linear"))
