@@ -15,7 +15,7 @@ from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.options import check_model, check_scale
 from openr1.options import positive, share
-from openr1.rewards.options import check as check_reward
+from openr1.rewards.options import check_reward
 from openr1.stages import checks
 from openr1.tracking.names import check_folder, check_name
 from openr1.training.options import check_budget, check_optim

@@ -1,6 +1,6 @@
 """How prompts and completions of a data set become tokens: as they are, under an instruction, or as turns of a chat.
 
-It is what :func:`openr1.engines.generate.request` asks a model, token by token, so that training and generation agree.
+It is what :func:`openr1.engines.generate.build_request` asks a model, token by token, so that training and generation agree.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openr1.config.schema import Config
 from openr1.data.documents import Document
+from openr1.data.options import DataConfig
 from openr1.data.prefill import continued
 from openr1.data.tokenizer import Encoder
 from openr1.errors import ConfigError
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 Message = dict[str, str]
 
 
-def instructed(config: Config, prompt: str) -> str:
-    """What a model reads of a prompt."""
-    return config.data.instruction.replace("{prompt}", prompt)
+def instructed(data: DataConfig, prompt: str) -> str:
+    """Return a prompt within its instruction, as a model reads it."""
+    return data.instruction.replace("{prompt}", prompt)
 
 
-def conversation(config: Config, prompt: str) -> list[Message]:
-    """The turns before the answer."""
-    opening = [{"role": "system", "content": config.data.system}] if config.data.system is not None else []
-    return [*opening, {"role": "user", "content": instructed(config, prompt)}]
+def conversation(data: DataConfig, prompt: str) -> list[Message]:
+    """Return the turns before the answer to a prompt."""
+    opening = [{"role": "system", "content": data.system}] if data.system is not None else []
+    return [*opening, {"role": "user", "content": instructed(data, prompt)}]
 
 
 def encoder_for(config: Config, tokenizer: PreTrainedTokenizerBase) -> Encoder:
@@ -52,7 +53,7 @@ class InstructedEncoder(Encoder):
             raise ConfigError(
                 f"data.chat: must be true for prompts of several turns, such as {several.prompt[:40]!r}, which are a chat"
             )
-        prompts = [instructed(self.config, one.prompt) for one in documents]
+        prompts = [instructed(self.config.data, one.prompt) for one in documents]
         pairs = zip(documents, prompts, strict=True)
         return super().__call__([one._replace(prompt=p, completion=continued(p, one.completion)) for one, p in pairs])
 
@@ -78,7 +79,7 @@ class ChatEncoder(Encoder):
 
         found = []
         for document in documents:
-            turns = list(document.turns) or conversation(self.config, document.prompt)
+            turns = list(document.turns) or conversation(self.config.data, document.prompt)
             try:
                 prompt, text = self.template(turns)
             except RequestError as error:

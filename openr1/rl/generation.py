@@ -87,7 +87,7 @@ class LivePolicyGenerator(PolicyGenerator):
     def write(self, requests: Sequence[Request]) -> list[Written]:
         with torch.inference_mode():
             for layer, weight in self.copies:
-                layer.take(weight)
+                layer.load(weight)
         with torch.autocast(*self.autocast):
             replies = {reply.id: reply for reply in self.engine.generate(requests)}
         return [Written(self._prompt(one), whole(replies[one.id], one)) for one in requests]

@@ -205,7 +205,7 @@ def _other(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
 
 def _asking(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
     """What decides how a model is asked, and how it answers."""
-    engine = {key: resolved["engine"][key] for key in ("kind", *config.engine.decisive)}
+    engine = {key: resolved["engine"][key] for key in ("kind", *config.engine.fingerprinted)}
     return {"engine": engine, "prompt": {key: getattr(config.data, key) for key in ("chat", "system", "instruction")}}
 
 

@@ -23,7 +23,7 @@ from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.providers.process import ENVIRONMENT, PYTHON
-from openr1.rewards.sandbox import make
+from openr1.rewards.sandbox import build_sandbox
 
 PROGRAM = "print(sum(map(int, input().split())))"
 FLAGS = PYTHON[: PYTHON.index("-c") + 1]
@@ -37,11 +37,11 @@ def bare() -> None:
 
 
 def sandboxed(name: str) -> Callable[[], None]:
-    sandbox = make(name)
-    sandbox.provider.check()
+    sandbox = build_sandbox(name)
+    sandbox.provider.check_available()
 
     def one() -> None:
-        assert sandbox.run(PROGRAM, "1 2\n").gives("3")
+        assert sandbox.execute(PROGRAM, "1 2\n").prints("3")
 
     return one
 

@@ -15,15 +15,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.verdict_cases import labelled
 
 from openr1.rewards import Problem, Sample
-from openr1.rewards.correctness import check
-from openr1.rewards.parsing import conclusion, last_boxes
+from openr1.rewards.correctness import judge_answer
+from openr1.rewards.parsing import extract_conclusion, extract_last_boxes
 
 Grader = Callable[[dict], bool | None]
 
 
 def openr1(case: dict) -> bool | None:
     problem = Problem(case.get("prompt", ""), case["gold"], kind=case["kind"])
-    return check(Sample(problem, case["completion"])).correct
+    return judge_answer(Sample(problem, case["completion"])).correct
 
 
 def math_verify(case: dict) -> bool | None:
@@ -46,8 +46,8 @@ def letters(case: dict) -> bool | None:
 
 
 def exact_match(case: dict) -> bool | None:
-    text = conclusion(case["completion"]) or ""
-    boxes = last_boxes(text)
+    text = extract_conclusion(case["completion"]) or ""
+    boxes = extract_last_boxes(text)
     return " ".join((boxes[-1] if boxes else text).split()) == " ".join(case["gold"].split())
 
 

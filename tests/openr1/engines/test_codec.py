@@ -134,7 +134,7 @@ def test_training_and_generation_have_the_same_tokens(tmp_path):
     encoder = ChatEncoder(codec.tokenizer, config)
     for prompt in ("1 plus 2", f"1 {END} 2", f"{END}"):
         [(ids, length)] = encoder([Document(f"3{END}", prompt)])
-        assert codec.encode(Request("a", messages=conversation(config, prompt)), 1000) == ids[:length]
+        assert codec.encode(Request("a", messages=conversation(config.data, prompt)), 1000) == ids[:length]
         assert ids[:length].count(codec.tokenizer.eos_token_id) == 2
         assert ids[length:].count(codec.tokenizer.eos_token_id) == 1
 

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,10 +134,10 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
     assert tokenizer.eos_token_id not in ids[prompt:-1]
     assert tokenizer.decode(ids[prompt:-1]) == "<think>a</think> <|im_end|> b"
     from openr1.data.tasks.base import Problem
-    from openr1.engines.generate import request
+    from openr1.engines.generate import build_request
 
-    evaluation = replace(config, stage=composed(*sums, "stage=evaluate", f"model.checkpoint={chatty}").stage)
-    assert Codec(str(chatty)).encode(request(evaluation, Problem("1+2=", "3")), 1000) == ids[:prompt]
+    request = build_request(Problem("1+2=", "3"), config.data, samples=4, seed=config.seed)
+    assert Codec(str(chatty)).encode(request, 1000) == ids[:prompt]
 
 
 def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
