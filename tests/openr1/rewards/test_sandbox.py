@@ -33,7 +33,7 @@ class Recorded(Provider):
         self.now = self.most = 0
         self.lock = threading.Lock()
 
-    def judge_answer(self):
+    def check_available(self):
         pass
 
     @contextmanager
