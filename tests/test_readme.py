@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 from analysis.config import compose as compose_fit
-from openr1.evaluation.verify import arguments
+from openr1.evaluation.verify import argument_parser
 from sweeps.cli import app_of, choose, status
 from sweeps.commands.active import compose as compose_plan
 from sweeps.status.config import register as register_status
@@ -90,7 +90,7 @@ def test_every_plan_command_composes(line):
 
 @pytest.mark.parametrize("line", commands("openr1-verify"))
 def test_every_verify_command_is_one(line):
-    given = arguments().parse_args(shlex.split(line)[1:])
+    given = argument_parser().parse_args(shlex.split(line)[1:])
     assert 1 <= len(given.words) <= 2
 
 

@@ -1,4 +1,4 @@
-"""The data card of a curation: what every step kept and dropped, and why; for people and for programs."""
+"""The data card of a curation: the rows that every step kept and dropped, with reasons; for people and for programs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SHOWN = 8  # reasons of a step that the table of the Markdown shows
-SNIPPET = (60, 40)  # characters of the beginning and of the end of a dropped text that are shown
+SHOWN_REASONS = 8  # reasons of a step in the Markdown table
 
 
 @dataclass(frozen=True)
 class Count:
-    """What there is at one point.
+    """Size of the data at one point.
 
-    ``tokens`` are those of the completions whose count is known, ``uncounted`` is the number of the other rows.
+    ``tokens`` is the sum over completions with a known count, ``uncounted`` the number of the other rows.
     """
 
     rows: int
     problems: int
-    tokens: int | None = None  # None where no row has a count
+    tokens: int | None = None  # None if no row has a count
     uncounted: int = 0
 
 
@@ -31,13 +30,13 @@ class Example:
     sample: int | None
     reason: str
     detail: str
-    prompt: str  # the beginning and the end of it
+    prompt: str  # its beginning and end
     completion: str
 
 
 @dataclass(frozen=True)
 class StepCard:
-    """One step. ``reasons`` are counts of dropped rows, the most frequent first."""
+    """Effect of one step. ``reasons`` are counts of dropped rows, the most frequent first."""
 
     name: str
     options: dict[str, Any]
@@ -50,9 +49,9 @@ class StepCard:
 
 @dataclass(frozen=True)
 class Card:
-    """A whole curation. Nothing in it depends on when, where or in how many processes it ran.
+    """Effect of a whole curation, independent of time, machine and number of processes.
 
-    :ivar tasks: what is left of every task.
+    :ivar tasks: the kept data of every task.
     """
 
     before: Count
@@ -61,19 +60,19 @@ class Card:
     tasks: dict[str, Count] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, ready for JSON."""
+        """Return plain containers, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Card:
-        """What :meth:`to_dict` gave."""
+        """Build a card from the output of :meth:`to_dict`."""
         steps = [
             StepCard(
                 **{
                     **step,
                     "before": Count(**step["before"]),
                     "after": Count(**step["after"]),
-                    "reasons": by_count(step["reasons"]),
+                    "reasons": sort_by_count(step["reasons"]),
                     "examples": [Example(**example) for example in step["examples"]],
                 }
             )
@@ -83,16 +82,16 @@ class Card:
         return cls(Count(**record["before"]), Count(**record["after"]), steps, tasks)
 
     def metrics(self) -> dict[str, float]:
-        """What a tracked run logs: rows, problems and tokens before and after, and the share of the rows that is kept."""
-        found: dict[str, float] = {"rows_kept": self.after.rows / self.before.rows}
+        """Return metrics for a tracked run: rows, problems and tokens before and after, and the share of kept rows."""
+        metrics: dict[str, float] = {"rows_kept": self.after.rows / self.before.rows}
         for side, count in (("before", self.before), ("after", self.after)):
-            found |= {f"rows_{side}": count.rows, f"problems_{side}": count.problems}
+            metrics |= {f"rows_{side}": count.rows, f"problems_{side}": count.problems}
             if count.tokens is not None:
-                found[f"tokens_{side}"] = count.tokens
-        return found
+                metrics[f"tokens_{side}"] = count.tokens
+        return metrics
 
     def markdown(self) -> str:
-        """A page: one line on the whole, a table of the steps, the tasks, and examples of what was dropped."""
+        """Format the card as a page: a summary, a table of the steps, the tasks, and examples of dropped rows."""
         lines = ["# Data card", "", self._summary(), "", *self._steps(), "", *self._tasks(), "", *self._examples()]
         return "\n".join(lines).rstrip() + "\n"
 
@@ -111,8 +110,8 @@ class Card:
         lines = ["| step | rows before | rows after | problems before | problems after | dropped, by reason |"]
         lines.append("|---|---:|---:|---:|---:|---|")
         for step in self.steps:
-            shown = [f"{_cell(reason)}: {count:,}" for reason, count in list(step.reasons.items())[:SHOWN]]
-            hidden = list(step.reasons.values())[SHOWN:]
+            shown = [f"{_cell(reason)}: {count:,}" for reason, count in list(step.reasons.items())[:SHOWN_REASONS]]
+            hidden = list(step.reasons.values())[SHOWN_REASONS:]
             shown += [f"{len(hidden)} other reasons: {sum(hidden):,}"] if hidden else []
             before, after = step.before, step.after
             counts = f"{before.rows:,} | {after.rows:,} | {before.problems:,} | {after.problems:,}"
@@ -132,12 +131,12 @@ class Card:
         lines = []
         for step in self.steps:
             options = {key: value for key, value in step.options.items() if key not in ("kind", "sets") and value is not None}
-            said = [f"`{', '.join(f'{key}={value}' for key, value in options.items())}`"] if options else []
-            said += [f"{key}: {value}" for key, value in step.notes.items()]
-            if said or step.examples:
+            notes = [f"`{', '.join(f'{key}={value}' for key, value in options.items())}`"] if options else []
+            notes += [f"{key}: {value}" for key, value in step.notes.items()]
+            if notes or step.examples:
                 lines += [f"## {step.name}", ""]
-            if said:
-                lines += ["; ".join(said), ""]
+            if notes:
+                lines += ["; ".join(notes), ""]
             for example in step.examples:
                 name = example.problem_id if example.sample is None else f"{example.problem_id}/{example.sample}"
                 lines.append(f"- {name}, {example.reason}" + (f" ({example.detail})" if example.detail else ""))
@@ -146,15 +145,9 @@ class Card:
         return lines
 
 
-def by_count(reasons: Mapping[str, int]) -> dict[str, int]:
-    """The most frequent first, and then by name, whatever order a file has them in."""
+def sort_by_count(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Sort reasons by descending count, then by name."""
     return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-
-
-def snippet(text: str, head: int = SNIPPET[0], tail: int = SNIPPET[1]) -> str:
-    """The beginning and the end of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= head + tail else f"{line[:head]} … {line[-tail:]}"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Steps that look at one row, or at the samples of one problem: is it right, whole, well-formed, of the right length?"""
+"""Curation steps that decide by one row, or by the samples of one problem: correctness, completeness, format and length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openr1.curation.card import by_count
+from openr1.curation.card import sort_by_count
 from openr1.curation.options import Errors, Finished, Format, Language, Length, PassRate, Verify
 from openr1.curation.rows import Decision, Rows, tuples
 from openr1.data import language
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from openr1.rewards.base import Sample
 
-# Whether each of the samples is right. None, or a text that says why, is no verdict. It is called in this process, with a
-# thousand samples at a time of as many problems as come: what is slow or may hang has processes of its own.
+# Returns for each sample whether it is right; None, or a text with the reason, is no verdict. It is called in this process with
+# a thousand samples at a time: work that is slow or may hang needs processes of its own.
 Verifier = Callable[[Sequence["Sample"]], Iterable[bool | str | None]]
 
 CHUNK = 1000
@@ -42,26 +42,26 @@ def verify(
     folder: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, rows: None,
 ) -> Decision:
-    """Rows that have a verdict keep it, the others are given to the verifier.
+    """Verify the rows without a verdict, and drop those that are not right.
 
-    Fills in ``verified``, and ``pass_rate``: of the samples of a problem that have a verdict, the share that is right.
+    Fills in ``verified``, and ``pass_rate``: the share of right ones among the samples of a problem with a verdict.
 
-    :param folder: verdicts are kept here, a thousand rows a file, so that a killed curation goes on where it stopped.
-    :param progress: called with how many rows are done, and how many there are to do.
+    :param folder: folder of verdicts, a thousand rows per file, so that a killed curation resumes there.
+    :param progress: called with the number of finished rows and the number of all.
     """
     import pyarrow as pa
 
     rows.require(key, "problem_id", *PROBLEM_COLUMNS, *SAMPLE_COLUMNS)
     known = rows.numbers("verified") if rows.has("verified") else np.full(len(rows), np.nan)
-    there = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
-    asked = np.flatnonzero(np.isnan(known) & there)
-    why = np.where(there, "no verdict", "no completion").astype(object)
-    if len(asked):
+    present = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
+    missing = np.flatnonzero(np.isnan(known) & present)
+    why = np.where(present, "no verdict", "no completion").astype(object)
+    if len(missing):
         if verifier is None:
-            raise ConfigError(f"{key}: {len(asked)} rows have no verdict, and there is no verifier")
-        given = _verdicts(rows, asked, verifier, folder, progress)
-        known[asked] = [float(value) if isinstance(value, bool) else np.nan for value in given]
-        why[asked] = [value if isinstance(value, str) else "no verdict" for value in given]
+            raise ConfigError(f"{key}: {len(missing)} rows have no verdict, and there is no verifier")
+        verdicts = _verdicts(rows, missing, verifier, folder, progress)
+        known[missing] = [float(value) if isinstance(value, bool) else np.nan for value in verdicts]
+        why[missing] = [value if isinstance(value, str) else "no verdict" for value in verdicts]
     unknown, rate = np.isnan(known), pass_rates(rows, known)
     reasons = _empty(rows)
     if options.drop:
@@ -71,54 +71,59 @@ def verify(
         "verified": pa.array(known == 1, mask=unknown),
         "pass_rate": pa.array(rate, mask=np.isnan(rate)),
     }
-    notes: dict[str, object] = {"asked": len(asked), "without verdict": int(unknown.sum())}
+    notes: dict[str, object] = {"asked": len(missing), "without verdict": int(unknown.sum())}
     if not options.drop:
-        notes |= {f"no verdict, {reason}": count for reason, count in by_count(Counter(why[unknown & there].tolist())).items()}
+        notes |= {
+            f"no verdict, {reason}": count for reason, count in sort_by_count(Counter(why[unknown & present].tolist())).items()
+        }
     if not unknown.all():
         notes["pass rate"] = round(float(np.nanmean(known)), 4)
     return Decision(reasons, notes=notes, columns=columns)
 
 
 def _verdicts(
-    rows: Rows, asked: np.ndarray, verifier: Verifier, folder: Path | None, progress: Callable[[int, int], None]
+    rows: Rows, at: np.ndarray, verifier: Verifier, folder: Path | None, progress: Callable[[int, int], None]
 ) -> list[bool | str | None]:
-    found: list[bool | str | None] = []
-    for batch in rows.batches((*PROBLEM_COLUMNS, *SAMPLE_COLUMNS), asked, CHUNK):
-        mine = rows.problems[asked[len(found) : len(found) + len(batch)]]
-        _, first, number = np.unique(mine, return_index=True, return_inverse=True)
+    """Return the verifier's verdicts on the rows at these places, from files if they were kept."""
+    verdicts: list[bool | str | None] = []
+    for batch in rows.batches((*PROBLEM_COLUMNS, *SAMPLE_COLUMNS), at, CHUNK):
+        problem_numbers = rows.problems[at[len(verdicts) : len(verdicts) + len(batch)]]
+        _, first, number = np.unique(problem_numbers, return_index=True, return_inverse=True)
         problems, samples = tuples(batch.select(PROBLEM_COLUMNS).take(first)), tuples(batch.select(SAMPLE_COLUMNS))
         numbers = number.tolist()
-        # named by what was asked, so that it is never taken for the verdicts of other rows
+        # named by the content of the rows, so that verdicts are never applied to other rows
         file = folder / f"verified-{digest([problems, samples, numbers])[:16]}.json" if folder else None
         if file and file.exists():
-            found += json.loads(file.read_text())
+            verdicts += json.loads(file.read_text())
         else:
             known = [problem_of(*values) for values in problems]
-            given = _asked(verifier, [sample_of(known[i], *values) for i, values in zip(numbers, samples, strict=True)])
+            answers = _verify_samples(
+                verifier, [sample_of(known[i], *values) for i, values in zip(numbers, samples, strict=True)]
+            )
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_json(file, given)
-            found += given
-        progress(len(found), len(asked))
-    return found
+                write_json(file, answers)
+            verdicts += answers
+        progress(len(verdicts), len(at))
+    return verdicts
 
 
-def _asked(verifier: Verifier, samples: Sequence[Sample]) -> list[bool | str | None]:
-    given = [value if isinstance(value, str | None) else bool(value) for value in verifier(samples)]
-    if len(given) != len(samples):
-        raise ValueError(f"the verifier gave {len(given)} verdicts for {len(samples)} samples")
-    return given
+def _verify_samples(verifier: Verifier, samples: Sequence[Sample]) -> list[bool | str | None]:
+    verdicts = [value if isinstance(value, str | None) else bool(value) for value in verifier(samples)]
+    if len(verdicts) != len(samples):
+        raise ValueError(f"the verifier gave {len(verdicts)} verdicts for {len(samples)} samples")
+    return verdicts
 
 
 def pass_rates(rows: Rows, verified: np.ndarray) -> np.ndarray:
-    """For every row, the share of its problem's samples with a verdict that is right; nan where there is none."""
-    problems, there = rows.problems, ~np.isnan(verified)
-    right, total = (np.bincount(problems[there], weights, problems.max() + 1) for weights in (verified[there], None))
+    """Return for every row the share of right ones among its problem's samples with a verdict; nan if there are none."""
+    problems, judged = rows.problems, ~np.isnan(verified)
+    right, total = (np.bincount(problems[judged], weights, problems.max() + 1) for weights in (verified[judged], None))
     return np.divide(right, total, out=np.full(len(total), np.nan), where=total > 0)[problems]
 
 
-def errors(rows: Rows, options: Errors, key: str) -> Decision:
-    """The reason is what the message of the failure begins with, such as ``TimeoutError``."""
+def drop_errors(rows: Rows, options: Errors, key: str) -> Decision:
+    """Drop failed requests; the reason is the beginning of the error message, such as ``TimeoutError``."""
     rows.require(key, "error")
     messages = np.array(rows.column("error").to_pylist(), dtype=object)
     reasons = _empty(rows)
@@ -127,7 +132,8 @@ def errors(rows: Rows, options: Errors, key: str) -> Decision:
     return Decision(reasons, detail=lambda place: str(messages[place]))
 
 
-def finished(rows: Rows, options: Finished, key: str) -> Decision:
+def drop_unfinished(rows: Rows, options: Finished, key: str) -> Decision:
+    """Drop completions that were cut off."""
     rows.require(key, "finished")
     ended, reasons = rows.numbers("finished"), _empty(rows)
     reasons[ended == 0] = "cut off"
@@ -135,13 +141,14 @@ def finished(rows: Rows, options: Finished, key: str) -> Decision:
     return Decision(reasons)
 
 
-def format(rows: Rows, options: Format, key: str) -> Decision:
+def drop_malformed(rows: Rows, options: Format, key: str) -> Decision:
+    """Drop completions with a fault of format."""
     rows.require(key, "completion")
     return Decision(_texts(rows, "completion", partial(format_fault, options=options)))
 
 
 def format_fault(text: str, options: Format) -> str | None:
-    """What is wrong with the form of a completion, if anything."""
+    """Return the first fault in the format of a completion; None if there is none."""
     tags = options.tags
     if options.opened and not text.lstrip().startswith(f"<{tags[0]}>"):
         text = f"<{tags[0]}>{text}"
@@ -169,7 +176,8 @@ def format_fault(text: str, options: Format) -> str | None:
     return None
 
 
-def length(rows: Rows, options: Length, key: str) -> Decision:
+def drop_by_length(rows: Rows, options: Length, key: str) -> Decision:
+    """Drop rows that are too short or too long."""
     if options.unit == "tokens":
         rows.require(key, "tokens")
         sizes = rows.numbers("tokens")
@@ -186,9 +194,9 @@ def length(rows: Rows, options: Length, key: str) -> Decision:
 
 
 def characters(rows: Rows, column: str, at: np.ndarray | None = None) -> np.ndarray:
-    """Lengths of texts in characters, of the rows ``at`` or of all; nan for null. Shape ``(rows,)``, float64."""
-    found = rows.map(partial(_characters, column=column), column, at).column(0).combine_chunks()
-    return found.to_numpy(zero_copy_only=False).astype(np.float64)
+    """Measure texts in characters, in the rows ``at`` or in all; nan for null. Shape ``(rows,)``, float64."""
+    lengths = rows.map(partial(_characters, column=column), column, at).column(0).combine_chunks()
+    return lengths.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _characters(batch: pa.Table, column: str) -> pa.Table:
@@ -198,19 +206,23 @@ def _characters(batch: pa.Table, column: str) -> pa.Table:
     return pa.table({"characters": pc.utf8_length(batch.column(column)).cast(pa.float64())})
 
 
-def spoken(rows: Rows, options: Language, key: str) -> Decision:
+def drop_by_language(rows: Rows, options: Language, key: str) -> Decision:
+    """Drop texts that are not in the language."""
     rows.require(key, options.of)
     return Decision(_texts(rows, options.of, partial(language_fault, options=options)))
 
 
 def language_fault(text: str, options: Language) -> str | None:
-    """Why a text is not in the language, if it is not. A text without words is in every language."""
-    found = language.share(text, options.language)
-    return None if found is None or found >= options.share else f"less than {options.share:g} in {options.language}"
+    """Return the reason why a text is not in the language; None if it is. A text without words is in every language."""
+    share = language.share(text, options.language)
+    return None if share is None or share >= options.share else f"less than {options.share:g} in {options.language}"
 
 
-def pass_rate(rows: Rows, options: PassRate, key: str) -> Decision:
-    """By the column ``pass_rate`` that ``verify`` fills in, or else by the verdicts in the column ``verified``."""
+def drop_by_pass_rate(rows: Rows, options: PassRate, key: str) -> Decision:
+    """Drop problems that are too hard or too easy.
+
+    Pass rates are those of the column ``pass_rate``, which ``verify`` fills in, or else of the verdicts in ``verified``.
+    """
     if rows.has("pass_rate"):
         rates = rows.numbers("pass_rate")
     elif rows.has("verified"):
@@ -229,9 +241,9 @@ def _empty(rows: Rows) -> np.ndarray:
 
 
 def _texts(rows: Rows, column: str, fault: Callable[[str], str | None]) -> np.ndarray:
-    """Reasons that a function of one text gives."""
-    found = rows.map(partial(_faults, column=column, fault=fault), column).column(0)
-    return np.array(found.to_pylist(), dtype=object)
+    """Return the reasons that a function of one text gives."""
+    faults = rows.map(partial(_faults, column=column, fault=fault), column).column(0)
+    return np.array(faults.to_pylist(), dtype=object)
 
 
 def _faults(batch: pa.Table, column: str, fault: Callable[[str], str | None]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The options of every curation step. Nothing heavy is imported here: a config is checked before anything is loaded."""
+"""Options of every curation step. Nothing heavy is imported here: a config is checked before anything is loaded."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ class CurationStep:
 
     kind: str = MISSING
 
-    def check(self, key: str) -> None:
-        """:raises ConfigError: for a value that is out of range; ``key`` is where the step stands in the config."""
+    def check_values(self, key: str) -> None:
+        """Refuse values that are out of range.
+
+        :param key: where the step stands in the config.
+        :raises ConfigError: for the first.
+        """
 
 
 @dataclass
 class Verify(CurationStep):
-    """Ask the verifier about every row without a verdict, note each problem's pass rate, and drop what is not right."""
+    """Verify every row without a verdict, record each problem's pass rate, and drop the rows that are not right."""
 
     kind: str = "verify"
-    drop: bool = True  # false: only fill in the columns verified and pass_rate
+    drop: bool = True  # false to only fill in the columns verified and pass_rate
 
 
 @dataclass
@@ -48,32 +52,32 @@ class Finished(CurationStep):
 
 @dataclass
 class Format(CurationStep):
-    """Drop completions that are not the tags in order, each once, closed and not empty, and nothing else."""
+    """Drop completions that are not exactly the tags in order, each once, closed and not empty."""
 
     kind: str = "format"
     tags: list[str] = field(default_factory=lambda: ["think", "answer"])
-    opened: bool = False  # the prompt has opened the first tag already, as the chat templates of reasoning models do
-    outside: bool = False  # text may stand outside the tags
-    code: bool = True  # fenced code may stand in the first tag; R1 drops it
+    opened: bool = False  # the prompt opens the first tag, as chat templates of reasoning models do
+    outside: bool = False  # allow text outside the tags
+    code: bool = True  # allow fenced code in the first tag; R1 drops it
     paragraph: int | None = None  # longest paragraph in the first tag, in characters; R1 drops long ones
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         if not self.tags or not all(tag.isidentifier() for tag in self.tags):
-            raise ConfigError(f"{key}.tags: at least one name such as think, without brackets")
+            raise ConfigError(f"{key}.tags: must be one or more names such as think, without brackets")
         _positive(self, key, "paragraph")
 
 
 @dataclass
 class Length(CurationStep):
-    """Drop rows that are shorter than ``min`` or longer than ``max``; one of the two is given, or both."""
+    """Drop rows that are shorter than ``min`` or longer than ``max``; at least one of the two is required."""
 
     kind: str = "length"
     of: str = "completion"  # or prompt
-    unit: str = "tokens"  # of the completion; or characters
+    unit: str = "tokens"  # tokens of the completion; or characters
     min: int | None = None
     max: int | None = None
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "unit", "tokens", "characters")
         if self.of == "prompt" and self.unit == "tokens":
@@ -86,14 +90,14 @@ class Length(CurationStep):
 
 @dataclass
 class Language(CurationStep):
-    """Drop rows of whose words less than ``share`` are in the language, by their script (:mod:`.language`)."""
+    """Drop rows with less than ``share`` of their words in the script of the language (:mod:`openr1.data.language`)."""
 
     kind: str = "language"
     of: str = "completion"
     language: str = "en"
     share: float = 0.95
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "language", *SCRIPTS)
         _share(self, key, "share")
@@ -101,17 +105,17 @@ class Language(CurationStep):
 
 @dataclass
 class PassRate(CurationStep):
-    """Keep the problems of which a share of the samples between ``low`` and ``high``, both excluded, is right.
+    """Keep the problems with a pass rate between ``low`` and ``high``, both excluded.
 
-    The samples counted are those that ``verify`` saw, so whatever drops single samples stands after it.
+    The pass rate is over the samples at the time of ``verify``, so steps that drop single samples belong after it.
     """
 
     kind: str = "pass_rate"
     low: float = 0.1
     high: float = 0.9
 
-    def check(self, key: str) -> None:
-        # -0.01 < p keeps the problems that were never solved, p < 1.01 those that always were
+    def check_values(self, key: str) -> None:
+        # low=-0.01 keeps the problems that were never solved, high=1.01 those that always were
         if not self.low < self.high:
             raise ConfigError(f"{key}.low: {self.low:g} is not below {key}.high={self.high:g}")
 
@@ -120,33 +124,33 @@ class PassRate(CurationStep):
 class ExactDedupe(CurationStep):
     """Keep the first of equal texts, in lower case and with all white space as one space.
 
-    Of ``prompt``, whole problems are dropped. Of ``completion``, rows; two problems may well have the same right answer, so
+    For ``prompt``, whole problems are dropped; for ``completion``, rows. Since two problems may have the same right answer,
     only the samples of one problem are compared unless ``within`` is ``all``.
     """
 
     kind: str = "exact_dedupe"
     of: str = "completion"  # or prompt
-    within: str = "problem"  # or all; for completions
+    within: str = "problem"  # or all; for completions only
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _one_of(self, key, "of", "completion", "prompt")
         _one_of(self, key, "within", "problem", "all")
 
 
 @dataclass
 class NearDedupe(ExactDedupe):
-    """Keep one of texts whose sets of word n-grams are alike: estimated Jaccard similarity of at least ``threshold``."""
+    """Keep one of several texts with similar sets of word n-grams: estimated Jaccard similarity of at least ``threshold``."""
 
     kind: str = "near_dedupe"
     of: str = "prompt"
-    words: int = 5  # of one n-gram
+    words: int = 5  # words per n-gram
     threshold: float = 0.8
     permutations: int = 128  # the estimate's standard error is sqrt(s (1 - s) / permutations): .035 at .8
-    keep: str = "first"  # or shortest, longest: which one is kept; ties go to the first
-    seed: int = 0  # of the permutations
+    keep: str = "first"  # the text to keep: first, shortest or longest; ties go to the first
+    seed: int = 0  # seed of the permutations
 
-    def check(self, key: str) -> None:
-        super().check(key)
+    def check_values(self, key: str) -> None:
+        super().check_values(key)
         _one_of(self, key, "keep", "first", "shortest", "longest")
         _positive(self, key, "words", "permutations")
         if not 0 < self.threshold <= 1:
@@ -162,10 +166,10 @@ class Decontaminate(CurationStep):
 
     kind: str = "decontaminate"
     sets: dict[str, Any] = field(default_factory=dict)
-    words: int = 8  # of one n-gram; as Open-R1, and s1 (arXiv 2501.19393)
-    common: int | None = None  # n-grams in more than so many problems of a set are its phrasing, no leak; null: all count
+    words: int = 8  # words per n-gram; as in Open-R1 and s1 (arXiv 2501.19393)
+    common: int | None = None  # ignore n-grams in more problems of a set, which are its phrasing; null to count all
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _positive(self, key, "words", "common")
         if not self.sets:
             raise ConfigError(f"{key}.sets: at least one evaluation set is needed")
@@ -173,28 +177,28 @@ class Decontaminate(CurationStep):
             self.source(key, name)
 
     def source(self, key: str, name: str) -> SourceConfig:
-        """The typed options of one evaluation set."""
-        given = self.sets[name] or {}
-        # the problems that a task holds out are apart from those it trains on by construction
-        if given.get("kind") not in ("files", "hub"):
-            raise ConfigError(f"{key}.sets.{name}.kind: {given.get('kind')!r} is not one of files, hub")
-        return load_options(SOURCES[given["kind"]], given, f"{key}.sets.{name}")
+        """Return the typed options of one evaluation set."""
+        options = self.sets[name] or {}
+        # held-out problems of a task are distinct from its training problems by construction
+        if options.get("kind") not in ("files", "hub"):
+            raise ConfigError(f"{key}.sets.{name}.kind: {options.get('kind')!r} is not one of files, hub")
+        return load_options(SOURCES[options["kind"]], options, f"{key}.sets.{name}")
 
 
 @dataclass
 class Balance(CurationStep):
-    """Keep at most ``most`` problems of every group, whole and drawn at random."""
+    """Keep at most ``most`` problems of every group, drawn at random, with all of their rows."""
 
     kind: str = "balance"
-    by: list[str] = field(default_factory=lambda: ["task"])  # columns whose values make the groups
-    bins: float | None = None  # width of the bins of difficulty; null: every value is a group
-    most: int | None = None  # null: as many as the smallest group has
+    by: list[str] = field(default_factory=lambda: ["task"])  # columns whose values define the groups
+    bins: float | None = None  # width of the bins of difficulty; null for a group per value
+    most: int | None = None  # null for the size of the smallest group
     seed: int = 0
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _positive(self, key, "bins", "most")
         if not self.by or set(self.by) - {"task", "difficulty", "kind"}:
-            raise ConfigError(f"{key}.by: at least one of task, difficulty, kind")
+            raise ConfigError(f"{key}.by: must be one or more of task, difficulty, kind")
 
 
 @dataclass
@@ -203,10 +207,10 @@ class Select(CurationStep):
 
     kind: str = "select"
     k: int = 1
-    by: str = "shortest"  # or longest, random, all: which ones; in tokens, in characters where a count is unknown
+    by: str = "shortest"  # samples to keep: shortest, longest, random or all; in tokens, or in characters if a count is unknown
     seed: int = 0
 
-    def check(self, key: str) -> None:
+    def check_values(self, key: str) -> None:
         _positive(self, key, "k")
         _one_of(self, key, "by", "shortest", "longest", "random", "all")
 
@@ -221,10 +225,10 @@ STEPS: dict[str, type[CurationStep]] = {
 
 
 def steps_of(key: str, given: Mapping[str, Mapping[str, Any] | None]) -> dict[str, CurationStep]:
-    """The steps of a config, typed and checked, in their order.
+    """Return the steps of a config, typed and checked, in their order.
 
     :param key: where they stand in the config, for messages.
-    :param given: options by name; ``kind`` is the name where it is not given, and a step that is null is left out.
+    :param given: options by name of the step; ``kind`` defaults to the name, and a step that is null is left out.
     :raises ConfigError: for an unknown kind or option, a wrong type, or a value that is out of range.
     """
     steps: dict[str, CurationStep] = {}
@@ -235,7 +239,7 @@ def steps_of(key: str, given: Mapping[str, Mapping[str, Any] | None]) -> dict[st
         if kind not in STEPS:
             raise ConfigError(f"{key}.{name}.kind: {kind!r} is not one of {', '.join(STEPS)}")
         steps[name] = load_options(STEPS[kind], {**options, "kind": kind}, f"{key}.{name}")
-        steps[name].check(f"{key}.{name}")
+        steps[name].check_values(f"{key}.{name}")
     if not steps:
         raise ConfigError(f"{key}: at least one step is needed, of {', '.join(STEPS)}")
     return steps

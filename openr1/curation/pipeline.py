@@ -1,4 +1,4 @@
-"""Runs the steps of a curation over a table of generated samples, and keeps the books."""
+"""The pipeline of a curation: applies its steps to a table of generated samples, and records their effect."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openr1.curation import choose, decontaminate, dedupe, filters
-from openr1.curation.card import Card, Count, Example, StepCard, by_count, snippet
+from openr1.curation import decontamination, deduplication, filters, selection
+from openr1.curation.card import Card, Count, Example, StepCard, sort_by_count
 from openr1.curation.filters import Verifier
 from openr1.curation.options import CurationStep
 from openr1.curation.rows import Decision, Rows
+from openr1.data.snippets import snippet
 from openr1.errors import RunError
 
 if TYPE_CHECKING:
     import datasets
 
-REASONS = 100  # that the card counts one by one, of a step
-SHOWN, EXAMPLES = 5, 2  # so many dropped rows of so many reasons, the most frequent, are shown in it
+MAX_REASONS = 100  # reasons of a step that the card counts separately
+EXAMPLE_REASONS, EXAMPLES = 5, 2  # most frequent reasons of a step with examples in the card, and examples of each
 FUNCTIONS: dict[str, Callable[..., Decision]] = {
     "verify": filters.verify,
-    "errors": filters.errors,
-    "finished": filters.finished,
-    "format": filters.format,
-    "length": filters.length,
-    "language": filters.spoken,
-    "pass_rate": filters.pass_rate,
-    "exact_dedupe": dedupe.exact_dedupe,
-    "near_dedupe": dedupe.near_dedupe,
-    "decontaminate": decontaminate.decontaminate,
-    "balance": choose.balance,
-    "select": choose.select,
+    "errors": filters.drop_errors,
+    "finished": filters.drop_unfinished,
+    "format": filters.drop_malformed,
+    "length": filters.drop_by_length,
+    "language": filters.drop_by_language,
+    "pass_rate": filters.drop_by_pass_rate,
+    "exact_dedupe": deduplication.drop_duplicates,
+    "near_dedupe": deduplication.drop_near_duplicates,
+    "decontaminate": decontamination.decontaminate,
+    "balance": selection.balance,
+    "select": selection.select,
 }
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Curated:
-    """The rows that are kept, as a view of the table they were in, and the card that says why."""
+    """The kept rows, as a view of the table, and the card of the curation."""
 
     rows: datasets.Dataset
     card: Card
@@ -65,16 +66,16 @@ def curate(
 ) -> Curated:
     """Apply the steps in order. The same rows and steps give the same rows in the same order, and the same card.
 
-    :param table: generated samples, one a row, as :func:`openr1.curation.table.read` gives them.
-    :param steps: by name, from :func:`openr1.curation.options.steps_of`.
-    :param verifier: whether samples are right; needed where a verify step meets rows without a verdict.
-    :param cache: where hashes of evaluation sets are kept; nowhere where it is not given.
-    :param folder: where verdicts are kept until the curation is done, so that a killed one goes on where it stopped.
-    :param processes: at most so many work on the texts.
+    :param table: generated samples, one per row, as :func:`openr1.curation.table.read_samples` reads them.
+    :param steps: steps by name, from :func:`openr1.curation.options.steps_of`.
+    :param verifier: judge of samples; needed if a verify step meets rows without a verdict.
+    :param cache: folder of the hashes of evaluation sets; None to keep none.
+    :param folder: folder of verdicts until the curation is done, so that a killed one resumes there.
+    :param processes: maximum number of processes that read texts.
     :param key: where the steps stand in the config, for messages.
-    :param progress: called with the name of a step, how many rows are done, and how many it has.
-    :raises ConfigError: where a step needs a column that is not there, or an evaluation set cannot be read.
-    :raises RunError: where a step leaves nothing.
+    :param progress: called with the name of a step, its number of finished rows, and its number of rows.
+    :raises ConfigError: if a step needs a missing column, or an evaluation set cannot be read.
+    :raises RunError: if a step leaves nothing.
     """
     if not len(table):
         raise RunError("curation: there are no rows")
@@ -82,28 +83,29 @@ def curate(
         table = table.flatten_indices(keep_in_memory=True)
     rows = Rows(table, np.arange(len(table)), processes=processes)
     rows.require(key, "problem_id")
-    before, done = _count(rows), []
+    before = _count(rows)
+    cards: list[StepCard] = []
     with tempfile.TemporaryDirectory() as temporary, _without_bars():
-        own = {"decontaminate": {"cache": cache or Path(temporary)}}
+        own: dict[str, dict[str, Any]] = {"decontaminate": {"cache": cache or Path(temporary)}}
         for name, step in steps.items():
             start, place, size = time.perf_counter(), f"{key}.{name}", len(rows)
             own["verify"] = {"verifier": verifier, "folder": folder, "progress": partial(progress, name)}
             progress(name, 0, size)
             decision = FUNCTIONS[step.kind](rows, step, place, **own.get(step.kind, {}))
-            left = rows.keep(np.equal(decision.reasons, None), decision.columns)
-            done.append(_step_card(name, step, rows, left, decision))
+            left = rows.keep(decision.kept, decision.columns)
+            cards.append(_step_card(name, step, rows, left, decision))
             if not len(left):
-                why = ", ".join(f"{reason}: {count:,}" for reason, count in done[-1].reasons.items())
-                raise RunError(f"{place}: drops all of the {size:,} rows that it is given ({why})")
+                why = ", ".join(f"{reason}: {count:,}" for reason, count in cards[-1].reasons.items())
+                raise RunError(f"{place}: drops all of its {size:,} rows ({why})")
             log.info("curation: %s kept %d of %d rows in %.1f s", name, len(left), size, time.perf_counter() - start)
             progress(name, size, size)
             rows = left
-    return Curated(rows.dataset(), Card(before, _count(rows), done, _tasks(rows)))
+    return Curated(rows.dataset(), Card(before, _count(rows), cards, _tasks(rows)))
 
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """The bars of ``datasets`` are for its own users; ours have ``progress``."""
+    """Hide the progress bars of ``datasets``, in place of which ``progress`` is called."""
     import datasets
 
     shown = datasets.are_progress_bars_disabled() is False
@@ -116,14 +118,14 @@ def _without_bars() -> Iterator[None]:
 
 
 def _step_card(name: str, step: CurationStep, rows: Rows, left: Rows, decision: Decision) -> StepCard:
-    dropped = np.flatnonzero(np.not_equal(decision.reasons, None))
+    dropped = np.flatnonzero(~decision.kept)
     why = decision.reasons[dropped]
-    counts = by_count(Counter(why.tolist()))
-    rare = list(counts.items())[REASONS:]
+    counts = sort_by_count(Counter(why.tolist()))
+    rare = list(counts.items())[MAX_REASONS:]
     examples = []
-    for reason in list(counts)[:SHOWN]:
+    for reason in list(counts)[:EXAMPLE_REASONS]:
         places = dropped[why == reason]
-        # of different problems
+        # one row per problem
         for place in places[np.sort(np.unique(rows.problems[places], return_index=True)[1])[:EXAMPLES]].tolist():
             row = rows.row(place)
             detail = decision.detail(place) if decision.detail else ""
@@ -132,7 +134,7 @@ def _step_card(name: str, step: CurationStep, rows: Rows, left: Rows, decision: 
     for reason, count in rare:
         del counts[reason]
         counts["other reasons"] = counts.get("other reasons", 0) + count
-    return StepCard(name, asdict(step), _count(rows), _count(left), by_count(counts), examples, decision.notes)
+    return StepCard(name, asdict(step), _count(rows), _count(left), sort_by_count(counts), examples, decision.notes)
 
 
 def _count(rows: Rows) -> Count:

@@ -1,4 +1,4 @@
-"""The rows of a curation while it runs: a memory-mapped table that is never copied, and which of its rows are left."""
+"""Rows of a curation while it runs: a memory-mapped table that is never copied, and the index of the rows that are left."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
-BATCH = 1000  # rows that a process works on at once
-WORTH = 2**26  # bytes of text for which one more process pays: it takes a fifth of a second to start, and does 100 MB in one
+BATCH = 1000  # rows per call of a function
+# bytes of text that justify one more process, which takes 0.2 s to start and handles 100 MB per second
+BYTES_PER_PROCESS = 2**26
 
 
 @dataclass
 class Decision:
-    """What a step decides about the rows there are.
+    """Decision of a step about the rows.
 
-    :ivar reasons: shape ``(rows,)``, objects: None for a row that stays, else in a few words why it is dropped.
-    :ivar detail: of a dropped row, by its place: what shows the reason to be right.
+    :ivar reasons: shape ``(rows,)``, objects: None for a row that is kept, else the reason to drop it, in a few words.
+    :ivar detail: evidence for the reason, by the place of a dropped row.
     :ivar notes: figures of the step, for the card.
-    :ivar columns: columns that the step fills in, one value a row.
+    :ivar columns: columns that the step fills in, one value per row.
     """
 
     reasons: np.ndarray
@@ -34,17 +35,22 @@ class Decision:
     notes: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, pa.Array] = field(default_factory=dict)
 
+    @property
+    def kept(self) -> np.ndarray:
+        """The rows that are kept. Shape ``(rows,)``, bool."""
+        return np.equal(self.reasons, np.array(None))
+
 
 class Rows:
     """Rows of a table, in its order.
 
-    Steps read single columns of it and decide by arrays; the texts are read by :meth:`map`, in several processes and only
-    where a step needs them.
+    Steps read single columns and decide by arrays; texts are read by :meth:`map`, in several processes and only if a step needs
+    them.
 
-    :param table: columns as :func:`openr1.curation.table.schema` names them, without an indices mapping.
+    :param table: columns as :func:`openr1.data.answers.answer_schema` names them, without an indices mapping.
     :param index: the rows of the table that are left, ascending, shape ``(rows,)``.
-    :param added: columns filled in on the way, one value a row of the table.
-    :param processes: at most so many work on the texts. They change no result.
+    :param added: columns that steps have filled in, one value per row of the table.
+    :param processes: maximum number of processes that read texts. It changes no result.
     """
 
     def __init__(
@@ -56,23 +62,28 @@ class Rows:
         return len(self.index)
 
     def has(self, column: str) -> bool:
+        """Tell whether the rows have a column."""
         return column in self.added or column in self.table.column_names
 
     def require(self, key: str, *columns: str) -> None:
-        """:raises ConfigError: where a column is missing; ``key`` is the step that needs it."""
+        """Require columns.
+
+        :param key: where the step that needs them stands in the config.
+        :raises ConfigError: if one is missing.
+        """
         for column in columns:
             if not self.has(column):
                 raise ConfigError(f"{key}: needs a column {column!r}; the rows have {', '.join(self.table.column_names)}")
 
     def column(self, name: str) -> pa.Array:
-        """The values of a column."""
+        """Return the values of a column."""
         if name in self.added:
             return self.added[name].take(self.index)
         values = self.table.data.column(name)
         return (values if len(self) == len(self.table) else values.take(self.index)).combine_chunks()
 
     def numbers(self, name: str) -> np.ndarray:
-        """A column of numbers or truth values as float64, nan for null. Shape ``(rows,)``."""
+        """Return a column of numbers or truth values as float64, nan for null. Shape ``(rows,)``."""
         import pyarrow as pa
 
         values = self.column(name)
@@ -91,61 +102,62 @@ class Rows:
         return np.unique(self.problems, return_index=True)[1]
 
     def map(self, function: Callable[[pa.Table], pa.Table], column: str, at: np.ndarray | None = None) -> pa.Table:
-        """``function`` over one column, in processes.
+        """Apply ``function`` to one column, in several processes.
 
-        :param function: from a table of that one column to a table of as many rows; it must be picklable.
-        :param at: places of the rows that are asked for; all where it is not given.
+        :param function: picklable function from a table of that one column to a table of as many rows.
+        :param at: places of the rows to include; None for all.
         """
         import pyarrow.compute as pc
 
         places = self.index if at is None else self.index[at]
         part = self.table.select_columns([column]).select(places).with_format("arrow")
         size = pc.sum(pc.binary_length(self.table.data.column(column)).take(places)).as_py() or 0
-        processes = min(self.processes, size // WORTH)
+        processes = min(self.processes, size // BYTES_PER_PROCESS)
         result = part.map(
             function,
             batched=True,
             batch_size=BATCH,
             remove_columns=[column],
             num_proc=processes if processes > 1 else None,
-            keep_in_memory=True,  # results are small, and the folder of the table is not ours to write to
-            new_fingerprint="curation",  # or the function would be pickled and hashed, with all that it holds
+            keep_in_memory=True,  # results are small, and the folder of the table may be read-only
+            new_fingerprint="curation",  # avoids pickling and hashing the function with all of its data
         )
         return result.data.table.combine_chunks()
 
     def batches(self, columns: Sequence[str], at: np.ndarray, size: int) -> Iterator[pa.Table]:
-        """Some columns of the rows at these places, ``size`` rows at a time."""
+        """Yield some columns of the rows at these places, ``size`` rows at a time."""
         yield from self.table.select_columns(list(columns)).select(self.index[at]).with_format("arrow").iter(size)
 
     def row(self, place: int) -> dict[str, Any]:
+        """Return one row of the table."""
         return self.table[int(self.index[place])]
 
     def keep(self, mask: np.ndarray, columns: Mapping[str, pa.Array]) -> Rows:
-        """The rows where ``mask`` is true, with ``columns`` filled in; the table's other rows have null there."""
+        """Return the rows at which ``mask`` is true, with ``columns`` filled in; other rows of the table have null there."""
         import pyarrow as pa
 
         added = dict(self.added)
-        whole = np.full(len(self.table), -1)
-        whole[self.index] = np.arange(len(self))
+        places = np.full(len(self.table), -1)
+        places[self.index] = np.arange(len(self))
         for name, values in columns.items():
-            added[name] = values.take(pa.array(whole, mask=whole < 0))
+            added[name] = values.take(pa.array(places, mask=places < 0))
         return Rows(self.table, self.index[mask], added, self.processes)
 
     def dataset(self) -> datasets.Dataset:
-        """The rows as a data set: an index into the table, with the columns that were filled in."""
+        """Return the rows as a data set: an index into the table, with the columns that were filled in."""
         import datasets
         import pyarrow as pa
 
         table = self.table
         if self.added:
-            rest = [name for name in table.column_names if name not in self.added]
+            unchanged = [name for name in table.column_names if name not in self.added]
             filled = datasets.Dataset(pa.table(self.added))
-            table = datasets.concatenate_datasets([table.select_columns(rest), filled], axis=1)
+            table = datasets.concatenate_datasets([table.select_columns(unchanged), filled], axis=1)
         return table.select(self.index)
 
 
 def group(columns: Sequence[pa.Array]) -> np.ndarray:
-    """One number for every combination of values, in the order of first appearance; null is a value. Int64."""
+    """Number the combinations of values in the order of first appearance; null is a value. Int64."""
     import pandas as pd
 
     codes = np.zeros(len(columns[0]), dtype=np.int64)
@@ -156,5 +168,5 @@ def group(columns: Sequence[pa.Array]) -> np.ndarray:
 
 
 def tuples(table: pa.Table) -> list[tuple[Any, ...]]:
-    """The rows of a table, by its columns in order."""
+    """Return the rows of a table as tuples, in the order of its columns."""
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

@@ -1,4 +1,4 @@
-"""Word n-grams as 64-bit hashes, for a whole batch of texts at once: near-duplicates and contamination are found by them."""
+"""Word n-grams as 64-bit hashes, for a whole batch of texts at once, to detect near-duplicates and contamination."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openr1.data.words import split
+from openr1.data.words import split_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,13 +15,13 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The n-grams of the words of texts, as :mod:`openr1.data.words` finds them.
+    """Hash the n-grams of the words of texts, as :mod:`openr1.data.words` splits them.
 
-    A text of fewer than ``n`` words has one shingle, of all its words, and is so found equal to itself only; one without
-    words has none. Two different n-grams have the same hash with a probability of 2^-64.
+    A text of fewer than ``n`` words has one shingle, of all its words, so that it equals only itself; a text without words has
+    none. Two different n-grams have the same hash with a probability of 2^-64.
 
-    :return: the hashes, shape ``(shingles,)``, uint64, text after text in order; and where each text begins and the last one
-        ends, shape ``(texts + 1,)``.
+    :return: the hashes, shape ``(shingles,)``, uint64, text after text in order; and the first shingle of each text with the
+        total at the end, shape ``(texts + 1,)``.
     """
     words, offsets = _hashed(texts)
     counts = np.diff(offsets)
@@ -30,7 +30,7 @@ def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.
     hashes = np.empty(starts[-1], dtype=np.uint64)
     short = np.repeat(counts < n, sizes)
     if not short.all():
-        # every window of the batch, then only those that lie within one text
+        # hash every window of the batch, then keep those that lie within one text
         windows = len(words) - n + 1
         rolled = np.zeros(windows, dtype=np.uint64)
         for i in range(n):
@@ -46,18 +46,18 @@ def shingles(texts: pa.Array | pa.ChunkedArray, n: int) -> tuple[np.ndarray, np.
 
 
 def _hashed(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """A hash of every word, and the offsets of the texts."""
+    """Hash every word, and return the offsets of the texts."""
     import pandas as pd
 
-    found = split(texts.to_pylist())
-    words = found.values.dictionary_encode()
+    split = split_words(texts.to_pylist())
+    words = split.values.dictionary_encode()
     # SipHash with a fixed key: the same on every machine
     hashes = pd.util.hash_array(words.dictionary.to_numpy(zero_copy_only=False).astype(object), categorize=False)
-    return hashes[words.indices.to_numpy()], found.offsets
+    return hashes[words.indices.to_numpy()], split.offsets
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
-    """MurmurHash3's finaliser: every bit of the result depends on every bit of the value."""
+    """Apply MurmurHash3's finaliser: every bit of the result depends on every bit of the value."""
     for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         values = (values ^ (values >> np.uint64(33))) * np.uint64(multiplier)
     return values ^ (values >> np.uint64(33))

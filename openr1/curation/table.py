@@ -1,4 +1,4 @@
-"""Tables of generated samples: read from the files of a generation, and written for training."""
+"""Tables of generated samples, and tables of examples to train on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FORMS = ("text", "messages")
 BATCH = 1000  # rows
 
 
-def read(paths: Sequence[Path], folder: Path, key: str = "stage.inputs") -> datasets.Dataset:
-    """Parquet files as one memory-mapped table, rows in the order of the files.
+def read_samples(paths: Sequence[Path], folder: Path, key: str = "stage.inputs") -> datasets.Dataset:
+    """Read Parquet files as one memory-mapped table, with rows in the order of the files.
 
-    Files may differ in the columns that they lack, and in what they say of columns that are null throughout. Columns beyond
+    Files may lack different columns, and may differ in the type of columns that are null throughout. Columns beyond
     :func:`openr1.data.answers.answer_schema` are kept.
 
-    :param folder: where the table is written, as an Arrow file.
+    :param folder: folder to write the table to, as an Arrow file.
     :param key: where the files stand in the config, for messages.
-    :raises ConfigError: where a file is no Parquet, or has no column ``problem_id``, or a column of another type.
+    :raises ConfigError: for a file that is not Parquet, has no column ``problem_id``, or a column of another type.
     """
     import datasets
     import pyarrow as pa
@@ -65,20 +65,19 @@ def _cast(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=target)
 
 
-def write(
+def write_examples(
     rows: datasets.Dataset,
     path: Path,
     form: str = "text",
     system: str | None = None,
     columns: Iterable[str] = ("problem_id", "task"),
 ) -> int:
-    """Write what a model is trained on as Parquet, whole or not at all.
+    """Write examples to train on as Parquet, whole or not at all.
 
-    ``text``: ``prompt`` and ``completion`` are texts. ``messages``: they are lists of chat messages, ``{"role", "content"}``,
-    which a chat template joins; TRL takes both, with the loss on the completion.
-
-    :param system: of ``messages``: the system's turn, first in every prompt.
-    :param columns: further columns that are written with them, where the rows have them.
+    :param form: ``text``: ``prompt`` and ``completion`` are texts. ``messages``: they are lists of chat messages, ``{"role",
+        "content"}``, for a chat template. TRL takes both, with the loss on the completion.
+    :param system: the system turn at the beginning of every prompt; for ``messages`` only.
+    :param columns: further columns to write, if the rows have them.
     :return: the number of rows.
     """
     import pyarrow as pa
@@ -87,7 +86,7 @@ def write(
     if form not in FORMS:
         raise ValueError(f"form: {form!r} is not one of {', '.join(FORMS)}")
     if system is not None and form == "text":
-        raise ValueError("system: a text has no system's turn; form=messages has")
+        raise ValueError("system: only form=messages has a system turn")
     message = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
     kind = pa.string() if form == "text" else message
     further = [name for name in columns if name in rows.column_names]
@@ -99,9 +98,9 @@ def write(
         for batch in rows.select_columns(["prompt", "completion", *further]).with_format("arrow").iter(BATCH):
             arrays = {name: batch.column(name) for name in batch.column_names}
             if form == "messages":
-                asked, said = (arrays[name].to_pylist() for name in ("prompt", "completion"))
-                arrays["prompt"] = pa.array([[*opening, _turn("user", text)] for text in asked], message)
-                arrays["completion"] = pa.array([[_turn("assistant", text)] for text in said], message)
+                prompts, completions = (arrays[name].to_pylist() for name in ("prompt", "completion"))
+                arrays["prompt"] = pa.array([[*opening, _turn("user", text)] for text in prompts], message)
+                arrays["completion"] = pa.array([[_turn("assistant", text)] for text in completions], message)
             writer.write_table(pa.table([arrays[name] for name in target.names], schema=target))
     return len(rows)
 

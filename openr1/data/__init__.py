@@ -1,4 +1,4 @@
-"""From a data config to tokens: ``sources -> split -> tokenizer -> token cache -> mixture``.
+"""Data of a run: ``sources -> split -> tokenizer -> token cache -> mixture``.
 
 :func:`fingerprint` and :func:`vocab_size` are cheap, and enough to plan a run; :func:`prepare` reads and tokenises.
 """
@@ -16,7 +16,7 @@ __all__ = ["Dataset", "fingerprint", "prepare", "vocab_size"]
 
 
 def __getattr__(name: str) -> Any:
-    # when they are first used: the config, which they need, needs a module of this package itself
+    # imported on first use, so that composing a config, which imports openr1.data.options, stays fast
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{'tokenizer' if name == 'vocab_size' else 'dataset'}"), name)

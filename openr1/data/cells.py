@@ -1,4 +1,4 @@
-"""Cells of tables: text, numbers and labels are read as they are meant, and other things are refused."""
+"""Cells of tables: text, numbers and labels, normalised across file formats."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from openr1.data.program_tests import any_digits
-from openr1.data.tables import Row, is_whole
+from openr1.data.json_text import any_digits, is_whole
+from openr1.data.tables import Row
 from openr1.errors import ConfigError
 
-LEVEL = re.compile(r"^\s*level\b", re.IGNORECASE)  # "Level 5", as MATH has it
+LEVEL = re.compile(r"^\s*level\b", re.IGNORECASE)  # "Level 5", as in the MATH data set
 
 
 def cell(row: Row, column: str | None, key: str = "columns") -> Any:
-    """A cell; of a nested column, by its dotted path, which may lead through JSON text. None where no column is given.
+    """Return a cell; of a nested column, by its dotted path, which may lead through JSON text. None if no column is given.
 
-    :param key: of the column in the config, for messages.
-    :raises ConfigError: where the path leads through what is no object.
+    :param key: where the column stands in the config, for messages.
+    :raises ConfigError: if the path leads through a value that is not an object.
     """
     if column is None or column in row:
         return row[column] if column else None
@@ -43,14 +43,14 @@ def cell(row: Row, column: str | None, key: str = "columns") -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell an empty cell: null, or the NaN that NumPy and pandas write for it."""
+    """Tell whether a cell is empty: null, or the NaN that NumPy and pandas write for it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def short(value: Any) -> str | None:
-    """An answer or a label: text, a number, or a list of one of them; None where it is empty.
+def label(value: Any) -> str | None:
+    """Return an answer or a label as text, from text, a number, or a list of one of them; None if it is empty.
 
-    :raises ValueError: for other things; it says what is wanted.
+    :raises ValueError: for any other value; the message names the allowed types.
     """
     if isinstance(value, list) and len(value) < 2:
         value = value[0] if value else None
@@ -65,14 +65,14 @@ def short(value: Any) -> str | None:
             return str(value)
     if not math.isfinite(value):
         raise ValueError("text or a number")
-    # a whole number is 3.0 where pandas had an empty cell in its column, and .1 is .10000000149 where it had half the bits
+    # pandas writes a whole number as 3.0 if its column has an empty cell, and float32 gives 0.10000000149 for 0.1
     half = np.float32(value)
     shortest = str(half) if isinstance(value, float) and float(half) == value else str(value)
     return f"{int(value)}" if value == int(value) else f"{Decimal(shortest):f}"
 
 
 def level(value: Any) -> float | None:
-    """A difficulty: a number, also one in text such as ``Level 5``; None for anything else."""
+    """Return a difficulty as a number, also from text such as ``Level 5``; None for anything else."""
     try:
         number = math.nan if isinstance(value, bool) else float(LEVEL.sub("", str(value)))
     except ValueError:
@@ -81,5 +81,5 @@ def level(value: Any) -> float | None:
 
 
 def is_word(value: Any) -> bool:
-    """Tell a difficulty that is a word, such as ``hard``, from one that says nothing, such as ``Level ?``."""
+    """Tell a difficulty that is a word, such as ``hard``, from one without content, such as ``Level ?``."""
     return re.search(r"\w", LEVEL.sub("", str(value))) is not None

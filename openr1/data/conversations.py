@@ -1,7 +1,7 @@
-"""Conversations of data sets: lists of turns with role and content, or as ShareGPT has them with from and value.
+"""Conversations of data sets: lists of turns with ``role`` and ``content``, or in ShareGPT's form with ``from`` and ``value``.
 
-A content is text, or a list of parts that are text. What is not text is refused, but for calls of tools: a conversation that
-has one is left out, since the call is no text and the turns after it answer it.
+A content is text, or a list of parts that are text. Any other content is refused, except for calls of tools: a conversation
+with such a call is left out, since the call is not text and the turns after it respond to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openr1.data.cells import is_missing
-from openr1.data.tables import is_whole
+from openr1.data.json_text import is_whole
 
 Turn = Mapping[str, str]  # {"role", "content"}
 ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant"}
@@ -21,10 +21,10 @@ NO_TURNS = "holds other things than lists of turns with role and content"
 
 
 def turns_of(cell: Any) -> tuple[Turn, ...] | None:
-    """The turns of a conversation; None where one has no text, such as a call of a tool.
+    """Return the turns of a conversation; None if a turn has no text, such as a call of a tool.
 
     :param cell: a list, or the JSON text of one.
-    :raises ValueError: for what is no conversation.
+    :raises ValueError: for a cell that is not a conversation.
     """
     if isinstance(cell, str):
         try:
@@ -35,50 +35,51 @@ def turns_of(cell: Any) -> tuple[Turn, ...] | None:
             raise ValueError("holds half of a character (a surrogate) in the text of a turn")
     if not isinstance(cell, list):
         raise ValueError(NO_TURNS)
-    found = [_turn(given) for given in cell]
-    return None if None in found else tuple(found)
+    turns = [_turn(raw) for raw in cell]
+    texts = tuple(turn for turn in turns if turn is not None)
+    return texts if len(texts) == len(turns) else None
 
 
-def answered(turns: Sequence[Turn]) -> None:
-    """Make sure that a conversation ends with the assistant's answer to a user.
+def require_answer(turns: Sequence[Turn]) -> None:
+    """Require that a conversation ends with the assistant's answer to a user.
 
-    :raises ValueError: where it does not.
+    :raises ValueError: if it does not.
     """
     if turns[-1]["role"] != "assistant" or not any(turn["role"] == "user" for turn in turns):
         raise ValueError("holds a conversation that does not end with the assistant's answer to a user")
 
 
-def asked(turns: Sequence[Turn]) -> str:
-    """The text of the users' turns."""
+def user_text(turns: Sequence[Turn]) -> str:
+    """Return the text of the users' turns."""
     return "\n".join(turn["content"] for turn in turns if turn["role"] == "user")
 
 
 def prompt_of(cell: Any) -> tuple[Turn, ...] | None:
-    """The turns of a prompt, of which the last is a user's or a tool's; None where one has no text.
+    """Return the turns of a prompt, of which the last is a user's or a tool's; None if a turn has no text.
 
-    :raises ValueError: for what is no such prompt.
+    :raises ValueError: for a cell that is not such a prompt.
     """
     turns = turns_of(cell)
-    if turns is not None and (turns[-1]["role"] == "assistant" or not asked(turns)):
+    if turns is not None and (turns[-1]["role"] == "assistant" or not user_text(turns)):
         raise ValueError("holds a prompt that does not end with a turn of a user")
     return turns
 
 
 def single_turn(cell: Any, system: str | None) -> str | None:
-    """The text of a prompt that is one turn of a user; None where it has none.
+    """Return the text of a prompt that is a single turn of a user; None if it has no text.
 
-    :param system: the system's turn that may stand before it.
-    :raises ValueError: for a prompt of other turns, which would be lost.
+    :param system: the system turn that may precede it.
+    :raises ValueError: for a prompt with other turns, which would be lost.
     """
     turns = prompt_of(cell)
     if turns is None:
         return None
     before = [turn for turn in turns[:-1] if (turn["role"], turn["content"]) != ("system", system)]
     if [turn["role"] for turn in before] == ["system"]:
-        said = before[0]["content"][:40]
+        content = before[0]["content"][:40]
         raise ValueError(
-            f"has a system's turn, {said!r}…; the system's turn of problems is data.system, with data.chat=true: make it that "
-            "one, or leave it out"
+            f"has a system's turn, {content!r}…; the system's turn of problems is data.system, with data.chat=true: make it "
+            "that one, or leave it out"
         )
     if before:
         raise ValueError(f"holds a conversation of {len(turns)} turns; a problem is one turn of a user")
@@ -86,9 +87,9 @@ def single_turn(cell: Any, system: str | None) -> str | None:
 
 
 def completion_of(cell: Any) -> str | None:
-    """The text of a completion that is a list of one turn of the assistant; None where it has no text.
+    """Return the text of a completion that is a list of one turn of the assistant; None if it has no text.
 
-    :raises ValueError: for what is no such completion.
+    :raises ValueError: for a cell that is not such a completion.
     """
     turns = turns_of(cell)
     if turns is not None and [turn["role"] for turn in turns] != ["assistant"]:
@@ -96,17 +97,17 @@ def completion_of(cell: Any) -> str | None:
     return turns[0]["content"] if turns else None
 
 
-def _turn(given: Any) -> Turn | None:
-    if not isinstance(given, Mapping):
+def _turn(raw: Any) -> Turn | None:
+    if not isinstance(raw, Mapping):
         raise ValueError(NO_TURNS)
-    role = given.get("role") or given.get("from")
+    role = raw.get("role") or raw.get("from")
     if not isinstance(role, str):
         raise ValueError(NO_TURNS)
-    if role in CALLS or any(given.get(call) for call in CALLS):
+    if role in CALLS or any(raw.get(call) for call in CALLS):
         return None
-    if "content" not in given and "value" not in given:
+    if "content" not in raw and "value" not in raw:
         raise ValueError(NO_TURNS)
-    content = _text(given["content"] if "content" in given else given["value"])
+    content = _text(raw["content"] if "content" in raw else raw["value"])
     return None if content is None else {"role": ROLES.get(role, role), "content": content}
 
 

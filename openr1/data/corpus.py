@@ -1,4 +1,4 @@
-"""Builds the token cache: read, split, learn the tokenizer, tokenise. Streams, so that a corpus need not fit into memory.
+"""Construction of the token cache: read, split, train the tokenizer, tokenise. A corpus is streamed and may exceed the memory.
 
 A cache directory holds ``tokenizer/``, ``corpus.json`` and a directory ``SOURCE/{train,eval}/`` with the arrays of
 :class:`openr1.data.sequences.Documents`.
@@ -15,43 +15,48 @@ from typing import Any
 
 import numpy as np
 
-from openr1.config.schema import Config
 from openr1.data.chat import encoder_for
 from openr1.data.documents import Document
 from openr1.data.hashing import hash64, unit
+from openr1.data.options import DataConfig, Paths
 from openr1.data.sources import Procedural, Source, open_sources
-from openr1.data.tokenizer import Encoder, make, reference, trained
+from openr1.data.tokenizer import Encoder, build_tokenizer, is_trained, reference_weights
 from openr1.errors import ConfigError
 from openr1.files import write_json
+from openr1.models.options import ModelConfig, ScaleConfig
 
 SPLITS = ("train", "eval")
 HELD_OUT = "held_out"  # folder of the sources that are for evaluation only
 RECORD = "corpus.json"
-BATCH = 2**21  # characters that are encoded at once
+BATCH = 2**21  # characters encoded in one call
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Index:
-    """What is known of the documents of a source before they are tokenised. Arrays of shape ``(documents,)``."""
+    """Split, order and sizes of the documents of a source, before they are tokenised. Arrays of shape ``(documents,)``."""
 
     held_out: np.ndarray  # bool
-    key: np.ndarray  # uint64; documents are stored in its order
+    key: np.ndarray  # uint64; documents are stored in ascending order of it
     size: np.ndarray  # UTF-8 bytes
 
 
-def build(config: Config, folder: Path) -> None:
-    """Fill ``folder``. The same config and content give the same bits."""
-    sources, held_out = open_sources(config), open_sources(config, "held_out")
-    fraction = config.data.eval_fraction
-    indices = {name: index(source, fraction, SPLITS[:1] if held_out else SPLITS) for name, source in sources.items()}
-    test = {name: index(source, fraction if _by_hash(source) else 1.0, SPLITS[1:]) for name, source in held_out.items()}
+def build_corpus(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, folder: Path) -> None:
+    """Fill ``folder`` with the token cache. The same config and content give the same bits."""
+    sources, held_out = open_sources(data, paths), open_sources(data, paths, "held_out")
+    fraction = data.eval_fraction
+    indices = {name: index_source(source, fraction, SPLITS[:1] if held_out else SPLITS) for name, source in sources.items()}
+    # tests are all documents of a source of data.held_out; of a task only the held-out ones, since others may be trained on
+    test = {
+        name: index_source(source, fraction if isinstance(source, Procedural) else 1.0, SPLITS[1:])
+        for name, source in held_out.items()
+    }
     log.info("read %s", ", ".join(f"{name}: {len(i.size):,} documents, {i.size.sum():,} bytes" for name, i in indices.items()))
-    if trained(config):
-        log.info("training a byte-level BPE of %d tokens", config.data.tokenizer.vocab_size)
-    tokenizer = make(config, tokenizer_texts(config, sources, indices))
+    if is_trained(model, scale):
+        log.info("training a byte-level BPE of %d tokens", data.tokenizer.vocab_size)
+    tokenizer = build_tokenizer(data, model, scale, tokenizer_texts(data, sources, indices))
     tokenizer.save_pretrained(folder / "tokenizer")
-    encoder = encoder_for(config, tokenizer)
+    encoder = encoder_for(data, tokenizer)
     record: dict[str, Any] = {"size": encoder.size, **asdict(encoder.special), "sources": {}, "held_out": {}}
     for name, source in sources.items():
         record["sources"][name] = tokenise(source, indices[name], encoder, folder / name)
@@ -60,22 +65,17 @@ def build(config: Config, folder: Path) -> None:
     write_json(folder / RECORD, record)
 
 
-def _by_hash(source: Source) -> bool:
-    """Whether of a source of ``data.held_out`` only what is held out by hash is for tests: of a task, whose others train."""
-    return isinstance(source, Procedural)
-
-
-def index(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) -> Index:
+def index_source(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) -> Index:
     """Read a source once, and split it by content.
 
-    A document is held out by the hash of its text, or of its prompt where it has one, so that a problem is on one side however
-    often and in whatever data set it occurs.
+    A document is held out by the hash of its prompt, or of its text if it has no prompt, so that a problem is on one side
+    however often and in whatever data set it occurs.
 
     :param needed: the sides that are used.
-    :raises ConfigError: where the source is empty, or a side that is needed.
+    :raises ConfigError: if the source or a needed side is empty.
     """
     held_out, key, size = [], [], []
-    for document in _watched(source.documents(), f"reading {source.key}"):
+    for document in _log_progress(source.documents(), f"reading {source.key}"):
         held_out.append(unit("split", document.prompt or document.completion) < eval_fraction)
         key.append(hash64("order", document.prompt, document.completion))
         size.append(len(document.prompt.encode()) + len(document.completion.encode()))
@@ -90,15 +90,15 @@ def index(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) 
     return Index(np.array(held_out), np.array(key, dtype=np.uint64), np.array(size, dtype=np.int64))
 
 
-def tokenizer_texts(config: Config, sources: dict[str, Source], indices: dict[str, Index]) -> Iterator[str]:
-    """Training documents for BPE, the bytes of the sources in proportion to those of :func:`reference`, ``train_bytes`` in all.
+def tokenizer_texts(data: DataConfig, sources: dict[str, Source], indices: dict[str, Index]) -> Iterator[str]:
+    """Yield training documents for BPE, ``train_bytes`` in all, with bytes per source in proportion to the reference weights.
 
-    Where a source has fewer bytes than its share, its documents repeat; the whole is no larger than it takes to use all of one.
+    A source with fewer bytes than its share repeats its documents; the total is no larger than needed to use all of one source.
     """
-    weights = reference(config)
+    weights = reference_weights(data)
     shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
     available = {name: int(i.size[~i.held_out].sum()) for name, i in indices.items()}
-    total = min(config.data.tokenizer.train_bytes, max(available[name] / share for name, share in shares.items()))
+    total = min(data.tokenizer.train_bytes, max(available[name] / share for name, share in shares.items()))
     for name, source in sources.items():
         if name not in shares:
             continue
@@ -109,23 +109,23 @@ def tokenizer_texts(config: Config, sources: dict[str, Source], indices: dict[st
 
 
 def _repeats(index: Index, budget: float) -> np.ndarray:
-    """How often each document is taken for ``budget`` bytes of the training side, in the order of the keys."""
+    """Return how often each document is taken, in the order of the keys, for ``budget`` bytes of the training side."""
     size = np.where(index.held_out, 0, index.size)
-    whole, rest = divmod(budget, size.sum())
+    passes, remainder = divmod(budget, size.sum())
     order = np.argsort(index.key, kind="stable")
     repeats = np.empty(len(size), dtype=np.int64)
-    repeats[order] = whole + (np.cumsum(size[order]) <= rest)
+    repeats[order] = passes + (np.cumsum(size[order]) <= remainder)
     return np.where(index.held_out, 0, repeats)
 
 
 def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> dict[str, dict[str, int]]:
-    """Write the tokens of a source, and count them: ``{split: {"documents", "tokens", "bytes"}}``."""
+    """Write the tokens of a source, and return their counts: ``{split: {"documents", "tokens", "bytes"}}``."""
     folder.mkdir(parents=True)
     raw = folder / "raw"
     dtype = np.dtype(np.uint16 if encoder.size <= 2**16 else np.uint32)
     lengths, prompt_tokens, prompt_bytes = [], [], []
     with raw.open("wb") as file:
-        for batch in _batches(_watched(source.documents(), f"tokenising {source.key}")):
+        for batch in _batches(_log_progress(source.documents(), f"tokenising {source.key}")):
             for document, (ids, prompt) in zip(batch, encoder(batch), strict=True):
                 file.write(np.array(ids, dtype=dtype).tobytes())
                 lengths.append(len(ids))
@@ -138,7 +138,7 @@ def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> di
     counts = {}
     for split, side in zip(SPLITS, (False, True), strict=True):
         chosen = order[index.held_out[order] == side]
-        write(folder / split, tokens, ends - lengths, ends, chosen, columns)
+        write_documents(folder / split, tokens, ends - lengths, ends, chosen, columns)
         size = np.diff(np.load(folder / split / "offsets.npy", mmap_mode="r")[[0, -1]])
         counts[split] = {"documents": len(chosen), "tokens": int(size[0]), "bytes": int(index.size[chosen].sum())}
     raw.unlink()
@@ -146,7 +146,7 @@ def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> di
     return counts
 
 
-def write(
+def write_documents(
     folder: Path,
     tokens: np.ndarray,
     starts: np.ndarray,
@@ -154,7 +154,7 @@ def write(
     chosen: np.ndarray,
     columns: dict[str, np.ndarray],
 ) -> None:
-    """Write the arrays of the documents ``chosen``, in that order."""
+    """Write the arrays of the documents ``chosen``, in that order, as :class:`openr1.data.sequences.Documents` reads them."""
     folder.mkdir()
     offsets = np.concatenate([[0], np.cumsum((ends - starts)[chosen])])
     flat = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=tokens.dtype, shape=(int(offsets[-1]),))
@@ -167,7 +167,8 @@ def write(
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
-    batch, size = [], 0
+    batch: list[Document] = []
+    size = 0
     for document in documents:
         batch.append(document)
         size += len(document.prompt) + len(document.completion)
@@ -178,8 +179,8 @@ def _batches(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
         yield batch
 
 
-def _watched(documents: Iterable[Document], doing: str) -> Iterator[Document]:
-    """Log how far a long pass is, every ten seconds."""
+def _log_progress(documents: Iterable[Document], doing: str) -> Iterator[Document]:
+    """Log the progress of a long pass every ten seconds."""
     shown = time.monotonic()
     for number, document in enumerate(documents, start=1):
         if time.monotonic() - shown > 10:

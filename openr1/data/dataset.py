@@ -1,4 +1,4 @@
-"""A data set that is ready to train on: the token cache of a config, and the sequences that a run takes from it."""
+"""Data sets that are ready to train on: the token cache of a data config, and the sequences that a run takes from it."""
 
 from __future__ import annotations
 
@@ -12,56 +12,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from openr1.config.schema import Config
-from openr1.data.corpus import HELD_OUT, RECORD, build
+from openr1.data.corpus import HELD_OUT, RECORD, build_corpus
 from openr1.data.hashing import digest
 from openr1.data.mixture import draw, interleave, permutation, place
+from openr1.data.options import DataConfig, Paths
 from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
 from openr1.data.sources import open_sources
-from openr1.data.tokenizer import identity, reference, trained, weights
+from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.errors import ConfigError
+from openr1.models.options import ModelConfig, ScaleConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORM = {"chat": False, "system": None, "instruction": "{prompt}"}  # of a prompt, unless the config says otherwise
+PROMPT_DEFAULTS = {"chat": False, "system": None, "instruction": "{prompt}"}
 LAYOUT = 1  # raised when the same documents give another cache
 TEMPLATE = 2  # raised when the same documents give other tokens in a chat
 log = logging.getLogger(__name__)
 
 
-def fingerprint(config: Config) -> str:
-    """SHA-256 of what decides the sequences of a run: the tokens, and how they are mixed, cut, capped and evaluated.
+def fingerprint(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False) -> str:
+    """Return the SHA-256 of all that decides the sequences of a run: tokens, mixing, cutting, caps and evaluation.
 
-    Hub data sets are loaded for it, other sources are only hashed.
+    Hub data sets are loaded for it; other sources are only hashed.
+
+    :param examples: one document per sequence, as for supervised fine-tuning, instead of packed text.
     """
-    return _fingerprint(config, _corpus(config))
+    return _fingerprint(data, _corpus_digest(data, model, scale, paths), examples)
 
 
-def _fingerprint(config: Config, corpus: str) -> str:
-    data = config.data
-    chosen = {key: getattr(data, key) for key in ("context", "eval_tokens", "unique_tokens")}
+def _fingerprint(data: DataConfig, corpus: str, examples: bool) -> str:
+    options = {key: getattr(data, key) for key in ("context", "eval_tokens", "unique_tokens")}
     if data.held_out:
-        chosen["held_out"] = weights(data.held_out)
+        options["held_out"] = source_weights(data.held_out)
     elif data.reference:
-        chosen["reference"] = reference(config)
-    return digest({"corpus": corpus, "weights": weights(data.sources), "examples": _is_examples(config), **chosen})
+        options["reference"] = reference_weights(data)
+    return digest({"corpus": corpus, "weights": source_weights(data.sources), "examples": examples, **options})
 
 
-def _corpus(config: Config) -> str:
-    """SHA-256 of what decides the token cache: the context, the stage and all that is chosen from it later do not."""
-    content = {name: source.content() for name, source in open_sources(config).items()}
-    parts = {"layout": LAYOUT, "sources": content, "tokenizer": identity(config), "eval_fraction": config.data.eval_fraction}
-    parts |= {key: getattr(config.data, key) for key, usual in FORM.items() if getattr(config.data, key) != usual}
-    if config.data.chat:
+def _corpus_digest(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths) -> str:
+    """Return the SHA-256 of all that decides the token cache; neither the context nor the use of the tokens does."""
+    content = {name: source.content() for name, source in open_sources(data, paths).items()}
+    tokenizer = tokenizer_identity(data, model, scale, Path(paths.cache))
+    parts = {"layout": LAYOUT, "sources": content, "tokenizer": tokenizer, "eval_fraction": data.eval_fraction}
+    parts |= {key: getattr(data, key) for key, default in PROMPT_DEFAULTS.items() if getattr(data, key) != default}
+    if data.chat:
         parts["template"] = TEMPLATE
-    if config.data.held_out:
-        parts["held_out"] = {name: source.content() for name, source in open_sources(config, "held_out").items()}
+    if data.held_out:
+        parts["held_out"] = {name: source.content() for name, source in open_sources(data, paths, "held_out").items()}
     return digest(parts)
-
-
-def _is_examples(config: Config) -> bool:
-    return config.stage.kind == "sft"
 
 
 def _shares(weights: dict[str, float]) -> dict[str, float]:
@@ -69,13 +68,17 @@ def _shares(weights: dict[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items() if weight}
 
 
-def prepare(config: Config) -> Dataset:
-    """Open the token cache of a config, built first where it is not there. Safe for several processes, and for a kill.
+def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False) -> Dataset:
+    """Open the token cache of a data config, and build it first if it does not exist.
 
-    :raises ConfigError: for a source that is missing, empty or of another form, and for a split or cap that leaves nothing.
+    Several processes may call this at once, and a killed process leaves no broken cache.
+
+    :param model, scale: name the checkpoint whose tokenizer is used, if any.
+    :param examples: one document per sequence, as for supervised fine-tuning, instead of packed text.
+    :raises ConfigError: for a source that is missing, empty or in another format, and for a split or cap that leaves nothing.
     """
-    corpus = _corpus(config)
-    folder = Path(config.paths.cache) / "data" / corpus[:16]
+    corpus = _corpus_digest(data, model, scale, paths)
+    folder = Path(paths.cache) / "data" / corpus[:16]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -83,34 +86,36 @@ def prepare(config: Config) -> Dataset:
                 start, partial = time.perf_counter(), folder.with_name(f".{folder.name}")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                build(config, partial)
+                build_corpus(data, model, scale, paths, partial)
                 partial.rename(folder)
-                log.info("data %s: %s is ready after %.1f s", config.data.name, folder, time.perf_counter() - start)
-    return Dataset(config, folder, _fingerprint(config, corpus))
+                log.info("data %s: %s is ready after %.1f s", data.name, folder, time.perf_counter() - start)
+    vocab_size = data.tokenizer.vocab_size if is_trained(model, scale) else None
+    return Dataset(data, folder, _fingerprint(data, corpus, examples), examples, vocab_size)
 
 
 class Dataset:
     """The tokens of a data config, on disk, and the sequences of a run over them.
 
+    :param vocab_size: rows of the embedding; None for the number of tokens in the tokenizer.
     :ivar path: the token cache; several configs may share one.
     :ivar tokens_per_sequence: ``context``, or the mean length of the mix's examples.
     :ivar unique_tokens: distinct training tokens, after the cap.
-    :ivar bytes_per_token: of the evaluation set, over the tokens that its loss counts; bits per byte is loss / ln 2 / this.
-    :ivar sources: by name: documents, tokens and bytes of both splits, ``unique_tokens`` that a run may use, and how many
-        examples are ``dropped`` because they are longer than ``context``.
-    :ivar held_out: of the sources that are for evaluation only, the same.
+    :ivar bytes_per_token: bytes of the evaluation set per token that its loss counts; bits per byte is loss / ln 2 / this.
+    :ivar sources: by name: documents, tokens and bytes of both splits, ``unique_tokens`` that a run may use, and the number of
+        examples ``dropped`` because they are longer than ``context``.
+    :ivar held_out: the same, for the sources that are for evaluation only.
     """
 
-    def __init__(self, config: Config, path: Path, fingerprint: str) -> None:
-        data, record = config.data, json.loads((path / RECORD).read_text())
+    def __init__(self, data: DataConfig, path: Path, fingerprint: str, examples: bool, vocab_size: int | None) -> None:
+        record = json.loads((path / RECORD).read_text())
         self.path, self.fingerprint, self.tokenizer_path = path, fingerprint, path / "tokenizer"
-        self.vocab_size: int = data.tokenizer.vocab_size if trained(config) else record["size"]
+        self.vocab_size: int = record["size"] if vocab_size is None else vocab_size
         self.eos_token_id: int = record["eos"]
         self.pad_token_id: int = record["pad"]
         self.context = data.context
-        self.shares = _shares(weights(data.sources))
-        self.eval_shares = _shares(weights(data.held_out) if data.held_out else reference(config))
-        kind = Examples if _is_examples(config) else Packed
+        self.shares = _shares(source_weights(data.sources))
+        self.eval_shares = _shares(source_weights(data.held_out) if data.held_out else reference_weights(data))
+        kind = Examples if examples else Packed
         self._train = self._views(kind, "data.sources", path, "train")
         if data.held_out:
             self._eval = self._views(kind, "data.held_out", path / HELD_OUT, "eval")
@@ -152,7 +157,7 @@ class Dataset:
                     self.context,
                 )
 
-    def _views(self, kind: type[View], group: str, folder: Path, split: str) -> dict[str, View]:
+    def _views(self, kind: type[Packed] | type[Examples], group: str, folder: Path, split: str) -> dict[str, View]:
         names = self.shares if split == "train" else self.eval_shares
         views: dict[str, View] = {name: kind(Documents(folder / name / split), self.context) for name in names}
         for name, view in views.items():
@@ -162,10 +167,10 @@ class Dataset:
         return views
 
     def train(self, sequences: int, seed: int) -> Sequences:
-        """The first ``sequences`` sequences of a run: a longer run with the same seed begins with them.
+        """Return the first ``sequences`` sequences of a run: a longer run with the same seed begins with them.
 
-        The tokens of the sources keep to their weights at every point of the run. A source repeats once all of it was seen, in
-        another order.
+        The tokens of the sources keep to their weights at every point of the run. After all of a source has been seen, it
+        repeats in another order.
         """
         orders: dict[str, list[np.ndarray]] = {name: [] for name in self._train}
         lengths = [draw(view.lengths, seed, name, orders[name]) for name, view in self._train.items()]
@@ -173,23 +178,24 @@ class Dataset:
         return Sequences(self._train, choice, place(choice, [np.concatenate(epochs) for epochs in orders.values()]))
 
     def evaluation(self) -> Sequences:
-        """The held-out sequences, the same for every run: in proportion to the weights, none twice, ``eval_tokens`` at most."""
+        """Return the held-out sequences, the same for every run: in proportion to the weights, each at most once, at most
+        ``eval_tokens`` tokens."""
         return self._held_out
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer as ``transformers`` has it."""
+        """Load the tokenizer as one of ``transformers``."""
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(self.tokenizer_path)
 
     def summary(self) -> dict[str, Any]:
-        """What a tracked run says of its data: numbers and fingerprints, by source where they differ."""
+        """Return the numbers and fingerprints that a tracked run records of its data, by source if they differ."""
         names = ("fingerprint", "vocab_size", "context", "tokens_per_sequence", "unique_tokens", "bytes_per_token", "sources")
         held_out = {"held_out": self.held_out} if self.held_out else {}
         return {**{name: getattr(self, name) for name in names}, **held_out, "eval_tokens": self._held_out.tokens}
 
     def _evaluation(self, tokens: int) -> Sequences:
-        # in an order of their own, so that few tokens come from many documents
+        # shuffled, so that few tokens come from many documents
         orders = [permutation(len(view.lengths), 0, name, 0) for name, view in self._eval.items()]
         lengths = [iter(view.lengths[order].tolist()) for view, order in zip(self._eval.values(), orders, strict=True)]
         choice = interleave(list(self.eval_shares.values()), lengths, tokens=tokens)

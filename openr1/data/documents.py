@@ -13,11 +13,11 @@ from openr1.data.options import FilesSource, HubSource
 from openr1.data.tables import Row
 from openr1.errors import ConfigError
 
-EMPTY, NO_TEXT = "an empty cell", "a turn without text, such as a call of a tool"  # why rows are left out
+EMPTY, NO_TEXT = "an empty cell", "a turn without text, such as a call of a tool"  # reasons why rows are left out
 
 
 class Document(NamedTuple):
-    """Plain text is a completion without a prompt. A conversation has the turns before its last as well."""
+    """One text to train on. Plain text is a completion without a prompt; a conversation also has the turns before its last."""
 
     completion: str
     prompt: str = ""
@@ -25,36 +25,31 @@ class Document(NamedTuple):
 
 
 class Columns:
-    """The columns of a table that are read: of documents ``text``, or ``prompt``, ``completion`` and maybe ``reasoning``.
+    """Columns of a table that are read: ``text``, or ``prompt``, ``completion`` and optionally ``reasoning``.
 
-    :param names: other ones, by the option of the source that names each; of a nested one the dotted path.
-    :param labels: those options of which a row may lack the column, as long as others have it.
-    :ivar left: how many rows are left out, by the reason.
+    :param key: where the source stands in the config, for messages.
+    :param names: other columns instead, by the option of the source that names each; a nested column has a dotted path.
+    :param labels: options whose column a row may lack, as long as some row has it.
+    :ivar left: number of rows that are left out, by the reason.
     """
 
     def __init__(
         self, key: str, config: FilesSource | HubSource, names: dict[str, str] | None = None, labels: Sequence[str] = ()
     ) -> None:
         self.key, self.labels = key, labels
-        documents = {"prompt": config.prompt, "completion": config.completion} if config.prompt else {"text": config.text}
-        if config.prompt and config.reasoning:
-            documents["reasoning"] = config.reasoning
-        if config.messages:
-            documents = {"messages": config.messages}
-        self.names: dict[str, str] = names or documents
-        if None in self.names.values():
-            raise ConfigError(f"{key}.completion: the column of the completions is needed beside {key}.prompt")
+        self.names = names or _document_columns(key, config)
         self.seen: set[str] = set()
-        self.last: tuple[str, Sequence[str]] = "", ()  # where columns were last picked, and those that were there
+        self.last: tuple[str, Sequence[str]] = "", ()  # where columns were last picked, and the columns that existed there
         self.read, self.left = 0, Counter[str]()
 
     def pick(self, present: Sequence[str], where: str, whole: bool = True) -> list[str]:
-        """The columns that are read, of those that a row or a table has; of a nested one, the outermost.
+        """Select the columns to read among those of a row or a table; of a nested column, the outermost.
 
         :param whole: these are the columns of a whole table, not of a row that may lack labels.
-        :raises ConfigError: where one is missing.
+        :raises ConfigError: if one is missing.
         """
-        chosen, self.last = {}, (where, present)
+        chosen: dict[str, None] = {}
+        self.last = where, present
         for option, column in self.names.items():
             outermost = column if column in present else column.partition(".")[0]
             if outermost in present:
@@ -65,9 +60,9 @@ class Columns:
         return list(chosen)
 
     def complete(self) -> None:
-        """Make sure that each label was in a row, where there were any.
+        """Require that each label was in some row, once all rows are read.
 
-        :raises ConfigError: where one was not.
+        :raises ConfigError: for a label that no row had.
         """
         for option in self.labels:
             if option in self.names and option not in self.seen and self.last[0]:
@@ -78,9 +73,9 @@ class Columns:
         return ConfigError(f"{self.key}.{option}: {where} has no column {column!r}; it has {', '.join(present)}")
 
     def documents(self, rows: Iterable[Row]) -> Iterator[Document]:
-        """One document a row; rows with an empty or null cell, and conversations with a turn without text, are left out.
+        """Yield one document per row, without rows with an empty or null cell and conversations with a turn without text.
 
-        :raises ConfigError: for a cell that does not hold text, or turns where there may be turns.
+        :raises ConfigError: for a cell that holds neither text nor, if allowed in its column, turns.
         """
         for row in rows:
             self.read += 1
@@ -91,7 +86,7 @@ class Columns:
                 self.left[document] += 1
 
     def _conversation(self, row: Row) -> Document | str:
-        """A document whose completion is the last turn, and whose prompt is what users say before it."""
+        """Return a document with the last turn as completion and the users' turns as prompt, or the reason to leave it out."""
         cell = self.cell("messages", row)
         if is_missing(cell) or not cell:
             return EMPTY
@@ -99,28 +94,28 @@ class Columns:
             turns = conversations.turns_of(cell)
             if not turns:
                 return NO_TEXT
-            conversations.answered(turns)
+            conversations.require_answer(turns)
         except ValueError as error:
             raise ConfigError(f"{self.key}.messages: {row.where} {error}") from error
-        return Document(turns[-1]["content"], conversations.asked(turns), turns[:-1])
+        return Document(turns[-1]["content"], conversations.user_text(turns), turns[:-1])
 
     def _texts(self, row: Row) -> Document | str:
-        found = {option: self.cell(option, row) for option in self.names}
-        if any(is_missing(cell) or cell in ("", []) for cell in found.values()):
+        texts = {option: self.cell(option, row) for option in self.names}
+        if any(is_missing(cell) or cell in ("", []) for cell in texts.values()):
             return EMPTY
         turns: tuple[Turn, ...] | None = ()
-        if isinstance(found.get("prompt"), list):
+        if isinstance(texts.get("prompt"), list):
             turns = self._turns("prompt", conversations.prompt_of, row)
-            found["prompt"] = conversations.asked(turns or ())
-        if isinstance(found.get("completion"), list):
-            found["completion"] = self._turns("completion", conversations.completion_of, row)
-        if turns is None or found.get("completion", "") is None:
+            texts["prompt"] = conversations.user_text(turns or ())
+        if isinstance(texts.get("completion"), list):
+            texts["completion"] = self._turns("completion", conversations.completion_of, row)
+        if turns is None or texts.get("completion", "") is None:
             return NO_TEXT
-        for option, cell in found.items():
+        for option, cell in texts.items():
             if not isinstance(cell, str):
                 raise self.refuse(option, row, cell, "text")
-        # a prompt of one turn is a plain one: the instruction and the system's turn of the config go with it
-        return _document(found)._replace(turns=turns if len(turns) > 1 else ())
+        # a prompt of one turn is a plain prompt, which gets the instruction and the system turn of the config
+        return _document(texts)._replace(turns=turns if len(turns) > 1 else ())
 
     def _turns(self, option: str, read: Any, row: Row) -> Any:
         try:
@@ -129,16 +124,27 @@ class Columns:
             raise ConfigError(f"{self.key}.{option}: {row.where} {error}") from error
 
     def cell(self, option: str, row: Row) -> Any:
-        """The cell of an option's column; None where the option has none.
+        """Return the cell of an option's column; None if the option names no column.
 
-        :raises ConfigError: where a dotted path leads through what is no object.
+        :raises ConfigError: if a dotted path leads through a value that is not an object.
         """
         return cells.cell(row, self.names.get(option), f"{self.key}.{option}")
 
     def refuse(self, option: str, row: Row, cell: Any, wanted: str) -> ConfigError:
-        """The refusal of a cell of another form."""
+        """Return the error for a cell of another type."""
         column = self.names[option]
         return ConfigError(f"{self.key}.{option}: column {column!r} of {row.where} holds {type(cell).__name__}, not {wanted}")
+
+
+def _document_columns(key: str, config: FilesSource | HubSource) -> dict[str, str]:
+    if config.messages:
+        return {"messages": config.messages}
+    if not config.prompt:
+        return {"text": config.text}
+    if config.completion is None:
+        raise ConfigError(f"{key}.completion: the column of the completions is needed beside {key}.prompt")
+    reasoning = {"reasoning": config.reasoning} if config.reasoning else {}
+    return {"prompt": config.prompt, "completion": config.completion, **reasoning}
 
 
 def _document(texts: dict[str, str]) -> Document:

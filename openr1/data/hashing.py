@@ -1,4 +1,4 @@
-"""Hashes that decide by content: the same text has the same place on every machine and in every data set."""
+"""Hashes of content: the same on every machine and in every data set."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from openr1.files import replacing
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of a JSON-serialisable value, in hexadecimal, independent of the order of keys."""
+    """Return the SHA-256 of a JSON-serialisable value, in hexadecimal, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def hash64(purpose: str, *texts: str) -> int:
-    """The first 64 bits of SHA-256. Another ``purpose`` gives an independent value for the same texts."""
+    """Return the first 64 bits of SHA-256. Another ``purpose`` gives an independent value for the same texts."""
     hasher = hashlib.sha256(purpose.encode())
     for text in texts:
         hasher.update(b"\0")
@@ -26,14 +26,14 @@ def hash64(purpose: str, *texts: str) -> int:
 
 
 def unit(purpose: str, *texts: str) -> float:
-    """:func:`hash64` as a number in [0, 1)."""
+    """Return :func:`hash64` as a number in [0, 1)."""
     return (hash64(purpose, *texts) >> 11) / 2**53
 
 
 def hash_files(paths: Sequence[Path], cache: Path) -> str:
-    """SHA-256 over the contents of files, in the order given; their names do not count.
+    """Return the SHA-256 over the contents of files, in the order given; their names do not count.
 
-    It is kept under ``cache`` by the paths, sizes and modification times, so that unchanged files are not read again.
+    The result is cached under ``cache`` by paths, sizes and modification times, so that unchanged files are not read again.
     """
     stats = [(path, path.stat()) for path in paths]
     listing = digest([(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])

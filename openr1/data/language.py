@@ -1,7 +1,7 @@
-"""How much of a text is in a language, by the script of its words: R1's language consistency (arXiv 2501.12948, 2.3.2).
+"""The share of a text that is in a language, by the script of its words: R1's language consistency (arXiv 2501.12948, 2.3.2).
 
-A script is not a language: English and French share one. What it finds is what R1's authors saw, thoughts that move between
-English and Chinese. It needs no model and gives the same value everywhere.
+A script is not a language: English and French share one. The measure detects the defect that R1's authors describe, reasoning
+that switches between English and Chinese. It needs no model and gives the same value everywhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-LATIN = ("cs", "de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "ro", "sv", "tr", "vi")
+LATIN: tuple[str, ...] = ("cs", "de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "ro", "sv", "tr", "vi")
 SCRIPTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LATIN, ("Latin",)),
     **dict.fromkeys(("bg", "ru", "sr", "uk"), ("Cyrillic",)),
@@ -30,22 +30,22 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "th": ("Thai",),
     "zh": ("Han",),
 }
-# written without spaces: every character is a word; the scripts whose letters are of class ID or SA in Unicode's line breaking
-DENSE = ("Han", "Hiragana", "Katakana", "Bopomofo", "Yi", "Thai", "Lao", "Khmer", "Myanmar")
+# scripts written without spaces, in which every character is a word: those of class ID or SA in Unicode's line breaking
+DENSE: tuple[str, ...] = ("Han", "Hiragana", "Katakana", "Bopomofo", "Yi", "Thai", "Lao", "Khmer", "Myanmar")
 DENSE += ("Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet")
-# tags, code and mathematics are in no language
+# tags, code and mathematics belong to no language
 NOISE = r"</?\w+>|```.*?(?:```|\Z)|\$\$.*?\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\]|\\[A-Za-z]+"
 
 
 def share(text: str, language: str) -> float | None:
-    """Share of the words of ``text`` that are in the script of ``language``; None where it has no words.
+    """Return the share of the words of ``text`` that are in the script of ``language``; None if it has no words.
 
     A word is two or more letters of one script, so that symbols such as π do not count, or one character of a script that is
     written without spaces. Tags, fenced code and LaTeX are left out.
     """
     noise, words, wanted = _patterns(SCRIPTS[language])
     text = noise.sub(" ", text)
-    if text.isascii():  # most texts, and counting is slow
+    if text.isascii():  # a shortcut for most texts, since counting is slow
         return float("Latin" in SCRIPTS[language]) if words.search(text) else None
     total = len(words.findall(text))
     return len(wanted.findall(text)) / total if total else None
@@ -56,7 +56,7 @@ def _patterns(scripts: tuple[str, ...]) -> tuple[regex.Pattern, regex.Pattern, r
     import regex
 
     known = sorted({script for group in SCRIPTS.values() for script in group})
-    # letters of scripts that no language here is written in are words too
+    # letters of scripts that none of these languages uses form words too
     others = "".join(rf"\p{{{script}}}" for script in known)
     every = [*map(_word, known), rf"(?:[\p{{L}}--[{others}]]\p{{M}}*){{2,}}"]
     noise = regex.compile(NOISE, regex.DOTALL)

@@ -1,7 +1,7 @@
-"""The beginning of an answer that stands in its prompt already: ``<think>``, as many chat templates of reasoning models end.
+"""The ``<think>`` with which many chat templates of reasoning models end a prompt, so that the answer begins after the tag.
 
-Completions are kept whole, with the tag that the prompt opened, so that whatever reads them need not know the template.
-Training leaves it out again.
+Completions are stored with the tag that their prompt opened, so that readers need not know the template. Training removes it
+again.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ def opens(prompt: str) -> bool:
 
 
 def closes(prompt: str) -> bool:
-    """Tell whether a prompt ends with thoughts that are over, as a template leaves them that is told not to think."""
+    """Tell whether a prompt ends with ``</think>``, as templates write it if thinking is switched off."""
     return prompt.rstrip().endswith(CLOSED)
 
 
 def whole(completion: str, opened: bool | None) -> str:
-    """A completion with the ``<think>`` that its prompt opened; as it is where it begins with the tag itself.
+    """Return a completion with the ``<think>`` that its prompt opened; unchanged if it begins with the tag itself.
 
-    :param opened: None where nobody knows the prompt: a completion that ends thoughts which it did not begin was opened.
+    :param opened: tells whether the prompt ended with ``<think>``; None if the prompt is unknown, in which case a completion
+        that closes the tag without opening it counts as opened.
     """
     if opened is None:
         before, ended, _ = completion.partition(CLOSED)
@@ -31,5 +32,5 @@ def whole(completion: str, opened: bool | None) -> str:
 
 
 def continued(prompt: str, completion: str) -> str:
-    """A completion without the ``<think>`` that its prompt ends with."""
+    """Return a completion without the ``<think>`` that its prompt ends with."""
     return completion.removeprefix(OPENED) if opens(prompt) else completion

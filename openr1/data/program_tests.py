@@ -1,8 +1,8 @@
-"""Tests of programs, read into one form from those in which data sets keep them.
+"""Tests of programs, converted to one form from those of common data sets.
 
-A test is ``(standard input, expected output)``. One that calls a function is ``(arguments, result, function)``, where arguments
-are a JSON list and the result is JSON; where the data leave open whether a result is wrapped in a list, the wrapped one comes
-fourth, and either is right. A test consists of texts alone, so that a table, JSON and a hash hold it as it is.
+A test is ``(standard input, expected output)``. A test that calls a function is ``(arguments, result, function)``, where the
+arguments are a JSON list and the result is JSON; if the data are ambiguous about a list around the result, the result with it
+comes fourth, and either is right. A test consists of texts only, so that tables, JSON and hashes can hold it unchanged.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import io
 import json
 import math
 import pickle
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
+
+from openr1.data.json_text import any_digits
 
 Test = tuple[str, ...]
 FORMS = "pairs, objects with input and output, or an object with inputs and outputs (and fn_name), as they are or as JSON text"
 NESTED = ("test_cases", "tests")  # keys of an object that holds the tests
 CALLS = ("functional", "function_call", "call_based")  # types of tests that call a function
-STREAMS = ("stdin", "stdin_stdout", "standard_input")  # and of those that do not
+STREAMS = ("stdin", "stdin_stdout", "standard_input")  # types of tests that run a program on standard input
 
 
 class Case(NamedTuple):
-    """A test as it is in the data."""
+    """A test in the form of the data set."""
 
     input: Any
     output: Any
@@ -35,18 +36,18 @@ class Case(NamedTuple):
     function: str | None = None
 
 
-def read(cells: Iterable[Any], function: str | None = None) -> tuple[Test, ...]:
-    """The tests in the cells of a row; none where they call a function that nothing names.
+def read_tests(cells: Iterable[Any], function: str | None = None) -> tuple[Test, ...]:
+    """Read the tests in the cells of a row; return none if they call a function without naming it.
 
-    :param function: that tests call which do not say what they do.
-    :raises ValueError: for a cell of another form, with what it holds. The message has a row for its subject.
+    :param function: function under test, for tests that do not name one.
+    :raises ValueError: for a cell of another form. The message continues a sentence whose subject is the row.
     """
     with any_digits():
         cases = [case for cell in cells for case in _cases(_decoded(cell))]
         named = [(place, case, _function(case, function, place)) for place, case in enumerate(cases, start=1)]
         if any(name == "" for _, _, name in named):
             return ()
-        wrapped = _wrapped([case.output for _, case, name in named if name])
+        wrapped = _are_wrapped([case.output for _, case, name in named if name])
         return tuple(
             (_text(case.input, f"the input of test {place}"), _text(case.output, f"the output of test {place}"))
             if name is None
@@ -56,12 +57,12 @@ def read(cells: Iterable[Any], function: str | None = None) -> tuple[Test, ...]:
 
 
 def _decoded(cell: Any) -> Any:
-    """A cell out of its JSON, also where that is text in JSON, or is pickled, deflated and in base 64, as in LiveCodeBench."""
+    """Parse a cell from JSON, also from JSON within JSON, or from base64 of a deflated pickle, as in LiveCodeBench."""
     while isinstance(cell, str):
         if not cell.strip():
             return None
         try:
-            cell = json.loads(cell, parse_constant=_refuse)
+            cell = json.loads(cell, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             if cell.lstrip()[0] in "[{":
                 raise ValueError(f"holds text that is not JSON: {error}") from error
@@ -69,7 +70,7 @@ def _decoded(cell: Any) -> Any:
     return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number in JSON")
 
 
@@ -79,16 +80,16 @@ def _unpacked(text: str) -> str:
     except (binascii.Error, ValueError, zlib.error) as error:
         raise ValueError(f"holds the text {_short(text)}; tests are {FORMS}, or packed as in LiveCodeBench") from error
     try:
-        unpacked = _Text(io.BytesIO(packed)).load()
-    except Exception as error:  # a pickle that is broken raises whatever it comes upon
+        unpacked = _TextUnpickler(io.BytesIO(packed)).load()
+    except Exception as error:  # a broken pickle can raise any exception
         raise ValueError(f"holds packed tests that cannot be read: {_line(str(error), 80)}") from error
     if not isinstance(unpacked, str):
         raise ValueError(f"holds packed tests that are {type(unpacked).__name__}, not JSON text")
     return unpacked
 
 
-class _Text(pickle.Unpickler):
-    """Reads a pickled text, and nothing else: a pickle can run what it likes."""
+class _TextUnpickler(pickle.Unpickler):
+    """An unpickler of text only, since a pickle of any other type can execute arbitrary code."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it names {module}.{name}; only text is read")
@@ -99,15 +100,15 @@ def _cases(cell: Any) -> Iterator[Case]:
         case None:
             return
         case Mapping():
-            yield from _of_object(cell)
+            yield from _cases_of_object(cell)
         case list() | tuple():
             for place, test in enumerate(cell, start=1):
-                yield _of_item(test, place)
+                yield _case_of_item(test, place)
         case _:
             raise ValueError(f"holds {_short(cell)}; tests are {FORMS}")
 
 
-def _of_object(cell: Mapping[str, Any]) -> Iterator[Case]:
+def _cases_of_object(cell: Mapping[str, Any]) -> Iterator[Case]:
     for key in NESTED:
         if key in cell:
             yield from _cases(_decoded(cell[key]))
@@ -118,29 +119,29 @@ def _of_object(cell: Mapping[str, Any]) -> Iterator[Case]:
     else:
         keys = _line(", ".join(map(str, cell)), 60) or "no keys"
         raise ValueError(f"holds an object with {keys}; tests are {FORMS}")
-    given, expected = cell[inputs], cell[outputs]
-    if not (isinstance(given, list | tuple) and isinstance(expected, list | tuple)):
+    arguments, expected = cell[inputs], cell[outputs]
+    if not (isinstance(arguments, list | tuple) and isinstance(expected, list | tuple)):
         if inputs == "inputs":
             raise ValueError("holds inputs and outputs that are not both lists")
-        yield _of_item(cell, 1)
+        yield _case_of_item(cell, 1)
         return
-    if len(given) != len(expected):
-        raise ValueError(f"holds {len(given)} {inputs} and {len(expected)} {outputs}")
-    for place in range(len(given)):
-        # what else the object says may be there once, or once a test
+    if len(arguments) != len(expected):
+        raise ValueError(f"holds {len(arguments)} {inputs} and {len(expected)} {outputs}")
+    for place in range(len(arguments)):
+        # any other value of the object is one for all tests, or a list with one for each
         test = {
-            key: value[place] if isinstance(value, list | tuple) and len(value) == len(given) else value
+            key: value[place] if isinstance(value, list | tuple) and len(value) == len(arguments) else value
             for key, value in cell.items()
         }
-        yield Case(given[place], expected[place], _type(test, place + 1), _named(test))
+        yield Case(arguments[place], expected[place], _type(test, place + 1), _function_name(test))
 
 
-def _of_item(test: Any, place: int) -> Case:
+def _case_of_item(test: Any, place: int) -> Case:
     match test:
-        case {"input": given, "output": expected}:
-            return Case(given, expected, _type(test, place), _named(test))
-        case [given, expected]:
-            return Case(given, expected)
+        case {"input": arguments, "output": expected}:
+            return Case(arguments, expected, _type(test, place), _function_name(test))
+        case [arguments, expected]:
+            return Case(arguments, expected)
         case _:
             raise ValueError(f"holds {_short(test)} as test {place}; tests are {FORMS}")
 
@@ -152,7 +153,7 @@ def _type(test: Mapping[str, Any], place: int) -> str | None:
     return kind
 
 
-def _named(test: Mapping[str, Any]) -> str | None:
+def _function_name(test: Mapping[str, Any]) -> str | None:
     metadata = test.get("metadata")
     if isinstance(metadata, str):
         with suppress(ValueError, RecursionError):
@@ -161,7 +162,7 @@ def _named(test: Mapping[str, Any]) -> str | None:
 
 
 def _function(case: Case, function: str | None, place: int) -> str | None:
-    """The function that a test calls; None where it calls none, empty where it calls one that nothing names."""
+    """Return the function that a test calls; None if it calls none, empty if it calls one without naming it."""
     if case.type in STREAMS:
         return None
     name = case.function or function
@@ -171,52 +172,52 @@ def _function(case: Case, function: str | None, place: int) -> str | None:
 
 
 def _text(value: Any, what: str) -> str:
-    """Read what a program reads or prints: text, a number, or a list of lines."""
+    """Return the input or output of a program as text, from text, a number, or a list of lines."""
     lines = value if isinstance(value, list | tuple) else [value]
     for line in lines:
         number = isinstance(line, int | float) and not isinstance(line, bool)
         if not (isinstance(line, str) or number) or (isinstance(line, float) and not math.isfinite(line)):
             raise ValueError(f"holds {_short(line)} in {what}, which is text or a list of lines")
-    # a lone half of a character is in no file
+    # a file cannot hold half of a surrogate pair
     return "\n".join(map(str, lines)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _call(case: Case, function: str, place: int, wrapped: bool) -> Test:
-    given, result = case.input, case.output
-    if isinstance(given, str):
-        given = _arguments(given, case.type, place)
+    arguments, result = case.input, case.output
+    if isinstance(arguments, str):
+        arguments = _arguments(arguments, case.type, place)
         result = _json(result, f"the output of test {place}") if isinstance(result, str) else result
-    elif not isinstance(given, list | tuple):
-        raise ValueError(f"holds {_short(given)} as the input of test {place}, not a list of the arguments of {function}")
+    elif not isinstance(arguments, list | tuple):
+        raise ValueError(f"holds {_short(arguments)} as the input of test {place}, not a list of the arguments of {function}")
     try:
-        test = (json.dumps(given, allow_nan=False), json.dumps(result, allow_nan=False), function)
+        test = (json.dumps(arguments, allow_nan=False), json.dumps(result, allow_nan=False), function)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"holds test {place} that is not JSON: {error}") from error
     return (test[0], json.dumps(result[0]), function, test[1]) if wrapped else test
 
 
 def _arguments(text: str, kind: str | None, place: int) -> list[Any]:
-    """Arguments in JSON, one a line, as in LiveCodeBench; of ``function_call``, the list of them."""
+    """Parse arguments in JSON, one per line, as in LiveCodeBench, or for ``function_call`` one list of them."""
     what = f"the input of test {place}"
     if kind == "function_call":
         try:
-            given = json.loads(text)
+            arguments = json.loads(text)
         except ValueError:
-            given = None
-        if isinstance(given, list):
-            return given
+            arguments = None
+        if isinstance(arguments, list):
+            return arguments
     return [_json(line, what) for line in text.split("\n") if line.strip()]
 
 
 def _json(text: str, what: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"holds {_short(text)} in {what}, which is not JSON") from error
 
 
-def _wrapped(results: list[Any]) -> bool:
-    """Check that all results are lists of one. APPS and TACO wrap results so; some functions return such lists."""
+def _are_wrapped(results: list[Any]) -> bool:
+    """Tell whether all results are lists of one item, as APPS and TACO wrap results; some functions return such lists."""
     return bool(results) and all(isinstance(result, list | tuple) and len(result) == 1 for result in results)
 
 
@@ -229,14 +230,3 @@ def _short(value: Any) -> str:
 def _line(text: str, size: int) -> str:
     line = " ".join(text[: 2 * size].split())
     return line if len(line) <= size else f"{line[: size - 3]}..."
-
-
-@contextmanager
-def any_digits() -> Iterator[None]:
-    """Allow whole numbers of any length, since tests have more digits than Python reads from text elsewhere."""
-    limit = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(0)
-    try:
-        yield
-    finally:
-        sys.set_int_max_str_digits(limit)

@@ -1,4 +1,4 @@
-"""Sequences over the token cache: packed text or examples, and the order in which a run sees them."""
+"""Sequences over the token cache: packed text or examples, in the order in which a run sees them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,17 +14,17 @@ Row = dict[str, np.ndarray]
 
 
 class Documents:
-    """The tokens of one split of one source, memory-mapped.
+    """Tokens of one split of one source, memory-mapped.
 
-    ``tokens`` are all documents one after the other; document i is ``tokens[offsets[i]:offsets[i + 1]]``. ``prompt_tokens``,
-    ``bytes`` and ``prompt_bytes`` have one entry a document; the bytes count its prompt too.
+    ``tokens`` are the concatenated documents; document i is ``tokens[offsets[i]:offsets[i + 1]]``. ``prompt_tokens``, ``bytes``
+    and ``prompt_bytes`` have one entry per document; ``bytes`` includes the prompt.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __reduce__(self) -> tuple:
-        # a pickled memory map is a copy of the data: workers open the file instead
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a pickled memory map would copy the data; workers open the file instead
         return Documents, (self.folder,)
 
     def _load(self, name: str) -> np.ndarray:
@@ -52,33 +52,33 @@ class Documents:
 
 
 class Span(NamedTuple):
-    """Text and the tokens of it that the loss counts."""
+    """Bytes of text, and the tokens of it that the loss counts."""
 
     bytes: float
     tokens: int
 
 
 class View(ABC):
-    """The sequences of one source, in their stored order. ``lengths`` has shape ``(sequences,)``, in tokens."""
+    """Sequences of one source, in their stored order. ``lengths`` has shape ``(sequences,)``, in tokens."""
 
     lengths: np.ndarray
     dropped: int = 0  # documents that no sequence holds
 
     @abstractmethod
     def rows(self, items: np.ndarray) -> list[Row]:
-        """The sequences at ``items``."""
+        """Return the sequences at ``items``."""
 
     @abstractmethod
     def span(self, items: np.ndarray) -> Span:
-        """What the loss of the sequences at ``items`` is over."""
+        """Return the bytes and tokens that the loss of the sequences at ``items`` covers."""
 
     def cap(self, tokens: float) -> None:
-        """Keep the first sequences, ``tokens`` in all at most."""
+        """Keep only the first sequences, at most ``tokens`` tokens in all."""
         self.lengths = self.lengths[: np.searchsorted(np.cumsum(self.lengths), tokens, side="right")]
 
 
 class Packed(View):
-    """Documents joined and cut into sequences of ``context`` tokens; what is left at the end is not used."""
+    """Documents concatenated and cut into sequences of ``context`` tokens; the remainder at the end is not used."""
 
     def __init__(self, documents: Documents, context: int) -> None:
         self.documents, self.context = documents, context
@@ -89,14 +89,14 @@ class Packed(View):
         return [{"input_ids": row} for row in table[items].astype(np.int64)]
 
     def span(self, items: np.ndarray) -> Span:
-        # where a sequence cuts a document, the document's bytes are taken to be spread evenly over its tokens
+        # if a sequence cuts a document, the document's bytes are assumed to be spread evenly over its tokens
         ends = np.concatenate([[0], np.cumsum(self.documents.bytes)])
         first, last = (np.interp(items * self.context + n, self.documents.offsets, ends) for n in (0, self.context))
         return Span(float((last - first).sum()), len(items) * self.context)
 
 
 class Examples(View):
-    """One document a sequence, with a mask of its completion; documents longer than ``context`` are dropped."""
+    """One document per sequence, with a mask of its completion; documents longer than ``context`` are dropped."""
 
     def __init__(self, documents: Documents, context: int) -> None:
         self.documents = documents
@@ -108,11 +108,11 @@ class Examples(View):
     def rows(self, items: np.ndarray) -> list[Row]:
         chosen = self.kept[items]
         bounds = zip(self.documents.offsets[chosen], self.documents.offsets[chosen + 1], strict=True)
-        found = []
+        rows = []
         for (start, end), prompt in zip(bounds, self.documents.prompt_tokens[chosen], strict=True):
             mask = (np.arange(end - start) >= prompt).astype(np.int64)
-            found.append({"input_ids": self.documents.tokens[start:end].astype(np.int64), "completion_mask": mask})
-        return found
+            rows.append({"input_ids": self.documents.tokens[start:end].astype(np.int64), "completion_mask": mask})
+        return rows
 
     def span(self, items: np.ndarray) -> Span:
         chosen, documents = self.kept[items], self.documents
@@ -124,11 +124,11 @@ class Sequences:
     """A map-style dataset: sequence i of a run is sequence ``items[i]`` of source ``choice[i]``.
 
     Packed: ``{"input_ids"}`` of shape ``(context,)``. Examples: ``{"input_ids", "completion_mask"}`` of shape ``(length,)``.
-    All are int64.
+    All arrays are int64.
 
-    :param views: by source.
-    :param choice: index of the source, shape ``(n,)``.
-    :param items: shape ``(n,)``.
+    :param views: views by source.
+    :param choice: index of the source of each sequence, shape ``(n,)``.
+    :param items: index of each sequence within its source, shape ``(n,)``.
     """
 
     def __init__(self, views: dict[str, View], choice: np.ndarray, items: np.ndarray) -> None:
@@ -136,11 +136,11 @@ class Sequences:
         taken = {name: items[choice == number] for number, name in enumerate(views)}
         tokens = {name: int(view.lengths[taken[name]].sum()) for name, view in views.items()}
         unique = {name: int(view.lengths[np.unique(taken[name])].sum()) for name, view in views.items()}
-        held = {name: int(view.lengths.sum()) for name, view in views.items()}
+        available = {name: int(view.lengths.sum()) for name, view in views.items()}
         self.tokens: int = sum(tokens.values())
         self.unique_tokens: int = sum(unique.values())  # distinct tokens among them
-        self.epochs: dict[str, float] = {name: tokens[name] / held[name] for name in views}
-        self.epochs["total"] = self.tokens / sum(held.values())
+        self.epochs: dict[str, float] = {name: tokens[name] / available[name] for name in views}
+        self.epochs["total"] = self.tokens / sum(available.values())
 
     def __len__(self) -> int:
         return len(self.items)
@@ -149,10 +149,10 @@ class Sequences:
         return self.__getitems__([i])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Row]:
-        indices = np.asarray(indices)
-        found: list[Row] = [{}] * len(indices)
+        wanted = np.asarray(indices)
+        rows: list[Row] = [{}] * len(wanted)
         for number, view in enumerate(self.views.values()):
-            places = np.flatnonzero(self.choice[indices] == number)
-            for place, row in zip(places.tolist(), view.rows(self.items[indices[places]]), strict=True):
-                found[place] = row
-        return found
+            places = np.flatnonzero(self.choice[wanted] == number)
+            for place, row in zip(places.tolist(), view.rows(self.items[wanted[places]]), strict=True):
+                rows[place] = row
+        return rows

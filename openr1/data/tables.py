@@ -1,7 +1,7 @@
-"""The rows of tables in files: JSON, CSV and Parquet.
+"""Rows of tables in files: JSON, CSV and Parquet.
 
-What is not in the file's format is refused with the file and the line: text that is not UTF-8, half of a surrogate pair, an
-object with a key twice, a row with more or fewer cells than the header.
+A violation of the file's format is refused with the file and the line: text that is not UTF-8, half of a surrogate pair, an
+object with a duplicate key, a row with more or fewer cells than the header.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.data.formats import COMPRESSED, MARK, READABLE, damaged, opened
-from openr1.data.program_tests import any_digits
+from openr1.data.formats import BYTE_ORDER_MARK, COMPRESSED, READ_ERRORS, open_file, unreadable
+from openr1.data.json_text import any_digits
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 BLANK = re.compile(r"\s*")
 NOT_JSON = "is not JSON: it "
 
-# the columns that are read, of those that there are; where they are; whether they are those of a whole table, or of one row
+# selects the columns to read: (existing columns, where they are, true for a whole table and false for one row) -> columns
 Pick = Callable[[Sequence[str], str, bool], list[str]]
 
 
 class Row(dict[str, Any]):
-    """A row of a table by column, and where it stands: the file and the line."""
+    """Cells of one row of a table, by column, and the place of the row: the file and the line."""
 
     where: str
 
@@ -40,26 +40,27 @@ class Row(dict[str, Any]):
         self.where = where
 
 
-def rows(path: Path, form: str, key: str, pick: Pick) -> Iterator[Row]:
-    """The rows of a table.
+def read_rows(path: Path, form: str, key: str, pick: Pick) -> Iterator[Row]:
+    """Read the rows of a table.
 
-    :param form: any of the formats but text.
-    :param pick: chooses the columns that are read.
-    :raises ConfigError: for what is not of the format.
+    :param form: any of the formats except text.
+    :param key: where the file stands in the config, for messages.
+    :param pick: selects the columns to read.
+    :raises ConfigError: for a file that violates its format.
     """
     try:
         yield from READERS[form](path, key, pick)
-    except READABLE as error:
-        raise damaged(key, path, error) from error
+    except READ_ERRORS as error:
+        raise unreadable(key, path, error) from error
 
 
 def _lines(path: Path, key: str, refusal: str = "") -> Iterator[tuple[str, str]]:
-    """The lines of a file, each with the place where it stands."""
-    with opened(path) as file:
+    """Yield the lines of a file, each with its place."""
+    with open_file(path) as file:
         for number, line in enumerate(file, start=1):
             where = f"{path}:{number}"
             try:
-                decoded = (line.removeprefix(MARK) if number == 1 else line).decode()
+                decoded = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode()
             except UnicodeDecodeError as error:
                 raise ConfigError(f"{key}: {where} {refusal}is not UTF-8 text (byte {error.start + 1})") from error
             yield decoded, where
@@ -68,17 +69,20 @@ def _lines(path: Path, key: str, refusal: str = "") -> Iterator[tuple[str, str]]
 def _json_lines(path: Path, key: str, pick: Pick) -> Iterator[Row]:
     for line, where in _lines(path, key, NOT_JSON):
         if line.strip():
-            yield _object(_parsed(line, where, key), _has_escapes(line), where, key, pick)
+            yield _object(_parse_line(line, where, key), _has_surrogate_escapes(line), where, key, pick)
 
 
 def _json(path: Path, key: str, pick: Pick) -> Iterator[Row]:
-    """An array of objects, one object, or objects one after another: whole ones on lines are read line by line."""
+    """Read an array of objects, one object, or consecutive objects.
+
+    A file with one whole object per line is read line by line.
+    """
     first = next((line for line, _ in _lines(path, key, NOT_JSON) if line.strip()), "")
     if _is_object(first):
         yield from _json_lines(path, key, pick)
         return
     content = "".join(line for line, _ in _lines(path, key, NOT_JSON))
-    number, escapes = 0, _has_escapes(content)
+    number, escapes = 0, _has_surrogate_escapes(content)
     for value in _values(content, str(path), key):
         for row in value if isinstance(value, list) else [value]:
             number += 1
@@ -93,21 +97,25 @@ def _is_object(line: str) -> bool:
 
 
 def _values(content: str, where: str, key: str) -> Iterator[Any]:
-    """The JSON values of a text, one after another."""
+    """Yield the consecutive JSON values of a text."""
     decoder, place = json.JSONDecoder(object_pairs_hook=_unique), 0
-    while (place := BLANK.match(content, place).end()) < len(content):
-        value, place = _guarded(lambda start: decoder.raw_decode(content, start), place, where, key)
+    while True:
+        blank = BLANK.match(content, place)
+        place = blank.end() if blank else place
+        if place >= len(content):
+            return
+        value, place = _parse_with(lambda start: decoder.raw_decode(content, start), place, where, key)
         yield value
 
 
-def _parsed(line: str, where: str, key: str) -> Any:
-    return _guarded(lambda text: json.loads(text, object_pairs_hook=_unique), line, where, key)
+def _parse_line(line: str, where: str, key: str) -> Any:
+    return _parse_with(lambda text: json.loads(text, object_pairs_hook=_unique), line, where, key)
 
 
-def _guarded(parse: Callable[[Any], Any], given: Any, where: str, key: str) -> Any:
+def _parse_with(parse: Callable[[Any], Any], source: Any, where: str, key: str) -> Any:
     try:
         with any_digits():
-            return parse(given)
+            return parse(source)
     except RecursionError as error:
         raise ConfigError(f"{key}: {where} is nested too deeply to be read") from error
     except ValueError as error:
@@ -115,26 +123,17 @@ def _guarded(parse: Callable[[Any], Any], given: Any, where: str, key: str) -> A
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, of which no key is there twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Return the pairs as an object, and refuse a duplicate key."""
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"an object has {next(name for name in names if names.count(name) > 1)!r} twice")
-    return found
+    return unique
 
 
-def _has_escapes(content: str) -> bool:
-    """Look for escapes of surrogates in JSON text, the only way in which it can hold half a pair."""
+def _has_surrogate_escapes(content: str) -> bool:
+    """Look for escaped surrogates, the only way in which JSON text can hold half of a pair."""
     return "\\ud" in content or "\\uD" in content
-
-
-def is_whole(value: Any) -> bool:
-    """Tell whether all texts in a value of JSON are whole: none has half of a pair of surrogates."""
-    try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _object(value: Any, escapes: bool, where: str, key: str, pick: Pick) -> Row:
@@ -151,14 +150,14 @@ def _object(value: Any, escapes: bool, where: str, key: str, pick: Pick) -> Row:
 
 
 def _csv(path: Path, key: str, pick: Pick, separators: str) -> Iterator[Row]:
-    """Columns are named in the first line, and every cell is text.
+    """Read a table whose first line names the columns and whose cells are text.
 
-    :param separators: of the cells, the first one that the first line has.
+    :param separators: candidates for the separator of cells, of which the first in the first line is used.
     """
-    csv.field_size_limit(sys.maxsize)  # 131,072 characters where nothing is said
+    csv.field_size_limit(sys.maxsize)  # the default is 131,072 characters
     lines = (line for line, _ in _lines(path, key))
     first = next(lines, "")
-    separator = next((one for one in separators if one in first), separators[0])
+    separator = next((candidate for candidate in separators if candidate in first), separators[0])
     reader = csv.reader(chain([first], lines), delimiter=separator, strict=True)
     try:
         header = next(reader, [])
@@ -192,7 +191,7 @@ def _parquet(path: Path, key: str, pick: Pick) -> Iterator[Row]:
 
 
 def _bytes(path: Path) -> bytes:
-    with opened(path) as file:
+    with open_file(path) as file:
         return file.read()
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.config.schema import Config
 from openr1.data.hashing import hash_files
-from openr1.data.options import SourceConfig
+from openr1.data.options import DataConfig, SourceConfig
 from openr1.errors import ConfigError
+from openr1.models.options import ModelConfig, ScaleConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,75 +19,81 @@ if TYPE_CHECKING:
     from openr1.data.documents import Document
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
-SMALLEST = 256 + 2
-# of Qwen2 (arXiv 2407.10671): words with the mark before them, digits one by one, runs of punctuation, of line ends, of spaces
+MIN_VOCAB_SIZE = 256 + 2
+# Qwen2's pre-tokenisation (arXiv 2407.10671): words with the mark before them, single digits, runs of punctuation, line ends,
+# and spaces
 PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-def vocab_size(config: Config) -> int:
-    """Rows of the embedding: ``data.tokenizer.vocab_size``, or the length of the checkpoint's tokenizer.
+def vocab_size(data: DataConfig, model: ModelConfig, scale: ScaleConfig) -> int:
+    """Return the rows of the embedding: ``data.tokenizer.vocab_size``, or the length of the checkpoint's tokenizer.
 
-    A small corpus may have fewer merges than were asked for; the size is what was asked for.
+    A small corpus may yield fewer merges than requested; the vocabulary size is the requested one.
 
     :raises ConfigError: for a size that cannot hold every byte and the two special tokens.
     """
-    checkpoint = _checkpoint(config)
+    checkpoint = _checkpoint(model, scale)
     if checkpoint:
-        return len(load_checkpoint(checkpoint, config.model.revision))
-    size = config.data.tokenizer.vocab_size
-    if size < SMALLEST:
-        raise ConfigError(f"data.tokenizer.vocab_size: {size} is below {SMALLEST}: 256 bytes, {EOS} and {PAD}")
+        return len(load_checkpoint(checkpoint, model.revision))
+    size = data.tokenizer.vocab_size
+    if size < MIN_VOCAB_SIZE:
+        raise ConfigError(f"data.tokenizer.vocab_size: {size} is below {MIN_VOCAB_SIZE}: 256 bytes, {EOS} and {PAD}")
     return size
 
 
-def weights(sources: Mapping[str, SourceConfig]) -> dict[str, float]:
-    """Of each source."""
+def source_weights(sources: Mapping[str, SourceConfig]) -> dict[str, float]:
+    """Return the weight of each source in training."""
     return {name: source.weight for name, source in sources.items()}
 
 
-def reference(config: Config) -> dict[str, float]:
-    """The weights of the sources in what the tokenizer is learned from: ``data.reference``, or those of training."""
-    given = config.data.reference
-    return {name: float(weight) for name, weight in given.items()} if given else weights(config.data.sources)
+def reference_weights(data: DataConfig) -> dict[str, float]:
+    """Return the weights of the sources in the tokenizer's training text: ``data.reference``, or those of training."""
+    reference = data.reference
+    return {name: float(weight) for name, weight in reference.items()} if reference else source_weights(data.sources)
 
 
-def identity(config: Config) -> dict[str, Any]:
-    """What decides the tokenizer, beside the documents; JSON-serialisable. A local checkpoint counts by its content."""
-    checkpoint = _checkpoint(config)
+def tokenizer_identity(data: DataConfig, model: ModelConfig, scale: ScaleConfig, cache: Path) -> dict[str, Any]:
+    """Return all that decides the tokenizer beside the documents, JSON-serialisable.
+
+    A local checkpoint is identified by the content of its tokenizer files.
+
+    :param cache: folder of the hashes of files.
+    """
+    checkpoint = _checkpoint(model, scale)
     if not checkpoint:
-        return {**asdict(config.data.tokenizer), "vocab_size": vocab_size(config), "weights": reference(config)}
+        return {**asdict(data.tokenizer), "vocab_size": vocab_size(data, model, scale), "weights": reference_weights(data)}
     root = Path(checkpoint)
     if not root.is_dir():
-        return {"checkpoint": checkpoint, "revision": config.model.revision}
+        return {"checkpoint": checkpoint, "revision": model.revision}
     files = sorted(path for path in root.iterdir() if any(word in path.name for word in ("token", "vocab", "merges")))
     if not files:
         raise ConfigError(f"model.checkpoint: {checkpoint} holds no tokenizer")
-    return {"checkpoint": hash_files(files, Path(config.paths.cache))}
+    return {"checkpoint": hash_files(files, cache)}
 
 
-def trained(config: Config) -> bool:
-    """Whether the tokenizer is made from the documents; a checkpoint brings its own."""
-    return not _checkpoint(config)
+def is_trained(model: ModelConfig, scale: ScaleConfig) -> bool:
+    """Tell whether the tokenizer is trained on the documents; a checkpoint brings its own."""
+    return not _checkpoint(model, scale)
 
 
-def make(config: Config, texts: Iterable[str]) -> PreTrainedTokenizerBase:
-    """The tokenizer of a config.
+def build_tokenizer(data: DataConfig, model: ModelConfig, scale: ScaleConfig, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    """Train the tokenizer, or load that of the checkpoint.
 
-    :param texts: what BPE learns its merges from; not read where there is a checkpoint.
+    :param texts: text that BPE learns its merges from; not read if there is a checkpoint.
     """
-    checkpoint = _checkpoint(config)
-    return load_checkpoint(checkpoint, config.model.revision) if checkpoint else _train(vocab_size(config), texts)
+    checkpoint = _checkpoint(model, scale)
+    return load_checkpoint(checkpoint, model.revision) if checkpoint else train_bpe(vocab_size(data, model, scale), texts)
 
 
-def _checkpoint(config: Config) -> str | None:
+def _checkpoint(model: ModelConfig, scale: ScaleConfig) -> str | None:
     from openr1.models.checkpoints import checkpoint_of
 
-    return checkpoint_of(config.model, config.scale)
+    return checkpoint_of(model, scale)
 
 
 @functools.cache
 def load_checkpoint(checkpoint: str, revision: str | None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a directory or Hub id."""
+    """Load the tokenizer of a directory or Hub id."""
     from transformers import AutoTokenizer
 
     try:
@@ -96,7 +102,8 @@ def load_checkpoint(checkpoint: str, revision: str | None) -> PreTrainedTokenize
         raise ConfigError(f"model.checkpoint: no tokenizer from {checkpoint}: {str(error).splitlines()[0]}") from error
 
 
-def _train(size: int, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+def train_bpe(size: int, texts: Iterable[str]) -> PreTrainedTokenizerBase:
+    """Train byte-level BPE of ``size`` tokens, the special tokens and the 256 bytes included."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -117,7 +124,7 @@ def _train(size: int, texts: Iterable[str]) -> PreTrainedTokenizerBase:
 
 
 @dataclass(frozen=True)
-class Special:
+class SpecialTokens:
     """Ids around the documents. ``bos`` is the start token of the tokenizers that put one before every text."""
 
     eos: int
@@ -126,10 +133,10 @@ class Special:
 
 
 class Encoder:
-    """Turns documents into token ids: ``[bos] prompt completion eos``.
+    """Encoder of documents as token ids: ``[bos] prompt completion eos``.
 
-    Prompt and completion are encoded apart, so that a prompt has the same tokens in training and when a model continues it.
-    Text that spells a special token stays text.
+    Prompt and completion are encoded separately, so that a prompt has the same tokens in training and when a model continues
+    it. Text that spells a special token stays text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -138,12 +145,12 @@ class Encoder:
             raise ConfigError("model.checkpoint: its tokenizer has no end-of-text token, which separates documents")
         starts = bos is not None and bos in tokenizer("")["input_ids"]
         self.size = len(tokenizer)
-        self.special = Special(eos, eos if pad is None else pad, bos if starts else None)
+        self.special = SpecialTokens(eos, eos if pad is None else pad, bos if starts else None)
         self.backend = tokenizer.backend_tokenizer
         self.backend.encode_special_tokens = True
 
-    def __call__(self, documents: list[Document]) -> list[tuple[list[int], int]]:
-        """Token ids of each document, and how many of them are its prompt's (``bos`` included)."""
+    def __call__(self, documents: Sequence[Document]) -> list[tuple[list[int], int]]:
+        """Return the token ids of each document, and the number of them that belong to its prompt (``bos`` included)."""
         texts = [text for document in documents for text in (document.prompt, document.completion)]
         encoded = [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
         start = [] if self.special.bos is None else [self.special.bos]

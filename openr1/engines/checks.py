@@ -6,14 +6,11 @@ shows the token at which generation stops.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from openr1.engines.base import RequestError
-from openr1.engines.codec import end_tokens, render
+from openr1.data.chat_template import end_of_turn
+from openr1.engines.codec import end_tokens
 from openr1.errors import ConfigError
-
-WORD = "sentinel"  # stands for an answer; plain, so that no template changes it
 
 
 def check_model(model: str, revision: str | None = None, chat: bool = False) -> None:
@@ -59,31 +56,6 @@ def check_end(tokenizer: Any, end: set[int], vocabulary: int, chat: bool = False
                 f"model.checkpoint: its chat template ends the assistant's turn with {_name(tokenizer, turn)}, but generation "
                 f"stops at {_names(tokenizer, end)}"
             )
-
-
-def end_of_turn(tokenizer: Any) -> int:
-    """The token with which the chat template ends the assistant's turn.
-
-    :raises ConfigError: where there is no template, it takes no conversation, or its turn has no end token: a model trained on
-        it never learns to stop.
-    """
-    chat = [{"role": "user", "content": "question"}, {"role": "assistant", "content": WORD}]
-    try:
-        text = render(tokenizer, chat, add_generation_prompt=False)
-    except RequestError as error:
-        raise ConfigError(f"model.checkpoint: {error}") from error
-    tokenizer = copy.deepcopy(tokenizer)  # a call changes how the tokenizer reads special tokens from then on
-    if WORD not in text:
-        raise ConfigError("model.checkpoint: its chat template leaves out what the assistant says")
-    after = tokenizer(text[text.rindex(WORD) + len(WORD) :], add_special_tokens=False)["input_ids"]
-    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special} | {tokenizer.eos_token_id}
-    found = next((token for token in after if token in special), None)
-    if found is None:
-        raise ConfigError(
-            "model.checkpoint: its chat template ends the assistant's turn without an end token, so that a model trained on it "
-            "never stops; put {{ eos_token }} after the content of the assistant's turn"
-        )
-    return found
 
 
 def _name(tokenizer: Any, token: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from openr1.data.answers import Answer, Asked
 from openr1.data.chat import conversation, instructed
 from openr1.data.hashing import hash64, unit
-from openr1.data.tasks.base import Problem, direct, reasoned
+from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.engines import Engine, Reply, Request, open_engine
 from openr1.engines.journal import Journal, fill_journal
 from openr1.errors import RunError
@@ -92,7 +92,7 @@ def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[
 
     def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
         for problem in problems:
-            write = reasoned if unit("reasoned", problem.prompt) < share[problem.id] else direct
+            write = reasoned_completion if unit("reasoned", problem.prompt) < share[problem.id] else direct_completion
             try:
                 yield Asked(problem.id, (Answer(write(problem)),))
             except ValueError as error:  # some tasks have a verifier but no answers

@@ -1,4 +1,4 @@
-"""Grades answers by :mod:`openr1.rewards`, in processes that can be killed, and counts equal answers as one vote."""
+"""Grading of answers by :mod:`openr1.rewards`, in processes that can be killed, and votes in which equal answers agree."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from openr1.rewards.base import sample_of
 from openr1.rewards.mathematics import vote_classes
 from openr1.rewards.parsing import extract_conclusion
 
-RIGHT = "\0right"  # the vote of every right answer in mathematics: what is equal to the gold answer is equal to one another
+RIGHT = "\0right"  # the vote of every right answer in mathematics, since answers equal to the gold answer are equal
 
 
 class Grader:
-    """A context manager, callable with samples; gives for each whether it is right, or why nobody can say."""
+    """A judge of samples: returns for each whether it is right, or the reason why there is no verdict. A context manager."""
 
     def __init__(self, config: RewardConfig) -> None:
-        """:raises ConfigError: where programs are to be run and there is no sandbox, once one is to be."""
+        """Start without processes; a missing sandbox is a ConfigError once a program is to be run."""
         self.scorer = Scorer(replace(config, terms={"accuracy": TermConfig()}))
 
     def __enter__(self) -> Grader:
@@ -34,16 +34,16 @@ class Grader:
 
 
 def row_sample(row: Mapping[str, Any]) -> Sample:
-    """Make the sample of a row of a table of answers, as the rewards take it."""
+    """Return the sample of a row of a table of answers, as the rewards take it."""
     problem = problem_of(*(row[column] for column in PROBLEM_COLUMNS))
     return sample_of(problem, *(row[column] for column in SAMPLE_COLUMNS))
 
 
 def votes(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """The answers to one problem, as a majority counts them: equal answers are equal votes.
+    """Return the votes of the answers to one problem: equal answers are equal votes.
 
-    In mathematics right answers are one vote, and wrong ones that are equal are one vote in whatever form they are written. A
-    row without an answer has no vote; nor has a program, since no majority compares programs.
+    In mathematics all right answers are one vote, and equal wrong answers are one vote in any notation. Rows without an answer
+    have no vote; neither have programs, which cannot be compared.
     """
     if rows and rows[0]["kind"] == "math":
         texts = [None if row["verified"] else extract_conclusion(row["completion"] or "") for row in rows]

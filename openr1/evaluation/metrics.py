@@ -1,6 +1,6 @@
-"""What a model's answers to problems come to: pass@1 with its interval, pass@k, maj@k, lengths, by task and difficulty.
+"""Metrics of a model's answers: pass@1 with its interval, pass@k, maj@k and lengths, by task and difficulty.
 
-All of it follows from one table, a row an answer, that an evaluation keeps: any other metric can be had from the same answers.
+All metrics follow from one table with a row per answer, which an evaluation stores, so that others can be computed later.
 """
 
 from __future__ import annotations
@@ -15,29 +15,32 @@ from typing import Any
 import numpy as np
 
 LEVEL = 0.95
-DIFFICULTIES = 10  # values of a task's difficulty that have rows of their own; more are put into so many bins
+DIFFICULTIES = 10  # maximum number of rows by difficulty of a task; more values are binned
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to one problem. Lists have one entry a sample."""
+    """The graded answers to one problem. Lists have one entry per sample."""
 
     task: str
     difficulty: float | None
-    right: list[bool | None]  # None: nobody can say
-    vote: list[str | None]  # what was answered, for the majority; None: no answer
+    right: list[bool | None]  # None without a verdict
+    vote: list[str | None]  # the answer as a vote of the majority; None without an answer
     formatted: list[bool]
     tokens: list[int | None]
     finished: list[bool]
-    reasoned: list[bool]  # there are thoughts before the answer
+    reasoned: list[bool]  # reasons before the answer
 
     @property
     def graded(self) -> list[bool]:
+        """The verdicts, without samples that have none."""
         return [right for right in self.right if right is not None]
 
 
 @dataclass(frozen=True)
 class Interval:
+    """A mean with the bounds of its confidence interval."""
+
     mean: float
     low: float
     high: float
@@ -49,12 +52,12 @@ def grouped(
     formatted: Callable[[str], bool],
     reasoned: Callable[[str], bool],
 ) -> Iterator[Answers]:
-    """The answers by problem, from rows in the order of the problems.
+    """Group answers by problem.
 
-    :param rows: with the columns of :mod:`openr1.engines.journal`, and ``verified``.
-    :param votes: of the rows of one problem, the answers as a majority counts them: equal ones are equal, None is none.
-    :param formatted: whether a completion keeps to the format.
-    :param reasoned: whether a completion reasons before it answers.
+    :param rows: rows in the order of the problems, with the columns of :mod:`openr1.data.answers`.
+    :param votes: function from the rows of one problem to votes of a majority: equal answers are equal, None is no answer.
+    :param formatted: tells whether a completion keeps to the format.
+    :param reasoned: tells whether a completion reasons before it answers.
     """
     for _, group in groupby(rows, key=lambda row: row["problem_id"]):
         samples = list(group)
@@ -71,9 +74,9 @@ def grouped(
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """The chance that at least one of k answers, drawn without replacement, is right: ``1 - C(n - c, k) / C(n, k)``.
+    """Return the probability that one or more of k answers, drawn without replacement, are right: 1 - C(n-c, k) / C(n, k).
 
-    It is unbiased (arXiv 2107.03374, eq. 1), as 1 - (1 - c/n)^k is not.
+    It is unbiased (arXiv 2107.03374, eq. 1), unlike 1 - (1 - c/n)^k.
     """
     if not 1 <= k <= samples:
         raise ValueError(f"pass@{k} needs at least {k} samples; there are {samples}")
@@ -81,11 +84,11 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 
 
 def majority_at_k(right: Sequence[bool], vote: Sequence[str | None], k: int) -> float:
-    """How often the most frequent of k answers is right: the mean over the disjoint groups of k samples, in their order.
+    """Return how often the most frequent of k answers is right: the mean over disjoint groups of k consecutive samples.
 
-    Samples without an answer have no vote. Of answers that are equally frequent each counts with equal weight.
+    Samples without an answer have no vote. Equally frequent answers have equal weight.
 
-    :param vote: equal where answers are equal, in whatever form they are written (:func:`openr1.evaluation.grading.votes`).
+    :param vote: votes that are equal for equal answers in any notation (:func:`openr1.evaluation.grading.votes`).
     """
     groups = [range(start, start + k) for start in range(0, len(vote) - k + 1, k)]
     return sum(_majority([(vote[i], right[i]) for i in group]) for group in groups) / len(groups)
@@ -101,15 +104,15 @@ def _majority(ballots: Sequence[tuple[str | None, bool]]) -> float:
 
 
 def clustered(rates: Sequence[float], samples: int) -> Interval:
-    """The mean pass rate of problems with its 95 % interval, the problems being what is drawn.
+    """Return the mean pass rate with its 95 % interval, for problems drawn at random.
 
-    The answers to one problem are alike, so the standard error is that of the problems' means, s / sqrt(P), whatever the number
+    The answers to one problem are correlated, so the standard error is that of the problems' means, s / sqrt(P), for any number
     of samples. The interval is Wilson's for a proportion with the effective sample size p (1 - p) / se^2 and Student's t of
     P - 1 degrees of freedom, so that it stays between 0 and 1 and does not collapse where every answer is right (Korn and
     Graubard 1998; Franco et al. 2019, on proportions from clustered samples).
 
     :param rates: share of right answers of each problem, shape ``(P,)``.
-    :param samples: answers a problem.
+    :param samples: answers per problem.
     """
     from scipy.stats import t
 
@@ -127,55 +130,55 @@ def clustered(rates: Sequence[float], samples: int) -> Interval:
 
 
 def ks(samples: int) -> list[int]:
-    """1, 2, 4, ... and the number of samples."""
+    """Return 1, 2, 4, ... and the number of samples."""
     return sorted({2**i for i in range(samples.bit_length())} | {samples})
 
 
 def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
-    """The figures of a set of problems, by the names of :mod:`openr1.tracking.mlflow`.
+    """Return the metrics of a set of problems, by the names of :mod:`openr1.tracking.mlflow`.
 
-    Problems whose answers nobody can judge are left out of all rates and counted as ``unjudged``: neither right nor wrong.
+    Problems without any verdict are left out of all rates and counted as ``unjudged``: neither right nor wrong.
 
-    :param samples: answers a problem; every problem has so many.
+    :param samples: answers of every problem.
     """
-    graded = [one for one in answers if one.graded]
-    found: dict[str, float] = {"problems": len(answers), "unjudged": len(answers) - len(graded), "samples": samples}
-    tokens = [count for one in answers for count in one.tokens if count is not None]
-    found["format_rate"] = _mean([value for one in answers for value in one.formatted])
-    found["reasoned_rate"] = _mean([value for one in answers for value in one.reasoned])
-    found["finished_rate"] = _mean([value for one in answers for value in one.finished])
+    graded = [problem for problem in answers if problem.graded]
+    metrics: dict[str, float] = {"problems": len(answers), "unjudged": len(answers) - len(graded), "samples": samples}
+    tokens = [count for problem in answers for count in problem.tokens if count is not None]
+    metrics["format_rate"] = _mean([value for problem in answers for value in problem.formatted])
+    metrics["reasoned_rate"] = _mean([value for problem in answers for value in problem.reasoned])
+    metrics["finished_rate"] = _mean([value for problem in answers for value in problem.finished])
     if tokens:
-        found["response_tokens"] = _mean(tokens)
+        metrics["response_tokens"] = _mean(tokens)
     if not graded:
-        return found
-    interval = clustered([_mean(one.graded) for one in graded], samples)
-    found |= {"pass_at_1": interval.mean, "pass_at_1_low": interval.low, "pass_at_1_high": interval.high}
+        return metrics
+    interval = clustered([_mean(problem.graded) for problem in graded], samples)
+    metrics |= {"pass_at_1": interval.mean, "pass_at_1_low": interval.low, "pass_at_1_high": interval.high}
     for k in ks(samples)[1:]:
-        whole = [one for one in graded if len(one.graded) >= k]
-        if whole:
-            found[f"pass_at_{k}"] = _mean([pass_at_k(len(one.graded), sum(one.graded), k) for one in whole])
-        voted = [one for one in graded if len(one.graded) == samples and any(vote is not None for vote in one.vote)]
+        sufficient = [problem.graded for problem in graded if len(problem.graded) >= k]
+        if sufficient:
+            metrics[f"pass_at_{k}"] = _mean([pass_at_k(len(verdicts), sum(verdicts), k) for verdicts in sufficient])
+        voted = [
+            problem for problem in graded if len(problem.graded) == samples and any(vote is not None for vote in problem.vote)
+        ]
         if voted and len(voted) == len(graded):
-            found[f"maj_at_{k}"] = _mean([majority_at_k(one.graded, one.vote, k) for one in voted])
-    return found
+            metrics[f"maj_at_{k}"] = _mean([majority_at_k(problem.graded, problem.vote, k) for problem in voted])
+    return metrics
 
 
 def breakdown(answers: Sequence[Answers], samples: int) -> dict[str, dict[str, dict[str, float]]]:
-    """:func:`score` by task, and within a task by difficulty: ``{task: {"all" or a difficulty: figures}}``."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for task in sorted({one.task for one in answers}):
-        mine = [one for one in answers if one.task == task]
-        found[task] = {"all": score(mine, samples)}
-        levels = [one.difficulty for one in mine if one.difficulty is not None]
-        for name, low, high in _levels(levels):
-            found[task][name] = score(
-                [one for one in mine if one.difficulty is not None and low <= one.difficulty <= high], samples
-            )
-    return found
+    """Return :func:`score` by task, and within a task by difficulty: ``{task: {"all" or a difficulty: metrics}}``."""
+    parts: dict[str, dict[str, dict[str, float]]] = {}
+    for task in sorted({problem.task for problem in answers}):
+        of_task = [problem for problem in answers if problem.task == task]
+        parts[task] = {"all": score(of_task, samples)}
+        levels = [(problem.difficulty, problem) for problem in of_task if problem.difficulty is not None]
+        for name, low, high in _bins([level for level, _ in levels]):
+            parts[task][name] = score([problem for level, problem in levels if low <= level <= high], samples)
+    return parts
 
 
-def _levels(values: Sequence[float]) -> list[tuple[str, float, float]]:
-    """Names and bounds of groups of difficulties: each value, or quantile bins of many."""
+def _bins(values: Sequence[float]) -> list[tuple[str, float, float]]:
+    """Return names and bounds of groups of difficulties: single values, or quantile bins of many values."""
     distinct = sorted(set(values))
     if len(distinct) <= DIFFICULTIES:
         return [(f"{value:g}", value, value) for value in distinct]

@@ -56,12 +56,12 @@ def verify(sample: Sample) -> bool | None:
 def _judge_exact(sample: Sample, progress: Progress) -> Verdict:
     """Compare the text of the one ``<answer>`` after the thoughts by the problem's task, or with the gold answer."""
     progress("start")
-    from openr1.data.tasks import accepts, find
+    from openr1.data.tasks import accepts, find_task
 
     progress("completion")
     if not sample.problem.answer:
         try:
-            find(sample.problem.task)  # some tasks have a verifier but no answers
+            find_task(sample.problem.task)  # some tasks have a verifier but no answers
         except ValueError:
             return Verdict()
     answer = extract_answer(strip_thoughts(sample.completion) or "")

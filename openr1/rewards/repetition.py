@@ -28,10 +28,10 @@ def repetition_penalty(samples: Sequence[Sample], options: RepetitionOptions) ->
 
     Words are those of :mod:`openr1.data.words`, which also splits scripts without spaces.
     """
-    from openr1.data.words import split
+    from openr1.data.words import split_words
 
     values: list[float | None] = []
-    for words in split(sample.completion for sample in samples).lists():
+    for words in split_words(sample.completion for sample in samples).lists():
         ngrams = list(zip(*(words[i:] for i in range(options.ngram)), strict=False))
         values.append((1 - len(set(ngrams)) / len(ngrams)) * options.penalty if ngrams else 0.0)
     return values

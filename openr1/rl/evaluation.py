@@ -33,7 +33,8 @@ class PolicyEvaluation:
 
     def __init__(self, config: Config, grader: Grader) -> None:
         self.config, self.grader = evaluation_config(config), grader
-        self.problems = problems.read(self.config)
+        data, paths, limit = self.config.data, self.config.paths, self.config.stage.problems
+        self.problems = problems.read(data, paths, held_out=True, limit=limit)
 
     def __call__(self, generator: PolicyGenerator) -> PolicyScores:
         """:raises RunError: where an answer is missing."""

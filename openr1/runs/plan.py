@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from openr1 import data
 from openr1.artifacts import Artifact, Store
 from openr1.config.recipe import Stage, stages
 from openr1.config.schema import Config
 from openr1.distributed.launcher import check_machine
 from openr1.models.shape import Shape
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import RunEstimate, estimate_run
 from openr1.runs.fingerprint import identify, references, with_local_checkpoint
 from openr1.tracking.progress import share_done
@@ -65,7 +65,7 @@ def plan(config: Config) -> list[PlannedStage]:
         unmade = any(store.get(reference) is None for _, reference in references(stage.config).values())
         ready = stage.config if unmade else with_local_checkpoint(stage.config)
         reads = stage.config.stage.trains and not stage.config.stage.rollouts
-        dataset = data.prepare(ready) if reads and not unmade else None
+        dataset = prepare_dataset(ready) if reads and not unmade else None
         estimate = estimate_run(ready, dataset, shapes)
         if not unmade:
             branching.check(stage.config, estimate.budget, stage.inputs)

@@ -10,7 +10,6 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openr1 import data
 from openr1.artifacts import STARTED, Artifact, Store
 from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
@@ -20,6 +19,7 @@ from openr1.files import write_json
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.shape import size_of
 from openr1.rl.budget import RlBudget
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import RunEstimate, estimate_run
 from openr1.runs.fingerprint import artifacts, identify, with_local_checkpoint
 from openr1.tracking import observer
@@ -77,7 +77,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     if config.stage.trains and not config.stage.rollouts:
         if config.stage.kind != "sft" and config.budget.epochs is None:
             resolve(config)  # an impossible budget is refused before the data are tokenised
-        dataset = data.prepare(config)
+        dataset = prepare_dataset(config)
     estimate = estimate_run(config, dataset)
     if estimate.budget:
         observer.note(foreseen=estimate.summary())

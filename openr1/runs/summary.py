@@ -9,7 +9,7 @@ from openr1.config.schema import Config
 from openr1.evaluation.recipe_table import HEADS, recipe_rows
 from openr1.models.shape import size_of
 from openr1.runs.stage_run import Result
-from openr1.runs.trial import Trial
+from openr1.runs.trial import Trial, finished_stages
 
 Rows = list[tuple[str, str]]
 
@@ -19,7 +19,7 @@ def show_trial(trial: Trial, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         show_stage(name, result, console)
-    if rows := recipe_rows(trial.stages):
+    if rows := recipe_rows(finished_stages(trial.stages)):
         table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
         for head in HEADS[2:]:
             table.add_column(head, justify="right")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from openr1.config.recipe import Stage
 from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import check_machine
-from openr1.evaluation.recipe_table import FILE, markdown, recipe_rows
+from openr1.evaluation.recipe_table import FILE, FinishedStage, markdown, recipe_rows
 from openr1.runs.plan import PlannedStage, ordered
 from openr1.runs.stage_run import Result, run, silence_third_party
 from openr1.tracking import observer
@@ -103,9 +103,24 @@ def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
             tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
         finished = Trial(results, tracked.run_id)
         tracked.summarise(finished.metrics, 0)
-        if rows := recipe_rows(results):
+        if rows := recipe_rows(finished_stages(results)):
             tracked.log_text(markdown(rows), FILE)
     return _noted(finished)
+
+
+def finished_stages(results: Mapping[str, Result]) -> list[FinishedStage]:
+    """Return the finished stages of a recipe as the table of its evaluations takes them."""
+    return [
+        FinishedStage(
+            name,
+            result.config.stage.kind,
+            result.config.stage.makes,
+            result.artifact.name,
+            result.config.model.checkpoint,
+            result.metrics,
+        )
+        for name, result in results.items()
+    ]
 
 
 def _noted(trial: Trial) -> Trial:

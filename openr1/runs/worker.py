@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from openr1 import data
 from openr1.artifacts import Store
 from openr1.config.load import load_run_config
 from openr1.distributed.launcher import CONFIG, JOB, RESULT, log_name
 from openr1.files import write_json
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.stage_run import silence_third_party
 from openr1.training.context import StageContext, perform, stage_of
@@ -38,7 +38,7 @@ def run(folder: Path, rank: int) -> None:
     about = json.loads((folder / JOB).read_text())
     store = Store(config.paths.artifacts)
     inputs = {name: store.get(path) for name, path in about["inputs"].items()}
-    dataset = data.prepare(config) if about["dataset"] else None
+    dataset = prepare_dataset(config) if about["dataset"] else None
     tracked = _tracked(config.tracking.uri, about) if rank == 0 else Untracked()
     context = StageContext(config, inputs, estimate_run(config, dataset), Path(about["folder"]), tracked, dataset=dataset)
     try:

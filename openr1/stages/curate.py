@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openr1.curation.options import steps_of
 from openr1.curation.pipeline import curate
-from openr1.curation.table import read, write
+from openr1.curation.table import read_samples, write_examples
 from openr1.evaluation.grading import Grader
 from openr1.files import write_json
 from openr1.training.context import StageContext
@@ -42,7 +42,7 @@ def examples(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
 
     with Grader(config.reward) as grader:
         curated = curate(
-            read(paths, estimate),
+            read_samples(paths, estimate),
             steps,
             verifier=grader,
             cache=Path(config.paths.cache),
@@ -50,7 +50,7 @@ def examples(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
             processes=config.compute.threads or os.cpu_count() or 1,
             progress=progress,
         )
-    write(curated.rows, context.folder / "data" / "examples.parquet")
+    write_examples(curated.rows, context.folder / "data" / "examples.parquet")
     write_json(context.folder / "card.json", curated.card.to_dict())
     (context.folder / "card.md").write_text(curated.card.markdown())
     return curated.card.metrics()

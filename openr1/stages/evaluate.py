@@ -38,7 +38,7 @@ def run(context: StageContext) -> dict[str, float]:
     if context.config.stage.answers:
         return again(context)
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config)
+    asked = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
     stage, journal = config.stage, Journal(context.folder, asked, config.stage.shard)
     with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
         stats = answer_problems(

@@ -24,13 +24,13 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
     :returns: the figures of the answers.
     """
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config)
+    asked = problems.read(config.data, config.paths, limit=config.stage.problems)
     stage, samples = config.stage, config.stage.samples
     journal = Journal(context.folder, asked, stage.shard)
     options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
     oracles = not asks_model(config)
     if oracles:
-        answer = oracle_answerer(problems.by_source(config), config.data.sources)
+        answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
         stats = answer_problems(journal, answer, whole_shards=True, **options)
     else:
         with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:

@@ -31,7 +31,7 @@ def run(context: StageContext) -> dict[str, float]:
     :raises RunError: where sampler and trainer disagree, and where training diverges.
     """
     config = context.config
-    sources = problems.by_source(config)
+    sources = problems.by_source(config.data, config.paths, limit=config.stage.problems)
     weights = {name: source.weight for name, source in config.data.sources.items()}
     # a copy, since TRL changes how it pads
     tokenizer = load_checkpoint.__wrapped__(checkpoint_of(config.model, config.scale), config.model.revision)

@@ -101,7 +101,7 @@ def form_of(config: Config) -> Shape:
     """
     if checkpoint_of(config.model, config.scale):
         return checkpoint_shape(config.model, config.scale, config.data.context)
-    return solve_shape(config.model, config.scale, vocab_size(config), config.data.context)
+    return solve_shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
 
 
 def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> Budget:

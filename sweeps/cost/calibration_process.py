@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from openr1 import data
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
 from openr1.files import write_json
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.stage_run import silence_third_party
 from openr1.training.context import Job, perform, stage_of
@@ -36,7 +36,7 @@ class Untracked:
 def timed(config: Config, folder: Path) -> dict[str, Any]:
     """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
     folder.mkdir()
-    dataset = data.prepare(config)
+    dataset = prepare_dataset(config)
     estimate = estimate_run(config, dataset)
     metrics = perform(Job(config, {}, estimate, folder, Untracked(), dataset), quiet=True)
     rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]

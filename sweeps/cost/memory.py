@@ -104,6 +104,6 @@ def cache(config: Config, shape: Shape, tokens: int) -> float:
 
 
 def _prompt(config: Config) -> int:
-    from openr1.data import problems
+    from openr1.runs.dataset import problems_extent
 
-    return round(problems.extent(config).prompt_bytes)  # a token has at least one byte
+    return round(problems_extent(config).prompt_bytes)  # a token has at least one byte

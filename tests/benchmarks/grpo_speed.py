@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, T
 from trl import GRPOConfig, GRPOTrainer
 
 from openr1.data import problems
-from openr1.data.tasks.base import given
+from openr1.data.tasks.completions import extract_answer
 from openr1.runs.stage_run import run, silence_third_party
 
 PROMPTS, SAMPLES, TOKENS = 32, 8, 96
@@ -45,13 +45,13 @@ class Steps(TrainerCallback):
 
 
 def accuracy(completions, answer, **_):
-    return [float(given(text) == right) for text, right in zip(completions, answer, strict=True)]
+    return [float(extract_answer(text) == right) for text, right in zip(completions, answer, strict=True)]
 
 
 def plain(config, base, steps, folder):
     """Seconds a step of TRL alone."""
     torch.set_num_threads(config.compute.threads)
-    asked = problems.read(config)
+    asked = problems.read(config.data, config.paths, limit=config.stage.problems)
     rows = datasets.Dataset.from_dict({"prompt": [one.prompt for one in asked], "answer": [one.answer for one in asked]})
     watch = Steps()
     trainer = GRPOTrainer(

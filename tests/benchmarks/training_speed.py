@@ -21,8 +21,8 @@ from helpers.configs import composed
 from rich.console import Console
 from rich.table import Table
 
-from openr1 import data
 from openr1.models.build import build
+from openr1.runs.dataset import prepare_dataset
 from openr1.runs.stage_run import run
 from openr1.training.budget import resolve
 from openr1.training.trainer import collate
@@ -34,7 +34,7 @@ WARM = 10  # steps that no one counts
 
 def bare_loop(config) -> float:
     """Tokens a second of the loop that anyone would write."""
-    dataset = data.prepare(config)
+    dataset = prepare_dataset(config)
     budget = resolve(config, dataset)
     device = config.compute.device
     torch.set_num_threads(config.compute.threads or torch.get_num_threads())
@@ -90,7 +90,7 @@ def main() -> None:
             for _ in range(args.repeats):
                 bare.append(bare_loop(config))
                 ours.append(framework(config))
-            speed, per_token = median(ours), resolve(config, data.prepare(config)).flops_per_token
+            speed, per_token = median(ours), resolve(config, prepare_dataset(config)).flops_per_token
             peak = config.compute.peak_flops
             cells = (f"{median(bare):,.0f}", f"{speed:,.0f}", f"{speed / median(bare):.3f}", f"{speed * per_token / 1e9:,.1f}")
             table.add_row(scale, *cells, f"{speed * per_token / peak:.1%}" if peak else "")

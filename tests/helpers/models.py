@@ -3,9 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from openr1.config.schema import Config
-from openr1.data.options import DataConfig, TokenizerConfig
-from openr1.data.tokenizer import make
+from openr1.data.tokenizer import train_bpe
 from openr1.models.build import build
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.shape import solve_shape
@@ -24,8 +22,7 @@ SILENT = TEMPLATE.replace("<|assistant|>{% endif %}", "<|assistant|><think>\n\n<
 @cache
 def tokenizer():
     """Digits, a few words, and an end token."""
-    config = Config(model=ModelConfig(family="qwen2"), data=DataConfig("test", {}, TokenizerConfig(vocab_size=300)), scale=TINY)
-    return make(config, (f"{i} plus {i * 7} is {i * 8}, " for i in range(500)))
+    return train_bpe(300, (f"{i} plus {i * 7} is {i * 8}, " for i in range(500)))
 
 
 def write_model(folder: Path, family="qwen2", scale=TINY, context=CONTEXT, std=0.15, template=None, **options) -> str:

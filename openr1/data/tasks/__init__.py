@@ -1,4 +1,4 @@
-"""Procedural tasks: distinct problems, each with its answer and a reasoning trace, and an exact verifier.
+"""Procedural tasks: distinct problems, each with an answer and a reasoning trace, and an exact verifier.
 
 To add one, write a module with a subclass of :class:`DrawnTask` and put an instance into :data:`TASKS`.
 """
@@ -12,21 +12,23 @@ from omegaconf.errors import OmegaConfBaseException
 
 from openr1.data.options import TaskSource
 from openr1.data.tasks.arithmetic import Arithmetic
-from openr1.data.tasks.base import DrawnTask, Problem, Split, Task, direct, given, is_held_out, reasoned, same, split
+from openr1.data.tasks.base import DrawnTask, Task
 from openr1.data.tasks.code import Code
+from openr1.data.tasks.completions import direct_completion, extract_answer, is_right_text, reasoned_completion
 from openr1.data.tasks.countdown import Countdown
 from openr1.data.tasks.gym import NAME, ReasoningGym
 from openr1.data.tasks.linear import Linear
 from openr1.data.tasks.lists import Lists
 from openr1.data.tasks.modular import Modular
 from openr1.data.tasks.multiple_choice import MultipleChoice
+from openr1.data.tasks.problem import Problem, Split, is_held_out, split
 from openr1.data.tasks.strings import Strings
 from openr1.data.tasks.sums import Sums
 from openr1.errors import ConfigError
 from openr1.options import one_line
 
-__all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct", "find", "generate", "held_out"]
-__all__ += ["is_held_out", "options_of", "reasoned", "split", "verify"]
+__all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct_completion", "find_task", "generate"]
+__all__ += ["held_out", "is_held_out", "options_of", "reasoned_completion", "split", "verify"]
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -44,10 +46,10 @@ TASKS: dict[str, Task] = {
 }
 
 
-def find(name: str) -> Task:
-    """A task by name; ``reasoning_gym/NAME`` is one of reasoning-gym's, ``reasoning_gym`` that of its option ``name``.
+def find_task(name: str) -> Task:
+    """Return a task by name; ``reasoning_gym/NAME`` is one of reasoning-gym's, ``reasoning_gym`` that of its option ``name``.
 
-    :raises ValueError: for a name that no task has, and where reasoning-gym is not installed.
+    :raises ValueError: for an unknown name, and if reasoning-gym is not installed.
     """
     if name in TASKS:
         return TASKS[name]
@@ -58,12 +60,12 @@ def find(name: str) -> Task:
 
 
 def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
-    """The task of a source and its options, checked.
+    """Return the task of a source and its typed options.
 
     :param key: where the source stands in the config, for messages.
     """
     try:
-        task = find(source.task)
+        task = find_task(source.task)
     except ValueError as error:
         raise ConfigError(f"{key}.task: {error}") from error
     try:
@@ -75,7 +77,7 @@ def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
 
 
 def generate(key: str, source: TaskSource) -> list[Problem]:
-    """The problems of a source, those to train on and those held out."""
+    """Generate the problems of a source, those to train on and those held out."""
     task, options = options_of(key, source)
     try:
         return task.generate(source.problems, source.seed, options)
@@ -84,7 +86,7 @@ def generate(key: str, source: TaskSource) -> list[Problem]:
 
 
 def held_out(key: str, source: TaskSource, count: int, fraction: float) -> list[Problem]:
-    """The first ``count`` held-out problems of a source, more than its own ``problems`` have where need be."""
+    """Generate the first ``count`` held-out problems of a source, if necessary beyond its own ``problems``."""
     task, options = options_of(key, source)
     try:
         return task.held_out(count, source.seed, options, fraction)
@@ -93,15 +95,15 @@ def held_out(key: str, source: TaskSource, count: int, fraction: float) -> list[
 
 
 def verify(problem: Problem, completion: str) -> bool:
-    """Whether a completion gives the right answer: exactly one ``<answer>``, and its text is accepted."""
-    answer = given(completion)
+    """Tell whether a completion gives the right answer: exactly one ``<answer>``, whose text is accepted."""
+    answer = extract_answer(completion)
     return answer is not None and accepts(problem, answer)
 
 
 def accepts(problem: Problem, answer: str) -> bool:
-    """Whether the text of an answer is right, as the problem's task sees it; of a problem from elsewhere, the same text.
+    """Tell whether the text of an answer is right, by the problem's task; without one, by equality of the text.
 
     :raises NotImplementedError: for code, which only the sandbox of :mod:`openr1.rewards` runs.
     """
-    ours = problem.task in TASKS or problem.task.startswith(f"{NAME}/")
-    return find(problem.task).accepts(problem, answer) if ours else same(problem, answer)
+    procedural = problem.task in TASKS or problem.task.startswith(f"{NAME}/")
+    return find_task(problem.task).accepts(problem, answer) if procedural else is_right_text(problem, answer)

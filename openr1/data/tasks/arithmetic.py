@@ -1,19 +1,21 @@
-"""Expressions: ``3*(4+5)-2=`` is 25, one operation a step: ``4+5=9,3*9=27,27-2=25``."""
+"""Expressions: ``3*(4+5)-2=`` is 25, with one operation per step: ``4+5=9,3*9=27,27-2=25``."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from openr1.data.tasks.base import DrawnTask, Problem
+from openr1.data.tasks.base import DrawnTask
 from openr1.data.tasks.expressions import Term, combine
-from openr1.data.tasks.rng import below, check_least, check_members, check_range, pick
+from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randbelow
 
 
 @dataclass
 class ArithmeticOptions:
-    """``min_operations`` to ``max_operations``, each equally often, of ``operators`` on numbers from 0 to ``maximum``, where no
-    result on the way, positive or negative, is above ``limit``."""
+    """Options of arithmetic: ``min_operations`` to ``max_operations`` operations, each count equally often, of ``operators`` on
+    numbers from 0 to ``maximum``; the absolute value of every intermediate result is at most ``limit``."""
 
     min_operations: int = 2
     max_operations: int = 4
@@ -23,12 +25,12 @@ class ArithmeticOptions:
 
 
 class Arithmetic(DrawnTask):
-    """Difficulty: the operations."""
+    """The task arithmetic. The difficulty is the number of operations."""
 
     name = "arithmetic"
     Options = ArithmeticOptions
 
-    def check(self, options: ArithmeticOptions) -> None:
+    def check_options(self, options: ArithmeticOptions) -> None:
         check_range(options.min_operations, options.max_operations, "operations", 1)
         check_members(options.operators, "operators", "+-*")
         check_least(options, maximum=1, limit=options.maximum)
@@ -43,12 +45,12 @@ class Arithmetic(DrawnTask):
 
 def _expression(rng: random.Random, operations: int, options: ArithmeticOptions) -> Term | None:
     if not operations:
-        number = below(rng, options.maximum + 1)
+        number = randbelow(rng, options.maximum + 1)
         return Term(str(number), number)
-    first = below(rng, operations)
+    first = randbelow(rng, operations)
     left = _expression(rng, first, options)
     right = _expression(rng, operations - 1 - first, options)
     if left is None or right is None:
         return None
-    term = combine(pick(rng, options.operators), left, right)
-    return None if abs(term.value) > options.limit else term
+    term = combine(choice(rng, options.operators), left, right)
+    return None if term is None or abs(term.value) > options.limit else term

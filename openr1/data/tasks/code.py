@@ -1,6 +1,6 @@
 """Small programs: ``Read integers. Keep the even ones. Print the sum.``, with tests of standard input and output.
 
-The oracle's program has one line a sentence, and its reasoning works the first test's numbers through.
+The oracle's program has one line per sentence, and its reasoning applies each line to the numbers of the first test.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from types import CodeType
 from typing import NamedTuple
 
 from openr1.data.hashing import hash64
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import between, check_least, check_range, pick
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randint
 
 READ = "n=list(map(int,input().split()))"
 
 
 class Line(NamedTuple):
-    """A sentence and its expression in the numbers ``n``; both may have a constant ``k``."""
+    """A sentence and its expression in the numbers ``n``; both may contain a constant ``k``."""
 
     sentence: str
     expression: str
-    least: int = 0  # of the constant
+    least: int = 0  # least value of the constant
 
 
 CHANGES = (
@@ -50,8 +52,9 @@ ENDS = (
 
 @dataclass
 class CodeOptions:
-    """``min_changes`` to ``max_changes`` changes of the numbers before the line that prints, each as often while there are new
-    ones, with constants up to ``maximum``; ``tests`` tests a problem, of up to ``max_items`` numbers."""
+    """Options of code: ``min_changes`` to ``max_changes`` changes of the numbers before the line that prints, each count
+    equally often while there are new programs, with constants up to ``maximum``; ``tests`` tests per problem, of up to
+    ``max_items`` numbers."""
 
     min_changes: int = 1
     max_changes: int = 3
@@ -61,33 +64,34 @@ class CodeOptions:
 
 
 class Code(DrawnTask):
-    """Difficulty: the lines that change the numbers.
+    """The task code. The difficulty is the number of lines that change the numbers.
 
-    The first test is of four numbers, the second of none, and no program that always prints the same passes.
+    The first test has four numbers, the second none, and no program with constant output passes.
     """
 
     name = "code"
     Options = CodeOptions
 
-    def check(self, options: CodeOptions) -> None:
+    def check_options(self, options: CodeOptions) -> None:
         check_range(options.min_changes, options.max_changes, "changes", 1)
         check_least(options, maximum=2, max_items=4, tests=3)
 
     def draw(self, rng: random.Random, place: int, options: CodeOptions) -> Problem | None:
-        # not by place: there are few programs with one change
-        lines = [pick(rng, CHANGES) for _ in range(between(rng, options.min_changes, options.max_changes))]
-        if any(one is other for one, other in pairwise(lines)):
+        # not by place, since there are few programs with one change
+        lines = [choice(rng, CHANGES) for _ in range(randint(rng, options.min_changes, options.max_changes))]
+        if any(line is following for line, following in pairwise(lines)):
             return None
-        filled = [_fill(line, between(rng, line.least, options.maximum)) for line in (*lines, pick(rng, ENDS))]
+        filled = [_fill(line, randint(rng, line.least, options.maximum)) for line in (*lines, choice(rng, ENDS))]
         prompt = "Read integers. " + " ".join(f"{line.sentence}." for line in filled)
         inputs = _inputs(prompt, options)
-        runs = [_run(filled, numbers) for numbers in inputs]
-        if len({run[-1] for run in runs}) < 3:
+        outputs = [_values(filled, numbers) for numbers in inputs]
+        if len({values[-1] for values in outputs}) < 3:
             return None
         program = [READ, *(f"n={line.expression}" for line in filled[:-1]), f"print({filled[-1].expression})"]
-        work = [_text(inputs[0]), *(f"{line.sentence}: {value or 'none'}" for line, value in zip(filled, runs[0], strict=True))]
-        tests = tuple((f"{_text(numbers)}\n", f"{run[-1]}\n") for numbers, run in zip(inputs, runs, strict=True))
-        trace = "\n".join([*(f"# {line}" for line in work), *program])
+        steps = zip(filled, outputs[0], strict=True)
+        comments = [_text(inputs[0]), *(f"{line.sentence}: {value or 'none'}" for line, value in steps)]
+        tests = tuple((f"{_text(numbers)}\n", f"{values[-1]}\n") for numbers, values in zip(inputs, outputs, strict=True))
+        trace = "\n".join([*(f"# {line}" for line in comments), *program])
         return Problem(prompt, "", trace, "code", tests, task=self.name, difficulty=len(lines))
 
 
@@ -96,26 +100,26 @@ def _fill(line: Line, k: int) -> Line:
 
 
 def _inputs(prompt: str, options: CodeOptions) -> list[list[int]]:
-    """What a program reads, from the prompt alone: numbers around the constants, of either sign, a quarter of them repeated."""
+    """Draw the inputs of the tests from the prompt alone: numbers of either sign near the constants, a quarter repeated."""
     rng = random.Random(hash64("code", prompt))
     inputs = []
-    for size in (4, 0, *(between(rng, 1, options.max_items) for _ in range(options.tests - 2))):
+    for size in (4, 0, *(randint(rng, 1, options.max_items) for _ in range(options.tests - 2))):
         numbers: list[int] = []
         for _ in range(size):
             repeated = numbers and rng.random() < 0.25
-            numbers.append(pick(rng, numbers) if repeated else between(rng, -options.maximum // 2, 2 * options.maximum))
+            numbers.append(choice(rng, numbers) if repeated else randint(rng, -options.maximum // 2, 2 * options.maximum))
         inputs.append(numbers)
     return inputs
 
 
-def _run(lines: list[Line], numbers: list[int]) -> list[str]:
-    """What there is after each line, as it would be printed."""
-    shown = []
+def _values(lines: list[Line], numbers: list[int]) -> list[str]:
+    """Return the numbers after each line, and the output of the last, as text."""
+    texts = []
     for line in lines[:-1]:
         numbers = eval(_compiled(line.expression), {"n": numbers})
-        shown.append(_text(numbers))
+        texts.append(_text(numbers))
     end = lines[-1].expression
-    return [*shown, _text(numbers) if end == "*n" else str(eval(_compiled(end), {"n": numbers}))]
+    return [*texts, _text(numbers) if end == "*n" else str(eval(_compiled(end), {"n": numbers}))]
 
 
 @lru_cache(maxsize=1024)

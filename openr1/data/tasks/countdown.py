@@ -1,4 +1,4 @@
-"""Countdown: ``make 82 from 3,7,25,50:`` with every number once, as in ``(50-25)*3+7``. Any expression that does it is right.
+"""Countdown: ``make 82 from 3,7,25,50:`` with every number once, as in ``(50-25)*3+7``. Every expression that does so is right.
 
 The rules are those of TinyZero's task: all numbers, each exactly once, with ``+ - * /`` and brackets.
 """
@@ -9,17 +9,20 @@ import random
 import re
 from dataclasses import dataclass
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.expressions import Term, combine, read
-from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.expressions import Term, combine, evaluate
+from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randbelow, randint
 
 PROMPT = re.compile(r"make (\d+) from ([\d,]+):")
 
 
 @dataclass
 class CountdownOptions:
-    """``min_numbers`` to ``max_numbers``, each equally often, from 1 to ``maximum``; targets from 1 to ``max_target``. The
-    oracle's way keeps to ``operators`` (any of ``+-*/``) and to positive whole numbers; answers need not."""
+    """Options of countdown: ``min_numbers`` to ``max_numbers`` numbers, each count equally often, from 1 to ``maximum``;
+    targets from 1 to ``max_target``. The oracle's solution uses only ``operators`` (any of ``+-*/``) and positive whole
+    numbers; answers need not."""
 
     min_numbers: int = 3
     max_numbers: int = 4
@@ -29,23 +32,23 @@ class CountdownOptions:
 
 
 class Countdown(DrawnTask):
-    """Difficulty: the operations, one fewer than the numbers."""
+    """The task countdown. The difficulty is the number of operations, one fewer than the numbers."""
 
     name = "countdown"
     Options = CountdownOptions
 
-    def check(self, options: CountdownOptions) -> None:
+    def check_options(self, options: CountdownOptions) -> None:
         check_range(options.min_numbers, options.max_numbers, "numbers", 2)
         check_members(options.operators, "operators", "+-*/")
         check_least(options, maximum=2, max_target=1)
 
     def draw(self, rng: random.Random, place: int, options: CountdownOptions) -> Problem | None:
         count = options.min_numbers + place % (options.max_numbers - options.min_numbers + 1)
-        numbers = sorted(between(rng, 1, options.maximum) for _ in range(count))
-        terms, steps = [Term(str(number), number) for number in numbers], []
+        numbers = sorted(randint(rng, 1, options.maximum) for _ in range(count))
+        terms, steps = [Term(str(number), number) for number in numbers], list[str]()
         while len(terms) > 1:
-            left, right = (terms.pop(below(rng, len(terms))) for _ in range(2))
-            operator = pick(rng, options.operators)
+            left, right = (terms.pop(randbelow(rng, len(terms))) for _ in range(2))
+            operator = choice(rng, options.operators)
             if operator in "-/" and left.value < right.value:
                 left, right = right, left
             term = combine(operator, left, right)
@@ -60,10 +63,13 @@ class Countdown(DrawnTask):
         return Problem(prompt, target.text, ",".join(steps), task=self.name, difficulty=count - 1)
 
     def accepts(self, problem: Problem, answer: str) -> bool:
-        """Any expression of the numbers that has the target's value; ``= target`` may follow it."""
-        asked = PROMPT.fullmatch(problem.prompt)
-        if not asked:
+        """Accept any expression of the numbers that has the target's value; ``= target`` may follow it."""
+        prompt = PROMPT.fullmatch(problem.prompt)
+        if not prompt:
             return super().accepts(problem, answer)
-        target, numbers = asked.groups()
-        found = read(re.sub(rf"\s*=\s*{target}$", "", answer))
-        return found is not None and found[0] == int(target) and sorted(found[1]) == sorted(map(int, numbers.split(",")))
+        target, numbers = prompt.groups()
+        evaluated = evaluate(re.sub(rf"\s*=\s*{target}$", "", answer))
+        if evaluated is None:
+            return False
+        value, used = evaluated
+        return value == int(target) and sorted(used) == sorted(map(int, numbers.split(",")))

@@ -1,4 +1,4 @@
-"""Arithmetic expressions: written with no more brackets than needed, and read back exactly, without evaluating code."""
+"""Arithmetic expressions: written with as few brackets as possible, and evaluated exactly, without running code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fractions import Fraction
 
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
 CHARACTERS = re.compile(r"[\d+*/() -]+")
-LONGEST = 200  # characters of an expression that is read
+MAX_LENGTH = 200  # characters of an expression
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
 @dataclass(frozen=True)
 class Term:
-    """A number or an operation, its value, and the steps by which it was worked out."""
+    """A number or an operation, its value, and the steps of its calculation."""
 
     text: str
     value: int
@@ -24,20 +24,20 @@ class Term:
 
 
 def combine(operator: str, left: Term, right: Term) -> Term | None:
-    """The operation on two terms; ``None`` for a division with a remainder."""
+    """Apply an operation to two terms; return None for a division with a remainder."""
     value = apply(operator, Fraction(left.value), Fraction(right.value))
     if value is None or value.denominator != 1:
         return None
-    rank = PRECEDENCE[operator]
-    # operations of one rank are done from left to right: brackets on the right keep the order that the steps have
-    first = f"({left.text})" if left.precedence < rank else left.text
-    second = f"({right.text})" if right.precedence <= rank else right.text
+    precedence = PRECEDENCE[operator]
+    # operations of the same precedence are done from left to right: brackets on the right preserve the order of the steps
+    first = f"({left.text})" if left.precedence < precedence else left.text
+    second = f"({right.text})" if right.precedence <= precedence else right.text
     step = f"{left.value}{operator}{right.value}={value}"
-    return Term(f"{first}{operator}{second}", int(value), rank, (*left.steps, *right.steps, step))
+    return Term(f"{first}{operator}{second}", int(value), precedence, (*left.steps, *right.steps, step))
 
 
 def apply(operator: str, left: Fraction, right: Fraction) -> Fraction | None:
-    """The value of one operation; ``None`` for a division by zero."""
+    """Return the value of one operation; None for a division by zero."""
     if operator == "+":
         return left + right
     if operator == "-":
@@ -47,9 +47,12 @@ def apply(operator: str, left: Fraction, right: Fraction) -> Fraction | None:
     return left / right if right else None
 
 
-def read(text: str) -> tuple[Fraction, list[int]] | None:
-    """The value of an expression of whole numbers, ``+ - * /`` and brackets, and its numbers in order; ``None`` for others."""
-    if len(text) > LONGEST or not CHARACTERS.fullmatch(text):
+def evaluate(text: str) -> tuple[Fraction, list[int]] | None:
+    """Return the value of an expression of whole numbers, ``+ - * /`` and brackets, and its numbers in order.
+
+    The result is None for any other text.
+    """
+    if len(text) > MAX_LENGTH or not CHARACTERS.fullmatch(text):
         return None
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -69,6 +72,6 @@ def _value(node: ast.expr, numbers: list[int]) -> Fraction | None:
             value = _value(operand, numbers)
             return None if value is None else -value
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in OPERATORS:
-            values = _value(left, numbers), _value(right, numbers)
-            return None if None in values else apply(OPERATORS[type(operator)], *values)
+            first, second = _value(left, numbers), _value(right, numbers)
+            return None if first is None or second is None else apply(OPERATORS[type(operator)], first, second)
     return None

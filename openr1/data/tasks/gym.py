@@ -1,9 +1,8 @@
-"""The tasks of reasoning-gym (arXiv 2505.24760), by name: ``reasoning_gym/chain_sum``. Its own scorers verify; it is imported
-only when problems are made or verified.
+"""Tasks of reasoning-gym (arXiv 2505.24760), by name: ``reasoning_gym/chain_sum``, verified by the package's own scorers.
 
-Where its metadata has reasoning (``gsm_symbolic``), that is the trace; all other tasks have an answer and no trace, and two,
-``boxnet`` and ``rush_hour``, have only a verifier. Its problems take more of ``random.Random`` than ``random()``, so another
-version of Python may give other ones.
+The package is imported only when problems are made or verified. Reasoning in its metadata (``gsm_symbolic``) is the trace; all
+other tasks have an answer and no trace, and two, ``boxnet`` and ``rush_hour``, have only a verifier. Its problems use more of
+``random.Random`` than ``random()``, so another version of Python may give other ones.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from itertools import count
 from typing import Any
 
 from openr1.data.hashing import hash64
-from openr1.data.tasks.base import Problem, Task, distinct
+from openr1.data.tasks.base import Task, distinct
+from openr1.data.tasks.problem import Problem
 
 NAME = "reasoning_gym"
-CHUNK = 500  # problems of one of its data sets, whose size may change what is in it
-# left out: what differs between two processes with one seed (it follows the order of sets, or draws from the global generator),
-# and the mixture of others, which a data config is
+CHUNK = 500  # problems per data set of the package, whose content depends on its size
+# tasks that differ between two processes with one seed (by the order of sets, or draws from the global generator), and the
+# mixture of other tasks, for which there are data configs
 LEFT_OUT = {
     "codeio",
     "composite",
@@ -35,8 +35,9 @@ LEFT_OUT = {
     "ransom_note",
     "word_ladder",
 }
-ANSWERS = ("example_answer", "example_correct_answer", "possible_answer")  # in the metadata, where there is no one answer
-# scorers that evaluate the text of an answer as Python or sympy: it may have no names but these, and no calls of others
+# keys of the metadata with an answer, for tasks without a single one
+ANSWERS = ("example_answer", "example_correct_answer", "possible_answer")
+# scorers that evaluate the text of an answer as Python or SymPy: it may use and call no other names than FUNCTIONS
 EVALUATED = {
     "binary_matrix",
     "countdown",
@@ -53,22 +54,23 @@ HARMLESS = re.compile(rf"(?:(?:{FUNCTIONS})\b|[A-Z]+\b|[a-z_]\b|[\d\s.,+*/^()\[\
 
 @dataclass
 class GymOptions:
-    """``name`` of one of its tasks, and keys of that task's own ``config``: its difficulty parameters."""
+    """Options of reasoning_gym: the ``name`` of a task, and keys of that task's own ``config``, its difficulty parameters."""
 
     name: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
 
 class ReasoningGym(Task):
-    """Difficulty: the number of the problem's own for the first difficulty parameter that it has one for; otherwise none.
+    """A task of reasoning-gym. The difficulty is the problem's value of the first difficulty parameter that it records, if any.
 
-    A right answer is one with the full score. The scorer of ``game_of_life_halting`` takes all but ``True`` for ``False``.
+    A right answer is one with the full score. The scorer of ``game_of_life_halting`` reads all but ``True`` as ``False``.
     """
+
+    Options = GymOptions
 
     def __init__(self, name: str | None = None) -> None:
         self.name = f"{NAME}/{name}" if name else NAME
         self.only = name
-        self.Options = GymOptions
         if not importlib.util.find_spec(NAME):
             raise ValueError("reasoning-gym is not installed (pip install reasoning-gym==0.1.25)")
 
@@ -76,35 +78,42 @@ class ReasoningGym(Task):
     def version(self) -> str:
         return importlib.metadata.version("reasoning-gym")
 
-    def check(self, options: GymOptions) -> None:
-        _data(self._name(options), json.dumps(options.config), 0)
+    def check_options(self, options: GymOptions) -> None:
+        _load(self._name(options), json.dumps(options.config), 0)
 
     def stream(self, seed: int, options: GymOptions) -> Iterator[Problem]:
-        self.check(options)
+        self.check_options(options)
         numbers = count()
         return distinct(lambda _: _problem(self._name(options), json.dumps(options.config), seed, next(numbers)))
 
     def accepts(self, problem: Problem, answer: str) -> bool:
-        """:raises ValueError: where this version of reasoning-gym makes another problem of the same seed."""
+        """Accept an answer with the full score.
+
+        :raises ValueError: if this version of reasoning-gym makes another problem of the same seed.
+        """
         if not problem.tests:
             return super().accepts(problem, answer)
-        name, where = problem.task.removeprefix(f"{NAME}/"), dict(problem.tests)
-        data, entry = _entry(name, where["config"], int(where["seed"]), int(where["number"]))
+        name = problem.task.removeprefix(f"{NAME}/")
+        origin = {test[0]: test[1] for test in problem.tests}
+        data, entry = _entry(name, origin["config"], int(origin["seed"]), int(origin["number"]))
         if entry["question"] != problem.prompt:
             raise ValueError(f"{problem.task}: problem {problem.id} was made by another version of reasoning-gym")
         if name in EVALUATED and (not HARMLESS.fullmatch(answer) or "__" in answer):
             return False
         try:
             return bool(data.score_answer(answer, entry) >= 1)
-        except Exception:  # a scorer that fails on a text does not find it right
+        except Exception:  # a scorer that fails on a text does not accept it
             return False
 
     def _name(self, options: GymOptions) -> str:
-        """:raises ValueError: for a name that is missing, unknown or left out, and for two names."""
+        """Return the name of the task.
+
+        :raises ValueError: for a name that is missing, unknown or left out, and for two names.
+        """
         name = options.name or self.only
         if self.only not in (None, name):
             raise ValueError(f"options.name: the task is {self.name} already")
-        if name not in _names():
+        if name is None or name not in _names():
             key = "task" if self.only else "options.name"
             raise ValueError(f"{key}: {name!r} is not one of {', '.join(_names())}")
         return name
@@ -118,30 +127,30 @@ def _names() -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _data(name: str, config: str, seed: int) -> Any:
-    """One of its data sets.
+def _load(name: str, config: str, seed: int) -> Any:
+    """Load a data set of the package.
 
-    :raises ValueError: ``options.config: ...`` for a config that it refuses.
+    :raises ValueError: ``options.config: ...`` for a config that the data set refuses.
     """
     from reasoning_gym.factory import DATASETS
 
     data_set, config_class = DATASETS[name]
-    given = json.loads(config)
+    parameters = json.loads(config)
     known = [field.name for field in fields(config_class) if field.name not in ("seed", "size")]
-    for key in given:
+    for key in parameters:
         if key not in known:
             raise ValueError(f"options.config.{key}: {name} has no such key; there are {', '.join(known)}")
     try:
-        return data_set(config_class(**given, seed=seed, size=CHUNK))
+        return data_set(config_class(**parameters, seed=seed, size=CHUNK))
     except (AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"options.config: {name} refuses it: {' '.join(str(error).split())}") from error
 
 
 def _entry(name: str, config: str, seed: int, number: int) -> tuple[Any, dict[str, Any]]:
-    """The data set that the ``number``-th problem is in, and the problem as reasoning-gym has it."""
+    """Return the data set with the ``number``-th problem, and the problem in the form of the package."""
     chunk, at = divmod(number, CHUNK)
-    # its own seeds 0 and 1 have all problems but one in common
-    data = _data(name, config, hash64(NAME, str(seed), str(chunk)) >> 33)
+    # hashed, since adjacent seeds of the package share all problems but one
+    data = _load(name, config, hash64(NAME, str(seed), str(chunk)) >> 33)
     return data, data[at]
 
 
@@ -149,10 +158,10 @@ def _problem(name: str, config: str, seed: int, number: int) -> Problem:
     entry = _entry(name, config, seed, number)[1]
     metadata = entry["metadata"]
     answer = entry["answer"] or next((metadata[key] for key in ANSWERS if metadata.get(key)), "")
-    where = (("config", config), ("seed", str(seed)), ("number", str(number)))
+    origin = (("config", config), ("seed", str(seed)), ("number", str(number)))
     trace = metadata.get("answer_cot", "")
     task, difficulty = f"{NAME}/{name}", _difficulty(metadata)
-    return Problem(entry["question"], _text(answer), trace, tests=where, task=task, difficulty=difficulty)
+    return Problem(entry["question"], _text(answer), trace, tests=origin, task=task, difficulty=difficulty)
 
 
 def _text(answer: Any) -> str:
@@ -160,6 +169,6 @@ def _text(answer: Any) -> str:
 
 
 def _difficulty(metadata: dict[str, Any]) -> float | None:
-    given = metadata.get("difficulty")
-    names = given if isinstance(given, dict) else ["difficulty"]
+    difficulty = metadata.get("difficulty")
+    names = difficulty if isinstance(difficulty, dict) else ["difficulty"]
     return next((float(metadata[name]) for name in names if isinstance(metadata.get(name), int | float)), None)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import between, check_least, check_range
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import randint
 
 
 @dataclass
 class LinearOptions:
-    """``min_unknowns`` to ``max_unknowns`` (2 at most), each equally often. Coefficients are from 1 to ``maximum``, unknowns
-    from 0 to ``max_solution``, the constant beside a single unknown from 1 to ``max_constant``, all of either sign where
-    ``negative``. With ``both_sides``, a single unknown stands on both."""
+    """Options of linear: ``min_unknowns`` to ``max_unknowns`` unknowns (at most 2), each count equally often. Coefficients are
+    from 1 to ``maximum``, solutions from 0 to ``max_solution``, the constant beside a single unknown from 1 to
+    ``max_constant``, all of either sign if ``negative``. With ``both_sides``, a single unknown stands on both sides."""
 
     min_unknowns: int = 1
     max_unknowns: int = 2
@@ -25,12 +27,12 @@ class LinearOptions:
 
 
 class Linear(DrawnTask):
-    """Difficulty: the steps: 1 to 3 with one unknown, 4 or 5 with two."""
+    """The task linear. The difficulty is the number of steps: 1 to 3 with one unknown, 4 or 5 with two."""
 
     name = "linear"
     Options = LinearOptions
 
-    def check(self, options: LinearOptions) -> None:
+    def check_options(self, options: LinearOptions) -> None:
         check_range(options.min_unknowns, options.max_unknowns, "unknowns", 1)
         if options.max_unknowns > 2:
             raise ValueError("options.max_unknowns: must be at most 2")
@@ -38,7 +40,7 @@ class Linear(DrawnTask):
 
     def draw(self, rng: random.Random, place: int, options: LinearOptions) -> Problem | None:
         unknowns = options.min_unknowns + place % (options.max_unknowns - options.min_unknowns + 1)
-        draw = _two if unknowns == 2 else _one
+        draw = _draw_two_unknowns if unknowns == 2 else _draw_one_unknown
         equations, steps, answer = draw(rng, options) or ([], [], "")
         if not equations:
             return None
@@ -46,39 +48,40 @@ class Linear(DrawnTask):
         return Problem(prompt, answer, ",".join(steps), task=self.name, difficulty=len(steps))
 
     def accepts(self, problem: Problem, answer: str) -> bool:
-        """The unknowns in any order, with or without spaces."""
+        """Accept the unknowns in any order, with or without spaces."""
         return sorted(answer.replace(" ", "").split(",")) == problem.answer.split(",")
 
 
 Drawn = tuple[list[str], list[str], str]  # equations, steps, answer
 
 
-def _one(rng: random.Random, options: LinearOptions) -> Drawn | None:
-    """``ax+b=d`` or ``ax+b=cx+d``."""
+def _draw_one_unknown(rng: random.Random, options: LinearOptions) -> Drawn | None:
+    """Draw ``ax+b=d`` or ``ax+b=cx+d``."""
     x, a = _signed(rng, 0, options.max_solution, options), _signed(rng, 1, options.maximum, options)
     b = _signed(rng, 1, options.max_constant, options)
     c = _signed(rng, 1, options.maximum, options) if options.both_sides else 0
-    d, rest = (a - c) * x + b, a - c
-    if not rest or not (options.negative or d >= 0 < rest):
+    d, factor = (a - c) * x + b, a - c
+    if not factor or not (options.negative or d >= 0 < factor):
         return None
     steps = []
     right = _sum((c, "x"), (d, "")) if c else str(d)
     if c:
-        steps.append(f"{_sum((rest, 'x'), (b, ''))}={d}")
-    steps.append(f"{_sum((rest, 'x'))}={d}{-b:+d}={d - b}")
-    if rest != 1:
-        steps.append(f"x={d - b}/{rest}={x}")
+        steps.append(f"{_sum((factor, 'x'), (b, ''))}={d}")
+    steps.append(f"{_sum((factor, 'x'))}={d}{-b:+d}={d - b}")
+    if factor != 1:
+        steps.append(f"x={d - b}/{factor}={x}")
     return [f"{_sum((a, 'x'), (b, ''))}={right}"], steps, f"x={x}"
 
 
-def _two(rng: random.Random, options: LinearOptions) -> Drawn | None:
-    """``ax+by=e`` and ``cx+dy=f``: both sides times d and b and subtracted give x (Cramer's rule), the first equation y."""
+def _draw_two_unknowns(rng: random.Random, options: LinearOptions) -> Drawn | None:
+    """Draw ``ax+by=e`` and ``cx+dy=f``: multiplying by d and b and subtracting gives x (Cramer's rule), the first gives y."""
     x, y = (_signed(rng, 0, options.max_solution, options) for _ in range(2))
     a, b, c, d = (_signed(rng, 1, options.maximum, options) for _ in range(4))
-    e, f, rest = a * x + b * y, c * x + d * y, a * d - c * b
-    if not rest:
+    e, f, determinant = a * x + b * y, c * x + d * y, a * d - c * b
+    if not determinant:
         return None
-    steps = [f"{a}*{d}-{c}*{b}={rest}", f"{e}*{d}-{f}*{b}={rest * x}", f"x={rest * x}/{rest}={x}"]
+    steps = [f"{a}*{d}-{c}*{b}={determinant}", f"{e}*{d}-{f}*{b}={determinant * x}"]
+    steps.append(f"x={determinant * x}/{determinant}={x}")
     steps.append(f"{_sum((b, 'y'))}={e}-{a}*{x}={b * y}")
     if b != 1:
         steps.append(f"y={b * y}/{b}={y}")
@@ -86,12 +89,12 @@ def _two(rng: random.Random, options: LinearOptions) -> Drawn | None:
 
 
 def _signed(rng: random.Random, low: int, high: int, options: LinearOptions) -> int:
-    number = between(rng, low, high)
+    number = randint(rng, low, high)
     return -number if options.negative and rng.random() < 0.5 else number
 
 
 def _sum(*terms: tuple[int, str]) -> str:
-    """``((3, "x"), (-1, "y"))`` as ``3x-y``; a zero is left out."""
+    """Write ``((3, "x"), (-1, "y"))`` as ``3x-y``, without terms that are zero."""
     text = ""
     for factor, unknown in terms:
         if factor:

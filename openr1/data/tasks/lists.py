@@ -6,8 +6,10 @@ import random
 from bisect import insort
 from dataclasses import dataclass, field
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randbelow, randint
 
 OPERATIONS = ("sort", "filter", "map", "dedupe")
 NOTHING = "none"
@@ -15,7 +17,8 @@ NOTHING = "none"
 
 @dataclass
 class ListsOptions:
-    """``operations`` on ``min_items`` to ``max_items`` numbers from 0 to ``maximum``, each length equally often."""
+    """Options of lists: ``operations`` on ``min_items`` to ``max_items`` numbers, each length equally often, from 0 to
+    ``maximum``."""
 
     operations: list[str] = field(default_factory=lambda: list(OPERATIONS))
     min_items: int = 3
@@ -24,37 +27,38 @@ class ListsOptions:
 
 
 class Lists(DrawnTask):
-    """Difficulty: the items, each of which is a step."""
+    """The task lists. The difficulty is the number of items, each of which is a step."""
 
     name = "lists"
     Options = ListsOptions
 
-    def check(self, options: ListsOptions) -> None:
+    def check_options(self, options: ListsOptions) -> None:
         check_members(options.operations, "operations", OPERATIONS)
         check_range(options.min_items, options.max_items, "items", 1)
         check_least(options, maximum=1)
 
     def draw(self, rng: random.Random, place: int, options: ListsOptions) -> Problem:
         count = options.min_items + place % (options.max_items - options.min_items + 1)
-        operation = pick(rng, options.operations)
-        items = [below(rng, options.maximum + 1) for _ in range(count)]
+        operation = choice(rng, options.operations)
+        items = [randbelow(rng, options.maximum + 1) for _ in range(count)]
         if operation == "dedupe":
-            items = [pick(rng, items[: count - count // 3]) for _ in items]
-        asked, steps, result = DRAWS[operation](rng, items, options.maximum)
-        prompt = f"{asked} {_joined(items)}:"
+            items = [choice(rng, items[: count - count // 3]) for _ in items]
+        instruction, steps, result = DRAWS[operation](rng, items, options.maximum)
+        prompt = f"{instruction} {_joined(items)}:"
         return Problem(prompt, _joined(result) or NOTHING, ";".join(steps), task=self.name, difficulty=count)
 
     def accepts(self, problem: Problem, answer: str) -> bool:
-        """With or without spaces."""
+        """Accept the list with or without spaces."""
         return answer.replace(" ", "") == problem.answer
 
 
-Drawn = tuple[str, list[str], list[int]]  # what is asked of the list, the steps, the result
+Drawn = tuple[str, list[str], list[int]]  # instruction, steps, result
 
 
 def _sort(rng: random.Random, items: list[int], maximum: int) -> Drawn:
-    """A step is the items so far, in order."""
-    ordered, steps = [], []
+    """Sort the items; a step is the sorted items so far."""
+    ordered: list[int] = []
+    steps: list[str] = []
     for item in items:
         insort(ordered, item)
         steps.append(_joined(ordered))
@@ -62,28 +66,28 @@ def _sort(rng: random.Random, items: list[int], maximum: int) -> Drawn:
 
 
 def _filter(rng: random.Random, items: list[int], maximum: int) -> Drawn:
-    """A step is an item, and whether it is kept."""
-    asked, bound = pick(rng, ("even", "odd", ">", "<")), below(rng, maximum + 1)
+    """Keep some of the items; a step is an item, and yes or no."""
+    condition, bound = choice(rng, ("even", "odd", ">", "<")), randbelow(rng, maximum + 1)
     keeps = {
         "even": lambda item: item % 2 == 0,
         "odd": lambda item: item % 2 == 1,
         ">": lambda item: item > bound,
         "<": lambda item: item < bound,
-    }[asked]
+    }[condition]
     steps = [f"{item} {'yes' if keeps(item) else 'no'}" for item in items]
-    return f"keep {asked}{bound if asked in '<>' else ''}", steps, [item for item in items if keeps(item)]
+    return f"keep {condition}{bound if condition in '<>' else ''}", steps, [item for item in items if keeps(item)]
 
 
 def _map(rng: random.Random, items: list[int], maximum: int) -> Drawn:
-    """A step is the operation on an item."""
-    operator, number = pick(rng, "+*"), between(rng, 2, 9)
+    """Add to or multiply each item; a step is the operation on an item."""
+    operator, number = choice(rng, "+*"), randint(rng, 2, 9)
     result = [item + number if operator == "+" else item * number for item in items]
     steps = [f"{item}{operator}{number}={value}" for item, value in zip(items, result, strict=True)]
     return f"add {number} to" if operator == "+" else f"multiply by {number}", steps, result
 
 
 def _dedupe(rng: random.Random, items: list[int], maximum: int) -> Drawn:
-    """A step is the different items so far, in the order of their first place."""
+    """Remove repeated items; a step is the distinct items so far, in the order of their first place."""
     ends = range(1, len(items) + 1)
     return "dedupe", [_joined(dict.fromkeys(items[:end])) for end in ends], list(dict.fromkeys(items))
 

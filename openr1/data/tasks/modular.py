@@ -1,18 +1,21 @@
-"""Modular arithmetic: ``(17*23) mod 7=`` is 6, by ``17 mod 7=3,23 mod 7=2,(3*2) mod 7=6``, where numbers never grow."""
+"""Modular arithmetic: ``(17*23) mod 7=`` is 6, by ``17 mod 7=3,23 mod 7=2,(3*2) mod 7=6``, so that numbers stay small."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import below, between, check_least, check_members, check_range, pick
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randbelow, randint
 
 
 @dataclass
 class ModularOptions:
-    """Sums, products and powers by ``operators``. Sums and products are of ``min_terms`` to ``max_terms`` numbers, each equally
-    often; numbers are from 0 to ``maximum``, exponents from 2 to ``max_exponent``, moduli from 2 to ``max_modulus``."""
+    """Options of modular: sums, products and powers by ``operators``. Sums and products have ``min_terms`` to ``max_terms``
+    numbers, each count equally often; numbers are from 0 to ``maximum``, exponents from 2 to ``max_exponent``, moduli from 2 to
+    ``max_modulus``."""
 
     operators: str = "+*^"
     min_terms: int = 2
@@ -23,26 +26,26 @@ class ModularOptions:
 
 
 class Modular(DrawnTask):
-    """Difficulty: the steps, one for each number that is reduced and each operation."""
+    """The task modular. The difficulty is the number of steps, one for each number that is reduced and each operation."""
 
     name = "modular"
     Options = ModularOptions
 
-    def check(self, options: ModularOptions) -> None:
+    def check_options(self, options: ModularOptions) -> None:
         check_members(options.operators, "operators", "+*^")
         check_range(options.min_terms, options.max_terms, "terms", 2)
         check_least(options, maximum=2, max_exponent=2, max_modulus=2)
 
     def draw(self, rng: random.Random, place: int, options: ModularOptions) -> Problem:
-        operator, modulus = pick(rng, options.operators), between(rng, 2, options.max_modulus)
+        operator, modulus = choice(rng, options.operators), randint(rng, 2, options.max_modulus)
         if operator == "^":
-            terms = [below(rng, options.maximum + 1)] * between(rng, 2, options.max_exponent)
+            terms = [randbelow(rng, options.maximum + 1)] * randint(rng, 2, options.max_exponent)
             text = f"{terms[0]}^{len(terms)}"
             reduced, steps = _reduce(terms[:1], modulus)
             value, more = _fold("*", reduced * len(terms), modulus)
         else:
             count = options.min_terms + place % (options.max_terms - options.min_terms + 1)
-            terms = [below(rng, options.maximum + 1) for _ in range(count)]
+            terms = [randbelow(rng, options.maximum + 1) for _ in range(count)]
             text = f"({operator.join(map(str, terms))})"
             reduced, steps = _reduce(terms, modulus)
             value, more = _fold(operator, reduced, modulus)
@@ -51,12 +54,12 @@ class Modular(DrawnTask):
 
 
 def _reduce(terms: list[int], modulus: int) -> tuple[list[int], list[str]]:
-    """The terms modulo the modulus, with a step for each that changes."""
+    """Reduce the terms modulo the modulus, with a step for each that changes."""
     return [term % modulus for term in terms], [f"{term} mod {modulus}={term % modulus}" for term in terms if term >= modulus]
 
 
 def _fold(operator: str, terms: list[int], modulus: int) -> tuple[int, list[str]]:
-    """The terms added or multiplied one after the other, each result reduced."""
+    """Add or multiply the terms one after the other, and reduce each result."""
     value, steps = terms[0], []
     for term in terms[1:]:
         result = (value + term if operator == "+" else value * term) % modulus

@@ -1,4 +1,4 @@
-"""Multiple choice: ``What is 7*8? A) 54 B) 56 C) 63 D) 48`` is B. The facts are made, not looked up."""
+"""Multiple choice: ``What is 7*8? A) 54 B) 56 C) 63 D) 48`` is B. The facts are computed, not looked up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from string import ascii_uppercase as LETTERS
 
 from openr1.data.hashing import hash64
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import between, check_least, check_members, pick, shuffled
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_members
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randint, shuffled
 
 TOPICS = ("product", "largest", "multiple", "weekday")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -17,8 +19,8 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 @dataclass
 class MultipleChoiceOptions:
-    """``choices`` options (2 to 7) of a question from any of ``topics``. Factors and days are from 2 to ``maximum``, numbers to
-    compare or divide from 1 to ten times that."""
+    """Options of multiple_choice: ``choices`` options (2 to 7) of a question from any of ``topics``. Factors and days are from
+    2 to ``maximum``, numbers to compare or divide from 1 to ten times that."""
 
     topics: list[str] = field(default_factory=lambda: list(TOPICS))
     choices: int = 4
@@ -26,39 +28,39 @@ class MultipleChoiceOptions:
 
 
 class MultipleChoice(DrawnTask):
-    """Difficulty: the steps, without the last, which names the letter.
+    """The task multiple_choice. The difficulty is the number of steps, without the last, which names the letter.
 
-    What is offered, and in which order, follows from the question, so that a fact has one prompt and is on one side of a split.
+    The options and their order follow from the question, so that a fact has one prompt and is on one side of a split.
     """
 
     name = "multiple_choice"
     Options = MultipleChoiceOptions
 
-    def check(self, options: MultipleChoiceOptions) -> None:
+    def check_options(self, options: MultipleChoiceOptions) -> None:
         check_members(options.topics, "topics", TOPICS)
         check_least(options, choices=2, maximum=3)
         if options.choices > len(DAYS):
             raise ValueError(f"options.choices: must be at most {len(DAYS)}")
 
     def draw(self, rng: random.Random, place: int, options: MultipleChoiceOptions) -> Problem:
-        question, right, wrong, work = DRAWS[pick(rng, options.topics)](rng, options)
-        offered = shuffled(_of(question, *sorted([right, *wrong])), [right, *wrong])
+        question, right, wrong, explain = DRAWS[choice(rng, options.topics)](rng, options)
+        offered = shuffled(_seeded_rng(question, *sorted([right, *wrong])), [right, *wrong])
         letter = LETTERS[offered.index(right)]
         prompt = " ".join([question, *(f"{mark}) {text}" for mark, text in zip(LETTERS, offered, strict=False))])
-        steps = [*work(offered), f"{right} is {letter}"]
+        steps = [*explain(offered), f"{right} is {letter}"]
         return Problem(prompt, letter, ",".join(steps), "choice", task=self.name, difficulty=len(steps) - 1)
 
 
-# the question, its right answer, the wrong ones, and the steps for the options in their order
+# question, right answer, wrong answers, and a function from the options in their order to the steps
 Drawn = tuple[str, str, list[str], Callable[[list[str]], list[str]]]
 
 
 def _product(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
-    """The wrong ones are near: products of the factors' neighbours, and the numbers around."""
-    a, b = sorted(between(rng, 2, options.maximum) for _ in range(2))
+    """Ask for a product; wrong answers are near it: products of the factors' neighbours, and adjacent numbers."""
+    a, b = sorted(randint(rng, 2, options.maximum) for _ in range(2))
     question, right = f"What is {a}*{b}?", a * b
     near = dict.fromkeys([right - b, right + b, right - a, right + a, right - 1, right + 1, right - 10, right + 10])
-    wrong = shuffled(_of(question), [number for number in near if number > 0])
+    wrong = shuffled(_seeded_rng(question), [number for number in near if number > 0])
     wrong += [number for number in range(right + 2, right + 8) if number not in near]
     return question, str(right), list(map(str, wrong[: options.choices - 1])), lambda _: [f"{a}*{b}={right}"]
 
@@ -66,36 +68,36 @@ def _product(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
 def _largest(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
     numbers = sorted(_distinct(rng, options.choices, 10 * options.maximum))
 
-    def work(offered: list[str]) -> list[str]:
+    def explain(offered: list[str]) -> list[str]:
         best, steps = int(offered[0]), []
         for number in map(int, offered[1:]):
             steps.append(f"{best}{'>' if best > number else '<'}{number}")
             best = max(best, number)
         return steps
 
-    return "Which is the largest?", str(numbers[-1]), list(map(str, numbers[:-1])), work
+    return "Which is the largest?", str(numbers[-1]), list(map(str, numbers[:-1])), explain
 
 
 def _multiple(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
-    """One is a multiple of the divisor. The steps end where it is found."""
-    divisor, most = between(rng, 2, 9), 10 * options.maximum
-    right = divisor * between(rng, 1, most // divisor)
+    """Ask for the only multiple of a divisor; the steps end at the multiple."""
+    divisor, most = randint(rng, 2, 9), 10 * options.maximum
+    right = divisor * randint(rng, 1, most // divisor)
     wrong: list[int] = []
     while len(wrong) < options.choices - 1:
         wrong += [number for number in _distinct(rng, 1, most) if number % divisor and number not in wrong]
 
-    def work(offered: list[str]) -> list[str]:
+    def explain(offered: list[str]) -> list[str]:
         tried = offered[: offered.index(str(right)) + 1]
         return [f"{number} mod {divisor}={int(number) % divisor}" for number in tried]
 
-    return f"Which is a multiple of {divisor}?", str(right), list(map(str, wrong)), work
+    return f"Which is a multiple of {divisor}?", str(right), list(map(str, wrong)), explain
 
 
 def _weekday(rng: random.Random, options: MultipleChoiceOptions) -> Drawn:
-    """The steps leave whole weeks out, then go day by day."""
-    start, days = between(rng, 0, 6), between(rng, 2, options.maximum)
+    """Ask for a day of the week; the steps remove whole weeks, then go day by day."""
+    start, days = randint(rng, 0, 6), randint(rng, 2, options.maximum)
     question, right = f"Which day is {days} days after {DAYS[start]}?", DAYS[(start + days) % 7]
-    wrong = shuffled(_of(question), [day for day in DAYS if day != right])[: options.choices - 1]
+    wrong = shuffled(_seeded_rng(question), [day for day in DAYS if day != right])[: options.choices - 1]
     weeks = [f"{days} mod 7={days % 7}"] if days >= 7 else []
     return question, right, wrong, lambda _: weeks + [DAYS[(start + day) % 7] for day in range(1, days % 7 + 1)]
 
@@ -104,13 +106,13 @@ DRAWS = {"product": _product, "largest": _largest, "multiple": _multiple, "weekd
 
 
 def _distinct(rng: random.Random, count: int, most: int) -> set[int]:
-    """Numbers from 1 to ``most``."""
+    """Draw distinct numbers from 1 to ``most``."""
     numbers: set[int] = set()
     while len(numbers) < count:
-        numbers.add(between(rng, 1, most))
+        numbers.add(randint(rng, 1, most))
     return numbers
 
 
-def _of(*texts: str) -> random.Random:
-    """A generator that follows from the texts alone."""
+def _seeded_rng(*texts: str) -> random.Random:
+    """Return a generator that depends only on the texts."""
     return random.Random(hash64("multiple_choice", *texts))

@@ -7,16 +7,18 @@ from bisect import insort
 from dataclasses import dataclass, field
 from string import ascii_lowercase as ALPHABET
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import between, check_least, check_members, check_range, pick
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import choice, randint
 
 OPERATIONS = ("reverse", "count", "sort", "shift")
 
 
 @dataclass
 class StringsOptions:
-    """``operations`` on words of ``min_length`` to ``max_length`` random letters, the first ``letters`` of the alphabet, each
-    length equally often. Shifts are by 1 to ``max_shift`` places, and z is followed by a."""
+    """Options of strings: ``operations`` on words of ``min_length`` to ``max_length`` random letters, each length equally
+    often, from the first ``letters`` of the alphabet. Shifts are by 1 to ``max_shift`` places, and z is followed by a."""
 
     operations: list[str] = field(default_factory=lambda: list(OPERATIONS))
     min_length: int = 3
@@ -26,12 +28,12 @@ class StringsOptions:
 
 
 class Strings(DrawnTask):
-    """Difficulty: the letters, each of which is a step."""
+    """The task strings. The difficulty is the number of letters, each of which is a step."""
 
     name = "strings"
     Options = StringsOptions
 
-    def check(self, options: StringsOptions) -> None:
+    def check_options(self, options: StringsOptions) -> None:
         check_members(options.operations, "operations", OPERATIONS)
         check_range(options.min_length, options.max_length, "length", 1)
         check_least(options, letters=2, max_shift=1)
@@ -42,8 +44,8 @@ class Strings(DrawnTask):
     def draw(self, rng: random.Random, place: int, options: StringsOptions) -> Problem:
         length = options.min_length + place % (options.max_length - options.min_length + 1)
         letters = ALPHABET[: options.letters]
-        word = "".join(pick(rng, letters) for _ in range(length))
-        match pick(rng, options.operations):
+        word = "".join(choice(rng, letters) for _ in range(length))
+        match choice(rng, options.operations):
             case "reverse":
                 prompt, steps = f"reverse {word}:", [word[:end][::-1] for end in range(1, length + 1)]
                 answer = steps[-1]
@@ -51,21 +53,22 @@ class Strings(DrawnTask):
                 prompt, steps = f"sort {word}:", _insertions(word)
                 answer = steps[-1]
             case "count":
-                # mostly a letter that is there
-                letter = pick(rng, word + pick(rng, letters))
+                # mostly a letter of the word
+                letter = choice(rng, word + choice(rng, letters))
                 prompt = f"count {letter} in {word}:"
                 steps = [f"{word[end - 1]}{word[:end].count(letter)}" for end in range(1, length + 1)]
                 answer = str(word.count(letter))
             case _:
-                shift = between(rng, 1, options.max_shift)
+                shift = randint(rng, 1, options.max_shift)
                 answer = "".join(ALPHABET[(ALPHABET.index(letter) + shift) % 26] for letter in word)
                 prompt, steps = f"shift {word} by {shift}:", [f"{a}>{b}" for a, b in zip(word, answer, strict=True)]
         return Problem(prompt, answer, ",".join(steps), task=self.name, difficulty=length)
 
 
 def _insertions(word: str) -> list[str]:
-    """The letters so far, in order, after each letter."""
-    steps, ordered = [], []
+    """Return the sorted letters so far, after each letter."""
+    steps: list[str] = []
+    ordered: list[str] = []
     for letter in word:
         insort(ordered, letter)
         steps.append("".join(ordered))

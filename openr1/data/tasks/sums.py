@@ -6,13 +6,15 @@ import random
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from openr1.data.tasks.base import DrawnTask, Problem
-from openr1.data.tasks.rng import below, check_least, check_range
+from openr1.data.tasks.base import DrawnTask
+from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.problem import Problem
+from openr1.data.tasks.rng import randbelow
 
 
 @dataclass
 class SumsOptions:
-    """Sums of ``min_terms`` to ``max_terms`` numbers, each number of terms equally often, of numbers from 0 to ``maximum``."""
+    """Options of sums: ``min_terms`` to ``max_terms`` terms, each count equally often, of numbers from 0 to ``maximum``."""
 
     min_terms: int = 2
     max_terms: int = 4
@@ -20,22 +22,22 @@ class SumsOptions:
 
 
 class Sums(DrawnTask):
-    """Difficulty: the additions."""
+    """The task sums. The difficulty is the number of additions."""
 
     name = "sums"
     Options = SumsOptions
 
-    def check(self, options: SumsOptions) -> None:
+    def check_options(self, options: SumsOptions) -> None:
         check_range(options.min_terms, options.max_terms, "terms", 2)
         check_least(options, maximum=1)
 
     def capacity(self, options: SumsOptions) -> int:
-        # each length has its turn, so the set ends with the fewest, the shortest
+        # lengths take turns, so the set ends when the shortest one, of which there are fewest, is exhausted
         return (options.max_terms - options.min_terms + 1) * (options.maximum + 1) ** options.min_terms
 
     def draw(self, rng: random.Random, place: int, options: SumsOptions) -> Problem:
         length = options.min_terms + place % (options.max_terms - options.min_terms + 1)
-        terms = [below(rng, options.maximum + 1) for _ in range(length)]
+        terms = [randbelow(rng, options.maximum + 1) for _ in range(length)]
         steps = zip(pairwise(accumulate(terms)), terms[1:], strict=True)
         trace = ",".join(f"{before}+{term}={after}" for (before, after), term in steps)
         prompt = "+".join(map(str, terms)) + "="

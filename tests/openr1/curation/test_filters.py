@@ -113,13 +113,13 @@ def test_too_few_verdicts_are_an_error():
 
 def test_errors_are_counted_by_what_they_begin_with():
     messages = (None, "TimeoutError: after 3 s", "", "HTTP 500\nbody", "TimeoutError: after 9 s", " ")
-    decision = filters.errors(rows_of(*({"error": message} for message in messages)), Errors(), "key")
+    decision = filters.drop_errors(rows_of(*({"error": message} for message in messages)), Errors(), "key")
     assert decision.reasons.tolist() == [None, "TimeoutError", None, "HTTP 500", "TimeoutError", "failed"]
     assert decision.detail(4) == "TimeoutError: after 9 s"
 
 
 def test_finished_drops_what_was_cut_off():
-    decision = filters.finished(rows_of({"finished": True}, {"finished": False}, {"finished": None}), Finished(), "key")
+    decision = filters.drop_unfinished(rows_of({"finished": True}, {"finished": False}, {"finished": None}), Finished(), "key")
     assert decision.reasons.tolist() == [None, "cut off", "not known whether it ended"]
 
 
@@ -159,7 +159,7 @@ def test_format_names_the_fault(text, options, fault):
 
 
 def test_format_reads_every_row():
-    decision = filters.format(rows_of({"completion": GOOD}, {"completion": "1"}, {"completion": None}), Format(), "key")
+    decision = filters.drop_malformed(rows_of({"completion": GOOD}, {"completion": "1"}, {"completion": None}), Format(), "key")
     assert decision.reasons.tolist() == [None, "no <think>", "no <think>"]
 
 
@@ -167,17 +167,17 @@ def test_length_in_tokens_or_characters():
     rows = rows_of(
         *({"tokens": tokens, "completion": text} for tokens, text in ((5, "é"), (10, "ab"), (11, "abc"), (None, "")))
     )
-    decision = filters.length(rows, Length(min=10, max=10), "key")
+    decision = filters.drop_by_length(rows, Length(min=10, max=10), "key")
     assert decision.reasons.tolist() == ["shorter than 10 tokens", None, "longer than 10 tokens", "no token count"]
     assert decision.detail(0) == "5 tokens"
-    decision = filters.length(rows, Length(unit="characters", min=1, max=2), "key")
+    decision = filters.drop_by_length(rows, Length(unit="characters", min=1, max=2), "key")
     assert decision.reasons.tolist() == [None, None, "longer than 2 characters", "shorter than 1 characters"]
 
 
 def test_length_of_what_is_not_there_is_not_zero():
     rows = rows_of({"completion": None, "tokens": None}, {"completion": "ab", "tokens": 2})
     for unit, reason in (("characters", "no completion"), ("tokens", "no token count")):
-        assert filters.length(rows, Length(max=5, unit=unit), "key").reasons.tolist() == [reason, None]
+        assert filters.drop_by_length(rows, Length(max=5, unit=unit), "key").reasons.tolist() == [reason, None]
 
 
 @pytest.mark.parametrize(
@@ -207,15 +207,15 @@ def test_share_of_words_in_the_script_of_a_language(text, language, expected):
 
 def test_language_drops_what_is_below_the_share():
     rows = rows_of({"completion": "one two three four"}, {"completion": "one two three 四"}, {"completion": "12"})
-    decision = filters.spoken(rows, Language(share=0.8), "key")
+    decision = filters.drop_by_language(rows, Language(share=0.8), "key")
     assert decision.reasons.tolist() == [None, "less than 0.8 in en", None]
-    assert filters.spoken(rows, Language(share=0.75), "key").reasons.tolist() == [None] * 3
+    assert filters.drop_by_language(rows, Language(share=0.75), "key").reasons.tolist() == [None] * 3
 
 
 def test_language_reads_the_column_it_is_told_to():
     rows = rows_of({"completion": "one", "prompt": "你好"}, {"completion": "你好", "prompt": "one"})
-    assert filters.spoken(rows, Language(), "key").reasons.tolist() == [None, "less than 0.95 in en"]
-    assert filters.spoken(rows, Language(of="prompt"), "key").reasons.tolist() == ["less than 0.95 in en", None]
+    assert filters.drop_by_language(rows, Language(), "key").reasons.tolist() == [None, "less than 0.95 in en"]
+    assert filters.drop_by_language(rows, Language(of="prompt"), "key").reasons.tolist() == ["less than 0.95 in en", None]
 
 
 def test_pass_rate_keeps_problems_that_are_neither_too_hard_nor_too_easy():
@@ -228,7 +228,7 @@ def test_pass_rate_keeps_problems_that_are_neither_too_hard_nor_too_easy():
         "unknown": [None] * 2,
     }
     rows = rows_of(*({"problem_id": name, "verified": verdict} for name, each in verdicts.items() for verdict in each))
-    decision = filters.pass_rate(rows, PassRate(), "key")
+    decision = filters.drop_by_pass_rate(rows, PassRate(), "key")
     found = dict(zip(rows.column("problem_id").to_pylist(), decision.reasons, strict=True))
     assert found == {
         "never": "pass rate of at most 0.1",
@@ -240,13 +240,13 @@ def test_pass_rate_keeps_problems_that_are_neither_too_hard_nor_too_easy():
     }
     assert decision.detail(10) == "pass rate 0.1"
     with pytest.raises(ConfigError, match=r"key: needs verdicts; give a verify step before it"):
-        filters.pass_rate(rows_of({}), PassRate(), "key")
+        filters.drop_by_pass_rate(rows_of({}), PassRate(), "key")
 
 
 def test_a_missing_column_is_named():
     rows = Rows(table([{}]).remove_columns("finished"), np.arange(1))
     with pytest.raises(ConfigError, match=r"steps\.cut: needs a column 'finished'; the rows have problem_id, sample"):
-        filters.finished(rows, Finished(), "steps.cut")
+        filters.drop_unfinished(rows, Finished(), "steps.cut")
 
 
 def process(batch):
@@ -254,11 +254,11 @@ def process(batch):
 
 
 def test_texts_are_read_alike_by_several_processes(monkeypatch):
-    monkeypatch.setattr("openr1.curation.rows.WORTH", 100)
+    monkeypatch.setattr("openr1.curation.rows.BYTES_PER_PROCESS", 100)
     made = table([{"completion": GOOD if i % 3 else "1"} for i in range(100)])
     one, two = (Rows(made, np.arange(10, 100), processes=number) for number in (1, 2))
     assert [len(set(rows.map(process, "completion").column(0).to_pylist())) for rows in (one, two)] == [1, 2]
-    reasons = [filters.format(rows, Format(), "key").reasons.tolist() for rows in (one, two)]
+    reasons = [filters.drop_malformed(rows, Format(), "key").reasons.tolist() for rows in (one, two)]
     assert reasons[0] == reasons[1] == [None if i % 3 else "no <think>" for i in range(10, 100)]
 
 
@@ -268,5 +268,5 @@ def test_nothing_is_written_beside_the_table(tmp_path):
     table([{"completion": GOOD}] * 10).save_to_disk(tmp_path / "table")
     before = sorted(Path(tmp_path / "table").iterdir())
     loaded = datasets.load_from_disk(tmp_path / "table")
-    filters.format(Rows(loaded, np.arange(10)), Format(), "key")
+    filters.drop_malformed(Rows(loaded, np.arange(10)), Format(), "key")
     assert sorted(Path(tmp_path / "table").iterdir()) == before

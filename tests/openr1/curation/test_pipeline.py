@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.tables import exact, synthetic, table
 
-from openr1.curation.card import Card, snippet
+from openr1.curation.card import Card
 from openr1.curation.options import STEPS, Length, Select, steps_of
 from openr1.curation.pipeline import FUNCTIONS, curate
-from openr1.curation.table import read, write
+from openr1.curation.table import read_samples, write_examples
 from openr1.data.answers import answer_schema
+from openr1.data.snippets import snippet
 from openr1.errors import ConfigError, RunError
 
 ALL = {
@@ -48,7 +49,7 @@ def test_every_kind_of_step_has_options_and_a_function():
 
 
 def test_a_whole_curation_is_the_same_in_one_process_and_in_two(steps, monkeypatch):
-    monkeypatch.setattr("openr1.curation.rows.WORTH", 100)
+    monkeypatch.setattr("openr1.curation.rows.BYTES_PER_PROCESS", 100)
     made, evaluation = synthetic(300)
     one, two = (curate(made, steps(evaluation), verifier=exact, processes=processes) for processes in (1, 2))
     assert one.rows.to_dict() == two.rows.to_dict()
@@ -95,7 +96,7 @@ def test_steps_run_in_the_order_given_and_may_come_twice():
         if expected:
             assert curate(table(rows), steps).rows["sample"][:] == expected
         else:
-            with pytest.raises(RunError, match=r"stage\.steps\.length: drops all of the 1 .* \(shorter than 4 tokens: 1\)"):
+            with pytest.raises(RunError, match=r"stage\.steps\.length: drops all of its 1 .* \(shorter than 4 tokens: 1\)"):
                 curate(table(rows), steps)
     twice = steps_of("steps", {"long": {"kind": "length", "min": 4}, "short": {"kind": "length", "max": 6}})
     assert curate(table(rows), twice).rows["sample"][:] == [1]
@@ -205,7 +206,7 @@ def sets_of(**options):
         ({"near_dedupe": {"threshold": 0}}, r"stage\.steps\.near_dedupe\.threshold: must be above 0"),
         ({"near_dedupe": {"keep": "last"}}, r"stage\.steps\.near_dedupe\.keep: 'last' is not one of first, shortest, longest"),
         ({"exact_dedupe": {"of": "answer"}}, r"stage\.steps\.exact_dedupe\.of: 'answer' is not one of completion, prompt"),
-        ({"balance": {"by": ["colour"]}}, r"stage\.steps\.balance\.by: at least one of task, difficulty, kind"),
+        ({"balance": {"by": ["colour"]}}, r"stage\.steps\.balance\.by: must be one or more of task, difficulty, kind"),
         ({"decontaminate": {}}, r"stage\.steps\.decontaminate\.sets: at least one evaluation set"),
         (sets_of(kind="task"), r"stage\.steps\.decontaminate\.sets\.a\.kind: 'task' is not one of files, hub"),
         (sets_of(kind="hub", pth=1), r"stage\.steps\.decontaminate\.sets\.a\.pth: no such key"),
@@ -237,7 +238,7 @@ def test_files_are_read_as_one_memory_mapped_table(tmp_path):
     two = {"problem_id": ["c"], "tests": [[["1", "2"]]], "error": ["late"], "verified": [True]}
     pq.write_table(pa.table(one), tmp_path / "0.parquet")
     pq.write_table(pa.table(two), tmp_path / "1.parquet")
-    table = read([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path / "cache")
+    table = read_samples([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path / "cache")
     assert table.cache_files[0]["filename"] == str(tmp_path / "cache/rows.arrow")
     assert table["problem_id"][:] == ["a", "b", "c"]
     assert table["sample"][:] == [0, 1, None]
@@ -251,13 +252,13 @@ def test_files_are_read_as_one_memory_mapped_table(tmp_path):
 def test_files_that_are_no_table_of_samples(tmp_path):
     (tmp_path / "0.parquet").write_bytes(b"no")
     with pytest.raises(ConfigError, match=r"stage\.inputs: .*0\.parquet cannot be read as one table: "):
-        read([tmp_path / "0.parquet"], tmp_path / "cache")
+        read_samples([tmp_path / "0.parquet"], tmp_path / "cache")
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "0.parquet")
     with pytest.raises(ConfigError, match=r"stage\.inputs: .*0\.parquet has no column problem_id; it has id"):
-        read([tmp_path / "0.parquet"], tmp_path / "cache")
+        read_samples([tmp_path / "0.parquet"], tmp_path / "cache")
     pq.write_table(pa.table({"problem_id": ["a"], "tokens": ["many"]}), tmp_path / "0.parquet")
     with pytest.raises(ConfigError, match=r"stage\.inputs: .*0\.parquet cannot be read as one table: "):
-        read([tmp_path / "0.parquet"], tmp_path / "cache")
+        read_samples([tmp_path / "0.parquet"], tmp_path / "cache")
 
 
 ROWS = [{"prompt": f"what is {i}?", "completion": f"it is {i}", "task": "t"} for i in range(2500)]
@@ -265,11 +266,11 @@ ROWS = [{"prompt": f"what is {i}?", "completion": f"it is {i}", "task": "t"} for
 
 def test_training_data_as_texts_and_as_messages(tmp_path):
     kept = table(ROWS).select(range(1, 2500, 2))
-    assert write(kept, tmp_path / "data" / "text.parquet") == 1250
+    assert write_examples(kept, tmp_path / "data" / "text.parquet") == 1250
     text = pq.read_table(tmp_path / "data" / "text.parquet").to_pylist()
     assert len(text) == 1250
     assert text[-1] == {"prompt": "what is 2499?", "completion": "it is 2499", "problem_id": "p2499", "task": "t"}
-    write(kept, tmp_path / "chat.parquet", form="messages", system="Be brief.", columns=["tokens", "colour"])
+    write_examples(kept, tmp_path / "chat.parquet", form="messages", system="Be brief.", columns=["tokens", "colour"])
     chat = pq.read_table(tmp_path / "chat.parquet").to_pylist()
     assert chat[0] == {
         "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what is 1?"}],
@@ -279,15 +280,15 @@ def test_training_data_as_texts_and_as_messages(tmp_path):
     assert chat[1249]["prompt"][1]["content"] == "what is 2499?"
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["chat.parquet"]
     with pytest.raises(ValueError, match=r"form: 'xml' is not one of text, messages"):
-        write(kept, tmp_path / "x.parquet", form="xml")
-    with pytest.raises(ValueError, match="a text has no system's turn"):
-        write(kept, tmp_path / "x.parquet", system="Be brief.")
+        write_examples(kept, tmp_path / "x.parquet", form="xml")
+    with pytest.raises(ValueError, match="only form=messages has a system turn"):
+        write_examples(kept, tmp_path / "x.parquet", system="Be brief.")
 
 
 def test_the_same_rows_are_written_as_the_same_bytes(tmp_path):
     kept = curate(table(ROWS), steps_of("s", {"select": {}})).rows
     for name in ("a", "b"):
-        write(kept, tmp_path / name)
+        write_examples(kept, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

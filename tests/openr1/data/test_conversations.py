@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from helpers.data import open_source
 
 from openr1.data.options import FilesSource
-from openr1.data.sources import Document, open_sources
+from openr1.data.sources import Document
 from openr1.errors import ConfigError
 
 
@@ -25,7 +26,7 @@ CALL = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "
 def read(write_rows, configure):
     def read(*rows, name="rows.jsonl", **columns):
         path = write_rows(name, rows)
-        return list(open_sources(configure({"mine": FilesSource(path=str(path), **columns)}))["mine"].documents())
+        return list(open_source(configure({"mine": FilesSource(path=str(path), **columns)})).documents())
 
     return read
 
@@ -125,7 +126,7 @@ def test_a_conversation_of_a_parquet_file_is_read_like_one_of_json(tmp_path, con
     rows = [{"chat": [ASK, ANSWER]}, {"chat": [ASK, {"role": "assistant", "content": None}]}]
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     source = FilesSource(path=str(tmp_path / "rows.parquet"), messages="chat")
-    assert list(open_sources(configure({"mine": source}))["mine"].documents()) == [Document("b", "a", (ASK,))]
+    assert list(open_source(configure({"mine": source})).documents()) == [Document("b", "a", (ASK,))]
 
 
 def test_half_of_a_character_in_json_text_is_refused_with_its_row(read):

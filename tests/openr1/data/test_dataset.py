@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.data import fingerprint, open_source, prepare
 
-from openr1 import data
 from openr1.config.schema import to_dict
-from openr1.data.corpus import index
+from openr1.data.corpus import index_source
 from openr1.data.options import TaskSource
 from openr1.data.sequences import Documents
-from openr1.data.sources import open_sources
 from openr1.errors import ConfigError
 
 
@@ -36,7 +35,7 @@ def contents(folder):
 
 
 def test_every_document_is_on_one_side(configure, texts):
-    dataset = data.prepare(configure({"texts": texts}))
+    dataset = prepare(configure({"texts": texts}))
     train, held_out = texts_of(dataset, "texts", "train"), texts_of(dataset, "texts", "eval")
     assert sorted(train + held_out) == sorted(f"text {i} has {i * i} words" for i in range(300))
     assert 10 < len(held_out) < 60
@@ -48,19 +47,19 @@ def test_every_document_is_on_one_side(configure, texts):
 def test_the_side_does_not_depend_on_order_or_on_other_documents(configure, texts, write_rows):
     rows = [{"text": f"text {i} has {i * i} words"} for i in range(50, 400)]
     other = replace(texts, path=str(write_rows("other.jsonl", rows[::-1])))
-    first, second = (set(texts_of(data.prepare(configure({"texts": t})), "texts", "eval")) for t in (texts, other))
+    first, second = (set(texts_of(prepare(configure({"texts": t})), "texts", "eval")) for t in (texts, other))
     assert {text for text in first if int(text.split()[1]) >= 50} == {text for text in second if int(text.split()[1]) < 300}
 
 
 def test_one_prompt_is_on_one_side(configure, pairs):
-    dataset = data.prepare(configure({"pairs": pairs}))
+    dataset = prepare(configure({"pairs": pairs}))
     prompts = [{text.split("?")[0] for text in texts_of(dataset, "pairs", split)} for split in ("train", "eval")]
     assert not prompts[0] & prompts[1]
     assert sum(len(texts_of(dataset, "pairs", split)) for split in ("train", "eval")) == 400
 
 
 def test_packed_sequences_are_the_documents_end_to_end(configure, texts):
-    dataset = data.prepare(configure({"texts": texts}))
+    dataset = prepare(configure({"texts": texts}))
     stream = Documents(dataset.path / "texts" / "train").tokens
     epoch = dataset.train(len(stream) // 16, seed=0)
     assert {tuple(row["input_ids"]) for row in epoch} == {tuple(row) for row in stream[: len(epoch) * 16].reshape(-1, 16)}
@@ -71,7 +70,7 @@ def test_packed_sequences_are_the_documents_end_to_end(configure, texts):
 
 
 def test_examples_carry_a_mask_of_their_completion(configure, pairs):
-    dataset = data.prepare(configure({"pairs": pairs}, stage="sft", context=64))
+    dataset = prepare(configure({"pairs": pairs}, stage="sft", context=64))
     tokenizer = dataset.tokenizer()
     for row in dataset.train(50, seed=0):
         prompt, completion = (tokenizer.decode(row["input_ids"][row["completion_mask"] == side]) for side in (0, 1))
@@ -83,23 +82,23 @@ def test_examples_carry_a_mask_of_their_completion(configure, pairs):
 
 def test_long_examples_are_dropped_and_counted(configure, pairs, caplog):
     caplog.set_level("INFO")
-    whole = data.prepare(configure({"pairs": pairs}, stage="sft", context=64))
+    whole = prepare(configure({"pairs": pairs}, stage="sft", context=64))
     lengths = np.array([len(row["input_ids"]) for row in whole.train(whole.sources["pairs"]["documents"], seed=0)])
     assert whole.sources["pairs"]["dropped"] == 0
     assert whole.tokens_per_sequence == pytest.approx(lengths.mean())
     context = int(np.median(lengths))
-    cut = data.prepare(configure({"pairs": pairs}, stage="sft", context=context))
+    cut = prepare(configure({"pairs": pairs}, stage="sft", context=context))
     assert cut.unique_tokens == lengths[lengths <= context].sum()
     assert 0 < cut.sources["pairs"]["dropped"] < 400
     assert f"longer than data.context={context}" in caplog.text
     assert cut.path == whole.path  # the tokens are the same
     with pytest.raises(ConfigError, match=r"data\.context: .*pairs"):
-        data.prepare(configure({"pairs": pairs}, stage="sft", context=4))
+        prepare(configure({"pairs": pairs}, stage="sft", context=4))
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "sft"])
 def test_access_by_index_by_batch_and_after_pickling_agree(configure, pairs, sums, stage):
-    dataset = data.prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=48))
+    dataset = prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=48))
     sequences = dataset.train(300, seed=1)
     wanted = [299, 0, 7, 7]
     rows = sequences.__getitems__(wanted)
@@ -112,7 +111,7 @@ def test_access_by_index_by_batch_and_after_pickling_agree(configure, pairs, sum
 
 
 def test_a_longer_run_begins_as_a_shorter_one_and_another_seed_does_not(configure, texts, sums):
-    dataset = data.prepare(configure({"texts": texts, "sums": sums}))
+    dataset = prepare(configure({"texts": texts, "sums": sums}))
     short, long, other = dataset.train(100, seed=0), dataset.train(2000, seed=0), dataset.train(100, seed=1)
     assert np.array_equal(short.items, long.items[:100])
     assert np.array_equal(short.choice, long.choice[:100])
@@ -121,7 +120,7 @@ def test_a_longer_run_begins_as_a_shorter_one_and_another_seed_does_not(configur
 
 def test_a_mix_counts_epochs_and_distinct_tokens(configure, texts, sums):
     texts.weight, sums.weight = 3.0, 1.0
-    dataset = data.prepare(configure({"texts": texts, "sums": sums}))
+    dataset = prepare(configure({"texts": texts, "sums": sums}))
     held = {name: stats["unique_tokens"] for name, stats in dataset.sources.items()}
     sequences = dataset.train(4000, seed=0)
     assert sequences.tokens == 64_000
@@ -137,34 +136,34 @@ def test_a_mix_counts_epochs_and_distinct_tokens(configure, texts, sums):
 def test_capped_data_are_nested(configure, pairs, sums, stage):
     seen = []
     for cap in (400, 1200, None):
-        dataset = data.prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=40, unique_tokens=cap))
+        dataset = prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=40, unique_tokens=cap))
         assert cap is None or 0.7 * cap < dataset.unique_tokens <= cap
         seen.append({row["input_ids"].tobytes() for row in dataset.train(2000, seed=0)})
     assert seen[0] < seen[1] < seen[2]
     with pytest.raises(ConfigError, match=r"data\.unique_tokens: .*pairs.* below one sequence"):
-        data.prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=40, unique_tokens=10))
+        prepare(configure({"pairs": pairs, "sums": sums}, stage=stage, context=40, unique_tokens=10))
 
 
 def test_evaluation_is_held_out_fixed_and_in_proportion(configure, texts, sums):
     texts.weight, sums.weight = 3.0, 1.0
     config = configure({"texts": texts, "sums": sums}, eval_tokens=320)
-    held_out = data.prepare(config).evaluation()
+    held_out = prepare(config).evaluation()
     assert held_out.tokens == held_out.unique_tokens == 320
     assert np.bincount(held_out.choice).tolist() == [15, 5]
-    again = data.prepare(replace(config, seed=5)).evaluation()
+    again = prepare(replace(config, seed=5)).evaluation()
     assert all(np.array_equal(a["input_ids"], b["input_ids"]) for a, b in zip(held_out, again, strict=True))
-    train = {row["input_ids"].tobytes() for row in data.prepare(config).train(2000, seed=0)}
+    train = {row["input_ids"].tobytes() for row in prepare(config).train(2000, seed=0)}
     assert not train & {row["input_ids"].tobytes() for row in held_out}
-    everything = data.prepare(replace(config, data=replace(config.data, eval_tokens=10**6))).evaluation()
+    everything = prepare(replace(config, data=replace(config.data, eval_tokens=10**6))).evaluation()
     assert everything.unique_tokens == everything.tokens < 10**6
     assert max(everything.epochs["texts"], everything.epochs["sums"]) == 1
 
 
 def test_bytes_per_token_of_the_evaluation_set(configure, texts, pairs):
-    packed = data.prepare(configure({"texts": texts}, vocab_size=258))
+    packed = prepare(configure({"texts": texts}, vocab_size=258))
     tokens = np.concatenate([row["input_ids"] for row in packed.evaluation()])
     assert packed.bytes_per_token == pytest.approx((tokens != packed.eos_token_id).mean(), rel=0.02)
-    examples = data.prepare(configure({"pairs": pairs}, vocab_size=300, stage="sft", context=64))
+    examples = prepare(configure({"pairs": pairs}, vocab_size=300, stage="sft", context=64))
     tokenizer, rows = examples.tokenizer(), examples.evaluation()
     completions = [tokenizer.decode(row["input_ids"][row["completion_mask"] == 1][:-1]) for row in rows]
     counted = sum(int(row["completion_mask"].sum()) for row in rows)
@@ -173,11 +172,11 @@ def test_bytes_per_token_of_the_evaluation_set(configure, texts, pairs):
 
 def test_what_changes_the_sequences_changes_the_fingerprint(configure, texts, sums, tmp_path):
     sources = {"texts": texts, "sums": sums}
-    base = data.fingerprint(configure(sources))
-    assert base == data.fingerprint(configure(sources)) == data.prepare(configure(sources)).fingerprint
+    base = fingerprint(configure(sources))
+    assert base == fingerprint(configure(sources)) == prepare(configure(sources)).fingerprint
     moved = tmp_path / "moved.jsonl"
     moved.write_bytes(Path(texts.path).read_bytes())
-    assert base == data.fingerprint(configure({"texts": replace(texts, path=str(moved)), "sums": sums}))
+    assert base == fingerprint(configure({"texts": replace(texts, path=str(moved)), "sums": sums}))
     others = [
         configure(sources, **{key: value})
         for key, value in {
@@ -188,23 +187,23 @@ def test_what_changes_the_sequences_changes_the_fingerprint(configure, texts, su
     others += [configure({"texts": texts, "sums": replace(sums, **change)}) for change in ({"seed": 1}, {"reasoned": 0.1})]
     moved.write_text(moved.read_text().replace("text 7 ", "text seven "))
     others += [configure({"texts": replace(texts, path=str(moved)), "sums": sums})]
-    assert len({base, *map(data.fingerprint, others)}) == len(others) + 1
+    assert len({base, *map(fingerprint, others)}) == len(others) + 1
 
 
 def test_the_same_config_gives_the_same_bits(configure, texts, pairs, sums, tmp_path):
     config = configure({"texts": texts, "pairs": pairs, "sums": sums}, vocab_size=400)
     again = replace(config, paths=replace(config.paths, cache=str(tmp_path / "again")))
-    assert contents(data.prepare(config).path) == contents(data.prepare(again).path)
+    assert contents(prepare(config).path) == contents(prepare(again).path)
 
 
 def test_what_a_killed_build_left_is_cleared_away(configure, texts):
     config = configure({"texts": texts})
-    whole = data.prepare(config).path
+    whole = prepare(config).path
     before = contents(whole)
     partial = whole.with_name(f".{whole.name}")
     whole.rename(partial)
     (partial / "texts" / "train" / "tokens.npy").write_bytes(b"half")
-    assert contents(data.prepare(config).path) == before
+    assert contents(prepare(config).path) == before
     assert not partial.exists()
 
 
@@ -217,7 +216,7 @@ def _prepare(config, queue):
     logger = logging.getLogger("openr1.data")
     logger.setLevel("INFO")
     logger.addHandler(handler)
-    dataset = data.prepare(config)
+    dataset = prepare(config)
     queue.put((dataset.unique_tokens, any("is ready" in message for message in messages)))
 
 
@@ -248,11 +247,11 @@ def test_two_processes_at_once_build_once(configure, texts):
 def test_a_source_without_both_sides_is_refused(configure, texts, write_rows, rows, eval_fraction, message):
     source = replace(texts, path=str(write_rows("few.jsonl", rows)))
     with pytest.raises(ConfigError, match=message):
-        data.prepare(configure({"texts": source}, eval_fraction=eval_fraction))
+        prepare(configure({"texts": source}, eval_fraction=eval_fraction))
 
 
 def test_summary_is_plain(configure, texts):
-    summary = data.prepare(configure({"texts": texts})).summary()
+    summary = prepare(configure({"texts": texts})).summary()
     assert json.loads(json.dumps(summary)) == summary
     assert summary["sources"]["texts"]["documents"] > 200
 
@@ -261,7 +260,7 @@ def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
     from openr1.data.options import PythonStdlibSource
 
     config = configure({"texts": texts, "sums": sums, "stdlib": PythonStdlibSource()}, vocab_size=512)
-    expected = data.fingerprint(config)
+    expected = fingerprint(config)
     path = tmp_path / "config.json"
     raw = to_dict(config)
     raw["data"]["sources"] = {name: asdict(source) for name, source in config.data.sources.items()}
@@ -270,26 +269,26 @@ def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
     code = (
         "import json, sys, openr1.data as data; from openr1.config.load import load_run_config\n"
         f"config = load_run_config(json.load(open({str(path)!r})))\n"
-        "print(data.fingerprint(config), data.vocab_size(config))\n"
+        "print(fingerprint(config), vocab_size(config))\n"
         "print({'torch', 'transformers', 'datasets', 'tokenizers', 'pandas', 'pyarrow'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert printed == [f"{expected} 512", "set()"]
     start = time.perf_counter()
-    data.fingerprint(config)
+    fingerprint(config)
     assert time.perf_counter() - start < 1
 
 
 def test_a_million_sequences_are_planned_quickly(configure, texts, sums):
-    dataset = data.prepare(configure({"texts": texts, "sums": sums}))
+    dataset = prepare(configure({"texts": texts, "sums": sums}))
     start = time.process_time()
     assert len(dataset.train(1_000_000, seed=0)) == 1_000_000
     assert time.process_time() - start < 10
 
 
 def test_the_split_follows_the_text_alone(configure, texts):
-    source = open_sources(configure({"texts": texts}))["texts"]
-    small, large = index(source, 0.1), index(source, 0.3)
+    source = open_source(configure({"texts": texts}), "texts")
+    small, large = index_source(source, 0.1), index_source(source, 0.3)
     assert small.held_out.sum() < large.held_out.sum()
     assert (large.held_out | ~small.held_out).all()  # what a smaller fraction holds out, a larger one holds out too
 
@@ -298,9 +297,9 @@ def test_mixes_of_one_reference_have_one_tokenizer_and_one_held_out_set(configur
     reference = {"texts": 3, "sums": 1}
     weights = [(3.0, 1.0), (1.0, 3.0), (0.0, 1.0)]
     mixes = [configure({"texts": replace(texts, weight=a), "sums": replace(sums, weight=b)}) for a, b in weights]
-    free = [data.prepare(mix) for mix in mixes[:2]]
+    free = [prepare(mix) for mix in mixes[:2]]
     assert free[0].path != free[1].path  # since the tokenizers are different ones
-    held = [data.prepare(replace(mix, data=replace(mix.data, reference=reference))) for mix in mixes]
+    held = [prepare(replace(mix, data=replace(mix.data, reference=reference))) for mix in mixes]
     assert len({dataset.path for dataset in held}) == 1
     assert len({dataset.fingerprint for dataset in held}) == 3
     evaluated = [[row["input_ids"].tolist() for row in dataset.evaluation()] for dataset in held]
@@ -315,6 +314,6 @@ def test_mixes_of_one_reference_have_one_tokenizer_and_one_held_out_set(configur
 def test_a_mix_that_is_its_reference_is_the_mix(configure, texts, sums):
     given = configure({"texts": replace(texts, weight=3.0), "sums": sums})
     same = replace(given, data=replace(given.data, reference={"texts": 3.0, "sums": 1.0}))
-    assert data.prepare(given).path == data.prepare(same).path
-    first, second = (data.prepare(config).train(8, seed=0)[5]["input_ids"].tolist() for config in (given, same))
+    assert prepare(given).path == prepare(same).path
+    first, second = (prepare(config).train(8, seed=0)[5]["input_ids"].tolist() for config in (given, same))
     assert first == second

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from helpers.data import open_source
 
 from openr1.data.options import FilesSource
-from openr1.data.sources import open_sources
 from openr1.errors import ConfigError
 
 ROWS = [{"text": "one", "n": 1}, {"text": "two, with “quotes”\nand a line", "n": 2}]
@@ -46,7 +46,7 @@ def read(tmp_path, configure):
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         options = {"path": next(iter(files)), **options}
         source = FilesSource(**{**options, "path": str(tmp_path / "data" / options["path"])})
-        return [document.completion for document in open_sources(configure({"mine": source}))["mine"].documents()]
+        return [document.completion for document in open_source(configure({"mine": source})).documents()]
 
     return read
 

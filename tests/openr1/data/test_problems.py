@@ -6,9 +6,9 @@ import zlib
 import numpy as np
 import pytest
 from helpers.configs import composed
+from helpers.data import problems_by_source, problems_extent, problems_fingerprint, read_problems
 
-from openr1.data import problems
-from openr1.data.cells import short
+from openr1.data.cells import label
 from openr1.data.tasks.base import Problem, is_held_out
 from openr1.errors import ConfigError
 
@@ -36,32 +36,32 @@ def task(*overrides, stage="generate", **paths):
 
 
 def test_no_problem_is_trained_on_and_tested_with():
-    train, test = (problems.read(task(stage=stage)) for stage in ("generate", "evaluate"))
+    train, test = (read_problems(task(stage=stage)) for stage in ("generate", "evaluate"))
     assert len(train) + len(test) == 400
     assert not {problem.id for problem in train} & {problem.id for problem in test}
     assert 20 < len(test) < 60
     # nor of another seed and count
-    other = problems.read(task("data.sources.sums.seed=1", "data.sources.sums.problems=2000", stage="evaluate"))
+    other = read_problems(task("data.sources.sums.seed=1", "data.sources.sums.problems=2000", stage="evaluate"))
     assert not {problem.id for problem in train} & {problem.id for problem in other}
 
 
 def test_so_many_of_each_source_and_none_twice():
     config = composed("data=tasks", "stage=generate", MODEL, "stage.problems=7")
-    found = problems.by_source(config)
+    found = problems_by_source(config)
     assert [len(some) for some in found.values()] == [7] * len(found)
-    assert len({problem.id for problem in problems.read(config)}) == 7 * len(found)
-    assert problems.extent(config).problems == 7 * len(found)
+    assert len({problem.id for problem in read_problems(config)}) == 7 * len(found)
+    assert problems_extent(config).problems == 7 * len(found)
 
 
 def test_a_table_holds_problems_of_its_kind(table):
     rows = [{"question": f"{i}+{i}=", "answer": 2 * i, "level": f"Level {i % 5}", "subject": "sums"} for i in range(50)]
     config = table([*rows, {"question": "", "answer": 1}, {"question": "no answer", "answer": None}], "kind=math")
-    found = problems.read(config)
+    found = read_problems(config)
     assert 40 < len(found) <= 50
     told = {(problem.prompt, problem.answer, problem.kind) for problem in found}
     assert told <= {(f"{i}+{i}=", f"{2 * i}", "math") for i in range(50)}
     assert {problem.task for problem in found} == {"files"}
-    found = problems.read(table(rows, "kind=math", "difficulty=level", "task=subject"))
+    found = read_problems(table(rows, "kind=math", "difficulty=level", "task=subject"))
     assert {problem.difficulty for problem in found} == {0, 1, 2, 3, 4}
     assert {problem.task for problem in found} == {"sums"}
 
@@ -76,7 +76,7 @@ def test_tests_of_programs_are_lists_json_or_packed_and_calls_of_functions_are_l
         {"question": "calls", "public": call, "hidden": {"cases": []}},
         {"question": "none", "public": [], "hidden": {"cases": []}},
     ]
-    found = {p.prompt: p for p in problems.read(table(rows, "kind=code", "tests=[public,hidden.cases]"))}
+    found = {p.prompt: p for p in read_problems(table(rows, "kind=code", "tests=[public,hidden.cases]"))}
     assert found["lists"].tests == (("1\n", "2\n"), ("5", "6"))
     assert found["packed"].tests == (("1\n", "2\n"), ("1\n", "2\n"), ("3", "4"))
     assert set(found) == {"lists", "packed"}
@@ -90,7 +90,7 @@ def test_a_packed_list_of_tests_runs_nothing(table):
 
     packed = base64.b64encode(zlib.compress(pickle.dumps(Harm()))).decode()
     with pytest.raises(ConfigError, match=r"^data\.sources\.files\.columns\.tests: .*names builtins\.print; only text is read"):
-        problems.read(table([{"question": "x", "hidden": packed}], "kind=code", "tests=hidden"))
+        read_problems(table([{"question": "x", "hidden": packed}], "kind=code", "tests=hidden"))
 
 
 APPS = {"inputs": ["3 4\n", "10 5\n"], "outputs": ["7\n", "15\n"]}
@@ -98,7 +98,7 @@ APPS = {"inputs": ["3 4\n", "10 5\n"], "outputs": ["7\n", "15\n"]}
 
 @pytest.mark.parametrize("tests", [APPS, json.dumps(APPS)])
 def test_an_object_of_inputs_and_outputs_is_their_pairs(table, tests):
-    [problem] = problems.read(table([{"question": "add", "tests": tests}], "kind=code", "tests=tests"))
+    [problem] = read_problems(table([{"question": "add", "tests": tests}], "kind=code", "tests=tests"))
     assert problem.tests == (("3 4\n", "7\n"), ("10 5\n", "15\n"))
 
 
@@ -112,7 +112,7 @@ def test_an_object_of_inputs_and_outputs_is_their_pairs(table, tests):
 def test_a_cell_that_holds_no_tests_is_refused_with_its_row(table, cell, message):
     rows = [{"question": "first", "cell": None}, {"question": "second", "cell": cell}]
     with pytest.raises(ConfigError, match=rf"^data\.sources\.files\.columns\.tests: (?=.*problems\.jsonl).*\b2\b.* {message}"):
-        problems.read(table(rows, "kind=code", "tests=cell"))
+        read_problems(table(rows, "kind=code", "tests=cell"))
 
 
 def test_calls_have_their_function_and_its_beginning_from_columns(table):
@@ -128,7 +128,7 @@ def test_calls_have_their_function_and_its_beginning_from_columns(table):
         {"question": "pair", "public": pair, "metadata": "{}", "starter_code": ""},
     ]
     overrides = ["kind=code", "tests=public", "function=metadata.func_name", "starter=starter_code"]
-    call, pair = problems.read(table(rows, *overrides))
+    call, pair = read_problems(table(rows, *overrides))
     assert call.tests == (("[[1], 2]", "3", "add"),)
     assert call.prompt == "call\n\nBegin with this code:\n```python\nclass Solution:\n    def add(\n```"
     assert (pair.prompt, pair.tests) == ("pair", (("1 2", "3"),))
@@ -147,7 +147,7 @@ def test_tests_that_call_a_function_survive_a_table_of_answers(tmp_path):
 
 def test_options_are_lettered_in_an_order_that_the_question_decides(table):
     rows = [{"question": f"question {i}?", "right": "yes", "wrong": "no", "other": "maybe"} for i in range(60)]
-    found = problems.read(table(rows, "kind=choice", "answer=right", "wrong=[wrong,other]"))
+    found = read_problems(table(rows, "kind=choice", "answer=right", "wrong=[wrong,other]"))
     for problem in found:
         question, *options = problem.prompt.split("\n")
         assert question.startswith("question")
@@ -155,7 +155,7 @@ def test_options_are_lettered_in_an_order_that_the_question_decides(table):
         assert lettered[problem.answer] == "yes"
         assert set(lettered.values()) == {"yes", "no", "maybe"}
     assert {problem.answer for problem in found} == {"A", "B", "C"}
-    assert problems.read(table(rows[::-1], "kind=choice", "answer=right", "wrong=[wrong,other]"))[::-1] == found
+    assert read_problems(table(rows[::-1], "kind=choice", "answer=right", "wrong=[wrong,other]"))[::-1] == found
 
 
 def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
@@ -166,7 +166,7 @@ def test_a_test_set_is_tested_with_as_a_whole(tmp_path):
 
     columns = ProblemColumns(kind="math", difficulty="level")
     config.data.held_out = {"math_500": FilesSource(path=str(path), prompt="problem", columns=columns)}
-    found = problems.read(config)
+    found = read_problems(config)
     assert len(found) == 30
     assert sum(is_held_out(problem, config.data.eval_fraction) for problem in found) < 10
 
@@ -175,7 +175,7 @@ def of_rows(rows, table, *overrides):
     """The problems of rows by their prompts, whichever side they are on."""
     config = table(rows, *overrides)
     config.data.eval_fraction = 0.0
-    return {problem.prompt: problem for problem in problems.read(config)}
+    return {problem.prompt: problem for problem in read_problems(config)}
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_cells_of_problems_of_another_form_are_refused_with_their_row(table, opt
 
 
 def test_numbers_of_any_size_are_the_text_that_they_were(table):
-    assert short(10**400) == "1" + "0" * 400
-    assert short(float(np.float32(0.1))) == "0.1"  # as Parquet gives a column of half the bits
-    assert short(0.1) == "0.1"
+    assert label(10**400) == "1" + "0" * 400
+    assert label(float(np.float32(0.1))) == "0.1"  # as Parquet gives a column of half the bits
+    assert label(0.1) == "0.1"
 
 
 def test_an_option_that_is_null_is_no_option(table):
@@ -287,7 +287,7 @@ def test_a_prompt_may_have_the_system_turn_of_the_config_before_it(table):
     config = table([{"question": turns(("system", "s"), ("user", "a")), "answer": "1"}], "kind=math")
     config.data.eval_fraction = 0.0
     config.data.system = "s"
-    assert [problem.prompt for problem in problems.read(config)] == ["a"]
+    assert [problem.prompt for problem in read_problems(config)] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_the_answer_may_be_nested_as_verl_has_it(table, row):
 
 def test_a_table_without_rows_says_so(table):
     with pytest.raises(ConfigError, match=r"^data\.sources\.files: .*problems\.jsonl holds no rows"):
-        problems.read(table([], "kind=math"))
+        read_problems(table([], "kind=math"))
 
 
 @pytest.mark.parametrize(
@@ -342,23 +342,23 @@ def test_a_table_without_rows_says_so(table):
 )
 def test_a_table_without_problems_is_refused(table, overrides, message):
     with pytest.raises(ConfigError, match=rf"^data\.sources\.files\.{message}"):
-        problems.read(table([{"question": "what", "answer": "that"}], *overrides))
+        read_problems(table([{"question": "what", "answer": "that"}], *overrides))
 
 
 def test_a_side_without_problems_names_the_key_to_change(table):
     config = table([{"question": "what", "answer": "that"}], "kind=exact", stage="evaluate")
     with pytest.raises(ConfigError, match=r"^data\.eval_fraction: at 0\.05 no problem of data\.sources\.files is held out"):
-        problems.read(config)
+        read_problems(config)
 
 
 def test_what_decides_the_problems_decides_their_fingerprint(table):
     rows = [{"question": "what", "answer": "that", "other": "this"}]
-    first = problems.fingerprint(table(rows, "kind=exact"))
-    assert problems.fingerprint(table(rows, "kind=exact")) == first
+    first = problems_fingerprint(table(rows, "kind=exact"))
+    assert problems_fingerprint(table(rows, "kind=exact")) == first
     changed = [
-        problems.fingerprint(table(rows, "kind=math")),
-        problems.fingerprint(table(rows, "kind=exact", "answer=other")),
-        problems.fingerprint(table(rows * 2, "kind=exact")),
-        problems.fingerprint(table(rows, "kind=exact", stage="evaluate")),
+        problems_fingerprint(table(rows, "kind=math")),
+        problems_fingerprint(table(rows, "kind=exact", "answer=other")),
+        problems_fingerprint(table(rows * 2, "kind=exact")),
+        problems_fingerprint(table(rows, "kind=exact", stage="evaluate")),
     ]
     assert len({first, *changed}) == 5

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from openr1.data.program_tests import read
+from openr1.data.program_tests import read_tests
 
 PAIRS = (("3 4\n", "7\n"), ("10 5\n", "15\n"))
 OBJECT = {"inputs": ["3 4\n", "10 5\n"], "outputs": ["7\n", "15\n"]}
@@ -36,10 +36,10 @@ def packed(value):
     ],
 )
 def test_pairs_in_every_form(cell):
-    assert read([cell]) == PAIRS
-    assert read([json.dumps(cell)]) == PAIRS
-    assert read([json.dumps(json.dumps(cell))]) == PAIRS
-    assert read([cell], "") == PAIRS
+    assert read_tests([cell]) == PAIRS
+    assert read_tests([json.dumps(cell)]) == PAIRS
+    assert read_tests([json.dumps(json.dumps(cell))]) == PAIRS
+    assert read_tests([cell], "") == PAIRS
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_pairs_in_every_form(cell):
     ],
 )
 def test_pairs_of_lines_and_numbers(cell, tests):
-    assert read([cell]) == tests
+    assert read_tests([cell]) == tests
 
 
 @pytest.mark.parametrize(
@@ -88,40 +88,40 @@ def test_pairs_of_lines_and_numbers(cell, tests):
     ],
 )
 def test_calls_in_every_form(cell, function):
-    assert read([cell], function) == CALLS
-    assert read([json.dumps(cell)], function) == CALLS
-    assert read([packed(json.dumps(cell))], function) == CALLS
+    assert read_tests([cell], function) == CALLS
+    assert read_tests([json.dumps(cell)], function) == CALLS
+    assert read_tests([packed(json.dumps(cell))], function) == CALLS
 
 
 def test_a_result_that_may_be_wrapped_is_right_both_ways():
     apps = {"fn_name": "f", "inputs": [[1], ["a"]], "outputs": [[2], [[3, "b"]]]}
-    assert read([apps]) == (("[1]", "2", "f", "[2]"), ('["a"]', '[3, "b"]', "f", '[[3, "b"]]'))
+    assert read_tests([apps]) == (("[1]", "2", "f", "[2]"), ('["a"]', '[3, "b"]', "f", '[[3, "b"]]'))
     lists = {"fn_name": "f", "inputs": [[1], [2]], "outputs": [[2], [3, 4]]}  # it returns lists, of which one is of one
-    assert read([lists]) == (("[1]", "[2]", "f"), ("[2]", "[3, 4]", "f"))
+    assert read_tests([lists]) == (("[1]", "[2]", "f"), ("[2]", "[3, 4]", "f"))
     texts = {"fn_name": "f", "inputs": ["1"], "outputs": ["[2]"]}
-    assert read([texts]) == (("[1]", "[2]", "f"),)
+    assert read_tests([texts]) == (("[1]", "[2]", "f"),)
 
 
 def test_values_of_calls_keep_their_kind():
     cell = {"fn_name": "f", "inputs": [["1", None, True, 2.5, {"a": []}]], "outputs": ["6"]}
-    assert read([cell]) == (('["1", null, true, 2.5, {"a": []}]', '"6"', "f"),)
+    assert read_tests([cell]) == (('["1", null, true, 2.5, {"a": []}]', '"6"', "f"),)
     digits = "7" * 5000
-    assert read([f'{{"fn_name": "f", "inputs": [[{digits}]], "outputs": [{digits}]}}']) == ((f"[{digits}]", digits, "f"),)
+    assert read_tests([f'{{"fn_name": "f", "inputs": [[{digits}]], "outputs": [{digits}]}}']) == ((f"[{digits}]", digits, "f"),)
 
 
 def test_columns_are_read_one_after_the_other():
-    assert read([CASES[:1], packed(json.dumps(CASES[1:])), None, "", []]) == PAIRS
+    assert read_tests([CASES[:1], packed(json.dumps(CASES[1:])), None, "", []]) == PAIRS
 
 
 @pytest.mark.parametrize(
     "cell", [None, float("nan"), "", "  ", [], "[]", "null", {"inputs": [], "outputs": []}, {"test_cases": None}, packed("[]")]
 )
 def test_an_empty_cell_has_no_tests(cell):
-    assert read([cell]) == ()
+    assert read_tests([cell]) == ()
 
 
 def test_calls_of_a_function_that_nothing_names_are_no_tests():
-    assert read([[{"input": "[1]", "output": "2", "testtype": "functional"}]]) == ()
+    assert read_tests([[{"input": "[1]", "output": "2", "testtype": "functional"}]]) == ()
 
 
 class Harm:
@@ -181,11 +181,11 @@ class Harm:
 )
 def test_a_cell_of_another_form_is_refused(cell, message):
     with pytest.raises(ValueError, match=f"^{message}") as refusal:
-        read([cell])
+        read_tests([cell])
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 300
 
 
 def test_the_function_may_be_named_in_metadata_that_is_json_text():
     test = {"input": "[1]", "output": "2", "testtype": "functional", "metadata": '{"func_name": "f"}'}
-    assert [one[2] for one in read([[test]])] == ["f"]
+    assert [one[2] for one in read_tests([[test]])] == ["f"]

@@ -2,15 +2,16 @@ import json
 from dataclasses import replace
 
 import pytest
+from helpers import data
 
 from openr1.data.options import FilesSource, HubSource, PythonStdlibSource, TaskSource
-from openr1.data.sources import PIECE, Document, open_sources, pieces
+from openr1.data.sources import MIN_PIECE, Document, split_text
 from openr1.errors import ConfigError
 
 
 @pytest.fixture
 def open_source(configure):
-    return lambda source: open_sources(configure({"mine": source}))["mine"]
+    return lambda source: data.open_source(configure({"mine": source}))
 
 
 ROWS = [{"text": f"text {i}", "q": f"question {i}", "a": f"answer {i}", "n": i} for i in range(5)]
@@ -80,11 +81,11 @@ def test_text_files_from_a_directory_or_a_glob(tmp_path, open_source):
 def test_long_text_is_cut_at_blank_lines():
     paragraphs = [f"paragraph {i} " * 50 + ("\r\n\r\n" if i % 2 else "\n\n") for i in range(200)]
     text = "".join(paragraphs)
-    parts = list(pieces(text))
+    parts = list(split_text(text))
     assert "".join(parts) == text
     assert len(parts) > 3
-    assert all(len(part) >= PIECE and part.endswith("\n") for part in parts[:-1])
-    assert max(map(len, parts)) <= PIECE + max(map(len, paragraphs))
+    assert all(len(part) >= MIN_PIECE and part.endswith("\n") for part in parts[:-1])
+    assert max(map(len, parts)) <= MIN_PIECE + max(map(len, paragraphs))
 
 
 @pytest.mark.parametrize(

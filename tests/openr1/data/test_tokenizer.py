@@ -1,6 +1,6 @@
 import pytest
+from helpers.data import fingerprint, prepare, vocab_size
 
-from openr1 import data
 from openr1.data.options import FilesSource
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder
@@ -11,7 +11,7 @@ STRANGE = "naïve 漢字 🙂 \x00\x7f\r\n\t  12345 <think>x</think>" + "".join(
 
 @pytest.mark.parametrize("vocab_size", [258, 265])
 def test_every_text_survives(configure, texts, vocab_size):
-    dataset = data.prepare(configure({"texts": texts}, vocab_size=vocab_size))
+    dataset = prepare(configure({"texts": texts}, vocab_size=vocab_size))
     tokenizer = dataset.tokenizer()
     assert tokenizer.decode(tokenizer(STRANGE)["input_ids"]) == STRANGE
     assert len(tokenizer) == dataset.vocab_size == vocab_size
@@ -19,29 +19,29 @@ def test_every_text_survives(configure, texts, vocab_size):
 
 
 def test_the_smallest_vocabulary_is_bytes(configure, texts):
-    tokenizer = data.prepare(configure({"texts": texts}, vocab_size=258)).tokenizer()
+    tokenizer = prepare(configure({"texts": texts}, vocab_size=258)).tokenizer()
     assert len(tokenizer(STRANGE)["input_ids"]) == len(STRANGE.encode())
 
 
 def test_fewer_merges_than_asked_for_leave_the_size_as_it_is(configure, texts):
     config = configure({"texts": texts}, vocab_size=5000)
-    dataset = data.prepare(config)
+    dataset = prepare(config)
     assert len(dataset.tokenizer()) < 5000
-    assert dataset.vocab_size == data.vocab_size(config) == 5000
+    assert dataset.vocab_size == vocab_size(config) == 5000
 
 
 def test_too_small_a_vocabulary_is_refused(configure, texts):
     with pytest.raises(ConfigError, match=r"data\.tokenizer\.vocab_size: 257 is below 258"):
-        data.prepare(configure({"texts": texts}, vocab_size=257))
+        prepare(configure({"texts": texts}, vocab_size=257))
 
 
 def test_digits_are_tokens_of_their_own(configure, texts):
-    tokenizer = data.prepare(configure({"texts": texts}, vocab_size=600)).tokenizer()
+    tokenizer = prepare(configure({"texts": texts}, vocab_size=600)).tokenizer()
     assert tokenizer.tokenize("1234+56=") == ["1", "2", "3", "4", "+", "5", "6", "="]
 
 
 def test_documents_are_prompt_completion_and_end(configure, texts):
-    encoder = Encoder(data.prepare(configure({"texts": texts}, vocab_size=258)).tokenizer())
+    encoder = Encoder(prepare(configure({"texts": texts}, vocab_size=258)).tokenizer())
     [(ids, prompt)] = encoder([Document("b<|endoftext|>", "aa")])
     assert prompt == 2
     assert len(ids) == 2 + len("b<|endoftext|>") + 1  # what spells a special token is text
@@ -53,10 +53,10 @@ def test_merges_come_from_the_training_split_in_proportion_to_the_weights(config
     common = FilesSource(
         path=str(write_rows("common.jsonl", [{"text": f"hello hello hello {i}"} for i in range(4000)])), weight=0.1
     )
-    tokenizer = data.prepare(configure({"rare": rare, "common": common}, vocab_size=260)).tokenizer()
+    tokenizer = prepare(configure({"rare": rare, "common": common}, vocab_size=260)).tokenizer()
     assert tokenizer.tokenize("zq") == ["zq"]
     rare.weight, common.weight = 0.1, 0.9
-    tokenizer = data.prepare(configure({"rare": rare, "common": common}, vocab_size=260)).tokenizer()
+    tokenizer = prepare(configure({"rare": rare, "common": common}, vocab_size=260)).tokenizer()
     assert tokenizer.tokenize("zq") == ["z", "q"]
 
 
@@ -78,8 +78,8 @@ def checkpoint(folder, start):
 @pytest.mark.parametrize("start", [False, True])
 def test_a_checkpoint_brings_its_tokenizer(tmp_path, configure, pairs, start):
     config = configure({"pairs": pairs}, stage="sft", checkpoint=checkpoint(tmp_path / "model", start), context=64)
-    dataset = data.prepare(config)
-    assert data.vocab_size(config) == dataset.vocab_size == 10
+    dataset = prepare(config)
+    assert vocab_size(config) == dataset.vocab_size == 10
     assert dataset.pad_token_id == dataset.eos_token_id == 1
     row = dataset.train(1, seed=0)[0]
     head = ([0] if start else []) + [3, 4, 2, 6]
@@ -90,7 +90,7 @@ def test_a_checkpoint_brings_its_tokenizer(tmp_path, configure, pairs, start):
 
 def test_a_local_checkpoint_counts_by_its_content(tmp_path, configure, pairs):
     prints = [
-        data.fingerprint(configure({"pairs": pairs}, checkpoint=checkpoint(tmp_path / name, start)))
+        fingerprint(configure({"pairs": pairs}, checkpoint=checkpoint(tmp_path / name, start)))
         for name, start in (("a", False), ("b", False), ("c", True))
     ]
     assert prints[0] == prints[1] != prints[2]
@@ -98,4 +98,4 @@ def test_a_local_checkpoint_counts_by_its_content(tmp_path, configure, pairs):
 
 def test_a_checkpoint_without_tokenizer_is_refused(tmp_path, configure, pairs):
     with pytest.raises(ConfigError, match=r"model\.checkpoint: "):
-        data.prepare(configure({"pairs": pairs}, checkpoint=str(tmp_path)))
+        prepare(configure({"pairs": pairs}, checkpoint=str(tmp_path)))

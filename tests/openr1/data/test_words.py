@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 from helpers.tables import table
 
-from openr1.curation import decontaminate, dedupe
+from openr1.curation import decontamination, deduplication
 from openr1.curation.options import Decontaminate, NearDedupe
 from openr1.curation.rows import Rows
 from openr1.curation.shingles import shingles
-from openr1.data.words import split
+from openr1.data.words import split_words
 
 
 def words(text):
-    return split([text]).lists()[0]
+    return split_words([text]).lists()[0]
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_words_of_texts_are_those_of_each_alone():
     rng = random.Random(0)
     letters = "aB1 \n-+=.“é求ก\u0301\u0e34\u200b\ud7a3×²\U0001f600"
     texts = ["", "a +", "b", None, " ", *("".join(rng.choices(letters, k=rng.randint(0, 9))) for _ in range(500))]
-    found = split(texts)
+    found = split_words(texts)
     assert found.lists() == [words(text) for text in texts]
     assert len(found.starts) == len(found.ends) == len(found.values) == found.offsets[-1]
     assert (found.starts < found.ends).all()
     plain = [text for text in texts if text is None or text.isascii()]
-    assert split(plain).lists() == [words(text) for text in plain]
+    assert split_words(plain).lists() == [words(text) for text in plain]
 
 
 def test_typing_hides_no_words():
@@ -91,7 +91,7 @@ def test_contamination_is_found_in_texts_without_spaces_and_shown_as_it_stands(t
     prompts = [*TYPED, "一个水池有两个进水管，单独开甲管需要六小时注满。"]
     made = table([{"prompt": prompt} for prompt in prompts])
     sets = {"zh": {"kind": "files", "path": str(tmp_path / "set.jsonl")}}
-    decision = decontaminate.decontaminate(Rows(made, np.arange(3)), Decontaminate(sets=sets), "key", tmp_path)
+    decision = decontamination.decontaminate(Rows(made, np.arange(3)), Decontaminate(sets=sets), "key", tmp_path)
     assert decision.reasons.tolist() == ["zh", "zh", None]
     assert decision.detail(0) == "“已知等差数列的首”"
     assert decision.detail(1) == "“已知 等差数列 的首”"
@@ -101,13 +101,13 @@ def test_what_is_shown_of_contamination_are_the_words_that_match(tmp_path):
     (tmp_path / "set.jsonl").write_text(json.dumps({"text": "one two three four five six seven + 8 nine"}) + "\n")
     made = table([{"prompt": 'Now: "ONE, two, three – four (five) six/seven" is one two three four five six seven+8?'}])
     sets = {"a": {"kind": "files", "path": str(tmp_path / "set.jsonl")}}
-    decision = decontaminate.decontaminate(Rows(made, np.arange(1)), Decontaminate(sets=sets), "key", tmp_path)
+    decision = decontamination.decontaminate(Rows(made, np.arange(1)), Decontaminate(sets=sets), "key", tmp_path)
     assert decision.detail(0) == "“one two three four five six seven+8?”"
 
 
 def test_near_duplicates_are_found_in_texts_without_spaces():
     made = table([{"prompt": prompt} for prompt in (BENCHMARK * 3, BENCHMARK * 3 + "请", "一个水池有两个进水管。")])
-    decision = dedupe.near_dedupe(Rows(made, np.arange(3)), NearDedupe(), "key")
+    decision = deduplication.drop_near_duplicates(Rows(made, np.arange(3)), NearDedupe(), "key")
     assert decision.reasons.tolist() == [None, "nearly the same prompt", None]
 
 

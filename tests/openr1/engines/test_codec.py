@@ -5,11 +5,12 @@ import copy
 import pytest
 from helpers.models import TEMPLATE, tokenizer, write_model
 
-from openr1.config.schema import Config
 from openr1.data.chat import ChatEncoder, conversation
+from openr1.data.chat_template import MARK, ChatTemplate, ConversationError
 from openr1.data.documents import Document
-from openr1.engines.base import Request, RequestError
-from openr1.engines.codec import MARK, ChatTemplate, Codec
+from openr1.data.options import DataConfig
+from openr1.engines.base import Request
+from openr1.engines.codec import Codec
 from openr1.errors import ConfigError
 
 END, PAD = "<|endoftext|>", "<|pad|>"
@@ -119,22 +120,22 @@ def test_thoughts_that_are_special_tokens_are_still_found_by_the_template():
 
 def test_a_template_that_changes_what_is_spelled_is_refused():
     chat = template_of(bytewise(), CHANGING)
-    with pytest.raises(RequestError, match="a turn spells a special token that the chat template changes"):
+    with pytest.raises(ConversationError, match="a turn spells a special token that the chat template changes"):
         chat(turns(f"a {END}"))
     chat = template_of(bytewise())
-    with pytest.raises(RequestError, match=r"holds a character from U\+FDD0"):
+    with pytest.raises(ConversationError, match=r"holds a character from U\+FDD0"):
         chat(turns(f"a {END} \ufdd10\ufdd2"))
     assert chat(turns("a \ufdd10\ufdd2"))[0].count(chat.tokenizer.eos_token_id) == 1
 
 
 def test_training_and_generation_have_the_same_tokens(tmp_path):
     model = write_model(tmp_path, template=TEMPLATE)
-    codec, config = Codec(model), Config()
-    config.data.system = f"No {END} here."
-    encoder = ChatEncoder(codec.tokenizer, config)
+    codec, data = Codec(model), DataConfig()
+    data.system = f"No {END} here."
+    encoder = ChatEncoder(codec.tokenizer, data)
     for prompt in ("1 plus 2", f"1 {END} 2", f"{END}"):
         [(ids, length)] = encoder([Document(f"3{END}", prompt)])
-        assert codec.encode(Request("a", messages=conversation(config.data, prompt)), 1000) == ids[:length]
+        assert codec.encode(Request("a", messages=conversation(data, prompt)), 1000) == ids[:length]
         assert ids[:length].count(codec.tokenizer.eos_token_id) == 2
         assert ids[length:].count(codec.tokenizer.eos_token_id) == 1
 
@@ -142,7 +143,6 @@ def test_training_and_generation_have_the_same_tokens(tmp_path):
 def test_a_template_that_refuses_a_conversation_is_an_error_of_the_config():
     made = bytewise()
     made.chat_template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TEMPLATE
-    config = Config()
-    config.data.system = "s"
+    data = DataConfig(system="s")
     with pytest.raises(ConfigError, match=r"^data\.chat: the chat template refuses the messages: no system, such as 'q'"):
-        ChatEncoder(made, config)([Document("a", "q")])
+        ChatEncoder(made, data)([Document("a", "q")])

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from openr1.errors import ConfigError
-from openr1.evaluation.verify import read_cases, run
+from openr1.evaluation.verify import read_cases, verify_command
 
 LIMIT = 10.0
 
 
 def test_one_answer_is_judged_and_said_how_it_was_read(capsys):
-    run([r"\frac{1}{2}", r"So it is $\boxed{0.5}$."], "math", "", LIMIT, False)
+    verify_command([r"\frac{1}{2}", r"So it is $\boxed{0.5}$."], "math", "", LIMIT, False)
     assert capsys.readouterr().out == "right: gold 1/2 | answer 1/2 | exact numbers\n"
 
 
@@ -26,13 +26,13 @@ def test_the_cases_of_a_file_with_their_labels(tmp_path, capsys):
     ]
     path = tmp_path / "cases.jsonl"
     path.write_text("\n".join(map(json.dumps, cases)) + "\n")
-    run([str(path)], "math", "", LIMIT, True)
+    verify_command([str(path)], "math", "", LIMIT, True)
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["verdict"] for one in found] == ["right", "wrong", "right", "no verdict", "wrong", "right"]
     assert [one.get("label") for one in found] == [None, "right", None, None, None, None]
     assert found[3]["step"] == "the gold answer is not read to its end"
     assert found[4]["step"] == "the prompt said again"
-    run([str(path)], "math", "", LIMIT, False)
+    verify_command([str(path)], "math", "", LIMIT, False)
     *lines, summary = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert "wrong (its label says right): gold 7 | answer 5=7" in lines[1]
@@ -63,8 +63,8 @@ def test_a_line_that_is_no_case_is_one_line_with_its_place(tmp_path, line, messa
 
 def test_what_cannot_be_judged_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
-        run([str(tmp_path / "absent.jsonl")], "math", "", LIMIT, False)
+        verify_command([str(tmp_path / "absent.jsonl")], "math", "", LIMIT, False)
     with pytest.raises(ConfigError, match="--kind=code: programs have tests"):
-        run(["1", "print(1)"], "code", "", LIMIT, False)
+        verify_command(["1", "print(1)"], "code", "", LIMIT, False)
     with pytest.raises(ConfigError, match="--time-limit: must be above 0, not -1"):
-        run(["1", "1"], "math", "", -1, False)
+        verify_command(["1", "1"], "math", "", -1, False)

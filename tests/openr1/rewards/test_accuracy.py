@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from openr1.data.tasks import reasoned
+from openr1.data.tasks import reasoned_completion
 from openr1.data.tasks.base import Problem
 from openr1.data.tasks.countdown import Countdown
 from openr1.rewards import REWARDS, Sample, Verified, verify
@@ -44,7 +44,7 @@ def test_exact_without_a_gold_answer_has_no_verdict():
 def test_exact_asks_the_problem_s_task():
     countdown = Countdown()
     [problem] = countdown.generate(1, 0, countdown.Options())
-    assert right(problem, reasoned(problem)) is True
+    assert right(problem, reasoned_completion(problem)) is True
     assert right(problem, f"<answer> ({problem.answer}) </answer>") is True  # another text of the same value
     assert right(problem, "<answer>1</answer>") is False
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 from helpers.configs import composed
+from helpers.data import read_problems
 
-from openr1.data import problems
 from openr1.data.answers import read_answers, write_answers
 from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
@@ -24,7 +24,7 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(evaluation, studen
     scripted(answer=lambda p, i: f"<think>so</think><answer>{eval(p[:-1]) + i * (p.count('+') == 1)}</answer>")
     config = composed(*evaluation)
     result = run(config, quiet=True)
-    asked = problems.read(config)
+    asked = read_problems(config)
     assert all(is_held_out(problem, 0.2) for problem in asked)
     easy = sum(problem.prompt.count("+") == 1 for problem in asked)
     expected = (easy / 4 + len(asked) - easy) / len(asked)

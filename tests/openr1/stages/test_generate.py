@@ -1,9 +1,9 @@
 import pyarrow.parquet as pq
 import pytest
 from helpers.configs import composed
+from helpers.data import read_problems
 
 from openr1.artifacts import Store
-from openr1.data import problems
 from openr1.data.answers import Answer, Asked, answer_rows, read_answers, write_answers
 from openr1.data.tasks.base import Problem, is_held_out
 from openr1.engines.journal import Journal
@@ -26,7 +26,7 @@ def rows(artifact):
 def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripted):
     engine = scripted()
     result = run(config, quiet=True)
-    asked = problems.read(config)
+    asked = read_problems(config)
     assert not [problem for problem in asked if is_held_out(problem, 0.2)]
     found = rows(result.artifact)
     assert [(row["problem_id"], row["sample"]) for row in found] == [(p.id, i) for p in asked for i in (0, 1)]
@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_asks_nothing_twice_and_gives_the_same_rows(sums, s
         # what was not whole of a shard is asked again with the rest of it, for it depends on what it is asked with
         assert len(asked) - len(set(asked)) <= 3 * 16
     else:
-        assert sorted(asked) == sorted(problem.id for problem in problems.read(config))
+        assert sorted(asked) == sorted(problem.id for problem in read_problems(config))
 
 
 def test_the_oracle_writes_its_own_traces_and_costs_nothing(sums):

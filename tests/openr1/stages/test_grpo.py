@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 from helpers.configs import composed
+from helpers.data import read_problems
 from transformers import AutoModelForCausalLM
 
-from openr1.data import problems
 from openr1.errors import ConfigError, RunError
 from openr1.models import flops
 from openr1.rl import generation, preflight
@@ -187,7 +187,7 @@ def test_what_is_looked_at_is_not_what_is_done(rl):
 
 def test_no_problem_is_trained_on_and_examined(rl):
     config = composed(*rl)
-    assert not {one.id for one in problems.read(config)} & {one.id for one in problems.read(evaluation_config(config))}
+    assert not {one.id for one in read_problems(config)} & {one.id for one in read_problems(evaluation_config(config))}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pyarrow.parquet as pq
 import pytest
 from helpers.configs import composed
+from helpers.data import prepare
 
-from openr1 import data
 from openr1.data.options import ArtifactSource
 from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
@@ -30,7 +30,7 @@ def test_what_passes_is_kept_and_can_be_trained_on(rejecting, sums, scripted):
     tune = composed(*sums, "stage=sft", "data.eval_tokens=128")
     # as a recipe does: a problem to train on is never held out, so losses are those of the task
     tune.data.held_out, tune.data.sources = tune.data.sources, {"made": ArtifactSource(artifact=result.artifact.name)}
-    assert data.prepare(tune).unique_tokens > 0
+    assert prepare(tune).unique_tokens > 0
     assert identify(tune)[1]["sources.made"] == result.artifact.name
 
 

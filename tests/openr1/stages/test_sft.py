@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.configs import composed
+from helpers.data import fingerprint, prepare
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openr1 import data
 from openr1.data.chat import encoder_for
 from openr1.data.sources import Document
 from openr1.engines.codec import Codec
@@ -126,7 +126,7 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
         sums, f"model.checkpoint={chatty}", "data.chat=true", "data.system=Be brief.", "data.instruction='Add {prompt}'"
     )
     tokenizer = AutoTokenizer.from_pretrained(chatty)
-    [(ids, prompt)] = encoder_for(config, tokenizer)([Document("<think>a</think> <|im_end|> b", "1+2=")])
+    [(ids, prompt)] = encoder_for(config.data, tokenizer)([Document("<think>a</think> <|im_end|> b", "1+2=")])
     asked = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nAdd 1+2=<|im_end|>\n<|im_start|>assistant\n"
     assert tokenizer.decode(ids[:prompt]) == asked
     # what spells a special token in a completion is text; the turn ends with the token at which generation stops
@@ -160,7 +160,7 @@ def test_a_template_that_thinks_first_is_not_told_to_twice(sums, chatty):
     config = tune(sums, f"model.checkpoint={chatty}", "data.chat=true")
     tokenizer = AutoTokenizer.from_pretrained(chatty)
     tokenizer.chat_template = TEMPLATE.replace("assistant\n{%", "assistant\n<think>{%")
-    [(ids, prompt)] = encoder_for(config, tokenizer)([Document("<think>a</think>b", "1+2=")])
+    [(ids, prompt)] = encoder_for(config.data, tokenizer)([Document("<think>a</think>b", "1+2=")])
     assert tokenizer.decode(ids[:prompt]).endswith("<|im_start|>assistant\n<think>")
     assert tokenizer.decode(ids[prompt:-1]) == "a</think>b"
 
@@ -181,7 +181,7 @@ def test_conversations_are_trained_on_their_last_turn(sums, chatty, tmp_path):
     given = ["data=files", f"data.sources.files.path={path}", "data.sources.files.messages=chat", "data.chat=true"]
     given += ["stage=sft", f"model.checkpoint={chatty}", "data.context=160", "data.eval_tokens=512", "data.eval_fraction=0.2"]
     config = composed(*given, f"paths.outputs={tmp_path}/outputs")
-    dataset = data.prepare(config)
+    dataset = prepare(config)
     tokenizer = dataset.tokenizer()
     for row in dataset.train(20, 0):
         prompt, said = (tokenizer.decode(row["input_ids"][row["completion_mask"] == side]) for side in (0, 1))
@@ -202,7 +202,7 @@ def test_prompts_of_turns_are_trained_on_as_they_are(sums, chatty, tmp_path):
     columns = [f"data.sources.files.{key}={key}" for key in ("prompt", "completion")]
     given = ["data=files", f"data.sources.files.path={path}", *columns, "stage=sft", f"model.checkpoint={chatty}"]
     given += ["data.context=160", "data.eval_tokens=512", "data.eval_fraction=0.2", f"paths.outputs={tmp_path}/outputs"]
-    dataset = data.prepare(composed(*given, "data.chat=true"))
+    dataset = prepare(composed(*given, "data.chat=true"))
     tokenizer = dataset.tokenizer()
     for row in dataset.train(5, 0):
         prompt = row["input_ids"][row["completion_mask"] == 0]
@@ -212,7 +212,7 @@ def test_prompts_of_turns_are_trained_on_as_they_are(sums, chatty, tmp_path):
         )
         assert (prompt == tokenizer.eos_token_id).sum() == text.count("<|im_end|>") - 1 == 4
     with pytest.raises(ConfigError, match=r"^data\.chat: must be true for prompts of several turns, such as '1\\n"):
-        data.prepare(composed(*given))
+        prepare(composed(*given))
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_losses_are_over_the_held_out_sources_where_there_are_any(sums, tmp_path
     plain, other = tune(sums), tune(sums)
     options = {"min_terms": 5, "max_terms": 5}
     other.data.held_out = {"hard": TaskSource(task="sums", problems=200, options=options), "easy": TaskSource(task="sums")}
-    dataset = data.prepare(other)
-    assert data.fingerprint(other) != data.fingerprint(plain)
+    dataset = prepare(other)
+    assert fingerprint(other) != fingerprint(plain)
     texts = [dataset.tokenizer().decode(row["input_ids"]) for row in dataset.evaluation()]
     assert {text.split("=")[0].count("+") for text in texts} == {1, 2, 3, 4}
     trained = [dataset.tokenizer().decode(row["input_ids"]) for row in dataset.train(300, 0)]

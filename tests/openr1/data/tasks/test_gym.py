@@ -6,10 +6,20 @@ from dataclasses import replace
 import pytest
 
 pytest.importorskip("reasoning_gym")
+from helpers.data import open_source
 
 from openr1.data.options import TaskSource
-from openr1.data.sources import open_sources
-from openr1.data.tasks import direct, find, generate, gym, held_out, is_held_out, options_of, reasoned, verify
+from openr1.data.tasks import (
+    direct_completion,
+    find_task,
+    generate,
+    gym,
+    held_out,
+    is_held_out,
+    options_of,
+    reasoned_completion,
+    verify,
+)
 from openr1.errors import ConfigError
 
 # some that are quick, of each kind: one answer, any of many, text that is evaluated, a set whose content follows its size
@@ -17,9 +27,9 @@ SOME = ["chain_sum", "countdown", "propositional_logic", "acre", "spell_backward
 # what generates all of them: the digest of every task's first problems
 DIGEST = """
 import hashlib
-from openr1.data.tasks import find, gym
+from openr1.data.tasks import find_task, gym
 for name in gym._names():
-    task = find(f"reasoning_gym/{name}")
+    task = find_task(f"reasoning_gym/{name}")
     found = task.generate(3, 5, task.Options())
     print(name, hashlib.sha256(repr([(p.prompt, p.answer, p.trace, p.difficulty) for p in found]).encode()).hexdigest())
 """
@@ -37,8 +47,8 @@ def check(name, count):
     for problem in found:
         assert problem.task == f"reasoning_gym/{name}"
         if problem.answer:
-            assert verify(problem, direct(problem))
-            assert verify(problem, reasoned(problem))
+            assert verify(problem, direct_completion(problem))
+            assert verify(problem, reasoned_completion(problem))
         assert not verify(problem, problem.answer)
         if name != "game_of_life_halting":
             assert not verify(problem, "<answer>it is not this</answer>")
@@ -84,7 +94,7 @@ def test_two_seeds_have_little_in_common():
 def test_more_problems_than_one_of_its_data_sets():
     found = drawn("reasoning_gym/acre", gym.CHUNK + 3)
     assert len({problem.prompt for problem in found}) == len(found)
-    assert verify(found[-1], direct(found[-1]))
+    assert verify(found[-1], direct_completion(found[-1]))
 
 
 def test_a_task_by_option_is_the_same_as_by_name():
@@ -97,24 +107,24 @@ def test_difficulty_is_its_config():
     hard = drawn("reasoning_gym/chain_sum", config={"min_terms": 9, "max_terms": 9})
     assert {problem.difficulty for problem in easy} == {2}
     assert {problem.difficulty for problem in hard} == {9}
-    assert verify(hard[0], direct(hard[0]))
-    assert not verify(hard[0], direct(hard[1]))
+    assert verify(hard[0], direct_completion(hard[0]))
+    assert not verify(hard[0], direct_completion(hard[1]))
 
 
 def test_a_trace_where_the_metadata_has_one():
     problem = drawn("reasoning_gym/gsm_symbolic", 1)[0]
     assert problem.trace.rstrip().endswith(problem.answer)
-    assert reasoned(problem) == f"<think>{problem.trace}</think><answer>{problem.answer}</answer>"
+    assert reasoned_completion(problem) == f"<think>{problem.trace}</think><answer>{problem.answer}</answer>"
     problem = drawn("reasoning_gym/chain_sum", 1)[0]
     assert problem.trace == ""
-    assert reasoned(problem) == direct(problem)
+    assert reasoned_completion(problem) == direct_completion(problem)
 
 
 def test_a_task_without_an_oracle_still_verifies():
     problem = drawn("reasoning_gym/rush_hour", 1)[0]
     assert problem.answer == ""
     with pytest.raises(ValueError, match="reasoning_gym/rush_hour: no oracle"):
-        direct(problem)
+        direct_completion(problem)
     assert not verify(problem, "<answer>A+1</answer>")
 
 
@@ -147,12 +157,13 @@ def test_without_the_package_the_config_is_refused(monkeypatch):
 
 
 def test_it_is_not_imported_before_there_are_problems():
-    code = "import sys, openr1.cli, openr1.data.tasks as t; t.find('reasoning_gym/gcd'); print('reasoning_gym' in sys.modules)"
+    code = "import sys, openr1.cli, openr1.data.tasks as t; t.find_task('reasoning_gym/gcd')\n"
+    code += "print('reasoning_gym' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_its_version_is_part_of_a_data_set(configure, monkeypatch):
-    source = open_sources(configure({"mine": TaskSource(task="reasoning_gym/gcd")}))["mine"]
+    source = open_source(configure({"mine": TaskSource(task="reasoning_gym/gcd")}))
     first = source.content()
     assert first["version"] == "0.1.25"
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1.26")
@@ -177,4 +188,4 @@ def test_held_out_problems():
     test = held_out("key", TaskSource(task="reasoning_gym/gcd"), 20, 0.1)
     assert len(test) == 20
     assert all(is_held_out(problem, 0.1) for problem in test)
-    assert find("reasoning_gym/gcd").verify(test[0], direct(test[0]))
+    assert find_task("reasoning_gym/gcd").verify(test[0], direct_completion(test[0]))

@@ -3,22 +3,21 @@ import random
 
 import pytest
 from helpers.configs import composed
+from helpers.data import open_source, prepare
 
-from openr1.data import prepare
-from openr1.data.corpus import index
+from openr1.data.corpus import index_source
 from openr1.data.options import TaskSource
-from openr1.data.sources import open_sources
 from openr1.data.tasks import (
     TASKS,
     Problem,
     accepts,
-    direct,
-    find,
+    direct_completion,
+    find_task,
     generate,
     held_out,
     is_held_out,
     options_of,
-    reasoned,
+    reasoned_completion,
     split,
     verify,
 )
@@ -79,9 +78,9 @@ def test_sums_keep_to_their_options():
 
 def test_verifier_accepts_exactly_the_right_answer():
     task, problem = TASKS["sums"], Problem("12+7=", "19", "12+7=19")
-    assert task.verify(problem, direct(problem))
-    assert task.verify(problem, reasoned(problem))
-    assert reasoned(problem) == "<think>12+7=19</think><answer>19</answer>"
+    assert task.verify(problem, direct_completion(problem))
+    assert task.verify(problem, reasoned_completion(problem))
+    assert reasoned_completion(problem) == "<think>12+7=19</think><answer>19</answer>"
     for wrong in (
         "19",
         "<answer>20</answer>",
@@ -217,9 +216,9 @@ def test_what_verifies_a_problem_follows_from_its_prompt(name):
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - {"code"}))
 def test_the_oracle_is_right_and_a_changed_answer_is_wrong(name):
     for problem in drawn(name):
-        assert verify(problem, direct(problem))
-        assert verify(problem, reasoned(problem))
-        assert reasoned(problem) == f"<think>{problem.trace}</think>{direct(problem)}"
+        assert verify(problem, direct_completion(problem))
+        assert verify(problem, reasoned_completion(problem))
+        assert reasoned_completion(problem) == f"<think>{problem.trace}</think>{direct_completion(problem)}"
         assert problem.trace
         for wrong in mutations(problem.answer):
             assert not verify(problem, f"<think>{problem.trace}</think><answer>{wrong}</answer>")
@@ -243,7 +242,7 @@ def test_code_is_not_verified_without_a_sandbox():
     assert problem.kind == "code"
     assert problem.answer == ""
     with pytest.raises(NotImplementedError, match="sandbox"):
-        verify(problem, direct(problem))
+        verify(problem, direct_completion(problem))
 
 
 def test_a_problem_from_elsewhere_is_verified_by_its_text_or_letter():
@@ -259,12 +258,12 @@ def test_a_problem_from_elsewhere_is_verified_by_its_text_or_letter():
 
 def test_a_problem_without_an_oracle_has_no_completion():
     problem = Problem("solve", "", task="mine")
-    for write in (direct, reasoned):
+    for write in (direct_completion, reasoned_completion):
         with pytest.raises(ValueError, match="mine: no oracle"):
             write(problem)
     with pytest.raises(ValueError, match="no oracle"):
-        direct(Problem("program", "", kind="code", tests=(("1", "2"),)))
-    assert reasoned(Problem("2+2=", "4")) == "<answer>4</answer>"
+        direct_completion(Problem("program", "", kind="code", tests=(("1", "2"),)))
+    assert reasoned_completion(Problem("2+2=", "4")) == "<answer>4</answer>"
 
 
 @EVERY
@@ -281,7 +280,7 @@ def test_train_and_test_problems_are_disjoint_whatever_the_seed_and_count(name):
 @pytest.mark.parametrize("name", ["sums", "countdown"])
 def test_held_out_problems_are_those_that_a_corpus_holds_out(name, configure):
     source = TaskSource(task=name, problems=600)
-    corpus = index(open_sources(configure({"mine": source}))["mine"], 0.1)
+    corpus = index_source(open_source(configure({"mine": source})), 0.1)
     found = generate("key", source)
     assert [is_held_out(problem, 0.1) for problem in found] == corpus.held_out.tolist()
     test = held_out("key", source, 100, 0.1)
@@ -323,6 +322,6 @@ def test_every_completion_fits_into_the_context_of_its_data_config(name, tmp_pat
 
 
 def test_a_task_is_found_by_name():
-    assert find("sums") is TASKS["sums"]
+    assert find_task("sums") is TASKS["sums"]
     with pytest.raises(ValueError, match=r"'sum/s' is not one of sums, .*, reasoning_gym/NAME"):
-        find("sum/s")
+        find_task("sum/s")

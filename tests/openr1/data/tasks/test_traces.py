@@ -10,8 +10,8 @@ from itertools import accumulate, pairwise
 import pytest
 
 from openr1.data.options import TaskSource
-from openr1.data.tasks import TASKS, Problem, direct, generate, reasoned
-from openr1.data.tasks.expressions import read
+from openr1.data.tasks import TASKS, Problem, direct_completion, generate, reasoned_completion
+from openr1.data.tasks.expressions import evaluate
 
 MODULO = re.compile(r" mod ")
 
@@ -121,9 +121,9 @@ def test_fractions_on_the_way_are_allowed():
 
 
 def test_expressions_are_read_exactly():
-    assert read("8/(3-8/3)") == (24, [8, 3, 8, 3])
-    assert read("1/3+1/3+1/3") == (1, [1, 3, 1, 3, 1, 3])
-    assert [read(text) for text in ("1/0", "1//2", "2**3", "1.5", "x", "1,2", "-", "+1", "007", "1 2")] == [None] * 10
+    assert evaluate("8/(3-8/3)") == (24, [8, 3, 8, 3])
+    assert evaluate("1/3+1/3+1/3") == (1, [1, 3, 1, 3, 1, 3])
+    assert [evaluate(text) for text in ("1/0", "1//2", "2**3", "1.5", "x", "1,2", "-", "+1", "007", "1 2")] == [None] * 10
 
 
 def substituted(equation, values):
@@ -337,7 +337,7 @@ def run(program, stdin):
 
 
 def program_of(problem):
-    return re.fullmatch(r"<answer>```python\n(.*)\n```</answer>", direct(problem), re.DOTALL).group(1)
+    return re.fullmatch(r"<answer>```python\n(.*)\n```</answer>", direct_completion(problem), re.DOTALL).group(1)
 
 
 def test_code():
@@ -357,7 +357,7 @@ def test_code():
                 worked.append(f"{sentence}: {' '.join(map(str, values)) or 'none'}")
             assert stdout == " ".join(map(str, values)) + "\n"
             if number == 0:
-                assert reasoned(problem) == "<think>" + "\n".join(worked) + f"</think>{direct(problem)}"
+                assert reasoned_completion(problem) == "<think>" + "\n".join(worked) + f"</think>{direct_completion(problem)}"
             assert run(program_of(problem), stdin) == run(problem.trace, stdin) == stdout
         assert problem.tests[1][0] == "\n"
     assert seen == SENTENCES.keys()

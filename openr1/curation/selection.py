@@ -1,4 +1,4 @@
-"""Steps that choose among good rows: as many of each group, the best samples of each problem."""
+"""Curation steps that choose among good rows: balanced groups, and the best samples of each problem."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from openr1.data.hashing import unit
 
 
 def balance(rows: Rows, options: Balance, key: str) -> Decision:
-    """Which problems are drawn depends on their ids and the seed alone: a problem that is drawn among many is drawn among few.
+    """Keep at most ``most`` problems of every group.
 
-    The reason names the group. Problems without a value are a group too, but not one that others are cut down to.
+    The draw depends only on the problems' ids and the seed: a problem that is drawn among many is also drawn among few. The
+    reason names the group. Problems without a value are a group too, but its size does not limit the others.
     """
     import pyarrow as pa
 
@@ -28,8 +29,8 @@ def balance(rows: Rows, options: Balance, key: str) -> Decision:
     draw = np.array([unit(f"balance {options.seed}", name) for name in ids])
     sizes = np.bincount(groups)
     known = np.all([column.take(rows.firsts).is_valid() for column in columns.values()], axis=0)
-    whole = sizes[np.unique(groups[known])] if known.any() else sizes
-    most = whole.min() if options.most is None else options.most
+    comparable = sizes[np.unique(groups[known])] if known.any() else sizes
+    most = comparable.min() if options.most is None else options.most
     over = ranks(groups, draw) >= most
     reasons = np.full(len(rows), None, dtype=object)
     for place in np.flatnonzero(over[rows.problems]).tolist():
@@ -42,34 +43,37 @@ def _name(column: str, value: object) -> str:
 
 
 def select(rows: Rows, options: Select, key: str) -> Decision:
-    """Ties go to the first row. A row without a completion, such as a failed request, is none of the samples."""
+    """Keep ``k`` samples of every problem; ties go to the first row.
+
+    A row without a completion, such as a failed request, is not a sample.
+    """
     rows.require(key, "problem_id", "completion")
     reasons = np.full(len(rows), None, dtype=object)
     if options.by == "all":
         return Decision(reasons)
-    there = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
+    present = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
     if options.by == "random":
         rows.require(key, "sample")
         names = zip(rows.column("problem_id").to_pylist(), rows.column("sample").to_pylist(), strict=True)
         value = np.array([unit(f"select {options.seed}", name, str(sample)) for name, sample in names])
     else:
-        value = lengths(rows, there) * (1 if options.by == "shortest" else -1)
-    reasons[ranks(rows.problems, np.where(there, value, np.inf)) >= options.k] = f"not among the {options.k} {options.by}"
-    reasons[~there] = "no completion"
+        value = lengths(rows, present) * (1 if options.by == "shortest" else -1)
+    reasons[ranks(rows.problems, np.where(present, value, np.inf)) >= options.k] = f"not among the {options.k} {options.by}"
+    reasons[~present] = "no completion"
     return Decision(reasons)
 
 
-def lengths(rows: Rows, there: np.ndarray) -> np.ndarray:
-    """Measure the completions that are there in one unit: in tokens, or in characters where one has no token count."""
+def lengths(rows: Rows, present: np.ndarray) -> np.ndarray:
+    """Measure completions in one unit: in tokens, or in characters if one of those present has no token count."""
     tokens = rows.numbers("tokens") if rows.has("tokens") else np.full(len(rows), np.nan)
-    return characters(rows, "completion") if np.isnan(tokens[there]).any() else tokens
+    return characters(rows, "completion") if np.isnan(tokens[present]).any() else tokens
 
 
 def ranks(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The place of every entry in its group, by ascending value; ties in order."""
+    """Return the rank of every entry in its group, by ascending value; ties in order."""
     order = np.lexsort((np.arange(len(groups)), values, groups))
     starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
     sizes = np.diff(np.r_[starts, len(groups)])
-    found = np.empty(len(groups), dtype=np.int64)
-    found[order] = np.arange(len(groups)) - np.repeat(starts, sizes)
-    return found
+    ranked = np.empty(len(groups), dtype=np.int64)
+    ranked[order] = np.arange(len(groups)) - np.repeat(starts, sizes)
+    return ranked

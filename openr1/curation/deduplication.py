@@ -1,8 +1,8 @@
-"""Steps that keep one of several equal, or nearly equal, texts.
+"""Curation steps that keep one of several equal, or nearly equal, texts.
 
-MinHash is written here in numpy over a batch of texts, in the processes of ``datasets.map``: the hashes of the shingles are
-there as one array, and a permutation is one multiplication and one minimum over it. datasketch needs an object a text and takes
-several times as long (``tests/benchmarks/curation_speed.py`` has both), and its index returns candidates in no order.
+MinHash is implemented in NumPy over a batch of texts, in the processes of ``datasets.map``: the hashes of all shingles are one
+array, and a permutation is one multiplication and one minimum over it. datasketch needs an object per text and takes several
+times as long (``tests/benchmarks/curation_speed.py`` compares both), and its index returns candidates in no defined order.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from openr1.curation.shingles import shingles
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RECALL = 0.98  # of the pairs at the threshold, so many are compared
+RECALL = 0.98  # share of the pairs at the threshold that are compared
 
 
-def exact_dedupe(rows: Rows, options: ExactDedupe, key: str) -> Decision:
-    """Compared are 128-bit hashes of the normalised texts; the first of equal ones is kept. Null is equal to nothing."""
+def drop_duplicates(rows: Rows, options: ExactDedupe, key: str) -> Decision:
+    """Keep the first of equal texts, compared by 128-bit hashes of the normalised texts. Null equals nothing."""
     import pyarrow as pa
 
     at = _compared(rows, options, key)
@@ -37,7 +37,7 @@ def exact_dedupe(rows: Rows, options: ExactDedupe, key: str) -> Decision:
 
 
 def normalise(text: str) -> str:
-    """Lower case, all white space as one space."""
+    """Convert a text to lower case, with all white space as one space."""
     return " ".join(text.lower().split())
 
 
@@ -49,12 +49,12 @@ def _hashes(batch: pa.Table, column: str) -> pa.Table:
     return pa.table({"hash": pa.array(hashes, pa.binary(16))})
 
 
-def near_dedupe(rows: Rows, options: NearDedupe, key: str) -> Decision:
-    """A text is dropped if a text that is kept is like it; every text that is dropped has such a one.
+def drop_near_duplicates(rows: Rows, options: NearDedupe, key: str) -> Decision:
+    """Drop every text that is similar to a kept text.
 
-    Texts are taken in the order of ``keep``. Those that share a band of their MinHash signatures are compared by the share of
-    equal values, which estimates the Jaccard similarity of their sets of shingles (Broder 1997; the bands are those of Leskovec
-    et al., Mining of Massive Datasets, 3.4). Texts without words are never dropped.
+    Texts are visited in the order of ``keep``. Those that share a band of their MinHash signatures are compared by the share of
+    equal values, which estimates the Jaccard similarity of their sets of shingles (Broder 1997; bands as in Leskovec et al.,
+    Mining of Massive Datasets, 3.4). Texts without words are never dropped.
     """
     at = _compared(rows, options, key)
     signature = partial(_signatures, column=options.of, options=options)
@@ -72,7 +72,7 @@ def near_dedupe(rows: Rows, options: NearDedupe, key: str) -> Decision:
 
 
 def minhash(hashes: np.ndarray, starts: np.ndarray, permutations: int, seed: int) -> np.ndarray:
-    """MinHash signatures: the smallest value of every text under each of ``permutations`` maps ``a h + b mod 2^32``, a odd.
+    """Compute MinHash signatures: the least value of a text under each of ``permutations`` maps ``a h + b mod 2^32``, a odd.
 
     :param hashes, starts: as :func:`openr1.curation.shingles.shingles` gives them.
     :return: shape ``(texts, permutations)``, uint32; all 2^32 - 1 for a text without shingles.
@@ -81,10 +81,10 @@ def minhash(hashes: np.ndarray, starts: np.ndarray, permutations: int, seed: int
     a = rng.integers(0, 2**31, permutations, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     b = rng.integers(0, 2**32, permutations, dtype=np.uint32)
     short = (hashes >> np.uint64(32)).astype(np.uint32)
-    some = np.flatnonzero(np.diff(starts))
+    nonempty = np.flatnonzero(np.diff(starts))
     signatures = np.full((len(starts) - 1, permutations), np.uint32(2**32 - 1))
-    for i in range(permutations if len(some) else 0):
-        signatures[some, i] = np.minimum.reduceat(short * a[i] + b[i], starts[some])
+    for i in range(permutations if len(nonempty) else 0):
+        signatures[nonempty, i] = np.minimum.reduceat(short * a[i] + b[i], starts[nonempty])
     return signatures
 
 
@@ -96,8 +96,10 @@ def _signatures(batch: pa.Table, column: str, options: NearDedupe) -> pa.Table:
 
 
 def band_rows(threshold: float, permutations: int) -> int:
-    """The most values a band can have so that 98 % of the pairs at the threshold share one: the larger, the fewer the pairs
-    below it that are compared in vain."""
+    """Return the largest number of values per band with which 98 % of the pairs at the threshold share a band.
+
+    The larger the bands, the fewer pairs below the threshold are compared in vain.
+    """
     sizes = range(permutations, 1, -1)
     return next((r for r in sizes if 1 - (1 - threshold**r) ** (permutations // r) >= RECALL), 1)
 
@@ -105,27 +107,27 @@ def band_rows(threshold: float, permutations: int) -> int:
 def near_duplicates(
     signatures: np.ndarray, scope: np.ndarray, order: np.ndarray, threshold: float, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For every text the kept one that it is most like, if it is like one.
+    """Find for every text the most similar kept text, if one reaches the threshold.
 
-    It takes longer than linear time where very many texts are alike, but not enough: prompts of one template.
+    The time is more than linear if very many texts are similar below the threshold, such as prompts of one template.
 
     :param signatures: shape ``(texts, permutations)``.
     :param scope: shape ``(texts,)``; only texts of the same scope are compared.
-    :param order: the texts in the order in which they are taken.
-    :param size: values of a band.
-    :return: the place of the kept one, -1 for a text that is kept itself, and the estimated similarity.
+    :param order: the order in which texts are visited.
+    :param size: values per band.
+    :return: the place of the similar text, -1 for a text that is kept itself, and the estimated similarity.
     """
     count, permutations = signatures.shape
     bands = [_band(signatures[:, i : i + size], scope) for i in range(0, permutations - size + 1, size)]
     sizes = [np.bincount(band) for band in bands]
-    # the texts of a band's value k are members[starts[k]:starts[k + 1]]
+    # the texts with value k of a band are members[starts[k]:starts[k + 1]]
     members = [np.argsort(band, kind="stable") for band in bands]
     starts = [np.concatenate([[0], np.cumsum(each)]) for each in sizes]
     shared = np.any([each[band] > 1 for each, band in zip(sizes, bands, strict=True)], axis=0)
     shared &= (signatures != np.uint32(2**32 - 1)).any(axis=1)
     twin, similarity = np.full(count, -1), np.zeros(count)
     kept, near = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-    low = signatures.astype(np.uint8)  # what is not alike in its low bytes is not alike, and they are quickly compared
+    low = signatures.astype(np.uint8)  # a quick comparison of the low bytes excludes most pairs
     for place in order[shared[order]].tolist():
         for band, start, member in zip(bands, starts, members, strict=True):
             near[member[start[band[place]] : start[band[place] + 1]]] = True
@@ -142,7 +144,7 @@ def near_duplicates(
 
 
 def _band(values: np.ndarray, scope: np.ndarray) -> np.ndarray:
-    """One number for every combination of the values of a band and the scope."""
+    """Number the combinations of the values of a band and the scope."""
     import pandas as pd
 
     mixed = scope.astype(np.uint64)
@@ -152,21 +154,21 @@ def _band(values: np.ndarray, scope: np.ndarray) -> np.ndarray:
 
 
 def _compared(rows: Rows, options: ExactDedupe, key: str) -> np.ndarray:
-    """The places of the rows whose texts are compared: all, or for prompts the first of every problem."""
+    """Return the places of the rows whose texts are compared: all, or for prompts the first of every problem."""
     rows.require(key, "problem_id", options.of)
     return rows.firsts if options.of == "prompt" else np.arange(len(rows))
 
 
 def _scope(rows: Rows, options: ExactDedupe) -> np.ndarray:
-    """What only rows of the same number are compared in."""
+    """Number the groups of rows within which texts are compared."""
     everywhere = options.of == "prompt" or options.within == "all"
     return np.zeros(len(rows), dtype=np.int64) if everywhere else rows.problems
 
 
 def _decide(rows: Rows, options: ExactDedupe, at: np.ndarray, twin: np.ndarray, alike: np.ndarray | None = None) -> Decision:
-    """Drop the rows whose text has a twin; a prompt's problem goes whole."""
+    """Drop the rows whose text has a twin; for prompts, all rows of the problem."""
     kept = np.where(twin < 0, -1, at[twin])
-    if options.of == "prompt":  # what was found for the first row of a problem holds for all of them
+    if options.of == "prompt":  # the first row of a problem stands for all of them
         kept, alike = kept[rows.problems], None if alike is None else alike[rows.problems]
     reasons = np.full(len(rows), None, dtype=object)
     reasons[kept >= 0] = f"{'the same' if alike is None else 'nearly the same'} {options.of}"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from helpers.tables import table, words
 
-from openr1.curation import decontaminate, dedupe
+from openr1.curation import decontamination, deduplication
 from openr1.curation.options import Decontaminate, ExactDedupe, NearDedupe
 from openr1.curation.rows import Rows
 from openr1.curation.shingles import shingles
@@ -56,10 +56,10 @@ SAME = [("a", "One  two"), ("a", "one two\n"), ("a", "one, two"), ("b", "one two
 
 def test_equal_completions_are_dropped_within_a_problem_or_everywhere():
     rows = rows_of([{"problem_id": name, "sample": i, "completion": text} for i, (name, text) in enumerate(SAME)])
-    decision = dedupe.exact_dedupe(rows, ExactDedupe(), "key")
+    decision = deduplication.drop_duplicates(rows, ExactDedupe(), "key")
     assert decision.reasons.tolist() == [None, "the same completion", None, None, None, "the same completion"]
     assert decision.detail(5) == "as b/4"
-    everywhere = dedupe.exact_dedupe(rows, ExactDedupe(within="all"), "key")
+    everywhere = deduplication.drop_duplicates(rows, ExactDedupe(within="all"), "key")
     assert np.flatnonzero(everywhere.reasons).tolist() == [1, 3, 5]
     assert everywhere.detail(3) == "as a/0"
 
@@ -67,13 +67,15 @@ def test_equal_completions_are_dropped_within_a_problem_or_everywhere():
 def test_what_is_null_is_equal_to_nothing():
     texts = [None, "", None, ""]
     rows = rows_of([{"problem_id": "p", "sample": i, "completion": text} for i, text in enumerate(texts)])
-    assert np.flatnonzero(dedupe.exact_dedupe(rows, ExactDedupe(), "key").reasons).tolist() == [3]
+    assert np.flatnonzero(deduplication.drop_duplicates(rows, ExactDedupe(), "key").reasons).tolist() == [3]
     rows = rows_of([{"prompt": text} for text in texts])
-    assert np.flatnonzero(dedupe.exact_dedupe(rows, ExactDedupe(of="prompt"), "key").reasons).tolist() == [3]
-    assert not any(dedupe.near_dedupe(rows, NearDedupe(), "key").reasons)
+    assert np.flatnonzero(deduplication.drop_duplicates(rows, ExactDedupe(of="prompt"), "key").reasons).tolist() == [3]
+    assert not any(deduplication.drop_near_duplicates(rows, NearDedupe(), "key").reasons)
 
 
-@pytest.mark.parametrize(("function", "options"), [(dedupe.exact_dedupe, ExactDedupe), (dedupe.near_dedupe, NearDedupe)])
+@pytest.mark.parametrize(
+    ("function", "options"), [(deduplication.drop_duplicates, ExactDedupe), (deduplication.drop_near_duplicates, NearDedupe)]
+)
 def test_a_problem_with_the_prompt_of_another_goes_whole(function, options):
     prompts = {"a": "add one and two", "b": "Add one  and two", "c": "add one and three"}
     rows = rows_of([{"problem_id": name, "prompt": prompts[name]} for name in "ccabab"])
@@ -104,7 +106,7 @@ def test_near_duplicates_are_those_of_jaccard(threshold):
     texts = near_texts()
     rows = rows_of([{"prompt": text} for text in texts])
     options = NearDedupe(threshold=threshold, permutations=512)
-    decision = dedupe.near_dedupe(rows, options, "key")
+    decision = deduplication.drop_near_duplicates(rows, options, "key")
     dropped = np.not_equal(decision.reasons, None)
     # one by one, by exact similarity: the estimate may only differ near the threshold
     kept, wrong = [], 0
@@ -127,7 +129,7 @@ def test_near_duplicates_of_one_text_leave_the_one_that_is_asked_for():
     base = " ".join(words(random.Random(1), 100))
     rows = rows_of([{"prompt": text} for text in (f"{base} ab", base, f"{base} abc abc", "another prompt", "")])
     for keep, expected in (("first", [1, 2]), ("shortest", [0, 2]), ("longest", [0, 1])):
-        decision = dedupe.near_dedupe(rows, NearDedupe(keep=keep), "key")
+        decision = deduplication.drop_near_duplicates(rows, NearDedupe(keep=keep), "key")
         assert np.flatnonzero(decision.reasons).tolist() == expected
 
 
@@ -135,9 +137,9 @@ def test_near_duplicates_of_completions_are_of_one_problem():
     base = " ".join(words(random.Random(2), 100))
     given = [{"problem_id": name, "completion": f"{base} {i}"} for i, name in enumerate("abab")]
     rows = rows_of(given + [{"problem_id": "a", "completion": None}] * 2)
-    decision = dedupe.near_dedupe(rows, NearDedupe(of="completion"), "key")
+    decision = deduplication.drop_near_duplicates(rows, NearDedupe(of="completion"), "key")
     assert decision.reasons.tolist() == [None, None, *["nearly the same completion"] * 2, None, None]
-    everywhere = dedupe.near_dedupe(rows, NearDedupe(of="completion", within="all"), "key")
+    everywhere = deduplication.drop_near_duplicates(rows, NearDedupe(of="completion", within="all"), "key")
     assert np.flatnonzero(everywhere.reasons).tolist() == [1, 2, 3]
 
 
@@ -146,7 +148,9 @@ def test_a_chain_of_near_duplicates_is_not_dropped_whole():
     text = words(random.Random(3), 100)
     chain = [" ".join([*text[i * 7 :], *(f"end{n}" for n in range(i * 7))]) for i in range(3)]
     assert jaccard(chain[0], chain[1], 5) > 0.8 > 0.75 > jaccard(chain[0], chain[2], 5)
-    decision = dedupe.near_dedupe(rows_of([{"prompt": text} for text in chain]), NearDedupe(permutations=512), "key")
+    decision = deduplication.drop_near_duplicates(
+        rows_of([{"prompt": text} for text in chain]), NearDedupe(permutations=512), "key"
+    )
     assert np.flatnonzero(decision.reasons).tolist() == [1]
 
 
@@ -159,13 +163,13 @@ def test_minhash_estimates_jaccard_without_bias():
             common, one, other = (words(rng, count, 17_000) for count in (shared, own, own))
             pairs.append((share, " ".join(common + one), " ".join(common + other)))
     texts = [text for _, *two in pairs for text in two]
-    signatures = dedupe.minhash(*shingles(pa.array(texts), 1), 128, seed=0)
+    signatures = deduplication.minhash(*shingles(pa.array(texts), 1), 128, seed=0)
     estimates = (signatures[::2] == signatures[1::2]).mean(axis=1)
     exact = np.array([jaccard(one, other, 1) for _, one, other in pairs])
     errors = estimates - exact
     assert abs(errors.mean()) < 3 * np.sqrt((exact * (1 - exact) / 128).mean() / len(errors))
     assert errors.std() == pytest.approx(np.sqrt((exact * (1 - exact)).mean() / 128), rel=0.15)
-    assert not np.array_equal(signatures, dedupe.minhash(*shingles(pa.array(texts), 1), 128, seed=1))
+    assert not np.array_equal(signatures, deduplication.minhash(*shingles(pa.array(texts), 1), 128, seed=1))
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.95, 1.0])
@@ -173,7 +177,7 @@ def test_bands_find_the_pairs_at_the_threshold_and_are_not_shorter_than_that_tak
     def recall(size):
         return 1 - (1 - threshold**size) ** (128 // size)
 
-    size = dedupe.band_rows(threshold, 128)
+    size = deduplication.band_rows(threshold, 128)
     assert recall(size) >= 0.98
     assert size == 128 or recall(size + 1) < 0.98
 
@@ -196,7 +200,7 @@ def sets(tmp_path):
 
 def leaks(tmp_path, sets, prompts, **options):
     rows = rows_of([{"problem_id": f"p{i // 2}", "sample": i % 2, "prompt": prompts[i // 2]} for i in range(2 * len(prompts))])
-    decision = decontaminate.decontaminate(rows, Decontaminate(sets=sets, **options), "key", tmp_path)
+    decision = decontamination.decontaminate(rows, Decontaminate(sets=sets, **options), "key", tmp_path)
     assert decision.reasons[::2].tolist() == decision.reasons[1::2].tolist()
     return decision.reasons[::2].tolist(), decision
 
@@ -238,11 +242,11 @@ def test_evaluation_sets_from_a_saved_data_set_and_what_they_hold(tmp_path, sets
     sets = {"saved": {"kind": "hub", "path": str(tmp_path / "saved"), "text": "q"}}
     assert leaks(tmp_path, sets, ["zero one two three four five six seven eight"])[0] == ["saved"]
     options = Decontaminate(sets=sets)
-    before = decontaminate.content(options, "key", tmp_path)
+    before = decontamination.set_contents(options, "key", tmp_path)
     assert json.loads(json.dumps(before)) == before
     datasets.Dataset.from_list([{"q": "another"}]).save_to_disk(tmp_path / "other")
     sets["saved"]["path"] = str(tmp_path / "other")
-    assert decontaminate.content(options, "key", tmp_path) != before
+    assert decontamination.set_contents(options, "key", tmp_path) != before
     sets["saved"]["text"] = "problem"
     with pytest.raises(ConfigError, match=r"key\.sets\.saved\.text: .* has no column 'problem'; it has q"):
         leaks(tmp_path, sets, ["one"])
