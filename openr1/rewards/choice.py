@@ -39,7 +39,7 @@ def judge_choice(sample: Sample) -> Verdict:
     """Compare a sample's letter with the gold letter. If the gold answer has no letter, there is no verdict."""
     gold = read_letter(sample.problem.answer)
     if gold is None:
-        return Verdict(step="gold answer is no letter")
+        return Verdict(step="the gold answer has no letter")
     text = extract_conclusion(sample.completion)
     if text is None:
         return Verdict(False, gold=gold, step="no conclusion")
@@ -62,11 +62,11 @@ def read_letters(text: str) -> tuple[list[str], str]:
     if not statements:
         first = letters.FIRST.match(text)
         if first and _is_retracted(text, first.end()):
-            return [], "the letter is taken back"
-        return sorted(_read_first(text)), "letter that stands first"
+            return [], "the letter is retracted"
+        return sorted(_read_first(text)), "letter at the beginning"
     last = statements.pop()
     if _is_retracted(text, last.end):
-        return [], "the letter is taken back"
+        return [], "the letter is retracted"
     chosen, start = last.letters, last.start
     if other := letters.OTHER.match(text, last.end):
         chosen |= _to_letters(other["letters"])
@@ -95,7 +95,7 @@ def _mark_boxes(text: str) -> str:
 def _find_statements(text: str) -> Iterator[Statement]:
     """Yield all places that give letters as the answer, boxes last."""
     for correct, forms in ((False, letters.ANSWERED), (True, letters.AFFIRMED)):
-        step = "said to be correct" if correct else "said to be the answer"
+        step = "stated as correct" if correct else "stated as the answer"
         for form in forms:
             for match in form.finditer(text):
                 if not _is_denied(text[max(0, match.start() - NEAR) : match.start()]):

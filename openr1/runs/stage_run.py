@@ -14,7 +14,7 @@ from openr1.artifacts import STARTED, Artifact, Store
 from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import RANKS, check_machine, is_distributed, launch
-from openr1.engines.checks import check_model
+from openr1.engines.end_tokens import check_end_tokens
 from openr1.files import write_json
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.shape import size_of
@@ -73,7 +73,7 @@ def run(config: Config, trial: str = "", quiet: bool = False, parent: str | None
     if config.stage.trains:
         checkpoint = checkpoint_of(config.model, config.scale)
         if checkpoint and config.stage.kind != "pretrain":
-            check_model(checkpoint, config.model.revision, config.data.chat)
+            check_end_tokens(checkpoint, config.model.revision, config.data.chat)
     if config.stage.trains and not config.stage.rollouts:
         if config.stage.kind != "sft" and config.budget.epochs is None:
             resolve(config)  # an impossible budget is refused before the data are tokenised

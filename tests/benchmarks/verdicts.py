@@ -27,7 +27,7 @@ def openr1(case: dict) -> bool | None:
 
 
 def math_verify(case: dict) -> bool | None:
-    """As its README has it: the gold answer in dollars, the whole completion as it is; with its own time-outs, at a second."""
+    """Judge as in math-verify's README: the gold answer in dollars, the whole completion; with its time-outs at a second."""
     from math_verify import parse, verify
 
     gold = case["gold"]
@@ -52,13 +52,13 @@ def exact_match(case: dict) -> bool | None:
 
 
 def row(name: str, grader: Grader, cases: list[dict]) -> tuple[str, float]:
-    """A row of the table, and the verdicts a second."""
+    """Return a row of the table, and the verdicts a second."""
     for case in cases[:20]:
         grader(case)
     start = time.perf_counter()
-    found = [grader(case) for case in cases]
+    verdicts = [grader(case) for case in cases]
     speed = len(cases) / (time.perf_counter() - start)
-    pairs = [(case["right"], verdict) for case, verdict in zip(cases, found, strict=True)]
+    pairs = [(case["right"], verdict) for case, verdict in zip(cases, verdicts, strict=True)]
     false_positives = sum(verdict is True and right is not True for right, verdict in pairs)
     false_negatives = sum(verdict is False and right is True for right, verdict in pairs)
     silent = sum(verdict is None and right is not None for right, verdict in pairs)

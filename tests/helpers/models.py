@@ -1,4 +1,4 @@
-"""Model directories that are made in a moment, with noise for weights: a difference of a bit shows soon in what they write."""
+"""Small model directories with random weights, whose completions change if a single bit of a computation does."""
 
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ def tokenizer():
 
 
 def write_model(folder: Path, family="qwen2", scale=TINY, context=CONTEXT, std=0.15, template=None, **options) -> str:
-    """A model from scratch. Its head is its own with Gemma, which otherwise repeats its input."""
+    """Write a model from scratch to a directory. Gemma's head is not tied, since it would otherwise repeat its input."""
     model = ModelConfig(family, init_std=std, tie_embeddings=family != "gemma3", options=options)
     tokens = tokenizer()
     tokens.chat_template = template

@@ -82,7 +82,7 @@ def judge_text(gold: str, reading: Reading, text: str, prompt: str = "") -> Verd
             return Verdict(False, gold=format_reading(reading), answer=format_reading(answer), step=fault)
         correct = _is_right(reading, answer)
         return Verdict(correct, gold=format_reading(reading), answer=format_reading(answer), step=_name_step(reading, answer))
-    return Verdict(False, gold=format_reading(reading), step="the answer is not read")
+    return Verdict(False, gold=format_reading(reading), step="the answer cannot be read")
 
 
 @lru_cache(maxsize=4096)
@@ -157,7 +157,7 @@ def _find_fault(gold: Reading, answer: Reading, prompt: str, parts: list[str]) -
             and _is_in_prompt(value.text, prompt)
             and not _is_gold_expression(gold, value.text)
         ):
-            return "the prompt said again"
+            return "the answer repeats the prompt"
         if is_undone(value) and not any(isinstance(aim, Expression) and is_undone(aim) for aim in aims):
             return "a calculation, not its result"
         numbers = not isinstance(gold, Equation) and all(isinstance(aim, Number) for aim in aims)
@@ -170,7 +170,7 @@ def _find_fault(gold: Reading, answer: Reading, prompt: str, parts: list[str]) -
             and isinstance(answer, Number | Named | Ratio)
             and _repeats_number(part, gold, prompt)
         ):
-            return "the prompt said again"
+            return "the answer repeats the prompt"
     return None
 
 

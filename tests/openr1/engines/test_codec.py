@@ -68,7 +68,7 @@ def test_plain_turns_have_the_tokens_of_the_whole_text_both_ways(make, template,
     ids, text = chat(messages)
     assert ids == chat.tokenizer(text, add_special_tokens=False)["input_ids"]
     # and so they would have where a turn spelled a special token
-    escaped = chat._unspellable.encode(chat.written.sub(chat._escaped, text), add_special_tokens=False).ids
+    escaped = chat._unspellable.encode(chat.written.sub(chat._escape, text), add_special_tokens=False).ids
     assert [chat._original.get(token, token) for token in escaped] == ids
 
 

@@ -94,5 +94,5 @@ def test_tokens_of_a_reply_are_known_where_all_are():
 
 def test_nothing_heavy_is_imported_with_the_interface():
     heavy = ("torch", "transformers", "openai", "vllm", "jinja2")
-    script = f"import sys, openr1.engines, openr1.engines.checks; print([name for name in {heavy} if name in sys.modules])"
+    script = f"import sys, openr1.engines, openr1.engines.end_tokens; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

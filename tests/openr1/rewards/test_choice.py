@@ -70,9 +70,9 @@ def test_thoughts_are_no_answer():
     ("completion", "answer", "step"),
     [
         (r"\boxed{(C)}", "C", "boxed letter"),
-        ("Answer: C", "C", "said to be the answer"),
-        ("Option C is correct.", "C", "said to be correct"),
-        ("C) a wave", "C", "letter that stands first"),
+        ("Answer: C", "C", "stated as the answer"),
+        ("Option C is correct.", "C", "stated as correct"),
+        ("C) a wave", "C", "letter at the beginning"),
         ("Answer: A or C", "", "several letters: A, C"),
         ("I do not know", "", "no letter"),
         ("<think>C", "", "no conclusion"),

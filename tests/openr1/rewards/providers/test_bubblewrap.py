@@ -1,4 +1,4 @@
-"""What a program may not do under bubblewrap, as root and as an ordinary user would start it."""
+"""Restrictions of a program under bubblewrap, started by root and by an ordinary user."""
 
 import os
 import signal
