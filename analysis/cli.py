@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis.config import register, typed
-from openr1.console import guarded, leave
+from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def app(cfg: DictConfig) -> None:
 
         study = (analyse_by if config.by else analyse)(config, overrides=list(HydraConfig.get().overrides.task))
     except ConfigError as error:
-        leave(error)
+        exit_with(error)
     study.write()
     study.show()
 

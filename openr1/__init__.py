@@ -1,3 +1,3 @@
 """Runs one experiment: config -> data -> stage -> tracked run."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""What stages make: directories named by fingerprint, whole or absent."""
+"""Artifacts: directories that stages make, named by fingerprint, whole or absent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from filelock import FileLock
 from openr1.files import write_json
 
 RECORD = "artifact.json"
-STARTED = "run.json"  # where the run that makes it is tracked
+STARTED = "run.json"  # names the tracked run
 NAME = re.compile(r"([a-z]+)-([0-9a-f]{16})")
 
 
@@ -34,7 +34,7 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        """What a config calls it."""
+        """The name by which a config refers to it."""
         return f"{self.kind}-{self.fingerprint}"
 
     @property
@@ -47,25 +47,25 @@ class Artifact:
 
     @property
     def data_name(self) -> str:
-        """The name of the data of its answers; its own name where it does not say."""
+        """The name of the data set that its answers are for; its own name if unknown."""
         scores = self.path / "scores.json"
         return (json.loads(scores.read_text()) if scores.exists() else {}).get("data", self.name)
 
     def sha256(self) -> str:
-        """Hash of the weights, or of the data: equal for runs that are equal to the bit."""
+        """Return a hash of the weights, or of the data: equal for runs that are equal to the bit."""
         whole = hashlib.sha256()
         for path in [*sorted(self.model.glob("*.safetensors")), *sorted(self.data.glob("*.parquet"))]:
             whole.update(path.read_bytes())
         return whole.hexdigest()
 
     def shown(self) -> list[Path]:
-        """Files that a person wants to see beside the tracked run: cards, scores, and the answers that were scored."""
+        """Return the files that are shown with the tracked run: cards, scores, and graded answers."""
         found = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json")]
         answers = sorted(self.data.glob("*.parquet")) if self.kind == "evaluate" else []
         return [path for path in found if path.name not in (RECORD, STARTED)] + answers
 
     def history(self) -> list[dict[str, float]]:
-        """One dict a logged step of training: ``step``, ``tokens``, ``flops`` and what was measured there."""
+        """Return one dict a logged step of training: ``step``, ``tokens``, ``flops`` and the metrics measured there."""
         path = self.path / "history.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -80,14 +80,14 @@ class Store:
         return self.root / f"{kind}-{fingerprint}"
 
     def partial(self, kind: str, fingerprint: str) -> Path:
-        """Where a run works until its artifact is whole; what a killed run goes on from."""
+        """Return the directory in which a run works until its artifact is whole; a killed run resumes from it."""
         return self.root / ".partial" / f"{kind}-{fingerprint}"
 
     def find(self, kind: str, fingerprint: str) -> Artifact | None:
         return _read(self.path(kind, fingerprint))
 
     def name_of(self, reference: str) -> str | None:
-        """The name of the artifact that a config refers to, by its name or by its directory; None for anything else.
+        """Return the name of the artifact that a config refers to by name or directory; None for anything else.
 
         An artifact that is named need not be there yet: a recipe plans with it before it is made.
         """
@@ -97,12 +97,12 @@ class Store:
         return found.name if found else None
 
     def get(self, reference: str) -> Artifact | None:
-        """The artifact of this name, or in this directory."""
+        """Return the artifact of this name, or in this directory, if it exists."""
         return _read(self.root / reference if NAME.fullmatch(reference) else Path(reference))
 
     @contextmanager
     def lock(self, kind: str, fingerprint: str) -> Iterator[None]:
-        """Held by the one process that makes this artifact; a second one waits, and then finds it made."""
+        """Hold the lock of the one process that makes this artifact; others wait, and then find it made."""
         folder = self.partial(kind, fingerprint)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -111,7 +111,7 @@ class Store:
     def publish(self, artifact: Artifact, scratch: tuple[str, ...] = ()) -> Artifact:
         """Turn the partial directory into the artifact, in one rename.
 
-        :param scratch: names in it that only a resume needed.
+        :param scratch: files and directories in it that only a resume needs; they are deleted.
         """
         folder = self.partial(artifact.kind, artifact.fingerprint)
         for name in scratch:

@@ -12,26 +12,26 @@ from omegaconf import DictConfig
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
-from openr1.console import guarded, leave
+from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError, RunError
 
 
 def execute(cfg: DictConfig) -> float | None:
-    """Run the composed config. The value is the final evaluation loss, which a sweeper minimises; None where there is none."""
+    """Run the composed config and return its final evaluation loss, which a sweeper minimises, if it has one."""
     job = HydraConfig.get()
     if job.mode == RunMode.MULTIRUN:
-        from openr1.runs.trial import make
+        from openr1.runs.trial import run_trial
 
-        return make(load_run_config(cfg), job.job.override_dirname, quiet=True).value
+        return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
     try:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
-            raise ConfigError(f"sweep={sweep}: decides the runs of a study, which -m makes; this is one run")
+            raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")
         config = load_run_config(cfg)
-        from openr1.runs.trial import make
+        from openr1.runs.trial import run_trial
 
-        trial = make(config)
+        trial = run_trial(config)
     except (ConfigError, RunError) as error:
-        leave(error)  # before Hydra puts a line of its own in front of it
+        exit_with(error)  # before Hydra prints a line of its own
     from openr1.runs.summary import show_trial
 
     show_trial(trial, config)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _absolute_config_path() -> None:
-    """Hydra takes a relative ``-cp`` as relative to this file; a person means the current directory."""
+    """Make a relative ``-cp`` absolute: Hydra takes it as relative to this file, users as relative to the current directory."""
     for i, word in enumerate(sys.argv[:-1]):
         if word in ("-cp", "--config-path") and Path(sys.argv[i + 1]).is_dir():
             sys.argv[i + 1] = str(Path(sys.argv[i + 1]).absolute())

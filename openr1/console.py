@@ -1,4 +1,4 @@
-"""The command line: errors of users in one line, and tables that keep their digits on a terminal and in a pipe."""
+"""The command line: user-facing errors as one line, and tables that are never cut."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-PIPED_WIDTH = 100  # at least, where nobody says how wide the output is
+PIPED_WIDTH = 100  # least number of columns of output that is no terminal
 WIDEST = 10_000
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that is not as narrow in a pipe, or in a file, as rich takes it to be: 80 columns."""
+    """Return a console that is wider in a pipe or a file than the 80 columns that rich assumes."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False)
-    if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=max(PIPED_WIDTH, _columns()))
-    return found
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, highlight=False, width=max(PIPED_WIDTH, _columns()))
+    return console
 
 
 def _columns() -> int:
@@ -38,7 +38,7 @@ def _columns() -> int:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table whose words and numbers are whole: a terminal that is too narrow breaks its lines, a pipe has no end."""
+    """Print a table without cutting words or numbers: a narrow terminal wraps its lines, a pipe has no limit."""
     from rich.measure import Measurement
 
     needed = Measurement.get(console, console.options.update(width=WIDEST), table)
@@ -48,14 +48,14 @@ def print_table(table: Table, console: Console) -> None:
     console.print(table, crop=False)
 
 
-def leave(error: Exception) -> NoReturn:
-    """Print a user's error as one line and exit: with 2 for the config, 1 for a run that cannot go on."""
+def exit_with(error: Exception) -> NoReturn:
+    """Print a user-facing error as one line and exit: status 2 for a config, 1 for a run that cannot go on."""
     print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
     sys.exit(1 if isinstance(error, RunError) else 2)
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command whose user errors are one line (:func:`leave`).
+    """Run a command and print its user-facing errors as one line (:func:`exit_with`).
 
     Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
     """
@@ -66,15 +66,17 @@ def guarded(command: Callable[[], object]) -> None:
     try:
         command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
-        leave(error)
+        exit_with(error)
     except ValueError as error:
         if not str(error).startswith("Config group override must be"):
             raise
-        leave(ConfigError("the choice of a group is a name, such as scale=100k, not a number"))  # Hydra does not say of which
+        exit_with(
+            ConfigError("the choice of a group is a name, such as scale=100k, not a number")
+        )  # Hydra does not name the group
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has closed it
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; resume with the same command", file=sys.stderr)
         sys.exit(130)
     finally:
         del os.environ["HYDRA_FULL_ERROR"]

@@ -1,17 +1,17 @@
-"""Errors that are the user's to mend: the command line prints their one line and exits with status 2."""
+"""User-facing errors. The command line prints them as one line: status 2 for a config, 1 for a run that cannot go on."""
 
 
 class ConfigError(ValueError):
-    """A config that cannot run. Its message is one line that names the key and says what is allowed."""
+    """An impossible config. The message is one line that names the key and what is allowed; the exit status is 2."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot go on, such as one whose loss is no longer finite. Its message is one line that says what to do."""
+    """A run that cannot go on, such as one whose loss is no longer finite. Its message says what to do; exit status 1."""
 
 
 class StoreError(RunError):
-    """A tracking store that does not do what it is asked."""
+    """A tracking store that fails or refuses a request."""
 
 
 class Pruned(Exception):
-    """A run that whoever watches it has ended, since others are better at the same number of tokens."""
+    """Ends a run that its observer prunes, because others are better at the same number of tokens."""

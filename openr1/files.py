@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Atomic writing: files are whole or absent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
-    """A path beside ``path`` to write to, which takes its place at the end of the block: whole or not at all, also when the
-    disk is full or the process is killed.
+    """Give a temporary path to write to; it replaces ``path`` at the end of the block, whole or not at all, even if the disk is
+    full or the process is killed.
 
-    :param shared: other processes may write the same file at the same moment; the last one stays. Of a file that this process
-        alone writes, what a kill leaves behind is overwritten by the next try.
+    :param shared: other processes may write the same file at the same time; the last one wins. Otherwise the temporary name is
+        fixed, so that the next try overwrites what a kill left behind.
     """
     ending = f".{secrets.token_hex(4)}" if shared else ""
     temporary = path.with_name(f".{path.name}{ending}.tmp")
@@ -32,6 +32,6 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any, shared: bool = False) -> None:
-    """Write as :func:`replacing` has it."""
+    """Write JSON atomically (:func:`replacing`)."""
     with replacing(path, shared) as temporary, temporary.open("w") as file:
         json.dump(value, file, indent=1, sort_keys=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
@@ -30,6 +30,9 @@ RENAMED_KEYS = {
     "stage.checks": "stage.preflight",
     "stage.keep": "stage.keep_states",
 }
+RENAMED_STEPS = {
+    f"recipe.steps.exam{end}": f"recipe.steps.eval{end}" for end in ("", "_base", "_zero", "_dev1", "_dev2", "_dev3", "_r1")
+}
 
 
 def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
@@ -46,7 +49,7 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
+        return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
 
@@ -60,7 +63,7 @@ def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
         merged = OmegaConf.merge(OmegaConf.structured(schema), dict(given))
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ConfigError(f"{key}.{missing[0]}: no value is given")
-        return OmegaConf.to_object(merged)
+        return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{one_line(error)}") from error
     except ConfigError:
@@ -80,7 +83,7 @@ def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
             continue
         given = composed._get_node(name) if isinstance(composed, DictConfig) else None
         for hint in _alternatives(hints[name]):
-            if is_dataclass(hint):
+            if isinstance(hint, type) and is_dataclass(hint):
                 node[name] = _schema_node(hint, value, given, f"{key}{name}.")
             elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
                 for entry, inner in value.items():
@@ -117,7 +120,8 @@ def one_line(error: Exception) -> str:
     cause = error.__cause__ if wrapped else error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and key and isinstance(parent, DictConfig):
-        if renamed := next((new for old, new in RENAMED_KEYS.items() if f".{key}".endswith(f".{old}")), None):
+        renamed_keys = RENAMED_KEYS | RENAMED_STEPS
+        if renamed := next((new for old, new in renamed_keys.items() if f".{key}".endswith(f".{old}")), None):
             return f"{key}: this key is now called {renamed}"
         there = f"; there are {', '.join(map(str, parent))}" if len(parent) else ""
         # where any key may stand, Hydra takes a new one with a plus

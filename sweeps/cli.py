@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from openr1.config.schema import register as register_runs
-from openr1.console import guarded, leave
+from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError, RunError
 from sweeps.commands.active import register, typed
 from sweeps.status.config import register as register_status
@@ -36,7 +36,7 @@ def choose(cfg: DictConfig) -> None:
             from sweeps.active.live import propose as work
         work(config, shlex.join(["openr1-plan", *HydraConfig.get().overrides.task]))
     except (ConfigError, RunError) as error:
-        leave(error)
+        exit_with(error)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf.plan", config_name="status")
@@ -48,7 +48,7 @@ def status(cfg: DictConfig) -> None:
 
         watch(config)
     except (ConfigError, RunError) as error:
-        leave(error)
+        exit_with(error)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")

@@ -1,8 +1,8 @@
-"""Several stages in order, each with the artifacts of earlier ones: ``recipe=r1_distill``.
+"""Recipes: several stages in order, each with the artifacts of earlier ones (``recipe=r1_distill``).
 
-A step is a difference from the config of the run, so that ``scale=500k data=sums`` hold for all of its steps. What its stage is
-run on is a complete config of its own, with artifacts by name: it can be run alone, and two recipes that have a step in common
-share what it makes.
+A step is written as a difference from the config of the run, so that ``scale=500k data=sums`` hold for all steps. It becomes a
+complete config of one stage, with artifacts by name: it can be run alone, and recipes that have a step in common share its
+artifact.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from openr1.config.validation import validate
 from openr1.errors import ConfigError
 from openr1.options import load_config
 
-WHOLE = ("stage", "budget")  # groups of a step that replace those of the run, not key by key
-NAMED = ("kind", "family", "name")  # a group that says what it is, such as another data=, replaces that of the run too
-FREE = ("sources", "held_out", "options", "checkpoints", "terms")  # and so does what has keys of its own
+WHOLE = ("stage", "budget")  # groups that a step replaces as a whole, not key by key
+NAMED = ("kind", "family", "name")  # a group with one of these keys, such as another data=, replaces that of the run too
+FREE = ("sources", "held_out", "options", "checkpoints", "terms")  # as do nodes whose keys users choose
 UNMADE = "0" * 16
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One step, ready to run."""
+class RecipeStep:
+    """One step of a recipe: a complete config of one stage.
+
+    :ivar inputs: fingerprints of its inputs, by name.
+    """
 
     name: str
     config: Config
@@ -32,11 +35,11 @@ class Stage:
     inputs: dict[str, str]
 
 
-def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str]]]) -> Iterator[Stage]:
-    """The steps of a recipe, in order; each refers to those before it by the names of what they make.
+def recipe_steps(config: Config, identify: Callable[[Config], tuple[str, dict[str, str]]]) -> Iterator[RecipeStep]:
+    """Yield the steps of a recipe in order; each refers to earlier ones by the names of their artifacts.
 
-    :param identify: the fingerprint of a step, and of its inputs.
-    :raises ConfigError: for the first step that cannot run; the line begins with its key in the recipe.
+    :param identify: returns the fingerprint of a config of one stage, and those of its inputs.
+    :raises ConfigError: for the first step that is impossible; the line begins with its key in the recipe.
     """
     base = {**to_dict(config), "recipe": None}
     made: dict[str, str] = {}
@@ -52,27 +55,29 @@ def stages(config: Config, identify: Callable[[Config], tuple[str, dict[str, str
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from error
         made[name] = f"{complete.stage.kind}-{fingerprint}"
-        yield Stage(name, complete, fingerprint, inputs)
+        yield RecipeStep(name, complete, fingerprint, inputs)
 
 
 def check(config: Config) -> None:
-    """Refuse a recipe that cannot run, without reading anything.
+    """Refuse an impossible recipe, without reading anything.
 
-    :raises ConfigError: as :func:`stages` does.
+    :raises ConfigError: as :func:`recipe_steps` does.
     """
-    if not config.recipe.steps:
+    if config.recipe is None or not config.recipe.steps:
         raise ConfigError("recipe.steps: at least one step is needed")
     fractions = {}
-    for stage in stages(config, identify=lambda _: (UNMADE, {})):
+    for stage in recipe_steps(config, identify=lambda _: (UNMADE, {})):
         fractions[stage.config.data.eval_fraction] = stage.name
     if len(fractions) > 1:
         one, other = list(fractions)[:2]
         key = f"recipe.steps.{fractions[other]}.data.eval_fraction"
-        raise ConfigError(f"{key}: {other:g}, but {one:g} in {fractions[one]}; one step would train on what another holds out")
+        raise ConfigError(
+            f"{key}: {other:g}, but {one:g} in {fractions[one]}; one step would train on documents that another holds out"
+        )
 
 
 def merged(base: dict[str, Any], delta: dict[str, Any], free: tuple[str, ...] = WHOLE) -> dict[str, Any]:
-    """``base`` with the keys of ``delta``: nested ones one by one, but for those that are replaced as a whole."""
+    """Return ``base`` with the keys of ``delta``: nested ones one by one, except those that are replaced as a whole."""
     result = dict(base)
     for key, value in delta.items():
         nested = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -82,7 +87,7 @@ def merged(base: dict[str, Any], delta: dict[str, Any], free: tuple[str, ...] = 
 
 
 def _referred(value: Any, key: str, made: dict[str, str], later: list[str]) -> Any:
-    """``value`` with the name of an artifact for each ``@STEP``."""
+    """Replace each ``@STEP`` in ``value`` by the name of the artifact of that step."""
     if isinstance(value, dict):
         return {name: _referred(item, f"{key}.{name}", made, later) for name, item in value.items()}
     if isinstance(value, list):

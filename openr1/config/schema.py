@@ -8,7 +8,7 @@ file, Python) and checks its values. Nothing here imports torch, transformers or
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
@@ -25,7 +25,7 @@ from openr1.training.options import BudgetConfig, OptimConfig
 
 @dataclass
 class PathsConfig:
-    """Where a run writes. Relative paths are relative to the current directory."""
+    """Directories that a run writes to. Relative paths are relative to the current directory."""
 
     outputs: str = "outputs"
     artifacts: str = "${paths.outputs}/artifacts"
@@ -35,10 +35,10 @@ class PathsConfig:
 
 @dataclass
 class Step:
-    """One stage of a recipe: what differs from the config of the run.
+    """One stage of a recipe, as the difference from the config of the run.
 
-    ``stage``, ``budget`` and a group that says what it is (another ``data=``, ``model=``) are its own; in the other groups,
-    what is given replaces that key of the run's config. A text ``@NAME`` stands for the artifact of the earlier step NAME.
+    ``stage`` and ``budget`` are its own, as is a whole group such as another ``data=`` or ``model=``; in the other groups a key
+    replaces that of the run's config. The text ``@NAME`` stands for the artifact of the earlier step NAME.
     """
 
     stage: StageConfig = MISSING
@@ -63,7 +63,7 @@ class RecipeConfig:
 
 @dataclass
 class Config:
-    """Everything that decides one run."""
+    """The config of one run."""
 
     study: str = "default"
     seed: int = 0
@@ -79,24 +79,24 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     recipe: RecipeConfig | None = None
     paths: PathsConfig = field(default_factory=PathsConfig)
-    sweep: Any = None  # what decides which runs to make, in sweeps.config; a run does not depend on it
+    sweep: Any = None  # chooses the runs of a study (sweeps/config.py); a run does not depend on it
 
 
-# ${by_device:DEVICE,CPU,CUDA} is one of two values; made on import, since the workers of a launcher resolve configs too
+# ${by_device:DEVICE,CPU,CUDA} is one of two values; registered on import, since workers of a launcher resolve configs too
 OmegaConf.register_new_resolver("by_device", lambda device, cpu, cuda: cuda if device == "cuda" else cpu, replace=True)
 
 
 def register() -> None:
-    """Put the schemas into Hydra's store. They have no group, so that ``--help`` lists only choices a user makes."""
+    """Register the schemas with Hydra. They have no group, so that ``--help`` lists only choices of users."""
     store = ConfigStore.instance()
     # Hydra copies its whole repository for every group that --help lists; this singleton copies what it hands out anyway
-    ConfigStore.__deepcopy__ = lambda self, memo: self
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     for schema in (Config, RecipeConfig, *SOURCES.values(), *STAGES.values(), *ENGINES.values()):
         store.store(name=schema.__name__, node=schema)
 
 
 def to_dict(config: Config) -> dict[str, Any]:
     """Return the resolved config as plain containers, ready for YAML or JSON."""
-    plain = OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    plain = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), resolve=True))
     plain.pop("sweep")
     return plain

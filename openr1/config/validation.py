@@ -6,7 +6,8 @@ Each room checks its own options; what crosses rooms is checked here.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from openr1.data.options import check_data
 from openr1.distributed.options import check_compute
@@ -16,7 +17,7 @@ from openr1.models.checkpoints import checkpoint_of
 from openr1.models.options import check_model, check_scale
 from openr1.options import positive, share
 from openr1.rewards.options import check_reward
-from openr1.stages import checks
+from openr1.stages.validation import check_stage
 from openr1.tracking.names import check_folder, check_name
 from openr1.training.options import check_budget, check_optim
 
@@ -44,11 +45,11 @@ def validate(config: Config) -> None:
     _processes(config)
     check_reward(config.reward)
     if config.recipe is None:
-        checks.check(config)
+        check_stage(config)
 
 
 def _names(config: Config) -> None:
-    """Checks names that folders and the tracking store have to take."""
+    """Check names that become folders or keys of the tracking store."""
     check_folder(config.study, "study", nested=True)
     for key in ("data.name", "scale.name", "tracking.experiment", *(("recipe.name",) if config.recipe else ())):
         group, _, name = key.partition(".")
@@ -56,7 +57,10 @@ def _names(config: Config) -> None:
     for group in ("sources", "held_out"):
         for name in getattr(config.data, group):
             check_folder(name, f"data.{group}.{name[:20]}")
-    named = {"reward.terms": config.reward.terms or {}, "recipe.steps": config.recipe.steps if config.recipe else {}}
+    named: dict[str, Mapping[str, Any]] = {
+        "reward.terms": config.reward.terms or {},
+        "recipe.steps": config.recipe.steps if config.recipe else {},
+    }
     for group, names in named.items():
         for name in names:
             check_name(name, f"{group}.{name[:20]}")
@@ -98,11 +102,11 @@ def _stage(stage: StageConfig) -> None:
     if sampling is not None:
         check_sampling(sampling, "stage.sampling")
         if sampling.n != 1:
-            raise ConfigError("stage.sampling.n: stage.samples says how many answers a problem has")
+            raise ConfigError("stage.sampling.n: stage.samples sets the number of answers a problem")
 
 
 def _processes(config: Config) -> None:
-    """What a stage on several processes cannot do."""
+    """Check a run on several processes."""
     compute, stage = config.compute, config.stage
     if compute.processes == 1 or config.recipe is not None or not stage.trains:
         return

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.data.tasks.base import Problem
+from openr1.data.tasks.problem import Problem
 from openr1.files import replacing
 
 if TYPE_CHECKING:

@@ -94,7 +94,8 @@ class ChatTemplate:
     @cached_property
     def _original(self) -> dict[int, int]:
         """Ids of the special tokens, by the ids of their aliases."""
-        return {self._unspellable.token_to_id(_alias(number)): number for number, _ in self.special.values()}
+        aliases = {number: self._unspellable.token_to_id(_alias(number)) for number, _ in self.special.values()}
+        return {alias: number for number, alias in aliases.items() if alias is not None}
 
 
 def _alias(token: int) -> str:

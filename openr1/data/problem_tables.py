@@ -15,7 +15,7 @@ from openr1.data.json_text import any_digits
 from openr1.data.options import FilesSource, HubSource
 from openr1.data.sources import Files, Hub
 from openr1.data.tables import Row
-from openr1.data.tasks.base import KINDS, Problem
+from openr1.data.tasks.problem import KINDS, Problem
 from openr1.errors import ConfigError
 
 LETTERS = "ABCDEFGHIJ"
@@ -84,8 +84,8 @@ class ProblemReader:
         if self.options.kind == "code":
             names.pop("columns.answer")
         names |= {f"columns.wrong.{place}": column for place, column in enumerate(self.options.wrong)}
-        given = {option: column for option, column in names.items() if column}
-        self.columns = Columns(key, config, given, labels=("columns.difficulty", "columns.task"))
+        named = {option: column for option, column in names.items() if column}
+        self.columns = Columns(key, config, named, labels=("columns.difficulty", "columns.task"))
 
     def problem(self, row: Row, number: int) -> Problem | None:
         """Return the problem of a row; None if it has no prompt, or nothing to verify an answer with."""

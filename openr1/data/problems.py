@@ -1,7 +1,7 @@
 """Problems of a data config: those to train on, and the held-out ones to test with, which are never the same.
 
 A procedural task draws its problems; a table has one per row. Problems are held out by the hash of their prompt
-(:func:`openr1.data.tasks.base.is_held_out`), except that tables of ``data.held_out`` are test sets as a whole.
+(:func:`openr1.data.tasks.problem.is_held_out`), except that tables of ``data.held_out`` are test sets as a whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from openr1.data.hashing import digest
 from openr1.data.options import DataConfig, Paths, ProblemColumns
 from openr1.data.problem_tables import read_table
 from openr1.data.sources import Files, Hub, Procedural, Source, open_sources
-from openr1.data.tasks.base import Problem, is_held_out
+from openr1.data.tasks.problem import Problem, is_held_out
 from openr1.errors import ConfigError
 
 OPTIONAL_COLUMNS = ("function", "starter")  # part of the fingerprint only if given, so that older fingerprints stay valid

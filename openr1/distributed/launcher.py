@@ -15,18 +15,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from openr1.config.schema import Config, to_dict
 from openr1.distributed.deepspeed import STRATEGIES, sharded
-from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError, RunError
 from openr1.files import write_json
-from openr1.training.context import StageContext
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+    from openr1.distributed.options import ComputeConfig
 
 RANKS = "ranks"  # in the folder of a run: what the processes are told, what they say, and their logs
-CONFIG, JOB, RESULT, FAILURE, LOG = "config.yaml", "job.json", "result.json", "failure.json", "launch.log"
+CONFIG, ABOUT, RESULT, FAILURE, LOG = "config.yaml", "about.json", "result.json", "failure.json", "launch.log"
 AFTERMATH = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")
 
 
@@ -52,35 +54,35 @@ def check_machine(config: Config) -> None:
             raise ConfigError(f"compute.processes: {compute.processes} need a GPU each; here are {torch.cuda.device_count()}")
 
 
-def launch(context: StageContext, quiet: bool) -> dict[str, float]:
-    """Run the stage of a job on the processes that its config asks for.
+def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:
+    """Run a stage on the processes that ``compute`` asks for.
 
-    :param quiet: no progress on the terminal.
-    :returns: the figures of the first rank.
-    :raises ConfigError, RunError: as the stage does; RunError too for what ended one of the processes.
+    :param folder: of the run.
+    :param config: of the run, resolved; saved for the processes.
+    :param about: further facts for the processes.
+    :returns: the metrics of the first rank.
+    :raises ConfigError, RunError: as the stage does; RunError too for whatever ended one of the processes.
     """
-    folder = (context.folder / RANKS).absolute()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    (folder / CONFIG).write_text(yaml.safe_dump(to_dict(context.config), sort_keys=False))
-    inputs = {name: str(artifact.path) for name, artifact in context.inputs.items()}
-    tracked = {"run_id": context.run.run_id, "first_step": context.run.first_step}
-    about = {"folder": str(context.folder), "inputs": inputs, "dataset": context.dataset is not None, "quiet": quiet, **tracked}
-    write_json(folder / JOB, about)
+    ranks = (folder / RANKS).absolute()
+    shutil.rmtree(ranks, ignore_errors=True)
+    ranks.mkdir()
+    (ranks / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    write_json(ranks / ABOUT, {**about, "arguments": arguments(compute, ranks)})
     process = subprocess.Popen(
-        [sys.executable, "-m", "openr1.distributed.launcher", str(folder)],
+        [sys.executable, "-m", "openr1.distributed.launcher", str(ranks)],
         stdin=subprocess.PIPE,
-        env=os.environ | environment(context.config.compute),
+        env=os.environ | environment(compute),
         start_new_session=True,  # an interrupt on the terminal is for this process only
     )
     try:
         process.wait()
     finally:
+        assert process.stdin
         process.stdin.close()
         process.wait()
-    result = folder / RESULT
+    result = ranks / RESULT
     if process.returncode or not result.exists():
-        raise failure(folder, context.config.compute.processes)
+        raise failure(ranks, compute.processes)
     return json.loads(result.read_text())
 
 
@@ -136,11 +138,9 @@ def main() -> None:
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    from openr1.config.load import load_run_config
-
-    compute = load_run_config(yaml.safe_load((folder / CONFIG).read_text())).compute
+    command = json.loads((folder / ABOUT).read_text())["arguments"]
     try:
-        launch_command(launch_command_parser().parse_args(arguments(compute, folder)))
+        launch_command(launch_command_parser().parse_args(command))
     except ChildFailedError as error:
         write_json(folder / FAILURE, first(error.failures))
         sys.exit(1)

@@ -11,22 +11,22 @@ from openr1.options import one_of, positive
 
 @dataclass
 class ComputeConfig:
-    """``compute=``: where one run executes. Only ``precision`` may change a result, beyond rounding."""
+    """``compute=``: the machine that one run executes on. Only ``precision`` may change a result, beyond rounding."""
 
     device: str = "cpu"  # cpu or cuda
     precision: str = "float32"  # float32 or bfloat16 (autocast)
     threads: int | None = 1  # CPU threads of the run; null for all cores
     parallel_trials: int = -1  # trials of a study side by side on one machine; -1 for one a core
-    processes: int = 1  # that a training stage runs on, each with a device of its own; other stages run on one
+    processes: int = 1  # of a training stage, each with a device of its own; other stages run on one
     strategy: str = "none"  # of several processes: ddp, zero2 or zero3
-    port: int = 0  # where the processes find each other; 0 for a free one
+    port: int = 0  # at which the processes meet; 0 for a free one
     micro_batch: int | None = None  # sequences of one forward pass on one device, at most; null for all of a step
     gradient_checkpointing: bool = False
     compile: bool = False
     peak_flops: float | None = None  # of one device at this precision, for model FLOPs utilisation
     price_per_hour: float | None = None  # of one device, in any currency
-    checkpoint_minutes: float | None = 10.0  # a resumable state at least so often; null for none
-    checkpoint_steps: int | None = None  # and every so many steps
+    checkpoint_minutes: float | None = 10.0  # longest time between two resumable checkpoints; null for none
+    checkpoint_steps: int | None = None  # number of steps between two checkpoints, in addition
 
 
 def check_compute(compute: ComputeConfig) -> None:

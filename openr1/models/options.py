@@ -22,9 +22,7 @@ class ModelConfig:
     checkpoint: str | None = None  # directory or Hub id whose weights and tokenizer the run starts from
     revision: str | None = None  # branch, tag or commit of a Hub checkpoint
     pretrained: bool = False  # start from checkpoints[scale.name]
-    checkpoints: dict[str, str] = field(
-        default_factory=dict
-    )  # size (scale.name) -> Hub id of the family's own model of that size
+    checkpoints: dict[str, str] = field(default_factory=dict)  # name of a size -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
     # standard deviation of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models.build

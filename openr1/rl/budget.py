@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from openr1.config.schema import Config
 from openr1.data.problems import Extent
 from openr1.models import flops
-from openr1.models.shape import ParamCount, Shape, count
-from openr1.training.budget import form_of
+from openr1.models.shape import Shape, count
+from openr1.training.budget import Budget, form_of
 
 
-@dataclass(frozen=True)
-class RlBudget:
+@dataclass(frozen=True, kw_only=True)
+class RolloutBudget(Budget):
     """What one run of reinforcement learning will do.
 
     :ivar steps: of the optimiser; where ``limit`` is given the fewest, since answers may be shorter than they can be.
@@ -21,16 +21,12 @@ class RlBudget:
     :ivar rollout_steps: steps that learn from one rollout.
     """
 
-    shape: Shape
-    params: ParamCount
     prompts: int  # of a rollout
     samples: int
     batch: int  # answers of a step
     rollout_steps: int
     rollout_flops: float  # of a rollout and its updates, at most
     rollout_tokens: float  # of prompts and answers, at most
-    steps: int
-    lr: float
     limit: float | None = None
 
     @property
@@ -67,7 +63,7 @@ class RlBudget:
         return {**known, "flops": self.flops, **shape}
 
 
-def resolve(config: Config, extent: Extent, form: Shape | None = None) -> RlBudget:
+def resolve(config: Config, extent: Extent, form: Shape | None = None) -> RolloutBudget:
     """The budget of ``stage=grpo``. What it gives is rounded up to whole rollouts.
 
     :param extent: of the problems.
@@ -83,8 +79,19 @@ def resolve(config: Config, extent: Extent, form: Shape | None = None) -> RlBudg
     else:
         rollouts = math.ceil(asked.completions / answers if asked.steps is None else asked.steps / each)
     tokens = float(answers * (prompt + new))
-    plan = (stage.prompts, stage.samples, answers // stage.updates, each, cost, tokens, rollouts * each)
-    return RlBudget(form, count(form), *plan, config.optim.lr, asked.flops)
+    return RolloutBudget(
+        shape=form,
+        params=count(form),
+        steps=rollouts * each,
+        lr=config.optim.lr,
+        prompts=stage.prompts,
+        samples=stage.samples,
+        batch=answers // stage.updates,
+        rollout_steps=each,
+        rollout_flops=cost,
+        rollout_tokens=tokens,
+        limit=asked.flops,
+    )
 
 
 class Cost:

@@ -11,10 +11,9 @@ from openr1.data.answers import answer_rows
 from openr1.engines.generate import build_request, to_asked
 from openr1.evaluation import metrics
 from openr1.evaluation.grading import Grader
+from openr1.evaluation.grouping import grouped
 from openr1.rewards import Sample
-from openr1.rl.config import evaluation_config
 from openr1.rl.generation import PolicyGenerator
-from openr1.stages.evaluate import grouped
 
 KEPT = ("pass_at_1", "format_rate", "reasoned_rate", "finished_rate", "response_tokens")  # of an evaluation, for the curves
 
@@ -32,9 +31,8 @@ class PolicyEvaluation:
     """Asks the held-out problems of a config."""
 
     def __init__(self, config: Config, grader: Grader) -> None:
-        self.config, self.grader = evaluation_config(config), grader
-        data, paths, limit = self.config.data, self.config.paths, self.config.stage.problems
-        self.problems = problems.read(data, paths, held_out=True, limit=limit)
+        self.config, self.grader = config, grader
+        self.problems = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
 
     def __call__(self, generator: PolicyGenerator) -> PolicyScores:
         """:raises RunError: where an answer is missing."""

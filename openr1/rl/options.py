@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class LossOptions:
     """The loss of a policy, as TRL has it; its names are TRL's."""
 
-    type: str = "dapo"  # a name in openr1.rl.checks.LOSSES
+    type: str = "dapo"  # a name in openr1.rl.validation.LOSSES
     importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
     epsilon: float = 0.2  # the ratio of probabilities is clipped below at 1 - epsilon
     epsilon_high: float | None = None  # and above at 1 + epsilon_high (clip-higher: 0.28, arXiv 2503.14476); null for epsilon

@@ -1,4 +1,4 @@
-"""``openr1-reproduce RUN_ID [override ...]``: rerun a tracked run from its resolved config, changed where an override says."""
+"""``openr1-reproduce RUN_ID [override ...]``: rerun a tracked run from its resolved config, with overrides."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ COMPARED = ("eval_loss", "pass_at_1")
 STUDY = "reproductions"
 
 
-def changed(resolved: dict[str, Any], overrides: list[str]) -> Config:
-    """A resolved config with overrides in Hydra's grammar: ``optim.lr=1e-3``, or a whole group such as ``scale=200k``.
+def with_overrides(resolved: dict[str, Any], overrides: list[str]) -> Config:
+    """Apply overrides to a resolved config, in Hydra's grammar: ``optim.lr=1e-3``, or a whole group such as ``scale=200k``.
 
-    :raises ConfigError: for an override that the config has no place for.
+    :raises ConfigError: for an override of a key that the config does not have.
     """
     parsed = OverridesParser.create().parse_overrides(overrides)
-    choices = [override.input_line for override in parsed if override.key_or_group in GROUPS]
+    choices = [str(override.input_line) for override in parsed if override.key_or_group in GROUPS]
     cfg = OmegaConf.create(resolved)
     if choices:
         with initialize_config_module("conf", version_base="1.3"):
@@ -47,26 +47,26 @@ def changed(resolved: dict[str, Any], overrides: list[str]) -> Config:
 
 
 def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None:
-    """Run it, apart from the artifacts that are there, and compare where nothing but the place was changed.
+    """Run it in a directory of its own, and compare the result with the original if no override changes it.
 
-    :raises ConfigError: where the store, the run or the place of an override is not there.
+    :raises ConfigError: if the store, the run or the key of an override does not exist.
     """
     from openr1.tracking.mlflow import read_config, read_run
 
     original = read_run(uri, run_id)
     resolved = read_config(uri, run_id)
     resolved["study"] = STUDY
-    resolved = _with_paths(resolved, Path(resolved["paths"]["artifacts"]))  # what it took is where it was
+    resolved = _with_paths(resolved, Path(resolved["paths"]["artifacts"]))  # its inputs stay where they were
     resolved["paths"] = {**resolved["paths"], "artifacts": f"{outputs}/reproductions/{run_id[:8]}"}
     resolved["tracking"] = {**resolved["tracking"], "uri": uri}
-    config = changed(resolved, overrides)
+    config = with_overrides(resolved, overrides)
 
     from rich.console import Console
 
     from openr1.runs.summary import show_trial
-    from openr1.runs.trial import make
+    from openr1.runs.trial import run_trial
 
-    trial = make(config, trial=f"reproduces {run_id}")
+    trial = run_trial(config, trial=f"reproduces {run_id}")
     show_trial(trial, config)
     console = Console()
     for name in COMPARED:
@@ -74,18 +74,20 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
             measured, before = trial.metrics[name], original.metrics[name]
             console.print(f"original {name} {before:.6f}, now {measured:.6f}, difference {measured - before:+.2e}")
     result = list(trial.stages.values())[-1]
-    what, tag = ("weights", "model_sha256") if result.config.stage.makes == "model" else ("data", "data_sha256")
+    content, tag = ("weights", "model_sha256") if result.config.stage.makes == "model" else ("data", "data_sha256")
     if result.artifact.fingerprint == original.tags["fingerprint"]:
         same = result.artifact.sha256() == original.tags[tag]
-        verdict = "the same to the bit" if same else f"not the same to the bit; made on {original.tags['hardware']}"
-        console.print(f"{what}: {verdict}")
+        verdict = (
+            "the same to the bit" if same else f"not the same to the bit; the original was made on {original.tags['hardware']}"
+        )
+        console.print(f"{content}: {verdict}")
     else:
-        why = "a recipe's stages have runs of their own" if config.recipe else "the overrides change the result"
-        console.print(f"{what}: not compared, since {why}")
+        why = "each step of a recipe has a run of its own" if config.recipe else "the overrides change the result"
+        console.print(f"{content}: not compared, since {why}")
 
 
 def _with_paths(value: Any, artifacts: Path) -> Any:
-    """A resolved config with directories in place of the names of artifacts."""
+    """Replace the names of artifacts in a resolved config by their directories."""
     if isinstance(value, dict):
         return {key: _with_paths(item, artifacts) for key, item in value.items()}
     if isinstance(value, list):
@@ -95,10 +97,10 @@ def _with_paths(value: Any, artifacts: Path) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="openr1-reproduce", description=__doc__)
-    parser.add_argument("run_id", help="of a stage run in MLflow")
+    parser.add_argument("run_id", help="id of the run of a stage in MLflow")
     parser.add_argument("overrides", nargs="*", help="as for openr1: optim.lr=1e-3, scale=200k, seed=1")
     parser.add_argument("--outputs", default=os.environ.get("OPENR1_OUTPUTS", "outputs"), help="default: %(default)s")
-    parser.add_argument("--uri", help="of the MLflow store; default: MLFLOW_TRACKING_URI, or OUTPUTS/mlflow.db")
+    parser.add_argument("--uri", help="address of the MLflow store; default: MLFLOW_TRACKING_URI, or OUTPUTS/mlflow.db")
     args = parser.parse_intermixed_args()
     uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(args.outputs)}/mlflow.db"
     register()

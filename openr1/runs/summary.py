@@ -1,4 +1,4 @@
-"""What a person sees on the terminal when a run ends."""
+"""The summary of a finished trial on the terminal."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from rich.table import Table
 from openr1.config.schema import Config
 from openr1.evaluation.recipe_table import HEADS, recipe_rows
 from openr1.models.shape import size_of
-from openr1.runs.stage_run import Result
-from openr1.runs.trial import Trial, finished_stages
+from openr1.rl.budget import RolloutBudget
+from openr1.runs.stage_run import StageResult
+from openr1.runs.trial import TrialResult, finished_stages
+from openr1.training.budget import TokenBudget
 
 Rows = list[tuple[str, str]]
 
 
-def show_trial(trial: Trial, config: Config) -> None:
-    """The figures of every stage, what it made, and where the trial is tracked."""
+def show_trial(trial: TrialResult, config: Config) -> None:
+    """Print the metrics and the artifact of every stage, and where the trial is tracked."""
     console = Console()
     for name, result in trial.stages.items():
-        show_stage(name, result, console)
-    if rows := recipe_rows(finished_stages(trial.stages)):
+        _show_stage(name, result, console)
+    if config.recipe and (rows := recipe_rows(finished_stages(trial.stages))):
         table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
         for head in HEADS[2:]:
             table.add_column(head, justify="right")
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    where = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
+    tracked = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
     if trial.reused:
         trained = any(result.config.stage.trains for result in trial.stages.values())
-        console.print(f"Nothing was {'trained' if trained else 'done'}: this run was already done.")
-    console.print(f"tracked  {where}", soft_wrap=True)
+        console.print(f"Nothing was {'trained' if trained else 'done'}: the artifacts of this run exist already.")
+    console.print(f"tracked  {tracked}", soft_wrap=True)
 
 
-def show_stage(name: str, result: Result, console: Console) -> None:
+def _show_stage(name: str, result: StageResult, console: Console) -> None:
     config, metrics = result.config, result.metrics
     stage = config.stage
     shape = result.estimate.shape
-    what = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
-    table = Table(title=f"{name + ': ' if name else ''}{what}{stage.kind} on {config.data.name}", title_justify="left")
-    table.add_column("figure")
+    model = f"{shape.family} {size_of(shape, config.model, config.scale)}, " if shape else ""
+    table = Table(title=f"{name + ': ' if name else ''}{model}{stage.kind} on {config.data.name}", title_justify="left")
+    table.add_column("metric")
     table.add_column("value", justify="right")
     train = _policy if stage.rollouts else _training
     rows = {"model": train, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
@@ -49,12 +51,13 @@ def show_stage(name: str, result: Result, console: Console) -> None:
     speed = f", {metrics['tokens_per_second']:,.0f} tokens a second" if "tokens_per_second" in metrics else ""
     table.add_row(f"{verb} time", f"{metrics['wall_seconds']:.1f} s{speed}")
     console.print(table)
-    made = result.artifact.model if stage.makes == "model" else result.artifact.path
-    console.print(f"{stage.makes:<8} {made}", soft_wrap=True)
+    path = result.artifact.model if stage.makes == "model" else result.artifact.path
+    console.print(f"{stage.makes:<8} {path}", soft_wrap=True)
 
 
-def _training(result: Result) -> Rows:
+def _training(result: StageResult) -> Rows:
     metrics, budget = result.metrics, result.budget
+    assert isinstance(budget, TokenBudget)
     rows = [
         ("parameters N (non-embedding)", f"{metrics['params_non_embedding']:,.0f}"),
         ("tokens D", f"{metrics['tokens']:,.0f} in {budget.steps:,} steps ({metrics['epochs']:.3g} epochs)"),
@@ -68,14 +71,15 @@ def _training(result: Result) -> Rows:
     return rows
 
 
-def _branch(result: Result) -> Rows:
+def _branch(result: StageResult) -> Rows:
     if "flops_new" not in result.metrics:
         return []
-    return [("of them new", f"{result.metrics['flops_new']:.3g}, from step {result.estimate.first_step:,} of a trunk on")]
+    return [("new FLOPs", f"{result.metrics['flops_new']:.3g}, after the {result.estimate.first_step:,} steps of the trunk")]
 
 
-def _policy(result: Result) -> Rows:
+def _policy(result: StageResult) -> Rows:
     metrics, budget = result.metrics, result.budget
+    assert isinstance(budget, RolloutBudget)
     apart = f"rollouts {metrics['flops_rollout']:.3g}, updates {metrics['flops_train']:.3g}"
     apart += f", probabilities {metrics['flops_score']:.3g}" if metrics["flops_score"] else ""
     rows = [
@@ -92,7 +96,7 @@ def _policy(result: Result) -> Rows:
     return rows
 
 
-def _answers(result: Result) -> Rows:
+def _answers(result: StageResult) -> Rows:
     metrics = result.metrics
     rows = [("answers", f"{metrics['answers']:,.0f} to {metrics['problems']:,.0f} problems; {metrics['failed']:,.0f} failed")]
     if "completion_tokens" in metrics:
@@ -102,25 +106,25 @@ def _answers(result: Result) -> Rows:
     return rows
 
 
-def _examples(result: Result) -> Rows:
+def _examples(result: StageResult) -> Rows:
     metrics = result.metrics
     kept = f"{metrics['rows_after']:,.0f} of {metrics['rows_before']:,.0f} ({metrics['rows_kept']:.1%})"
     return [("examples kept", kept), ("problems", f"{metrics['problems_after']:,.0f} of {metrics['problems_before']:,.0f}")]
 
 
-def _scores(result: Result) -> Rows:
+def _scores(result: StageResult) -> Rows:
     metrics = result.metrics
     rows = [("answers", f"{metrics['samples']:,.0f} to each of {metrics['problems']:,.0f} problems")]
     if "pass_at_1" in metrics:
         interval = f"{metrics['pass_at_1_low']:.3f} to {metrics['pass_at_1_high']:.3f}"
         rows.append(("pass@1 (95 % interval)", f"{metrics['pass_at_1']:.3f} ({interval})"))
     for name in ("pass", "maj"):
-        most = f"{name}_at_{metrics['samples']:.0f}"
-        if most in metrics and metrics["samples"] > 1:
-            rows.append((most.replace("_at_", "@"), f"{metrics[most]:.3f}"))
+        largest = f"{name}_at_{metrics['samples']:.0f}"
+        if largest in metrics and metrics["samples"] > 1:
+            rows.append((largest.replace("_at_", "@"), f"{metrics[largest]:.3f}"))
     if metrics["unjudged"]:
-        rows.append(("problems that nobody can judge", f"{metrics['unjudged']:,.0f}"))
-    rows.append(("format kept", f"{metrics['format_rate']:.1%}"))
+        rows.append(("problems without a verdict", f"{metrics['unjudged']:,.0f}"))
+    rows.append(("answers in the right format", f"{metrics['format_rate']:.1%}"))
     if "reasoned_rate" in metrics:
         rows.append(("answers that reason first", f"{metrics['reasoned_rate']:.1%}"))
     if "response_tokens" in metrics:

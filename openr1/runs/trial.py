@@ -1,4 +1,4 @@
-"""One trial of a study: a stage, or the stages of a recipe in one tracked run."""
+"""One trial of a study: a run of one stage, or of the steps of a recipe under one tracked run."""
 
 from __future__ import annotations
 
@@ -6,39 +6,44 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from openr1.config.recipe import Stage
-from openr1.config.schema import Config, to_dict
+from openr1.config.recipe import RecipeStep
+from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import check_machine
 from openr1.evaluation.recipe_table import FILE, FinishedStage, markdown, recipe_rows
-from openr1.runs.plan import PlannedStage, ordered
-from openr1.runs.stage_run import Result, run, silence_third_party
+from openr1.runs.plan import run_steps
+from openr1.runs.prepare import PreparedRun, prepare
+from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
 from openr1.tracking import observer
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialResult:
     """A finished trial.
 
-    :ivar stages: by the name of the step; of a run without a recipe one, by the name "".
-    :ivar run_id: where it is tracked: the recipe's run, or that of its one stage.
+    :ivar stages: results by the name of the step; a run of one stage has one result, under the name "".
+    :ivar run_id: the tracked run of the recipe, or of the one stage.
     """
 
-    stages: dict[str, Result]
+    stages: dict[str, StageResult]
     run_id: str
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Of all stages; where several have a figure of one name, the last one's. ``wall_seconds`` is their sum."""
-        found: dict[str, float] = {}
+        """Metrics of all stages; the last stage wins where several have one of the same name. ``wall_seconds`` is their sum."""
+        metrics: dict[str, float] = {}
         for result in self.stages.values():
-            found |= result.metrics
-        return found | {"wall_seconds": sum(result.metrics.get("wall_seconds", 0.0) for result in self.stages.values())}
+            metrics |= result.metrics
+        return metrics | {"wall_seconds": sum(result.metrics.get("wall_seconds", 0.0) for result in self.stages.values())}
 
     @property
     def value(self) -> float | None:
-        """What a sweeper minimises: the final evaluation loss."""
+        """The final evaluation loss, which a sweeper minimises."""
         return self.metrics.get("eval_loss")
 
     @property
@@ -46,69 +51,76 @@ class Trial:
         return all(result.reused for result in self.stages.values())
 
 
-def trial_fingerprint(config: Config, stages: Sequence[Stage]) -> str:
-    """The fingerprint of a trial: of a recipe's stages together, or of its one stage."""
+def trial_fingerprint(config: Config, steps: Sequence[RecipeStep | PreparedRun]) -> str:
+    """Return the fingerprint of a trial: of its steps together, or of its one stage."""
     if config.recipe is None:
-        return stages[0].fingerprint
-    return digest([[stage.name, stage.config.stage.kind, stage.fingerprint] for stage in stages])[:16]
+        return steps[0].fingerprint
+    return digest([[step.name, step.config.stage.kind, step.fingerprint] for step in steps])[:16]
 
 
-def done(config: Config, stages: Sequence[PlannedStage]) -> dict[str, float] | None:
-    """The figures of a trial that its study has already; None where there is something to do."""
+def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, float] | None:
+    """Return the metrics of a trial that its study has already; None if something is left to do."""
     from openr1.tracking import mlflow as tracking
 
-    artifacts = [stage.artifact() for stage in stages]
-    if not all(artifacts) or not tracking.find(config.tracking, config.study, trial_fingerprint(config, stages)):
+    artifacts = [artifact for step in steps if (artifact := step.artifact())]
+    if len(artifacts) < len(steps):
+        return None
+    if not tracking.find(config.tracking, config.study, trial_fingerprint(config, steps)):
         return None
     return {name: value for artifact in artifacts for name, value in artifact.metrics.items()}
 
 
-def make(config: Config, trial: str = "", quiet: bool = False) -> Trial:
-    """Run what is not done of a trial. The stages of a recipe are found by their fingerprints, whoever made them.
+def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResult:
+    """Run what is left to do of a trial. Steps whose artifacts exist, whoever made them, are not run again.
 
-    :param trial: what sets it apart within its study, for people.
-    :param quiet: no progress on the terminal.
-    :raises ConfigError: before anything is written, for a config that cannot run.
-    :raises RunError: where it cannot go on.
+    :param trial: its name within the study, for people.
+    :param quiet: show no progress on the terminal.
+    :raises ConfigError: before anything is written, if a run is impossible.
+    :raises RunError: if a run cannot go on.
     """
     if config.recipe is None:
-        result = run(config, trial, quiet)
-        return _noted(Trial({"": result}, result.run_id))
+        result = run_stage(config, trial, quiet)
+        return _noted(TrialResult({"": result}, result.run_id))
     from openr1.tracking import mlflow as tracking
 
     silence_third_party()
-    stages = list(ordered(config))
-    for stage in stages:
-        check_machine(stage.config)
+    steps = list(run_steps(config))
+    for step in steps:
+        check_machine(step.config)
     tracking.check_store(config.tracking)
-    fingerprint = trial_fingerprint(config, stages)
-    found = tracking.find(config.tracking, config.study, fingerprint)
-    if found:
-        return _noted(Trial({stage.name: run(stage.config, trial, quiet=True) for stage in stages}, found))
-    last = stages[-1].config
-    main = next((stage for stage in reversed(stages) if stage.config.stage.trains), None)
-    tags = {"role": "trial", "stage": "recipe", "recipe": config.recipe.name, "trial": trial, "fingerprint": fingerprint}
-    tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": last.model.family}
-    tags |= {"config_hash": digest(to_dict(config))[:16]}
-    begun = tracking.find(config.tracking, config.study, fingerprint, finished=False)
-    name = f"{config.recipe.name}-{last.model.family}-{config.scale.name}-s{config.seed}"
+    fingerprint = trial_fingerprint(config, steps)
+    if finished := tracking.find(config.tracking, config.study, fingerprint):
+        return _noted(TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished))
     resolved = to_dict(config)
+    begun = tracking.find(config.tracking, config.study, fingerprint, finished=False)
+    family = steps[-1].config.model.family
+    name = f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"
+    tags: dict[str, object] = {
+        "role": "trial",
+        "stage": "recipe",
+        "recipe": config.recipe.name,
+        "trial": trial,
+        "fingerprint": fingerprint,
+    }
+    tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": family}
+    tags |= {"config_hash": digest(resolved)[:16]}
+    last_trained = next((step for step in reversed(steps) if step.config.stage.trains), None)
     with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun) as tracked:
-        results: dict[str, Result] = {}
-        for number, stage in enumerate(stages, start=1):
+        results: dict[str, StageResult] = {}
+        for number, step in enumerate(steps, start=1):
             if not quiet:
-                print(f"{stage.name} ({number} of {len(stages)}): {stage.config.stage.kind}", file=sys.stderr)
-            with nullcontext() if stage is main else observer.unreported():
-                results[stage.name] = run(stage.config, trial, quiet, tracked.run_id)
-            tracked.tag(**{f"step.{stage.name}": results[stage.name].run_id})
-        finished = Trial(results, tracked.run_id)
-        tracked.summarise(finished.metrics, 0)
+                print(f"{step.name} ({number} of {len(steps)}): {step.config.stage.kind}", file=sys.stderr)
+            with nullcontext() if step is last_trained else observer.unreported():
+                results[step.name] = _execute(step, trial, quiet, tracked.run_id)
+            tracked.tag(**{f"step.{step.name}": results[step.name].run_id})
+        trial_result = TrialResult(results, tracked.run_id)
+        tracked.summarise(trial_result.metrics, 0)
         if rows := recipe_rows(finished_stages(results)):
             tracked.log_text(markdown(rows), FILE)
-    return _noted(finished)
+    return _noted(trial_result)
 
 
-def finished_stages(results: Mapping[str, Result]) -> list[FinishedStage]:
+def finished_stages(results: Mapping[str, StageResult]) -> list[FinishedStage]:
     """Return the finished stages of a recipe as the table of its evaluations takes them."""
     return [
         FinishedStage(
@@ -123,6 +135,10 @@ def finished_stages(results: Mapping[str, Result]) -> list[FinishedStage]:
     ]
 
 
-def _noted(trial: Trial) -> Trial:
-    observer.note(metrics=trial.metrics, run_id=trial.run_id)
-    return trial
+def _execute(step: RecipeStep, trial: str, quiet: bool, parent: str | None = None) -> StageResult:
+    return execute(prepare(step.config, step.name, (step.fingerprint, step.inputs)), trial, quiet, parent)
+
+
+def _noted(result: TrialResult) -> TrialResult:
+    observer.note(metrics=result.metrics, run_id=result.run_id)
+    return result

@@ -1,4 +1,4 @@
-"""One of the processes of a run, as :mod:`openr1.distributed.launcher` starts them: ``python -m openr1.runs.worker FOLDER``."""
+"""One process of a run on several: ``python -m openr1.runs.worker FOLDER``, started by :mod:`openr1.distributed.launcher`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from typing import Any
 
 import yaml
 
-from openr1.artifacts import Store
 from openr1.config.load import load_run_config
-from openr1.distributed.launcher import CONFIG, JOB, RESULT, log_name
+from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
 from openr1.files import write_json
-from openr1.runs.dataset import prepare_dataset
-from openr1.runs.estimate import estimate_run
-from openr1.runs.stage_run import silence_third_party
-from openr1.training.context import StageContext, perform, stage_of
+from openr1.runs.prepare import prepare
+from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
+from openr1.stages import stage_module
 
 
 class Untracked:
-    """In place of the tracked run on all ranks but the first: takes everything, and sends nothing."""
+    """Stands for the tracked run on all ranks but the first: accepts every call and sends nothing."""
 
     first_step = 0
 
@@ -33,16 +31,13 @@ class Untracked:
 
 
 def run(folder: Path, rank: int) -> None:
-    """The stage of the job in this folder; the figures of the first rank are kept."""
+    """Run the stage that is described in this folder; the metrics of the first rank are kept."""
     config = load_run_config(yaml.safe_load((folder / CONFIG).read_text()))
-    about = json.loads((folder / JOB).read_text())
-    store = Store(config.paths.artifacts)
-    inputs = {name: store.get(path) for name, path in about["inputs"].items()}
-    dataset = prepare_dataset(config) if about["dataset"] else None
+    about = json.loads((folder / ABOUT).read_text())
     tracked = _tracked(config.tracking.uri, about) if rank == 0 else Untracked()
-    context = StageContext(config, inputs, estimate_run(config, dataset), Path(about["folder"]), tracked, dataset=dataset)
+    context = stage_context(prepare(config), Path(about["folder"]), tracked)
     try:
-        metrics = perform(context, about["quiet"]) if rank == 0 else stage_of(config).run(context)
+        metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)
     finally:
         tracked.flush()
     if rank == 0:

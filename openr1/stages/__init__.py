@@ -1,5 +1,15 @@
-"""What a run does. One module a stage, all of one contract: ``run(job) -> metrics`` fills ``job.folder``.
+"""Stages: one module each, of one contract.
 
-A stage is found by its kind: ``stage=pretrain`` runs :func:`openr1.stages.pretrain.run`. To add one, write the module, its
-dataclass in :data:`openr1.config.schema.STAGES` and its file in ``conf/stage``.
+``run(context)`` fills ``context.folder``, which becomes the artifact, and returns the metrics. Fingerprints, tracking, resuming
+and skipping of what exists are the work of :mod:`openr1.runs`.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def stage_module(kind: str) -> ModuleType:
+    """Import the module of a stage, which may take seconds."""
+    return importlib.import_module(f"openr1.stages.{kind}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
@@ -16,12 +16,10 @@ from openr1.engines.generate import answer_problems, depends_on_batch, engine_an
 from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.evaluation import metrics
-from openr1.evaluation.grading import Grader, row_sample, votes
+from openr1.evaluation.grading import Grader, row_sample
+from openr1.evaluation.grouping import grouped
 from openr1.files import write_json
-from openr1.rewards import Sample
 from openr1.rewards.base import VERDICTS as VERSION
-from openr1.rewards.format import TagOptions, format_
-from openr1.rewards.parsing import has_reasoning
 from openr1.training.context import StageContext
 
 VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
@@ -60,19 +58,6 @@ def run(context: StageContext) -> dict[str, float]:
     if stats.completion_tokens and not journal.resumed:
         figures["tokens_per_second"] = stats.completion_tokens / seconds
     return figures
-
-
-def formatted(completion: str, opened: bool = False) -> bool:
-    """Tell whether a completion keeps to R1-Zero's template.
-
-    :param opened: its prompt ended with ``<think>``; the completions that this project keeps have the tag already.
-    """
-    return format_.function([Sample(None, completion)], TagOptions(opened))[0] == 1
-
-
-def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
-    """The answers by problem, from rows with verdicts."""
-    return metrics.grouped(rows, votes, formatted, has_reasoning)
 
 
 def again(context: StageContext) -> dict[str, float]:

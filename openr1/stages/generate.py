@@ -9,7 +9,6 @@ from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
 from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine, oracle_answerer
 from openr1.engines.journal import Journal
-from openr1.runs.fingerprint import asks_model
 from openr1.training.context import StageContext
 
 
@@ -28,7 +27,7 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
     stage, samples = config.stage, config.stage.samples
     journal = Journal(context.folder, asked, stage.shard)
     options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
-    oracles = not asks_model(config)
+    oracles = getattr(config.stage, "teacher", "model") == "oracle"
     if oracles:
         answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
         stats = answer_problems(journal, answer, whole_shards=True, **options)

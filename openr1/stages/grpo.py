@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
@@ -49,7 +50,7 @@ def run(context: StageContext) -> dict[str, float]:
         trainer = build(context, model, tokenizer, rollouts)
         if vllm:
             generator.trainer = trainer
-        trainer.rollouts, trainer.eval = rollouts, PolicyEvaluation(config, grader)
+        trainer.rollouts, trainer.eval = rollouts, PolicyEvaluation(replace(config, stage=config.stage.evaluation), grader)
         curves = RlCurves(context, rollouts)
         metrics = fit(trainer, curves, tokenizer)
     return metrics | figures(context, rollouts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -21,7 +21,11 @@ class StageConfig:
     trains: ClassVar[bool] = False  # it has a budget, and data to train on
     multiprocess: ClassVar[bool] = False  # it can run on several processes
     rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
-    makes: ClassVar[str] = ""  # what is in its artifact: a model, answers, examples or scores
+    makes: ClassVar[str] = ""  # content of the artifact: model, answers, examples or scores
+
+    if TYPE_CHECKING:  # options of the subclass that ``kind`` selects
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 @dataclass
@@ -132,6 +136,11 @@ class GrpoStage(StageConfig):
     trains: ClassVar[bool] = True
     rollouts: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
+
+    @property
+    def evaluation(self) -> EvaluateStage:
+        """The evaluation of the policy during training, with the sampling of its rollouts."""
+        return EvaluateStage(samples=self.eval.samples, problems=self.eval.problems, sampling=self.sampling)
 
 
 STAGES: dict[str, type[StageConfig]] = {

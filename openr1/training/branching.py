@@ -19,11 +19,9 @@ from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.options import flatten
-from openr1.runs.fingerprint import training_parts
-from openr1.training.budget import Budget, phases
+from openr1.training.budget import Budget, TokenBudget, phases
 
 if TYPE_CHECKING:
-    from openr1.rl.budget import RlBudget
     from openr1.training.context import StageContext
 
 KEPT = "kept"  # in an artifact: the states that a trunk kept, as checkpoint-STEP, and what its steps depend on
@@ -32,7 +30,7 @@ BEGINNING = "beginning.json"
 RESOLVED = ("lr", "lr_rule", "lr_scale", "batch_tokens", "batch_rule", "schedule", "warmup", "warmup_tokens", "decay")
 
 
-def first_step(config: Config, budget: Budget) -> int:
+def first_step(config: Config, budget: TokenBudget) -> int:
     """How many steps the trunk of a run has done for it: 0 without one, and all before the decay where it is not made yet.
 
     :raises ConfigError: where it kept no state that is early enough.
@@ -53,7 +51,7 @@ def first_step(config: Config, budget: Budget) -> int:
     return max(step for step in steps if step <= last)
 
 
-def kept_steps(config: Config, budget: Budget | RlBudget, first: int) -> set[int]:
+def kept_steps(config: Config, budget: Budget, first: int) -> set[int]:
     """The steps after which a run keeps its state.
 
     :param first: step that it goes on from.
@@ -70,10 +68,11 @@ def kept_steps(config: Config, budget: Budget | RlBudget, first: int) -> set[int
     return found
 
 
-def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
+def check_trunk(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> None:
     """Refuse a trunk whose steps are not those of this run.
 
-    :param inputs: fingerprints of what the run takes.
+    :param parts: of the config, that decide the result (:func:`openr1.runs.fingerprint.training_parts`).
+    :param inputs: fingerprints of the inputs of the run.
     :raises ConfigError: for the first key that differs.
     """
     reference = getattr(config.stage, "trunk", None)
@@ -81,7 +80,7 @@ def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, st
         return
     trunk = Store(config.paths.artifacts).get(reference)
     theirs = json.loads((trunk.path / KEPT / BEGINNING).read_text())
-    ours = _beginning(config, budget, inputs)
+    ours = _beginning(config, budget, parts, inputs)
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
             here, there = (f"{one:.10g}" if isinstance(one, float) else one for one in (ours.get(key), theirs.get(key)))
@@ -89,11 +88,11 @@ def check(config: Config, budget: Budget | RlBudget | None, inputs: dict[str, st
             raise ConfigError(f"{key}: {differ}; a branch has the steps of its trunk")
 
 
-def note(folder: Path, config: Config, budget: Budget | RlBudget | None, inputs: dict[str, str]) -> None:
-    """Where a run keeps states, write beside them what they depend on."""
+def write_beginning(folder: Path, config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Write beside the kept states of a run what its steps before the decay depend on."""
     if getattr(config.stage, "keep_states", None):
         (folder / KEPT).mkdir(exist_ok=True)
-        write_json(folder / KEPT / BEGINNING, _beginning(config, budget, inputs))
+        write_json(folder / KEPT / BEGINNING, _beginning(config, budget, parts, inputs))
 
 
 def checkpoint(context: StageContext) -> Path | None:
@@ -110,10 +109,10 @@ def _kept(trunk: Artifact, compute: ComputeConfig) -> list[Path]:
     return [mark.parent for mark in (trunk.path / KEPT).glob(f"*/{COMPLETE}") if mark.read_text() == layout(compute)]
 
 
-def _beginning(config: Config, budget: Budget, inputs: dict[str, str]) -> dict[str, Any]:
-    """By key, what decides the steps of a run before its decay."""
-    parts = training_parts(config, inputs)
-    parts |= {"stage": {"kind": config.stage.kind}, "budget": {}}
+def _beginning(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
+    """Return by key what decides the steps of a run before its decay."""
+    assert isinstance(budget, TokenBudget)
+    parts = parts | {"stage": {"kind": config.stage.kind}, "budget": {}}
     parts["optim"] = {key: value for key, value in parts["optim"].items() if key not in RESOLVED}
     steps = phases(config, budget)
     return flatten({key: value for key, value in parts.items() if value != {}}) | {

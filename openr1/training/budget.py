@@ -1,15 +1,15 @@
-"""From a config to what a run will do: parameters N, tokens D, FLOPs C, steps, batch size, learning rate and its schedule.
+"""Budgets: from a config to parameters N, tokens D, FLOPs C, steps, batch size, learning rate and its schedule.
 
-One of the keys of ``budget`` is given and the others follow from it, so that a run is priced before anything is built. No heavy
-import: a sweep resolves hundreds of runs in its parent process.
+One of the keys of ``budget`` is given and the others follow from it, so that a run is priced before anything is built. Nothing
+heavy is imported: a sweep resolves hundreds of runs in its parent process.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from openr1.config.schema import Config
 from openr1.data import vocab_size
 from openr1.errors import ConfigError
 from openr1.models import flops
@@ -18,24 +18,54 @@ from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
 
 if TYPE_CHECKING:
+    from openr1.config.schema import Config
     from openr1.data import Dataset
-    from openr1.rl.budget import RlBudget
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What one run will do.
+@dataclass(frozen=True, kw_only=True)
+class Budget(ABC):
+    """Amounts that every run that trains has.
+
+    :ivar params: parameter counts of the model.
+    :ivar steps: of the optimiser.
+    :ivar lr: peak learning rate.
+    """
+
+    shape: Shape
+    params: ParamCount
+    steps: int
+    lr: float
+
+    @property
+    @abstractmethod
+    def tokens(self) -> float:
+        """Tokens that the run reads, or writes and reads, at most."""
+
+    @property
+    @abstractmethod
+    def flops(self) -> float:
+        """FLOPs of the run, at most."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps that the run never exceeds."""
+        return self.steps
+
+    @abstractmethod
+    def summary(self) -> dict[str, float]:
+        """Return the resolved amounts by the names that runs are tracked under."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBudget(Budget):
+    """Amounts of a run that trains on given tokens.
 
     ``tokens`` is a whole number of steps: within one step of what was asked for. ``flops`` counts training only, with attention
     and the head (:mod:`openr1.models.flops`); ``flops_6nd`` is the usual approximation, with non-embedding parameters.
     """
 
-    shape: Shape
-    params: ParamCount
     flops_per_token: float
     batch: int  # sequences a step, over all devices
-    steps: int
-    lr: float
     tokens_per_sequence: float
 
     @property
@@ -59,7 +89,7 @@ class Budget:
         return flops.six_nd(self.params.non_embedding, self.tokens)
 
     def summary(self) -> dict[str, float]:
-        """The resolved figures by the names that runs are tracked under."""
+        """Return the resolved amounts by the names that runs are tracked under."""
         return {
             "lr": self.lr,
             "steps": self.steps,
@@ -85,11 +115,14 @@ class Phases:
         return self.steps - self.decay
 
 
-def phases(config: Config, budget: Budget | RlBudget) -> Phases:
+def phases(config: Config, budget: Budget) -> Phases:
     """The schedule of ``optim``; that of cosine decays from the end of the warm-up on, as linear does."""
     optim, steps = config.optim, budget.steps
-    share = optim.warmup_tokens is None
-    warmup = round(optim.warmup * steps if share else optim.warmup_tokens / budget.batch_tokens)
+    if optim.warmup_tokens is None:
+        warmup = round(optim.warmup * steps)
+    else:
+        assert isinstance(budget, TokenBudget)  # rollouts have no fixed number of tokens a step
+        warmup = round(optim.warmup_tokens / budget.batch_tokens)
     decay = {"wsd": round(optim.decay * steps), "constant": 0}.get(optim.schedule, steps - warmup)
     return Phases(steps, warmup, decay)
 
@@ -104,7 +137,7 @@ def form_of(config: Config) -> Shape:
     return solve_shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
 
 
-def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> Budget:
+def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> TokenBudget:
     """The budget of a run.
 
     :param dataset: needed where the length of a sequence or the number of unique tokens is a property of the data: for
@@ -153,12 +186,20 @@ def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None =
     lr = config.optim.lr
     if lr is None:
         lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
-    found = Budget(form, params, per_token, batch, steps, lr, length)
-    _check_warmup(config, found)
-    return found
+    budget = TokenBudget(
+        shape=form,
+        params=params,
+        steps=steps,
+        lr=lr,
+        flops_per_token=per_token,
+        batch=batch,
+        tokens_per_sequence=length,
+    )
+    _check_warmup(config, budget)
+    return budget
 
 
-def _check_warmup(config: Config, budget: Budget) -> None:
+def _check_warmup(config: Config, budget: TokenBudget) -> None:
     optim, schedule = config.optim, phases(config, budget)
     decay = schedule.decay if optim.schedule == "wsd" else 0
     if optim.warmup_tokens is not None and schedule.warmup + decay > budget.steps:

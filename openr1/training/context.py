@@ -1,35 +1,63 @@
-"""What a stage is given, and how it is run."""
+"""The context of a stage: its config, its inputs, what is known of the run beforehand, and where to write and report."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import Artifact
-from openr1.config.schema import Config
-from openr1.rl.budget import RlBudget
-from openr1.runs.estimate import RunEstimate
-from openr1.tracking.progress import Reporter
-from openr1.training.budget import Budget
+from openr1.models.shape import Shape, count
+from openr1.training.budget import Budget, TokenBudget
 
 if TYPE_CHECKING:
+    from openr1.config.schema import Config
     from openr1.data import Dataset
     from openr1.tracking.mlflow import Run
 
 
 @dataclass(frozen=True)
-class StageContext:
-    """One run: its config, what it takes, what follows from both, and where to write and report.
+class RunEstimate:
+    """Amounts of one run before it starts. ``None`` stands for what is not known yet."""
 
-    :ivar inputs: the artifacts that it takes, by the names of its inputs.
-    :ivar folder: becomes the artifact.
-    :ivar dataset: what a training stage trains on.
-    :ivar report: called with a step (of the optimiser, an answer or a row) and what was measured there, as
-        :class:`openr1.tracking.progress.Reporter` is, which :func:`perform` puts there.
+    units: int | None  # optimiser steps, or answers
+    shape: Shape | None = None  # of the model that is trained or asked
+    tokens: float | None = None  # trained on, or written at most
+    flops: float | None = None  # of training, or of the answers at most
+    budget: Budget | None = None  # of training
+    first_step: int = 0  # steps taken over from a trunk; tokens and flops include them
+
+    @property
+    def flops_new(self) -> float | None:
+        """FLOPs that this run spends itself, without the steps taken over from a trunk."""
+        if self.flops is None or not isinstance(self.budget, TokenBudget):
+            return self.flops
+        return self.flops - self.first_step * self.budget.batch_tokens * self.budget.flops_per_token
+
+    @property
+    def params(self) -> int | None:
+        """Non-embedding parameters of the model."""
+        return count(self.shape).non_embedding if self.shape else None
+
+    def summary(self) -> dict[str, float]:
+        """Return the known amounts by the names that runs are tracked under."""
+        if self.budget:
+            return self.budget.summary()
+        shape = {f"shape.{key}": value for key, value in asdict(self.shape).items() if value is not None} if self.shape else {}
+        known = {"answers": self.units, "tokens": self.tokens, "flops": self.flops}
+        return {key: value for key, value in known.items() if value is not None} | shape
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Everything that a stage is given.
+
+    :ivar inputs: artifacts that the stage takes, by the names of its inputs.
+    :ivar folder: directory that becomes the artifact.
+    :ivar dataset: tokenised data of a stage that trains on tokens.
+    :ivar report: called with a step (of the optimiser, an answer or a row) and the metrics measured there
+        (:class:`openr1.tracking.progress.Reporter`).
     """
 
     config: Config
@@ -38,25 +66,28 @@ class StageContext:
     folder: Path
     run: Run
     dataset: Dataset | None = None
-    report: Callable[..., None] = lambda *said: None
+    report: Callable[..., None] = lambda *progress, **more: None
 
     @property
-    def budget(self) -> Budget | RlBudget:
+    def budget(self) -> Budget:
+        """The budget of a stage that trains."""
+        assert self.estimate.budget is not None
         return self.estimate.budget
 
     @property
+    def token_budget(self) -> TokenBudget:
+        """The budget of a stage that trains on given tokens."""
+        assert isinstance(self.estimate.budget, TokenBudget)
+        return self.estimate.budget
+
+    @property
+    def tokens(self) -> Dataset:
+        """The tokenised data of a stage that trains on given tokens."""
+        assert self.dataset is not None
+        return self.dataset
+
+    @property
     def flops_teacher(self) -> float | None:
-        """What the answers among its inputs cost their teachers; None where none says. What two of them share counts twice."""
+        """FLOPs that the teachers of its inputs spent; None if no input says. What two inputs share counts twice."""
         known = [artifact.metrics["flops_teacher"] for artifact in self.inputs.values() if "flops_teacher" in artifact.metrics]
         return sum(known) if known else None
-
-
-def perform(context: StageContext, quiet: bool) -> dict[str, float]:
-    """Run the stage of a job in this process, with its progress; its figures."""
-    with Reporter(context.folder, context.config.stage.kind, context.estimate.units or 0, quiet) as report:
-        return stage_of(context.config).run(replace(context, report=report))
-
-
-def stage_of(config: Config) -> ModuleType:
-    """The module of a stage: its ``run`` takes a job, fills its folder, and returns its figures."""
-    return importlib.import_module(f"openr1.stages.{config.stage.kind}")

@@ -9,7 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from openr1.console import console as console_of
-from openr1.runs.trial import done
+from openr1.runs.trial import finished_metrics
 from sweeps.cost.price import price, side_by_side
 from sweeps.cost.table import show_price
 from sweeps.planning.expansion import Expansion, Job
@@ -44,7 +44,7 @@ def show(
         later = expansion.foreseen()
         plans = planned([*fresh, *later], expansion.config_of, jobs)
         runs, after = plans[: len(fresh)], plans[len(fresh) :]
-        figures = [done(run.config, run.stages) for run in runs]
+        figures = [finished_metrics(run.config, run.stages) for run in runs]
         finished = None not in figures
         jobs += fresh
         rounds.append(runs)

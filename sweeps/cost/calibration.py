@@ -23,8 +23,8 @@ from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
 from openr1.files import write_json
-from openr1.runs.fingerprint import artifacts, with_local_checkpoint
-from openr1.runs.plan import PlannedStage
+from openr1.runs.inputs import input_artifacts, with_local_checkpoint
+from openr1.runs.prepare import PreparedRun
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement
 from sweeps.cost.speed import Speed
@@ -51,10 +51,10 @@ class Calibration:
     eval_pace: float
 
 
-def chosen(stages: Sequence[PlannedStage], speed: Speed) -> list[PlannedStage]:
+def chosen(stages: Sequence[PreparedRun], speed: Speed) -> list[PreparedRun]:
     """Of the stages to be made, those to time: the smallest, middle and largest model of each kind of stage that nothing is
     known of, and that can be begun now."""
-    groups: dict[Any, dict[int, PlannedStage]] = {}
+    groups: dict[Any, dict[int, PreparedRun]] = {}
     for stage in stages:
         config, estimate = stage.config, stage.estimate
         ready = config.stage.kind in STEPPED and estimate.budget is not None and not is_distributed(config) and _there(config)
@@ -70,14 +70,14 @@ def chosen(stages: Sequence[PlannedStage], speed: Speed) -> list[PlannedStage]:
 
 def _there(config: Config) -> bool:
     try:
-        artifacts(config)
+        input_artifacts(config)
         return True
     except ConfigError:  # an earlier step of the recipe makes it
         return False
 
 
 def calibrated(
-    stages: Sequence[PlannedStage], speed: Speed, cache: Path, most: float, say: Callable[[str], None]
+    stages: Sequence[PreparedRun], speed: Speed, cache: Path, most: float, say: Callable[[str], None]
 ) -> list[Measurement]:
     """What some stages measured, from the cache where they were timed before.
 
@@ -110,7 +110,7 @@ def calibrated(
     ]
 
 
-def _not_there(places: Mapping[Path, PlannedStage]) -> dict[Path, PlannedStage]:
+def _not_there(places: Mapping[Path, PreparedRun]) -> dict[Path, PreparedRun]:
     return {path: stage for path, stage in places.items() if not path.exists()}
 
 
@@ -124,12 +124,12 @@ def worker_start(cache: Path) -> float:
     return statistics.median(found) if found else WORKER_SECONDS
 
 
-def _path(folder: Path, stage: PlannedStage, speed: Speed) -> Path:
+def _path(folder: Path, stage: PreparedRun, speed: Speed) -> Path:
     about = {**asdict(speed.conditions(stage.config, stage.estimate)), "shape": asdict(stage.estimate.shape)}
     return folder / f"{digest(about)[:16]}.json"
 
 
-def shortened(stage: PlannedStage) -> Config:
+def shortened(stage: PreparedRun) -> Config:
     """The config of a stage for a few steps, each as the stage's own."""
     config, budget = with_local_checkpoint(stage.config), stage.estimate.budget
     given = dict.fromkeys(asdict(config.budget)) | {"steps": float(_steps(stage))}
@@ -140,18 +140,18 @@ def shortened(stage: PlannedStage) -> Config:
         # so small a rate that nothing diverges: the speed does not depend on it
         optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6, warmup_tokens=None),
         data=replace(config.data, eval_tokens=max(config.data.context, min(EVALUATED, config.data.eval_tokens))),
-        stage=replace(config.stage, evals=1, logs=4, eval_every_tokens=None, **apart),
+        stage=replace(config.stage, eval_points=1, log_points=4, eval_every_tokens=None, **apart),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
 
 
-def _steps(stage: PlannedStage) -> int:
+def _steps(stage: PreparedRun) -> int:
     compute = stage.config.compute
     flops = FLOPS[compute.device] * max(1, compute.threads or 1)
     return round(min(max(flops / _flops_a_step(stage), STEPS[0]), STEPS[1]))
 
 
-def _flops_a_step(stage: PlannedStage) -> float:
+def _flops_a_step(stage: PreparedRun) -> float:
     return stage.estimate.budget.flops / stage.estimate.budget.steps
 
 

@@ -14,10 +14,9 @@ import yaml
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
 from openr1.files import write_json
-from openr1.runs.dataset import prepare_dataset
-from openr1.runs.estimate import estimate_run
-from openr1.runs.stage_run import silence_third_party
-from openr1.training.context import Job, perform, stage_of
+from openr1.runs.prepare import prepare
+from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
+from openr1.stages import stage_module
 from sweeps.cost.calibration import Calibration
 
 WAIT_SECONDS = 120.0  # for the other processes
@@ -36,9 +35,7 @@ class Untracked:
 def timed(config: Config, folder: Path) -> dict[str, Any]:
     """Train, and measure the pace of training and of evaluation, in seconds for each FLOP; the first quarter is left out."""
     folder.mkdir()
-    dataset = prepare_dataset(config)
-    estimate = estimate_run(config, dataset)
-    metrics = perform(Job(config, {}, estimate, folder, Untracked(), dataset), quiet=True)
+    metrics = run_in_process(stage_context(prepare(config), folder, Untracked()), quiet=True)
     rows = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     first, *_, last = [row for row in rows if "train_loss" in row]
     pace = (last["seconds"] - first["seconds"]) / (last["flops"] - first["flops"])
@@ -52,7 +49,7 @@ def main() -> None:
 
     configs = [load_run_config(config) for config in yaml.safe_load_all((folder / "configs.yaml").read_text())]
     for config in configs:
-        stage_of(config)
+        stage_module(config.stage.kind)
     start = time.time() - begun
     (folder / f"{number}.ready").touch()
     until = time.monotonic() + WAIT_SECONDS

@@ -12,7 +12,7 @@ import yaml
 from openr1.config.schema import Config, to_dict
 from openr1.models.shape import Shape, count
 from openr1.options import flatten
-from openr1.runs.estimate import RunEstimate
+from openr1.training.context import RunEstimate
 
 STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
 SAME = 0.5  # conditions that are nearer than this count as the same

@@ -24,9 +24,9 @@ from __future__ import annotations
 from openr1.config.schema import Config
 from openr1.models.families import FAMILIES
 from openr1.models.shape import Shape, count, lora_weights
-from openr1.runs.estimate import RunEstimate
-from openr1.runs.fingerprint import served
+from openr1.runs.inputs import is_served
 from openr1.training.budget import Budget, passes
+from openr1.training.context import RunEstimate
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 EVALUATED = 2**25  # elements of the largest tensor that an evaluation makes (openr1/training/trainer.py)
@@ -39,7 +39,7 @@ def memory(config: Config, estimate: RunEstimate) -> float | None:
         return None
     if kind in ("pretrain", "sft"):
         return None if estimate.budget is None else training(config, shape, estimate.budget)
-    if served(config) or config.engine.kind == "vllm":
+    if is_served(config) or config.engine.kind == "vllm":
         return None
     if kind == "grpo":
         reference = 4.0 * count(shape).total * (config.stage.loss.beta > 0)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from openr1.config.schema import Config
 from openr1.distributed.options import ComputeConfig
-from openr1.runs.plan import PlannedStage
+from openr1.runs.prepare import PreparedRun
 from openr1.tracking.mlflow import hardware
 from sweeps.config import SweepConfig
 from sweeps.cost.calibration import calibrated, chosen, worker_start
@@ -37,7 +37,7 @@ class StagePrice:
     :ivar shared: a run before this one makes it, and has its price.
     """
 
-    stage: PlannedStage
+    stage: PreparedRun
     timing: Timing | None
     left: float
     amount: Amount
@@ -175,7 +175,7 @@ def price(
     return StudyPrice([[of(run) for run in one] for one in rounds], where, at_once, worker_start(cache))
 
 
-def _priced(stage: PlannedStage, speed: Speed) -> StagePrice:
+def _priced(stage: PreparedRun, speed: Speed) -> StagePrice:
     left, estimate, config = 1 - stage.share_done(), stage.estimate, stage.config
     timing = speed.timing(config, estimate)
     seconds = timing.seconds if timing else 0.0
@@ -193,7 +193,7 @@ def _devices(config: Config) -> ComputeConfig:
     return config.compute if config.stage.multiprocess else replace(config.compute, processes=1)
 
 
-def place(stage: PlannedStage) -> Place:
+def place(stage: PreparedRun) -> Place:
     return Place(stage.config.stage.kind, stage.fingerprint, stage.config.paths.artifacts)
 
 

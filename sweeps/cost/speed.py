@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openr1.config.schema import Config
-from openr1.runs.estimate import RunEstimate
+from openr1.training.context import RunEstimate
 from sweeps.cost.conditions import SAME, STEPPED, Conditions, amount_of, evaluation_flops, of_stage
 from sweeps.cost.measured import Measurement
 

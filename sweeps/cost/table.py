@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from openr1.console import WIDEST, print_table
-from openr1.runs.plan import PlannedStage
+from openr1.runs.prepare import PreparedRun
 from sweeps.cost.price import RunPrice, StudyPrice
 from sweeps.cost.speed import CALIBRATED, NEAREST
 from sweeps.planning.plan import distinct
@@ -134,11 +134,11 @@ def _time(one: RunPrice) -> str:
     return duration(known)
 
 
-def _left(stage: PlannedStage) -> float:
+def _left(stage: PreparedRun) -> float:
     return (stage.estimate.flops_new or 0.0) * (1 - stage.share_done())
 
 
-def _cells(stage: PlannedStage) -> tuple[str, ...]:
+def _cells(stage: PreparedRun) -> tuple[str, ...]:
     """N, D, D/N, C, steps and lr; empty where they are not known."""
     estimate = stage.estimate
     if not stage.config.stage.trains:

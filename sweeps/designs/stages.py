@@ -105,10 +105,10 @@ class Stages(Design[StagesSweep]):
 def _flops(config: Config) -> dict[str, float]:
     """What each step of a recipe that is done has cost."""
     from openr1.artifacts import Store
-    from openr1.runs.plan import ordered
+    from openr1.runs.plan import run_steps
 
     store = Store(config.paths.artifacts)
-    made = {stage.name: store.find(stage.config.stage.kind, stage.fingerprint) for stage in ordered(config)}
+    made = {stage.name: store.find(stage.config.stage.kind, stage.fingerprint) for stage in run_steps(config)}
     return {name: artifact.metrics.get("flops", 0.0) for name, artifact in made.items() if artifact}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openr1.config.schema import Config
-from openr1.runs.plan import PlannedStage
 from openr1.runs.plan import plan as plan_stages
+from openr1.runs.prepare import PreparedRun
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class PlannedRun:
 
     name: str  # what sets it apart: its overrides
     config: Config
-    stages: list[PlannedStage]
+    stages: list[PreparedRun]
 
     @property
-    def main(self) -> PlannedStage:
+    def main(self) -> PreparedRun:
         """The stage that its N, D and C are of: the last that trains, or the last."""
         return next((stage for stage in reversed(self.stages) if stage.config.stage.trains), self.stages[-1])
 
@@ -43,6 +43,6 @@ def plan(runs: Iterable[tuple[str, Config]]) -> list[PlannedRun]:
     return [PlannedRun(name, config, plan_stages(config)) for name, config in runs]
 
 
-def distinct(runs: Iterable[PlannedRun]) -> list[PlannedStage]:
+def distinct(runs: Iterable[PlannedRun]) -> list[PreparedRun]:
     """The stages of a study; one that several runs share is there once."""
     return list({stage.artifact_name: stage for run in runs for stage in run.stages}.values())

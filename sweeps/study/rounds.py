@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from openr1.config.schema import Config
-from openr1.runs.trial import done
+from openr1.runs.trial import finished_metrics
 from sweeps.planning.plan import PlannedRun, distinct, plan
 
 LINE_SECONDS = 20.0  # between two lines of progress where there is no terminal
@@ -51,7 +51,7 @@ def make(
     """
     results: dict[int, JobReturn | None] = {}
     for i, run in enumerate(runs):
-        metrics = done(run.config, run.stages)
+        metrics = finished_metrics(run.config, run.stages)
         if metrics is not None:
             value = metrics.get("eval_loss")
             results[i] = JobReturn(overrides=overrides[i], status=JobStatus.COMPLETED, _return_value=value)

@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.console import console as console_of
-from openr1.runs.trial import done
+from openr1.runs.trial import finished_metrics
 from sweeps.config import SweepConfig
 from sweeps.cost.price import RunPrice, price, side_by_side
 from sweeps.cost.table import show_price
@@ -71,7 +71,7 @@ def sweep(
                 soft_wrap=True,
             )
             break
-        expansion.tell([run.config for run in runs], [done(run.config, run.stages) for run in runs])
+        expansion.tell([run.config for run in runs], [finished_metrics(run.config, run.stages) for run in runs])
     else:
         for line in expansion.report():
             console.print(line, soft_wrap=True)

@@ -25,7 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from openr1.data import problems
 from openr1.data.tasks.completions import extract_answer
-from openr1.runs.stage_run import run, silence_third_party
+from openr1.runs.stage_run import run_stage, silence_third_party
 
 PROMPTS, SAMPLES, TOKENS = 32, 8, 96
 WARM = 2  # steps that no one counts
@@ -85,7 +85,7 @@ def plain(config, base, steps, folder):
 
 def framework(config):
     """Seconds a step of a tracked run, from its curve; evaluations are not in it."""
-    history = run(config, quiet=True).artifact.history()
+    history = run_stage(config, quiet=True).artifact.history()
     ends = [row["seconds"] for row in history if "policy_loss" in row]
     return median(after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False))
 
@@ -101,7 +101,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         common = ["data=sums", "scale=500k", f"compute.threads={args.threads}", f"paths.outputs={folder}"]
         base = args.base or str(
-            run(
+            run_stage(
                 composed(*common, "stage=sft", "budget.steps=200", "optim.batch_tokens=4096", "stage.eval_points=1")
             ).artifact.model
         )

@@ -36,7 +36,7 @@ def seconds(command: list[str], repeats: int = 7) -> float:
 
 def overhead(folder: str, runs: int = 5) -> list[float]:
     """Seconds of each run that are neither training nor evaluation; the first has the imports and the data in it."""
-    from openr1.runs.stage_run import run
+    from openr1.runs.stage_run import run_stage
     from openr1.training import trainer
 
     evaluating = []
@@ -54,7 +54,7 @@ def overhead(folder: str, runs: int = 5) -> list[float]:
         evaluating.clear()
         config = composed(f"seed={seed}", "scale=50k", "budget.steps=100", f"paths.outputs={folder}")
         start = time.perf_counter()
-        result = run(config, quiet=True)
+        result = run_stage(config, quiet=True)
         spent.append(time.perf_counter() - start - sum(evaluating) - result.artifact.metrics["wall_seconds"])
     return spent
 

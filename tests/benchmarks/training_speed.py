@@ -23,7 +23,7 @@ from rich.table import Table
 
 from openr1.models.build import build
 from openr1.runs.dataset import prepare_dataset
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.training.budget import resolve
 from openr1.training.trainer import collate
 
@@ -63,7 +63,7 @@ def framework(config) -> float:
     """Tokens a second of a tracked run, evaluation left out, from its curve between the first warm steps and the end."""
     with tempfile.TemporaryDirectory() as folder:
         paths = replace(config.paths, artifacts=f"{folder}/artifacts")
-        result = run(replace(config, paths=paths), quiet=True)
+        result = run_stage(replace(config, paths=paths), quiet=True)
         rows = [row for row in result.artifact.history() if "train_loss" in row and row["step"] >= WARM]
     return (rows[-1]["tokens"] - rows[0]["tokens"]) / (rows[-1]["seconds"] - rows[0]["seconds"])
 

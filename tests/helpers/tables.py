@@ -1,4 +1,4 @@
-"""Tables of generated samples, written out or made up."""
+"""Tables of generated samples: explicit rows, or synthetic ones."""
 
 import random
 
@@ -13,7 +13,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def table(rows):
-    """Rows of which only the columns that matter are given; they are of problems of their own unless they say so."""
+    """Build a table from rows with only the relevant columns; each row is a problem of its own unless it gives an id."""
     rows = [{"problem_id": f"p{number}", **DEFAULTS, **row} for number, row in enumerate(rows)]
     fields = [field for field in answer_schema() if any(field.name in row for row in rows)]
     return datasets.Dataset(pa.Table.from_pylist(rows, schema=pa.schema(fields)))
@@ -26,10 +26,10 @@ def words(rng, count, vocabulary=5000):
 
 
 def synthetic(problems=200, samples=4, prompt=60, completion=150, seed=0):
-    """A table of made-up problems, and the problems of an evaluation set.
+    """Build a table of synthetic problems, and the problems of an evaluation set.
 
-    Of the problems 2 % have the prompt of another with other white space, 2 % one that differs in its last word, and 1 % hold
-    eight words of an evaluation problem. Of the samples 60 % are right, and 5 % repeat the one before.
+    2 % of the problems have another's prompt with different white space, 2 % one that differs in its last word, and 1 % contain
+    eight words of an evaluation problem. 60 % of the samples are right, and 5 % repeat the previous one.
     """
     rng = random.Random(seed)
     evaluation = [" ".join(words(rng, prompt)) for _ in range(100)]
@@ -49,7 +49,7 @@ def synthetic(problems=200, samples=4, prompt=60, completion=150, seed=0):
                 rows.append({**rows[-1], "sample": sample})
                 continue
             thought = " ".join(words(rng, rng.randint(completion // 2, completion * 3 // 2)))
-            given = answer if rng.random() < 0.6 else "wrong"
+            reply = answer if rng.random() < 0.6 else "wrong"
             row = {
                 "problem_id": f"{number:016x}",
                 "sample": sample,
@@ -58,7 +58,7 @@ def synthetic(problems=200, samples=4, prompt=60, completion=150, seed=0):
                 "task": f"task{number % 3}",
             }
             row |= {
-                "completion": f"<think>{thought}</think><answer>{given}</answer>",
+                "completion": f"<think>{thought}</think><answer>{reply}</answer>",
                 "tokens": len(thought),
                 "difficulty": number % 5,
             }
@@ -67,5 +67,5 @@ def synthetic(problems=200, samples=4, prompt=60, completion=150, seed=0):
 
 
 def exact(samples):
-    """A verifier that compares what stands between the tags."""
+    """Verify samples by the exact text between the answer tags."""
     return [sample.completion.partition("<answer>")[2].partition("</answer>")[0] == sample.problem.answer for sample in samples]

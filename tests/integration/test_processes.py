@@ -16,7 +16,8 @@ from helpers.configs import composed
 
 from openr1.artifacts import Store
 from openr1.errors import RunError
-from openr1.runs.stage_run import identify, run
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
@@ -59,9 +60,9 @@ def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
     from transformers import AutoModelForCausalLM
 
     overrides = [*runs[kind], "stage.log_points=6"]
-    one = run(composed(*overrides), quiet=True)
+    one = run_stage(composed(*overrides), quiet=True)
     config = composed(*overrides, f"compute={strategy}", f"paths.artifacts={tmp_path}/two", "study=two")
-    two = run(config, quiet=True)
+    two = run_stage(config, quiet=True)
     assert not two.reused
     assert two.artifact.fingerprint == one.artifact.fingerprint
 
@@ -118,7 +119,7 @@ def test_the_crash_of_one_rank_ends_the_run_with_its_reason(tiny, tmp_path, monk
     config = composed(*tiny, "compute=ddp", "compute.checkpoint_minutes=null")
     broken(tmp_path, monkeypatch, what)
     with pytest.raises(RunError, match=line) as error:
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     assert "\n" not in str(error.value)
     (failed,) = tracking.read_runs(config.tracking.uri, config.study, status="FAILED")
     assert failed.tags["failure"].startswith("RunError: rank 1 of 2: ")
@@ -128,7 +129,7 @@ def test_the_crash_of_one_rank_ends_the_run_with_its_reason(tiny, tmp_path, monk
 def test_a_diverging_run_fails_as_on_one_process(tiny):
     config = composed(*tiny, "compute=ddp", "optim.lr=1e30", "optim.grad_clip=0", "optim.warmup=0")
     with pytest.raises(RunError, match=r"^training diverged"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     (failed,) = tracking.read_runs(config.tracking.uri, config.study, status="FAILED")
     assert failed.tags["failure"].startswith("RunError: training diverged")
 
@@ -143,8 +144,8 @@ def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tm
         import sys
         sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from helpers.configs import composed
-        from openr1.runs.stage_run import run
-        run(composed(*{long!r}), quiet=True)
+        from openr1.runs.stage_run import run_stage
+        run_stage(composed(*{long!r}), quiet=True)
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
     while parent.poll() is None and not list(partial.glob("checkpoints/checkpoint-*/complete")):
@@ -156,9 +157,9 @@ def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tm
     _, alive = psutil.wait_procs(started, timeout=20)
     assert not alive
 
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert tracking.read_runs(config.tracking.uri, config.study)[0].run_id == result.run_id  # the killed one went on
-    whole = run(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
+    whole = run_stage(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
     assert result.artifact.sha256() == whole.artifact.sha256()
     for name in ("eval_loss", "train_loss"):
         curves = [[row[name] for row in each.artifact.history() if name in row] for each in (result, whole)]

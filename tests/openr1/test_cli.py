@@ -54,7 +54,7 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is no directory"),
         ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
         ("scale=9", "openr1: the choice of a group is a name, such as scale=100k, not a number"),
-        ("sweep=grid", "openr1: sweep=grid: decides the runs of a study, which -m makes; this is one run"),
+        ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):

@@ -6,7 +6,7 @@ from openr1.config.recipe import merged
 from openr1.config.schema import to_dict
 from openr1.errors import ConfigError, RunError
 from openr1.runs.plan import plan
-from openr1.runs.trial import make
+from openr1.runs.trial import run_trial
 from openr1.tracking import mlflow as tracking
 
 RECIPE = ["recipe=r1_distill", "data=sums"]
@@ -129,8 +129,8 @@ def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(evaluate, "open_run_engine", lambda *options: (_ for _ in ()).throw(RunError("no engine")))
         with pytest.raises(RunError, match="no engine"):
-            make(config, quiet=True)
-    trial = make(config, quiet=True)
+            run_trial(config, quiet=True)
+    trial = run_trial(config, quiet=True)
     # what was done before it broke was not done again
     assert [result.reused for result in trial.stages.values()] == [True, True, True, False]
     assert {"eval_loss", "pass_at_1", "flops_teacher", "params_non_embedding", "tokens", "flops"} <= set(trial.metrics)
@@ -148,7 +148,7 @@ def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     shown = {file.path for file in tracking.client(config.tracking.uri).list_artifacts(runs["evaluate"].run_id)}
     assert {"scores.json", "scores.md", "answers.parquet"} <= shown
 
-    again = make(config, quiet=True)
+    again = run_trial(config, quiet=True)
     assert again.reused
     assert again.run_id == trial.run_id
     other = composed(*small, "recipe.steps.student.budget.epochs=2")

@@ -264,12 +264,12 @@ def test_fingerprint_and_vocabulary_are_light(configure, texts, sums, tmp_path):
     path = tmp_path / "config.json"
     raw = to_dict(config)
     raw["data"]["sources"] = {name: asdict(source) for name, source in config.data.sources.items()}
-    raw["stage"], raw["tracking"] = {"kind": "pretrain"}, {"uri": "none"}
+    raw["stage"], raw["engine"], raw["tracking"] = {"kind": "pretrain"}, {"kind": "transformers"}, {"uri": "none"}
     path.write_text(json.dumps(raw))
     code = (
         "import json, sys, openr1.data as data; from openr1.config.load import load_run_config\n"
-        f"config = load_run_config(json.load(open({str(path)!r})))\n"
-        "print(fingerprint(config), vocab_size(config))\n"
+        f"run = load_run_config(json.load(open({str(path)!r})))\n"
+        "print(data.fingerprint(run.data, run.model, run.scale, run.paths), data.vocab_size(run.data, run.model, run.scale))\n"
         "print({'torch', 'transformers', 'datasets', 'tokenizers', 'pandas', 'pyarrow'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()

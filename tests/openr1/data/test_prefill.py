@@ -44,7 +44,7 @@ def test_a_completion_is_whole(completion, opened, kept):
 
 
 def encoded(tokens, prompt, completion, *overrides):
-    [(ids, length)] = encoder_for(composed(*overrides), tokens)([Document(completion, prompt)])
+    [(ids, length)] = encoder_for(composed(*overrides).data, tokens)([Document(completion, prompt)])
     return tokens.decode(ids[:length]), tokens.decode(ids[length:-1])
 
 

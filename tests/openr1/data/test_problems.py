@@ -9,7 +9,7 @@ from helpers.configs import composed
 from helpers.data import problems_by_source, problems_extent, problems_fingerprint, read_problems
 
 from openr1.data.cells import label
-from openr1.data.tasks.base import Problem, is_held_out
+from openr1.data.tasks.problem import Problem, is_held_out
 from openr1.errors import ConfigError
 
 MODEL = "model.checkpoint=sft-0123456789abcdef"

@@ -9,7 +9,7 @@ from openr1.distributed.deepspeed import settings
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.training.budget import passes, resolve
 
 SEVERAL = ["compute=ddp", "compute.processes=2"]
@@ -98,7 +98,7 @@ def test_forward_passes_share_a_step(batch, processes, micro, expected):
 def test_deepspeed_that_is_missing_is_said_before_anything_is_written(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
     config = composed(*tiny, "compute=zero2")
-    for command in (run, plan):
+    for command in (run_stage, plan):
         with pytest.raises(ConfigError, match=r"^compute\.strategy: zero2 needs DeepSpeed: pip install 'openr1\[deepspeed\]'$"):
             command(config)
     assert not (tmp_path / "outputs" / "artifacts").exists()
@@ -111,9 +111,11 @@ def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
 
 
 def test_stages_that_do_not_train_run_on_one_process():
-    assert not launcher.spread(composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL))
-    assert launcher.spread(composed(*SEVERAL))
-    assert not launcher.spread(composed("compute=ddp", "compute.processes=1"))
+    assert not launcher.is_distributed(
+        composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL)
+    )
+    assert launcher.is_distributed(composed(*SEVERAL))
+    assert not launcher.is_distributed(composed("compute=ddp", "compute.processes=1"))
 
 
 def test_the_rank_that_failed_first_is_named():

@@ -67,7 +67,7 @@ def test_plain_turns_have_the_tokens_of_the_whole_text_both_ways(make, template,
     chat = template_of(make(), template)
     ids, text = chat(messages)
     assert ids == chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-    # and so they would have where a turn spelled a special token
+    # and so they would have if a turn spelled a special token
     escaped = chat._unspellable.encode(chat.written.sub(chat._escape, text), add_special_tokens=False).ids
     assert [chat._original.get(token, token) for token in escaped] == ids
 

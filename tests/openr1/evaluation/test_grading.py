@@ -7,7 +7,7 @@ import pytest
 
 from openr1.evaluation import metrics
 from openr1.evaluation.grading import RIGHT, votes
-from openr1.stages.evaluate import grouped
+from openr1.evaluation.grouping import grouped
 
 FORMS = {  # one value a key, in forms that models write
     "1/2": [r"\boxed{\frac{1}{2}}", r"\boxed{0.5}", r"<answer>1/2</answer>", r"The answer is $\frac{2}{4}$.", r"\boxed{50\%}"],

@@ -64,7 +64,7 @@ def test_a_line_that_is_no_case_is_one_line_with_its_place(tmp_path, line, messa
 def test_what_cannot_be_judged_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         verify_command([str(tmp_path / "absent.jsonl")], "math", "", LIMIT, False)
-    with pytest.raises(ConfigError, match="--kind=code: programs have tests"):
+    with pytest.raises(ConfigError, match="--kind=code: needs tests"):
         verify_command(["1", "print(1)"], "code", "", LIMIT, False)
     with pytest.raises(ConfigError, match="--time-limit: must be above 0, not -1"):
         verify_command(["1", "1"], "math", "", -1, False)

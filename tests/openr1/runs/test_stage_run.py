@@ -13,7 +13,8 @@ from helpers.configs import composed
 
 from openr1.artifacts import Store
 from openr1.errors import ConfigError, RunError
-from openr1.runs.stage_run import identify, run
+from openr1.runs.fingerprint import identify
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 
@@ -25,7 +26,7 @@ def test_a_run_makes_a_model_that_loads_and_a_tracked_run(tiny):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     config = composed(*tiny)
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     model = AutoModelForCausalLM.from_pretrained(result.artifact.model)
     tokenizer = AutoTokenizer.from_pretrained(result.artifact.model)
     assert model.config.eos_token_id == tokenizer.eos_token_id is not None
@@ -57,7 +58,7 @@ def test_a_run_makes_a_model_that_loads_and_a_tracked_run(tiny):
 
 
 def test_bits_per_byte_is_the_loss_in_other_units(tiny):
-    result = run(composed(*tiny, "data.tokenizer.vocab_size=258"), quiet=True)
+    result = run_stage(composed(*tiny, "data.tokenizer.vocab_size=258"), quiet=True)
     # without merges a token is a byte, but for the end of a document
     assert result.artifact.metrics["eval_bits_per_byte"] == pytest.approx(
         result.artifact.metrics["eval_loss"] / 0.6931, rel=0.02
@@ -66,11 +67,11 @@ def test_bits_per_byte_is_the_loss_in_other_units(tiny):
 
 def test_what_is_done_is_not_done_again_and_another_study_shares_it(tiny):
     config = composed(*tiny)
-    first = run(config, quiet=True)
-    again = run(config, quiet=True)
+    first = run_stage(config, quiet=True)
+    again = run_stage(config, quiet=True)
     assert again.reused
     assert again.run_id == first.run_id
-    other = run(replace(config, study="other"), quiet=True)
+    other = run_stage(replace(config, study="other"), quiet=True)
     assert other.reused
     assert other.artifact == first.artifact
     (tracked,) = tracking.read_runs(config.tracking.uri, "other")
@@ -82,12 +83,12 @@ def test_what_is_done_is_not_done_again_and_another_study_shares_it(tiny):
 
 def test_one_config_and_seed_give_one_result_to_the_bit(tiny, tmp_path):
     config = composed(*tiny)
-    first = run(config, quiet=True).artifact
-    second = run(replace(config, paths=replace(config.paths, artifacts=f"{tmp_path}/again")), quiet=True).artifact
+    first = run_stage(config, quiet=True).artifact
+    second = run_stage(replace(config, paths=replace(config.paths, artifacts=f"{tmp_path}/again")), quiet=True).artifact
     assert first.path != second.path
     assert first.sha256() == second.sha256()
     assert curve(first) == curve(second)
-    assert run(replace(config, seed=1), quiet=True).artifact.sha256() != first.sha256()
+    assert run_stage(replace(config, seed=1), quiet=True).artifact.sha256() != first.sha256()
 
 
 @pytest.mark.parametrize("change", ["seed=1", "optim.lr=0.1", "budget.steps=13", "data.context=16", "model=qwen3", "scale=50k"])
@@ -103,7 +104,7 @@ def test_where_and_how_a_run_executes_does_not(tiny, change):
 @pytest.mark.slow
 def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
     long = [*tiny, "budget.steps=300", "compute.checkpoint_steps=20", "stage.log_points=30"]
-    whole = run(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
+    whole = run_stage(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)
@@ -111,8 +112,8 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
         import sys
         sys.path.insert(0, {str(Path(__file__).parents[2])!r})
         from helpers.configs import composed
-        from openr1.runs.stage_run import run
-        run(composed(*{long!r}), quiet=True)
+        from openr1.runs.stage_run import run_stage
+        run_stage(composed(*{long!r}), quiet=True)
     """
     kills = 0
     for _ in range(2):
@@ -126,7 +127,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
         process.wait()
     assert kills
     assert Store(config.paths.artifacts).find(kind, mark) is None
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert result.artifact.sha256() == whole.sha256()
     assert [row["eval_loss"] for row in curve(result.artifact) if "eval_loss" in row] == [
         row["eval_loss"] for row in curve(whole) if "eval_loss" in row
@@ -141,7 +142,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
 def test_a_diverging_run_fails_with_its_reason_and_is_no_artifact(tiny):
     config = composed(*tiny, "optim.lr=1e30", "optim.grad_clip=0", "optim.warmup=0")
     with pytest.raises(RunError, match="training diverged"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     assert Store(config.paths.artifacts).find(config.stage.kind, identify(config)[0]) is None
     (failed,) = tracking.read_runs(config.tracking.uri, config.study, status="FAILED")
     assert "training diverged" in failed.tags["failure"]
@@ -149,14 +150,14 @@ def test_a_diverging_run_fails_with_its_reason_and_is_no_artifact(tiny):
 
 def test_an_impossible_budget_writes_nothing(tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"^budget\.tokens"):
-        run(composed(*tiny, "budget.steps=null", "budget.tokens=10"), quiet=True)
+        run_stage(composed(*tiny, "budget.steps=null", "budget.tokens=10"), quiet=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_training_goes_on_from_a_checkpoint_whatever_the_rung_says(tiny):
-    first = run(composed(*tiny), quiet=True).artifact
+    first = run_stage(composed(*tiny), quiet=True).artifact
     config = composed(*tiny, f"model.checkpoint={first.model}", "scale=100k")
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert result.artifact.inputs.keys() == {"data", "model"}
     assert result.artifact.metrics["params_total"] == first.metrics["params_total"]
     assert result.artifact.metrics["eval_loss"] < first.metrics["eval_loss"]
@@ -167,7 +168,7 @@ def test_fine_tuning_learns_completions_only(tiny, tmp_path):
     pairs.write_text("".join(json.dumps({"question": f"{i * 7919 % 1000} ?", "reply": " yes"}) + "\n" for i in range(300)))
     columns = [f"data.sources.files.{key}" for key in ("path", "prompt", "completion")]
     overrides = [f"{key}={value}" for key, value in zip(columns, (pairs, "question", "reply"), strict=True)]
-    result = run(composed(*tiny, "stage=sft", *overrides, "budget.steps=60", "data.tokenizer.vocab_size=258"), quiet=True)
+    result = run_stage(composed(*tiny, "stage=sft", *overrides, "budget.steps=60", "data.tokenizer.vocab_size=258"), quiet=True)
     # the prompts are noise, and the completions always the same
     assert result.artifact.metrics["eval_loss"] < 0.2
     assert "eval_bits_per_byte" not in result.artifact.metrics
@@ -176,7 +177,7 @@ def test_fine_tuning_learns_completions_only(tiny, tmp_path):
 @pytest.mark.parametrize("schedule", ["wsd", "cosine", "linear", "constant"])
 def test_schedules_warm_up_to_the_peak_and_end_where_they_say(tiny, schedule):
     overrides = [f"optim.schedule={schedule}", "optim.warmup=0.25", "optim.lr=0.01", "stage.log_points=12"]
-    rates = [row["lr"] for row in run(composed(*tiny, *overrides), quiet=True).artifact.history() if "lr" in row]
+    rates = [row["lr"] for row in run_stage(composed(*tiny, *overrides), quiet=True).artifact.history() if "lr" in row]
     assert rates[:4] == pytest.approx([0, 0.01 / 3, 0.02 / 3, 0.01])
     assert max(rates) == pytest.approx(0.01)
     assert rates[-1] == 0.01 if schedule == "constant" else rates[-1] < 0.004
@@ -194,8 +195,8 @@ def test_a_run_that_is_deleted_while_it_trains_makes_its_artifact_and_is_tracked
 
     monkeypatch.setattr(tracking.Run, "log", deletes)
     with pytest.raises(RunError, match=r"^tracking\.uri: .*deleted; what the run made is kept"):
-        run(config, quiet=True)
-    again = run(config, quiet=True)
+        run_stage(config, quiet=True)
+    again = run_stage(config, quiet=True)
     assert again.artifact.metrics["tokens"] == 12 * 128
     (read,) = tracking.read_runs(config.tracking.uri, config.study, None)
     assert (read.run_id, read.status, read.tags["reused"]) == (again.run_id, "FINISHED", "True")
@@ -207,5 +208,5 @@ def test_a_deleted_experiment_is_refused_before_anything_is_made(tiny, tmp_path)
     store = tracking.client(config.tracking.uri)
     store.delete_experiment(store.create_experiment("openr1"))
     with pytest.raises(ConfigError, match=r"^tracking\.experiment: 'openr1' was deleted"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     assert {path.name.partition(".")[0] for path in (tmp_path / "outputs").iterdir()} == {"mlflow"}

@@ -6,7 +6,7 @@ import pytest
 from helpers.configs import composed
 
 from openr1.engines import Completion, Engine, Reply, Request, Sampling
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
 
@@ -16,7 +16,7 @@ def student(tmp_path_factory):
     """The artifact of a model that writes answers, seldom right ones."""
     outputs = tmp_path_factory.mktemp("student") / "outputs"
     config = composed(*SUMS, "stage=sft", "budget.steps=120", "optim.batch_tokens=1024", f"paths.outputs={outputs}")
-    return run(config, quiet=True).artifact
+    return run_stage(config, quiet=True).artifact
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from helpers.configs import composed
 from openr1.artifacts import Store
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def teacher(sums, student, scripted):
     def make(*overrides, **options):
         scripted(**{"answer": lambda p, i: f"<think>{p}</think><answer>{eval(p[:-1]) + i}</answer>", **options})
         config = composed(*sums, "stage=generate", f"model.checkpoint={student.model}", "stage.samples=3", *overrides)
-        return run(config, quiet=True).artifact
+        return run_stage(config, quiet=True).artifact
 
     return make
 
@@ -28,7 +28,7 @@ def curate(sums, *artifacts, changes=()):
 
 def test_right_answers_are_kept_and_the_card_says_why_the_others_are_not(sums, teacher):
     answers = teacher(fails=lambda request: request.id < "4")
-    result = run(curate(sums, answers), quiet=True)
+    result = run_stage(curate(sums, answers), quiet=True)
     table = pq.read_table(result.artifact.data / "examples.parquet").to_pylist()
     assert len(table) == result.metrics["rows_after"] == answers.metrics["problems"] - answers.metrics["failed"]
     assert all(f"<answer>{eval(row['prompt'][:-1])}</answer>" in row["completion"] for row in table)
@@ -45,7 +45,7 @@ def test_right_answers_are_kept_and_the_card_says_why_the_others_are_not(sums, t
 
 def test_several_teachers_are_put_together(sums, teacher):
     first, second = teacher(), teacher("seed=1", "data.sources.sums.seed=1")
-    result = run(curate(sums, first, second), quiet=True)
+    result = run_stage(curate(sums, first, second), quiet=True)
     assert result.metrics["rows_before"] == first.metrics["answers"] + second.metrics["answers"]
     assert result.metrics["flops_teacher"] == first.metrics["flops_teacher"] + second.metrics["flops_teacher"]
     assert set(result.artifact.inputs.values()) == {first.name, second.name}
@@ -83,11 +83,11 @@ def test_evaluation_sets_count_by_their_content(sums, teacher, tmp_path):
 def test_answers_that_are_not_there_are_one_line(sums):
     config = composed(*sums, "stage=curate", "stage.inputs=[generate-0123456789abcdef]")
     with pytest.raises(ConfigError, match=r"^stage\.inputs\[0\]: there is no artifact generate-0123456789abcdef in "):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
 
 
 def test_a_curation_that_leaves_nothing_is_no_artifact(sums, teacher):
     config = curate(sums, teacher(answer=lambda p, i: "<think>x</think><answer>no</answer>"))
     with pytest.raises(RunError, match=r"stage\.steps\.verify: drops all"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     assert Store(config.paths.artifacts).find("curate", identify(config)[0]) is None

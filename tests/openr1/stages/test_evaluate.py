@@ -9,8 +9,8 @@ from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
 from openr1.errors import ConfigError, RunError
 from openr1.evaluation import metrics
-from openr1.runs.stage_run import run
-from openr1.stages.evaluate import grouped
+from openr1.evaluation.grouping import grouped
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 
@@ -23,7 +23,7 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(evaluation, studen
     # sample i answers i more than it should, to problems of two terms; to the others every sample is right
     scripted(answer=lambda p, i: f"<think>so</think><answer>{eval(p[:-1]) + i * (p.count('+') == 1)}</answer>")
     config = composed(*evaluation)
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     asked = read_problems(config)
     assert all(is_held_out(problem, 0.2) for problem in asked)
     easy = sum(problem.prompt.count("+") == 1 for problem in asked)
@@ -46,7 +46,7 @@ def test_the_pass_rate_of_held_out_problems_with_its_interval(evaluation, studen
 
 def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(evaluation, scripted):
     scripted()
-    result = run(composed(*evaluation), quiet=True)
+    result = run_stage(composed(*evaluation), quiet=True)
     kept = list(read_answers(result.artifact.path))
     assert len(kept) == 4 * result.metrics["problems"]
     assert [row["verified"] for row in kept[:4]] == [True, False, False, False]
@@ -56,13 +56,13 @@ def test_every_answer_is_kept_with_its_verdict_so_that_scores_can_be_had_again(e
 
 def test_kept_answers_are_verified_again_without_asking(evaluation, sums, scripted, monkeypatch):
     engine = scripted()
-    first = run(composed(*evaluation), quiet=True)
+    first = run_stage(composed(*evaluation), quiet=True)
     asked = len(engine.asked)
     # the same answers, verified when every answer was taken to be wrong
     kept = [row | {"verified": False} for row in read_answers(first.artifact.path)]
     write_answers(first.artifact.path, kept)
     told = ["data=python_stdlib", "stage=evaluate", f"stage.answers={first.artifact.name}", sums[-1]]
-    again = run(composed(*told), quiet=True)
+    again = run_stage(composed(*told), quiet=True)
     assert len(engine.asked) == asked
     for name in (
         "pass_at_1",
@@ -107,9 +107,9 @@ def test_fewer_answers_than_asked_for_are_an_error(evaluation, scripted):
 
     engine._generate = short
     with pytest.raises(RunError, match=r"problems have fewer than 4 answers .*: 3 of 4 answers came; the same command asks"):
-        run(composed(*evaluation), quiet=True)
+        run_stage(composed(*evaluation), quiet=True)
     engine = scripted()
-    assert run(composed(*evaluation), quiet=True).metrics["problems"] > len(engine.asked) > 0
+    assert run_stage(composed(*evaluation), quiet=True).metrics["problems"] > len(engine.asked) > 0
     assert {problem < "2" for problem in engine.asked} == {True}
 
 
@@ -139,8 +139,8 @@ def test_a_killed_evaluation_judges_no_shard_twice(evaluation, scripted, monkeyp
     config = composed(*evaluation, "stage.shard=8")
     engine = scripted()
     with pytest.raises(KeyboardInterrupt):
-        run(config, quiet=True)
-    result = run(config, quiet=True)
+        run_stage(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert sum(calls) == 4 * result.metrics["problems"] == 4 * len(engine.asked)
     assert max(calls) == 32
     errors = {row["error"] for row in read_answers(result.artifact.path) if row["verified"] is None}
@@ -149,14 +149,14 @@ def test_a_killed_evaluation_judges_no_shard_twice(evaluation, scripted, monkeyp
 
 def test_more_problems_than_the_data_have_are_drawn_for_tests(evaluation, scripted):
     scripted()
-    result = run(composed(*evaluation, "stage.problems=150"), quiet=True)
+    result = run_stage(composed(*evaluation, "stage.problems=150"), quiet=True)
     assert result.metrics["problems"] == 150
 
 
 @pytest.mark.slow
 def test_a_real_model_is_asked_and_its_length_counted(evaluation, student):
     config = composed(*evaluation, "stage.problems=10", "stage.sampling.max_tokens=12")
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert 0 <= result.metrics["pass_at_1"] <= 1
     assert 0 < result.metrics["response_tokens"] <= 12
     assert result.artifact.inputs["model"] == student.name

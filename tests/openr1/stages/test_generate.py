@@ -10,7 +10,7 @@ from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.models.flops import generation_flops
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 
@@ -25,7 +25,7 @@ def rows(artifact):
 
 def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripted):
     engine = scripted()
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     asked = read_problems(config)
     assert not [problem for problem in asked if is_held_out(problem, 0.2)]
     found = rows(result.artifact)
@@ -40,7 +40,7 @@ def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripte
 
 def test_its_cost_is_that_of_every_token_the_teacher_read_and_wrote(config, scripted):
     scripted()
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     shape, found = result.estimate.shape, rows(result.artifact)
     cost = sum(generation_flops(shape, row["prompt_tokens"], row["tokens"] + 1) for row in found)
     assert result.metrics["flops_teacher"] == pytest.approx(cost)
@@ -52,7 +52,7 @@ def test_its_cost_is_that_of_every_token_the_teacher_read_and_wrote(config, scri
 
 def test_failures_are_rows_with_a_reason(config, scripted):
     scripted(fails=lambda request: request.id < "4")
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     failed = [row for row in rows(result.artifact) if row["error"]]
     assert {row["problem_id"] < "4" for row in failed} == {True}
     assert {row["error"] for row in failed} == {"TimeoutError: no answer"}
@@ -64,9 +64,9 @@ def test_failures_are_rows_with_a_reason(config, scripted):
 def test_too_many_failures_stop_the_run_and_are_asked_again(config, scripted):
     scripted(fails=lambda request: request.id < "c")
     with pytest.raises(RunError, match=r"stage\.max_failed=0\.5.*TimeoutError: no answer; the same command asks those again"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     engine = scripted()
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert result.metrics["failed"] == 0
     assert {problem < "c" for problem in engine.asked} == {True}
 
@@ -75,17 +75,17 @@ def test_too_many_failures_stop_the_run_and_are_asked_again(config, scripted):
 def test_a_killed_run_goes_on_asks_nothing_twice_and_gives_the_same_rows(sums, student, scripted, tmp_path, together):
     overrides = [*sums, "stage=generate", f"model.checkpoint={student.model}", "stage.shard=16"]
     scripted(together=together)
-    whole = run(composed(*overrides, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
+    whole = run_stage(composed(*overrides, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
     config, asked = composed(*overrides), []
     for breaks in (50, 1, 100):
         engine = scripted(together=together, breaks=breaks)
         with pytest.raises(KeyboardInterrupt):
-            run(config, quiet=True)
+            run_stage(config, quiet=True)
         asked += engine.asked
     kind, mark = config.stage.kind, identify(config)[0]
     assert Store(config.paths.artifacts).find(kind, mark) is None
     engine = scripted(together=together)
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     asked += engine.asked
     assert result.artifact.sha256() == whole.artifact.sha256()
     assert rows(result.artifact) == rows(whole.artifact)
@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_asks_nothing_twice_and_gives_the_same_rows(sums, s
 
 def test_the_oracle_writes_its_own_traces_and_costs_nothing(sums):
     config = composed(*sums, "stage=generate", "stage.teacher=oracle")
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     found = rows(result.artifact)
     reasoned = [row for row in found if row["completion"].startswith("<think>")]
     assert 0.35 < len(reasoned) / len(found) < 0.65
@@ -110,13 +110,15 @@ def test_the_oracle_writes_its_own_traces_and_costs_nothing(sums):
 def test_a_real_engine_gives_the_same_rows_again(sums, student, tmp_path):
     overrides = [*sums, "stage=generate", f"model.checkpoint={student.model}", "stage.problems=20", "stage.samples=2"]
     first, second = (
-        run(composed(*overrides, "stage.sampling.max_tokens=16", f"paths.artifacts={tmp_path}/{n}", f"study={n}"), quiet=True)
+        run_stage(
+            composed(*overrides, "stage.sampling.max_tokens=16", f"paths.artifacts={tmp_path}/{n}", f"study={n}"), quiet=True
+        )
         for n in "ab"
     )
     assert first.artifact.sha256() == second.artifact.sha256()
     pairs = [row["completion"] for row in rows(first.artifact)]
     assert len(set(pairs)) > 20  # samples of one problem differ
-    other = run(composed(*overrides, "stage.sampling.max_tokens=16", "seed=1"), quiet=True)
+    other = run_stage(composed(*overrides, "stage.sampling.max_tokens=16", "seed=1"), quiet=True)
     assert rows(other.artifact) != rows(first.artifact)
 
 

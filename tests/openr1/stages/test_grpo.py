@@ -1,6 +1,7 @@
 """``stage=grpo`` on a model of 38k parameters: what it learns from, what it counts, and that a killed run loses nothing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,10 +13,9 @@ from openr1.errors import ConfigError, RunError
 from openr1.models import flops
 from openr1.rl import generation, preflight
 from openr1.rl.callback import RlCurves
-from openr1.rl.config import evaluation_config
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 SHORT = ["stage=grpo", "optim=rl", "optim.lr=1e-3", "stage.prompts=4", "stage.samples=4", "stage.sampling.max_tokens=24"]
@@ -40,7 +40,7 @@ def steps(result):
 
 def test_a_policy_is_trained_and_everything_is_drawn_against_compute(rl, student):
     config = composed(*rl)
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     weights = AutoModelForCausalLM.from_pretrained(result.artifact.model).state_dict()
     before = AutoModelForCausalLM.from_pretrained(student.model).state_dict()
     assert any(not torch.equal(weights[name], before[name]) for name in weights)
@@ -93,7 +93,7 @@ def killed(monkeypatch, config, step):
     with monkeypatch.context() as patch:
         patch.setattr(RlCurves, "write", dies)
         with pytest.raises(Killed):
-            run(config, quiet=True)
+            run_stage(config, quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def killed(monkeypatch, config, step):
 )
 def test_a_killed_run_ends_with_the_same_bits(rl, options, tmp_path, monkeypatch):
     config = composed(*rl, "compute.checkpoint_steps=2", *options)
-    whole = run(composed(*rl, *options, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
+    whole = run_stage(composed(*rl, *options, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
     for step in (1, 3):
         killed(monkeypatch, config, step)
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     assert result.artifact.sha256() == whole.artifact.sha256()
 
     def curves(one):
@@ -124,15 +124,15 @@ def test_a_killed_run_ends_with_the_same_bits(rl, options, tmp_path, monkeypatch
 def test_zero_variance_groups_are_replaced_or_dropped(rl, monkeypatch):
     """Accuracy of a model that is never right: every group has zero variance, and other problems are sampled."""
     always = ["~reward.terms.digits", "budget.steps=2"]
-    keep = run(composed(*rl, *always), quiet=True)
+    keep = run_stage(composed(*rl, *always), quiet=True)
     assert steps(keep)[-1]["signal_rate"] == 0
     assert keep.metrics["written"] == keep.metrics["completions"] == 32
-    more = run(composed(*rl, *always, "stage.groups.zero_variance=resample", "stage.groups.rounds=3"), quiet=True)
+    more = run_stage(composed(*rl, *always, "stage.groups.zero_variance=resample", "stage.groups.rounds=3"), quiet=True)
     assert more.metrics["completions"] == 32
     assert more.metrics["written"] == 96
     assert more.metrics["flops_rollout"] > 2.5 * keep.metrics["flops_rollout"]
     assert more.metrics["epochs"] == pytest.approx(3 * keep.metrics["epochs"])
-    drop = run(composed(*rl, *always, "stage.groups.zero_variance=drop", "stage.loss.beta=0.1"), quiet=True)
+    drop = run_stage(composed(*rl, *always, "stage.groups.zero_variance=drop", "stage.loss.beta=0.1"), quiet=True)
     assert all(row["grad_norm"] == 0 for row in steps(drop))
 
 
@@ -142,7 +142,7 @@ def test_a_budget_in_answers_or_flops(rl):
     assert estimate_run(answers).budget.steps == 3  # whole rollouts
     limit = 2.5e8
     config = composed(*overrides, f"budget.flops={limit}")
-    result = run(config, quiet=True)
+    result = run_stage(config, quiet=True)
     spent = [row["flops"] for row in steps(result)]
     assert spent[-2] < limit <= spent[-1] == result.metrics["flops"]
     assert rows(result)[-1]["step"] == result.metrics["steps"] == steps(result)[-1]["step"]
@@ -151,7 +151,7 @@ def test_a_budget_in_answers_or_flops(rl):
 
 
 def test_flops_are_those_of_what_was_written(rl):
-    result = run(composed(*rl, "budget.steps=1", "stage.loss.beta=0.1"), quiet=True)
+    result = run_stage(composed(*rl, "budget.steps=1", "stage.loss.beta=0.1"), quiet=True)
     row, shape = steps(result)[0], result.budget.shape
     # with an answer of mean length: attention makes a small difference
     new = row["rollout_response_tokens"] + row["rollout_finished_rate"]
@@ -164,7 +164,7 @@ def test_flops_are_those_of_what_was_written(rl):
 @pytest.mark.parametrize("kind", ["grpo", "dr_grpo", "bnpo", "cispo", "sapo"])
 def test_losses_of_trl(rl, kind):
     high = ["stage.loss.epsilon_high=5.0"] if kind == "cispo" else ["stage.loss.importance=sequence"]
-    result = run(composed(*rl, f"stage.loss.type={kind}", *high, "budget.steps=2", "stage.updates=2"), quiet=True)
+    result = run_stage(composed(*rl, f"stage.loss.type={kind}", *high, "budget.steps=2", "stage.updates=2"), quiet=True)
     assert result.metrics["flops_score"] > 0  # the probabilities before the first of several updates
     assert steps(result)[-1]["grad_norm"] > 0
 
@@ -187,7 +187,9 @@ def test_what_is_looked_at_is_not_what_is_done(rl):
 
 def test_no_problem_is_trained_on_and_examined(rl):
     config = composed(*rl)
-    assert not {one.id for one in read_problems(config)} & {one.id for one in read_problems(evaluation_config(config))}
+    assert not {one.id for one in read_problems(config)} & {
+        one.id for one in read_problems(replace(config, stage=config.stage.evaluation))
+    }
 
 
 @pytest.mark.parametrize(
@@ -232,12 +234,12 @@ def test_answers_as_a_budget_are_for_policies_only(sums):
 def test_a_reward_that_favours_what_is_wrong_is_refused(rl):
     upside = ["reward.terms.accuracy.weight=-1", "stage.preflight=true"]
     with pytest.raises(ConfigError, match=r"^reward\.terms: of data\.sources\.sums, the oracle's answer"):
-        run(composed(*rl, "~reward.terms.digits", *upside), quiet=True)
-    assert run(composed(*rl, "~reward.terms.digits", *upside[:1], "budget.steps=1"), quiet=True).metrics["reward"] <= 0
+        run_stage(composed(*rl, "~reward.terms.digits", *upside), quiet=True)
+    assert run_stage(composed(*rl, "~reward.terms.digits", *upside[:1], "budget.steps=1"), quiet=True).metrics["reward"] <= 0
 
 
 def test_there_is_a_word_before_training(rl, capsys):
-    result = run(composed(*rl, "~reward.terms.digits", "stage.preflight=true", "budget.steps=1"), quiet=True)
+    result = run_stage(composed(*rl, "~reward.terms.digits", "stage.preflight=true", "budget.steps=1"), quiet=True)
     said = capsys.readouterr().err
     assert "before training: pass rate 0.000" in said
     assert "0% with signal" in said
@@ -255,13 +257,13 @@ def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
 
     monkeypatch.setattr(generation.LivePolicyGenerator, "__init__", stale)
     with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):
-        run(composed(*rl, "stage.preflight=true"), quiet=True)
+        run_stage(composed(*rl, "stage.preflight=true"), quiet=True)
     assert preflight.OFF[torch.float32] < 0.01
 
 
 def test_exams_come_at_marks_of_tokens_too(rl):
     every = 900.0
-    result = run(composed(*rl, "stage.eval.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
+    result = run_stage(composed(*rl, "stage.eval.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
     tokens = {row["step"]: row["tokens"] for row in rows(result)}
     beyond = [step for step in (1, 2, 3) if tokens[step] // every > tokens[step - 1] // every]
     assert 0 < len(beyond) < 3

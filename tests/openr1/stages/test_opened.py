@@ -9,10 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from openr1.data.options import ArtifactSource
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
+from openr1.evaluation.grouping import follows_template
 from openr1.rewards import RewardConfig, Scorer, TermConfig
 from openr1.rl import preflight
-from openr1.runs.stage_run import run
-from openr1.stages.evaluate import formatted
+from openr1.runs.stage_run import run_stage
 
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
 
@@ -33,7 +33,7 @@ def thinker(student, tmp_path_factory):
     raw = with_template(student, folder / "raw", OPENING)
     sums = [*SUMS, "data.chat=true", "data.sources.sums.reasoned=1", f"paths.outputs={folder}/outputs"]
     config = composed(*sums, "stage=sft", "budget.steps=150", "optim.batch_tokens=1024", f"model.checkpoint={raw}")
-    return [*sums, f"model.checkpoint={run(config, quiet=True).artifact.model}"]
+    return [*sums, f"model.checkpoint={run_stage(config, quiet=True).artifact.model}"]
 
 
 def completions(result):
@@ -43,15 +43,15 @@ def completions(result):
 
 def test_a_completion_of_an_opened_prompt_is_formatted():
     rest = "30+12 is 42</think><answer>42</answer>"
-    assert formatted(f"<think>{rest}")
-    assert formatted(rest, opened=True)
-    assert not formatted(rest)
+    assert follows_template(f"<think>{rest}")
+    assert follows_template(rest, opened=True)
+    assert not follows_template(rest)
 
 
 @pytest.mark.integration
 def test_an_evaluation_sees_whole_completions(thinker):
     asked = ["stage=evaluate", "stage.problems=16", "stage.samples=2", "stage.sampling.max_tokens=48"]
-    result = run(composed(*thinker, *asked), quiet=True)
+    result = run_stage(composed(*thinker, *asked), quiet=True)
     kept = completions(result)
     assert all(text.startswith("<think>") and text.count("<think>") == 1 for text in kept)
     assert result.metrics["format_rate"] > 0.5
@@ -61,15 +61,15 @@ def test_an_evaluation_sees_whole_completions(thinker):
 @pytest.mark.integration
 def test_what_was_generated_is_curated_and_trained_on(thinker):
     sampling = ["stage.samples=2", "stage.sampling.max_tokens=48"]
-    generated = run(composed(*thinker, "stage=generate", "data.sources.sums.problems=24", *sampling), quiet=True)
+    generated = run_stage(composed(*thinker, "stage=generate", "data.sources.sums.problems=24", *sampling), quiet=True)
     assert all(text.startswith("<think>") for text in completions(generated))
     steps = ["stage.steps.verify=null", "stage.steps.select=null", f"stage.inputs=[{generated.artifact.name}]"]
-    curated = run(composed(*[one for one in thinker if "checkpoint" not in one], "stage=curate", *steps), quiet=True)
+    curated = run_stage(composed(*[one for one in thinker if "checkpoint" not in one], "stage=curate", *steps), quiet=True)
     assert 0 < len(completions(curated)) <= 48
     tune = composed(*thinker, "stage=sft", "budget.steps=2", "optim.batch_tokens=256")
     tune.data.held_out = tune.data.sources
     tune.data.sources = {"made": ArtifactSource(artifact=curated.artifact.name)}
-    assert run(tune, quiet=True).metrics["eval_loss"] > 0
+    assert run_stage(tune, quiet=True).metrics["eval_loss"] > 0
 
 
 @pytest.mark.integration
@@ -84,12 +84,12 @@ def test_a_policy_is_rewarded_for_the_form(thinker):
         "budget.steps=2",
     ]
     short += ["stage.sampling.max_tokens=48", "stage.eval.problems=4", "stage.eval.samples=2"]
-    result = run(composed(*thinker, *short), quiet=True)
+    result = run_stage(composed(*thinker, *short), quiet=True)
     assert result.metrics["reward_format"] > 0.5
     assert result.metrics["format_rate"] > 0.5
     plain = composed(*thinker, *short, "data.chat=false", "+reward.terms.format.options.opened=true")
     with pytest.raises(ConfigError, match=r"^reward\.terms\.format\.options\.opened: is for prompts that end with <think>"):
-        run(plain, quiet=True)
+        run_stage(plain, quiet=True)
 
 
 def test_a_form_that_cannot_be_is_refused():

@@ -6,7 +6,7 @@ from helpers.data import prepare
 from openr1.data.options import ArtifactSource
 from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def rejecting(sums, student):
 def test_what_passes_is_kept_and_can_be_trained_on(rejecting, sums, scripted):
     # of three answers one is right, and it reasons
     scripted(answer=lambda prompt, i: f"<think>so</think><answer>{eval(prompt.removesuffix('=')) + i - 1}</answer>")
-    result = run(composed(*rejecting), quiet=True)
+    result = run_stage(composed(*rejecting), quiet=True)
     kept = pq.read_table(result.artifact.data / "examples.parquet").to_pylist()
     assert len(kept) == result.metrics["rows_after"] == 20
     assert all(

@@ -13,7 +13,7 @@ from openr1.engines.codec import Codec
 from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -49,7 +49,7 @@ def losses(result):
 
 def test_packed_examples_teach_the_same(sums, student, tmp_path):
     overrides = [*sums, f"model.checkpoint={student.model}"]
-    plain, packed = (run(tune(overrides, f"stage.packing={packing}"), quiet=True) for packing in (False, True))
+    plain, packed = (run_stage(tune(overrides, f"stage.packing={packing}"), quiet=True) for packing in (False, True))
     assert plain.artifact.fingerprint != packed.artifact.fingerprint
     assert losses(packed) == pytest.approx(losses(plain), rel=1e-4)
     assert packed.metrics["eval_loss"] == pytest.approx(plain.metrics["eval_loss"], rel=1e-4)
@@ -57,15 +57,19 @@ def test_packed_examples_teach_the_same(sums, student, tmp_path):
 
 def test_gradient_checkpointing_changes_nothing_but_the_cost(sums, student):
     overrides = [*sums, f"model.checkpoint={student.model}"]
-    plain, again = (run(tune(overrides, f"compute.gradient_checkpointing={on}", f"seed={on:d}"), quiet=True) for on in (0, 1))
+    plain, again = (
+        run_stage(tune(overrides, f"compute.gradient_checkpointing={on}", f"seed={on:d}"), quiet=True) for on in (0, 1)
+    )
     assert again.budget.flops_per_token > plain.budget.flops_per_token
-    same = run(tune(overrides, "seed=1", f"paths.artifacts={again.artifact.path.parent}/other", "study=other"), quiet=True)
+    same = run_stage(
+        tune(overrides, "seed=1", f"paths.artifacts={again.artifact.path.parent}/other", "study=other"), quiet=True
+    )
     assert losses(same) == pytest.approx(losses(again), rel=1e-5)
 
 
 def test_adapters_are_trained_merged_and_kept(sums, student):
     lora = ["stage.lora.rank=4", "optim.lr=5e-3", "budget.steps=40", "stage.log_points=40"]
-    result = run(tune(sums, f"model.checkpoint={student.model}", *lora, stage="sft_lora"), quiet=True)
+    result = run_stage(tune(sums, f"model.checkpoint={student.model}", *lora, stage="sft_lora"), quiet=True)
     before, after = (AutoModelForCausalLM.from_pretrained(path) for path in (student.model, result.artifact.model))
     changed = {
         name.split(".")[-2] for name, weight in after.named_parameters() if not torch.equal(weight, before.get_parameter(name))
@@ -82,7 +86,7 @@ def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp
     from openr1.training import trainer
 
     lora = ["stage.lora.rank=4", f"model.checkpoint={student.model}", "stage.lora.dropout=0.1", "compute.checkpoint_steps=3"]
-    whole = run(tune(sums, *lora, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
+    whole = run_stage(tune(sums, *lora, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
     config, log = tune(sums, *lora), trainer.Curves.on_log
 
     def dies(self, args, state, control, logs, **rest):
@@ -93,8 +97,8 @@ def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Curves, "on_log", dies)
         with pytest.raises(KeyboardInterrupt):
-            run(config, quiet=True)
-    assert run(config, quiet=True).artifact.sha256() == whole.sha256()
+            run_stage(config, quiet=True)
+    assert run_stage(config, quiet=True).artifact.sha256() == whole.sha256()
 
 
 @pytest.mark.parametrize("recompute", [False, True])
@@ -142,7 +146,7 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
 
 def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
     chat = [f"model.checkpoint={chatty}", "data.chat=true", "data.context=160"]
-    result = run(tune(sums, *chat), quiet=True)
+    result = run_stage(tune(sums, *chat), quiet=True)
     assert losses(result)[-1] < losses(result)[0]
     evaluation = composed(
         *sums,
@@ -153,7 +157,7 @@ def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
         "stage.samples=1",
         "stage.sampling.max_tokens=8",
     )
-    assert run(evaluation, quiet=True).metrics["problems"] == 4
+    assert run_stage(evaluation, quiet=True).metrics["problems"] == 4
 
 
 def test_a_template_that_thinks_first_is_not_told_to_twice(sums, chatty):
@@ -234,7 +238,7 @@ def test_a_model_that_would_never_stop_is_refused_before_anything_is_trained(sum
         (folder / "chat_template.jinja").unlink(missing_ok=True)
     config = tune(sums, f"model.checkpoint={folder}", "data.chat=true")
     with pytest.raises(ConfigError, match=f"^model.checkpoint: {message}"):
-        run(config, quiet=True)
+        run_stage(config, quiet=True)
     assert not (tmp_path / "outputs" / "artifacts").exists()
 
 

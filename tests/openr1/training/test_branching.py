@@ -18,7 +18,7 @@ from openr1.errors import ConfigError
 from openr1.runs import plan
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
 STEP = 128  # tokens, of the tiny run
@@ -46,15 +46,15 @@ def tiny(tmp_path_factory, text_file):
 
 @pytest.fixture(scope="module")
 def trunk(tiny):
-    return run(composed(*tiny, *LONG, kept([6, 9])), quiet=True)
+    return run_stage(composed(*tiny, *LONG, kept([6, 9])), quiet=True)
 
 
 @pytest.mark.parametrize("options", [[], slow("model=deepseek_v3"), slow("compute.micro_batch=1")])
 def test_a_branch_is_the_separate_run_to_the_bit(tiny, options):
     """Weights and loss; experts whose bias moves, and steps of several passes, among them."""
-    trunk = run(composed(*tiny, *LONG, *options, kept([9])), quiet=True)
-    separate = run(composed(*tiny, *SHORT, *options), quiet=True)
-    branch = run(composed(*tiny, *SHORT, *options, f"stage.trunk={trunk.artifact.name}"), quiet=True)
+    trunk = run_stage(composed(*tiny, *LONG, *options, kept([9])), quiet=True)
+    separate = run_stage(composed(*tiny, *SHORT, *options), quiet=True)
+    branch = run_stage(composed(*tiny, *SHORT, *options, f"stage.trunk={trunk.artifact.name}"), quiet=True)
     assert branch.artifact.path != separate.artifact.path
     assert branch.artifact.sha256() == separate.artifact.sha256() != trunk.artifact.sha256()
     for name in ("eval_loss", "flops", "tokens", "unique_tokens", "epochs"):
@@ -66,23 +66,23 @@ def test_a_branch_is_the_separate_run_to_the_bit(tiny, options):
 
 def test_a_branch_goes_on_from_the_last_state_before_its_decay(tiny, trunk):
     config = composed(*tiny, *LONG, "budget.steps=11", f"stage.trunk={trunk.artifact.name}")  # decays from step 8 on
-    branch = run(config, quiet=True)
+    branch = run_stage(config, quiet=True)
     assert branch.estimate.first_step == 6
-    assert branch.artifact.sha256() == run(composed(*tiny, *LONG, "budget.steps=11"), quiet=True).artifact.sha256()
+    assert branch.artifact.sha256() == run_stage(composed(*tiny, *LONG, "budget.steps=11"), quiet=True).artifact.sha256()
 
 
 @pytest.mark.slow
 def test_a_trunk_goes_on_from_a_shorter_one(tiny, trunk):
     longer = composed(*tiny, *LONG, "budget.steps=40", kept([25]), f"stage.trunk={trunk.artifact.path}")
-    assert run(longer, quiet=True).estimate.first_step == 9
-    last = run(composed(*tiny, *LONG, "budget.steps=34", f"stage.trunk={name_of(longer)}"), quiet=True)
+    assert run_stage(longer, quiet=True).estimate.first_step == 9
+    last = run_stage(composed(*tiny, *LONG, "budget.steps=34", f"stage.trunk={name_of(longer)}"), quiet=True)
     assert last.estimate.first_step == 25
-    assert last.artifact.sha256() == run(composed(*tiny, *LONG, "budget.steps=34"), quiet=True).artifact.sha256()
+    assert last.artifact.sha256() == run_stage(composed(*tiny, *LONG, "budget.steps=34"), quiet=True).artifact.sha256()
 
 
 def test_curves_of_a_branch_begin_with_those_of_its_trunk(tiny, trunk):
     config = composed(*tiny, *SHORT, f"stage.trunk={trunk.artifact.name}", "study=branches")
-    branch = run(config, quiet=True)
+    branch = run_stage(config, quiet=True)
     theirs = [{**row, "seconds": 0.0} for row in trunk.artifact.history() if row["step"] <= 9]
     ours = branch.artifact.history()
     assert ours[: len(theirs)] == theirs
@@ -148,7 +148,7 @@ def test_a_recipe_has_a_trunk_by_its_step(tiny):
 def test_a_trunk_that_does_not_fit_is_one_line_and_nothing_is_written(tiny, trunk, overrides, says):
     config = composed(*tiny, *SHORT, overrides, f"stage.trunk={trunk.artifact.name}", "study=other")
     before = sorted(Path(config.paths.artifacts).glob("*"))
-    for attempt in (plan.plan, run):
+    for attempt in (plan.plan, run_stage):
         with pytest.raises(ConfigError, match=says) as caught:
             attempt(config)
         assert "\n" not in str(caught.value)
@@ -157,11 +157,11 @@ def test_a_trunk_that_does_not_fit_is_one_line_and_nothing_is_written(tiny, trun
 
 
 def test_a_trunk_that_is_not_one_is_one_line(tiny):
-    plain = run(composed(*tiny, *LONG), quiet=True)
+    plain = run_stage(composed(*tiny, *LONG), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: pretrain-\w+ kept no state"):
-        run(composed(*tiny, *SHORT, f"stage.trunk={plain.artifact.name}"), quiet=True)
+        run_stage(composed(*tiny, *SHORT, f"stage.trunk={plain.artifact.name}"), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: there is no artifact pretrain-0123456789abcdef in "):
-        run(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"), quiet=True)
+        run_stage(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: sft-0123456789abcdef is of stage=sft; a trunk is of stage=pretrain"):
         composed(*tiny, *SHORT, "stage.trunk=sft-0123456789abcdef")
     with pytest.raises(ConfigError, match=r"^stage\.keep_states\[1\]: must be above 0, not -5"):
@@ -178,8 +178,8 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
             import sys
             sys.path.insert(0, {str(Path(__file__).parents[2])!r})
             from helpers.configs import composed
-            from openr1.runs.stage_run import run
-            run(composed(*{overrides!r}), quiet=True)
+            from openr1.runs.stage_run import run_stage
+            run_stage(composed(*{overrides!r}), quiet=True)
         """
         process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
         while process.poll() is None and not list(folder.glob("*/checkpoint-*/complete")):
@@ -187,7 +187,7 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
         assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        return run(config, quiet=True)
+        return run_stage(config, quiet=True)
 
     options = ["optim.warmup_tokens=2560", "compute.checkpoint_steps=20", "stage.log_points=30"]
     long, short = ([*tiny, *options, f"budget.steps={steps}"] for steps in (300, 200))  # decay from 210 and 140 on
@@ -195,8 +195,8 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
     assert {path.name for path in (trunk.artifact.path / "kept").glob("*-*")} == {"checkpoint-10", "checkpoint-140"}
     branch = killed([*short, f"stage.trunk={trunk.artifact.name}", "study=killed"])
     elsewhere = [f"paths.artifacts={tmp_path}/whole", "study=whole"]
-    assert trunk.artifact.sha256() == run(composed(*long, *elsewhere), quiet=True).artifact.sha256()
-    assert branch.artifact.sha256() == run(composed(*short, *elsewhere), quiet=True).artifact.sha256()
+    assert trunk.artifact.sha256() == run_stage(composed(*long, *elsewhere), quiet=True).artifact.sha256()
+    assert branch.artifact.sha256() == run_stage(composed(*short, *elsewhere), quiet=True).artifact.sha256()
     steps = [row["step"] for row in branch.artifact.history()]
     assert steps == sorted(steps)
     uri = branch.config.tracking.uri

@@ -43,7 +43,7 @@ def check(name, count):
     found = drawn(f"reasoning_gym/{name}", count)
     assert len({problem.prompt for problem in found}) == count
     assert drawn(f"reasoning_gym/{name}", count - 1) == found[:-1]
-    gym._data.cache_clear()  # as in another process
+    gym._load.cache_clear()  # as in another process
     for problem in found:
         assert problem.task == f"reasoning_gym/{name}"
         if problem.answer:

@@ -1,4 +1,4 @@
-"""What no type shows to be impossible in a stage and what it takes. Nothing is read: an artifact is known by its name."""
+"""Validation of a stage and its inputs. Nothing is read: an artifact is known by its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from openr1.artifacts import NAME
 from openr1.engines.options import check_engine
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
-from openr1.rl.checks import check as check_policy
+from openr1.rl.validation import check_policy
 from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
 
 if TYPE_CHECKING:
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
 TEACHERS = ("model", "oracle")
 
 
-def check(config: Config) -> None:
-    """Refuse a stage that cannot run on what it is given.
+def check_stage(config: Config) -> None:
+    """Refuse a stage that cannot run on its inputs.
 
     :raises ConfigError: for the first key that is wrong.
     """
     stage = config.stage
     if config.model.checkpoint:
-        holds("model.checkpoint", config.model.checkpoint, "model")
+        check_content("model.checkpoint", config.model.checkpoint, "model")
     again = getattr(stage, "answers", None)
     if again:
-        holds("stage.answers", again, "answers", "scores")
+        check_content("stage.answers", again, "answers", "scores")
         return
     for group in ("sources", "held_out"):
         for name, source in getattr(config.data, group).items():
-            _source(f"data.{group}.{name}", source, config)
+            _check_source(f"data.{group}.{name}", source, config)
     if isinstance(stage, PretrainStage):
-        _pretrain(stage)
+        _check_states(stage)
     if stage.rollouts:
         if config.optim.warmup_tokens is not None:
             raise ConfigError(f"optim.warmup_tokens: stage={stage.kind} has no tokens a step; give optim.warmup")
-        _engine(config)
+        _check_engine(config)
         check_policy(config)
     elif config.budget.completions is not None and stage.trains:
         raise ConfigError(f"budget.completions: stage={stage.kind} reads data; give tokens, flops, steps or epochs")
     elif isinstance(stage, CurateStage):
-        _curate(stage)
+        _check_curation_inputs(stage)
     elif isinstance(stage, GenerateStage) and stage.teacher == "oracle":
-        _oracle(stage, config)
+        _check_oracle(stage, config)
     elif isinstance(stage, AskStage):
         if isinstance(stage, GenerateStage) and stage.teacher not in TEACHERS:
             raise ConfigError(f"stage.teacher: {stage.teacher!r} is not one of {', '.join(TEACHERS)}")
         if isinstance(stage, RejectStage):
-            _curation(stage)
-        _engine(config)
+            _check_curation_steps(stage)
+        _check_engine(config)
 
 
-def _pretrain(stage: PretrainStage) -> None:
+def _check_states(stage: PretrainStage) -> None:
     for place, tokens in enumerate(stage.keep_states):
         if tokens <= 0:
             raise ConfigError(f"stage.keep_states[{place}]: must be above 0, not {tokens:g}")
@@ -63,7 +63,7 @@ def _pretrain(stage: PretrainStage) -> None:
         raise ConfigError(f"stage.trunk: {stage.trunk} is of stage={named[1]}; a trunk is of stage={stage.kind}")
 
 
-def _engine(config: Config) -> None:
+def _check_engine(config: Config) -> None:
     engine, kind = config.engine, config.stage.kind
     check_engine(engine)
     if isinstance(config.stage, GrpoStage) and engine.served:
@@ -76,7 +76,7 @@ def _engine(config: Config) -> None:
         raise ConfigError(f"model.checkpoint: stage={kind} asks a model; give an artifact, a directory or a Hub id")
 
 
-def holds(key: str, reference: str, *wanted: str) -> None:
+def check_content(key: str, reference: str, *wanted: str) -> None:
     """:raises ConfigError: where the name of an artifact says that it holds something else than ``wanted``."""
     named = NAME.fullmatch(reference)
     if named is None:
@@ -91,10 +91,10 @@ def holds(key: str, reference: str, *wanted: str) -> None:
         )
 
 
-def _source(key: str, source: SourceConfig, config: Config) -> None:
+def _check_source(key: str, source: SourceConfig, config: Config) -> None:
     kind = config.stage.kind
     if source.kind == "artifact":
-        holds(f"{key}.artifact", source.artifact, "examples", "answers")
+        check_content(f"{key}.artifact", source.artifact, "examples", "answers")
     if STAGES[kind].rollouts or issubclass(STAGES[kind], AskStage):
         if source.kind not in ("task", "files", "hub") and (kind in ("evaluate", "grpo") or key.startswith("data.sources")):
             raise ConfigError(f"{key}: stage={kind} needs problems; a {source.kind} source has none, task, files and hub have")
@@ -112,7 +112,7 @@ def _source(key: str, source: SourceConfig, config: Config) -> None:
         raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
 
 
-def _oracle(stage: GenerateStage, config: Config) -> None:
+def _check_oracle(stage: GenerateStage, config: Config) -> None:
     if stage.samples != 1:
         raise ConfigError(f"stage.samples: an oracle has one trace of a problem, not {stage.samples}")
     for name, source in config.data.sources.items():
@@ -120,15 +120,15 @@ def _oracle(stage: GenerateStage, config: Config) -> None:
             raise ConfigError(f"stage.teacher: an oracle knows its task only; data.sources.{name} is of kind {source.kind}")
 
 
-def _curate(stage: CurateStage) -> None:
+def _check_curation_inputs(stage: CurateStage) -> None:
     if not stage.inputs:
         raise ConfigError("stage.inputs: at least one artifact of answers is needed, such as a name generate-…")
     for place, reference in enumerate(stage.inputs):
-        holds(f"stage.inputs[{place}]", reference, "answers")
-    _curation(stage)
+        check_content(f"stage.inputs[{place}]", reference, "answers")
+    _check_curation_steps(stage)
 
 
-def _curation(stage: CurateStage | RejectStage) -> None:
+def _check_curation_steps(stage: CurateStage | RejectStage) -> None:
     from openr1.curation.options import steps_of
 
     steps_of("stage.steps", stage.steps)

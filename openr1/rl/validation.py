@@ -1,14 +1,13 @@
-"""What no type shows to be impossible in ``stage=grpo``. Light: a plan of runs imports nothing heavy."""
+"""Validation of the options of reinforcement learning. Nothing heavy is imported: every plan of runs does it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
-    from openr1.stages.options import GrpoStage
 
 LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "luspo", "sapo", "vespo")  # of TRL's GRPOTrainer
 IMPORTANCE = ("token", "sequence")
@@ -20,8 +19,11 @@ BUDGETS = ("steps", "completions", "flops")
 CISPO_HIGH = 1.0  # TRL bounds the ratio of CISPO by epsilon_high itself, not by 1 + epsilon_high
 
 
-def check(config: Config) -> None:
-    """:raises ConfigError: for the first key that is wrong."""
+def check_policy(config: Config) -> None:
+    """Refuse impossible options of ``stage=grpo``.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
     stage = config.stage
     _loss(stage)
     _groups(stage)
@@ -40,7 +42,7 @@ def check(config: Config) -> None:
         raise ConfigError(f"stage.vllm.correction: {stage.vllm.correction!r} is not one of {', '.join(CORRECTIONS)}, or null")
 
 
-def _loss(stage: GrpoStage) -> None:
+def _loss(stage: Any) -> None:
     loss = stage.loss
     for key, allowed in (
         ("type", LOSSES),
@@ -62,7 +64,7 @@ def _loss(stage: GrpoStage) -> None:
         raise ConfigError("stage.loss.epsilon_high: of cispo it bounds the ratio itself; give 1 or more, as 5.0 in ScaleRL")
 
 
-def _groups(stage: GrpoStage) -> None:
+def _groups(stage: Any) -> None:
     if stage.samples < 2:
         raise ConfigError("stage.samples: a group needs at least 2 answers to compare")
     if stage.groups.zero_variance not in ZERO_VARIANCE:

