@@ -13,10 +13,10 @@ from openr1.data.options import check_data
 from openr1.distributed.options import check_compute
 from openr1.engines.options import check_sampling
 from openr1.errors import ConfigError
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.models.options import check_model, check_scale
 from openr1.options import positive, share
-from openr1.rewards.options import check as check_reward
+from openr1.rewards.options import check_reward
 from openr1.stages.validation import check_stage
 from openr1.tracking.names import check_folder, check_name
 from openr1.training.options import check_budget, check_optim

@@ -1,6 +1,6 @@
 """Prompts and completions of a data set as tokens: verbatim, within an instruction, or as turns of a chat.
 
-:func:`openr1.engines.generate.request` asks a model with the same tokens, so that training and generation agree.
+:func:`openr1.engines.generate.build_request` asks a model with the same tokens, so that training and generation agree.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def build_tokenizer(data: DataConfig, model: ModelConfig, scale: ScaleConfig, te
 
 
 def _checkpoint(model: ModelConfig, scale: ScaleConfig) -> str | None:
-    from openr1.models.build import checkpoint_of
+    from openr1.models.checkpoints import checkpoint_of
 
     return checkpoint_of(model, scale)
 

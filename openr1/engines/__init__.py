@@ -1,10 +1,10 @@
-"""Text generation: one interface, and a module for each kind of engine.
+"""Text generation: one interface, an engine a module.
 
     with open_engine(TransformersEngine(model="outputs/..."), Sampling(temperature=0)) as engine:
         for reply in engine.generate([Request("1", prompt="1+1=")]):
             print(reply.completions[0].text)
 
-To add one, write its dataclass in :data:`openr1.engines.options.ENGINES` and a module of its kind's name with a class
+To add one, list its dataclass in :data:`openr1.engines.options.ENGINES` and write a module, named as its ``kind``, with a class
 ``Engine``.
 """
 
@@ -13,15 +13,15 @@ from __future__ import annotations
 import importlib
 
 from openr1.engines.base import Completion, Engine, Reply, Request
-from openr1.engines.options import ENGINES, EngineConfig, Sampling, check
+from openr1.engines.options import ENGINES, EngineConfig, Sampling, check_engine
 
 __all__ = ["ENGINES", "Completion", "Engine", "EngineConfig", "Reply", "Request", "Sampling", "open_engine"]
 
 
 def open_engine(config: EngineConfig, sampling: Sampling | None = None) -> Engine:
-    """The engine of a config, its model loaded.
+    """Open the engine of a config and load its model.
 
-    :raises ConfigError: where it cannot be: a wrong key, a model that is not there, a package that is not installed.
+    :raises ConfigError: for a wrong key, a model that does not exist or a package that is not installed.
     """
-    check(config)
+    check_engine(config)
     return importlib.import_module(f"openr1.engines.{config.kind}").Engine(config, sampling)

@@ -1,4 +1,4 @@
-"""What every engine takes and gives."""
+"""The interface of all engines: requests, completions, replies."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Messages = Sequence[Mapping[str, str]]
 
 
 class RequestError(Exception):
-    """One request that cannot be answered. Its message is one line."""
+    """A request that cannot be answered. Its message is one line."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt: a text that is continued as it is, or a conversation in the model's chat template.
+    """One prompt: a text to continue, or a conversation for the model's chat template.
 
-    :ivar id: given back with the reply; another id draws other completions.
-    :ivar messages: turns ``{"role": ..., "content": ...}``, of which the last is not the assistant's.
-    :ivar n: completions; None for ``Sampling.n``.
+    :ivar id: returned with the reply. It seeds the completions, so another id draws others.
+    :ivar messages: turns ``{"role": ..., "content": ...}``; the last one is not the assistant's.
+    :ivar n: number of completions; None for ``Sampling.n``.
     """
 
     id: str
@@ -37,22 +37,22 @@ class Request:
             raise ValueError(f"request {self.id}: takes either a prompt or messages")
 
     def sample_seed(self, index: int) -> int:
-        """The seed of one completion, the same for the same request, in [0, 2^31)."""
+        """Return the seed of one completion, in [0, 2^31). It depends on ``id``, ``seed`` and ``index`` alone."""
         text = "\0".join(("sample", self.id, str(self.seed), str(index)))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One answer.
+    """One completion.
 
-    :ivar text: without special tokens, and without the stop text that ended it; with the ``<think>`` that its prompt opened,
-        which is none of its tokens.
-    :ivar token_ids: all that were generated, the end token included; None where a server does not say.
-    :ivar logprobs: of each of them, natural logarithms under the model itself (temperature 1, nothing cut off); None where
-        nobody says.
-    :ivar finish_reason: ``stop`` (an end token or a stop text), ``length``, or what else a server says.
-    :ivar tokens: how many were generated, the end token included.
+    :ivar text: without special tokens and without the stop text that ended it. It begins with ``<think>`` if the prompt ended
+        with that tag, which is not among the tokens.
+    :ivar finish_reason: ``stop`` (an end token or a stop text), ``length``, or another reason of a server.
+    :ivar tokens: number of generated tokens, the end token included; None if a server does not tell.
+    :ivar token_ids: the generated tokens, the end token included; None if a server does not tell.
+    :ivar logprobs: natural logarithms of their probabilities under the model itself (temperature 1, no truncation); None if
+        they are unknown.
     """
 
     text: str
@@ -68,11 +68,11 @@ class Completion:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request.
+    """The reply to one request.
 
-    :ivar completions: in the order of their numbers; with an ``error``, those that came all the same.
-    :ivar prompt_tokens: of the prompt, once.
-    :ivar error: one line that says why there are fewer completions than were asked for.
+    :ivar completions: in the order of their indices; with an ``error``, those that succeeded.
+    :ivar prompt_tokens: tokens of the prompt, counted once.
+    :ivar error: one line that says why there are fewer completions than requested.
     """
 
     id: str
@@ -82,53 +82,55 @@ class Reply:
 
     @property
     def completion_tokens(self) -> int | None:
-        """Tokens of all completions; None where one is not known."""
-        counts = [completion.tokens for completion in self.completions]
-        return None if None in counts else sum(counts)
+        """Return the number of tokens of all completions; None if that of one is unknown."""
+        counts = [completion.tokens for completion in self.completions if completion.tokens is not None]
+        return sum(counts) if len(counts) == len(self.completions) else None
 
 
-class Gathering:
-    """Completions on their way to whole replies.
+class ReplyCollector:
+    """A collector of completions, which returns the reply to a request with its last completion.
 
-    :param default: completions of a request that does not say how many.
+    :param default: number of completions of a request without ``n``.
     """
 
     def __init__(self, requests: Sequence[Request], default: int) -> None:
         self.requests = requests
         self.missing = {number: request.n or default for number, request in enumerate(requests)}
-        self.found: dict[int, dict[int, Completion]] = {number: {} for number in self.missing}
+        self.completions: dict[int, dict[int, Completion]] = {number: {} for number in self.missing}
         self.prompt_tokens: dict[int, int | None] = {}
         self.opened: dict[int, bool] = {}  # the prompt ends with <think>
         self.errors: dict[int, str] = {}
 
     def samples(self, number: int) -> range:
-        """The completions to be made of a request."""
+        """Return the indices of the completions of a request."""
         return range(self.missing[number])
 
-    def add(self, number: int, index: int, made: Completion | RequestError) -> Reply | None:
-        """One completion of a request; with the last of them, the reply."""
-        if isinstance(made, Completion):
-            self.found[number][index] = replace(made, text=whole(made.text, self.opened.get(number, False)))
+    def add(self, number: int, index: int, result: Completion | RequestError) -> Reply | None:
+        """Add a completion of a request, or the error in its place. Returns the reply if it was the last one."""
+        if isinstance(result, Completion):
+            text = whole(result.text, self.opened.get(number, False))
+            self.completions[number][index] = replace(result, text=text)
         else:
-            self.errors.setdefault(number, str(made))
+            self.errors.setdefault(number, str(result))
         self.missing[number] -= 1
         return None if self.missing[number] else self.reply(number)
 
     def refuse(self, number: int, error: RequestError) -> Reply:
-        """The reply to a request of which nothing can come."""
+        """Return the reply to a request that cannot be answered at all."""
         self.errors[number] = str(error)
         return self.reply(number)
 
     def reply(self, number: int) -> Reply:
-        found = self.found.pop(number)
-        completions = tuple(found[index] for index in sorted(found))
+        """Return the reply to a request, with the completions that were added."""
+        by_index = self.completions.pop(number)
+        completions = tuple(by_index[index] for index in sorted(by_index))
         return Reply(self.requests[number].id, completions, self.prompt_tokens.get(number), self.errors.get(number))
 
 
 class Engine(ABC):
-    """Generates text. A context manager: what it holds (a model, connections) is free at the end.
+    """An engine that generates text. As a context manager it frees what it holds (a model, connections) at the end.
 
-    :param sampling: for the requests of every call that does not bring its own.
+    :param sampling: of every call of :meth:`generate` that brings none.
     """
 
     def __init__(self, sampling: Sampling | None = None) -> None:
@@ -136,21 +138,21 @@ class Engine(ABC):
         check_sampling(self.sampling)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling | None = None) -> Iterator[Reply]:
-        """A reply to each request, in any order, as soon as it is whole. A request that fails has its error there.
+        """Yield the reply to each request as soon as it is whole, in any order. If a request fails, its reply has the error.
 
-        :raises ConfigError, RunError: where no request can succeed, such as for a model or a server that is not there.
+        :raises ConfigError, RunError: if no request can succeed, for example because the model or the server does not exist.
         """
         if sampling is not None:
             check_sampling(sampling)
         ids = [request.id for request in requests]
         if len(set(ids)) < len(ids):
-            raise ValueError("requests: two have the same id")
+            raise ValueError("requests: two of them have the same id")
         return self._generate(requests, sampling or self.sampling)
 
     @abstractmethod
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]: ...
 
-    def close(self) -> None:  # noqa: B027 - most engines hold nothing that is not freed with them
+    def close(self) -> None:  # noqa: B027 - most engines hold nothing else
         """Free what the engine holds."""
 
     def __enter__(self) -> Engine:

@@ -1,4 +1,4 @@
-"""Completions that are written side by side: a step adds a token to each of them, and new ones join in the same pass."""
+"""Continuous batching: a step adds a token to each completion under way, and new completions join in the same pass."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
 from openr1.engines.batch_invariant import PackedLinear, pack
-from openr1.engines.kv_cache import NAME, Pass, Prompt, Slots, align, attention
+from openr1.engines.kv_cache import NAME, ForwardPass, JoiningPrompt, Slots, align, attention
 from openr1.errors import ConfigError
 
 AttentionInterface.register(NAME, attention)
 
 
 class Batch:
-    """The completions under way, one a slot, without gaps.
+    """The completions under way, one a slot, without gaps between them.
 
-    :param slots: how many there can be.
-    :ivar items: what the caller keeps of each.
+    :param slots: maximum number of completions.
+    :ivar items: an object of the caller for each completion.
     """
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
         self.model = model
         self.slots = Slots(align(slots))
         self.items: list[Any] = []
-        self.lengths: list[int] = []  # tokens of each that have their keys and values
+        self.lengths: list[int] = []  # of each completion, the tokens whose keys and values are in its slot
 
     @torch.inference_mode()
     def step(self, tokens: Sequence[int], prompts: Sequence[tuple[Sequence[int], Sequence[Any]]] = ()) -> Tensor:
-        """One forward pass.
+        """Run one forward pass.
 
-        :param tokens: the newest of each completion under way.
-        :param prompts: ids of each prompt that joins, and the items that begin with it. A prompt is read once for all of them.
-        :returns: logits [completions, vocabulary] of the next token of each, those that joined included.
+        :param tokens: the newest token of each completion under way.
+        :param prompts: token ids of each prompt that joins, and the items that begin with it. A prompt is computed once for
+            all of them.
+        :returns: logits [completions, vocabulary] of the next token of each completion, those that joined included.
         """
         device, rows = self.model.device, align(len(tokens))
         ids, positions, joining = list(tokens) + [0] * (rows - len(tokens)), list(self.lengths), []
@@ -43,7 +44,7 @@ class Batch:
         last, repeats = list(range(len(tokens))), [1] * len(tokens)
         for prompt, items in prompts:
             slots = slice(len(self.items), len(self.items) + len(items))
-            joining.append(Prompt(len(ids), len(ids) + len(prompt), slots))
+            joining.append(JoiningPrompt(len(ids), len(ids) + len(prompt), slots))
             ids += prompt
             positions += range(len(prompt))
             last.append(len(ids) - 1)
@@ -63,14 +64,14 @@ class Batch:
             position_ids=places[None],
             use_cache=False,
             logits_to_keep=torch.tensor(kept, device=device),
-            slots=Pass(self.slots, places[:rows], length, joining),
+            slots=ForwardPass(self.slots, places[:rows], length, joining),
         )
         logits = output.logits[0, : len(last)]
         return logits.repeat_interleave(torch.tensor(repeats, device=device), dim=0) if max(repeats) > 1 else logits
 
     @torch.inference_mode()
     def remove(self, index: int) -> Any:
-        """Take a completion out; the last one takes its slot."""
+        """Remove a completion and return its item. The last completion moves to the free slot."""
         item, moved, length = self.items[index], self.items.pop(), self.lengths.pop()
         if index < len(self.items):
             self.slots.move(len(self.items), index, length)
@@ -79,10 +80,10 @@ class Batch:
 
 
 def prepare(model: PreTrainedModel) -> dict[str, PackedLinear]:
-    """Make a model ready for :class:`Batch`, and make sure that it computes there what it computes by itself.
+    """Prepare a model for :class:`Batch`, and verify that its logits there are those of its own attention.
 
     :returns: the layers that hold a copy of their weights, by name.
-    :raises ConfigError: for an architecture whose attention is its own affair.
+    :raises ConfigError: for an architecture that does not use the attention interface of transformers.
     """
     ids = torch.arange(24, device=model.device) * 7 % model.config.get_text_config().vocab_size
     refusal = f"engine.kind: transformers cannot run a {model.config.model_type} in batches; use vllm or openai"
@@ -92,11 +93,11 @@ def prepare(model: PreTrainedModel) -> dict[str, PackedLinear]:
         try:
             model.set_attn_implementation(NAME)
             batch = Batch(model, 1)
-            found = [batch.step([], [(ids[:16].tolist(), [None])])]
-            found += [batch.step([token]) for token in ids[16:].tolist()]
+            logits = [batch.step([], [(ids[:16].tolist(), [None])])]
+            logits += [batch.step([token]) for token in ids[16:].tolist()]
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ConfigError(refusal) from error
-    # a wrong pass is off by about the spread of the logits; rounding in bfloat16 by a hundredth of it
-    if not (torch.cat(found).float() - expected).abs().mean() < 0.05 * expected.std():
+    # a wrong pass is off by about the standard deviation of the logits, rounding in bfloat16 by a hundredth of it
+    if not (torch.cat(logits).float() - expected).abs().mean() < 0.05 * expected.std():
         raise ConfigError(refusal)
     return packed

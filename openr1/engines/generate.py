@@ -1,84 +1,101 @@
-"""Has a model answer problems: how a prompt is put to it, what its answers cost, and what to do where it fails."""
+"""Answers of a model, or of the tasks' own oracle, to problems: how they are asked, counted and priced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from openr1.config.schema import Config
 from openr1.data.answers import Answer, Asked
 from openr1.data.chat import conversation, instructed
 from openr1.data.hashing import hash64, unit
-from openr1.data.problems import by_source
 from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.engines import Engine, Reply, Request, open_engine
-from openr1.engines.journal import Journal, ask
+from openr1.engines.journal import Journal, fill_journal
 from openr1.errors import RunError
 from openr1.models import flops
-from openr1.models.build import checkpoint_of
-from openr1.models.families import Shape
-from openr1.training.context import StageContext
+from openr1.models.checkpoints import checkpoint_of
+from openr1.models.shape import Shape
+
+if TYPE_CHECKING:
+    from openr1.data.options import DataConfig, SourceConfig
+    from openr1.engines.options import EngineConfig, Sampling
+    from openr1.models.options import ModelConfig, ScaleConfig
 
 Answerer = Callable[[Sequence[Problem]], Iterator[Asked]]
 
 
-def request(config: Config, problem: Problem) -> Request:
-    """What a model is asked. Its seed is that of the run and the problem, so that it does not matter what else is asked."""
-    told = {"n": config.stage.samples, "seed": hash64("ask", str(config.seed), problem.id) >> 33}
-    if config.data.chat:
-        return Request(problem.id, messages=conversation(config.data, problem.prompt), **told)
-    return Request(problem.id, prompt=instructed(config.data, problem.prompt), **told)
+def build_request(problem: Problem, data: DataConfig, samples: int, seed: int) -> Request:
+    """Build the request that puts a problem to a model.
 
-
-def engine_for(config: Config) -> AbstractContextManager[Engine]:
-    """The engine of a run with its model.
-
-    :raises ConfigError: where the model or the engine is not there.
+    Its seed follows from the run's and the problem, so that answers do not depend on the other problems.
     """
-    engine = config.engine
+    number = hash64("ask", str(seed), problem.id) >> 33
+    if data.chat:
+        return Request(problem.id, messages=conversation(data, problem.prompt), n=samples, seed=number)
+    return Request(problem.id, prompt=instructed(data, problem.prompt), n=samples, seed=number)
+
+
+def open_run_engine(
+    engine: EngineConfig, model: ModelConfig, scale: ScaleConfig, sampling: Sampling
+) -> AbstractContextManager[Engine]:
+    """Open the engine of a run; unless a server runs the model, with the run's checkpoint.
+
+    :raises ConfigError: if the model or the engine is not available.
+    """
     if not engine.served:
-        engine = replace(engine, model=checkpoint_of(config.model, config.scale), revision=config.model.revision)
-    return open_engine(engine, config.stage.sampling)
+        engine = replace(engine, model=checkpoint_of(model, scale), revision=model.revision)
+    return open_engine(engine, sampling)
 
 
-def together(config: Config) -> bool:
-    """Whether an answer may depend, in the last bits of a probability, on what is asked beside it."""
-    engine = config.engine
-    alone = engine.served or (engine.kind == "transformers" and (engine.device, engine.dtype) == ("cpu", "float32"))
-    return not alone
+def depends_on_batch(engine: EngineConfig) -> bool:
+    """Tell whether an answer may depend, in the last bits of a probability, on the other requests of its batch.
+
+    The answers of a server are not repeatable in any case, so the question does not arise for them.
+    """
+    exact = engine.kind == "transformers" and (engine.device, engine.dtype) == ("cpu", "float32")
+    return not (engine.served or exact)
 
 
-def answerer(engine: Engine, config: Config) -> Answerer:
-    """The answers of an engine."""
+def engine_answerer(engine: Engine, data: DataConfig, samples: int, seed: int) -> Answerer:
+    """Return a function that has an engine answer problems."""
 
     def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
-        for reply in engine.generate([request(config, problem) for problem in problems]):
-            yield asked(reply)
+        for reply in engine.generate([build_request(problem, data, samples, seed) for problem in problems]):
+            yield to_asked(reply)
 
     return answer
 
 
-def asked(reply: Reply) -> Asked:
-    """What is kept of a reply: the end token is no token of an answer."""
+def to_asked(reply: Reply) -> Asked:
+    """Convert a reply to the record that is kept of it, in which the end token is not a token of the answer."""
     answers = [
-        Answer(one.text, None if one.tokens is None else one.tokens - one.finished, one.finished) for one in reply.completions
+        Answer(
+            completion.text,
+            None if completion.tokens is None else completion.tokens - completion.finished,
+            completion.finished,
+        )
+        for completion in reply.completions
     ]
     return Asked(reply.id, tuple(answers), reply.prompt_tokens, reply.error)
 
 
-def oracle(config: Config) -> Answerer:
-    """The tasks' own traces, as often as :class:`openr1.data.options.TaskSource` says; the other answers come at once."""
-    sources = config.data.sources
-    problems_by_source = by_source(config.data, config.paths, limit=config.stage.problems)
-    share = {problem.id: sources[name].reasoned for name, group in problems_by_source.items() for problem in group}
+def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[str, SourceConfig]) -> Answerer:
+    """Return a function that answers problems with the traces of their tasks, or else with the bare answers.
+
+    :class:`openr1.data.options.TaskSource` sets the share of traces.
+
+    :param problems: by source.
+    """
+    share = {problem.id: sources[name].reasoned for name, of_source in problems.items() for problem in of_source}
 
     def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
         for problem in problems:
             write = reasoned_completion if unit("reasoned", problem.prompt) < share[problem.id] else direct_completion
             try:
                 yield Asked(problem.id, (Answer(write(problem)),))
-            except ValueError as error:  # some tasks can only tell whether an answer is right
+            except ValueError as error:  # some tasks have a verifier but no answers
                 yield Asked(problem.id, error=str(error))
 
     return answer
@@ -86,10 +103,10 @@ def oracle(config: Config) -> Answerer:
 
 @dataclass
 class GenerationStats:
-    """What a set of answers came to."""
+    """Counts over the answers of a stage."""
 
     problems: int = 0
-    failed: int = 0  # problems with fewer answers than were asked for
+    failed: int = 0  # problems with fewer answers than requested
     answers: int = 0
     finished: int = 0
     prompt_tokens: int = 0
@@ -97,47 +114,65 @@ class GenerationStats:
     counted: bool = True  # the tokens of every answer are known
     flops: float = 0.0
 
-    def add(self, one: Asked, samples: int, shape: Shape | None) -> None:
+    def add(self, asked: Asked, samples: int, shape: Shape | None) -> None:
+        """Count the answers to one problem.
+
+        :param samples: number of answers requested.
+        :param shape: of the model; None if it is unknown, and then no FLOPs are counted.
+        """
         self.problems += 1
-        self.failed += len(one.answers) < samples
-        self.answers += len(one.answers)
-        self.finished += sum(answer.finished for answer in one.answers)
-        for answer in one.answers:
-            if one.prompt_tokens is None or answer.tokens is None:
+        self.failed += len(asked.answers) < samples
+        self.answers += len(asked.answers)
+        self.finished += sum(answer.finished for answer in asked.answers)
+        for answer in asked.answers:
+            if asked.prompt_tokens is None or answer.tokens is None:
                 self.counted = False
                 continue
-            written = max(1, answer.tokens + answer.finished)  # the end token too
-            self.prompt_tokens += one.prompt_tokens
-            self.completion_tokens += written
+            generated = max(1, answer.tokens + answer.finished)  # with the end token
+            self.prompt_tokens += asked.prompt_tokens
+            self.completion_tokens += generated
             if shape is not None:
-                self.flops += flops.generation_flops(shape, one.prompt_tokens, written)
+                self.flops += flops.generation_flops(shape, asked.prompt_tokens, generated)
 
     def metrics(self) -> dict[str, float]:
-        found: dict[str, float] = {"problems": self.problems, "failed": self.failed, "answers": self.answers}
+        """Return the counts by the names of the metrics that are tracked."""
+        metrics: dict[str, float] = {"problems": self.problems, "failed": self.failed, "answers": self.answers}
         if self.answers:
-            found["finished_rate"] = self.finished / self.answers
+            metrics["finished_rate"] = self.finished / self.answers
         if self.counted:
-            found |= {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
-        return found
+            metrics |= {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+        return metrics
 
 
-def answered(
-    context: StageContext, problems: Sequence[Problem], answer: Answerer, whole: bool
-) -> tuple[Journal, GenerationStats]:
-    """Have all problems answered, and count.
+def answer_problems(
+    journal: Journal,
+    answer: Answerer,
+    *,
+    whole_shards: bool,
+    samples: int,
+    max_failed: float,
+    report: Callable[..., None],
+    shape: Shape | None,
+) -> GenerationStats:
+    """Have all problems of a journal answered, and count the answers.
 
-    :raises RunError: where more of them came to nothing than ``stage.max_failed`` allows; the next run asks those again.
+    :param whole_shards: ask a shard at a time, because answers depend on the batch.
+    :param samples: answers requested of each problem.
+    :param max_failed: share of the problems that may have fewer answers.
+    :param report: called with the number of answers so far, and metrics.
+    :param shape: of the model; None if it is unknown.
+    :raises RunError: if more problems fail than ``max_failed`` allows; the next run asks those again.
     """
-    stage = context.config.stage
-    journal = Journal(context.folder, problems, stage.shard)
-    ask(journal, answer, whole, context.report, stage.samples)
+    fill_journal(journal, answer, whole_shards, report, samples)
     stats, first = GenerationStats(), None
-    for _, one in journal.asked():
-        stats.add(one, stage.samples, context.estimate.shape)
-        if first is None and len(one.answers) < stage.samples:
-            first = one.error or f"{len(one.answers)} of {stage.samples} answers came"
-    if stats.failed > stage.max_failed * len(problems):
-        journal.forget_failures(stage.samples)
-        wanted = f"fewer than {stage.samples} answers (stage.max_failed={stage.max_failed:g})"
-        raise RunError(f"{stats.failed} of {len(problems)} problems have {wanted}: {first}; the same command asks those again")
-    return journal, stats
+    for _, asked in journal.asked():
+        stats.add(asked, samples, shape)
+        if first is None and len(asked.answers) < samples:
+            first = asked.error or f"{len(asked.answers)} of {samples} answers came"
+    if stats.failed > max_failed * len(journal.problems):
+        journal.forget_failures(samples)
+        excess = f"fewer than {samples} answers (stage.max_failed={max_failed:g})"
+        raise RunError(
+            f"{stats.failed} of {len(journal.problems)} problems have {excess}: {first}; the same command asks those again"
+        )
+    return stats

@@ -1,11 +1,11 @@
 """Keys and values of the completions under way, and the attention over them.
 
-A forward pass is one row of tokens: the newest token of each completion, then whole prompts that join. transformers calls
-:func:`attention` in place of its own (its ``AttentionInterface``) and needs no cache, no mask and no padding of its own.
+A forward pass is one row of tokens: the newest token of each completion, then the whole prompts that join. transformers calls
+:func:`attention` instead of its own attention (its ``AttentionInterface``), so that it needs no cache, mask or padding.
 
-Each completion has a slot, its keys lie there from the left, and a step attends over all slots at once. So a row meets the
-same numbers in the same places whatever shares the batch, and kernels that treat rows alike give it the same result to the bit.
-Sizes are kept to multiples of :data:`ALIGN`, because kernels compute a last odd part by other instructions than the rest.
+Each completion has a slot in which its keys are stored from the left, and a step attends over all slots at once. A row thus
+meets the same numbers in the same places whatever shares the batch, and kernels that treat rows alike give it the same result
+to the bit. Sizes are multiples of :data:`ALIGN`, because kernels compute a remainder with other instructions.
 """
 
 from __future__ import annotations
@@ -22,57 +22,58 @@ NAME = "openr1_slots"
 
 
 def align(size: int) -> int:
-    """The next multiple of :data:`ALIGN`."""
+    """Round up to a multiple of :data:`ALIGN`."""
     return -(-size // ALIGN) * ALIGN
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A prompt that joins in a pass."""
+class JoiningPrompt:
+    """A prompt that joins in a forward pass."""
 
-    start: int  # in the row of tokens
+    start: int  # place in the row of tokens
     stop: int
-    slots: slice  # of the completions that begin with it
+    slots: slice  # slots of the completions that begin with it
 
 
 @dataclass
-class Pass:
-    """What is where in one forward pass."""
+class ForwardPass:
+    """The layout of one forward pass."""
 
     slots: Slots
-    positions: Tensor  # [decoding]: where in its slot the token of each completion goes
-    length: int  # of the longest slot, this pass included
-    prompts: list[Prompt] = field(default_factory=list)
+    positions: Tensor  # [decoding]: place of each completion's newest token in its slot
+    length: int  # of the longest slot, the tokens of this pass included
+    prompts: list[JoiningPrompt] = field(default_factory=list)
     masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Tensor:
-        """[decoding, 1, 1, length]: the keys that each completion sees."""
+        """Return the keys that each completion attends to: [decoding, 1, 1, length]."""
         if window not in self.masks:
             place, last = torch.arange(self.length, device=self.positions.device)[None], self.positions[:, None]
-            seen = place <= last
+            visible = place <= last
             if window is not None:
-                seen &= place > last - window
-            self.masks[window] = seen[:, None, None]
+                visible &= place > last - window
+            self.masks[window] = visible[:, None, None]
         return self.masks[window]
 
 
 class Slots:
-    """Keys and values by layer, [slots, heads, tokens, head size]."""
+    """The keys and values of each layer, [slots, heads, tokens, head size]."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.capacity = 256  # tokens of a slot, for now
+        self.capacity = 256  # tokens of a slot; grows as needed
         self.layers: dict[int, list[Tensor]] = {}
 
     def layer(self, index: int, key: Tensor, value: Tensor) -> list[Tensor]:
+        """Return the keys and values of a layer, which are allocated in the form of ``key`` and ``value`` at first."""
         if index not in self.layers:
-            # zeros, since what no mask lets through must still be finite
-            shapes = [(self.count, one.shape[1], self.capacity, one.shape[-1]) for one in (key, value)]
+            # zeros, since masked values must still be finite
+            shapes = [(self.count, tensor.shape[1], self.capacity, tensor.shape[-1]) for tensor in (key, value)]
             self.layers[index] = [key.new_zeros(shape) for shape in shapes]
         return self.layers[index]
 
     def reserve(self, length: int) -> None:
-        """Room for so many tokens in each slot."""
+        """Make room for ``length`` tokens in each slot."""
         if length <= self.capacity:
             return
         before, self.capacity = self.capacity, align(max(length, 2 * self.capacity))
@@ -82,6 +83,7 @@ class Slots:
                 tensors[i][:, :, :before] = old
 
     def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first ``length`` tokens of a slot to another."""
         for tensors in self.layers.values():
             for tensor in tensors:
                 tensor[target, :, :length] = tensor[source, :, :length]
@@ -95,24 +97,25 @@ def attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    slots: Pass | None = None,
+    *,
+    slots: ForwardPass,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of one pass; keys and values go to their slots.
+    """Compute the attention of one forward pass, and store its keys and values in their slots.
 
-    :param query: [1, heads, tokens, size]; key and value [1, key-value heads, tokens, size]
-    :param slots: the pass, as handed to the model's forward method.
+    :param query: [1, heads, tokens, size]; ``key`` and ``value`` are [1, key-value heads, tokens, size].
+    :param slots: the layout of the pass, as handed to the model's forward method.
     :returns: [1, tokens, heads, size]
     """
     heads, groups = query.shape[1], query.shape[1] // key.shape[1]
-    out = value.new_zeros((1, query.shape[2], heads, value.shape[-1]))  # zero where the row is filled up
+    out = value.new_zeros((1, query.shape[2], heads, value.shape[-1]))  # stays zero for padding
     keys, values = slots.slots.layer(module.layer_idx, key, value)
     rows = len(slots.positions)
     if rows:
         index = torch.arange(rows, device=key.device)
         keys[index, :, slots.positions] = key[0, :, :rows].transpose(0, 1)
         values[index, :, slots.positions] = value[0, :, :rows].transpose(0, 1)
-        # the query heads that share a key head become its queries, so that keys are not copied for each
+        # query heads that share a key head become queries of that head, so that its keys are not copied
         grouped = query[0, :, :rows].transpose(0, 1).reshape(rows, -1, groups, query.shape[-1])
         mixed = scaled_dot_product_attention(
             grouped,

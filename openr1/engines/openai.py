@@ -1,8 +1,8 @@
 """Generation by any server with OpenAI's interface: a vLLM server, llama.cpp, a hosted model.
 
 Plain prompts go to its completions endpoint, messages to its chat endpoint. Each completion is a request of its own: every
-server takes that, its tokens are counted and its seed is its own, and what fails costs one completion. Requests run side by
-side in a thread with an event loop, at the pace of the limits in the config.
+server accepts that, each completion has its own seed and count of tokens, and a failure costs one completion. Requests run
+concurrently in a thread with an event loop, within the rate limits of the config.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 
 from openr1.data.prefill import opens, whole
 from openr1.engines import base
-from openr1.engines.base import Completion, Gathering, Reply, Request, RequestError
+from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.options import OpenAIEngine, Sampling
 from openr1.errors import ConfigError, RunError
 
-LONGEST_WAIT = 60.0  # seconds between two tries, where the server does not ask for more
-CHARACTERS = 3  # of a token, at least; for the pace, until the server has counted
+LONGEST_WAIT = 60.0  # seconds between two tries, unless the server asks for more
+CHARACTERS = 3  # of a token, at least: an estimate for the rate limit until the server has counted
 
 
-class Pace:
-    """Spreads an amount a minute evenly, so that no window of time holds more than its share.
+class RateLimit:
+    """A rate limit that spreads the amount of a minute evenly over time.
 
     :param per_minute: None for no limit.
     """
@@ -36,62 +36,64 @@ class Pace:
         self.next = 0.0
 
     async def wait(self, amount: float) -> None:
-        """Until so much may be asked for."""
+        """Wait until ``amount`` may be requested."""
         now = asyncio.get_running_loop().time()
         start = max(now, self.next)
         self.next = start + amount * self.seconds
         await asyncio.sleep(start - now)
 
     def settle(self, amount: float) -> None:
-        """Give back what was asked for and not used; a negative amount was used beyond it."""
+        """Return an amount that was requested but not used; a negative amount was used in addition."""
         self.next -= amount * self.seconds
 
     def hold(self, seconds: float) -> None:
-        """Nothing more starts for so long."""
+        """Let nothing start for some time."""
         self.next = max(self.next, asyncio.get_running_loop().time() + seconds)
 
 
 class Engine(base.Engine):
+    """An engine that asks a server."""
+
     def __init__(self, config: OpenAIEngine, sampling: Sampling | None = None) -> None:
         super().__init__(sampling)
         if not config.model:
-            raise ConfigError("engine.model: by which name does the server know the model?")
+            raise ConfigError("engine.model: no model is given; give the name by which the server knows it")
         try:
             import openai
         except ImportError as error:
-            raise ConfigError("engine.kind: the package openai is not installed here") from error
+            raise ConfigError("engine.kind: the package openai is not installed") from error
         self.openai = openai
         self.config = config
         self.key = os.environ[config.api_key_env] if config.api_key_env else "none"
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
-        gathering = Gathering(requests, sampling.n)
+        collector = ReplyCollector(requests, sampling.n)
         results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        jobs = [(number, index) for number in range(len(requests)) for index in gathering.samples(number)]
-        run = _Run(self, requests, sampling, jobs, results.put)
-        thread = threading.Thread(target=run.start, daemon=True)
+        jobs = [(number, index) for number in range(len(requests)) for index in collector.samples(number)]
+        call = _Call(self, requests, sampling, jobs, results.put)
+        thread = threading.Thread(target=call.start, daemon=True)
         thread.start()
         try:
             while (result := results.get()) is not None:
                 if isinstance(result, BaseException):
                     raise result
-                number, index, made, prompt_tokens = result
+                number, index, completion, prompt_tokens = result
                 if prompt_tokens is not None:
-                    gathering.prompt_tokens[number] = prompt_tokens
-                reply = gathering.add(number, index, made)
+                    collector.prompt_tokens[number] = prompt_tokens
+                reply = collector.add(number, index, completion)
                 if reply:
                     yield reply
         finally:
-            run.cancel()
+            call.cancel()
             thread.join()
-            run.loop.close()
+            call.loop.close()
 
 
-class _Run:
-    """One call of generate: its event loop, its connections, its pace.
+class _Call:
+    """One call of ``generate``: its event loop, its connections, its rate limits.
 
-    :param jobs: numbers of a request and of its completion.
-    :param report: called with ``(request, index, completion or error, prompt tokens)``, with an exception that ends the run,
+    :param jobs: the number of a request and the index of its completion, for each completion.
+    :param report: called with ``(number, index, completion or error, prompt tokens)``, with an exception that ends the call,
         and at the end with None.
     """
 
@@ -105,48 +107,47 @@ class _Run:
     ) -> None:
         self.openai, self.config, self.key = engine.openai, engine.config, engine.key
         self.requests, self.sampling, self.report = requests, sampling, report
-        self.starts, self.tokens = Pace(self.config.requests_per_minute), Pace(self.config.tokens_per_minute)
-        self.answered = False  # the server has, at least once
+        self.starts, self.tokens = RateLimit(self.config.requests_per_minute), RateLimit(self.config.tokens_per_minute)
+        self.answered = False  # the server has answered at least once
         self.loop = asyncio.new_event_loop()
-        self.task = self.loop.create_task(self._all(jobs))
+        self.task = self.loop.create_task(self._send_all(jobs))
 
     def start(self) -> None:
-        """Run to the end; in a thread of its own."""
+        """Send all requests. Runs in a thread of its own."""
         try:
             self.loop.run_until_complete(self.task)
         except asyncio.CancelledError:
             pass
         except BaseExceptionGroup as group:
             self.report(group.exceptions[0])
-        except BaseException as error:  # whatever it is, it is the caller's
+        except BaseException as error:  # the caller raises it
             self.report(error)
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.report(None)
 
     def cancel(self) -> None:
-        """End what is under way; from any thread."""
+        """Cancel the requests under way. May be called from any thread."""
         self.loop.call_soon_threadsafe(self.task.cancel)
 
-    async def _all(self, jobs: list[tuple[int, int]]) -> None:
+    async def _send_all(self, jobs: list[tuple[int, int]]) -> None:
         remaining, config = iter(jobs), self.config
         client = self.openai.AsyncOpenAI(base_url=config.base_url, api_key=self.key, max_retries=0, timeout=config.timeout)
         async with client, asyncio.TaskGroup() as group:
             for _ in range(min(config.concurrency, len(jobs))):
-                group.create_task(self._work(client, remaining))
+                group.create_task(self._send(client, remaining))
 
-    async def _work(self, client: Any, jobs: Iterator[tuple[int, int]]) -> None:
+    async def _send(self, client: Any, jobs: Iterator[tuple[int, int]]) -> None:
         for number, index in jobs:
             try:
-                made, prompt_tokens = await self._ask(client, self.requests[number], index)
+                self.report((number, index, *await self._complete(client, self.requests[number], index)))
             except RequestError as error:
-                made, prompt_tokens = error, None
-            self.report((number, index, made, prompt_tokens))
+                self.report((number, index, error, None))
 
-    async def _ask(self, client: Any, request: Request, index: int) -> tuple[Completion, int | None]:
-        """One completion, and the tokens of its prompt; with as many tries as the config allows."""
+    async def _complete(self, client: Any, request: Request, index: int) -> tuple[Completion, int | None]:
+        """Return one completion and the tokens of its prompt, after as many tries as the config allows."""
         openai, config = self.openai, self.config
-        endpoint, arguments = self._call(client, request, index)
-        prompt = request.prompt or "".join(message["content"] for message in request.messages)
+        endpoint, arguments = self._endpoint(client, request, index)
+        prompt = request.prompt or "".join(message["content"] for message in request.messages or ())
         estimate = len(prompt) / CHARACTERS + self.sampling.max_tokens
         for attempt in range(config.retries + 1):
             await self.starts.wait(1)
@@ -156,7 +157,7 @@ class _Run:
                 async with asyncio.timeout(config.timeout):
                     answer = await endpoint(**arguments)
                 self.answered, used = True, estimate
-                completion = _completion(answer, self._opened(request))
+                completion = _to_completion(answer, self._opens_think(request))
                 if answer.usage:
                     used = answer.usage.total_tokens
                 return completion, answer.usage and answer.usage.prompt_tokens
@@ -168,13 +169,13 @@ class _Run:
                     raise RunError(f"engine.base_url: no server answers at {config.base_url}") from error
             except openai.APIStatusError as error:
                 reason = f"{error.status_code}: {' '.join(error.message.split())}"
-                self._fatal(error, reason)
+                self._refuse_fatal(error, reason)
                 self.answered = True
                 if error.status_code not in (408, 409, 425, 429) and error.status_code < 500:
                     raise RequestError(reason) from error
                 self.starts.hold(_seconds(error.response.headers.get("retry-after")))
             except (openai.APIError, ValueError, TypeError, AttributeError) as error:
-                raise RequestError(f"an answer of another form: {' '.join(str(error).split())}") from error
+                raise RequestError(f"the answer has an unknown form: {' '.join(str(error).split())}") from error
             finally:
                 self.tokens.settle(estimate - used)
             if attempt < config.retries:
@@ -182,11 +183,12 @@ class _Run:
                 await asyncio.sleep(wait * random.uniform(0.5, 1))
         raise RequestError(f"{reason}, at the last of {config.retries + 1} tries")
 
-    def _opened(self, request: Request) -> bool | None:
-        """Tell whether the prompt ends with an open ``<think>``; None where only the server knows."""
+    def _opens_think(self, request: Request) -> bool | None:
+        """Tell whether the prompt ends with an open ``<think>``; None if only the server knows."""
         return self.config.opens_think if request.prompt is None else opens(request.prompt)
 
-    def _call(self, client: Any, request: Request, index: int) -> tuple[Callable[..., Any], dict[str, Any]]:
+    def _endpoint(self, client: Any, request: Request, index: int) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """Return the endpoint of a request, and the arguments of one completion."""
         sampling = self.sampling
         arguments: dict[str, Any] = {
             "model": self.config.model,
@@ -206,35 +208,39 @@ class _Run:
             return client.completions.create, {**arguments, "prompt": request.prompt}
         if self.config.logprobs:
             arguments["logprobs"] = True
-        return client.chat.completions.create, {**arguments, "messages": [dict(message) for message in request.messages]}
+        messages = [dict(message) for message in request.messages or ()]
+        return client.chat.completions.create, {**arguments, "messages": messages}
 
-    def _fatal(self, error: Any, reason: str) -> None:
-        """:raises RunError: where no other request can fare better."""
+    def _refuse_fatal(self, error: Any, reason: str) -> None:
+        """Refuse an error that every other request would meet too.
+
+        :raises RunError: for a wrong key, an unknown model or endpoint, or an account without funds.
+        """
         key, where = self.config.api_key_env, self.config.base_url
         if error.status_code == 401:
-            raise RunError(f"engine.api_key_env: the server does not take the key of {key}; {reason}") from error
+            raise RunError(f"engine.api_key_env: the server refuses the key in {key}; {reason}") from error
         if error.status_code == 404:
-            raise RunError(f"engine.model: {where} has no {self.config.model}, or no such endpoint; {reason}") from error
+            raise RunError(f"engine.model: {where} has no {self.config.model}, or not this endpoint; {reason}") from error
         if error.status_code == 402 or error.code == "insufficient_quota":
-            raise RunError(f"engine.base_url: the account at {where} cannot pay; {reason}") from error
+            raise RunError(f"engine.base_url: the account at {where} has no funds; {reason}") from error
 
 
 def _seconds(header: str | None) -> float:
-    """What ``Retry-After`` asks for; dates, which no such server sends, count as nothing."""
+    """Read the seconds of ``Retry-After``. A date, which no such server sends, counts as 0."""
     try:
         return max(float(header or 0), 0.0)
     except ValueError:
         return 0.0
 
 
-def _completion(answer: Any, opened: bool | None) -> Completion:
+def _to_completion(answer: Any, opened: bool | None) -> Completion:
     if not answer.choices:
-        raise RequestError("an answer without choices")
+        raise RequestError("the answer has no choices")
     choice = answer.choices[0]
     logprobs, reason = None, choice.finish_reason or "unknown"
     if hasattr(choice, "message"):
         text = choice.message.content or ""
-        # servers that set the thoughts apart: DeepSeek's own, vLLM with a reasoning parser
+        # DeepSeek's own server, and vLLM with a reasoning parser, return the thoughts separately
         thoughts = getattr(choice.message, "reasoning_content", None) or getattr(choice.message, "reasoning", None)
         if thoughts:
             text = f"<think>{thoughts}</think>{text}" if text or reason == "stop" else f"<think>{thoughts}"

@@ -10,7 +10,7 @@ from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig, choice
 from openr1.rewards.base import sample_of
 from openr1.rewards.mathematics import vote_classes
-from openr1.rewards.parsing import conclusion
+from openr1.rewards.parsing import extract_conclusion
 
 RIGHT = "\0right"  # the vote of every right answer in mathematics, since answers equal to the gold answer are equal
 
@@ -46,14 +46,14 @@ def votes(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
     have no vote; neither have programs, which cannot be compared.
     """
     if rows and rows[0]["kind"] == "math":
-        texts = [None if row["verified"] else conclusion(row["completion"] or "") for row in rows]
+        texts = [None if row["verified"] else extract_conclusion(row["completion"] or "") for row in rows]
         wrong = vote_classes(texts)
         return [RIGHT if row["verified"] else vote for row, vote in zip(rows, wrong, strict=True)]
     return [_vote(row) for row in rows]
 
 
 def _vote(row: Mapping[str, Any]) -> str | None:
-    kind, text = row["kind"], conclusion(row["completion"] or "")
+    kind, text = row["kind"], extract_conclusion(row["completion"] or "")
     if not text or kind == "code":
         return None
-    return choice.letter(text) if kind == "choice" else " ".join(text.split())
+    return choice.read_letter(text) if kind == "choice" else " ".join(text.split())

@@ -10,7 +10,7 @@ from openr1.evaluation import metrics
 from openr1.evaluation.grading import votes
 from openr1.rewards import Sample
 from openr1.rewards.format import TagOptions, format_
-from openr1.rewards.parsing import reasoned
+from openr1.rewards.parsing import has_reasoning
 
 
 def follows_template(completion: str, opened: bool = False) -> bool:
@@ -23,4 +23,4 @@ def follows_template(completion: str, opened: bool = False) -> bool:
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
     """Yield the answers of each problem, from rows with verdicts."""
-    return metrics.grouped(rows, votes, follows_template, reasoned)
+    return metrics.grouped(rows, votes, follows_template, has_reasoning)

@@ -1,1 +1,1 @@
-"""Model families, shapes on the ladder of sizes, their FLOPs, and the models themselves."""
+"""Models: families, shapes at the sizes of the ladder, FLOPs, building and checkpoints."""

@@ -1,7 +1,7 @@
 """Even use of experts without an auxiliary loss, as DeepSeek-V3 is trained (arXiv 2408.15664, algorithm 1).
 
-``transformers`` has the bias that chooses experts but nothing that moves it, so that a model from scratch would leave experts
-unused.
+``transformers`` adds a bias to the scores that choose experts but never updates it, so that a model trained from scratch
+would leave experts unused.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from transformers import TrainerCallback
 
 from openr1.distributed.collectives import add_up
 
-RATE = 1e-3  # of the bias a step; DeepSeek-V3, arXiv 2412.19437, section 4.2
+RATE = 1e-3  # change of the bias in a step (DeepSeek-V3, arXiv 2412.19437, section 4.2)
 
 
 class LoadBalance(TrainerCallback):
-    """After each step, raises the choice bias of experts that got fewer tokens than the mean, and lowers it for the others.
+    """A callback that raises the bias of experts with fewer tokens than the mean after each step, and lowers it for the others.
 
-    :ivar loads: (experts,) a router, the tokens of the step so far.
+    :ivar loads: [experts] for each router: tokens routed to each expert in this step so far.
     """
 
     def __init__(self, model: nn.Module, rate: float = RATE) -> None:

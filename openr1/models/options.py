@@ -16,25 +16,24 @@ ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_at
 
 @dataclass
 class ModelConfig:
-    """``model=``: a family, from scratch at the size of ``scale`` or from a checkpoint."""
+    """Options of ``model=``: a family, from scratch at the size of ``scale=`` or from a checkpoint."""
 
-    family: str = MISSING  # a name in openr1.models.build.FAMILIES
+    family: str = MISSING  # a name in openr1.models.families.FAMILIES
     checkpoint: str | None = None  # directory or Hub id whose weights and tokenizer the run starts from
     revision: str | None = None  # branch, tag or commit of a Hub checkpoint
     pretrained: bool = False  # start from checkpoints[scale.name]
     checkpoints: dict[str, str] = field(default_factory=dict)  # name of a size -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
     rope_theta: float = 10_000.0
-    init_std: float | None = (
-        None  # of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models.build
-    )
+    # standard deviation of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models.build
+    init_std: float | None = None
     attention: str = "sdpa"  # the attention implementation of transformers
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
 
 
 @dataclass
 class ScaleConfig:
-    """``scale=``: one size of the ladder. The feed-forward size follows from ``params`` and the family."""
+    """Options of ``scale=``: one size of the ladder. The feed-forward size follows from ``params`` and the family."""
 
     name: str = MISSING
     params: float = MISSING  # target of (active) non-embedding parameters
@@ -45,21 +44,27 @@ class ScaleConfig:
 
 
 def check_model(model: ModelConfig, scale: ScaleConfig) -> None:
-    """:raises ConfigError: for the first key of ``model=`` that is wrong."""
+    """Refuse wrong options of ``model=``.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
     one_of(model.family, "model.family", FAMILIES)
     one_of(model.attention, "model.attention", ATTENTION)
     positive(model, "model", "rope_theta", "init_std")
     if model.pretrained and not model.checkpoint and scale.name not in model.checkpoints:
         known = ", ".join(model.checkpoints) or "no size"
-        raise ConfigError(f"model.pretrained: {model.family} has checkpoints for {known}, not for scale={scale.name}")
+        raise ConfigError(f"model.pretrained: {model.family} has no checkpoint for scale={scale.name}; it has some for {known}")
 
 
 def check_scale(scale: ScaleConfig) -> None:
-    """:raises ConfigError: for the first key of ``scale=`` that is wrong."""
+    """Refuse wrong options of ``scale=``.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
     positive(scale, "scale", "params", "width", "depth", "heads", "kv_heads")
     if scale.width % scale.heads:
         raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
     if scale.width // scale.heads % 2:
-        raise ConfigError(f"scale.heads: a head of {scale.width // scale.heads} is odd; rotary embeddings need an even size")
+        raise ConfigError(f"scale.heads: heads of {scale.width // scale.heads} are odd; rotary embeddings need an even size")
     if scale.heads % scale.kv_heads:
         raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")

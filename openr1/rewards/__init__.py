@@ -1,4 +1,4 @@
-"""Rewards: small functions of the completions of one prompt, whether an answer is right, and the processes that score.
+"""Rewards: small functions of the completions of one prompt, verdicts on answers, and the processes that score.
 
 >>> from openr1.rewards import REWARDS, Problem, Sample, verify
 >>> sample = Sample(Problem("1+1=", "2"), "<think>1+1</think><answer>2</answer>", tokens=5)

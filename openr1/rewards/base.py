@@ -1,4 +1,4 @@
-"""What a reward is: a function of the completions of one prompt, with typed options."""
+"""Rewards as functions of the completions of one prompt, with typed options."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Sample:
 
     problem: Problem
     completion: str
-    tokens: int | None = None  # of the completion, its end token left out; None where nobody counted
-    finished: bool = True  # it ended with the end token, not at the maximum length
+    tokens: int | None = None  # of the completion without its end token; None if they were not counted
+    finished: bool = True  # it ended with the end token, not at the length limit
 
 
 def sample_of(problem: Problem, completion: str, tokens: int | None, finished: bool | None) -> Sample:
@@ -25,51 +25,52 @@ def sample_of(problem: Problem, completion: str, tokens: int | None, finished: b
     return Sample(problem, completion, tokens, bool(finished))
 
 
-VERDICTS = 2  # raised when answers are judged in another way, so that results with other verdicts have other names
+VERDICTS = 2  # version of the verdicts, in the fingerprint of results; raised when answers are judged differently
 
 
 class Verdict(NamedTuple):
-    """The result of checking an answer, and how it was reached."""
+    """The verdict on an answer, and how it was reached."""
 
-    correct: bool | None = None  # None: nothing can be said
-    passed: tuple[bool, ...] | None = None  # of a code problem: test by test, in order; shorter where checking stopped early
+    correct: bool | None = None  # None: no verdict
+    passed: tuple[bool, ...] | None = None  # of a code problem: its tests in order; shorter if judging stopped early
     gold: str = ""  # how the gold answer was read
-    answer: str = ""  # how the answer was read; empty where there is none
+    answer: str = ""  # how the answer was read; empty without one
     step: str = ""  # the step that decided, or the reason why none could
 
 
-def wrong(sample: Sample) -> Verdict:
-    """The verdict on an answer that cannot be checked: wrong, and no test of a program passed."""
+def wrong_verdict(sample: Sample) -> Verdict:
+    """Return the verdict on an answer that cannot be judged: wrong, and no test of a program passed."""
     return Verdict(False, (False,) * len(sample.problem.tests) or None)
 
 
 @dataclass(frozen=True)
 class Verified(Sample):
-    """A sample whose answer was checked, so that several rewards share one check."""
+    """A sample with the verdict on its answer, so that several rewards share one verdict."""
 
     verdict: Verdict = field(default_factory=Verdict)
 
     @classmethod
     def of(cls, sample: Sample, verdict: Verdict) -> Verified:
+        """Add a verdict to a sample."""
         return cls(sample.problem, sample.completion, sample.tokens, sample.finished, verdict)
 
 
 @dataclass
 class NoOptions:
-    """A reward that has nothing to set."""
+    """Options of a reward that has none."""
 
 
 @dataclass(frozen=True)
 class Reward:
     """A reward, callable as ``reward(samples, **options) -> list[float | None]`` over the samples of ONE prompt.
 
-    None is no value: a reward that cannot be given is never a 0 or a 1 by accident.
+    None stands for no value, so that a reward that cannot be computed is not mistaken for 0 or 1.
     """
 
     function: Callable[..., list[float | None]]
     options: type | None = None  # dataclass of the options, all with defaults; None for a function of free keywords
     group: bool = False  # a value depends on the other samples of the prompt
-    needs: str | None = None  # "verdict": whether the answer is right; "tests": every test of a code problem
+    needs: str | None = None  # "verdict": the verdict on the answer; "tests": the result of every test of a code problem
 
     def __call__(self, samples: Sequence[Sample], **options: Any) -> list[float | None]:
         if self.options is None:
@@ -82,14 +83,14 @@ def reward(
 ) -> Callable[[Callable[..., list[float | None]]], Reward]:
     """Make a function a reward. See :class:`Reward` for the arguments.
 
-    A user's own needs no decorator: a plain function ``f(samples, **options)`` is called with all samples of a prompt.
-    Decorated without ``group=True`` it is called with one sample at a time, so that one that hangs costs no other its value.
+    A user's own function needs no decorator: a plain ``f(samples, **options)`` is called with all samples of a prompt.
+    Decorated without ``group=True`` it is called with one sample at a time, so that a sample that hangs costs only its own
+    value.
     """
     return lambda function: Reward(function, options, group, needs)
 
 
-def lengths(samples: Sequence[Sample]) -> list[int]:
-    """Lengths of completions in one unit: tokens where all were counted, otherwise characters."""
-    if all(sample.tokens is not None for sample in samples):
-        return [sample.tokens for sample in samples]
-    return [len(sample.completion) for sample in samples]
+def measure_lengths(samples: Sequence[Sample]) -> list[int]:
+    """Measure completions in one unit: tokens if all were counted, otherwise characters."""
+    tokens = [sample.tokens for sample in samples if sample.tokens is not None]
+    return tokens if len(tokens) == len(samples) else [len(sample.completion) for sample in samples]

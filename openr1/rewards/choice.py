@@ -1,7 +1,7 @@
-"""The verdict on an answer to a multiple choice: which letter it gives.
+"""Verdicts on answers to multiple choice, by the letter that an answer gives.
 
-A letter is in a box, said to be the answer in one of the ways in which models say it (:mod:`openr1.rewards.letters`), or stands
-alone or first. The last one that is said counts; several in one list are no answer, since every letter at once would always be
+A letter is in a box, stated as the answer in one of the forms that models use (:mod:`openr1.rewards.letters`), or alone or
+first in the text. The last stated letter counts. Several in one list are no answer, since all letters at once would always be
 right.
 """
 
@@ -14,18 +14,18 @@ from typing import NamedTuple
 from openr1.rewards import letters
 from openr1.rewards.base import Sample, Verdict
 from openr1.rewards.letters import CLOSE, OPEN
-from openr1.rewards.parsing import boxes, conclusion, joint
-from openr1.rewards.plain_text import plain
+from openr1.rewards.parsing import extract_conclusion, find_boxes, joins_list
+from openr1.rewards.plain_text import to_plain_text
 
 BOXED = "boxed letter"
-NEAR = 300  # characters before it in which the sentence of a statement begins
-FAR = 2000  # characters after it in which a list of options may go on
+NEAR = 300  # characters before a statement in which its sentence begins
+FAR = 2000  # characters after a statement in which a list of options may continue
 
 
-class Said(NamedTuple):
-    """Letters that one place gives as the answer.
+class Statement(NamedTuple):
+    """A place in a text that gives letters as the answer.
 
-    :ivar correct: they are said to be correct, which is less than to be the answer: of some questions several are.
+    :ivar correct: the letters are said to be correct, which is weaker than to be the answer: several options may be correct.
     """
 
     start: int
@@ -35,124 +35,132 @@ class Said(NamedTuple):
     correct: bool = False
 
 
-def check(sample: Sample) -> Verdict:
-    """Compare the letter that a sample gives with the gold letter; no verdict where the gold answer is no letter."""
-    gold = letter(sample.problem.answer)
+def judge_choice(sample: Sample) -> Verdict:
+    """Compare a sample's letter with the gold letter. If the gold answer has no letter, there is no verdict."""
+    gold = read_letter(sample.problem.answer)
     if gold is None:
-        return Verdict(step="gold answer is no letter")
-    text = conclusion(sample.completion)
+        return Verdict(step="the gold answer has no letter")
+    text = extract_conclusion(sample.completion)
     if text is None:
         return Verdict(False, gold=gold, step="no conclusion")
-    found, step = read(text)
-    if len(found) != 1:
-        return Verdict(False, gold=gold, step=f"several letters: {', '.join(found)}" if found else "no letter")
-    return Verdict(found == [gold], gold=gold, answer=found[0], step=step)
+    chosen, step = read_letters(text)
+    if len(chosen) != 1:
+        return Verdict(False, gold=gold, step=f"several letters: {', '.join(chosen)}" if chosen else "no letter")
+    return Verdict(chosen == [gold], gold=gold, answer=chosen[0], step=step)
 
 
-def letter(text: str) -> str | None:
-    """The letter that a conclusion gives; None where it gives none, or several at once."""
-    found, _ = read(text)
-    return found[0] if len(found) == 1 else None
+def read_letter(text: str) -> str | None:
+    """Return the letter of a conclusion; None if it has none, or several at once."""
+    chosen, _ = read_letters(text)
+    return chosen[0] if len(chosen) == 1 else None
 
 
-def read(text: str) -> tuple[list[str], str]:
-    """The letters that a conclusion ends with, and where they stand."""
-    text = _with_boxes(text)
-    said = sorted(_said(text), key=lambda one: one.end)
-    if not said:
+def read_letters(text: str) -> tuple[list[str], str]:
+    """Return the letters with which a conclusion ends, and how it gives them."""
+    text = _mark_boxes(text)
+    statements = sorted(_find_statements(text), key=lambda statement: statement.end)
+    if not statements:
         first = letters.FIRST.match(text)
-        if first and (letters.REFUTED.match(text, first.end()) or letters.RECALLED.match(text, first.end())):
-            return [], "the letter is taken back"
-        return sorted(_first(text)), "letter that stands first"
-    last = said.pop()
-    if letters.REFUTED.match(text, last.end) or letters.RECALLED.match(text, last.end):
-        return [], "the letter is taken back"
-    found, start = last.letters, last.start
+        if first and _is_retracted(text, first.end()):
+            return [], "the letter is retracted"
+        return sorted(_read_first(text)), "letter at the beginning"
+    last = statements.pop()
+    if _is_retracted(text, last.end):
+        return [], "the letter is retracted"
+    chosen, start = last.letters, last.start
     if other := letters.OTHER.match(text, last.end):
-        found |= _letters(other["letters"])
-    while said and _listed(said[-1], text[said[-1].end : start]):
-        one = said.pop()
-        if one.correct <= last.correct:
-            found |= one.letters
-        start = min(start, one.start)
-    return sorted(found), last.step
+        chosen |= _to_letters(other["letters"])
+    while statements and _continues_list(statements[-1], text[statements[-1].end : start]):
+        statement = statements.pop()
+        if statement.correct <= last.correct:
+            chosen |= statement.letters
+        start = min(start, statement.start)
+    return sorted(chosen), last.step
 
 
-def _with_boxes(text: str) -> str:
-    """Plain text in which boxes can still be told."""
+def _is_retracted(text: str, end: int) -> bool:
+    """Tell whether the text after a letter says that it is wrong, or retracts it."""
+    return bool(letters.REFUTED.match(text, end) or letters.RECALLED.match(text, end))
+
+
+def _mark_boxes(text: str) -> str:
+    """Return the plain text with marks around the contents of boxes."""
     parts, place = [], 0
-    for start, end, content in boxes(text):
-        parts += [plain(text[place:start]), f"{OPEN}{plain(content)}{CLOSE}"]
+    for start, end, content in find_boxes(text):
+        parts += [to_plain_text(text[place:start]), f"{OPEN}{to_plain_text(content)}{CLOSE}"]
         place = end
-    return "".join([*parts, plain(text[place:])])
+    return "".join([*parts, to_plain_text(text[place:])])
 
 
-def _said(text: str) -> Iterator[Said]:
-    """All places that give letters as the answer; a box after the sentence that it ends."""
-    for correct, several in ((False, letters.ANSWERED), (True, letters.AFFIRMED)):
-        step = "said to be correct" if correct else "said to be the answer"
-        for form in several:
+def _find_statements(text: str) -> Iterator[Statement]:
+    """Yield all places that give letters as the answer, boxes last."""
+    for correct, forms in ((False, letters.ANSWERED), (True, letters.AFFIRMED)):
+        step = "stated as correct" if correct else "stated as the answer"
+        for form in forms:
             for match in form.finditer(text):
-                if not _denied(text[max(0, match.start() - NEAR) : match.start()]):
-                    rest = text[match.end() : match.end() + FAR]
-                    found = _letters(match["letters"]) | _continued(rest, match["letters"])
-                    yield Said(match.start(), match.end(), found, step, correct)
+                if not _is_denied(text[max(0, match.start() - NEAR) : match.start()]):
+                    after = text[match.end() : match.end() + FAR]
+                    chosen = _to_letters(match["letters"]) | _read_list(after, match["letters"])
+                    yield Statement(match.start(), match.end(), chosen, step, correct)
     for box in letters.BOXED.finditer(text):
-        if found := _boxed(box[1]):
-            yield Said(box.start(), box.end(), found, BOXED)
+        if chosen := _read_box(box[1]):
+            yield Statement(box.start(), box.end(), chosen, BOXED)
 
 
-def _denied(before: str) -> bool:
-    """Tell whether the text before denies what is said next."""
+def _is_denied(before: str) -> bool:
+    """Tell whether the text before a statement denies it."""
     sentence = letters.SENTENCE.split(before)[-1]
     clause = letters.CLAUSE.split(sentence)[-1]
     return bool(letters.DENIED.search(clause) or letters.SUPPOSED.search(sentence) or letters.FORMER.search(clause))
 
 
-def _boxed(content: str) -> frozenset[str]:
-    """The letters that a box holds: alone, with a text, or in a sentence."""
+def _read_box(content: str) -> frozenset[str]:
+    """Return the letters in a box: alone, with a text, or in a sentence."""
     if whole := letters.WHOLE.fullmatch(content):
-        return _letters(whole["letters"])
-    return _first(content) or frozenset().union(*(one.letters for one in _said(content)))
+        return _to_letters(whole["letters"])
+    return _read_first(content) or frozenset().union(*(statement.letters for statement in _find_statements(content)))
 
 
-def _first(text: str) -> frozenset[str]:
-    """The letter with which a text begins, and any other that begins an option after it."""
+def _read_first(text: str) -> frozenset[str]:
+    """Return the letter with which a text begins, and those that begin further options."""
     match = letters.FIRST.match(text)
     if match is None:
         return frozenset()
-    return _letters(match["letters"]) | _marks(text[match.end() :]) | _next(text[match.end() :], match["letters"])
+    after = text[match.end() :]
+    return _to_letters(match["letters"]) | _find_options(after) | _find_next(after, match["letters"])
 
 
-def _continued(rest: str, letters: str) -> frozenset[str]:
-    """The letters of a list of options with their texts, after the first: those of its line and of the lines that follow."""
-    lines = rest.split("\n")
-    several = [lines[0]]
+def _read_list(after: str, first: str) -> frozenset[str]:
+    """Return the letters of the options that follow the first one, on its line and on the next lines."""
+    lines = after.split("\n")
+    listed = [lines[0]]
     for line in lines[1:]:
-        if not _marks(line):
+        if not _find_options(line):
             break
-        several.append(line)
-    return _marks("\n".join(several)) | _next(lines[0], letters)
+        listed.append(line)
+    return _find_options("\n".join(listed)) | _find_next(lines[0], first)
 
 
-def _marks(text: str) -> frozenset[str]:
+def _find_options(text: str) -> frozenset[str]:
+    """Return the letters that begin an option."""
     return frozenset("".join(groups).upper() for groups in letters.LISTED.findall(letters.REMARK.sub("", text)))
 
 
-def _next(text: str, letters: str) -> frozenset[str]:
-    """The letter after the given one where it is set off by a point: of others that would rather be the end of a sentence."""
-    after = chr(ord(max(_letters(letters))) + 1)
+def _find_next(text: str, first: str) -> frozenset[str]:
+    """Return the letter after ``first`` if a full stop follows it; any other letter would be the end of a sentence."""
+    after = chr(ord(max(_to_letters(first))) + 1)
     return frozenset(after if re.search(rf"\s{re.escape(after)}[.:]\s", text) else "")
 
 
-def _letters(text: str) -> frozenset[str]:
+def _to_letters(text: str) -> frozenset[str]:
     return frozenset(letters.ALONE.findall(text.upper()))
 
 
-def _listed(said: Said, between: str) -> bool:
-    """Tell whether what is said next goes on with a list.
+def _continues_list(statement: Statement, between: str) -> bool:
+    """Tell whether the next statement continues a list.
 
-    No word but those of a list stands between, or the rest of a sentence that takes nothing back.
+    Only words of a list stand between the two, or the end of a sentence that retracts nothing.
     """
-    rest = "" if said.step == BOXED else re.match(r"[.,;:)]?[^.!?。\n]*", between)[0]
-    return not letters.WITHDRAWN.search(rest) and joint(letters.FILLER.sub(" ", between[len(rest) :]))
+    end = re.match("" if statement.step == BOXED else r"[.,;:)]?[^.!?。\n]*", between)
+    clause = end[0] if end else ""
+    return not letters.WITHDRAWN.search(clause) and joins_list(letters.FILLER.sub(" ", between[len(clause) :]))

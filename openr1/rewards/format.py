@@ -1,7 +1,7 @@
-"""Rewards of form: what a completion looks like, whatever it answers.
+"""Rewards of the form of a completion, whatever it answers.
 
-A chat template that ends with ``<think>`` leaves that tag out of the completion. Engines of this project give it back.
-``opened: true`` does so for completions that were made elsewhere, and changes none that begins with the tag.
+If a chat template ends with ``<think>``, the model does not write that tag. The engines of this project add it to the
+completion; ``opened: true`` adds it to completions from elsewhere, unless they begin with it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from openr1.data.prefill import whole
 from openr1.rewards.base import Sample, reward
-from openr1.rewards.fences import fenced
-from openr1.rewards.parsing import TAGS, answered
+from openr1.rewards.fences import find_blocks
+from openr1.rewards.parsing import TAGS, extract_raw_answer
 
 WHOLE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
 MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|Finally),"
@@ -21,13 +21,17 @@ MARKERS = r"Step \d+:|^\s*\d+\.\s|^\s*[-*]\s|\b(?:First|Second|Third|Next|Then|F
 
 @dataclass
 class TagOptions:
-    opened: bool = False  # the prompt already ends with <think>
+    """Options of ``format`` and ``tag_count``."""
+
+    opened: bool = False  # the prompt ends with <think>
 
 
 @dataclass
 class StepOptions:
+    """Options of ``reasoning_steps``."""
+
     markers: str = MARKERS  # regular expression, ^ at the start of every line
-    enough: int = 3  # so many markers are worth 1
+    enough: int = 3  # number of markers that is worth 1
 
     def __post_init__(self) -> None:
         if self.enough < 1:
@@ -35,45 +39,48 @@ class StepOptions:
         try:
             re.compile(self.markers)
         except re.error as error:
-            raise ValueError(f"markers: is no regular expression: {error}") from error
+            raise ValueError(f"markers: not a regular expression: {error}") from error
 
 
 @dataclass
 class CodeFormatOptions:
+    """Options of ``code_format``."""
+
     language: str = "python"
     opened: bool = False
 
 
-def _well_formed(text: str) -> bool:
+def _is_well_formed(text: str) -> bool:
     parts = WHOLE.fullmatch(text)
     return parts is not None and all(map(str.strip, parts.groups())) and all(text.count(tag) == 1 for tag in TAGS)
 
 
 @reward(TagOptions)
 def format_(samples: Sequence[Sample], options: TagOptions) -> list[float | None]:
-    """1 if the whole completion is one ``<think>…</think>``, then one ``<answer>…</answer>`` and nothing else; otherwise 0.
+    """Return 1 if a completion is one ``<think>…</think>``, then one ``<answer>…</answer>``, and nothing else; otherwise 0.
 
     Neither may be empty.
     """
-    return [float(_well_formed(whole(sample.completion, options.opened))) for sample in samples]
+    return [float(_is_well_formed(whole(sample.completion, options.opened))) for sample in samples]
 
 
 @reward(TagOptions)
 def tag_count(samples: Sequence[Sample], options: TagOptions) -> list[float | None]:
-    """A quarter for each of the four tags that is there exactly once."""
+    """Return a quarter for each of the four tags that occurs exactly once."""
     texts = [whole(sample.completion, options.opened) for sample in samples]
     return [sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts]
 
 
 @reward(StepOptions)
 def reasoning_steps(samples: Sequence[Sample], options: StepOptions) -> list[float | None]:
-    """The number of step markers over ``enough``, at most 1."""
-    found = [len(re.findall(options.markers, sample.completion, re.MULTILINE)) for sample in samples]
-    return [min(1.0, count / options.enough) for count in found]
+    """Return the number of step markers over ``enough``, at most 1."""
+    counts = [len(re.findall(options.markers, sample.completion, re.MULTILINE)) for sample in samples]
+    return [min(1.0, count / options.enough) for count in counts]
 
 
 @reward(CodeFormatOptions)
 def code_format(samples: Sequence[Sample], options: CodeFormatOptions) -> list[float | None]:
-    """1 if the completion is well formed as for ``format`` and its answer has a fenced block of the language; otherwise 0."""
+    """Return 1 if a completion has the form of ``format`` and its answer a fenced block of the language; otherwise 0."""
     texts = [whole(sample.completion, options.opened) for sample in samples]
-    return [float(_well_formed(text) and bool(fenced(answered(text) or "", options.language))) for text in texts]
+    answers = [extract_raw_answer(text) or "" if _is_well_formed(text) else "" for text in texts]
+    return [float(bool(find_blocks(answer, options.language))) for answer in answers]

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.rewards.base import Sample, reward
-from openr1.rewards.parsing import thoughts
+from openr1.rewards.parsing import extract_thoughts
 
 
 @dataclass
 class LanguageOptions:
+    """Options of ``language_consistency``."""
+
     language: str = "en"
 
     def __post_init__(self) -> None:
@@ -22,10 +24,10 @@ class LanguageOptions:
 
 @reward(LanguageOptions)
 def language_consistency(samples: Sequence[Sample], options: LanguageOptions) -> list[float | None]:
-    """Share of the words of the thoughts in the target language (arXiv 2501.12948, section 2.3.2).
+    """Return the share of the words of the thoughts in the target language (arXiv 2501.12948, section 2.3.2).
 
-    None where there are no words. Languages of one script, such as English and French, are not told apart.
+    None without words. Languages with the same script, such as English and French, are not told apart.
     """
     from openr1.data.language import share
 
-    return [share(thoughts(sample.completion), options.language) for sample in samples]
+    return [share(extract_thoughts(sample.completion), options.language) for sample in samples]

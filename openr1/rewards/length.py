@@ -1,4 +1,4 @@
-"""Rewards of length. A length is in tokens where all samples of the prompt were counted, otherwise in characters."""
+"""Rewards of length, in tokens if those of all samples of the prompt were counted, otherwise in characters."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openr1.rewards.base import NoOptions, Sample, lengths, reward
+from openr1.rewards.base import NoOptions, Sample, measure_lengths, reward
 from openr1.rewards.correctness import verify
 
 
 @dataclass
 class CosineOptions:
-    """Values at length 0 and from ``max_length`` on; the defaults are those of open-r1."""
+    """Options of ``cosine``: values at length 0 and from ``max_length`` on. The defaults are those of open-r1."""
 
     correct_short: float = 1.0
     correct_long: float = 0.5
@@ -27,10 +27,10 @@ class CosineOptions:
 
 @dataclass
 class OverlongOptions:
-    """DAPO's lengths, in tokens."""
+    """Options of ``soft_overlong_punishment``, in tokens. The defaults are those of DAPO."""
 
     max_length: int = 20_480
-    cache: int = 4_096  # the penalty starts so many tokens before max_length
+    cache: int = 4_096  # the penalty starts this many tokens before max_length
 
     def __post_init__(self) -> None:
         if not 0 < self.cache <= self.max_length:
@@ -39,11 +39,11 @@ class OverlongOptions:
 
 @reward(NoOptions, group=True, needs="verdict")
 def length(samples: Sequence[Sample], _: NoOptions) -> list[float | None]:
-    """Kimi k1.5 (arXiv 2501.12599, section 2.3.3): ``v = 0.5 - (len - min) / (max - min)``; right: v, wrong: min(0, v).
+    """Return Kimi k1.5's v for a right answer and min(0, v) for a wrong one, with ``v = 0.5 - (len - min) / (max - min)``.
 
-    min and max are those of the prompt's samples. 0 for all of them where they are equally long.
+    min and max are taken over the prompt's samples; if all are equally long, v is 0 (arXiv 2501.12599, section 2.3.3).
     """
-    sizes = lengths(samples)
+    sizes = measure_lengths(samples)
     low, high = min(sizes), max(sizes)
     values: list[float | None] = []
     for sample, size in zip(samples, sizes, strict=True):
@@ -55,9 +55,9 @@ def length(samples: Sequence[Sample], _: NoOptions) -> list[float | None]:
 
 @reward(CosineOptions, needs="verdict")
 def cosine(samples: Sequence[Sample], options: CosineOptions) -> list[float | None]:
-    """Half a cosine in length from one value to another, other values for right and wrong (arXiv 2502.03373, section 3).
+    """Return half a cosine in length, from one value to another; right and wrong have their own (arXiv 2502.03373, section 3).
 
-    Past ``max_length`` the value stays where it is: the cosine is periodic, the reward is not.
+    From ``max_length`` on the value is constant: the cosine is periodic, the reward is not.
     """
     values: list[float | None] = []
     for sample in samples:
@@ -66,16 +66,16 @@ def cosine(samples: Sequence[Sample], options: CosineOptions) -> list[float | No
             values.append(None)
             continue
         short, long = (options.correct_short, options.correct_long) if correct else (options.wrong_short, options.wrong_long)
-        progress = min(1.0, lengths([sample])[0] / options.max_length)
+        progress = min(1.0, measure_lengths([sample])[0] / options.max_length)
         values.append(long + 0.5 * (short - long) * (1 + math.cos(math.pi * progress)))
     return values
 
 
 @reward(OverlongOptions)
 def soft_overlong_punishment(samples: Sequence[Sample], options: OverlongOptions) -> list[float | None]:
-    """DAPO (arXiv 2503.14476, equation 13): 0 up to ``max_length - cache`` tokens, linear to -1 at ``max_length``, -1 beyond.
+    """Return 0 up to ``max_length - cache`` tokens, then linearly less, and -1 from ``max_length`` on.
 
-    None for a sample whose tokens were not counted: characters are no measure of a limit in tokens.
+    It is equation 13 of DAPO (arXiv 2503.14476). None if tokens were not counted, since the limit is one of tokens.
     """
     start = options.max_length - options.cache
     over = [None if sample.tokens is None else (sample.tokens - start) / options.cache for sample in samples]

@@ -1,26 +1,32 @@
-"""The forms in which models say a letter, as regular expressions for plain text (:func:`openr1.rewards.plain_text.plain`).
+"""Forms in which models state a letter, as regular expressions on :func:`openr1.rewards.plain_text.to_plain_text`.
 
-A capital A or I, and a small letter, may be a word or a variable: they are read only where they can be neither. Forms of other
-languages are those of the Chinese models and of the translated MMLU.
+A capital A or I, and a small letter, may be a word or a variable; they are read only if they can be neither. The forms of other
+languages are those of Chinese models and of the translated MMLU.
 """
 
-# ruff: noqa: RUF001 - dashes and quotes of every kind are meant
+# ruff: noqa: RUF001 - the patterns need dashes and quotes of every kind
 
 from __future__ import annotations
 
 import re
 
 OPEN, CLOSE = "⟦", "⟧"  # stand for the braces of a box
-FLAGS = re.IGNORECASE | re.MULTILINE  # (?-i:) below: words may be in capitals, a letter that is small is another matter
+FLAGS = re.IGNORECASE | re.MULTILINE  # (?-i:) below: words may be in capitals, but the case of a letter matters
 
-LEFT, RIGHT = rf"[\"'“‘«<(\[{OPEN}]{{0,4}}", rf"[\"'”»>)\]{CLOSE}]{{0,4}}"  # bounded, as all of a form: a text may be hostile
-BEFORE, BEHIND = r"(?<![a-z0-9\u00c0-\u04ff'\\])", r"(?![a-z0-9\u00c0-\u04ff'])"  # no part of a word; Chinese may touch it
+LEFT, RIGHT = (
+    rf"[\"'“‘«<(\[{OPEN}]{{0,4}}",
+    rf"[\"'”»>)\]{CLOSE}]{{0,4}}",
+)  # bounded, as are all parts of a form, since a text may be hostile
+BEFORE, BEHIND = (
+    r"(?<![a-z0-9\u00c0-\u04ff'\\])",
+    r"(?![a-z0-9\u00c0-\u04ff'])",
+)  # not within a word; Chinese may touch the letter
 LETTER = rf"{BEFORE}(?:{LEFT}(?-i:[A-HJ-Z]|I(?=[)\]{CLOSE}]|\.?$))|\((?-i:[a-hj])(?=\))){RIGHT}{BEHIND}"
 SMALL = rf"{BEFORE}{LEFT}(?-i:[a-hj]){RIGHT}{BEHIND}"
 AND = r"\s*(?:,?\s*\b(?:and|or)\b|[,;/&+、和或]|-)\s*(?:options?\s+|choices?\s+)?"
 LETTERS = rf"{LETTER}(?:{AND}{LETTER}){{0,9}}"
 
-# what may follow: the end of a line, a mark, a reason; no condition, and no word that makes the letter one of a sentence
+# may follow: the end of a line, a mark, a reason; not a condition, nor a word that makes the letter part of a sentence
 UNLESS = r"(?!\s*[,(]?\s*\b(?:but|however|though|if|unless|only|when|or|maybe|perhaps)\b)"
 REASON = r"\b(?:because|since|as|due|given|which|based|instead|rather|(?:and\s+)?not)\b"
 AFTER = rf"(?!{AND}{LETTER}){UNLESS}(?=\s*(?:$|[.,;:!。)](?!\d)|{OPEN}|です|입니다)|\s+(?:[-–—(]|{REASON}))"
@@ -76,7 +82,7 @@ BOXED = re.compile(rf"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")
 ANSWERED = _compiled(
     # the answer is C
     rf"{NOUN}{MORE}{IS}{SURELY}(?P<letters>{LETTERS}{AFTER}|{SMALL}(?:{END}|(?<=\))))",
-    # Answer C, or a heading over the letter
+    # Answer C, or a heading above the letter
     rf"{NOUN}[.:]?\s+(?P<letters>{LETTERS}|{SMALL})(?=[.:]?$|(?<=[)\]]) |[.:] )",
     # the answer is 63, option C
     rf"{ANSWER}{IS}(?:(?!\bnot\b|n't\b)[^.\n]){{1,80}}?\b(?:option|choice)\s+(?P<letters>{LETTERS}){END}",
@@ -86,7 +92,7 @@ ANSWERED = _compiled(
     # so C; this matches option C
     rf"{SO}(?:it\s+is|it's|it\s+must\s+be|we\s+have|选)?{SURELY}(?P<letters>{LETTERS}){END}",
     rf"{FITS}(?P<letters>{LETTERS}){END}",
-    # a first or last line that is nothing else
+    # a first or last line with nothing else
     rf"\A\s*(?:(?:option|choice)\s+)?(?P<letters>{LETTERS})[.:]?$",
     rf"^ ?(?:(?:option|choice)\s+)?(?P<letters>{LETTERS})[.]?\s*\Z",
     rf"\A\s*(?P<letters>{SMALL})[.]?\s*\Z",
@@ -101,7 +107,7 @@ WHOLE = re.compile(
     rf"\s*(?:(?:option|choice|answer|letter)s?\s*:?\s*)?(?P<letters>{ANY}(?:(?:{AND}|(?<=\))|\s+){ANY}){{0,25}})[.:,;!]?\s*",
     FLAGS,
 )
-FIRST = re.compile(  # a letter that is set off from its text
+FIRST = re.compile(  # a letter that is separated from its text
     rf"\s*(?:(?:option|choice)\s+)?(?P<letters>{LEFT}(?-i:[A-Z]){RIGHT}(?:(?<=[)\]])|:|\.(?!\w)|(?=\s[-–—]\s))"
     rf"|(?-i:[B-HJ-Z])(?=\s\()|\(?(?-i:[a-hj])\)(?=\s))",
     FLAGS,
@@ -112,7 +118,7 @@ LISTED = re.compile(  # a letter that begins an option
 )
 REMARK = re.compile(r"\([^()\n]{2,}\)")
 
-# in the clause that it is not so, in the sentence that it would be otherwise, just before that it is no longer
+# a negation in the clause, a supposition in the sentence, a word before the letter that makes it an earlier one
 DENIED = re.compile(
     r"\b(?:whether|not|never|cannot|\w+n't|thought|might|could|why|doubt|den(?:y|ies)|eliminated|excluded|rejected|worst|least"
     r"|unlikely|student(?:'s)?|false)\b|不|排除|误|可能|假设|有人",
@@ -134,7 +140,7 @@ FILLER = re.compile(
     rf"|as\s+well\s+as|plus|either|maybe|perhaps)\b|{ANSWER}",
     FLAGS,
 )
-# at once after a letter: it is wrong, or taken back, or another one may be as right
+# directly after a letter: it is wrong, or retracted, or another one may be right as well
 REFUTED = re.compile(
     r"\W{0,6}(?:(?:is|was|are)\s+)?(?:in?correct|wrong|false|rejected|eliminated|ruled\s+out)\b(?<!\bcorrect)", FLAGS
 )

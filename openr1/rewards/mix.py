@@ -1,4 +1,4 @@
-"""The rewards of a config, found and ready to be called."""
+"""The terms of a mix of rewards, imported and ready to be called."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ class Term:
     options: Any  # the reward's dataclass, or keywords
 
     def __call__(self, samples: Sequence[Sample]) -> list[float | None]:
-        """The values of samples of one prompt.
+        """Return the values of the samples of one prompt.
 
-        :raises ValueError: where a user's own reward gives something else than a number or None for each.
+        :raises ValueError: if a user's own reward returns anything but one finite number or None for each.
         """
         function, free = self.reward.function, self.reward.options is None
-        given = function(samples, **self.options) if free else function(samples, self.options)
-        values = [None if value is None else float(value) for value in given]
+        returned = function(samples, **self.options) if free else function(samples, self.options)
+        values = [None if value is None else float(value) for value in returned]
         if len(values) != len(samples):
             raise ValueError(f"{len(values)} values for {len(samples)} samples")
         if not all(value is None or math.isfinite(value) for value in values):
-            raise ValueError("a value that is not finite; None means no value")
+            raise ValueError("a value is not finite; None means no value")
         return values
 
 
-def build(config: RewardConfig) -> list[Term]:
-    """The terms of a mix, in order.
+def build_terms(config: RewardConfig) -> list[Term]:
+    """Build the terms of a mix, in order.
 
-    :raises ConfigError: for a function that is not there, and for wrong options.
+    :raises ConfigError: for a function that does not exist, and for wrong options.
     """
-    return [_term(name, term) for name, term in config.terms.items()]
+    return [_build_term(name, term) for name, term in config.terms.items()]
 
 
-def _term(name: str, term: TermConfig) -> Term:
+def _build_term(name: str, term: TermConfig) -> Term:
     key, function = f"reward.terms.{name}", term.function or name
-    found = REWARDS.get(function) or _imported(f"{key}.function", function)
-    if found.options is None:
-        return Term(name, found, dict(term.options))
-    return Term(name, found, load_options(found.options, term.options, f"{key}.options"))
+    reward = REWARDS.get(function) or _import_reward(f"{key}.function", function)
+    if reward.options is None:
+        return Term(name, reward, dict(term.options))
+    return Term(name, reward, load_options(reward.options, term.options, f"{key}.options"))
 
 
-def _imported(key: str, path: str) -> Reward:
+def _import_reward(key: str, path: str) -> Reward:
     module, _, attribute = path.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever a user's module does when it is imported
+    except Exception as error:  # a user's module may raise anything
         raise ConfigError(f"{key}: {path} cannot be imported: {type(error).__name__}: {error}") from error
     return function if isinstance(function, Reward) else Reward(function, group=True)

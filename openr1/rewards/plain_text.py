@@ -1,4 +1,4 @@
-"""The plain text of Markdown, HTML and LaTeX, for verdicts that read words rather than formulas."""
+"""Plain text from Markdown, HTML and LaTeX, for verdicts that read words rather than formulas."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ FONT = re.compile(  # commands that change the look of what they hold
     r"|\\(?:bf|rm|bm|bfseries|boldsymbol|emph|underline|mbox|hbox|large|Large|huge|Huge|displaystyle|left|right|big|Big)(?![A-Za-z])"
 )
 SPACE = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[ ,;:!]|\\\\|~|&nbsp;")
-SIGN = re.compile(  # of mathematics, Markdown and HTML, what cannot be seen, and pictures
+SIGN = re.compile(  # of mathematics, Markdown and HTML; invisible characters; pictures
     r"\\[()\[\]{}]|\\(?:text)?color\{\w*\}|[$*`{}\u200b-\u200f\ufe0f\ufeff]|__|(?<![^\W_])_|_(?![^\W_])"
     r"|</?(?:answer|b|br|code|div|em|font|h\d|i|li|ol|p|s|span|strong|sub|sup|u|ul)\b[^<>\n]{0,40}>"
     r"|^[ \t]*(?:#+|>)[ \t]*|[\u2600-\u27bf\U0001f300-\U0001faff]",
     re.MULTILINE,
 )
-STRUCK = re.compile(r"~~[^~\n]*~~|\\(?:sout|cancel|st)\{[^{}]*\}")  # out
+STRUCK_OUT = re.compile(r"~~[^~\n]*~~|\\(?:sout|cancel|st)\{[^{}]*\}")
 REFUTED = re.compile("[\u2717\u2718\u274c\u274e]")  # crosses
 EMPTY = re.compile(r"\n{3,}")
 
 
-def plain(text: str) -> str:
-    """A text without marks, fonts and runs of spaces; letters that are wide, round or drawn as mathematics are letters.
+def to_plain_text(text: str) -> str:
+    """Remove marks, fonts and runs of spaces; turn full-width, circled and mathematical letters into plain ones.
 
-    A command that is none of a font or space stays, so that what it holds is not taken for a word.
+    Any other command stays, so that its content is not mistaken for a word.
     """
-    text = REFUTED.sub(" wrong ", STRUCK.sub(" ", unicodedata.normalize("NFKC", text).replace("\u2019", "'")))
+    text = REFUTED.sub(" wrong ", STRUCK_OUT.sub(" ", unicodedata.normalize("NFKC", text).replace("\u2019", "'")))
     for pattern, instead in ((SPACE, " "), (FONT, ""), (SIGN, "")):
         text = pattern.sub(instead, text)
     return EMPTY.sub("\n\n", "\n".join(" ".join(line.split()) for line in text.split("\n")))

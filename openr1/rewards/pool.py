@@ -1,4 +1,4 @@
-"""Worker processes that score, watched: one that hangs or dies is replaced, and the step that it was at is blamed."""
+"""A pool of worker processes that score. If one hangs or dies, it is replaced, and its current step has failed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Pipe, wait
+from typing import Any
 
 from openr1.errors import ConfigError, RunError
-from openr1.rewards.base import Verdict, wrong
+from openr1.rewards.base import Verdict, wrong_verdict
 from openr1.rewards.options import RewardConfig
-from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Done, Ready, Step, Work
+from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Ready, StepStart, Task, TaskResult
 
 
-class Process:
-    """A worker process, and what it is doing."""
+class WorkerProcess:
+    """A worker process with its current task and step."""
 
     def __init__(self, config: RewardConfig) -> None:
         self.connection, theirs = Pipe()
@@ -26,33 +27,35 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "openr1.rewards.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # what a user's own reward prints
+                stdout=2,  # a user's own reward may print
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                start_new_session=True,  # an interrupt at the terminal is for whoever started it
+                start_new_session=True,  # an interrupt at the terminal is not for the workers
             )
         self.connection.send(config)
         self.ready: Ready | None = None
-        self.work: int | None = None  # its place among the works of a run
-        self.step: Step | None = None
+        self.place: int | None = None  # of its task among the tasks of a call
+        self.step: StepStart | None = None
         self.seconds = START_SECONDS
         self.since = time.monotonic()
 
     @property
     def busy(self) -> bool:
-        return self.ready is None or self.work is not None
+        """Tell whether the process is starting or has a task."""
+        return self.ready is None or self.place is not None
 
     @property
-    def left(self) -> float:
-        """Seconds until its time is up."""
+    def seconds_left(self) -> float:
+        """Return the seconds until the time limit of the current step."""
         return self.since + self.seconds - time.monotonic()
 
-    def give(self, place: int, work: Work) -> None:
-        self.work, self.step, self.seconds, self.since = place, None, START_SECONDS, time.monotonic()
-        self.connection.send(work)
+    def send(self, place: int, task: Task) -> None:
+        """Send a task to the process."""
+        self.place, self.step, self.seconds, self.since = place, None, START_SECONDS, time.monotonic()
+        self.connection.send(task)
 
     def kill(self, died: bool = False) -> str:
-        """End it, and tell how it ended if it had died."""
+        """Kill the process. Returns how it ended if it died by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1 if died else 0)
         code = self.process.returncode
@@ -62,105 +65,118 @@ class Process:
         return "" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-class Pool:
-    """At most ``config.workers`` processes, kept from one run to the next. For one thread at a time, whichever."""
+class WorkerPool:
+    """A pool of at most ``config.workers`` processes, kept from one call to the next. It serves one thread at a time."""
 
     def __init__(self, config: RewardConfig) -> None:
         self.config = config
-        self.most = config.workers or len(os.sched_getaffinity(0))
-        self.processes: list[Process] = []
+        self.maximum = config.workers or len(os.sched_getaffinity(0))
+        self.processes: list[WorkerProcess] = []
 
-    def start(self, works: int) -> Ready:
-        """Enough processes for so many pieces of work; what the first that is ready says of the mix.
+    def start(self, tasks: int) -> Ready:
+        """Start enough processes for a number of tasks, and return the message of the first that is ready.
 
         :raises ConfigError: for a mix that cannot be built.
-        :raises RunError: where a process does not start.
+        :raises RunError: if a process does not start.
         """
-        while len(self.processes) < max(1, min(self.most, works)):
-            self.processes.append(Process(self.config))
+        while len(self.processes) < max(1, min(self.maximum, tasks)):
+            self.processes.append(WorkerProcess(self.config))
         while True:
             for process in self.processes:
                 if process.ready:
                     return process.ready
-            self._listen([], [], deque())
+            self._listen(Batch([]))
 
-    def run(self, works: Sequence[Work]) -> list[Done]:
-        """Do all work, and return what came of it, in order."""
-        self.start(len(works))
-        done: list[Done | None] = [None] * len(works)
-        waiting = deque(range(len(works)))
-        while waiting or any(process.work is not None for process in self.processes):
+    def process(self, tasks: Sequence[Task]) -> list[TaskResult]:
+        """Process all tasks, and return their results in order."""
+        self.start(len(tasks))
+        batch = Batch(tasks)
+        while batch.waiting or any(process.place is not None for process in self.processes):
             for process in self.processes:
-                if waiting and not process.busy:
-                    place = waiting.popleft()
+                if batch.waiting and not process.busy:
+                    place = batch.waiting.popleft()
                     try:
-                        process.give(place, works[place])
-                    except OSError:  # it died while it had nothing to do: nobody's fault
-                        waiting.appendleft(place)
+                        process.send(place, tasks[place])
+                    except OSError:  # it died while idle, so the task has not failed
+                        batch.waiting.appendleft(place)
                         self._replace(process, died=True)
                         break
-            self._listen(works, done, waiting)
-        return done
+            self._listen(batch)
+        return [batch.results[place] for place in range(len(tasks))]
 
     def close(self) -> None:
+        """Kill all processes."""
         while self.processes:
             self.processes.pop().kill()
 
-    def _listen(self, works: Sequence[Work], done: list[Done | None], waiting: deque[int]) -> None:
-        """Take what the busy processes say, and end those that died or whose time is up."""
-        busy = {process.connection: process for process in self.processes if process.busy}
-        for connection in wait(list(busy), max(0.0, min((process.left for process in busy.values()), default=0.0))):
+    def _listen(self, batch: Batch) -> None:
+        """Receive the messages of the busy processes, and replace those that died or exceeded a time limit."""
+        busy: dict[Any, WorkerProcess] = {process.connection: process for process in self.processes if process.busy}
+        timeout = max(0.0, min((process.seconds_left for process in busy.values()), default=0.0))
+        for connection in wait(list(busy), timeout):
             process = busy.pop(connection)
             try:
-                message = connection.recv()
+                message = process.connection.recv()
             except (EOFError, OSError):
-                self._lose(process, False, works, done, waiting)
+                self._lose(process, False, batch)
             else:
-                self._take(process, message, works, done)
+                self._receive(process, message, batch)
         for process in busy.values():
-            if process.left <= 0:
-                self._lose(process, True, works, done, waiting)
+            if process.seconds_left <= 0:
+                self._lose(process, True, batch)
 
-    def _take(self, process: Process, message: Ready | Step | Done, works: Sequence[Work], done: list[Done | None]) -> None:
-        if isinstance(message, Done):
-            done[process.work] = message
-            process.work = None
-        elif isinstance(message, Step):
-            process.step, process.seconds, process.since = message, message.seconds, time.monotonic()
-            works[process.work].found = message.found
-        elif message.error:
-            raise ConfigError(message.error)
-        else:
+    def _receive(self, process: WorkerProcess, message: Ready | StepStart | TaskResult, batch: Batch) -> None:
+        if isinstance(message, Ready):
+            if message.error:
+                raise ConfigError(message.error)
             process.ready = message
+            return
+        assert process.place is not None  # of a process that has a task
+        if isinstance(message, TaskResult):
+            batch.results[process.place] = message
+            process.place = None
+        else:
+            process.step, process.seconds, process.since = message, message.seconds, time.monotonic()
+            batch.tasks[process.place].score = message.score
 
-    def _lose(self, process: Process, late: bool, works: Sequence[Work], done: list[Done | None], waiting: deque[int]) -> None:
-        """Replace a process. The step that it was at has failed; the rest of its work goes to another process, first of all."""
+    def _lose(self, process: WorkerProcess, late: bool, batch: Batch) -> None:
+        """Replace a process. Its current step has failed; another process does the rest of its task next."""
         end = self._replace(process, died=not late)
         error = f"{LATE} {process.seconds:g} s" if late else f"the process that scored it died ({end})"
-        if process.ready is None:
+        if process.ready is None or process.place is None:
             raise RunError(f"reward: a process that scores did not start: {error}")
-        place = process.work
-        done[place] = failed(works[place], process.step, error, late)
-        if done[place] is None:
-            waiting.appendleft(place)
+        result = record_failure(batch.tasks[process.place], process.step, error, late)
+        if result is None:
+            batch.waiting.appendleft(process.place)
+        else:
+            batch.results[process.place] = result
 
-    def _replace(self, process: Process, died: bool) -> str:
+    def _replace(self, process: WorkerProcess, died: bool) -> str:
         end = process.kill(died)
-        self.processes[self.processes.index(process)] = Process(self.config)
+        self.processes[self.processes.index(process)] = WorkerProcess(self.config)
         return end
 
 
-def failed(work: Work, step: Step | None, error: str, late: bool) -> Done | None:
-    """Write into a piece of work what failed. Returns what came of it where nothing is left to be done."""
-    found = work.found
-    name = step.name if step else work.term or VERDICT
-    found.errors[name] = error
-    if work.term:
-        return Done(found, [None] * len(work.samples))
+class Batch:
+    """The tasks of one call, their results by place, and the places that wait."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tasks
+        self.results: dict[int, TaskResult] = {}
+        self.waiting = deque(range(len(tasks)))
+
+
+def record_failure(task: Task, step: StepStart | None, error: str, late: bool) -> TaskResult | None:
+    """Record a failed step in the score of a task. Returns the result of the task, or None if other steps are left."""
+    score = task.score
+    name = step.name if step else task.term or VERDICT
+    score.errors[name] = error
+    if task.term:
+        return TaskResult(score, [None] * len(task.samples))
     if name == VERDICT:
         completion = late and step is not None and step.stage == "completion"
-        found.verdict = wrong(work.samples[0]) if completion else Verdict()
+        score.verdict = wrong_verdict(task.samples[0]) if completion else Verdict()
     else:
-        found.values[name] = None
-    # without a step it died before it began, on this very work perhaps: it is not tried again
-    return None if step else Done(found)
+        score.values[name] = None
+    # without a step the process died before the first one, perhaps because of this task, which is not tried again
+    return None if step else TaskResult(score)

@@ -1,4 +1,4 @@
-"""What a scorer and its worker processes say to each other."""
+"""Messages between a scorer and its worker processes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from openr1.rewards.base import Sample, Verdict
 
-START_SECONDS = 120.0  # to import what scoring needs
-LATE = "no end within"  # how the error of a time-out begins
-VERDICT = "verdict"  # the step that checks the answer; the other steps have the names of the terms
+START_SECONDS = 120.0  # time for the imports of scoring
+LATE = "no end within"  # the error of a time-out begins with it
+VERDICT = "verdict"  # the step that judges the answer; every other step has the name of its term
 
 
 @dataclass
-class Found:
-    """What is known of a sample, without the sample. A step that failed has an error, and no value or no verdict."""
+class PartialScore:
+    """The values and the verdict of a sample so far. A step that failed has an error, and no value or no verdict."""
 
     values: dict[str, float | None] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -21,36 +21,36 @@ class Found:
 
 
 @dataclass
-class Work:
-    """To the worker: a sample, to be checked and given the rewards of one sample alone; or one reward of a whole group."""
+class Task:
+    """A message to a worker: to score one sample by every reward of single samples, or a group by one reward of groups."""
 
     samples: tuple[Sample, ...]
-    found: Found = field(default_factory=Found)
-    term: str | None = None  # the reward of a group
+    score: PartialScore = field(default_factory=PartialScore)
+    term: str | None = None  # name of the reward of groups
 
 
 @dataclass(frozen=True)
 class Ready:
-    """From a worker that has started: of each term, whether it is of a group and what it needs; or why there is no such mix."""
+    """A message of a worker that has started, with the properties of each term; or the error of a wrong mix."""
 
-    groups: dict[str, bool] = field(default_factory=dict)
-    needs: dict[str, str | None] = field(default_factory=dict)
+    groups: dict[str, bool] = field(default_factory=dict)  # the term is a reward of groups
+    needs: dict[str, str | None] = field(default_factory=dict)  # of the term, see :class:`openr1.rewards.base.Reward`
     error: str = ""
 
 
 @dataclass(frozen=True)
-class Step:
-    """From a worker, before it does what could hang: who kills it knows what to blame, and what was found before is kept."""
+class StepStart:
+    """A message of a worker before a step that may hang, so that the pool knows which step failed and keeps earlier results."""
 
     name: str
-    stage: str  # "start" (imports), "gold" (reading the gold answer) or "completion": whose fault it is
-    seconds: float  # that it may take
-    found: Found
+    stage: str  # "start" (imports), "gold" (reading the gold answer) or "completion": the part that a hang is due to
+    seconds: float  # time limit
+    score: PartialScore
 
 
 @dataclass(frozen=True)
-class Done:
-    """From a worker that has done its work: what it found, or the values of the group."""
+class TaskResult:
+    """A message of a worker that has finished a task."""
 
-    found: Found
-    values: list[float | None] = field(default_factory=list)
+    score: PartialScore
+    values: list[float | None] = field(default_factory=list)  # of the samples of a group

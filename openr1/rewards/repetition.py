@@ -1,4 +1,4 @@
-"""A penalty for saying the same again."""
+"""A penalty for repetition."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from openr1.rewards.base import Sample, reward
 
 @dataclass
 class RepetitionOptions:
+    """Options of ``repetition_penalty``."""
+
     ngram: int = 3  # words
-    penalty: float = -1.0  # of a completion that is one n-gram for ever
+    penalty: float = -1.0  # value of a completion that repeats one n-gram forever
 
     def __post_init__(self) -> None:
         if self.ngram < 1:
@@ -22,9 +24,9 @@ class RepetitionOptions:
 
 @reward(RepetitionOptions)
 def repetition_penalty(samples: Sequence[Sample], options: RepetitionOptions) -> list[float | None]:
-    """``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``.
+    """Return ``(1 - unique n-grams / n-grams) x penalty`` (arXiv 2502.03373, appendix C.2); 0 for fewer words than ``ngram``.
 
-    Words are those of :mod:`openr1.data.words`, which knows scripts that are written without spaces.
+    Words are those of :mod:`openr1.data.words`, which also splits scripts without spaces.
     """
     from openr1.data.words import split_words
 

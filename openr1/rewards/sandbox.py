@@ -1,6 +1,6 @@
-"""Runs programs that nobody has read: limits, what came of a program, and the tests of a problem.
+"""A sandbox for programs of models: limits, executions, and the tests of a problem.
 
-Where a program runs is the provider's business (:mod:`openr1.rewards.providers`), chosen by ``reward.sandbox``.
+``reward.sandbox`` selects the provider (:mod:`openr1.rewards.providers`), which runs the programs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from openr1.errors import ConfigError
 from openr1.options import load_options
-from openr1.rewards.calls import calling, same_result
+from openr1.rewards.function_calls import build_call_program, same_result
 from openr1.rewards.outputs import same_output
 
 Test = tuple[str, ...]  # of a problem, see openr1.data.tasks.base.Problem
@@ -31,75 +31,72 @@ PROVIDERS: dict[str, str] = {
 
 
 class SandboxError(RuntimeError):
-    """The sandbox failed, not the program: nothing is known about the program."""
+    """A failure of the sandbox, not of the program, of which nothing is known."""
 
 
 @dataclass
 class Limits:
-    """What one run of a program, on one test, may use. A program is one process, which may have threads."""
+    """Limits of one execution of a program, on one test. A program is one process, which may have threads."""
 
     cpu_seconds: float = 5.0  # processor time, rounded up to whole seconds
     wall_seconds: float = 10.0
     memory_mb: int = 512  # address space
     threads: int = 32
-    output_kb: int = 1024  # printed, errors included; past it the program is stopped
+    output_kb: int = 1024  # output and errors; beyond it the program is stopped
     disk_mb: int = 16  # in its private /tmp
-    sample_seconds: float = 60.0  # for all tests of one program: tests that have not begun by then fail
+    sample_seconds: float = 60.0  # for all tests of one program; tests that have not begun by then fail
     parallel: int = 1  # tests of one program at once; above 1 for a remote provider
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of one run of a program."""
+class Execution:
+    """The result of one execution of a program."""
 
     stdout: str
     stderr: str = ""
     exit_code: int = 0
-    status: str = "exited"  # or timeout, or output where it printed too much
+    status: str = "exited"  # or timeout, or output if it printed too much
 
     @property
-    def well(self) -> bool:
-        """The program ended by itself, without an error."""
+    def succeeded(self) -> bool:
+        """Tell whether the program ended by itself and without an error."""
         return self.status == "exited" and self.exit_code == 0
 
-    def gives(self, expected: str) -> bool:
-        """Compare all that the program printed with what is expected, by :func:`~openr1.rewards.outputs.same_output`.
-
-        A program that did not end well gives nothing.
-        """
-        return self.well and same_output(self.stdout, expected)
+    def prints(self, expected: str) -> bool:
+        """Tell whether the program succeeded and its output is ``expected``, by :func:`~openr1.rewards.outputs.same_output`."""
+        return self.succeeded and same_output(self.stdout, expected)
 
     def passes(self, test: Test) -> bool:
-        """Compare what came of a test's input with what the test expects."""
+        """Tell whether the program, run on a test's input, gave the expected output or result."""
         _, expected, *call = test
-        return self.well and same_result(self.stdout, expected, *call[1:]) if call else self.gives(expected)
+        return self.succeeded and same_result(self.stdout, expected, *call[1:]) if call else self.prints(expected)
 
 
 class Provider(ABC):
-    """A place where programs run. All methods may be called by many threads at once."""
+    """A provider that runs programs. All methods may be called by many threads at once."""
 
-    Options: type  # dataclass of what the provider can be told, all with defaults
+    Options: type  # dataclass of the provider's options, all with defaults
 
     def __init__(self, options: Any, limits: Limits) -> None:
         self.options, self.limits = options, limits
 
     @property
-    def longest(self) -> float:
-        """Seconds that one run may take at most, everything included: after them the provider itself must hang."""
+    def longest_seconds(self) -> float:
+        """Return the longest time that one execution may take in all; beyond it, the provider itself hangs."""
         return self.limits.wall_seconds + 5
 
     @abstractmethod
-    def check(self) -> None:
+    def check_available(self) -> None:
         """Run a first program.
 
-        :raises ConfigError: where programs cannot run here, with a line that says what is missing.
+        :raises ConfigError: if programs cannot run here; the line says what is missing.
         """
 
     @abstractmethod
-    def session(self, program: str) -> AbstractContextManager[Callable[[str], Outcome]]:
-        """Ready to run a program; each call runs it once, afresh, on a standard input.
+    def session(self, program: str) -> AbstractContextManager[Callable[[str], Execution]]:
+        """Prepare a program; each call of the returned function executes it once, afresh, on a standard input.
 
-        :raises SandboxError: where the sandbox fails. The program's own failures are outcomes.
+        :raises SandboxError: if the sandbox fails. Failures of the program are executions.
         """
 
 
@@ -110,65 +107,64 @@ class Sandbox:
     provider: Provider
     limits: Limits = field(default_factory=Limits)
 
-    def run(self, program: str, stdin: str = "") -> Outcome:
-        """Run a program once. Call it from many threads to run many at once."""
+    def execute(self, program: str, stdin: str = "") -> Execution:
+        """Execute a program once. Many threads may call this at once."""
         with self.provider.session(program) as execute:
             return execute(stdin)
 
-    def test(
+    def run_tests(
         self,
         program: str,
         tests: Sequence[Test],
-        every: bool = True,
+        run_all: bool = True,
         progress: Callable[[str], Any] = lambda stage: None,
     ) -> tuple[bool, ...]:
-        """Test by test, whether a program answers a standard input with the expected output, or a call with the result.
+        """Run tests, and return for each whether the program gave the expected output or result.
 
-        :param every: False to stop after the first test that fails; the results end with it.
+        :param run_all: False to stop after the first test that fails; the results end with it.
         :param progress: called as each test ends.
         """
         deadline = time.monotonic() + self.limits.sample_seconds
         passed: list[bool] = []
         progress("completion")
         with ExitStack() as stack:
-            names = dict.fromkeys(test[2:3] for test in tests)  # of the functions; without one, the program itself
-            sources = {name: calling(program, *name) if name else program for name in names}
-            run = {name: stack.enter_context(self.provider.session(source)) for name, source in sources.items()}
+            names = dict.fromkeys(test[2:3] for test in tests)  # of the functions; empty to run the program itself
+            sources = {name: build_call_program(program, *name) if name else program for name in names}
+            sessions = {name: stack.enter_context(self.provider.session(source)) for name, source in sources.items()}
             pool = stack.enter_context(ThreadPoolExecutor(self.limits.parallel))
 
-            def one(test: Test) -> bool:
-                return time.monotonic() < deadline and run[test[2:3]](test[0]).passes(test)
+            def run_test(test: Test) -> bool:
+                return time.monotonic() < deadline and sessions[test[2:3]](test[0]).passes(test)
 
-            size = len(tests) if every else self.limits.parallel
+            size = len(tests) if run_all else self.limits.parallel
             for start in range(0, len(tests), size):
-                for result in pool.map(one, tests[start : start + size]):
+                for result in pool.map(run_test, tests[start : start + size]):
                     passed.append(result)
                     progress("completion")
-                if not (every or all(passed)):
+                if not (run_all or all(passed)):
                     break
-        return tuple(passed if every or all(passed) else passed[: passed.index(False) + 1])
+        return tuple(passed if run_all or all(passed) else passed[: passed.index(False) + 1])
 
 
-def make(name: str = "bubblewrap", options: dict[str, Any] | None = None, limits: Limits | None = None) -> Sandbox:
-    """The sandbox of a config, not yet checked.
+def build_sandbox(name: str = "bubblewrap", options: dict[str, Any] | None = None, limits: Limits | None = None) -> Sandbox:
+    """Build the sandbox of a config, without checking that it works.
 
-    :raises ConfigError: for a name or an option that is not there.
+    :raises ConfigError: for an unknown name or option.
     """
     limits = limits or Limits()
     if name not in PROVIDERS:
         raise ConfigError(f"reward.sandbox: {name!r} is not one of {', '.join(PROVIDERS)}")
     module, _, attribute = PROVIDERS[name].partition(":")
     provider = getattr(importlib.import_module(module), attribute)
-    return Sandbox(provider(_options(provider.Options, options or {}), limits), limits)
-
-
-def _options(schema: type, given: dict[str, Any]) -> Any:
-    return load_options(schema, given, "reward.sandbox_options")
+    return Sandbox(provider(load_options(provider.Options, options or {}, "reward.sandbox_options"), limits), limits)
 
 
 @cache
-def default() -> Sandbox:
-    """bubblewrap with the default limits, checked."""
-    sandbox = make()
-    sandbox.provider.check()
+def default_sandbox() -> Sandbox:
+    """Return bubblewrap with the default limits.
+
+    :raises ConfigError: if bubblewrap does not work here.
+    """
+    sandbox = build_sandbox()
+    sandbox.provider.check_available()
     return sandbox

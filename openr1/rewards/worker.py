@@ -1,4 +1,4 @@
-"""A process that scores, one piece of work after another, and may be killed at any moment.
+"""A process that scores one task after another, and may be killed at any moment.
 
 ``python -m openr1.rewards.worker DESCRIPTOR``, started by :class:`openr1.rewards.scorer.Scorer`.
 """
@@ -12,96 +12,97 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from openr1.errors import ConfigError
-from openr1.rewards.base import Sample, Verdict, Verified, wrong
-from openr1.rewards.correctness import check
-from openr1.rewards.mix import Term, build
+from openr1.rewards.base import Sample, Verdict, Verified, wrong_verdict
+from openr1.rewards.correctness import judge_answer
+from openr1.rewards.mix import Term, build_terms
 from openr1.rewards.options import RewardConfig
-from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Done, Found, Ready, Step, Work
-from openr1.rewards.sandbox import make
+from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, PartialScore, Ready, StepStart, Task, TaskResult
+from openr1.rewards.sandbox import build_sandbox
 
-SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; what goes on is killed
-PARSE_MEMORY = 4 << 30  # bytes of address space that reading an expression may add: 9^9^9^9 asks for more than there is
+SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; the rest is killed at the limit
+PARSE_MEMORY = 4 << 30  # bytes of address space that reading an expression may add: 9^9^9^9 would take all memory
 
 
 class OutOfTime(BaseException):
-    """The time of an answer is up. No ``except Exception`` of a library takes it for a failure of its own."""
+    """The time limit of an answer. It is not an ``Exception``, so that libraries do not catch it."""
 
 
 class Worker:
-    """Does the work of one process."""
+    """The loop body of one process: scores a task."""
 
     def __init__(self, connection: Connection, config: RewardConfig) -> None:
         self.connection, self.config = connection, config
-        self.terms = {term.name: term for term in build(config)}
-        self.sandbox = make(config.sandbox, config.sandbox_options, config.limits)
+        self.terms = {term.name: term for term in build_terms(config)}
+        self.sandbox = build_sandbox(config.sandbox, config.sandbox_options, config.limits)
         needs = {term.reward.needs for term in self.terms.values()}
-        self.checks, self.every = bool(needs - {None}), "tests" in needs
+        self.judges, self.run_all = bool(needs - {None}), "tests" in needs
         groups = {name: term.reward.group for name, term in self.terms.items()}
         connection.send(Ready(groups, {name: term.reward.needs for name, term in self.terms.items()}))
 
-    def do(self, work: Work) -> Done:
-        found = work.found
-        if work.term is not None:
-            values = self._values(self.terms[work.term], work.samples, found, len(work.samples))
-            return Done(found, values)
-        [sample] = work.samples
-        if self.checks and found.verdict is None:
-            found.verdict = self._check(sample, found)
-        if found.verdict:
-            sample = Verified.of(sample, found.verdict)
+    def perform(self, task: Task) -> TaskResult:
+        """Score a task, skipping the steps that an earlier process has done."""
+        score = task.score
+        if task.term is not None:
+            values = self._evaluate(self.terms[task.term], task.samples, score, len(task.samples))
+            return TaskResult(score, values)
+        [sample] = task.samples
+        if self.judges and score.verdict is None:
+            score.verdict = self._judge(sample, score)
+        if score.verdict:
+            sample = Verified.of(sample, score.verdict)
         for name, term in self.terms.items():
-            if name not in found.values and not term.reward.group:
-                [found.values[name]] = self._values(term, [sample], found, 1)
-        return Done(found)
+            if name not in score.values and not term.reward.group:
+                [score.values[name]] = self._evaluate(term, [sample], score, 1)
+        return TaskResult(score)
 
-    def _step(self, name: str, stage: str, seconds: float, found: Found) -> None:
-        # the kernel ends this process if whoever should do so is gone; no Python code need run for that
+    def _begin_step(self, name: str, stage: str, seconds: float, score: PartialScore) -> None:
+        # if the scorer is gone, the kernel ends this process, even while no Python code runs
         signal.alarm(math.ceil(seconds) + 5)
-        self.connection.send(Step(name, stage, seconds, found))
+        self.connection.send(StepStart(name, stage, seconds, score))
 
-    def _check(self, sample: Sample, found: Found) -> Verdict:
+    def _judge(self, sample: Sample, score: PartialScore) -> Verdict:
         limit, mathematics = self.config.time_limit, sample.problem.kind == "math"
         if sample.problem.kind == "code":
-            limit += self.sandbox.provider.longest
-        began = 0.0  # when what counts began: the gold answer and the answer share one limit
+            limit += self.sandbox.provider.longest_seconds
+        began = 0.0  # when the gold answer, which shares its limit with the answer, began
+        current = "completion"
 
         def progress(stage: str) -> None:
-            nonlocal began, at
-            at = stage
+            nonlocal began, current
+            current = stage
             if stage == "start":
-                self._step(VERDICT, stage, START_SECONDS, found)
+                self._begin_step(VERDICT, stage, START_SECONDS, score)
                 return
             began = began if began and mathematics else time.monotonic()
-            self._step(VERDICT, stage, round(max(0.0, began + limit - time.monotonic()), 2), found)
+            self._begin_step(VERDICT, stage, round(max(0.0, began + limit - time.monotonic()), 2), score)
             if mathematics:
                 signal.setitimer(signal.ITIMER_PROF, limit * SOFT)
 
-        at = "completion"
-        self._step(VERDICT, at, START_SECONDS if mathematics else limit, found)
+        self._begin_step(VERDICT, current, START_SECONDS if mathematics else limit, score)
         try:
-            with _memory(PARSE_MEMORY if mathematics else None):
-                return check(sample, self.sandbox, self.every, progress)
+            with _limit_memory(PARSE_MEMORY if mathematics else None):
+                return judge_answer(sample, self.sandbox, self.run_all, progress)
         except OutOfTime:
-            found.errors[VERDICT] = f"{LATE} {limit:g} s"
-            return wrong(sample) if at == "completion" else Verdict()
-        except Exception as error:  # one sample's failure is not the run's; the scorer sees when all of them fail
-            found.errors[VERDICT] = _said(error)
+            score.errors[VERDICT] = f"{LATE} {limit:g} s"
+            return wrong_verdict(sample) if current == "completion" else Verdict()
+        except Exception as error:  # costs this sample alone; the scorer refuses a step that fails on all samples
+            score.errors[VERDICT] = _describe(error)
             return Verdict()
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
 
-    def _values(self, term: Term, samples: list[Sample] | tuple[Sample, ...], found: Found, size: int) -> list[float | None]:
-        self._step(term.name, "completion", self.config.time_limit * size, found)
+    def _evaluate(self, term: Term, samples: Sequence[Sample], score: PartialScore, size: int) -> list[float | None]:
+        self._begin_step(term.name, "completion", self.config.time_limit * size, score)
         try:
             return term(samples)
         except Exception as error:
-            found.errors[term.name] = _said(error)
+            score.errors[term.name] = _describe(error)
             return [None] * size
 
 
@@ -109,13 +110,13 @@ def _interrupt(*_: object) -> None:
     raise OutOfTime
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 @contextmanager
-def _memory(more: int | None) -> Iterator[None]:
-    """A soft limit of address space above what the process has."""
+def _limit_memory(more: int | None) -> Iterator[None]:
+    """Limit the address space to ``more`` bytes above that of the process now."""
     statistics = Path("/proc/self/statm")
     if more is None or not statistics.exists():
         yield
@@ -133,7 +134,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _interrupt)
-    warnings.simplefilter("ignore")  # of what a completion's mathematics is warned of
+    warnings.simplefilter("ignore")  # of SymPy about the mathematics of a completion
     try:
         worker = Worker(connection, connection.recv())
     except ConfigError as error:
@@ -141,12 +142,12 @@ def main() -> None:
         return
     while True:
         try:
-            work = connection.recv()
-        except EOFError:  # the scorer is gone
+            task = connection.recv()
+        except EOFError:  # the scorer has ended
             return
-        done = worker.do(work)
+        result = worker.perform(task)
         signal.alarm(0)
-        connection.send(done)
+        connection.send(result)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from openr1.config.schema import Config
 from openr1.data.problems import Extent
 from openr1.models import flops
-from openr1.models.build import Shape, count
+from openr1.models.shape import Shape, count
 from openr1.training.budget import Budget, form_of
 
 

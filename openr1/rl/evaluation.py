@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from openr1.config.schema import Config
 from openr1.data import problems
 from openr1.data.answers import answer_rows
-from openr1.engines.generate import asked, request
+from openr1.engines.generate import build_request, to_asked
 from openr1.evaluation import metrics
 from openr1.evaluation.grading import Grader
 from openr1.evaluation.grouping import grouped
@@ -37,8 +37,9 @@ class PolicyEvaluation:
     def __call__(self, generator: PolicyGenerator) -> PolicyScores:
         """:raises RunError: where an answer is missing."""
         samples = self.config.stage.samples
-        written = generator.write([request(self.config, problem) for problem in self.problems])
-        pairs = [(problem, asked(one.reply)) for problem, one in zip(self.problems, written, strict=True)]
+        data, seed = self.config.data, self.config.seed
+        written = generator.write([build_request(problem, data, samples, seed) for problem in self.problems])
+        pairs = [(problem, to_asked(one.reply)) for problem, one in zip(self.problems, written, strict=True)]
         verdicts = self.grader([Sample(problem, a.text, a.tokens, a.finished) for problem, one in pairs for a in one.answers])
         found = [row for problem, one in pairs for row in answer_rows(problem, one, samples)]
         for row, verdict in zip(found, verdicts, strict=True):

@@ -22,7 +22,7 @@ from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling
 from openr1.engines.transformers import Engine
 from openr1.errors import RunError
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
@@ -87,7 +87,7 @@ class LivePolicyGenerator(PolicyGenerator):
     def write(self, requests: Sequence[Request]) -> list[Written]:
         with torch.inference_mode():
             for layer, weight in self.copies:
-                layer.take(weight)
+                layer.load(weight)
         with torch.autocast(*self.autocast):
             replies = {reply.id: reply for reply in self.engine.generate(requests)}
         return [Written(self._prompt(one), whole(replies[one.id], one)) for one in requests]

@@ -1,6 +1,6 @@
 """A few seconds of checks before a long run: what makes reinforcement learning learn nothing, and is seen only hours later.
 
-That the policy can end its answers is checked before (:func:`openr1.engines.checks.check_model`).
+That the policy can end its answers is checked before (:func:`openr1.engines.end_tokens.check_end_tokens`).
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from openr1.config.schema import Config
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import Problem
 from openr1.engines.base import Request
-from openr1.engines.generate import request
+from openr1.engines.generate import build_request
 from openr1.rewards import Sample, Score, Scorer
-from openr1.rewards.parsing import reasoned
+from openr1.rewards.parsing import has_reasoning
 from openr1.rl.budget import Cost
 from openr1.rl.compute_ledger import ComputeLedger
 from openr1.rl.generation import PolicyGenerator, Written
@@ -130,7 +130,7 @@ class Rollouts:
             "signal_rate": [not group.zero_variance for group in groups],
             "response_tokens": [answer.tokens - answer.finished for answer in answers],
             "finished_rate": [answer.finished for answer in answers],
-            "reasoned_rate": [reasoned(answer.text) for answer in answers],
+            "reasoned_rate": [has_reasoning(answer.text) for answer in answers],
         }
         for name in self.config.reward.terms:
             figures[f"reward_{name}"] = [value for score in scores if (value := score.values[name]) is not None]
@@ -151,7 +151,8 @@ def field(term: str) -> str:
 
 def asked(config: Config, problem: Problem, place: int) -> Request:
     """What the policy is asked: the same problem again, at another place of the deck, is answered with other numbers."""
-    return replace(request(config, problem), id=str(place), seed=hash64("answer", str(config.seed), str(place)) >> 33)
+    request = build_request(problem, config.data, config.stage.samples, config.seed)
+    return replace(request, id=str(place), seed=hash64("answer", str(config.seed), str(place)) >> 33)
 
 
 def scored(scorer: Scorer, problems: Sequence[Problem], written: Sequence[Written]) -> list[Group]:

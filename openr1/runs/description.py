@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
-from openr1.models.build import size_of
+from openr1.models.shape import size_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from openr1.models import flops
-from openr1.models.build import Shape, UnknownFamily, checkpoint_of, checkpoint_shape
+from openr1.models.checkpoints import UnknownFamily, checkpoint_of, checkpoint_shape
+from openr1.models.shape import Shape
 from openr1.rl import budget as rollout_budget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import asks_model, is_served, with_local_checkpoint

@@ -17,7 +17,7 @@ from openr1.curation import decontamination
 from openr1.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, asks_model, is_served, with_named_checkpoint
@@ -139,7 +139,7 @@ def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]
 
 def _generation_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the config that decides how a model is asked, and how it answers."""
-    engine = {key: resolved["engine"][key] for key in ("kind", *config.engine.decisive)}
+    engine = {key: resolved["engine"][key] for key in ("kind", *config.engine.fingerprinted)}
     return {"engine": engine, "prompt": {key: getattr(config.data, key) for key in ("chat", "system", "instruction")}}
 
 

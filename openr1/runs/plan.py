@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from openr1.config.recipe import RecipeStep, recipe_steps
-from openr1.models.build import Shape
+from openr1.models.shape import Shape
 from openr1.runs.fingerprint import identify
 from openr1.runs.prepare import PreparedRun, prepare
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from openr1.artifacts import Artifact, Store
 from openr1.distributed.launcher import check_machine
-from openr1.models.build import Shape, checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
+from openr1.models.shape import Shape
 from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
@@ -112,9 +113,9 @@ def _check_checkpoint(config: Config) -> None:
     """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer."""
     checkpoint = checkpoint_of(config.model, config.scale)
     if checkpoint and config.stage.trains and config.stage.kind != "pretrain":
-        from openr1.engines.checks import check_model
+        from openr1.engines.end_tokens import check_end_tokens
 
-        check_model(checkpoint, config.model.revision, config.data.chat)
+        check_end_tokens(checkpoint, config.model.revision, config.data.chat)
 
 
 def _dataset(config: Config) -> Dataset | None:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from openr1.config.schema import Config
 from openr1.evaluation.recipe_table import HEADS, recipe_rows
-from openr1.models.build import size_of
+from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
 from openr1.runs.trial import TrialResult, finished_stages

@@ -12,7 +12,7 @@ from typing import Any
 from openr1.config.schema import Config
 from openr1.data import problems
 from openr1.data.answers import FILE, answer_rows, read_answers, write_answers
-from openr1.engines.generate import answered, answerer, engine_for, together
+from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine
 from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.evaluation import metrics
@@ -37,8 +37,17 @@ def run(context: StageContext) -> dict[str, float]:
         return again(context)
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
-    with engine_for(config) as engine:
-        journal, stats = answered(context, asked, answerer(engine, config), together(config))
+    stage, journal = config.stage, Journal(context.folder, asked, config.stage.shard)
+    with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
+        stats = answer_problems(
+            journal,
+            engine_answerer(engine, config.data, stage.samples, config.seed),
+            whole_shards=depends_on_batch(config.engine),
+            samples=stage.samples,
+            max_failed=stage.max_failed,
+            report=context.report,
+            shape=context.estimate.shape,
+        )
     seconds = time.perf_counter() - start
     scores = graded(context, shards(journal, config.stage.samples), config.stage.samples)
     model = context.inputs["model"].metrics if "model" in context.inputs else {}
@@ -46,7 +55,7 @@ def run(context: StageContext) -> dict[str, float]:
     figures |= {**scores, **stats.metrics(), "wall_seconds": seconds}
     if context.estimate.shape and stats.counted:
         figures["flops_eval"] = stats.flops
-    if stats.completion_tokens and not journal.found:
+    if stats.completion_tokens and not journal.resumed:
         figures["tokens_per_second"] = stats.completion_tokens / seconds
     return figures
 

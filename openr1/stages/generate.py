@@ -7,7 +7,8 @@ from pathlib import Path
 
 from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
-from openr1.engines.generate import answered, answerer, engine_for, oracle, together
+from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine, oracle_answerer
+from openr1.engines.journal import Journal
 from openr1.training.context import StageContext
 
 
@@ -23,18 +24,22 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
     """
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, limit=config.stage.problems)
-    samples = config.stage.samples
+    stage, samples = config.stage, config.stage.samples
+    journal = Journal(context.folder, asked, stage.shard)
+    options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
     oracles = getattr(config.stage, "teacher", "model") == "oracle"
     if oracles:
-        journal, stats = answered(context, asked, oracle(config), whole=True)
+        answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
+        stats = answer_problems(journal, answer, whole_shards=True, **options)
     else:
-        with engine_for(config) as engine:
-            journal, stats = answered(context, asked, answerer(engine, config), together(config))
+        with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
+            answer = engine_answerer(engine, config.data, samples, config.seed)
+            stats = answer_problems(journal, answer, whole_shards=depends_on_batch(config.engine), **options)
     seconds = time.perf_counter() - start
     write_answers(folder, (row for problem, one in journal.asked() for row in answer_rows(problem, one, samples)))
     metrics = {**stats.metrics(), "wall_seconds": seconds}
     if oracles or (context.estimate.shape and stats.counted):
         metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}
-    if stats.completion_tokens and not journal.found:
+    if stats.completion_tokens and not journal.resumed:
         metrics["tokens_per_second"] = stats.completion_tokens / seconds
     return metrics

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from openr1.data import problems
 from openr1.data.tokenizer import load_checkpoint
-from openr1.engines.generate import request
+from openr1.engines.generate import build_request
 from openr1.evaluation.grading import Grader
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards import Scorer
 from openr1.rl import preflight
 from openr1.rl.budget import Cost
@@ -41,7 +41,10 @@ def run(context: StageContext) -> dict[str, float]:
         vllm = config.engine.kind == "vllm"
         generator = VllmPolicyGenerator(config) if vllm else LivePolicyGenerator(model, config)
         if config.stage.preflight:
-            preflight.check_rewards(scorer, sources, lambda problem: generator.ending(request(config, problem)))
+            samples = config.stage.samples
+            preflight.check_rewards(
+                scorer, sources, lambda problem: generator.ending(build_request(problem, config.data, samples, config.seed))
+            )
         cost = Cost(config, context.budget.shape)
         rollouts = Rollouts(config, ProblemSampler(sources, weights, config.seed), generator, scorer, cost, ComputeLedger())
         trainer = build(context, model, tokenizer, rollouts)

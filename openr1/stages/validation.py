@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import NAME
-from openr1.engines.options import check as check_engine
+from openr1.engines.options import check_engine
 from openr1.errors import ConfigError
-from openr1.models.build import checkpoint_of
+from openr1.models.checkpoints import checkpoint_of
 from openr1.rl.validation import check_policy
 from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from openr1.data import vocab_size
 from openr1.errors import ConfigError
 from openr1.models import flops
-from openr1.models.build import ParamCount, Shape, checkpoint_of, checkpoint_shape, count, shape
+from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
+from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def form_of(config: Config) -> Shape:
     """
     if checkpoint_of(config.model, config.scale):
         return checkpoint_shape(config.model, config.scale, config.data.context)
-    return shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
+    return solve_shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
 
 
 def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> TokenBudget:

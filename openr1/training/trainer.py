@@ -33,7 +33,8 @@ from openr1.distributed import deepspeed
 from openr1.distributed.collectives import gathered, rank, wait, world
 from openr1.distributed.launcher import threads
 from openr1.models import flops
-from openr1.models.build import build, checkpoint_of, load
+from openr1.models.build import build
+from openr1.models.checkpoints import checkpoint_of, load
 from openr1.models.moe_balance import LoadBalance
 from openr1.tracking import observer
 from openr1.training.budget import passes, phases

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from openr1.config.schema import Config, to_dict
-from openr1.models.build import count
-from openr1.models.families import Shape
+from openr1.models.shape import Shape, count
 from openr1.options import flatten
 from openr1.training.budget import TokenBudget
 from openr1.training.context import RunEstimate

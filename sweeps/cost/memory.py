@@ -22,8 +22,8 @@ estimate is about two thirds of the activations: copies on the way to an expert,
 from __future__ import annotations
 
 from openr1.config.schema import Config
-from openr1.models.build import count
-from openr1.models.families import FAMILIES, Shape, lora_weights
+from openr1.models.families import FAMILIES
+from openr1.models.shape import Shape, count, lora_weights
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import is_served

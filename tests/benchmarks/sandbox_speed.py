@@ -1,10 +1,10 @@
-"""Sandboxed programs a second: a small program that reads two numbers and prints their sum, each time in a sandbox of its own.
+"""Sandboxed programs a second: a small program that reads two numbers and prints their sum, each in a sandbox of its own.
 
     python tests/benchmarks/sandbox_speed.py                 # on two cores
     python tests/benchmarks/sandbox_speed.py --cores 8
 
 "bare" is the same interpreter with the same flags and no sandbox: no sandbox that starts an interpreter can be faster.
-A "code reward" is the whole way of a reward: worker processes, the program taken from a completion, four tests each.
+A "code reward" is a complete reward: worker processes, programs extracted from completions, four tests each.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.providers.process import ENVIRONMENT, PYTHON
-from openr1.rewards.sandbox import make
+from openr1.rewards.sandbox import build_sandbox
 
 PROGRAM = "print(sum(map(int, input().split())))"
 FLAGS = PYTHON[: PYTHON.index("-c") + 1]
@@ -37,25 +37,26 @@ def bare() -> None:
 
 
 def sandboxed(name: str) -> Callable[[], None]:
-    sandbox = make(name)
-    sandbox.provider.check()
+    sandbox = build_sandbox(name)
+    sandbox.provider.check_available()
 
-    def one() -> None:
-        assert sandbox.run(PROGRAM, "1 2\n").gives("3")
+    def execute() -> None:
+        assert sandbox.execute(PROGRAM, "1 2\n").prints("3")
 
-    return one
+    return execute
 
 
-def rate(one: Callable[[], None], programs: int, threads: int) -> float:
+def rate(execute: Callable[[], None], programs: int, threads: int) -> float:
+    """Measure executions a second."""
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: one(), range(2 * threads)))  # the first runs read files that later ones find in memory
+        list(pool.map(lambda _: execute(), range(2 * threads)))  # the first runs read files that later ones find in memory
         start = time.perf_counter()
-        list(pool.map(lambda _: one(), range(programs)))
+        list(pool.map(lambda _: execute(), range(programs)))
         return programs / (time.perf_counter() - start)
 
 
 def reward_rate(name: str, programs: int, workers: int) -> float:
-    """Programs a second, a program and a test counting as one, as the other lines do."""
+    """Measure programs a second, where each test of a program counts as one, as in the other lines."""
     problem = Problem("add", "", kind="code", tests=TESTS)
     samples = [Sample(problem, f"<think>+</think><answer>```python\n{PROGRAM}\n```</answer>")] * (programs // len(TESTS))
     with Scorer(RewardConfig({"code": TermConfig()}, workers=workers, sandbox=name)) as scorer:
@@ -78,11 +79,11 @@ def main() -> None:
     rates: dict[str, Callable[[], float]] = {"bare": lambda: rate(bare, args.programs, len(cores))}
     for name in ("unsafe_subprocess", "bubblewrap"):
         try:
-            one = sandboxed(name)
+            execute = sandboxed(name)
         except ConfigError as error:
             print(error)
             continue
-        rates[name] = lambda one=one: rate(one, args.programs, len(cores))
+        rates[name] = lambda execute=execute: rate(execute, args.programs, len(cores))
         rates[f"code reward, {name}"] = lambda name=name: reward_rate(name, args.programs, len(cores))
     # in turn, since the speed of a shared machine wanders
     measured: dict[str, list[float]] = {name: [] for name in rates}

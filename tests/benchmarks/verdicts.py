@@ -15,19 +15,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.verdict_cases import labelled
 
 from openr1.rewards import Problem, Sample
-from openr1.rewards.correctness import check
-from openr1.rewards.parsing import conclusion, last_boxes
+from openr1.rewards.correctness import judge_answer
+from openr1.rewards.parsing import extract_conclusion, extract_last_boxes
 
 Grader = Callable[[dict], bool | None]
 
 
 def openr1(case: dict) -> bool | None:
     problem = Problem(case.get("prompt", ""), case["gold"], kind=case["kind"])
-    return check(Sample(problem, case["completion"])).correct
+    return judge_answer(Sample(problem, case["completion"])).correct
 
 
 def math_verify(case: dict) -> bool | None:
-    """As its README has it: the gold answer in dollars, the whole completion as it is; with its own time-outs, at a second."""
+    """Judge as in math-verify's README: the gold answer in dollars, the whole completion; with its time-outs at a second."""
     from math_verify import parse, verify
 
     gold = case["gold"]
@@ -46,19 +46,19 @@ def letters(case: dict) -> bool | None:
 
 
 def exact_match(case: dict) -> bool | None:
-    text = conclusion(case["completion"]) or ""
-    boxes = last_boxes(text)
+    text = extract_conclusion(case["completion"]) or ""
+    boxes = extract_last_boxes(text)
     return " ".join((boxes[-1] if boxes else text).split()) == " ".join(case["gold"].split())
 
 
 def row(name: str, grader: Grader, cases: list[dict]) -> tuple[str, float]:
-    """A row of the table, and the verdicts a second."""
+    """Return a row of the table, and the verdicts a second."""
     for case in cases[:20]:
         grader(case)
     start = time.perf_counter()
-    found = [grader(case) for case in cases]
+    verdicts = [grader(case) for case in cases]
     speed = len(cases) / (time.perf_counter() - start)
-    pairs = [(case["right"], verdict) for case, verdict in zip(cases, found, strict=True)]
+    pairs = [(case["right"], verdict) for case, verdict in zip(cases, verdicts, strict=True)]
     false_positives = sum(verdict is True and right is not True for right, verdict in pairs)
     false_negatives = sum(verdict is False and right is True for right, verdict in pairs)
     silent = sum(verdict is None and right is not None for right, verdict in pairs)

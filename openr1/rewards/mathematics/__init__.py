@@ -1,6 +1,6 @@
-"""The verdict on an answer in mathematics, and which answers are equal to one another."""
+"""Verdicts on answers in mathematics, and classes of equal answers."""
 
-from openr1.rewards.mathematics.verdict import check
+from openr1.rewards.mathematics.verdict import judge_mathematics
 from openr1.rewards.mathematics.votes import vote_classes
 
-__all__ = ["check", "vote_classes"]
+__all__ = ["judge_mathematics", "vote_classes"]

@@ -1,6 +1,6 @@
-"""One form for the characters and the markup of an answer: Unicode, Markdown, and LaTeX's spacing, fonts and synonyms.
+"""Normal form of the characters and the markup of an answer: Unicode, Markdown, and LaTeX's spacing, fonts and synonyms.
 
-Nothing here changes what an answer says; :mod:`openr1.rewards.mathematics.reader` reads the result.
+The meaning of an answer does not change; :mod:`openr1.rewards.mathematics.reader` reads the result.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe
 RAISED, LOWERED = (re.compile(f"[{''.join(marks)}]+") for marks in (SUPERSCRIPTS, SUBSCRIPTS))
 ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
-WRAPPERS = ("$$", "$", "`", "**", "__", "*", "_", '"')  # that may stand around a whole answer, the same on both sides
+WRAPPERS = ("$$", "$", "`", "**", "__", "*", "_", '"')  # may stand around a whole answer, the same on both sides
 PAIRS = (("\\(", "\\)"), ("\\[", "\\]"))
 DISPLAY = re.compile(
     r"\\begin\{(equation|align|aligned|gather|gathered|split|multline|cases)(\*?)\}(?:\{[^{}]*\})?(.*)\\end\{\1\2\}", re.DOTALL
@@ -91,7 +91,7 @@ DELIMITER = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?)\s*(?:\.|(?=\\?[()\[\]{}|<>/.])|(?=\\[lr](?:angle|brace|brack|vert|floor|ceil)))"
 )
 QUAD = re.compile(r"\\q?quad(?![A-Za-z])")
-ROW = re.compile(r"\\\\(?:\[[^\[\]]*\])?|\n+")  # the end of a line
+ROW = re.compile(r"\\\\(?:\[[^\[\]]*\])?|\n+")  # end of a line
 SPACE = re.compile(
     r"(?<!\\)\\(?:[,;:> ]|q?quad(?![A-Za-z])|(?:thin|med|thick|en)space(?![A-Za-z])|hspace\*?\{[^{}]*\}|hfill)|(?<!\\)~"
 )
@@ -131,43 +131,44 @@ SYNONYMS = [
 LETTERS = re.compile(r"[^\W\d_]")
 
 
-def plain(text: str) -> str:
-    """The text of an answer in one form. Equal answers that were only marked up differently become equal texts."""
-    text = _latex(characters(markdown(QED.sub("", text)))).rstrip().rstrip("\\").strip()
+def normalise(text: str) -> str:
+    """Return the normal form of an answer. Equal answers that differ only in markup become equal texts."""
+    text = _normalise_latex(normalise_characters(strip_markdown(QED.sub("", text)))).rstrip().rstrip("\\").strip()
     previous = None
     while text != previous:
-        previous, text = text, _unwrapped(text)
-    return " ".join(_rows(text).split())
+        previous, text = text, _unwrap(text)
+    return " ".join(_join_rows(text).split())
 
 
-def _rows(text: str) -> str:
-    """The lines of a text as a list, where they are equations of their own; a line that goes on with the last one joins it."""
+def _join_rows(text: str) -> str:
+    """Join the lines of equations to a list; a line that continues the previous one becomes part of it."""
     if "\\begin" in text or not ("=" in text or "\\\\" in text):
         return text
     joined = ""
     for row in filter(None, (row.replace("&", " ").strip() for row in ROW.split(text))):
-        goes_on = (
+        continues = (
             not joined or row.startswith(("=", "+", "-", "\\approx", "\\cdot", "\\times")) or joined.endswith(("=", "+", "-"))
         )
-        joined += (" " if goes_on else " ; ") + row
+        joined += (" " if continues else " ; ") + row
     return joined.strip()
 
 
-def characters(text: str) -> str:
+def normalise_characters(text: str) -> str:
     """Write mathematics in ASCII and LaTeX: full-width digits, superscripts, ½, √, − and the like."""
     text = INVISIBLE.sub("", text)
     if text.isascii():
         return text
     text = RAISED.sub(lambda run: "^{" + "".join(SUPERSCRIPTS[mark] for mark in run[0]) + "}", text)
     text = LOWERED.sub(lambda run: "_{" + "".join(SUBSCRIPTS[mark] for mark in run[0]) + "}", text)
-    text = "".join(_character(mark) if ord(mark) > 127 else mark for mark in text)
+    text = "".join(_normalise_character(mark) if ord(mark) > 127 else mark for mark in text)
     for root, command in ROOTS.items():
-        text = re.sub(rf"{root}\s*(\d+(?:\.\d+)?|\\[a-z]+|[A-Za-z])", lambda found, c=command: f"{c}{{{found[1]}}}", text)
-        text = re.sub(rf"{root}\s*(?=[({{])", lambda _, c=command: c, text)
+        escaped = command.replace("\\", r"\\")
+        text = re.sub(rf"{root}\s*(\d+(?:\.\d+)?|\\[a-z]+|[A-Za-z])", escaped + r"{\1}", text)
+        text = re.sub(rf"{root}\s*(?=[({{])", escaped, text)
     return unicodedata.normalize("NFC", text)
 
 
-def _character(mark: str) -> str:
+def _normalise_character(mark: str) -> str:
     replaced = mark.translate(REPLACED)
     if replaced != mark or mark in ROOTS:
         return replaced
@@ -179,48 +180,48 @@ def _character(mark: str) -> str:
     return str(digit) if digit is not None else written.translate(REPLACED)
 
 
-def markdown(text: str) -> str:
-    """A text without the marks of headings, lists, quotes and bold type."""
+def strip_markdown(text: str) -> str:
+    """Remove the marks of headings, lists, quotes and bold type."""
     text = TAG.sub("", HEADING.sub("", text))
-    if "\n" in text.strip():  # alone, a bullet or the mark of a quote may be a sign
+    if "\n" in text.strip():  # in a single line, the mark of a list or quote may be a sign
         text = BULLET.sub("", text)
     return BOLD.sub(r"\2", text)
 
 
-def _latex(text: str) -> str:
+def _normalise_latex(text: str) -> str:
     if "\\" not in text and "{" not in text and "~" not in text:
         return text
     if "\\begin" not in text:
         text = DOUBLED.sub(r"\\", text)
-    text = NOTHING.sub(lambda found: "" if found[0].startswith("\\!") else " ", text)
+    text = NOTHING.sub(lambda command: "" if command[0].startswith("\\!") else " ", text)
     text = SIZE.sub("", COLOUR.sub("", DELIMITER.sub("", text)))
     for pattern, to in SYNONYMS:
         text = pattern.sub(to, text)
     text = SPACE.sub(" ", QUAD.sub(" ; ", text) if text.count("=") > 1 else text)
     text = OLD_FONT.sub(r"\\text{\1}", text).replace(r"\text{}", "")
-    text = FONT.sub(_font, text)
-    return _arguments(text)
+    text = FONT.sub(_mark_text, text)
+    return _brace_arguments(text)
 
 
-def _font(found: re.Match) -> str:
-    """Text stays marked as text, since it is no product of letters; one letter or a number is what it is."""
-    content = found[1]
+def _mark_text(font: re.Match) -> str:
+    """Mark several letters as text, since they are not a product; leave one letter or a number as it is."""
+    content = font[1]
     return rf"\text{{{content}}}" if len(LETTERS.findall(content)) > 1 else content
 
 
-def _arguments(text: str) -> str:
+def _brace_arguments(text: str) -> str:
     r"""Write ``\frac12`` as ``\frac{1}{2}`` and ``\sqrt 2`` as ``\sqrt{2}``."""
     token = r"(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+|[^\s{}()\[\]\\])"
-    text = re.sub(rf"\\frac\s*{token}\s*{token}", lambda f: rf"\frac{_braced(f[1])}{_braced(f[2])}", text)
-    return re.sub(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*{token}", lambda f: rf"\sqrt{f[1] or ''}{_braced(f[2])}", text)
+    text = re.sub(rf"\\frac\s*{token}\s*{token}", lambda f: rf"\frac{_brace(f[1])}{_brace(f[2])}", text)
+    return re.sub(rf"\\sqrt\s*(\[[^\[\]]*\])?\s*{token}", lambda f: rf"\sqrt{f[1] or ''}{_brace(f[2])}", text)
 
 
-def _braced(token: str) -> str:
+def _brace(token: str) -> str:
     return token if token.startswith("{") else f"{{{token}}}"
 
 
-def _unwrapped(text: str) -> str:
-    """Without what stands around the whole of it: dollars, Markdown, ``\\text{}``, braces, a full stop."""
+def _unwrap(text: str) -> str:
+    """Remove what surrounds the whole text: dollars, Markdown, ``\\boxed{}``, braces, a full stop."""
     text = text.strip()
     if text.endswith((".", ",", ";")) and not text.endswith("..") and len(text) > 1:
         return text[:-1]
@@ -233,24 +234,24 @@ def _unwrapped(text: str) -> str:
             return text[len(opening) : -len(closing)]
     if (dollars := DOLLAR.findall(text)) and len(dollars) % 2 == 0 and not text.startswith("\\$"):
         return DOLLAR.sub("", text)
-    if text.startswith("{") and closing_of(text, 0) == len(text) - 1 and not _listed(text[1:-1]):
+    if text.startswith("{") and find_closing(text, 0) == len(text) - 1 and not _is_list(text[1:-1]):
         return text[1:-1]
     if display := DISPLAY.fullmatch(text):
         return display[3]
     for command in ("\\boxed", "\\fbox", "\\ensuremath"):
-        if text.startswith(command + "{") and closing_of(text, len(command)) == len(text) - 1:
+        if text.startswith(command + "{") and find_closing(text, len(command)) == len(text) - 1:
             return text[len(command) + 1 : -1]
     return text
 
 
-def _listed(text: str) -> bool:
+def _is_list(text: str) -> bool:
     return ("," in text and "\\" not in text) or "\\emptyset" in text
 
 
-def closing_of(text: str, start: int) -> int:
-    """The place of the brace, bracket or parenthesis that closes the one at ``start``; -1 where none does.
+def find_closing(text: str, start: int) -> int:
+    """Return the place of the brace, bracket or parenthesis that closes the one at ``start``; -1 if none does.
 
-    Kinds may be mixed, since an interval is open on one side: only depth counts. Escaped braces are brackets of their own.
+    Kinds may be mixed, as in a half-open interval: only the depth counts. Escaped braces are brackets too.
     """
     depth, place = 0, start
     while place < len(text):

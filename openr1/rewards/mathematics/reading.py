@@ -1,4 +1,4 @@
-"""The forms in which an answer is read: a number, a time, a ratio, words, an equation, a list, a set, an expression."""
+"""Readings of answers: a number, a time, a ratio, words, an equation, a list, a set, an expression."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from openr1.rewards.mathematics.numbers import Number
 
 @dataclass(frozen=True)
 class Based:
-    """A number that says its base, such as ``345_6``."""
+    """A number with a base, such as ``345_6``."""
 
     value: int
     base: int
@@ -17,7 +17,7 @@ class Based:
 
 @dataclass(frozen=True)
 class Time:
-    """A time of day or a duration on a clock, in seconds; ``half`` is a, p or nothing."""
+    """A time of day, or a duration in the form of one, in seconds; ``half`` is a, p or empty."""
 
     seconds: int
     half: str = ""
@@ -25,7 +25,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two or more numbers, as they are written."""
+    """A ratio of two or more expressions, as texts."""
 
     parts: tuple[str, ...]
 
@@ -43,13 +43,13 @@ class Named:
 
     name: str
     value: Reading
-    left: str = field(default="", compare=False)  # its two sides, where they are two expressions
+    left: str = field(default="", compare=False)  # the sides of the equation, if it has two that are expressions
     right: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Equation:
-    """An equation that names nothing, such as ``x^2 + y^2 = 1``: its two sides, and what stands last."""
+    """An equation that names no value, such as ``x^2 + y^2 = 1``: its two sides, and the reading of its last member."""
 
     left: str
     right: str
@@ -65,7 +65,7 @@ class Several:
 
 @dataclass(frozen=True)
 class Bracketed:
-    """A tuple, an interval, or with braces a set."""
+    """A tuple, an interval or, with braces, a set."""
 
     brackets: str  # "()", "[)", "{}", ...
     items: tuple[Reading, ...]
@@ -74,7 +74,7 @@ class Bracketed:
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression: :func:`openr1.rewards.mathematics.latex.expression` reads ``text`` to its end."""
+    """An expression, which :func:`openr1.rewards.mathematics.latex.parse_expression` reads to its end."""
 
     text: str
     unit: str = ""
@@ -90,7 +90,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A chain of equations whose numbers differ: ``1 = 2 = 3`` is no answer."""
+    """A chain of equations whose numbers differ, such as ``1 = 2 = 3``, which is not an answer."""
 
     text: str
 

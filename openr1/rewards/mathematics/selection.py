@@ -1,11 +1,11 @@
-"""The part of a conclusion that is the answer: a box, what is said to be the answer, or the end of the last sentence."""
+"""Selection of the answer in a conclusion: a box, a stated answer, or the end of the last sentence."""
 
 from __future__ import annotations
 
 import re
 
-from openr1.rewards.mathematics.markup import characters, markdown
-from openr1.rewards.parsing import boxes, last_boxes
+from openr1.rewards.mathematics.markup import normalise_characters, strip_markdown
+from openr1.rewards.parsing import extract_last_boxes, find_boxes
 
 HASHES = re.compile(r"^[ \t]*####[ \t]*(.+?)[ \t]*$", re.MULTILINE)  # of GSM8K
 SAID = re.compile(
@@ -39,100 +39,101 @@ GLUED_AFTER = re.compile(
 MAGNITUDE = re.compile(r"[\s$)\\]*(hundred|thousand|[mbtr]+illion)\b")
 UNBOX = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 CALCULATOR = re.compile(r"<<[^<>\n]*>>")  # annotations of GSM8K
-TAIL = 4000  # characters at the end of a conclusion in which an answer without a box is looked for
+TAIL = 4000  # characters at the end of a conclusion that are searched for an answer without a box
 SHORT = 200  # characters of a text that may be an answer as a whole
 
 
-def candidates(text: str) -> list[list[str]]:
-    """List what may be the answer of a conclusion, the likeliest first; each is a list of texts that are one answer together.
+def find_candidates(text: str) -> list[list[str]]:
+    """List the candidates for the answer of a conclusion, the likeliest first; each is a list of texts that form one answer.
 
-    A box is the answer, and nothing beside it is. Else it is what follows ``####``, or what is said to be the answer; else the
-    whole of a short text; else the mathematics, or the one number, of the last sentence. A last sentence with several numbers
-    has none.
+    If there is a box, it alone is the answer. Otherwise it is the text after ``####``, or what is stated as the answer, or the
+    whole of a short text, or the formula, or the one number, of the last sentence. A last sentence with several numbers gives
+    no answer.
     """
-    if boxed := last_boxes(text):
-        around = _around(text)
-        return [boxed] if around is None else [[around]] if around else _said(text[text.rfind("\\boxed") :], spoken=True)
+    if boxed := extract_last_boxes(text):
+        around = _expand_box(text)
+        return [boxed] if around is None else [[around]] if around else _find_stated(text[text.rfind("\\boxed") :], spoken=True)
     text = text[-TAIL:]
-    if OPENED.search(text):  # a box that is empty, or was never closed
+    if OPENED.search(text):  # a box that is empty or never closed
         return []
     if hashes := HASHES.findall(text):
         return [[hashes[-1]]]
-    text = MATH.sub(lambda formula: formula[0].replace("\n", " "), CALCULATOR.sub("", markdown(text)).strip())
-    if said := _said(text):
-        return said
-    found: list[list[str]] = []
+    text = MATH.sub(lambda formula: formula[0].replace("\n", " "), CALCULATOR.sub("", strip_markdown(text)).strip())
+    if stated := _find_stated(text):
+        return stated
+    candidates: list[list[str]] = []
     if len(text) <= SHORT and "\n" not in text:
-        found.append([text])
-    sentences = [one for one in SENTENCE.split(text) if re.search(r"\w", one)]
+        candidates.append([text])
+    sentences = [sentence for sentence in SENTENCE.split(text) if re.search(r"\w", sentence)]
     if sentences:
         if len(sentences[-1]) <= SHORT:
-            found.append([sentences[-1].strip()])
-        found += _mathematics(sentences[-1])
+            candidates.append([sentences[-1].strip()])
+        candidates += _find_formulas(sentences[-1])
     elif text:
-        found.append([text])
-    return [one for one in found if all(one)]
+        candidates.append([text])
+    return [parts for parts in candidates if all(parts)]
 
 
-def _said(text: str, spoken: bool = False) -> list[list[str]]:
-    """Read what is said to be the answer; nothing where it is taken back at once.
+def _find_stated(text: str, spoken: bool = False) -> list[list[str]]:
+    """List the candidates in the last statement of the answer; an empty one if it is retracted at once.
 
-    :param spoken: only what is said counts, not what stands under a heading.
+    :param spoken: ignore answers under a heading.
     """
-    said = [*SAID.finditer(text), *(() if spoken else HEADED.finditer(text))]
-    if not said:
+    statements = [*SAID.finditer(text), *(() if spoken else HEADED.finditer(text))]
+    if not statements:
         return []
-    rest = text[max(one.end() for one in said) :].strip()
-    sentence, *after = SENTENCE.split(rest, maxsplit=1)
+    stated = text[max(statement.end() for statement in statements) :].strip()
+    sentence, *after = SENTENCE.split(stated, maxsplit=1)
     if sentence.rstrip("*_ ").endswith("?") or (after and WITHDRAWN.match(after[0])):
         return [[""]]
-    found = [[sentence.strip()], [CAUSE.split(sentence, maxsplit=1)[0].strip()], *_mathematics(sentence)]
-    return [one for one in found if all(one)] or [[""]]
+    candidates = [[sentence.strip()], [CAUSE.split(sentence, maxsplit=1)[0].strip()], *_find_formulas(sentence)]
+    return [parts for parts in candidates if all(parts)] or [[""]]
 
 
-def _around(text: str) -> str | None:
-    """The formula of the last box with what stands around the box in it, where that belongs to the answer: ``-\\boxed{5}``.
+def _expand_box(text: str) -> str | None:
+    """Return the formula around the last box, if text beside the box belongs to the answer: ``-\\boxed{5}``.
 
-    None where nothing does; empty where the box is said not to be the answer.
+    None if no text does; empty if the text says that the box is not the answer.
     """
-    start, end, _ = boxes(text)[-1]
+    start, end, _ = find_boxes(text)[-1]
     before, after = text[:start].rstrip("{ "), text[end:]
     if NEGATION.search(before) or REJECTED.match(after):
         return ""
     in_argument = text[:start].endswith("{") and BEFORE_BRACE.search(before) is not None
     if not (in_argument or GLUED_BEFORE.search(before) or GLUED_AFTER.match(after)):
         return None
-    formulas = [one for one in MATH.finditer(text) if one.start() < start and end <= one.end()]
+    formulas = [formula for formula in MATH.finditer(text) if formula.start() < start and end <= formula.end()]
     line = text[text.rfind("\n", 0, start) + 1 :]
     whole = next((group for group in formulas[-1].groups() if group), "") if formulas else line
     magnitude = MAGNITUDE.match(after) if formulas else None
     return UNBOX.sub(r"\1", whole) + (f" {magnitude[1]}" if magnitude else "")
 
 
-def _mathematics(sentence: str) -> list[list[str]]:
-    """The formulas of a sentence if they are one, or one list; the one number, to the end of its sentence, if there are none.
+def _find_formulas(sentence: str) -> list[list[str]]:
+    """Return the last formula of a sentence, or list of formulas; without formulas the one number, to the end of the sentence.
 
-    A sentence that denies, supposes, or speaks of something else than a value has none: ``the answer is not 5``.
+    A sentence that denies or supposes something, or does not state a value, has none: ``the answer is not 5``.
     """
     if DENIED.search(sentence) or "?" in sentence:
         return []
     formulas = list(MATH.finditer(sentence))
     if formulas:
-        texts = [next(group for group in one.groups() if group) for one in formulas]
+        texts = [next(group for group in formula.groups() if group) for formula in formulas]
         start = len(formulas) - 1
         while start and GLUE.fullmatch(sentence[formulas[start - 1].end() : formulas[start].start()]):
             start -= 1
         return [texts[start:]]
-    plain = characters(sentence)
+    plain = normalise_characters(sentence)
     runs = list(RUN.finditer(plain))
     if len(runs) != 1:
         return []
-    run, rest = runs[0][0].strip(), plain[runs[0].start() :].strip()
-    return [[rest], *([[run]] if "=" in run or not run[0].isdigit() else [])]  # a sum of money, or what a sum comes to
+    run, to_end = runs[0][0].strip(), plain[runs[0].start() :].strip()
+    return [[to_end], *([[run]] if "=" in run or not run[0].isdigit() else [])]  # an amount of money, or a calculation
 
 
-def without_label(text: str) -> str:
-    """A box such as ``\\text{The answer is } 5`` without the words that introduce it."""
+def strip_label(text: str) -> str:
+    """Remove the words that introduce an answer in a box: ``\\text{The answer is } 5``."""
     bare = text.replace("\\text{", " ").replace("}", " ", text.count("\\text{")) if "\\text{" in text else text
-    said = SAID.match(bare.strip().removeprefix("The ").removeprefix("the "))
-    return bare.strip().removeprefix("The ").removeprefix("the ")[said.end() :] if said else text
+    bare = bare.strip().removeprefix("The ").removeprefix("the ")
+    label = SAID.match(bare)
+    return bare[label.end() :] if label else text

@@ -1,7 +1,7 @@
 """Units and counted things after a number: ``cm``, ``m/s^2``, ``square units``, ``eggs``, ``million dollars``.
 
-A unit is written as its parts with their powers, in order of their names: ``h^-1 km`` for ``km/h``. What may be a product of
-variables, such as ``mv^2`` or ``ab``, is no unit unless LaTeX marks it as text.
+The normal form of a unit is its parts with their powers, in the order of their names: ``h^-1 km`` for ``km/h``. A text that may
+be a product of variables, such as ``mv^2`` or ``ab``, is not a unit unless LaTeX marks it as text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRAILING = re.compile(
 PIECE = re.compile(r"\^ ?\{? ?-? ?\d|[^\W\d_]+|/")
 MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 MAGNITUDES |= {"mn": 10**6, "bn": 10**9, "tn": 10**12}
-NAMES = {  # how else a unit is spelled
+NAMES = {  # spelling -> unit
     "centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m",
     "kilometer": "km", "kilometre": "km", "inch": "in", "inche": "in", "foot": "ft", "feet": "ft", "yard": "yd", "mile": "mi",
     "gram": "g", "kilogram": "kg", "milligram": "mg", "lb": "pound", "ounce": "oz", "second": "s", "sec": "s", "minute": "min",
@@ -33,7 +33,7 @@ NAMES = {  # how else a unit is spelled
     "women": "woman", "children": "child", "gallon": "gal", "cent": "cent", "day": "day", "week": "week", "month": "month",
     "year": "year", "yr": "year", "degree": "degree", "radian": "rad", "unit": "unit",
 }  # fmt: skip
-WORDS = frozenset({"person", "man", "woman", "child"})  # of these, what is counted and not measured
+WORDS = frozenset({"person", "man", "woman", "child"})  # counted, not measured
 MEASURES = frozenset(NAMES.values()) - WORDS | {"mol", "acre", "pint", "quart", "cup", "pence", "rupee", "yen"}
 SYMBOL = re.compile(r"[kMGTcmnpdμ]?(?:m|g|s|A|K|mol|Hz|N|Pa|J|W|V|C|F|T|H|L|eV|cal|bar|Ω|min|h)")  # case matters
 SPLIT = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "kmph": "km/h"}
@@ -57,12 +57,12 @@ NO_UNITS = frozenset(
 )
 
 
-def unit(rest: str) -> tuple[int, str] | None:
-    """The unit that follows a number, and the magnitude that it begins with; None for what is no unit.
+def read_unit(after: str) -> tuple[int, str] | None:
+    """Return the magnitude and the unit that follow a number; None if the text is not a unit.
 
-    :param rest: all that follows the number, with the space before it.
+    :param after: all text after the number, with the space before it.
     """
-    text = re.sub(r"^of (?:an?|the) ", "", rest.strip())
+    text = re.sub(r"^of (?:an?|the) ", "", after.strip())
     if not text or ORDINAL.fullmatch(text):
         return 1, ""
     if degrees := DEGREES.fullmatch(text):
@@ -70,54 +70,57 @@ def unit(rest: str) -> tuple[int, str] | None:
     if UNIT.fullmatch(text) is None:
         return None
     marked = text.startswith("\\text")
-    words = PIECE.findall(_spelled_out(text))
+    words = PIECE.findall(_spell_out(text))
     magnitude = 1
-    while words and words[0].lower() in MAGNITUDES and (marked or rest.startswith(" ")):
+    while words and words[0].lower() in MAGNITUDES and (marked or after.startswith(" ")):
         magnitude *= MAGNITUDES[words.pop(0).lower()]
-    if len(words) > 8 or (words and words[0].lower() in RAISED) or _is_formula(words, marked, rest):
+    if len(words) > 8 or (words and words[0].lower() in RAISED) or _is_formula(words, marked, after):
         return None
-    return magnitude, " ".join(f"{name}^{power}" if power != 1 else name for name, power in sorted(_powers(words).items()))
+    return magnitude, " ".join(f"{name}^{power}" if power != 1 else name for name, power in sorted(_read_powers(words).items()))
 
 
 def same_unit(one: str, other: str) -> bool:
-    """Tell whether two units may be of one quantity; a unit that is left out may be any. Units are not converted."""
-    mine, theirs = _parsed(one), _parsed(other)
+    """Tell whether two units agree; a missing unit agrees with any. Units are not converted."""
+    mine, theirs = _parse_unit(one), _parse_unit(other)
     if not mine or not theirs or mine == theirs:
         return True
     if set(mine) == {"unit"} or set(theirs) == {"unit"}:
         return sum(mine.values()) == sum(theirs.values())
-    measured = [{name: power for name, power in unit_.items() if is_measure(name)} for unit_ in (mine, theirs)]
+    measured = [{name: power for name, power in unit.items() if is_measure(name)} for unit in (mine, theirs)]
     if measured[0] != measured[1]:
         return False
-    words = [set(unit_) - set(measured[0]) for unit_ in (mine, theirs)]
+    words = [set(unit) - set(measured[0]) for unit in (mine, theirs)]
     return words[0] <= words[1] or words[1] <= words[0]
 
 
 def is_measure(name: str) -> bool:
-    """Tell a unit of measurement from what is counted."""
+    """Tell whether a name is a unit of measurement, and not a counted thing."""
     return name in MEASURES or name.startswith("degree") or SYMBOL.fullmatch(name) is not None
 
 
-def trailing_unit(text: str) -> tuple[str, str, bool]:
-    """An expression, the unit that follows it, and whether LaTeX marks it as text: ``5\\sqrt{2}\\text{ cm}``."""
+def split_trailing_unit(text: str) -> tuple[str, str, bool]:
+    """Split an expression from its unit: ``5\\sqrt{2}\\text{ cm}``. Returns both, and whether LaTeX marks the unit as text."""
     if text.endswith("^\\circ"):
         return text.removesuffix("^\\circ").strip(), "degree", True
-    found = TRAILING.search(text)
-    if found is None or not found.start():
+    trailing = TRAILING.search(text)
+    if trailing is None or not trailing.start():
         return text, "", False
-    marked, read = found[0].lstrip().startswith("\\text"), unit(found[0])
-    if read is None or read[0] != 1 or not (marked or any(map(is_measure, _parsed(read[1])))):
+    marked, magnitude_and_unit = trailing[0].lstrip().startswith("\\text"), read_unit(trailing[0])
+    if magnitude_and_unit is None:
         return text, "", False
-    return text[: found.start()].strip(), read[1], marked
+    magnitude, unit = magnitude_and_unit
+    if magnitude != 1 or not (marked or any(map(is_measure, _parse_unit(unit)))):
+        return text, "", False
+    return text[: trailing.start()].strip(), unit, marked
 
 
-def _spelled_out(text: str) -> str:
+def _spell_out(text: str) -> str:
     text = re.sub(r"\\(?:text|cdot)", " ", text.replace("’", "'").replace("\\mu", "μ"))
-    text = re.sub(r"\b(?:mph|kmh|kph|kmph)\b", lambda found: SPLIT[found[0]], text)
+    text = re.sub(r"\b(?:mph|kmh|kph|kmph)\b", lambda unit: SPLIT[unit[0]], text)
     return re.sub(r"\bper\b", "/", text)
 
 
-def _is_formula(words: list[str], marked: bool, rest: str) -> bool:
+def _is_formula(words: list[str], marked: bool, after: str) -> bool:
     letters = [word for word in words if word.isalpha()]
     if NO_UNITS.intersection(word.lower() for word in letters if len(word) > 1):
         return True
@@ -125,18 +128,19 @@ def _is_formula(words: list[str], marked: bool, rest: str) -> bool:
         return False
     if any(not (word in BARE if len(word) == 1 else _is_word(word)) for word in letters):
         return True
-    return not rest.startswith(" ") and not (len(letters[0]) > 1 and is_measure(_named(letters[0])))
+    return not after.startswith(" ") and not (len(letters[0]) > 1 and is_measure(_normalise_name(letters[0])))
 
 
 def _is_word(word: str) -> bool:
-    """Tell a word from a product of variables."""
+    """Tell whether letters are a word, and not a product of variables."""
     lower = word.lower()
     if word in COMMON or lower in RAISING or lower in RAISED or lower in NAMES or lower.removesuffix("s") in NAMES:
         return True
     return len(word) > 2 and re.search("[aeiou]", lower) is not None
 
 
-def _powers(words: list[str]) -> dict[str, int]:
+def _read_powers(words: list[str]) -> dict[str, int]:
+    """Return the powers of the parts of a unit, by name."""
     powers: dict[str, int] = {}
     sign, next_power, last = 1, 1, ""
     for word in words:
@@ -151,13 +155,14 @@ def _powers(words: list[str]) -> dict[str, int]:
                 powers[last] *= RAISED[word.lower()]
         elif word.lower() in RAISING:
             next_power = RAISING[word.lower()]
-        elif (name := _named(word)) not in EMPTY:
+        elif (name := _normalise_name(word)) not in EMPTY:
             powers[name], last = sign * next_power, name
             sign, next_power = 1, 1
     return {name: power for name, power in powers.items() if power}
 
 
-def _named(word: str) -> str:
+def _normalise_name(word: str) -> str:
+    """Return the name of a part of a unit, in the singular."""
     lower = word.lower()
     if len(word) <= 3 and word != lower and SYMBOL.fullmatch(word):  # MW is not mW
         return word
@@ -171,6 +176,7 @@ def _named(word: str) -> str:
     return lower.removesuffix("s") if len(lower) > 3 else lower
 
 
-def _parsed(unit_: str) -> dict[str, int]:
-    parts = (part.partition("^") for part in unit_.split())
+def _parse_unit(unit: str) -> dict[str, int]:
+    """Return the powers of the parts of a unit in its normal form."""
+    parts = (part.partition("^") for part in unit.split())
     return {name: int(power or 1) for name, _, power in parts}

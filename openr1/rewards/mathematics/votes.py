@@ -1,50 +1,53 @@
-"""Groups answers in mathematics that are equal to one another, whatever the gold answer, for majorities."""
+"""Classes of equal answers in mathematics, whatever the gold answer, for majority votes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openr1.rewards.mathematics.equality import is_exact, same
-from openr1.rewards.mathematics.markup import plain
+from openr1.rewards.mathematics.equality import are_equal, is_exact
+from openr1.rewards.mathematics.markup import normalise
 from openr1.rewards.mathematics.reader import LONGEST
 from openr1.rewards.mathematics.reading import Expression, Reading
-from openr1.rewards.mathematics.selection import candidates
-from openr1.rewards.mathematics.verdict import answer_reading, is_undone, shown
+from openr1.rewards.mathematics.selection import find_candidates
+from openr1.rewards.mathematics.verdict import format_reading, is_undone, read_conclusion
 
-COMPARED = 200  # characters of an expression that is compared by value; longer ones are equal as texts alone
+COMPARED = 200  # characters of an expression that is compared by value; longer ones are compared as texts
 
 
 def vote_classes(conclusions: Sequence[str | None]) -> list[str | None]:
-    """One text for all answers that are equal, that of the first of them; None where there is no answer.
+    """Return for each conclusion the text of the first answer that is equal to its answer; None without an answer.
 
-    Answers that are not read are equal where they are the same text.
+    Answers that are not read are equal if they are the same text.
     """
     known: list[tuple[Reading, str]] = []
     named: dict[str, str] = {}
     classes: list[str | None] = []
     for text in conclusions:
-        reading = answer_reading(text) if text else None
-        name = shown(reading) if reading is not None else _written(text) if text else None
+        reading = read_conclusion(text) if text else None
+        name = format_reading(reading) if reading is not None else _normalise_unread(text) if text else None
         if name is not None and name not in named:
-            twin = next((other for other, _ in known if _comparable(reading, other) and same(other, reading)), None)
-            named[name] = next(vote for other, vote in known if other is twin) if twin is not None else name
-            if twin is None and reading is not None:
+            vote = None if reading is None else _find_equal(reading, known)
+            named[name] = name if vote is None else vote
+            if vote is None and reading is not None:
                 known.append((reading, name))
         classes.append(named.get(name) if name is not None else None)
     return classes
 
 
-def _written(text: str) -> str | None:
-    """An answer that is not read, as a text."""
-    parts = next(iter(candidates(text)), None)
-    return " ".join(plain(part) for part in parts) if parts and max(map(len, parts)) <= LONGEST else None
+def _find_equal(reading: Reading, known: list[tuple[Reading, str]]) -> str | None:
+    """Return the text of the first known reading that is equal to this one."""
+    return next((vote for other, vote in known if _are_comparable(reading, other) and are_equal(other, reading)), None)
 
 
-def _comparable(*readings: Reading | None) -> bool:
-    """Tell whether comparing takes a moment: this is not done in a process that can be killed."""
+def _normalise_unread(text: str) -> str | None:
+    """Return the text of an answer that is not read."""
+    parts = next(iter(find_candidates(text)), None)
+    return " ".join(normalise(part) for part in parts) if parts and max(map(len, parts)) <= LONGEST else None
+
+
+def _are_comparable(*readings: Reading) -> bool:
+    """Tell whether a comparison is fast, since it does not run in a process that can be killed."""
     return all(
-        reading is not None
-        and not (isinstance(reading, Expression) and (len(reading.text) > COMPARED or is_undone(reading)))
-        and is_exact(reading)
+        not (isinstance(reading, Expression) and (len(reading.text) > COMPARED or is_undone(reading))) and is_exact(reading)
         for reading in readings
     )

@@ -1,1 +1,1 @@
-"""Where programs run, one a module: bubblewrap and unsafe_subprocess on this machine, piston, e2b and morph elsewhere."""
+"""Providers that run programs: bubblewrap and unsafe_subprocess on this machine; piston, e2b and morph elsewhere."""

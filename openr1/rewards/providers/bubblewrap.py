@@ -1,8 +1,8 @@
-"""Programs under bubblewrap: namespaces of their own, no network, and of the host's files only the interpreter.
+"""Programs under bubblewrap: in namespaces of their own, without a network, and with only the interpreter of the host's files.
 
-Two ways, for who runs it. An ordinary user gets a user namespace, in which bubblewrap does its work. Root needs none:
-bubblewrap works with root's rights, and ``inside.py`` takes on the number of a user that is nobody before the program begins.
-That also works where there are no user namespaces, and limits of processes, from which root is exempt, hold.
+For an ordinary user, bubblewrap works in a user namespace. For root it works with root's rights, and ``inside.py`` changes to
+the ID of an unused user before the program begins. That also works without user namespaces, and it makes limits of processes
+hold, from which root would be exempt.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from openr1.errors import ConfigError
-from openr1.rewards.providers.process import PYTHON, arguments, watch
-from openr1.rewards.providers.seccomp import filter_program
-from openr1.rewards.sandbox import Limits, Outcome, Provider, SandboxError
+from openr1.rewards.providers.process import PYTHON, build_arguments, run_limited
+from openr1.rewards.providers.seccomp import build_filter
+from openr1.rewards.sandbox import Execution, Limits, Provider, SandboxError
 
-HOME = "/python"  # where the interpreter stands inside, so that its path there tells nothing of the host
+HOME = "/python"  # the interpreter's path inside, which reveals nothing of the host
 NOBODY = "65534"
-# extension modules whose libraries are not worth a mount, which takes a third of a millisecond
+# extension modules whose libraries are not mounted, since each mount takes a third of a millisecond
 LEFT_OUT = ("_tkinter", "_curses", "_dbm", "_gdbm", "_crypt", "_sqlite3", "_ssl", "_uuid", "_test", "nis", "readline")
 ISOLATED = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
 ISOLATED += ["--die-with-parent", "--new-session"]
@@ -37,18 +37,22 @@ INSTEAD = "or choose another sandbox: unsafe_subprocess runs programs without pr
 
 @dataclass
 class BubblewrapOptions:
+    """Options of the sandbox ``bubblewrap``."""
+
     command: str = "bwrap"
 
 
 class Bubblewrap(Provider):
+    """A provider that runs programs under bubblewrap."""
+
     Options = BubblewrapOptions
 
     def __init__(self, options: BubblewrapOptions, limits: Limits) -> None:
         super().__init__(options, limits)
-        self.users = _users() if os.geteuid() == 0 else range(0)
-        self.filter = filter_program()
+        self.users = _unused_users() if os.geteuid() == 0 else range(0)
+        self.filter = build_filter()
 
-    def check(self) -> None:
+    def check_available(self) -> None:
         command = self.options.command
         if not shutil.which(command):
             hint = "install it (Debian, Ubuntu: apt-get install bubblewrap)"
@@ -59,33 +63,33 @@ class Bubblewrap(Provider):
             needed = "the capability SYS_ADMIN" if self.users else "user namespaces for ordinary users"
             needed = f"it needs version 0.8 or newer and {needed}"
             raise ConfigError(f"reward.sandbox: bubblewrap does not work here ({error}); {needed}, {INSTEAD}") from error
-        if not outcome.gives("42"):
+        if not outcome.prints("42"):
             cause = outcome.stderr.strip() or outcome.status
             raise ConfigError(f"reward.sandbox: Python does not run under bubblewrap ({cause}), {INSTEAD}")
 
     @contextmanager
-    def session(self, program: str) -> Iterator[Callable[[str], Outcome]]:
+    def session(self, program: str) -> Iterator[Callable[[str], Execution]]:
         yield partial(self._run, program.encode(errors="replace"))
 
-    def _run(self, program: bytes, stdin: str) -> Outcome:
+    def _run(self, program: bytes, stdin: str) -> Execution:
         with _readable(self.filter) as rules:
 
             def command(ready: int) -> list[str]:
-                # limits of processes are counted by user: another nobody each time
+                # limits of processes are counted by user, so each execution has another one
                 user = self.users.start + secrets.randbelow(len(self.users)) if self.users else 0
-                inside = arguments(program, ready, self.limits, user, self.limits.threads)
+                inside = build_arguments(program, ready, self.limits, user, self.limits.threads)
                 seccomp = [] if rules is None else ["--seccomp", str(rules)]
                 disk = ["--perms", "1777", "--size", str(self.limits.disk_mb << 20), "--tmpfs", "/tmp", "--chdir", "/tmp"]
                 way = AS_ROOT if self.users else AS_USER
                 files = [*_interpreter(), *disk, "--remount-ro", "/"]
                 return [self.options.command, *ISOLATED, *way, *seccomp, *files, "--", f"{HOME}/bin/python", *PYTHON, *inside]
 
-            return watch(command, program, stdin, self.limits, () if rules is None else (rules,))
+            return run_limited(command, program, stdin, self.limits, () if rules is None else (rules,))
 
 
 @contextmanager
 def _readable(data: bytes | None) -> Iterator[int | None]:
-    """A descriptor from which a few bytes can be read."""
+    """Yield a descriptor from which a few bytes can be read."""
     if data is None:
         yield None
         return
@@ -98,8 +102,8 @@ def _readable(data: bytes | None) -> Iterator[int | None]:
         os.close(reader)
 
 
-def _users() -> range:
-    """Numbers of users that are hardly anyone's, the last of those that root may take on; none where root is the only one."""
+def _unused_users() -> range:
+    """Return user IDs that are hardly in use, the last ones that root may change to; empty if root is the only user."""
     first, _, count = map(int, Path("/proc/self/uid_map").read_text().splitlines()[-1].split())
     last = first + count - 1
     return range(last - count // 16, last) if count > 16 else range(0)
@@ -107,8 +111,9 @@ def _users() -> range:
 
 @cache
 def _interpreter() -> tuple[str, ...]:
-    """Arguments that show the running interpreter inside, read-only: its program, its standard library, and the shared
-    libraries of both. A virtual environment's interpreter is its base's. What is installed beside it stays out.
+    """Return the arguments that mount the running interpreter, read-only: its program, standard library and shared libraries.
+
+    The interpreter of a virtual environment is that of its base. Installed packages are not mounted.
     """
     program = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     library = Path(sysconfig.get_path("stdlib")).resolve()
@@ -125,10 +130,10 @@ def _interpreter() -> tuple[str, ...]:
     places = {f"{HOME}/bin/python": str(program), shown: str(library)}
     places |= {f"{HOME}/shared/{name}": os.path.realpath(path) for name, path in sorted(shared.items())}
     places |= {path: os.path.realpath(path) for path in loaders}
-    made = [word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)]
+    created = [word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)]
     bound = [word for place, source in places.items() for word in ("--ro-bind", source, place)]
     bound += ["--dev-bind", "/dev/null", "/dev/null"]
     if (library / "site-packages").is_dir():
         empty = f"{shown}/site-packages"
         bound += ["--perms", "0555", "--size", "4096", "--tmpfs", empty, "--remount-ro", empty]
-    return (*made, *bound, "--setenv", "LD_LIBRARY_PATH", f"{HOME}/shared")
+    return (*created, *bound, "--setenv", "LD_LIBRARY_PATH", f"{HOME}/shared")

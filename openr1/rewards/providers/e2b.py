@@ -13,15 +13,19 @@ from openr1.rewards.providers.remote import Machine, Rented
 
 @dataclass
 class E2BOptions:
-    template: str | None = None  # of the machine; it has python3
+    """Options of the sandbox ``e2b``."""
+
+    template: str | None = None  # of the machine, which has python3; null for the default
 
 
 class E2B(Rented):
+    """A provider that runs programs on machines of E2B."""
+
     Options, package, key = E2BOptions, "e2b", "E2B_API_KEY"
 
     @contextmanager
     def machine(self, service: Any) -> Iterator[Machine]:
-        seconds = math.ceil(self.limits.sample_seconds + self.longest)
+        seconds = math.ceil(self.limits.sample_seconds + self.longest_seconds)
         sandbox = service.Sandbox.create(self.options.template, timeout=seconds, allow_internet_access=False)
         try:
             yield _Sandbox(service, sandbox)

@@ -1,8 +1,8 @@
-"""What runs before the program, in its process: gives up rights, sets limits that cannot be raised, and becomes the program.
+"""The start of a program's process: gives up rights, sets limits that cannot be raised, and becomes the program.
 
-It is run as ``python -c SOURCE size ready user cpu wall memory threads disk``. The program is the first ``size`` bytes of the
-standard input, and the rest is the program's own. A byte on the descriptor ``ready`` says that the sandbox stands; what fails
-after it is the program's doing.
+It is run as ``python -c SOURCE size ready user cpu wall memory threads disk``. The program is the first ``size`` bytes of
+standard input; the rest is the program's own input. A byte on the descriptor ``ready`` says that the sandbox is set up; any
+failure after it is the program's.
 """
 
 import _signal  # signal itself imports enum, which takes as long as the whole start of the interpreter
@@ -13,6 +13,7 @@ import sys
 
 
 def become_the_program() -> None:
+    """Set the limits, and run the program as ``__main__``."""
     size, ready, user, cpu, wall, memory, threads, disk = map(int, sys.argv[1:])
     limits = {
         resource.RLIMIT_CPU: (cpu, cpu + 1),  # first SIGXCPU, then SIGKILL
@@ -29,15 +30,15 @@ def become_the_program() -> None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    _signal.alarm(wall)  # should whoever watches the clock be gone
+    _signal.alarm(wall)  # in case the parent that enforces the limit has ended
     source = b""
     while len(source) < size:
         source += os.read(0, size - len(source)) or sys.exit("the program was cut short")
     os.write(ready, b"1")
     os.close(ready)
 
-    # site, which is not imported, would have defined them, and programs use them
-    builtins.exit = builtins.quit = sys.exit
+    # programs use them, and the module site, which is not imported, would have defined them
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
     sys.argv[:] = ["program.py"]
     code = compile(source, "program.py", "exec", dont_inherit=True)
     main = vars(sys.modules["__main__"])

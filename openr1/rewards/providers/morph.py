@@ -12,26 +12,30 @@ from typing import Any
 from openr1.errors import ConfigError
 from openr1.rewards.providers.remote import Machine, Rented
 
-CHUNK = 60_000  # characters of a file in one command, below what the kernel takes as one argument
+CHUNK = 60_000  # characters of a file in one command, below the kernel's limit of one argument
 
 
 @dataclass
 class MorphOptions:
-    snapshot: str = ""  # its id; the machine has python3
+    """Options of the sandbox ``morph``."""
+
+    snapshot: str = ""  # ID of the snapshot; its machine has python3
 
 
 class Morph(Rented):
+    """A provider that runs programs on machines of Morph Cloud."""
+
     Options, package, key = MorphOptions, "morphcloud.api", "MORPH_API_KEY"
 
-    def check(self) -> None:
+    def check_available(self) -> None:
         if not self.options.snapshot:
-            raise ConfigError("reward.sandbox_options.snapshot: morph needs the id of a snapshot that its machines start from")
-        super().check()
+            raise ConfigError("reward.sandbox_options.snapshot: morph needs the ID of a snapshot from which its machines start")
+        super().check_available()
 
     @contextmanager
     def machine(self, service: Any) -> Iterator[Machine]:
         client = service.MorphCloudClient()
-        seconds = math.ceil(self.limits.sample_seconds + self.longest)
+        seconds = math.ceil(self.limits.sample_seconds + self.longest_seconds)
         instance = client.instances.start(self.options.snapshot, ttl_seconds=seconds, ttl_action="stop", timeout=90)
         try:
             yield _Instance(instance)

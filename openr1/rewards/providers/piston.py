@@ -1,7 +1,7 @@
 """Programs on a Piston server (github.com/engineer-man/piston, API v2), by HTTP.
 
-The server has limits of its own, and its defaults are tight: it refuses a ``wall_seconds`` above PISTON_RUN_TIMEOUT (3 s), and
-stops a program that prints more than PISTON_OUTPUT_MAX_SIZE (1,024 bytes). Raise them there.
+The server has limits of its own, with low defaults: it refuses a ``wall_seconds`` above PISTON_RUN_TIMEOUT (3 s), and stops a
+program that prints more than PISTON_OUTPUT_MAX_SIZE (1,024 bytes). Raise them on the server.
 """
 
 from __future__ import annotations
@@ -18,33 +18,39 @@ from functools import partial
 from typing import Any
 
 from openr1.errors import ConfigError
-from openr1.rewards.sandbox import Outcome, Provider, SandboxError
+from openr1.rewards.sandbox import Execution, Provider, SandboxError
 
-AGAIN = {429, 500, 502, 503, 504}  # answers after which it may go well another time
-# whole numbers may have any length; what runs the program adds no name to it
+RETRIED = {429, 500, 502, 503, 504}  # HTTP status of errors that may be temporary
+# allows whole numbers of any length, and adds no name to the program
 LAUNCH = """getattr(__import__("sys"), "set_int_max_str_digits", int)(0)
 exec(compile({program!r}, "program.py", "exec", dont_inherit=True))
 """
-STATUS = {"TO": "timeout", "OL": "output", "EL": "output"}  # of Piston
+STATUS = {"TO": "timeout", "OL": "output", "EL": "output"}  # Piston's status -> ours
 
 
 @dataclass
 class PistonOptions:
-    urls: list[str] = field(default_factory=lambda: ["http://localhost:2000/api/v2"])  # of servers that share the work
+    """Options of the sandbox ``piston``."""
+
+    urls: list[str] = field(
+        default_factory=lambda: ["http://localhost:2000/api/v2"]
+    )  # servers, of which each execution uses one at random
     language: str = "python"
-    version: str = "*"  # the newest that the server has
+    version: str = "*"  # * for the newest version of the server
     retries: int = 4
 
 
 class Piston(Provider):
+    """A provider that runs programs on Piston servers."""
+
     Options = PistonOptions
 
     @property
-    def longest(self) -> float:
+    def longest_seconds(self) -> float:
         tries = self.options.retries + 1
         return tries * (self.limits.wall_seconds + 10) + 2.0**self.options.retries
 
-    def check(self) -> None:
+    def check_available(self) -> None:
         language = self.options.language
         for url in self.options.urls:
             try:
@@ -58,14 +64,14 @@ class Piston(Provider):
             outcome = self._run("print(6 * 7)", "")
         except SandboxError as error:
             raise ConfigError(f"reward.sandbox: Piston refuses programs with reward.limits: {error}") from error
-        if not outcome.gives("42"):
+        if not outcome.prints("42"):
             raise ConfigError(f"reward.sandbox: Piston does not run {language}: {outcome.stderr.strip() or outcome.status}")
 
     @contextmanager
-    def session(self, program: str) -> Iterator[Callable[[str], Outcome]]:
+    def session(self, program: str) -> Iterator[Callable[[str], Execution]]:
         yield partial(self._run, program)
 
-    def _run(self, program: str, stdin: str) -> Outcome:
+    def _run(self, program: str, stdin: str) -> Execution:
         body = {
             "language": self.options.language,
             "version": self.options.version,
@@ -82,12 +88,12 @@ class Piston(Provider):
             status = STATUS.get(run.get("status") or "", "exited")
             if len(run["stdout"]) > self.limits.output_kb * 1024:
                 status = "output"
-            return Outcome(run["stdout"], run.get("stderr", ""), code, status)
+            return Execution(run["stdout"], run.get("stderr", ""), code, status)
         except (KeyError, TypeError, ValueError) as error:
-            raise SandboxError(f"an answer that is not Piston's: {str(answer)[:200]}") from error
+            raise SandboxError(f"the answer is not one of Piston: {str(answer)[:200]}") from error
 
     def _ask(self, url: str, body: dict[str, Any] | None) -> Any:
-        """GET, or POST of a body. What may go well another time is tried again, each time after twice the wait."""
+        """Send a request: GET, or with a body POST. Temporary errors are retried, each time after twice the wait."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         for attempt in range(self.options.retries + 1):
@@ -99,7 +105,7 @@ class Piston(Provider):
             except urllib.error.HTTPError as error:
                 with error:
                     cause = f"{url}: {error.code} {error.read(300).decode(errors='replace')}".strip()
-                if error.code not in AGAIN:
+                if error.code not in RETRIED:
                     break
             except (OSError, ValueError) as error:
                 cause = f"{url}: {error}"

@@ -1,7 +1,7 @@
-"""What the rented machines have in common: a shell command that runs a program within limits, and what it says.
+"""Programs on rented machines, by a shell command that runs a program within limits.
 
-One machine is rented for a program and given back after its tests. Each test has its own files; but what one run leaves on the
-machine, the next run of the same program can find.
+A machine is rented for a program and returned after its tests. Each test has its own files, but files that one execution leaves
+on the machine are visible to the next execution of the same program.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from openr1.errors import ConfigError
-from openr1.rewards.sandbox import Limits, Outcome, Provider, SandboxError
+from openr1.rewards.sandbox import Execution, Limits, Provider, SandboxError
 
 FOLDER = "/tmp/openr1"
-ERRORS = 10_000  # bytes of the errors that come back
+ERRORS = 10_000  # bytes of the errors that are returned
 
 
 class Machine(Protocol):
     """A rented machine."""
 
-    def put(self, path: str, text: str) -> None: ...
+    def put(self, path: str, text: str) -> None:
+        """Write a file."""
 
     def execute(self, command: str, seconds: float) -> tuple[int, str, str]:
-        """Exit code, output and errors of a shell command."""
+        """Execute a shell command. Returns its exit code, output and errors."""
 
 
 class Rented(Provider):
-    """Programs on machines that a service rents out."""
+    """A provider that runs programs on machines that a service rents out."""
 
-    package: str  # of PyPI, and its module
+    package: str  # the module of the service's package of PyPI
     key: str  # environment variable of the service's key
 
     @property
-    def longest(self) -> float:
+    def longest_seconds(self) -> float:
         return self.limits.wall_seconds + 120  # renting included
 
     @abstractmethod
     @contextmanager
     def machine(self, service: Any) -> Iterator[Machine]:
-        """Rent a machine, and give it back.
+        """Rent a machine, and return it at the end.
 
         :param service: the module of the package.
         """
 
-    def check(self) -> None:
+    def check_available(self) -> None:
         name = type(self).__name__.lower()
         try:
             importlib.import_module(self.package)
@@ -65,30 +66,30 @@ class Rented(Provider):
                 outcome = execute("")
         except SandboxError as error:
             raise ConfigError(f"reward.sandbox: {name} does not run programs: {error}") from error
-        if not outcome.gives("42"):
+        if not outcome.prints("42"):
             raise ConfigError(f"reward.sandbox: Python does not run on {name}: {outcome.stderr.strip() or outcome.status}")
 
     @contextmanager
-    def session(self, program: str) -> Iterator[Callable[[str], Outcome]]:
+    def session(self, program: str) -> Iterator[Callable[[str], Execution]]:
         service = importlib.import_module(self.package)
         numbers = itertools.count()
-        with failing_as_sandbox(), self.machine(service) as machine:
+        with raise_sandbox_errors(), self.machine(service) as machine:
             machine.execute(f"mkdir -p {FOLDER}", 30)
             machine.put(f"{FOLDER}/program.py", program)
 
-            def execute(stdin: str) -> Outcome:
-                run = f"{FOLDER}/{next(numbers)}"
-                with failing_as_sandbox():
-                    machine.put(f"{run}.in", stdin)
-                    command = shell_command(f"{FOLDER}/program.py", run, self.limits)
-                    return outcome_of(*machine.execute(command, self.limits.wall_seconds + 30), self.limits)
+            def execute(stdin: str) -> Execution:
+                path = f"{FOLDER}/{next(numbers)}"
+                with raise_sandbox_errors():
+                    machine.put(f"{path}.in", stdin)
+                    command = build_shell_command(f"{FOLDER}/program.py", path, self.limits)
+                    return to_execution(*machine.execute(command, self.limits.wall_seconds + 30), self.limits)
 
             yield execute
 
 
 @contextmanager
-def failing_as_sandbox() -> Iterator[None]:
-    """Whatever a service's package raises is the sandbox's failure."""
+def raise_sandbox_errors() -> Iterator[None]:
+    """Raise any error of a service's package as a failure of the sandbox."""
     try:
         yield
     except SandboxError:
@@ -97,18 +98,18 @@ def failing_as_sandbox() -> Iterator[None]:
         raise SandboxError(f"{type(error).__name__}: {error}") from error
 
 
-def shell_command(program: str, run: str, limits: Limits) -> str:
-    """Runs a program on ``RUN.in``; prints at most one byte more than the limit, and ends with the program's exit code."""
+def build_shell_command(program: str, path: str, limits: Limits) -> str:
+    """Build a command that runs a program on ``PATH.in``, prints at most a byte beyond the limit, and has its exit code."""
     inside = (
         f"ulimit -c 0 -t {math.ceil(limits.cpu_seconds)} -v {limits.memory_mb << 10} -f {limits.disk_mb << 10}; "
         f'cd /tmp; env -i PATH="$PATH" HOME=/tmp PYTHONHASHSEED=0 PYTHONINTMAXSTRDIGITS=0 PYTHONUTF8=1 '
-        f"timeout -s KILL {limits.wall_seconds:g} python3 -s {program} < {run}.in 2> {run}.err "
-        f"| head -c {(limits.output_kb << 10) + 1}; code=${{PIPESTATUS[0]}}; head -c {ERRORS} {run}.err >&2; exit $code"
+        f"timeout -s KILL {limits.wall_seconds:g} python3 -s {program} < {path}.in 2> {path}.err "
+        f"| head -c {(limits.output_kb << 10) + 1}; code=${{PIPESTATUS[0]}}; head -c {ERRORS} {path}.err >&2; exit $code"
     )
     return f"bash -c {shlex.quote(inside)}"
 
 
-def outcome_of(code: int, stdout: str, stderr: str, limits: Limits) -> Outcome:
-    """What came of :func:`shell_command`: 137 is ``timeout -s KILL``, 152 the limit of processor time."""
+def to_execution(code: int, stdout: str, stderr: str, limits: Limits) -> Execution:
+    """Convert the result of :func:`build_shell_command`: 137 is ``timeout -s KILL``, 152 the limit of processor time."""
     status = "timeout" if code in (137, 152) else "output" if len(stdout.encode()) > limits.output_kb << 10 else "exited"
-    return Outcome(stdout, stderr, code, status)
+    return Execution(stdout, stderr, code, status)

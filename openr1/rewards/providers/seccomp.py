@@ -1,7 +1,7 @@
-"""A filter of system calls for a program that computes: what gets around limits of memory and namespaces is refused.
+"""A filter of system calls, which refuses those that would get around the limits of memory and the namespaces.
 
-Limits of memory hold for a process, so a program that could start processes or make memory that belongs to none would have
-more. Sockets are refused for those families that network namespaces do not hold back, such as AF_VSOCK on a virtual machine.
+A limit of memory holds for one process, so a program must not start processes or allocate memory that belongs to none. Sockets
+are refused because network namespaces do not restrict some families, such as AF_VSOCK on a virtual machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 import platform
 import struct
 
-# name: number on x86_64, on aarch64 (None: not there), from the kernel's tables
+# name: number on x86_64 and on aarch64 (None: does not exist), from the kernel's tables
 REFUSED: dict[str, tuple[int, int | None]] = {
     "fork": (57, None),
     "vfork": (58, None),
@@ -54,18 +54,18 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
-def filter_program(machine: str | None = None) -> bytes | None:
-    """The filter as the kernel takes it; None for a processor whose table is not here, where namespaces and limits must do.
+def build_filter(machine: str | None = None) -> bytes | None:
+    """Build the filter in the kernel's format; None for a processor without a table here, where namespaces and limits must do.
 
-    A new process is refused, a new thread is not. ``clone3``, whose flags a filter cannot read, is "not implemented", so that
-    the C library goes back to ``clone``.
+    New processes are refused, new threads are not. A filter cannot read the flags of ``clone3``, which is therefore "not
+    implemented", so that the C library falls back to ``clone``.
     """
     machine = machine or platform.machine()
     if machine not in AUDIT:
         return None
     column = list(AUDIT).index(machine)
-    refused = [numbers[column] for numbers in REFUSED.values() if numbers[column] is not None]
-    # a jump counts the instructions between; targets are given as labels and resolved below
+    refused = [number for numbers in REFUSED.values() if (number := numbers[column]) is not None]
+    # a jump counts the instructions to skip; its target is a label, resolved below
     code: list[tuple[int, int, str, str]] = [
         (LOAD, 4, "", ""),
         (EQUAL, AUDIT[machine], "", "kill"),

@@ -1,4 +1,4 @@
-"""Programs as plain processes of this machine, with limits but without protection: they may do all that the caller may."""
+"""Programs as plain processes of this machine, with limits but without protection: they have all rights of the caller."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from openr1.rewards.providers.process import PYTHON, arguments, watch
-from openr1.rewards.sandbox import Outcome, Provider
+from openr1.rewards.providers.process import PYTHON, build_arguments, run_limited
+from openr1.rewards.sandbox import Execution, Provider
 
 
 @dataclass
 class UnsafeSubprocessOptions:
-    """Nothing to set."""
+    """Options of the sandbox ``unsafe_subprocess``, which has none."""
 
 
 class UnsafeSubprocess(Provider):
+    """A provider that runs programs as plain processes."""
+
     Options = UnsafeSubprocessOptions
 
-    def check(self) -> None:
-        """It can always run."""
+    def check_available(self) -> None:
+        """Do nothing, since processes can always run."""
 
     @contextmanager
-    def session(self, program: str) -> Iterator[Callable[[str], Outcome]]:
+    def session(self, program: str) -> Iterator[Callable[[str], Execution]]:
         source = program.encode(errors="replace")
 
-        def execute(stdin: str) -> Outcome:
+        def execute(stdin: str) -> Execution:
             def command(ready: int) -> list[str]:
-                return [sys.executable, *PYTHON, *arguments(source, ready, self.limits)]
+                return [sys.executable, *PYTHON, *build_arguments(source, ready, self.limits)]
 
-            return watch(command, source, stdin, self.limits, group=True)
+            return run_limited(command, source, stdin, self.limits, group=True)
 
         yield execute

@@ -127,7 +127,7 @@ def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     from openr1.stages import evaluate
 
     with monkeypatch.context() as broken:
-        broken.setattr(evaluate, "engine_for", lambda config: (_ for _ in ()).throw(RunError("no engine")))
+        broken.setattr(evaluate, "open_run_engine", lambda *options: (_ for _ in ()).throw(RunError("no engine")))
         with pytest.raises(RunError, match="no engine"):
             run_trial(config, quiet=True)
     trial = run_trial(config, quiet=True)

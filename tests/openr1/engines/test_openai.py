@@ -245,9 +245,9 @@ def test_a_failure_costs_one_completion(server, engine):
     assert found["broken"].error.startswith("503: ")
     assert found["broken"].error.endswith("at the last of 3 tries")
     assert len(server.asked("broken")) == 3
-    assert found["empty"].error == "an answer without choices"
-    assert found["nonsense"].error.startswith("an answer of another form: ")
-    assert found["garbage"].error.startswith("an answer of another form: ")
+    assert found["empty"].error == "the answer has no choices"
+    assert found["nonsense"].error.startswith("the answer has an unknown form: ")
+    assert found["garbage"].error.startswith("the answer has an unknown form: ")
     for reply in found.values():
         assert bool(reply.completions) == (reply.id == "fine")
         assert "\n" not in (reply.error or "")

@@ -6,7 +6,7 @@ import pytest
 from helpers.models import OPENING, SILENT, TEMPLATE
 
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.openai import _completion
+from openr1.engines.openai import _to_completion
 from openr1.engines.options import OpenAIEngine, TransformersEngine
 
 ASKED = [{"role": "user", "content": "1 plus 7"}]
@@ -48,9 +48,9 @@ def answer(text, reasoning=None):
     ],
 )
 def test_a_server_s_template_is_told_or_seen(text, reasoning, opened, kept):
-    assert _completion(answer(text, reasoning), opened).text == kept
+    assert _to_completion(answer(text, reasoning), opened).text == kept
 
 
 def test_the_option_of_a_server_decides_what_is_kept():
     assert OpenAIEngine().opens_think is None
-    assert "opens_think" in OpenAIEngine.decisive
+    assert "opens_think" in OpenAIEngine.fingerprinted

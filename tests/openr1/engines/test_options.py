@@ -4,15 +4,15 @@ import sys
 import pytest
 
 from openr1.engines import ENGINES, Completion, Reply, Request, Sampling
-from openr1.engines.base import Gathering, RequestError
-from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine, check, check_sampling
+from openr1.engines.base import ReplyCollector, RequestError
+from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine, check_engine, check_sampling
 from openr1.errors import ConfigError
 
 
 def test_the_defaults_are_possible(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     for engine in ENGINES.values():
-        check(engine())
+        check_engine(engine())
     check_sampling(Sampling())
 
 
@@ -23,7 +23,7 @@ def test_the_defaults_are_possible(monkeypatch):
         (TransformersEngine(dtype="int8"), "engine.dtype: 'int8' is not one of float32, bfloat16, float16"),
         (TransformersEngine(batch_size=0), "engine.batch_size: must be above 0, not 0"),
         (TransformersEngine(context=-1), "engine.context: must be above 0"),
-        (VllmEngine(gpu_memory=1.5), "engine.gpu_memory: is a share"),
+        (VllmEngine(gpu_memory=1.5), "engine.gpu_memory: must be a share"),
         (OpenAIEngine(api_key_env=None, retries=-1), "engine.retries: must not be negative"),
         (OpenAIEngine(api_key_env=None, requests_per_minute=0), "engine.requests_per_minute: must be above 0"),
         (OpenAIEngine(api_key_env="NO_SUCH_KEY_HERE"), "engine.api_key_env: the environment has no NO_SUCH_KEY_HERE"),
@@ -31,7 +31,7 @@ def test_the_defaults_are_possible(monkeypatch):
 )
 def test_impossible_engines_are_refused_in_one_line(config, key):
     with pytest.raises(ConfigError) as refused:
-        check(config)
+        check_engine(config)
     assert str(refused.value).startswith(key)
     assert "\n" not in str(refused.value)
 
@@ -45,7 +45,7 @@ def test_impossible_engines_are_refused_in_one_line(config, key):
         (Sampling(top_k=0), "stage.sampling.top_k: must be at least 1"),
         (Sampling(max_tokens=0), "stage.sampling.max_tokens: must be at least 1"),
         (Sampling(n=0), "stage.sampling.n: must be at least 1"),
-        (Sampling(stop=["a", ""]), "stage.sampling.stop: holds an empty text"),
+        (Sampling(stop=["a", ""]), "stage.sampling.stop: has an empty text"),
     ],
 )
 def test_impossible_sampling_is_refused(sampling, key):
@@ -54,13 +54,13 @@ def test_impossible_sampling_is_refused(sampling, key):
     assert str(refused.value).startswith(key)
 
 
-def test_what_decides_a_completion_is_a_field():
+def test_what_is_fingerprinted_is_a_field():
     for engine in ENGINES.values():
-        assert set(engine.decisive) <= set(vars(engine()))
+        assert set(engine.fingerprinted) <= set(vars(engine()))
 
 
 def test_no_retries_and_a_greedy_temperature_are_possible():
-    check(OpenAIEngine(api_key_env=None, retries=0))
+    check_engine(OpenAIEngine(api_key_env=None, retries=0))
     check_sampling(Sampling(temperature=0))
 
 
@@ -78,13 +78,13 @@ def test_seeds_of_samples_are_small_and_apart():
 
 
 def test_a_reply_is_whole_with_its_last_completion():
-    gathering = Gathering([Request("a", prompt="p", n=3), Request("b", prompt="p")], default=1)
+    collector = ReplyCollector([Request("a", prompt="p", n=3), Request("b", prompt="p")], default=1)
     made = [Completion(str(i), "stop", tokens=i + 1) for i in range(3)]
-    gathering.prompt_tokens[0] = 4
-    assert gathering.add(0, 2, made[2]) is None
-    assert gathering.add(0, 1, RequestError("lost")) is None
-    assert gathering.add(0, 0, made[0]) == Reply("a", (made[0], made[2]), 4, "lost")
-    assert gathering.add(1, 0, made[1]) == Reply("b", (made[1],))
+    collector.prompt_tokens[0] = 4
+    assert collector.add(0, 2, made[2]) is None
+    assert collector.add(0, 1, RequestError("lost")) is None
+    assert collector.add(0, 0, made[0]) == Reply("a", (made[0], made[2]), 4, "lost")
+    assert collector.add(1, 0, made[1]) == Reply("b", (made[1],))
 
 
 def test_tokens_of_a_reply_are_known_where_all_are():
@@ -94,5 +94,5 @@ def test_tokens_of_a_reply_are_known_where_all_are():
 
 def test_nothing_heavy_is_imported_with_the_interface():
     heavy = ("torch", "transformers", "openai", "vllm", "jinja2")
-    script = f"import sys, openr1.engines, openr1.engines.checks; print([name for name in {heavy} if name in sys.modules])"
+    script = f"import sys, openr1.engines, openr1.engines.end_tokens; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder, load_checkpoint
 from openr1.engines import Request, Sampling, open_engine
-from openr1.engines.checks import check_model
+from openr1.engines.end_tokens import check_end_tokens
 from openr1.engines.options import TransformersEngine
 from openr1.errors import ConfigError
 from openr1.models.options import ScaleConfig
@@ -205,7 +205,7 @@ def test_messages_go_through_the_chat_template(model_at):
 def test_a_tokenizer_in_training_is_left_alone(model_at):
     """For it, special tokens are text, and it shares what :func:`load_checkpoint` keeps."""
     encoder = Encoder(load_checkpoint(model_at(template=TEMPLATE), None))
-    check_model(model_at(template=TEMPLATE), chat=True)
+    check_end_tokens(model_at(template=TEMPLATE), chat=True)
     messages = [{"role": "user", "content": "1"}]
     list(open_engine(TransformersEngine(model=model_at(template=TEMPLATE))).generate([Request("a", messages=messages)]))
     [(ids, _)] = encoder([Document("<|endoftext|>")])

@@ -31,7 +31,7 @@ def test_the_cases_of_a_file_with_their_labels(tmp_path, capsys):
     assert [one["verdict"] for one in found] == ["right", "wrong", "right", "no verdict", "wrong", "right"]
     assert [one.get("label") for one in found] == [None, "right", None, None, None, None]
     assert found[3]["step"] == "the gold answer is not read to its end"
-    assert found[4]["step"] == "the prompt said again"
+    assert found[4]["step"] == "the answer repeats the prompt"
     verify_command([str(path)], "math", "", LIMIT, False)
     *lines, summary = capsys.readouterr().out.splitlines()
     assert len(lines) == 6

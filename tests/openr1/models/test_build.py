@@ -11,12 +11,14 @@ import torch
 import transformers
 
 from openr1.errors import ConfigError
-from openr1.models.build import DECIDED, FAMILIES, build, checkpoint_of, checkpoint_shape, count, load, shape, size_of
-from openr1.models.families import KEYS
+from openr1.models.build import build
+from openr1.models.checkpoints import checkpoint_of, checkpoint_shape, load
+from openr1.models.families import FAMILIES, KEYS
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.models.shape import DECIDED, count, size_of, solve_shape
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)
-RUNGS = [
+SIZES = [
     SMALL,
     ScaleConfig("deep", 1.2e6, 96, 7, 3, 3),
     ScaleConfig("125m", 125e6, 896, 15, 14, 2),
@@ -37,7 +39,7 @@ def parameters(model: torch.nn.Module) -> int:
 
 
 def assert_counts_hold(model: ModelConfig, scale: ScaleConfig) -> None:
-    form = shape(model, scale, 300, 64)
+    form = solve_shape(model, scale, 300, 64)
     with torch.device("meta"):
         built = build(model, form, seed=0)
     params = count(form)
@@ -53,7 +55,7 @@ def assert_counts_hold(model: ModelConfig, scale: ScaleConfig) -> None:
 
 
 @pytest.mark.parametrize("tie_embeddings", [True, False])
-@pytest.mark.parametrize("scale", RUNGS, ids=lambda scale: scale.name)
+@pytest.mark.parametrize("scale", SIZES, ids=lambda scale: scale.name)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_counts_are_those_of_the_built_model(family: str, scale: ScaleConfig, tie_embeddings: bool):
     assert_counts_hold(ModelConfig(family, tie_embeddings=tie_embeddings), scale)
@@ -61,7 +63,7 @@ def test_counts_are_those_of_the_built_model(family: str, scale: ScaleConfig, ti
 
 @pytest.mark.parametrize(("family", "options"), OPTIONS)
 def test_counts_honour_options(family: str, options: dict):
-    assert_counts_hold(ModelConfig(family, options=options), RUNGS[1])
+    assert_counts_hold(ModelConfig(family, options=options), SIZES[1])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -90,7 +92,7 @@ def test_options_are_arguments_of_the_config_class(family: str):
 )
 def test_what_cannot_be_is_refused_in_one_line(family: str, scale: ScaleConfig, options: dict, key: str):
     with pytest.raises(ConfigError) as refused:
-        shape(ModelConfig(family, options=options), scale, 300, 64)
+        solve_shape(ModelConfig(family, options=options), scale, 300, 64)
     assert str(refused.value).startswith(key)
     assert "\n" not in str(refused.value)
 
@@ -98,14 +100,14 @@ def test_what_cannot_be_is_refused_in_one_line(family: str, scale: ScaleConfig, 
 def test_an_option_of_the_wrong_type_is_refused_in_one_line():
     model = ModelConfig("qwen2", options={"rms_norm_eps": "small"})
     with pytest.raises(ConfigError, match=r"^model.options: .*rms_norm_eps.*") as refused:
-        build(model, shape(model, SMALL, 300, 64), seed=0)
+        build(model, solve_shape(model, SMALL, 300, 64), seed=0)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_follow_from_the_seed_alone(family: str):
     model = ModelConfig(family)
-    form = shape(model, SMALL, 300, 64)
+    form = solve_shape(model, SMALL, 300, 64)
     torch.manual_seed(5)
     state = torch.random.get_rng_state()
     first, again, other = (build(model, form, seed=seed).state_dict() for seed in (1, 1, 2))
@@ -117,7 +119,7 @@ def test_weights_follow_from_the_seed_alone(family: str):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_built_config_is_what_was_asked_for(family: str):
     model = ModelConfig(family, rope_theta=5e4, attention="eager", options={"rms_norm_eps": 1e-5})
-    built = build(model, shape(model, SMALL, 300, 64), seed=0, eos_token_id=7, pad_token_id=8)
+    built = build(model, solve_shape(model, SMALL, 300, 64), seed=0, eos_token_id=7, pad_token_id=8)
     config = built.config
     rope = config.rope_parameters.get("full_attention", config.rope_parameters)
     assert (rope["rope_theta"], config.rms_norm_eps, config._attn_implementation) == (5e4, 1e-5, "eager")
@@ -130,7 +132,7 @@ def test_the_built_config_is_what_was_asked_for(family: str):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_saved_model_is_loaded_back(family: str, tmp_path):
     model = ModelConfig(family, tie_embeddings=family != "llama")
-    form = shape(model, RUNGS[1], 300, 64)
+    form = solve_shape(model, SIZES[1], 300, 64)
     built = build(model, form, seed=0).eval()
     built.save_pretrained(tmp_path)
     start = ModelConfig(family, checkpoint=str(tmp_path))
@@ -142,7 +144,7 @@ def test_a_saved_model_is_loaded_back(family: str, tmp_path):
 
 def test_a_context_beyond_the_checkpoint_is_refused(tmp_path):
     model = ModelConfig("qwen2")
-    build(model, shape(model, SMALL, 300, 64), seed=0).save_pretrained(tmp_path)
+    build(model, solve_shape(model, SMALL, 300, 64), seed=0).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"^data.context: 65 is beyond the checkpoint's 64 positions"):
         checkpoint_shape(ModelConfig("qwen2", checkpoint=str(tmp_path)), SMALL, 65)
 
@@ -158,23 +160,23 @@ def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
         checkpoint_shape(ModelConfig("qwen2", checkpoint=str(tmp_path)), SMALL, 64)
 
 
-def test_the_checkpoint_of_a_rung():
-    rung = ScaleConfig("500m")
-    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}), rung) is None
-    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}, pretrained=True), rung) == "a/b"
-    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}, pretrained=True, checkpoint="c"), rung) == "c"
+def test_the_checkpoint_of_a_size():
+    scale = ScaleConfig("500m")
+    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}), scale) is None
+    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}, pretrained=True), scale) == "a/b"
+    assert checkpoint_of(ModelConfig("qwen2", checkpoints={"500m": "a/b"}, pretrained=True, checkpoint="c"), scale) == "c"
 
 
 def test_shapes_and_counts_need_neither_torch_nor_transformers():
     heavy = "[name for name in ('torch', 'transformers') if name in sys.modules]"
-    script = f"import sys, openr1.models.build, openr1.models.flops; print({heavy})"
+    script = f"import sys, openr1.models.shape, openr1.models.checkpoints, openr1.models.flops; print({heavy})"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_a_size_is_called_by_its_rung_or_by_all_parameters():
+def test_a_size_is_called_by_the_ladder_or_by_all_parameters():
     model, scale = ModelConfig("qwen2"), ScaleConfig("200k", 2e5, 64, 3, 2, 1)
-    assert size_of(shape(model, scale, 300, 64), model, scale) == "200k"
+    assert size_of(solve_shape(model, scale, 300, 64), model, scale) == "200k"
     other = ScaleConfig("7m", 7e6, 256, 6, 4, 2)
-    form = shape(model, other, 2000, 64)
+    form = solve_shape(model, other, 2000, 64)
     assert size_of(form, model, scale) == f"{count(form).total / 1e6:.3g}m"
     assert size_of(form, dataclasses.replace(model, pretrained=True), scale) == "200k"

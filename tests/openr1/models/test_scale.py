@@ -1,4 +1,4 @@
-"""The shipped ladder: every family at every rung."""
+"""The shipped ladder: every family at every size."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 import conf
-from openr1.models.build import FAMILIES, count, shape
+from openr1.models.families import FAMILIES
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.models.shape import count, solve_shape
 
 CONF = Path(conf.__file__).parent
 
@@ -27,7 +28,7 @@ def test_every_family_is_shipped():
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "scale").glob("*.yaml")), ids=lambda path: path.stem)
-def test_name_and_file_and_params_of_a_rung_agree(path: Path):
+def test_name_and_file_and_params_of_a_size_agree(path: Path):
     scale = read(ScaleConfig, path)
     assert scale.name == path.stem
     assert scale.params == pytest.approx(float(scale.name[:-1]) * {"k": 1e3, "m": 1e6, "b": 1e9}[scale.name[-1]])
@@ -36,8 +37,8 @@ def test_name_and_file_and_params_of_a_rung_agree(path: Path):
 @pytest.mark.parametrize("vocab_size", [512, 151_936])
 @pytest.mark.parametrize("scale", LADDER, ids=lambda scale: scale.name)
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.family)
-def test_active_non_embedding_parameters_meet_the_rung(model: ModelConfig, scale: ScaleConfig, vocab_size: int):
-    solved = shape(model, scale, vocab_size, 128)
+def test_active_non_embedding_parameters_meet_the_size(model: ModelConfig, scale: ScaleConfig, vocab_size: int):
+    solved = solve_shape(model, scale, vocab_size, 128)
     params = count(solved)
     assert params.non_embedding == pytest.approx(scale.params, rel=0.15)
     assert params.embedding == vocab_size * scale.width
@@ -52,6 +53,6 @@ def test_heads_suit_the_kernels(scale: ScaleConfig):
     assert scale.heads % scale.kv_heads == 0
 
 
-def test_a_larger_rung_is_never_narrower():
+def test_a_larger_size_is_never_narrower():
     widths = [scale.width for scale in LADDER]
     assert widths == sorted(widths)

@@ -9,7 +9,7 @@ from openr1.data.tasks.base import Problem
 from openr1.data.tasks.countdown import Countdown
 from openr1.rewards import REWARDS, Sample, Verified, verify
 from openr1.rewards.base import Verdict
-from openr1.rewards.correctness import check
+from openr1.rewards.correctness import judge_answer
 
 
 def right(problem, completion):
@@ -130,7 +130,7 @@ def test_an_unknown_kind_is_an_error():
 
 def test_a_verdict_is_not_asked_for_twice():
     sample = Sample(Problem("q", "2"), "<answer>3</answer>", tokens=7)
-    assert check(sample) == Verdict(False)
+    assert judge_answer(sample) == Verdict(False)
     known = Verified.of(sample, Verdict(True))
     assert verify(known) is True
     assert (known.problem, known.completion, known.tokens) == (sample.problem, sample.completion, 7)

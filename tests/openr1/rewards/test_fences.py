@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from openr1.rewards.fences import fenced
-from openr1.rewards.parsing import program
+from openr1.rewards.fences import find_blocks
+from openr1.rewards.parsing import extract_program
 
 BODY = "for i in range(2):\n    print(i)\n"
 
@@ -17,12 +17,12 @@ def shifted(margin, text=BODY):
 )
 @pytest.mark.parametrize("fence", ["```", "````", "~~~", "~~~~~"])
 def test_a_fence_names_its_language(fence, info):
-    assert fenced(f"{fence}{info}\n{BODY}{fence}", "python") == [BODY]
+    assert find_blocks(f"{fence}{info}\n{BODY}{fence}", "python") == [BODY]
 
 
 @pytest.mark.parametrize("info", ["", "text", "cpp", "pythonic", "python-repl", "output", "pycon"])
 def test_a_fence_of_another_language_is_no_python(info):
-    assert fenced(f"```{info}\n{BODY}```", "python") == []
+    assert find_blocks(f"```{info}\n{BODY}```", "python") == []
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_fence_of_another_language_is_no_python(info):
     ],
 )
 def test_a_block_is_read_as_far_to_the_left_as_it_stands(text):
-    assert program(text) == BODY
+    assert extract_program(text) == BODY
 
 
 def test_a_block_ends_with_a_fence_like_its_own():
     text = 'def f():\n    """Is used so:\n\n    ```python\n    f()\n    ```\n    """\n'
-    assert program(f"```python\n{text}```") == text
-    assert program("````python\ns = '''\n```\n'''\nprint(s)\n````") == "s = '''\n```\n'''\nprint(s)\n"
-    assert program("~~~python\ns = '''\n```\n'''\nprint(s)\n~~~") == "s = '''\n```\n'''\nprint(s)\n"
-    assert program("```python\nprint('''\n> ```\n- ```\n''')\n```") == "print('''\n> ```\n- ```\n''')\n"
+    assert extract_program(f"```python\n{text}```") == text
+    assert extract_program("````python\ns = '''\n```\n'''\nprint(s)\n````") == "s = '''\n```\n'''\nprint(s)\n"
+    assert extract_program("~~~python\ns = '''\n```\n'''\nprint(s)\n~~~") == "s = '''\n```\n'''\nprint(s)\n"
+    assert extract_program("```python\nprint('''\n> ```\n- ```\n''')\n```") == "print('''\n> ```\n- ```\n''')\n"
 
 
 @pytest.mark.parametrize(
@@ -78,24 +78,24 @@ def test_a_block_ends_with_a_fence_like_its_own():
     ],
 )
 def test_what_is_cut_off_or_empty_is_no_program(text):
-    assert program(text) is None
-    assert text == "no program" or program(f"<think>t</think><answer>{text}</answer>") is None
+    assert extract_program(text) is None
+    assert text == "no program" or extract_program(f"<think>t</think><answer>{text}</answer>") is None
 
 
 def test_an_example_of_output_is_no_program():
     python, bare = f"```python\n{BODY}```", f"```\n{BODY}```"
     for example in ("3", "3 4\n5", "YES", "[1, 2]", "$ python main.py < in.txt"):
         for block in (python, bare):
-            assert program(f"{block}\nFor example:\n```\n{example}\n```") == BODY
-            assert program(f"Input:\n```\n{example}\n```\n{block}") == BODY
-    assert program(f"{bare}\nbetter:\n```\nprint(7)\n```") == "print(7)\n"
-    assert program("```\nprint(1\n```") == "print(1\n"
+            assert extract_program(f"{block}\nFor example:\n```\n{example}\n```") == BODY
+            assert extract_program(f"Input:\n```\n{example}\n```\n{block}") == BODY
+    assert extract_program(f"{bare}\nbetter:\n```\nprint(7)\n```") == "print(7)\n"
+    assert extract_program("```\nprint(1\n```") == "print(1\n"
 
 
 def test_a_whole_answer_may_be_an_indented_program():
-    assert program(f"<think>t</think><answer>\n{shifted('    ')}</answer>").strip() == BODY.strip()
-    assert program(f"<answer>\n{shifted(chr(9))}\n</answer>").strip() == BODY.strip()
-    assert program(f"<answer>\n{BODY}</answer>").strip() == BODY.strip()
+    assert extract_program(f"<think>t</think><answer>\n{shifted('    ')}</answer>").strip() == BODY.strip()
+    assert extract_program(f"<answer>\n{shifted(chr(9))}\n</answer>").strip() == BODY.strip()
+    assert extract_program(f"<answer>\n{BODY}</answer>").strip() == BODY.strip()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,6 @@ def test_a_whole_answer_may_be_an_indented_program():
 )
 def test_no_text_takes_long(text):
     start = time.perf_counter()
-    program(text)
-    fenced(f"> ```python\n{text}\n", "python")
+    extract_program(text)
+    find_blocks(f"> ```python\n{text}\n", "python")
     assert time.perf_counter() - start < 2

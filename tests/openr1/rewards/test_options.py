@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from openr1.errors import ConfigError
 from openr1.rewards import REWARDS, Reward, RewardConfig, TermConfig
-from openr1.rewards.mix import build
-from openr1.rewards.options import check
+from openr1.rewards.mix import build_terms
+from openr1.rewards.options import check_reward
 
 SHIPPED = sorted(path.name for path in resources.files("conf").joinpath("reward").iterdir() if path.name.endswith(".yaml"))
 
@@ -34,8 +34,8 @@ def mix(name="cosine", **keys):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_mix_can_be_built(name):
     config = typed(OmegaConf.load(resources.files("conf").joinpath("reward", name)))
-    check(config)
-    assert [term.name for term in build(config)] == list(config.terms) != []
+    check_reward(config)
+    assert [term.name for term in build_terms(config)] == list(config.terms) != []
 
 
 def test_every_reward_of_the_facts_is_there_with_options_of_its_own():
@@ -46,7 +46,7 @@ def test_every_reward_of_the_facts_is_there_with_options_of_its_own():
 
 def test_options_reach_the_reward():
     config = typed({"terms": {"short": {"function": "cosine", "weight": 0.5, "options": {"max_length": 7}}}})
-    [term] = build(config)
+    [term] = build_terms(config)
     assert (term.name, term.options.max_length, config.terms["short"].weight) == ("short", 7, 0.5)
 
 
@@ -64,7 +64,7 @@ def test_options_reach_the_reward():
         (mix("repetition_penalty", options={"ngram": 0}), r".*options\.ngram: must be at least 1"),
         (mix("soft_overlong_punishment", options={"max_length": 9}), r".*options\.cache: .* at most max_length=9"),
         (mix("language_consistency", options={"language": "tlh"}), r".*options\.language: 'tlh' is not one of .*en.*"),
-        (mix("reasoning_steps", options={"markers": "("}), r".*options\.markers: is no regular expression: .*"),
+        (mix("reasoning_steps", options={"markers": "("}), r".*options\.markers: not a regular expression: .*"),
         (mix("reasoning_steps", options={"enough": 0}), r".*options\.enough: must be at least 1"),
         (mix("binary_code", options={"threshold": 0}), r".*options\.threshold: must be above 0 and at most 1"),
         (RewardConfig(time_limit=0), r"reward\.time_limit: must be above 0, not 0"),
@@ -75,9 +75,9 @@ def test_options_reach_the_reward():
 )
 def test_an_impossible_mix_is_refused_with_its_key(config, message):
     with pytest.raises(ConfigError, match=message):
-        check(config)
+        check_reward(config)
 
 
 def test_a_reward_by_import_path_is_left_to_the_processes_that_score():
-    check(mix("mine", function="my.package:reward"))
-    check(RewardConfig({"my.package:reward": TermConfig()}))
+    check_reward(mix("mine", function="my.package:reward"))
+    check_reward(RewardConfig({"my.package:reward": TermConfig()}))

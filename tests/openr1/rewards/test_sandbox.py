@@ -12,8 +12,8 @@ import pytest
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import REWARDS, Sample, Verified, sandbox, verify
-from openr1.rewards.correctness import check
-from openr1.rewards.sandbox import Limits, Outcome, Provider, Sandbox, SandboxError, make
+from openr1.rewards.correctness import judge_answer
+from openr1.rewards.sandbox import Execution, Limits, Provider, Sandbox, SandboxError, build_sandbox
 
 ADD = "print(sum(map(int, input().split())))"
 TESTS = (("1 2", "3"), ("2 2", "4\n"), ("5 5", "10"))
@@ -21,7 +21,7 @@ TESTS = (("1 2", "3"), ("2 2", "4\n"), ("5 5", "10"))
 
 @pytest.fixture
 def unsafe():
-    return make("unsafe_subprocess", limits=Limits(cpu_seconds=1, wall_seconds=1.5))
+    return build_sandbox("unsafe_subprocess", limits=Limits(cpu_seconds=1, wall_seconds=1.5))
 
 
 class Recorded(Provider):
@@ -33,7 +33,7 @@ class Recorded(Provider):
         self.now = self.most = 0
         self.lock = threading.Lock()
 
-    def check(self):
+    def check_available(self):
         pass
 
     @contextmanager
@@ -53,36 +53,36 @@ class Recorded(Provider):
 
 
 def test_the_whole_output_is_compared():
-    outcome, expected = Outcome("1\n"), "1\n2\n3\n"
+    outcome, expected = Execution("1\n"), "1\n2\n3\n"
 
     def line_by_line(printed, expected):
         return all(a.strip() == b.strip() for a, b in zip(printed.split("\n"), expected.split("\n"), strict=False))
 
     assert line_by_line(outcome.stdout.strip(), expected)  # the first line is right, and no other is looked at
-    assert not outcome.gives(expected)
-    assert not Outcome("1\n2\n3\n4").gives(expected)
-    assert Outcome(expected).gives(expected)
-    assert not Outcome("").gives("1")
+    assert not outcome.prints(expected)
+    assert not Execution("1\n2\n3\n4").prints(expected)
+    assert Execution(expected).prints(expected)
+    assert not Execution("").prints("1")
 
 
 def test_a_program_that_fails_passes_no_test_even_if_what_it_printed_is_right():
-    assert Outcome("1").gives("1")
-    assert not Outcome("1", exit_code=1).gives("1")
-    assert not Outcome("1", status="timeout").gives("1")
-    assert not Outcome("1", status="output").gives("1")
+    assert Execution("1").prints("1")
+    assert not Execution("1", exit_code=1).prints("1")
+    assert not Execution("1", status="timeout").prints("1")
+    assert not Execution("1", status="output").prints("1")
 
 
 def test_programs(unsafe):
-    assert unsafe.test(ADD, TESTS) == (True, True, True)
-    assert unsafe.test("print(3)", TESTS) == (True, False, False)
-    assert unsafe.test("print(3)", TESTS, every=False) == (True, False)
-    assert unsafe.test("syntax error", TESTS) == (False, False, False)
-    failed = unsafe.run("import sys\nprint('out')\nprint('err', file=sys.stderr)\nexit(3)")
+    assert unsafe.run_tests(ADD, TESTS) == (True, True, True)
+    assert unsafe.run_tests("print(3)", TESTS) == (True, False, False)
+    assert unsafe.run_tests("print(3)", TESTS, run_all=False) == (True, False)
+    assert unsafe.run_tests("syntax error", TESTS) == (False, False, False)
+    failed = unsafe.execute("import sys\nprint('out')\nprint('err', file=sys.stderr)\nexit(3)")
     assert (failed.stdout, failed.stderr, failed.exit_code, failed.status) == ("out\n", "err\n", 3, "exited")
 
 
 def test_programs_are_scripts_of_their_own(unsafe):
-    outcome = unsafe.run(
+    outcome = unsafe.execute(
         "import sys\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n  x: 'int'\n"
         "print(__name__, sys.argv, A(1), sorted(n for n in globals() if not n.startswith('__')))\nquit()"
     )
@@ -90,14 +90,14 @@ def test_programs_are_scripts_of_their_own(unsafe):
 
 
 def test_a_program_prints_the_same_each_time(unsafe):
-    assert len({unsafe.run("print({'a', 'b', 'c', 'd'}, hash('x'))").stdout for _ in range(5)}) == 1
+    assert len({unsafe.execute("print({'a', 'b', 'c', 'd'}, hash('x'))").stdout for _ in range(5)}) == 1
 
 
 def test_input_and_output_of_any_size(unsafe):
     lines = "".join(f"{i}\n" for i in range(50_000))
-    assert unsafe.run("import sys\nfor line in sys.stdin: print(line, end='')", lines).stdout == lines
-    assert unsafe.run("print('no one reads')", lines * 10).gives("no one reads")
-    assert unsafe.run("print(ascii(input()))", "é\n").gives(r"'\xe9'")
+    assert unsafe.execute("import sys\nfor line in sys.stdin: print(line, end='')", lines).stdout == lines
+    assert unsafe.execute("print('no one reads')", lines * 10).prints("no one reads")
+    assert unsafe.execute("print(ascii(input()))", "é\n").prints(r"'\xe9'")
 
 
 def test_a_time_out_fails_its_test_and_nothing_else(unsafe):
@@ -109,13 +109,13 @@ def test_a_time_out_fails_its_test_and_nothing_else(unsafe):
     with pytest.raises(subprocess.TimeoutExpired):  # which ended the whole evaluation
         evaluation_script("loop")
     tests = [("1", "1"), ("loop", "loop"), ("2", "2"), ("sleep", "sleep"), ("3", "3")]
-    assert unsafe.test(program, tests) == (True, False, True, False, True)
-    assert unsafe.run(program, "loop").status == unsafe.run(program, "sleep").status == "timeout"
+    assert unsafe.run_tests(program, tests) == (True, False, True, False, True)
+    assert unsafe.execute(program, "loop").status == unsafe.execute(program, "sleep").status == "timeout"
 
 
 def test_what_a_program_leaves_running_is_ended(unsafe):
     start = time.monotonic()
-    left = unsafe.run("import subprocess\nprint(subprocess.Popen(['sleep', '60']).pid)")
+    left = unsafe.execute("import subprocess\nprint(subprocess.Popen(['sleep', '60']).pid)")
     assert left.status == "timeout"  # it still holds the output
     assert time.monotonic() - start < 10
     state = Path(f"/proc/{int(left.stdout)}/stat")
@@ -129,35 +129,35 @@ def test_what_a_program_leaves_running_is_ended(unsafe):
 
 
 def test_limits():
-    tight = make("unsafe_subprocess", limits=Limits(memory_mb=200, output_kb=10, disk_mb=1, wall_seconds=5))
-    assert "MemoryError" in tight.run("bytearray(300 << 20)").stderr
-    assert tight.run("print('a' * 9000)").status == "exited"
-    flood = tight.run("while True: print('a' * 1000)")
+    tight = build_sandbox("unsafe_subprocess", limits=Limits(memory_mb=200, output_kb=10, disk_mb=1, wall_seconds=5))
+    assert "MemoryError" in tight.execute("bytearray(300 << 20)").stderr
+    assert tight.execute("print('a' * 9000)").status == "exited"
+    flood = tight.execute("while True: print('a' * 1000)")
     assert flood.status == "output"
     assert len(flood.stdout) <= 10 * 1024 + 1
-    assert tight.run("import sys\nwhile True: print('a' * 1000, file=sys.stderr)").status == "output"
+    assert tight.execute("import sys\nwhile True: print('a' * 1000, file=sys.stderr)").status == "output"
 
 
 def test_tests_run_at_once_and_keep_their_order():
-    answers = {str(i): Outcome(str(i)) for i in range(8)}
+    answers = {str(i): Execution(str(i)) for i in range(8)}
     provider = Recorded(answers, Limits(parallel=4), seconds=0.05)
     tests = [(str(i), str(i) if i != 3 else "no") for i in range(8)]
-    assert Sandbox(provider, provider.limits).test("", tests) == (True, True, True, False, True, True, True, True)
+    assert Sandbox(provider, provider.limits).run_tests("", tests) == (True, True, True, False, True, True, True, True)
     assert provider.most == 4
     assert provider.sessions == 1
 
 
 def test_checking_stops_at_the_first_failure_unless_every_test_counts():
-    answers = {str(i): Outcome("x") for i in range(8)}
+    answers = {str(i): Execution("x") for i in range(8)}
     provider = Recorded(answers, Limits())
     tests = [(str(i), "x" if i < 2 else "y") for i in range(8)]
-    assert Sandbox(provider, provider.limits).test("", tests, every=False) == (True, True, False)
+    assert Sandbox(provider, provider.limits).run_tests("", tests, run_all=False) == (True, True, False)
     assert provider.asked == ["0", "1", "2"]
 
 
 def test_tests_that_do_not_begin_in_time_fail():
-    provider = Recorded({"": Outcome("x")}, Limits(sample_seconds=0.15), seconds=0.1)
-    assert Sandbox(provider, provider.limits).test("", [("", "x")] * 5) == (True, True, False, False, False)
+    provider = Recorded({"": Execution("x")}, Limits(sample_seconds=0.15), seconds=0.1)
+    assert Sandbox(provider, provider.limits).run_tests("", [("", "x")] * 5) == (True, True, False, False, False)
     assert len(provider.asked) == 2
 
 
@@ -171,7 +171,7 @@ def answered(program):
 
 def test_code_is_the_share_of_all_tests(unsafe):
     half = Sample(code(*TESTS[:2]), answered("print(3)"))
-    verdict = check(half, unsafe, every=True)
+    verdict = judge_answer(half, unsafe, run_all=True)
     assert verdict[:2] == (False, (True, False))
     checked = Verified.of(half, verdict)
     assert REWARDS["code"]([checked]) == [0.5]
@@ -182,28 +182,28 @@ def test_code_is_the_share_of_all_tests(unsafe):
 
 def test_code_without_a_program_passes_nothing_and_without_tests_has_no_value(unsafe):
     none = Sample(code(*TESTS), "I cannot.")
-    assert check(none, unsafe)[:2] == (False, (False, False, False))
+    assert judge_answer(none, unsafe)[:2] == (False, (False, False, False))
     assert REWARDS["code"]([none, Sample(code(), answered(ADD)), Sample(Problem("q", "2"), "2")]) == [0, None, None]
     assert verify(Sample(code(), answered(ADD))) is None
 
 
 def test_where_bubblewrap_is_missing_code_is_refused(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda command: None)
-    sandbox.default.cache_clear()
+    sandbox.default_sandbox.cache_clear()
     with pytest.raises(ConfigError, match=r"^reward\.sandbox: bubblewrap .* not installed; .*unsafe_subprocess"):
         verify(Sample(code(*TESTS), answered(ADD)))
 
 
 def test_a_sandbox_that_fails_is_not_the_program_s_failure():
-    provider = make("bubblewrap", {"command": "false"}).provider
+    provider = build_sandbox("bubblewrap", {"command": "false"}).provider
     with pytest.raises(SandboxError):
         provider._run(b"print(1)", "")
     with pytest.raises(SandboxError, match="no-such-command"):
-        make("bubblewrap", {"command": "no-such-command"}).run("print(1)")
+        build_sandbox("bubblewrap", {"command": "no-such-command"}).execute("print(1)")
 
 
 def test_a_sandbox_is_found_by_name():
     with pytest.raises(ConfigError, match=r"reward\.sandbox: 'docker' is not one of bubblewrap, unsafe_subprocess, piston"):
-        make("docker")
+        build_sandbox("docker")
     with pytest.raises(ConfigError, match=r"reward\.sandbox_options\.colour"):
-        make("bubblewrap", {"colour": "red"})
+        build_sandbox("bubblewrap", {"colour": "red"})

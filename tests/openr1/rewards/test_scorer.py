@@ -13,8 +13,8 @@ import pytest
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
-from openr1.rewards.pool import failed
-from openr1.rewards.protocol import LATE, VERDICT, Found, Step, Work
+from openr1.rewards.pool import record_failure
+from openr1.rewards.protocol import LATE, VERDICT, PartialScore, StepStart, Task
 from openr1.rewards.sandbox import Limits
 from openr1.rewards.scorer import refuse_broken
 
@@ -189,10 +189,10 @@ def test_verdicts(judge):
     [("completion", True, False), ("gold", True, None), ("start", True, None), ("completion", False, None)],
 )
 def test_what_failed_is_blamed(stage, late, correct):
-    work = Work((Sample(Problem("q", "2", kind="math"), "2"),), Found({"format": 1.0}))
-    assert failed(work, Step(VERDICT, stage, 1, work.found), LATE, late) is None  # the rest is still to be done
-    assert work.found.verdict.correct is correct
-    assert work.found.values == {"format": 1.0}
+    task = Task((Sample(Problem("q", "2", kind="math"), "2"),), PartialScore({"format": 1.0}))
+    assert record_failure(task, StepStart(VERDICT, stage, 1, task.score), LATE, late) is None  # the rest is still to be done
+    assert task.score.verdict.correct is correct
+    assert task.score.values == {"format": 1.0}
 
 
 def test_a_user_s_own_reward_has_the_whole_group_and_its_options():
@@ -225,10 +225,10 @@ def test_a_reward_that_fails_everywhere_ends_the_run(name, cause):
 
 
 def test_time_outs_are_the_samples_fault_unless_there_are_very_many():
-    late = Found(errors={VERDICT: f"{LATE} 1 s"})
+    late = PartialScore(errors={VERDICT: f"{LATE} 1 s"})
     refuse_broken([late] * 63)
-    refuse_broken([late] * 640 + [Found()])
-    refuse_broken([Found(errors={VERDICT: "ValueError"})] * 7)
+    refuse_broken([late] * 640 + [PartialScore()])
+    refuse_broken([PartialScore(errors={VERDICT: "ValueError"})] * 7)
     with pytest.raises(RunError, match="verdict fails on every sample: no end within 1 s"):
         refuse_broken([late] * 64)
 

@@ -4,7 +4,7 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.rewards import REWARDS, Sample
-from openr1.rewards.parsing import conclusion, fenced, last_boxes, program, thoughts
+from openr1.rewards.parsing import extract_conclusion, extract_last_boxes, extract_program, extract_thoughts, find_blocks
 
 PROBLEM = Problem("1+1=", "2")
 
@@ -37,37 +37,37 @@ def test_language_is_a_share_of_the_words_of_the_thoughts():
 
 
 def test_thoughts():
-    assert thoughts("<think>a</think><answer>b</answer>") == "a"
-    assert thoughts("a</think>b") == "a"  # the prompt opened them
-    assert thoughts("a") == "a"
+    assert extract_thoughts("<think>a</think><answer>b</answer>") == "a"
+    assert extract_thoughts("a</think>b") == "a"  # the prompt opened them
+    assert extract_thoughts("a") == "a"
 
 
 def test_conclusion():
-    assert conclusion("<think>a</think> <answer> b </answer> c") == "b"
-    assert conclusion("<think>maybe <answer>1</answer></think> b") == "b"
-    assert conclusion("thought</think>b") == "b"
-    assert conclusion("b") == "b"
-    assert conclusion("<think>a \\boxed{3}") is None
-    assert conclusion("<think>a <answer>3</answer>") is None  # the thoughts never ended
-    assert conclusion("<think>a</think>3<think>or <answer>4</answer>") is None
-    assert conclusion("<answer>1</answer><answer>2</answer>") is None
+    assert extract_conclusion("<think>a</think> <answer> b </answer> c") == "b"
+    assert extract_conclusion("<think>maybe <answer>1</answer></think> b") == "b"
+    assert extract_conclusion("thought</think>b") == "b"
+    assert extract_conclusion("b") == "b"
+    assert extract_conclusion("<think>a \\boxed{3}") is None
+    assert extract_conclusion("<think>a <answer>3</answer>") is None  # the thoughts never ended
+    assert extract_conclusion("<think>a</think>3<think>or <answer>4</answer>") is None
+    assert extract_conclusion("<answer>1</answer><answer>2</answer>") is None
 
 
 def test_a_program_is_the_last_block_of_its_language():
     first, second = "```python\nprint(1)\n```", "```python\nprint(2)\n```"
-    assert program(f"{first}\nor\n{second}") == "print(2)\n"
-    assert program(f"{second}\nIt prints:\n```\n2\n```") == "print(2)\n"
-    assert program("```\nprint(3)\n```") == "print(3)\n"
-    assert program("```py\nprint(4)\n```") == "print(4)\n"
-    assert program("<answer>print(5)</answer>") == "print(5)"
-    assert program(f"<think>{first}</think>no program") is None
-    assert program("<answer>```python\nprint(6)</answer>") is None  # cut off
-    assert program("```cpp\nint main(){}\n```") is None
+    assert extract_program(f"{first}\nor\n{second}") == "print(2)\n"
+    assert extract_program(f"{second}\nIt prints:\n```\n2\n```") == "print(2)\n"
+    assert extract_program("```\nprint(3)\n```") == "print(3)\n"
+    assert extract_program("```py\nprint(4)\n```") == "print(4)\n"
+    assert extract_program("<answer>print(5)</answer>") == "print(5)"
+    assert extract_program(f"<think>{first}</think>no program") is None
+    assert extract_program("<answer>```python\nprint(6)</answer>") is None  # cut off
+    assert extract_program("```cpp\nint main(){}\n```") is None
 
 
 def test_a_block_is_of_the_language_it_names():
-    assert fenced("```python\na\n```\n```\nb\n```", "python") == ["a\n"]
-    assert fenced("```python\na\n```\n\n```\nb\n```") == ["b\n"]
+    assert find_blocks("```python\na\n```\n```\nb\n```", "python") == ["a\n"]
+    assert find_blocks("```python\na\n```\n\n```\nb\n```") == ["b\n"]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_block_is_of_the_language_it_names():
     ],
 )
 def test_the_last_boxes(text, contents):
-    assert last_boxes(text) == contents
+    assert extract_last_boxes(text) == contents
 
 
 def test_a_thousand_boxes_are_read_at_once():
-    assert last_boxes(r"\boxed{" * 20_000 + "3}") == ["3"]
+    assert extract_last_boxes(r"\boxed{" * 20_000 + "3}") == ["3"]

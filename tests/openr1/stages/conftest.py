@@ -66,8 +66,8 @@ def scripted(monkeypatch):
 
         engine = ScriptedEngine(**options)
         for stage in (generate, evaluate):
-            monkeypatch.setattr(stage, "engine_for", lambda config: engine)
-            monkeypatch.setattr(stage, "together", lambda config: together)
+            monkeypatch.setattr(stage, "open_run_engine", lambda *options: engine)
+            monkeypatch.setattr(stage, "depends_on_batch", lambda engine: together)
         return engine
 
     return use

@@ -164,7 +164,7 @@ def test_a_real_model_is_asked_and_its_length_counted(evaluation, student):
 
 def test_a_completion_that_failed_has_no_length(scripted):
     reply = Reply("a", (Completion("x", "length", None),))
-    from openr1.engines.generate import asked
+    from openr1.engines.generate import to_asked
 
-    one = asked(reply)
+    one = to_asked(reply)
     assert (one.answers[0].tokens, one.answers[0].finished) == (None, False)

@@ -157,7 +157,7 @@ def test_a_line_that_a_kill_cut_off_is_asked_again(tmp_path):
     path = first.path(1)
     path.write_bytes(path.read_bytes()[:-4])
     second = journal(tmp_path)
-    second.mend()
+    second.cut_unfinished()
     assert [(shard, [p.prompt for p in left]) for shard, left in second.missing()] == [(1, ["2", "3"]), (2, ["4"])]
     for problem in second.problems[2:]:
         second.append(Asked(problem.id, (Answer("é\n\u2028", None, False),), None, "why\nnot"))

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,10 +106,11 @@ def test_the_cost_of_adapters_is_what_pytorch_counts(recompute):
     from peft import LoraConfig, get_peft_model
     from torch.utils.flop_counter import FlopCounterMode
 
-    from openr1.models.build import build, shape
+    from openr1.models.build import build
     from openr1.models.options import ModelConfig, ScaleConfig
+    from openr1.models.shape import solve_shape
 
-    form = shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
+    form = solve_shape(ModelConfig("llama"), ScaleConfig("deep", 1.2e6, 96, 7, 3, 1), 300, 48)
     net = build(ModelConfig("llama"), form, seed=0)
     net.set_attn_implementation("eager")
     net = get_peft_model(net, LoraConfig(r=8, target_modules="all-linear"))
@@ -138,10 +138,10 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
     assert tokenizer.eos_token_id not in ids[prompt:-1]
     assert tokenizer.decode(ids[prompt:-1]) == "<think>a</think> <|im_end|> b"
     from openr1.data.tasks.base import Problem
-    from openr1.engines.generate import request
+    from openr1.engines.generate import build_request
 
-    evaluation = replace(config, stage=composed(*sums, "stage=evaluate", f"model.checkpoint={chatty}").stage)
-    assert Codec(str(chatty)).encode(request(evaluation, Problem("1+2=", "3")), 1000) == ids[:prompt]
+    request = build_request(Problem("1+2=", "3"), config.data, samples=4, seed=config.seed)
+    assert Codec(str(chatty)).encode(request, 1000) == ids[:prompt]
 
 
 def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):

@@ -4,7 +4,9 @@ import torch
 from helpers.configs import composed
 
 from openr1.errors import ConfigError
-from openr1.models.build import FAMILIES, build, shape
+from openr1.models.build import build
+from openr1.models.families import FAMILIES
+from openr1.models.shape import solve_shape
 from openr1.training.packing import bins, check_apart, pack
 from openr1.training.trainer import collate
 
@@ -23,7 +25,7 @@ def model(family, attention="sdpa"):
     config = composed(f"model={family}", "scale=50k", f"model.attention={attention}")
     options = {"sliding_window": 8} if family == "gemma3" else {}
     config.model.options = options
-    return build(config.model, shape(config.model, config.scale, VOCABULARY, 64), seed=0).eval()
+    return build(config.model, solve_shape(config.model, config.scale, VOCABULARY, 64), seed=0).eval()
 
 
 def test_rows_are_filled_and_hold_every_item_once():

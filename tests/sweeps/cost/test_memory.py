@@ -4,7 +4,8 @@ import pytest
 import torch
 from helpers.configs import composed
 
-from openr1.models.build import build, count
+from openr1.models.build import build
+from openr1.models.shape import count
 from openr1.runs.estimate import estimate_run
 from sweeps.cost.memory import activation_memory, peak_memory, state_memory
 

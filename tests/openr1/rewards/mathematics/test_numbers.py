@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 
 from openr1.rewards import Problem, Sample, verify
-from openr1.rewards.mathematics.markup import plain
-from openr1.rewards.mathematics.numbers import number
+from openr1.rewards.mathematics.markup import normalise
+from openr1.rewards.mathematics.numbers import read_number
 
 
 def fraction(value):
@@ -87,7 +87,7 @@ def drawn(rng):
 def test_a_form_is_read_exactly(form):
     rng = random.Random(0)
     for value in [drawn(rng) for _ in range(300)]:
-        found = number(plain(form(value)))
+        found = read_number(normalise(form(value)))
         assert found is not None, form(value)
         assert found.value == value, form(value)
 
@@ -109,11 +109,11 @@ def test_two_forms_are_equal_exactly_if_their_values_are():
 )
 @pytest.mark.parametrize("space", ["\N{THIN SPACE}", "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}", " "])
 def test_digits_in_groups(written, value, space):
-    assert number(plain(written.replace(" ", space))).value == Fraction(value)
+    assert read_number(normalise(written.replace(" ", space))).value == Fraction(value)
 
 
 @pytest.mark.parametrize(
     "text", ["5√3", "5²", "18 or 19", "3-4", "5x", "1,23", "3.14159...", "2 3", "5!", "1/0", "7:00", "x", ""]
 )
 def test_what_is_only_nearly_a_number_is_none(text):
-    assert number(plain(text)) is None
+    assert read_number(normalise(text)) is None

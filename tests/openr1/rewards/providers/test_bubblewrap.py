@@ -1,4 +1,4 @@
-"""What a program may not do under bubblewrap, as root and as an ordinary user would start it."""
+"""Restrictions of a program under bubblewrap, started by root and by an ordinary user."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def provider(request):
     if request.param == "in a user namespace":
         provider.users = range(0)
     try:
-        provider.check()
+        provider.check_available()
     except ConfigError as error:
         pytest.skip(str(error))
     return provider
@@ -62,14 +62,14 @@ def test_an_endless_loop_is_ended(run):
 
 def test_a_sleeper_is_ended(provider):
     provider.limits = Limits(wall_seconds=1)
-    assert Sandbox(provider, provider.limits).run("import time\nprint(1, flush=True)\ntime.sleep(60)").status == "timeout"
+    assert Sandbox(provider, provider.limits).execute("import time\nprint(1, flush=True)\ntime.sleep(60)").status == "timeout"
 
 
 def test_a_fork_bomb_starts_nothing(run):
     outcome = run("import os\nwhile True: os.fork()")
     assert "PermissionError" in outcome.stderr
     assert "PermissionError" in run("import subprocess, sys\nsubprocess.run([sys.executable])").stderr
-    assert run("import threading\nt = threading.Thread(target=print, args=('a thread',))\nt.start()\nt.join()").gives(
+    assert run("import threading\nt = threading.Thread(target=print, args=('a thread',))\nt.start()\nt.join()").prints(
         "a thread"
     )
 
@@ -82,7 +82,7 @@ def test_a_fork_bomb_without_the_filter_meets_the_limit(provider):
         "import os, time\nn = 0\ntry:\n  while n < 1000:\n    if not os.fork():\n      time.sleep(30)\n    n += 1\n"
         "except BlockingIOError: print(n)"
     )
-    outcome = Sandbox(provider, provider.limits).run(bomb)
+    outcome = Sandbox(provider, provider.limits).execute(bomb)
     assert 0 < int(outcome.stdout) <= LIMITS["threads"]
 
 
@@ -128,7 +128,7 @@ def test_the_parent_s_environment_is_not_there(run, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     outcome = run("import os\nprint(sorted(os.environ))")
     ours = ["PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONINTMAXSTRDIGITS"]
-    assert outcome.gives(str(["HOME", "LANG", "LD_LIBRARY_PATH", "PWD", *ours]))
+    assert outcome.prints(str(["HOME", "LANG", "LD_LIBRARY_PATH", "PWD", *ours]))
 
 
 @pytest.mark.parametrize("path", ["'/x'", "'/python/x'", "'/python/shared/x'", "'/dev/x'", "'/etc/x'", "os.__file__"])
@@ -140,8 +140,8 @@ def test_nothing_outside_its_tmp_can_be_written(run, path):
 
 
 def test_its_tmp_is_private_and_small(run):
-    assert run("open('/tmp/a', 'w').write('x' * 1000)\nprint(open('a').read()[:2])").gives("xx")
-    assert run("import os\nprint(os.listdir('/tmp'))").gives("[]")
+    assert run("open('/tmp/a', 'w').write('x' * 1000)\nprint(open('a').read()[:2])").prints("xx")
+    assert run("import os\nprint(os.listdir('/tmp'))").prints("[]")
     assert "No space left" in run("for i in range(9): open(f'/tmp/{i}', 'wb').write(b'x' * 10**6)").stderr
     assert "File too large" in run("open('/tmp/a', 'wb').write(b'x' * 10**7)").stderr
 
@@ -151,7 +151,7 @@ def test_no_disk_of_its_own_making(run):
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "print(libc.unshare(0x10020000), libc.mount(b'x', b'/tmp', b'tmpfs', 0, b'size=1g'))"
     )
-    assert run(program).gives("-1 -1")
+    assert run(program).prints("-1 -1")
 
 
 def test_a_local_server_cannot_be_reached(run):
@@ -184,7 +184,7 @@ def test_it_cannot_kill_its_parent(run):
         "  except OSError: pass\n"
         "print('alive')"
     )
-    assert run(program).gives("alive")
+    assert run(program).prints("alive")
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
@@ -201,13 +201,13 @@ def test_a_symlink_leads_nowhere(run, tmp_path):
 
 def test_a_program_that_prints_only_the_right_first_line_fails(provider):
     sandbox = Sandbox(provider, provider.limits)
-    assert sandbox.test("print(1)", [("", "1\n2\n3"), ("", "1")]) == (False, True)
+    assert sandbox.run_tests("print(1)", [("", "1\n2\n3"), ("", "1")]) == (False, True)
 
 
 def test_it_cannot_say_that_the_sandbox_failed(run):
     assert run("import sys\nsys.stderr.write('bwrap: no')\nexit(1)").exit_code == 1
     program = "import os\nfor fd in range(3, 64):\n  try: print(fd, os.fstat(fd))\n  except OSError: pass"
-    assert run(program).gives("")  # it has no descriptor but those of its input, its output and its errors
+    assert run(program).prints("")  # it has no descriptor but those of its input, its output and its errors
 
 
 def test_limits_cannot_be_raised(run):
@@ -219,8 +219,9 @@ def test_limits_cannot_be_raised(run):
 def test_it_dies_with_the_process_that_started_it(provider, tmp_path):
     marked = Limits(wall_seconds=60, cpu_seconds=60, memory_mb=311)
     script = (
-        "from openr1.rewards.sandbox import Limits, make\n"
-        f"make(limits=Limits(wall_seconds=60, cpu_seconds=60, memory_mb={marked.memory_mb})).run('while True: pass')"
+        "from openr1.rewards.sandbox import Limits, build_sandbox\n"
+        f"limits = Limits(wall_seconds=60, cpu_seconds=60, memory_mb={marked.memory_mb})\n"
+        "build_sandbox(limits=limits).execute('while True: pass')"
     )
     starter = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     assert eventually(lambda: running(marked))
@@ -254,4 +255,4 @@ def eventually(condition, seconds=20.0):
 def test_a_function_is_called(provider):
     sandbox = Sandbox(provider, provider.limits)
     program = "class Solution:\n    def power(self, n: int) -> List[int]:\n        print('out')\n        return [10**n]"
-    assert sandbox.test(program, [("[5000]", f"[1{'0' * 5000}]", "power"), ("[0]", "[2]", "power")]) == (True, False)
+    assert sandbox.run_tests(program, [("[5000]", f"[1{'0' * 5000}]", "power"), ("[0]", "[2]", "power")]) == (True, False)

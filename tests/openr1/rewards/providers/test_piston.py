@@ -11,7 +11,7 @@ import pytest
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
-from openr1.rewards.sandbox import Limits, SandboxError, make
+from openr1.rewards.sandbox import Limits, SandboxError, build_sandbox
 
 
 class Server(ThreadingHTTPServer):
@@ -77,56 +77,56 @@ def server():
 
 @pytest.fixture
 def piston(server):
-    return make("piston", {"urls": [server.url], "retries": 2}, Limits(wall_seconds=1, cpu_seconds=1))
+    return build_sandbox("piston", {"urls": [server.url], "retries": 2}, Limits(wall_seconds=1, cpu_seconds=1))
 
 
 def test_programs(piston, server):
-    piston.provider.check()
+    piston.provider.check_available()
     program = "n = int(input())\nwhile n == 0: pass\nprint(n ** 2)\nif n == 3: raise SystemExit(1)"
-    assert piston.test(program, [("2", "4"), ("0", "0"), ("3", "9"), ("4", "16")]) == (True, False, False, True)
+    assert piston.run_tests(program, [("2", "4"), ("0", "0"), ("3", "9"), ("4", "16")]) == (True, False, False, True)
     asked = server.asked[-1]
     assert (asked["language"], asked["version"], asked["stdin"]) == ("python", "*", "4")
     assert (asked["run_timeout"], asked["run_cpu_time"], asked["run_memory_limit"]) == (1000, 1000, 512 << 20)
-    assert piston.run("print(1)").gives("1")
-    assert piston.run("while True: pass").status == "timeout"
+    assert piston.execute("print(1)").prints("1")
+    assert piston.execute("while True: pass").status == "timeout"
 
 
 def test_too_much_output(server):
-    small = make("piston", {"urls": [server.url]}, Limits(wall_seconds=2, output_kb=1))
-    assert small.run("print('a' * 2000)").status == "output"
+    small = build_sandbox("piston", {"urls": [server.url]}, Limits(wall_seconds=2, output_kb=1))
+    assert small.execute("print('a' * 2000)").status == "output"
     server.failures.append((200, {"run": {"stdout": "a", "stderr": "", "code": None, "signal": "SIGKILL", "status": "OL"}}))
-    assert small.run("print('a' * 2000)").status == "output"
+    assert small.execute("print('a' * 2000)").status == "output"
 
 
 def test_what_may_go_well_another_time_is_tried_again(piston, server):
     server.failures += [(429, {"message": "too many"}), (503, {})]
-    assert piston.run("print(1)").gives("1")
+    assert piston.execute("print(1)").prints("1")
     assert len(server.asked) == 3
     server.failures += [(503, {"message": "busy"})] * 3
     with pytest.raises(SandboxError, match=r"503 .*busy"):
-        piston.run("print(1)")
+        piston.execute("print(1)")
     assert len(server.asked) == 6
 
 
 def test_a_refusal_is_the_sandbox_s_failure(server):
-    slow = make("piston", {"urls": [server.url]}, Limits(wall_seconds=10))
+    slow = build_sandbox("piston", {"urls": [server.url]}, Limits(wall_seconds=10))
     with pytest.raises(SandboxError, match=r"400 .*configured limit of 3000"):
-        slow.run("print(1)")
+        slow.execute("print(1)")
     assert len(server.asked) == 1
     with pytest.raises(ConfigError, match=r"reward\.limits: .*configured limit of 3000"):
-        slow.provider.check()
+        slow.provider.check_available()
     server.failures.append((200, {"message": "hello"}))
-    with pytest.raises(SandboxError, match="not Piston's"):
-        slow.run("print(1)")
+    with pytest.raises(SandboxError, match="the answer is not one of Piston"):
+        slow.execute("print(1)")
 
 
 def test_a_server_that_is_not_there_or_has_no_python_is_refused(piston, server):
     server.runtimes = [{"language": "rust", "version": "1.90.0", "aliases": []}]
     with pytest.raises(ConfigError, match=r"reward\.sandbox_options\.language: .* has rust, not python"):
-        piston.provider.check()
-    absent = make("piston", {"urls": ["http://127.0.0.1:9/api/v2"], "retries": 0})
+        piston.provider.check_available()
+    absent = build_sandbox("piston", {"urls": ["http://127.0.0.1:9/api/v2"], "retries": 0})
     with pytest.raises(ConfigError, match=r"reward\.sandbox_options\.urls: no Piston server answers: http://127"):
-        absent.provider.check()
+        absent.provider.check_available()
 
 
 def test_rewards_run_on_it(server):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from openr1.errors import ConfigError
-from openr1.rewards.sandbox import Limits, SandboxError, make
+from openr1.rewards.sandbox import Limits, SandboxError, build_sandbox
 
 LIMITS = Limits(cpu_seconds=1, wall_seconds=2, output_kb=10, disk_mb=1)
 
@@ -62,7 +62,7 @@ def e2b(monkeypatch, tmp_path, rental):
     module = SimpleNamespace(Sandbox=Sandbox, CommandExitException=CommandExitException)
     monkeypatch.setitem(sys.modules, "e2b", module)
     monkeypatch.setenv("E2B_API_KEY", "key")
-    return make("e2b", {"template": "python"}, LIMITS)
+    return build_sandbox("e2b", {"template": "python"}, LIMITS)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def morph(monkeypatch, tmp_path, rental):
     monkeypatch.setitem(sys.modules, "morphcloud", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "morphcloud.api", SimpleNamespace(MorphCloudClient=MorphCloudClient))
     monkeypatch.setenv("MORPH_API_KEY", "key")
-    return make("morph", {"snapshot": "snapshot_1"}, LIMITS)
+    return build_sandbox("morph", {"snapshot": "snapshot_1"}, LIMITS)
 
 
 @pytest.fixture(params=["e2b", "morph"])
@@ -93,27 +93,29 @@ def rented(request):
 
 
 def test_programs(rented, rental):
-    rented.provider.check()
+    rented.provider.check_available()
     program = "n = int(input())\nwhile n == 0: pass\nprint(n ** 2)\nif n == 3: raise SystemExit(1)"
-    assert rented.test(program, [("2", "4"), ("0", "0"), ("3", "9"), ("4", "16")]) == (True, False, False, True)
+    assert rented.run_tests(program, [("2", "4"), ("0", "0"), ("3", "9"), ("4", "16")]) == (True, False, False, True)
     assert rental.started == rental.stopped == 2  # one for the check, one for the program
 
 
 def test_outcomes(rented):
-    failed = rented.run("import sys\nprint('it\\'s \"out\" $HOME')\nprint('err', file=sys.stderr)\nsys.exit(3)")
+    failed = rented.execute("import sys\nprint('it\\'s \"out\" $HOME')\nprint('err', file=sys.stderr)\nsys.exit(3)")
     assert (failed.stdout, failed.stderr, failed.exit_code, failed.status) == ('it\'s "out" $HOME\n', "err\n", 3, "exited")
-    assert rented.run("import time\ntime.sleep(30)").status == "timeout"
-    assert rented.run("while True: pass").status == "timeout"
-    flood = rented.run("while True: print('a' * 1000)")
+    assert rented.execute("import time\ntime.sleep(30)").status == "timeout"
+    assert rented.execute("while True: pass").status == "timeout"
+    flood = rented.execute("while True: print('a' * 1000)")
     assert (flood.status, len(flood.stdout)) == ("output", 10 * 1024 + 1)
-    assert "MemoryError" in rented.run("bytearray(10**10)").stderr
-    assert "File too large" in rented.run("import os\nos.open\nopen('/tmp/openr1-big', 'wb').write(b'a' * (2 << 20))").stderr
-    assert rented.run("import os\nprint('E2B_API_KEY' in os.environ, 'MORPH_API_KEY' in os.environ)").gives("False False")
+    assert "MemoryError" in rented.execute("bytearray(10**10)").stderr
+    assert (
+        "File too large" in rented.execute("import os\nos.open\nopen('/tmp/openr1-big', 'wb').write(b'a' * (2 << 20))").stderr
+    )
+    assert rented.execute("import os\nprint('E2B_API_KEY' in os.environ, 'MORPH_API_KEY' in os.environ)").prints("False False")
 
 
 def test_large_inputs(rented):
     text = "é'\"$`\\ \n" * 30_000
-    assert rented.run("import sys\nprint(len(sys.stdin.read()))", text).gives(str(len(text)))
+    assert rented.execute("import sys\nprint(len(sys.stdin.read()))", text).prints(str(len(text)))
 
 
 def test_a_machine_is_given_back_after_a_failure(e2b, rental, monkeypatch):
@@ -122,16 +124,16 @@ def test_a_machine_is_given_back_after_a_failure(e2b, rental, monkeypatch):
 
     monkeypatch.setattr("subprocess.run", gone)
     with pytest.raises(SandboxError, match="RuntimeError: gone"):
-        e2b.run("print(1)")
+        e2b.execute("print(1)")
     assert rental.started == rental.stopped == 1
 
 
 def test_machines_are_rented_without_a_network_and_for_a_time(e2b, morph, rental):
-    e2b.run("print(1)")
+    e2b.execute("print(1)")
     template, seconds, network = rental.arguments
     assert (template, network) == ("python", False)
     assert seconds > LIMITS.sample_seconds
-    morph.run("print(1)")
+    morph.execute("print(1)")
     snapshot, seconds, action = rental.arguments
     assert (snapshot, action) == ("snapshot_1", "stop")
     assert seconds > LIMITS.sample_seconds
@@ -139,13 +141,13 @@ def test_machines_are_rented_without_a_network_and_for_a_time(e2b, morph, rental
 
 def test_what_is_missing_is_said(e2b, morph, monkeypatch):
     with pytest.raises(ConfigError, match=r"reward\.sandbox_options\.snapshot: morph needs"):
-        make("morph").provider.check()
+        build_sandbox("morph").provider.check_available()
     monkeypatch.delenv("E2B_API_KEY")
     with pytest.raises(ConfigError, match=r"reward\.sandbox: e2b needs its key in the environment variable E2B_API_KEY"):
-        e2b.provider.check()
+        e2b.provider.check_available()
     monkeypatch.setitem(sys.modules, "e2b", None)
     with pytest.raises(ConfigError, match=r"reward\.sandbox: e2b needs its package: pip install e2b"):
-        e2b.provider.check()
+        e2b.provider.check_available()
     monkeypatch.setitem(sys.modules, "morphcloud.api", None)
     with pytest.raises(ConfigError, match=r"reward\.sandbox: morph needs its package: pip install morphcloud"):
-        morph.provider.check()
+        morph.provider.check_available()

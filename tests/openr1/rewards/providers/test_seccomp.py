@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from openr1.rewards.providers.seccomp import AUDIT, CLONE, CLONE3, REFUSED, filter_program
+from openr1.rewards.providers.seccomp import AUDIT, CLONE, CLONE3, REFUSED, build_filter
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 CLONE_THREAD = 0x10000
@@ -29,7 +29,7 @@ def verdict(program, architecture, number, argument=0):
 
 @pytest.mark.parametrize(("column", "machine"), enumerate(AUDIT))
 def test_what_is_refused(column, machine):
-    program, architecture = filter_program(machine), AUDIT[machine]
+    program, architecture = build_filter(machine), AUDIT[machine]
     for name, numbers in REFUSED.items():
         if numbers[column] is not None:
             assert verdict(program, architecture, numbers[column]) == EPERM, name
@@ -43,10 +43,10 @@ def test_what_is_refused(column, machine):
 
 
 def test_another_table_of_system_calls_is_no_way_around():
-    program = filter_program("x86_64")
+    program = build_filter("x86_64")
     assert verdict(program, 0x40000003, 2) == KILL  # fork of i386
     assert verdict(program, AUDIT["x86_64"], 0x40000000 + 57) == EPERM  # fork of x32
 
 
 def test_an_unknown_processor_has_no_filter():
-    assert filter_program("s390x") is None
+    assert build_filter("s390x") is None

@@ -4,9 +4,9 @@ import pytest
 
 from openr1.data.tasks.base import Problem
 from openr1.rewards import REWARDS, Sample, Verified
-from openr1.rewards.calls import same_result
-from openr1.rewards.correctness import check
-from openr1.rewards.sandbox import Limits, make
+from openr1.rewards.correctness import judge_answer
+from openr1.rewards.function_calls import same_result
+from openr1.rewards.sandbox import Limits, build_sandbox
 
 ADD = ("[[1, 2], 3]", "6", "add")
 PAIR = ("[2]", "[2, 4]", "pair")
@@ -14,7 +14,7 @@ PAIR = ("[2]", "[2, 4]", "pair")
 
 @pytest.fixture(scope="module")
 def unsafe():
-    return make("unsafe_subprocess", limits=Limits(cpu_seconds=1, wall_seconds=5))
+    return build_sandbox("unsafe_subprocess", limits=Limits(cpu_seconds=1, wall_seconds=5))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def unsafe():
     ],
 )
 def test_a_function_that_returns_the_result(unsafe, program, test):
-    assert unsafe.test(program, [test]) == (True,)
+    assert unsafe.run_tests(program, [test]) == (True,)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_function_that_returns_the_result(unsafe, program, test):
     ],
 )
 def test_a_function_that_does_not(unsafe, program, test):
-    assert unsafe.test(program, [test]) == (False,)
+    assert unsafe.run_tests(program, [test]) == (False,)
 
 
 def test_what_is_no_json_is_no_result():
@@ -84,30 +84,30 @@ def test_what_is_no_json_is_no_result():
 
 def test_a_problem_may_have_both_kinds_of_tests(unsafe):
     program = "def add(a, b):\n    return sum(a) + b\nif __name__ == '__main__':\n    print(input())"
-    assert unsafe.test(program, [("x", "x"), ADD, ("y", "z")]) == (True, True, False)
+    assert unsafe.run_tests(program, [("x", "x"), ADD, ("y", "z")]) == (True, True, False)
 
 
 def test_every_reward_of_programs_has_the_same_verdict(unsafe):
     problem = Problem("add", "", kind="code", tests=(ADD, ("[[], 1]", "1", "add")))
     sample = Sample(problem, "```python\ndef add(a, b):\n    return 6\n```")
-    verdict = check(sample, unsafe, every=True)
+    verdict = judge_answer(sample, unsafe, run_all=True)
     assert verdict.passed == (True, False)
     checked = [Verified.of(sample, verdict)]
     assert [REWARDS[name](checked) for name in ("code", "binary_code", "accuracy")] == [[0.5], [0], [0]]
     assert (verdict.gold, verdict.step) == ("2 tests of calls of add", "1 of 2 tests passed")
     assert verdict.answer == "def add(a, b):\n    return 6\n"
-    assert check(sample, unsafe).step == "1 of 2 tests passed"
+    assert judge_answer(sample, unsafe).step == "1 of 2 tests passed"
 
 
 def test_a_verdict_says_how_it_came_about(unsafe):
     problem = Problem("one", "", kind="code", tests=(("", "1"), ("", "2"), ("", "1")))
-    stopped = check(Sample(problem, "```python\nprint(1)\n```"), unsafe)
+    stopped = judge_answer(Sample(problem, "```python\nprint(1)\n```"), unsafe)
     assert stopped.step == "test 2 of 3 failed; those after it were not run"
-    none = check(Sample(problem, "I cannot."), unsafe)
+    none = judge_answer(Sample(problem, "I cannot."), unsafe)
     assert (none.answer, none.step) == ("", "no program in the answer")
-    assert check(Sample(Problem("one", "", kind="code"), "1"), unsafe).step == "the problem has no tests"
+    assert judge_answer(Sample(Problem("one", "", kind="code"), "1"), unsafe).step == "the problem has no tests"
 
 
 def test_whole_numbers_have_any_length(unsafe):
     digits = "7" * 10_000
-    assert unsafe.run("print(int(input()))", digits).gives(digits)
+    assert unsafe.execute("print(int(input()))", digits).prints(digits)

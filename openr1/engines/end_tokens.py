@@ -1,6 +1,6 @@
-"""What is looked at before a long run: a model that cannot end its answers, or that ends them where nobody looks.
+"""End tokens of a model, and the check before a long run that all parts of the model agree on them.
 
-A wrong end token costs a whole run: every answer goes on to its maximum length, no reward is ever given, or training never
+A wrong end token costs a whole run: every answer continues to its maximum length, no reward is ever given, or training never
 shows the token at which generation stops.
 """
 
@@ -9,14 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 from openr1.data.chat_template import end_of_turn
-from openr1.engines.codec import end_tokens
 from openr1.errors import ConfigError
 
 
-def check_model(model: str, revision: str | None = None, chat: bool = False) -> None:
-    """:func:`check_end` on a directory or Hub id, of which only the small files are read.
+def read_end_tokens(model: str, revision: str | None = None) -> set[int]:
+    """Read the tokens at which generation stops from ``generation_config.json`` or, without that file, ``config.json``."""
+    from transformers import AutoConfig, GenerationConfig
 
-    :raises ConfigError: also where there is no such model.
+    try:
+        config = GenerationConfig.from_pretrained(model, revision=revision)
+    except OSError:
+        config = AutoConfig.from_pretrained(model, revision=revision).get_text_config()
+    ids = config.eos_token_id
+    if ids is None:
+        return set()
+    return set(ids) if isinstance(ids, list | tuple) else {ids}
+
+
+def check_end_tokens(model: str, revision: str | None = None, chat: bool = False) -> None:
+    """Check the end tokens of a directory or Hub id, of which only the small files are read.
+
+    :param chat: requests use the model's chat template.
+    :raises ConfigError: if there is no such model, or its parts disagree.
     """
     from transformers import AutoConfig
 
@@ -27,15 +41,15 @@ def check_model(model: str, revision: str | None = None, chat: bool = False) -> 
         vocabulary = AutoConfig.from_pretrained(model, revision=revision).get_text_config().vocab_size
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.checkpoint: {model} has no config: {str(error).splitlines()[0]}") from error
-    check_end(tokenizer, end_tokens(model, revision), vocabulary, chat)
+    check_agreement(tokenizer, read_end_tokens(model, revision), vocabulary, chat)
 
 
-def check_end(tokenizer: Any, end: set[int], vocabulary: int, chat: bool = False) -> None:
-    """Make sure that tokenizer, generation config and, for conversations, chat template agree on where an answer ends.
+def check_agreement(tokenizer: Any, end: set[int], vocabulary: int, chat: bool = False) -> None:
+    """Check that tokenizer, generation config and, for conversations, chat template agree on the end of an answer.
 
     :param end: the tokens at which generation stops.
     :param vocabulary: rows of the model's embedding.
-    :param chat: the model is asked in its chat template.
+    :param chat: requests use the model's chat template.
     :raises ConfigError: for the first disagreement.
     """
     own = tokenizer.eos_token_id

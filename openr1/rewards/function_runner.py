@@ -1,7 +1,8 @@
-"""The part of a test that runs in the program's process: calls a function, and prints what it returns as JSON.
+"""The part of a test that runs in the program's process: calls a function and prints its result as JSON.
 
-Its source comes before a line that calls :func:`call` (:mod:`openr1.rewards.calls`). The arguments are read from the standard
-input as a JSON list. What the program prints is not its result, and the expected one is not here.
+:mod:`openr1.rewards.function_calls` appends a line that calls :func:`call`. The arguments are read from standard input as a
+    JSON
+list. What the program itself prints is discarded, and the expected result is not known to it.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 import sys
 import types
 
-# what solutions of such problems use without importing it
+# names that solutions of such problems use without importing them
 NAMES = """
 from typing import *
 from collections import *
@@ -27,17 +28,17 @@ import bisect, collections, copy, datetime, functools, heapq, itertools, math, o
 
 
 def call(program: str, function: str) -> None:
-    """Print what the method of ``Solution``, or else the function, of a program returns."""
+    """Call the method of ``Solution``, or else the function, of a program, and print its result."""
     with open(os.dup(1), "w", encoding="ascii") as result:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        getattr(sys, "set_int_max_str_digits", int)(0)  # which an old interpreter on a server lacks, as it lacks the limit
+        getattr(sys, "set_int_max_str_digits", int)(0)  # an old interpreter on a server has no such limit
         sys.setrecursionlimit(50_000)
         arguments = json.load(sys.stdin)
         module = types.ModuleType("program")
         sys.modules["program"] = module
         exec(NAMES, vars(module))
-        vars(module).pop(function, None)  # it is the program that has to define it
+        vars(module).pop(function, None)  # the program must define it
         exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
         solution = getattr(module, "Solution", None)
-        owner = solution() if hasattr(solution, function) else module
+        owner = solution() if solution is not None and hasattr(solution, function) else module
         result.write(json.dumps(getattr(owner, function)(*arguments), separators=(",", ":")))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from helpers.models import TEMPLATE, tokenizer, write_model
 
-from openr1.engines.checks import check_model
+from openr1.engines.end_tokens import check_end_tokens
 from openr1.errors import ConfigError
 
 NEVER_ENDS = "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}\n{% endfor %}"
@@ -30,25 +30,25 @@ def model(tmp_path):
 
 def refusal(folder, chat=False):
     with pytest.raises(ConfigError) as refused:
-        check_model(folder, chat=chat)
+        check_end_tokens(folder, chat=chat)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
 def test_a_model_that_ends_its_answers_passes(model):
-    check_model(model(TEMPLATE), chat=True)
+    check_end_tokens(model(TEMPLATE), chat=True)
 
 
 def test_plain_prompts_need_no_template(model):
     folder = model()
-    check_model(folder)
+    check_end_tokens(folder)
     assert refusal(folder, chat=True).startswith("model.checkpoint: its tokenizer has no chat template")
 
 
 @pytest.mark.parametrize("template", [NEVER_ENDS, ENDS_ONLY_THE_USER])
 def test_a_template_whose_answers_never_end_is_refused(model, template):
     folder = model(template)
-    check_model(folder)  # as a base model it is fine
+    check_end_tokens(folder)  # as a base model it is fine
     assert "without an end token, so that a model trained on it never stops" in refusal(folder, chat=True)
 
 
@@ -60,7 +60,7 @@ def test_a_template_that_ends_with_another_token_is_refused(model):
 def test_a_template_may_end_with_any_token_at_which_generation_stops(model):
     folder = model(ENDS_WITH_PADDING)
     change(folder, "generation_config.json", eos_token_id=[0, 1])
-    check_model(folder, chat=True)
+    check_end_tokens(folder, chat=True)
 
 
 def test_a_generation_config_that_stops_elsewhere_is_refused(model):
@@ -72,7 +72,7 @@ def test_a_generation_config_that_stops_elsewhere_is_refused(model):
 def test_without_a_generation_config_the_models_config_counts(model):
     folder = model()
     Path(folder, "generation_config.json").unlink()
-    check_model(folder)
+    check_end_tokens(folder)
     change(folder, "config.json", eos_token_id=7)
     assert "but generation stops at" in refusal(folder)
 
