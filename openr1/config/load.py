@@ -18,7 +18,7 @@ def load_run_config(cfg: DictConfig | Mapping[str, Any]) -> Config:
 
     :raises ConfigError: for an unknown key, a wrong type, a missing value or an impossible combination.
     """
-    raw = cast(dict[str, Any], OmegaConf.to_container(cfg)) if isinstance(cfg, DictConfig) else dict(cfg)
+    raw: dict[str, Any] = dict(cast(Mapping[str, Any], OmegaConf.to_container(cfg) if isinstance(cfg, DictConfig) else cfg))
     raw.pop("sweep", None)  # decides which runs to make, not what one of them does
     config = load_config(Config, raw)
     validate(config)

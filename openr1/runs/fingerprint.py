@@ -53,7 +53,7 @@ def input_fingerprints(config: Config) -> dict[str, str]:
             inputs |= _evaluation_sets(config)
     checkpoint = checkpoint_of(config.model, config.scale) if asks_model(config) else None
     if is_served(config):
-        inputs["model"] = config.engine.model
+        inputs["model"] = str(config.engine.model)
     elif checkpoint and "model" not in inputs:
         inputs["model"] = checkpoint_fingerprint(checkpoint, config.model.revision, Path(config.paths.cache))
     return inputs

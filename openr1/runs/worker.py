@@ -79,11 +79,12 @@ def main() -> None:
     try:
         record(run)(folder, rank)
     except Exception:
-        traceback.print_exc(file=sys.__stderr__)
-        sys.__stderr__.flush()
-        os._exit(1)  # without waiting for what other ranks will not do any more
+        if sys.__stderr__:
+            traceback.print_exc(file=sys.__stderr__)
+            sys.__stderr__.flush()
+        os._exit(1)  # without waiting for the other ranks
     sys.stderr.flush()
-    os._exit(0)  # all is written, and the threads of gloo may abort a process that ends by itself
+    os._exit(0)  # everything is written, and threads of gloo may abort a process that exits normally
 
 
 if __name__ == "__main__":
