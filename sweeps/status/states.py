@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from openr1.artifacts import Store
 from openr1.tracking.mlflow import TrackedRun
-from openr1.tracking.progress import last_said, share_done
+from openr1.tracking.progress import last_report_time, share_done
 
 SILENT_SECONDS = 10.0  # without a word, after which a run whose lock nobody here sees does not count as running
 
@@ -55,7 +55,7 @@ class Place:
                     pass
             except Timeout:
                 return True
-        return time.time() - last_said(self.partial) < SILENT_SECONDS
+        return time.time() - last_report_time(self.partial) < SILENT_SECONDS
 
     def history(self) -> list[dict[str, float]]:
         """Its curves so far."""
