@@ -25,7 +25,7 @@ from openr1.config.schema import Config
 from openr1.models.build import count
 from openr1.models.families import FAMILIES, Shape, lora_weights
 from openr1.runs.inputs import is_served
-from openr1.training.budget import Budget, passes
+from openr1.training.budget import Budget, split_batch
 from openr1.training.context import RunEstimate
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -53,7 +53,7 @@ def memory(config: Config, estimate: RunEstimate) -> float | None:
 
 def training(config: Config, shape: Shape, budget: Budget) -> float:
     """Of a training step, or of an evaluation where that needs more: it has no gradients, but larger batches."""
-    micro, _ = passes(budget.batch, config.compute.processes, config.compute.micro_batch)
+    micro, _ = split_batch(budget.batch, config.compute.processes, config.compute.micro_batch)
     context = config.data.context
     step = states(config, shape) + micro * context * activations(config, shape, context)
     rows = max(1, min(64, EVALUATED // (context * shape.vocab_size), config.data.eval_tokens // context))

@@ -10,7 +10,7 @@ from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan
 from openr1.runs.stage_run import run_stage
-from openr1.training.budget import passes, resolve
+from openr1.training.budget import resolve, split_batch
 
 SEVERAL = ["compute=ddp", "compute.processes=2"]
 
@@ -90,7 +90,7 @@ def test_random_numbers_of_each_process_count_in_the_fingerprint(tiny):
     [(8, 1, None, (8, 1)), (8, 1, 4, (4, 2)), (8, 2, None, (4, 1)), (8, 2, 32, (4, 1)), (96, 8, 8, (6, 2)), (14, 2, 4, (1, 7))],
 )
 def test_forward_passes_share_a_step(batch, processes, micro, expected):
-    size, count = passes(batch, processes, micro)
+    size, count = split_batch(batch, processes, micro)
     assert (size, count) == expected
     assert size * count * processes == batch
 
