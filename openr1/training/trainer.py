@@ -1,4 +1,4 @@
-"""Training with transformers' Trainer: its arguments, batches, evaluation, resume and final metrics, for all training stages."""
+"""Training with transformers' Trainer, for all training stages: arguments, batches, evaluation, resume and final metrics."""
 
 from __future__ import annotations
 
@@ -180,9 +180,16 @@ class HeldOutEvaluation:
     held_out: Sequences
     eval_seconds = 0.0
 
-    if TYPE_CHECKING:  # attributes of the Trainer
-
-        def __getattr__(self, name: str) -> Any: ...
+    # attributes of the Trainer
+    args: Any
+    callback_handler: Any
+    compute_loss_context_manager: Any
+    control: Any
+    is_deepspeed_enabled: bool
+    log: Any
+    model: Any
+    model_wrapped: Any
+    state: Any
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure the loss, log it, and call the callbacks, as ``Trainer.evaluate`` does."""
@@ -240,13 +247,13 @@ def _checkpoints_as_in_memory(model: nn.Module) -> Iterator[None]:
     if not isinstance(model, PreTrainedModel):
         yield  # adapters have one format
         return
-    model.save_pretrained = partial(model.save_pretrained, save_original_format=False)  # type: ignore[method-assign]
+    model.save_pretrained = partial(model.save_pretrained, save_original_format=False)
     yield
     del model.save_pretrained
 
 
 def save_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save the trained model for ``from_pretrained``; adapters are merged into it, and saved beside it. The first rank writes."""
+    """Save the trained model on the first rank, for ``from_pretrained``. Adapters are merged into it, and saved beside it."""
     deepspeed.gather_weights(trainer)
     if not rank():
         model = trainer.model
