@@ -1,4 +1,4 @@
-"""A teacher answers problems: a model behind an engine, or the tasks' own oracle."""
+"""Generation: a teacher answers problems. It is a model behind an engine, or the oracle of the tasks."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from openr1.training.context import StageContext
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Fill ``data/answers.parquet``: a row a sample, sorted as the problems are, failed ones with the reason."""
-    return write(context, context.folder)
+    """Fill ``data/answers.parquet``: a row a sample, in the order of the problems; a failed one has the reason.
+
+    :raises RunError: if more problems fail than ``stage.max_failed`` allows.
+    """
+    return generate_answers(context, context.folder)
 
 
-def write(context: StageContext, folder: Path) -> dict[str, float]:
-    """Fill ``folder/data/answers.parquet``.
+def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
+    """Fill ``data/answers.parquet`` in a folder.
 
-    :returns: the figures of the answers.
+    :returns: the metrics of the answers.
     """
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config)
+    questions = problems.read(config)
     samples = config.stage.samples
-    oracles = getattr(config.stage, "teacher", "model") == "oracle"
-    if oracles:
-        journal, stats = answered(context, asked, oracle(config), whole=True)
+    by_oracle = getattr(config.stage, "teacher", "model") == "oracle"
+    if by_oracle:
+        journal, stats = answered(context, questions, oracle(config), whole=True)
     else:
         with engine_for(config) as engine:
-            journal, stats = answered(context, asked, answerer(engine, config), together(config))
+            journal, stats = answered(context, questions, answerer(engine, config), together(config))
     seconds = time.perf_counter() - start
-    write_answers(folder, (row for problem, one in journal.asked() for row in answer_rows(problem, one, samples)))
+    write_answers(folder, (row for problem, answers in journal.asked() for row in answer_rows(problem, answers, samples)))
     metrics = {**stats.metrics(), "wall_seconds": seconds}
-    if oracles or (context.estimate.shape and stats.counted):
+    if by_oracle or (context.estimate.shape and stats.counted):
         metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}
     if stats.completion_tokens and not journal.found:
         metrics["tokens_per_second"] = stats.completion_tokens / seconds

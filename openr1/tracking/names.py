@@ -8,7 +8,7 @@ import re
 from openr1.errors import ConfigError
 
 NAME_BYTES = 200  # file systems allow 255, of which the name of a temporary file needs some
-KEY_LENGTH = 250  # of a metric, param or tag of MLflow
+KEY_LENGTH = 250  # most characters of a metric, param or tag of MLflow
 DIGEST = 16  # hexadecimal digits that replace the end of a longer key
 REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in a key
 ESCAPED = re.compile(r":([0-9A-F]+):")

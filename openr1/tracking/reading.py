@@ -32,7 +32,7 @@ class TrackedRun:
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
-    url: str | None  # of its page, if the store is a server
+    url: str | None  # address of its page, if the store is a server
 
 
 def read_run(uri: str, run_id: str) -> TrackedRun:

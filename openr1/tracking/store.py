@@ -140,7 +140,7 @@ def first_line(error: BaseException) -> str:
 
 def ensure_experiment(config: TrackingConfig) -> str:
     """Return the id of the experiment, which is created if it does not exist."""
-    store = client(config.uri)  # which locks a fresh store itself
+    store = client(config.uri)  # it locks a fresh store itself
     with store_errors(config.uri), locked_store(config.uri):
         experiment = store.get_experiment_by_name(config.experiment)
         if experiment:

@@ -33,7 +33,7 @@ class TrainingCallback(TrainerCallback):
     def __init__(self, context: StageContext) -> None:
         self.context = context
         self.trainer: Any = None
-        self.seconds_before = 0.0  # of training before a resume
+        self.seconds_before = 0.0  # seconds of training before a resume
         self.log_steps, self.eval_steps = self.log_and_eval_steps()
         self.kept_steps = branching.kept_steps(context.config, context.budget, context.estimate.first_step)
 

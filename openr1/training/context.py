@@ -22,10 +22,10 @@ class RunEstimate:
     """Amounts of one run before it starts; None where an amount is not known yet."""
 
     units: int | None  # optimiser steps, or answers
-    shape: Shape | None = None  # of the model that is trained or asked
-    tokens: float | None = None  # trained on, or written at most
-    flops: float | None = None  # of training, or of the answers at most
-    budget: Budget | None = None  # of training
+    shape: Shape | None = None  # shape of the model that is trained or asked
+    tokens: float | None = None  # tokens trained on, or generated at most
+    flops: float | None = None  # FLOPs of training, or of the answers at most
+    budget: Budget | None = None  # budget of training
     first_step: int = 0  # steps taken over from a trunk; tokens and flops include them
 
     @property

@@ -16,7 +16,7 @@ class BudgetConfig:
     """``budget=``: how long a run trains. One key is given and the others follow from it."""
 
     tokens: float | None = None
-    flops: float | None = None  # of training (openr1.models.flops); for stage=grpo of rollouts and updates together
+    flops: float | None = None  # training FLOPs (openr1.models.flops); for stage=grpo those of rollouts and updates together
     steps: float | None = None
     completions: float | None = None  # answers that the policy learns from, for stage=grpo
     epochs: float | None = None  # passes over the unique training tokens
