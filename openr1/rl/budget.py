@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from openr1.data.problems import Extent
 from openr1.models import flops
 from openr1.models.build import Shape, count
-from openr1.training.budget import Budget, model_shape
+from openr1.training.budget import Budget, initial_shape
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -78,7 +78,7 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
     """
     stage, given = config.stage, config.budget
     assert config.optim.lr is not None  # openr1.rl.validation.check_policy
-    shape = shape or model_shape(config)
+    shape = shape or initial_shape(config)
     prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
     answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
     rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)

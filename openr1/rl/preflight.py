@@ -123,7 +123,8 @@ def check_probabilities(model: PreTrainedModel, replies: Sequence[PolicyReply], 
     if not difference <= limit:
         raise RunError(
             f"the sampler's log-probabilities differ by {difference:.3g} nats a token from those of the trained model, but "
-            f"rounding explains only {limit:g}; the policy would learn from another model's answers; check engine= and compute.precision"
+            f"rounding explains only {limit:g}; the policy would learn from another model's answers; check engine= and "
+            "compute.precision"
         )
     return difference
 

@@ -130,7 +130,7 @@ def phases(config: Config, budget: Budget) -> Phases:
     return Phases(steps, warmup, decay)
 
 
-def model_shape(config: Config) -> Shape:
+def initial_shape(config: Config) -> Shape:
     """Return the shape of the model that a run starts from: that of its checkpoint, or of its scale.
 
     :raises ConfigError: if there is no such model.
@@ -149,7 +149,7 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
     :raises ConfigError: if the budget is below one step, or needs a data set that is not prepared.
     """
     context, given = config.data.context, config.budget
-    shape = shape or model_shape(config)
+    shape = shape or initial_shape(config)
     params = count(shape)
     flops_per_token = _flops_per_token(config, shape)
     length = dataset.tokens_per_sequence if dataset else context
