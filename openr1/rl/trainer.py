@@ -39,7 +39,7 @@ class PolicyTrainer(GRPOTrainer):
         :raises RunError: if sampler and trainer disagree.
         """
         with self._evaluation_time():
-            scores = self._evaluate()
+            scores = self._score_policy()
             if not self.context.config.stage.preflight:
                 return dict(scores.metrics)
             groups, sampling = self.rollouts.probe(), self.context.config.stage.sampling
@@ -52,7 +52,7 @@ class PolicyTrainer(GRPOTrainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Evaluate the policy, log the metrics, and call the callbacks, as ``Trainer.evaluate`` does."""
         with self._evaluation_time():
-            metrics = self._evaluate().metrics
+            metrics = self._score_policy().metrics
         self.log(dict(metrics))
         limit, step = self.context.config.stage.log_completions, self.state.global_step
         if limit:
@@ -61,7 +61,7 @@ class PolicyTrainer(GRPOTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _evaluate(self) -> PolicyScores:
+    def _score_policy(self) -> PolicyScores:
         scores = self.evaluation(self.rollouts.generator)
         self.rollouts.ledger.add_evaluation(scores.lengths, self.rollouts.flops)
         return scores
