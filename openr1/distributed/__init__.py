@@ -1,1 +1,1 @@
-"""Runs on several processes: how they are launched, how they talk, how DeepSpeed shards their state."""
+"""Runs on several processes: their launcher, their collective operations, and the sharding of their state by DeepSpeed."""

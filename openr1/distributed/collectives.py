@@ -1,4 +1,4 @@
-"""What the processes of one run do together. A run on one process is the case of one rank: nothing is sent."""
+"""Collective operations of the processes of one run. A run on one process has one rank and sends nothing."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ import torch
 from torch import distributed
 
 
-def together() -> bool:
+def is_initialized() -> bool:
+    """Return True if this process is one of a group."""
     return distributed.is_available() and distributed.is_initialized()
 
 
 def rank() -> int:
-    return distributed.get_rank() if together() else 0
+    """Return the number of this process within its group."""
+    return distributed.get_rank() if is_initialized() else 0
 
 
-def world() -> int:
-    """How many processes there are."""
-    return distributed.get_world_size() if together() else 1
+def world_size() -> int:
+    """Return the number of processes."""
+    return distributed.get_world_size() if is_initialized() else 1
 
 
-def gathered(value: Any) -> list[Any]:
-    """What each rank has, in the order of the ranks, on all of them."""
-    found = [value] * world()
-    if together():
-        distributed.all_gather_object(found, value)
-    return found
+def gather(value: Any) -> list[Any]:
+    """Return the values of all ranks, in the order of the ranks, on each of them."""
+    values = [value] * world_size()
+    if is_initialized():
+        distributed.all_gather_object(values, value)
+    return values
 
 
-def agreed(value: Any) -> Any:
-    """What the first rank has."""
-    return gathered(value)[0]
+def broadcast_first(value: Any) -> Any:
+    """Return the first rank's value on all ranks."""
+    return gather(value)[0]
 
 
-def add_up(tensor: torch.Tensor) -> None:
-    """Over all ranks, in place."""
-    if together():
+def all_reduce_sum(tensor: torch.Tensor) -> None:
+    """Add up a tensor over all ranks, in place."""
+    if is_initialized():
         distributed.all_reduce(tensor)
 
 
-def wait() -> None:
-    """For all ranks to come here."""
-    if together():
+def barrier() -> None:
+    """Wait until all ranks have come here."""
+    if is_initialized():
         distributed.barrier()

@@ -1,6 +1,6 @@
-"""DeepSpeed's ZeRO (arXiv 1910.02054) as Trainer takes it: stage 2 shards gradients and optimiser state, stage 3 weights too.
+"""DeepSpeed's ZeRO (arXiv 1910.02054) for Trainer: stage 2 shards gradients and optimiser state, stage 3 the weights too.
 
-bfloat16 is torch's autocast, as in any other run, and the weights stay in float32: a result does not depend on the strategy.
+bfloat16 is torch's autocast, as in any other run, and the weights stay in float32, so a result does not depend on the strategy.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ if TYPE_CHECKING:
 
     from openr1.distributed.options import ComputeConfig
 
-COMPLETE = "complete"  # marks a checkpoint that was written to its end, and holds its layout
+COMPLETE_FILE = "complete"  # in a checkpoint that was written to its end; it holds the layout
 STRATEGIES = {"zero2": 2, "zero3": 3}
 
 
-def sharded(compute: ComputeConfig) -> bool:
-    """Whether DeepSpeed runs the training."""
+def is_sharded(compute: ComputeConfig) -> bool:
+    """Return True if DeepSpeed runs the training."""
     return compute.processes > 1 and compute.strategy in STRATEGIES
 
 
-def layout(compute: ComputeConfig) -> str:
-    """What the checkpoints of a run are for: those of sharded training for as many processes, all others for any number."""
-    return f"{compute.strategy} of {compute.processes}" if sharded(compute) else ""
+def checkpoint_layout(compute: ComputeConfig) -> str:
+    """Return the layout of a run's checkpoints, which only a run of the same layout can resume from.
+
+    Checkpoints of sharded training fit one number of processes; all others fit any.
+    """
+    return f"{compute.strategy} of {compute.processes}" if is_sharded(compute) else ""
 
 
-def settings(compute: ComputeConfig) -> dict[str, Any]:
-    """The DeepSpeed config of a run; ``auto`` is filled in by transformers from the arguments of the Trainer."""
+def deepspeed_config(compute: ComputeConfig) -> dict[str, Any]:
+    """Return the DeepSpeed config of a run. transformers replaces ``auto`` by the arguments of the Trainer."""
     stage = STRATEGIES[compute.strategy]
-    zero = {"stage": stage, "contiguous_gradients": True, "overlap_comm": compute.device == "cuda"}
+    zero: dict[str, Any] = {"stage": stage, "contiguous_gradients": True, "overlap_comm": compute.device == "cuda"}
     if stage == 3:
         buckets = ("reduce_bucket_size", "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")
         zero |= {**dict.fromkeys(buckets, "auto"), "stage3_gather_16bit_weights_on_model_save": True}
@@ -43,20 +46,20 @@ def settings(compute: ComputeConfig) -> dict[str, Any]:
     }
 
 
-def arguments(compute: ComputeConfig) -> dict[str, Any]:
-    """Keyword arguments of ``TrainingArguments`` that differ from those of any other run."""
-    found: dict[str, Any] = {"deepspeed": settings(compute), "bf16": False}
+def training_arguments(compute: ComputeConfig) -> dict[str, Any]:
+    """Return the keyword arguments of ``TrainingArguments`` that differ from those of any other run."""
+    arguments: dict[str, Any] = {"deepspeed": deepspeed_config(compute), "bf16": False}
     if compute.device == "cpu":
         from accelerate import PartialState
 
-        # accelerate has DeepSpeed on accelerators only; a state that is made beforehand lets it work on processors
+        # accelerate allows DeepSpeed on accelerators only, unless its state has been initialised beforehand
         PartialState(backend="gloo")
-        found |= {"use_cpu": False, "accelerator_config": {"use_configured_state": True}}
-    return found
+        arguments |= {"use_cpu": False, "accelerator_config": {"use_configured_state": True}}
+    return arguments
 
 
-def collect(trainer: Trainer) -> None:
-    """Put the weights of a model that is sharded over the ranks together, in the memory of the first; its training is over."""
+def gather_weights(trainer: Trainer) -> None:
+    """Gather the weights of a model that is sharded over the ranks in the memory of the first rank, after training."""
     if not trainer.is_deepspeed_enabled or trainer.model_wrapped.zero_optimization_stage() < 3:
         return
     from torch import nn

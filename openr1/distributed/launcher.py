@@ -1,8 +1,8 @@
-"""One run on several processes: ``accelerate launch`` on the resolved config, which is saved beside the run.
+"""Launcher of a run on several processes: ``accelerate launch`` on the resolved config, which is saved beside the run.
 
 The process of the run opens and closes the tracked run and publishes the artifact. The ranks train (:mod:`openr1.runs.worker`);
-the first of them reports, and tracks the curves. They hold the other end of a pipe to the process that started them, and end
-with it, however that ends.
+the first rank reports progress and tracks the curves. Each rank holds a pipe to the process that started it, and exits when
+that process ends for any reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from openr1.distributed.deepspeed import STRATEGIES, sharded
+from openr1.distributed.deepspeed import STRATEGIES, is_sharded
 from openr1.errors import ConfigError, RunError
 from openr1.files import write_json
 
@@ -27,20 +27,21 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
     from openr1.distributed.options import ComputeConfig
 
-RANKS = "ranks"  # in the folder of a run: what the processes are told, what they say, and their logs
+RANKS = "ranks"  # folder of a run that holds the input, the results and the logs of the processes
 CONFIG, ABOUT, RESULT, FAILURE, LOG = "config.yaml", "about.json", "result.json", "failure.json", "launch.log"
-AFTERMATH = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")
+# words in the errors of ranks that fail because another rank has failed
+SECONDARY_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")
 
 
 def is_distributed(config: Config) -> bool:
-    """Whether a run is on several processes."""
+    """Return True if a run uses several processes."""
     return config.compute.processes > 1 and config.stage.multiprocess
 
 
 def check_machine(config: Config) -> None:
     """Refuse several processes that this environment or machine cannot run.
 
-    :raises ConfigError: where DeepSpeed is not installed, and where there are too few GPUs.
+    :raises ConfigError: if DeepSpeed is not installed, or there are too few GPUs.
     """
     if not is_distributed(config):
         return
@@ -51,28 +52,30 @@ def check_machine(config: Config) -> None:
         import torch
 
         if torch.cuda.device_count() < compute.processes:
-            raise ConfigError(f"compute.processes: {compute.processes} need a GPU each; here are {torch.cuda.device_count()}")
+            raise ConfigError(
+                f"compute.processes: {compute.processes} need a GPU each; this machine has {torch.cuda.device_count()}"
+            )
 
 
 def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:
     """Run a stage on the processes that ``compute`` asks for.
 
-    :param folder: of the run.
-    :param config: of the run, resolved; saved for the processes.
+    :param folder: folder of the run.
+    :param config: resolved config of the run, which is saved for the processes.
     :param about: further facts for the processes.
     :returns: the metrics of the first rank.
-    :raises ConfigError, RunError: as the stage does; RunError too for whatever ended one of the processes.
+    :raises ConfigError, RunError: as the stage does; RunError also for any other failure of a process.
     """
     ranks = (folder / RANKS).absolute()
     shutil.rmtree(ranks, ignore_errors=True)
     ranks.mkdir()
     (ranks / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
-    write_json(ranks / ABOUT, {**about, "arguments": arguments(compute, ranks)})
+    write_json(ranks / ABOUT, {**about, "arguments": launch_arguments(compute, ranks)})
     process = subprocess.Popen(
         [sys.executable, "-m", "openr1.distributed.launcher", str(ranks)],
         stdin=subprocess.PIPE,
-        env=os.environ | environment(compute),
-        start_new_session=True,  # an interrupt on the terminal is for this process only
+        env=os.environ | process_environment(compute),
+        start_new_session=True,  # an interrupt on the terminal reaches this process only
     )
     try:
         process.wait()
@@ -82,59 +85,60 @@ def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: 
         process.wait()
     result = ranks / RESULT
     if process.returncode or not result.exists():
-        raise failure(ranks, compute.processes)
+        raise read_failure(ranks, compute.processes)
     return json.loads(result.read_text())
 
 
-def environment(compute: ComputeConfig) -> dict[str, str]:
-    """Of the processes, beside that of the process that starts them."""
+def process_environment(compute: ComputeConfig) -> dict[str, str]:
+    """Return the environment variables that the processes have beside those of their parent."""
     if compute.device == "cuda":
         return {}
-    # accelerate's own name for a processor, cpu:0, is one that torch.load does not know
+    # torch.load does not know accelerate's own name for a processor, cpu:0
     plain = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_TORCH_DEVICE": "cpu"}
-    return plain | ({"DS_ACCELERATOR": "cpu"} if sharded(compute) else {"ACCELERATE_USE_CPU": "true"})
+    return plain | ({"DS_ACCELERATOR": "cpu"} if is_sharded(compute) else {"ACCELERATE_USE_CPU": "true"})
 
 
-def arguments(compute: ComputeConfig, folder: Path) -> list[str]:
-    """What ``accelerate launch`` is given."""
+def launch_arguments(compute: ComputeConfig, folder: Path) -> list[str]:
+    """Return the command line arguments of ``accelerate launch``."""
     options = {
         "num_processes": compute.processes,
         "num_machines": 1,
         "main_process_port": compute.port,
-        "mixed_precision": "no",  # the stage asks for it
+        "mixed_precision": "no",  # the stage sets it
         "dynamo_backend": "no",
-        "num_cpu_threads_per_process": threads(compute),
+        "num_cpu_threads_per_process": threads_per_process(compute),
     }
-    # --multi_gpu is what accelerate calls one process a device, whatever the device
-    how = "--use_deepspeed" if sharded(compute) else "--multi_gpu"
-    return [how, *(f"--{name}={value}" for name, value in options.items()), "--module", "openr1.runs.worker", str(folder)]
+    # accelerate calls one process a device --multi_gpu, for any device
+    mode = "--use_deepspeed" if is_sharded(compute) else "--multi_gpu"
+    return [mode, *(f"--{name}={value}" for name, value in options.items()), "--module", "openr1.runs.worker", str(folder)]
 
 
-def threads(compute: ComputeConfig) -> int:
-    """CPU threads of one process."""
+def threads_per_process(compute: ComputeConfig) -> int:
+    """Return the number of CPU threads of one process."""
     return compute.threads or max(1, (os.cpu_count() or 1) // compute.processes)
 
 
-def failure(folder: Path, processes: int) -> ConfigError | RunError:
-    """What ended the processes: the error of the rank that failed first; the others fail for want of it."""
+def read_failure(folder: Path, processes: int) -> ConfigError | RunError:
+    """Return the error that ended the processes: that of the rank that failed first, since the others fail because of it."""
     path = folder / FAILURE
     if not path.exists():
-        return RunError(f"the processes could not be started; their launcher wrote {folder / LOG}")
+        return RunError(f"the processes could not be started; the log of their launcher is {folder / LOG}")
     failed = json.loads(path.read_text())
     rank, kind, text = failed["rank"], failed["kind"], failed["message"]
-    if kind in ("ConfigError", "RunError"):  # of what all ranks do alike
+    if kind in ("ConfigError", "RunError"):  # all ranks raise the same
         return ConfigError(text) if kind == "ConfigError" else RunError(text)
     return RunError(f"rank {rank} of {processes}: {f'{kind}: ' if kind else ''}{text} (its log: {folder / log_name(rank)})")
 
 
 def log_name(rank: int) -> str:
+    """Return the name of the log file of a rank."""
     return f"rank-{rank}.log"
 
 
 def main() -> None:
-    """The launcher: ``accelerate launch``, and a record of which rank failed first."""
+    """Call ``accelerate launch``, and record the rank that failed first."""
     folder = Path(sys.argv[1])
-    sys.stderr = (folder / LOG).open("w")  # of this process only: the first rank has the terminal
+    sys.stderr = (folder / LOG).open("w")  # this process only: the first rank writes to the terminal
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -142,26 +146,30 @@ def main() -> None:
     try:
         launch_command(launch_command_parser().parse_args(command))
     except ChildFailedError as error:
-        write_json(folder / FAILURE, first(error.failures))
+        write_json(folder / FAILURE, first_failure(error.failures))
         sys.exit(1)
 
 
-def first(failures: dict) -> dict:
-    """Of what torch knows of the ranks that failed, the one that the others followed."""
+def first_failure(failures: dict[int, Any]) -> dict[str, Any]:
+    """Find the failure that caused the others.
 
-    def said(failed) -> str:
+    :param failures: torch's ``ProcessFailure`` by rank.
+    :returns: its ``rank``, the ``kind`` of its error, and the ``message``.
+    """
+
+    def message(failed: Any) -> str:
         return failed.message if isinstance(failed.message, str) else failed.message["message"]
 
-    def order(item: tuple) -> tuple:
+    def order(item: tuple[int, Any]) -> tuple:
         rank, failed = item
         # the launcher sends SIGTERM to the ranks that are left
-        followed = failed.exitcode == -signal.SIGTERM or any(word in said(failed) for word in AFTERMATH)
+        followed = failed.exitcode == -signal.SIGTERM or any(word in message(failed) for word in SECONDARY_ERRORS)
         return followed, failed.timestamp, rank
 
     rank, failed = min(failures.items(), key=order)
     if failed.exitcode < 0:
-        return {"rank": rank, "kind": "", "message": f"killed by {failed.signal_name()}, perhaps for want of memory"}
-    kind, _, text = said(failed).partition(": ")
+        return {"rank": rank, "kind": "", "message": f"killed by {failed.signal_name()}, perhaps because memory ran out"}
+    kind, _, text = message(failed).partition(": ")
     lines = text.strip().splitlines()
     return {"rank": rank, "kind": kind, "message": lines[0] if lines else ""}
 

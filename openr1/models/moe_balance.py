@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from openr1.distributed.collectives import add_up
+from openr1.distributed.collectives import all_reduce_sum
 
 RATE = 1e-3  # change of the bias in a step (DeepSeek-V3, arXiv 2412.19437, section 4.2)
 
@@ -36,6 +36,6 @@ class LoadBalance(TrainerCallback):
 
     def on_optimizer_step(self, args, state, control, **_) -> None:
         for router, load in zip(self.routers, self.loads, strict=True):
-            add_up(load)
+            all_reduce_sum(load)
             router.e_score_correction_bias += self.rate * torch.sign(load.mean() - load)
             load.zero_()

@@ -1,2 +1,4 @@
-"""Reinforcement learning: what ``stage=grpo`` is made of. TRL has the losses and the loop; here are the problems, the rollouts,
-the rewards, the accounts and the evaluations."""
+"""Reinforcement learning for ``stage=grpo``: problems, rollouts, rewards, the compute ledger and evaluations.
+
+TRL has the losses and the training loop.
+"""

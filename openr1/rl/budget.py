@@ -1,117 +1,132 @@
-"""How long a policy is trained, and what that costs at most: its answers may be shorter than they can be."""
+"""Budget of reinforcement learning: the length of a run, and the most that it costs, since answers may end early."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from openr1.config.schema import Config
 from openr1.data.problems import Extent
 from openr1.models import flops
 from openr1.models.shape import Shape, count
-from openr1.training.budget import Budget, form_of
+from openr1.training.budget import Budget, initial_shape
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
 
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutBudget(Budget):
-    """What one run of reinforcement learning will do.
+    """Amounts of one run of reinforcement learning.
 
-    :ivar steps: of the optimiser; where ``limit`` is given the fewest, since answers may be shorter than they can be.
+    :ivar steps: optimiser steps; with a ``limit`` the fewest possible, since answers may end early.
+    :ivar prompts: prompts of a rollout.
+    :ivar samples: answers to a prompt.
+    :ivar rollout_steps: optimiser steps that learn from one rollout.
+    :ivar rollout_flops: most FLOPs of a rollout and its updates.
+    :ivar rollout_tokens: most tokens of the prompts and answers of a rollout.
     :ivar limit: FLOPs of rollouts and updates after which the run ends, with the rollout that reaches them.
-    :ivar rollout_steps: steps that learn from one rollout.
     """
 
-    prompts: int  # of a rollout
+    prompts: int
     samples: int
-    batch: int  # answers of a step
     rollout_steps: int
-    rollout_flops: float  # of a rollout and its updates, at most
-    rollout_tokens: float  # of prompts and answers, at most
+    rollout_flops: float
+    rollout_tokens: float
     limit: float | None = None
 
     @property
     def rollouts(self) -> int:
+        """Return the number of rollouts."""
         return self.steps // self.rollout_steps
 
     @property
     def completions(self) -> int:
-        """That are learned from."""
+        """Return the number of answers that the policy learns from."""
         return self.rollouts * self.prompts * self.samples
 
     @property
     def tokens(self) -> float:
-        """Of prompts and answers, at most."""
+        """Return the most tokens of prompts and answers."""
         return self.rollouts * self.rollout_tokens
 
     @property
     def flops(self) -> float:
-        """Of rollouts and updates, at most."""
+        """Return the most FLOPs of rollouts and updates."""
         return self.limit or self.rollouts * self.rollout_flops
 
     @property
     def max_steps(self) -> int:
-        """Steps that no run exceeds: an answer has a token at least."""
+        """Return the number of steps that the run never exceeds, since an answer has at least one token."""
         if self.limit is None:
             return self.steps
         least = self.prompts * self.samples * flops.generation_flops(self.shape, 1, 1)
         return self.rollout_steps * math.ceil(self.limit / least)
 
     def summary(self) -> dict[str, float]:
-        """The resolved figures by the names that runs are tracked under."""
+        """Return the resolved amounts by the names that runs are tracked under."""
         known = {"lr": self.lr, "steps": self.steps, "completions": self.completions, "tokens": self.tokens}
         shape = {f"shape.{key}": value for key, value in asdict(self.shape).items() if value is not None}
         return {**known, "flops": self.flops, **shape}
 
 
-def resolve(config: Config, extent: Extent, form: Shape | None = None) -> RolloutBudget:
-    """The budget of ``stage=grpo``. What it gives is rounded up to whole rollouts.
+def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> RolloutBudget:
+    """Resolve the budget of ``stage=grpo``, rounded up to whole rollouts.
 
-    :param extent: of the problems.
-    :param form: the shape of the model, where it starts from one that is not made yet.
+    :param extent: number and length of the problems.
+    :param shape: shape of the model, if the run starts from one that does not exist yet.
     """
-    stage, asked = config.stage, config.budget
-    form = form or form_of(config)
-    prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, form.context)  # a token has at least one byte
-    answers, each = stage.prompts * stage.samples, stage.updates * stage.passes
-    cost = answers * Cost(config, form).most(prompt, new)
-    if asked.flops is not None:
-        rollouts = math.ceil(asked.flops / cost)
+    stage, given = config.stage, config.budget
+    assert config.optim.lr is not None  # openr1.rl.validation.check_policy
+    shape = shape or initial_shape(config)
+    prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
+    answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
+    rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)
+    if given.flops is not None:
+        rollouts = math.ceil(given.flops / rollout_flops)
+    elif given.steps is not None:
+        rollouts = math.ceil(given.steps / rollout_steps)
     else:
-        rollouts = math.ceil(asked.completions / answers if asked.steps is None else asked.steps / each)
+        assert given.completions is not None
+        rollouts = math.ceil(given.completions / answers)
     tokens = float(answers * (prompt + new))
     return RolloutBudget(
-        shape=form,
-        params=count(form),
-        steps=rollouts * each,
+        shape=shape,
+        params=count(shape),
+        steps=rollouts * rollout_steps,
         lr=config.optim.lr,
         prompts=stage.prompts,
         samples=stage.samples,
         batch=answers // stage.updates,
-        rollout_steps=each,
-        rollout_flops=cost,
+        rollout_steps=rollout_steps,
+        rollout_flops=rollout_flops,
         rollout_tokens=tokens,
-        limit=asked.flops,
+        limit=given.flops,
     )
 
 
-class Cost:
-    """FLOPs of one answer: to write it, to look up its probabilities, and to learn from it."""
+class AnswerFlops:
+    """FLOPs of one answer, by the tokens of its prompt and its own: of generating, scoring and learning from it."""
 
-    def __init__(self, config: Config, form: Shape) -> None:
+    def __init__(self, config: Config, shape: Shape) -> None:
         stage = config.stage
-        self.form, self.passes, self.recompute = form, stage.passes, config.compute.gradient_checkpointing
+        self.shape, self.passes, self.recompute = shape, stage.passes, config.compute.gradient_checkpointing
         vllm = config.engine.kind == "vllm" and stage.vllm.correction is not None
-        # of the model before its updates, where they are several or another engine wrote; and of the reference
-        self.looks = int(stage.updates * stage.passes > 1 or vllm) + int(stage.loss.beta > 0)
+        # the policy before its updates is scored if there are several or another engine generated; the reference if beta > 0
+        self.scoring_passes = int(stage.updates * stage.passes > 1 or vllm) + int(stage.loss.beta > 0)
 
     def rollout(self, prompt: int, new: int) -> float:
-        return flops.generation_flops(self.form, prompt, new)
+        """Return the FLOPs of generating an answer."""
+        return flops.generation_flops(self.shape, prompt, new)
 
     def score(self, prompt: int, new: int) -> float:
-        return self.looks * flops.answer_flops(self.form, prompt, new)
+        """Return the FLOPs of forward passes for probabilities alone."""
+        return self.scoring_passes * flops.answer_flops(self.shape, prompt, new)
 
     def train(self, prompt: int, new: int) -> float:
-        return self.passes * flops.answer_training_flops(self.form, prompt, new, self.recompute)
+        """Return the FLOPs of learning from an answer, in all passes over it."""
+        return self.passes * flops.answer_training_flops(self.shape, prompt, new, self.recompute)
 
-    def most(self, prompt: int, new: int) -> float:
+    def total(self, prompt: int, new: int) -> float:
+        """Return the FLOPs of generating, scoring and learning together."""
         return self.rollout(prompt, new) + self.score(prompt, new) + self.train(prompt, new)

@@ -1,4 +1,7 @@
-"""When a run of reinforcement learning logs, is examined, saves and ends, and what its curves say, all against compute."""
+"""Trainer callback of reinforcement learning: decides when a run logs, evaluates, saves and ends, and writes its curves.
+
+Every row of the curves has cumulative FLOPs, so any curve can be drawn against compute.
+"""
 
 from __future__ import annotations
 
@@ -6,87 +9,112 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from openr1.errors import ConfigError
 from openr1.files import write_json
+from openr1.rl.budget import RolloutBudget
 from openr1.rl.compute_ledger import ComputeLedger
-from openr1.rl.evaluation import KEPT
-from openr1.training.callback import HISTORY, Curves
+from openr1.rl.evaluation import EVAL_METRICS
+from openr1.training.callback import HISTORY, TrainingCallback
 from openr1.training.context import StageContext
 
 if TYPE_CHECKING:
     from openr1.rl.rollouts import Rollouts
 
-STATE = "rollouts.json"  # in a checkpoint: what was drawn and spent
-OF_TRL = {"loss": "policy_loss", "learning_rate": "lr", "grad_norm": "grad_norm", "entropy": "entropy", "kl": "kl"}
-OF_TRL |= {name: name for name in KEPT}
-OF_TRL |= {"clip_ratio/region_mean": "clip_ratio", "cispo_clip_ratio": "clip_ratio", "reward_std": "reward_std"}
-OF_TRL |= {"sampling/sampling_logp_difference/mean": "sampler_difference"}
+STATE = "rollouts.json"  # in a checkpoint: the ledger, and how many problems were drawn
+# names of metrics in TRL's logs -> in the curves
+TRL_METRIC_NAMES = {"loss": "policy_loss", "learning_rate": "lr", "grad_norm": "grad_norm", "entropy": "entropy", "kl": "kl"}
+TRL_METRIC_NAMES |= {name: name for name in EVAL_METRICS}
+TRL_METRIC_NAMES |= {"clip_ratio/region_mean": "clip_ratio", "cispo_clip_ratio": "clip_ratio", "reward_std": "reward_std"}
+TRL_METRIC_NAMES |= {"sampling/sampling_logp_difference/mean": "sampler_difference"}
 
 
-class RlCurves(Curves):
-    """Rows have cumulative FLOPs, so that any curve can be drawn against the compute of reinforcement learning."""
+class PolicyCallback(TrainingCallback):
+    """Callback of a run that trains a policy on its own rollouts."""
 
     def __init__(self, context: StageContext, rollouts: Rollouts) -> None:
         self.rollouts = rollouts
-        self.marks = 0.0  # multiples of stage.eval_every_tokens that are behind
+        self.multiples_passed = 0.0  # multiples of stage.eval_every_tokens
         super().__init__(context)
 
     @property
     def ledger(self) -> ComputeLedger:
+        """Return the compute that the run has spent so far."""
         return self.rollouts.ledger
 
-    def schedule(self) -> tuple[range, range]:
-        stage, end = self.context.config.stage, self.context.budget.max_steps + 1
+    @property
+    def budget(self) -> RolloutBudget:
+        """Return the budget of the run."""
+        assert isinstance(self.context.budget, RolloutBudget)
+        return self.context.budget
+
+    def log_and_eval_steps(self) -> tuple[range, range]:
+        stage, end = self.context.config.stage, self.budget.max_steps + 1
         return range(stage.log_every, end, stage.log_every), range(stage.eval.every, end, stage.eval.every)
 
-    def may_save(self, step: int) -> bool:
-        # between the updates of a rollout, its answers would have to be saved too
-        return step % self.context.budget.rollout_steps == 0
+    def can_save(self, step: int) -> bool:
+        # between the updates of one rollout, its answers would have to be saved too
+        return step % self.budget.rollout_steps == 0
 
     def spent(self, step: int) -> dict[str, float]:
         return self.ledger.row()
 
-    def measured(self, logs: dict[str, float]) -> dict[str, float]:
-        found = {OF_TRL[name]: float(value) for name, value in logs.items() if name in OF_TRL and value is not None}
-        return found | self.rollouts.means() if "loss" in logs else found
+    def select_metrics(self, logs: dict[str, float]) -> dict[str, float]:
+        metrics = {
+            TRL_METRIC_NAMES[name]: float(value)
+            for name, value in logs.items()
+            if name in TRL_METRIC_NAMES and value is not None
+        }
+        return metrics | self.rollouts.take_means() if "loss" in logs else metrics
 
-    def done(self, step: int) -> int:
-        budget = self.context.budget
+    def steps_done(self, step: int) -> int:
+        budget = self.budget
         return step if budget.limit is None else min(budget.steps, int(self.ledger.flops / budget.limit * budget.steps))
 
-    def resume(self) -> str | None:
-        newest = super().resume()
+    def prepare_resume(self) -> str | None:
+        newest = super().prepare_resume()
         if newest is None:
-            (self.context.folder / HISTORY).write_text("")  # the figures before the first step too
+            (self.context.folder / HISTORY).write_text("")  # drops the evaluation before the first step too
             return None
-        saved = json.loads((Path(newest) / STATE).read_text())
-        self.rollouts.ledger, self.rollouts.sampler.drawn = ComputeLedger(**saved["account"]), saved["drawn"]
+        state = read_state(Path(newest))
+        self.rollouts.ledger, self.rollouts.sampler.drawn = ComputeLedger(**state["ledger"]), state["drawn"]
         return newest
 
-    def on_train_begin(self, args, state, control, **rest) -> None:
-        super().on_train_begin(args, state, control, **rest)
-        self.marks = self.ledger.tokens // (self.context.config.stage.eval_every_tokens or math.inf)
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        self.multiples_passed = self.ledger.tokens // (self.context.config.stage.eval_every_tokens or math.inf)
         if state.global_step == 0:
-            self.write(self.trainer.look(), 0)
+            self.write_row(self.trainer.evaluate_before_training(), 0)
 
-    def on_step_end(self, args, state, control, **rest) -> None:
-        super().on_step_end(args, state, control, **rest)
-        limit, step = self.context.budget.limit, state.global_step
-        if limit is not None and self.may_save(step) and self.ledger.flops >= limit:
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        super().on_step_end(args, state, control, **kwargs)
+        limit, step = self.budget.limit, state.global_step
+        if limit is not None and self.can_save(step) and self.ledger.flops >= limit:
             control.should_training_stop = True
-        control.should_evaluate |= control.should_training_stop or step == state.max_steps or self._beyond_mark()
-        control.should_log |= control.should_evaluate  # what was measured since the last row is no part of an evaluation's
+        control.should_evaluate |= control.should_training_stop or step == state.max_steps or self._passes_multiple()
+        control.should_log |= control.should_evaluate  # an evaluation's row holds nothing that was measured before it
 
-    def _beyond_mark(self) -> bool:
-        """Whether this step is the first beyond a multiple of ``stage.eval_every_tokens``."""
+    def _passes_multiple(self) -> bool:
+        """Return True if this step is the first beyond a multiple of ``stage.eval_every_tokens``."""
         every = self.context.config.stage.eval_every_tokens
         if every is None:
             return False
-        before, self.marks = self.marks, self.ledger.tokens // every
-        return self.marks > before
+        before, self.multiples_passed = self.multiples_passed, self.ledger.tokens // every
+        return self.multiples_passed > before
 
-    def on_save(self, args, state, control, **rest) -> None:
-        saved = {"account": asdict(self.ledger), "drawn": self.rollouts.sampler.drawn}
-        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE, saved)
-        super().on_save(args, state, control, **rest)
+    def on_save(self, args, state, control, **kwargs) -> None:
+        rollout_state = {"ledger": asdict(self.ledger), "drawn": self.rollouts.sampler.drawn}
+        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE, rollout_state)
+        super().on_save(args, state, control, **kwargs)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """Read the ``ledger`` and the problems ``drawn`` by source from a checkpoint.
+
+    :raises ConfigError: for a checkpoint of version 0.1.
+    """
+    state = json.loads((checkpoint / STATE).read_text())
+    if "ledger" not in state:
+        raise ConfigError(f"paths.outputs: {checkpoint} was written by version 0.1, which cannot be resumed; give a new folder")
+    return state

@@ -1,4 +1,4 @@
-"""Answers of a rollout as rows that a person reads in MLflow."""
+"""Table of a rollout's answers, for people to read in MLflow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from openr1.rl.rollouts import Group
 
 
-def rows(groups: Sequence[Group], step: int) -> list[dict[str, Any]]:
-    """A row an answer: the problem, what was written, its rewards by term, and whether its group had signal."""
+def completion_rows(groups: Sequence[Group], step: int) -> list[dict[str, Any]]:
+    """Return a row for each answer: the problem, the completion, its rewards by term, and whether its group had signal."""
     return [
         {
             "step": step,
@@ -20,9 +20,9 @@ def rows(groups: Sequence[Group], step: int) -> list[dict[str, Any]]:
             **{f"reward_{name}": value for name, value in score.values.items()},
             "signal": not group.zero_variance,
             "finished": completion.finished,
-            "tokens": completion.tokens - completion.finished,
+            "tokens": tokens,
             "error": "; ".join(score.errors.values()),
         }
         for group in groups
-        for completion, score in zip(group.written.completions, group.scores, strict=True)
+        for completion, tokens, score in zip(group.reply.completions, group.reply.response_tokens, group.scores, strict=True)
     ]

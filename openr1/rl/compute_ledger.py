@@ -1,50 +1,53 @@
-"""What reinforcement learning has cost so far: FLOPs of rollouts, of looking up probabilities and of updates, apart."""
+"""Compute ledger of reinforcement learning: FLOPs of rollouts, of scoring probabilities and of updates, each by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openr1.rl.budget import Cost
+from openr1.rl.budget import AnswerFlops
 
-Lengths = Iterable[tuple[int, int]]  # of each answer, the tokens of its prompt and its own
+Lengths = Iterable[tuple[int, int]]  # for each answer: the tokens of its prompt, and its own
 
 
 @dataclass
 class ComputeLedger:
-    """Sums since the start of the run. Groups that were dropped count among the rollouts."""
+    """Sums since the start of the run. Groups that were dropped count as rollouts too."""
 
     rollouts: int = 0
-    written: int = 0  # answers
-    completions: int = 0  # of these, learned from
-    tokens: int = 0  # of prompts and answers, written
+    written: int = 0  # answers generated
+    completions: int = 0  # answers that the policy learned from
+    tokens: int = 0  # tokens of prompts and generated answers
     flops_rollout: float = 0.0
     flops_score: float = 0.0  # forward passes for probabilities alone: of the reference, or of the policy before its updates
     flops_train: float = 0.0  # updates
-    flops_eval: float = 0.0  # evaluations and probes, which are no part of ``flops``
-    score_seconds: float = 0.0  # of rewards
+    flops_eval: float = 0.0  # evaluations and probes, which are not part of ``flops``
+    score_seconds: float = 0.0  # seconds that rewards took
 
     @property
     def flops(self) -> float:
-        """The compute of reinforcement learning."""
+        """Return the compute of reinforcement learning."""
         return self.flops_rollout + self.flops_score + self.flops_train
 
     def row(self) -> dict[str, float]:
-        """For the curves, in whose rows it is cumulative."""
-        told = ("written", "completions", "tokens", "flops_rollout", "flops_score", "flops_train")
-        return {name: getattr(self, name) for name in told} | {"flops": self.flops}
+        """Return the cumulative amounts that a row of the curves has."""
+        names = ("written", "completions", "tokens", "flops_rollout", "flops_score", "flops_train")
+        return {name: getattr(self, name) for name in names} | {"flops": self.flops}
 
-    def write(self, lengths: Lengths, cost: Cost) -> None:
+    def add_rollout(self, lengths: Lengths, flops: AnswerFlops) -> None:
+        """Add answers that were generated for a rollout."""
         for prompt, new in lengths:
             self.written += 1
             self.tokens += prompt + new
-            self.flops_rollout += cost.rollout(prompt, new)
+            self.flops_rollout += flops.rollout(prompt, new)
 
-    def learn(self, lengths: Lengths, cost: Cost) -> None:
+    def add_update(self, lengths: Lengths, flops: AnswerFlops) -> None:
+        """Add answers that the policy learns from."""
         for prompt, new in lengths:
             self.completions += 1
-            self.flops_score += cost.score(prompt, new)
-            self.flops_train += cost.train(prompt, new)
+            self.flops_score += flops.score(prompt, new)
+            self.flops_train += flops.train(prompt, new)
 
-    def evaluate(self, lengths: Lengths, cost: Cost) -> None:
-        self.flops_eval += sum(cost.rollout(prompt, new) for prompt, new in lengths)
+    def add_evaluation(self, lengths: Lengths, flops: AnswerFlops) -> None:
+        """Add answers of an evaluation or a probe."""
+        self.flops_eval += sum(flops.rollout(prompt, new) for prompt, new in lengths)

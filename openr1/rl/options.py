@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class LossOptions:
-    """The loss of a policy, as TRL has it; its names are TRL's."""
+    """Loss of a policy. The names are TRL's."""
 
     type: str = "dapo"  # a name in openr1.rl.validation.LOSSES
     importance: str = "token"  # token, or sequence for GSPO (arXiv 2507.18071)
@@ -16,34 +16,36 @@ class LossOptions:
     delta: float | None = None  # bound of the ratio where the advantage is negative (arXiv 2505.07291); null for none
     beta: float = 0.0  # weight of the KL divergence from the model that the stage starts from
     scale_rewards: str = "group"  # advantages over the deviation of their group or batch, or none (Dr. GRPO, arXiv 2503.20783)
-    aggregation: str = "sum_then_normalize"  # of the terms of the reward, or normalize_then_sum (GDPO, arXiv 2601.05242)
-    mask_truncated: bool = False  # answers that were cut off are left out (overlong filtering, arXiv 2503.14476)
-    top_entropy: float = 1.0  # share of the tokens, the most uncertain ones, that are learned from (arXiv 2506.01939)
+    aggregation: str = "sum_then_normalize"  # combines reward terms; or normalize_then_sum (GDPO, arXiv 2601.05242)
+    mask_truncated: bool = False  # leave out answers that were cut off (overlong filtering, arXiv 2503.14476)
+    top_entropy: float = 1.0  # share of the tokens, those of highest entropy, that count in the loss (arXiv 2506.01939)
     entropy_coef: float = 0.0  # weight of an entropy bonus
 
 
 @dataclass
 class GroupOptions:
-    """What becomes of groups whose answers all have the same reward, from which nothing is learned."""
+    """Treatment of groups whose answers all have the same reward, from which the policy learns nothing."""
 
-    # keep, drop from the loss, or resample: other problems take their place (DAPO's dynamic sampling)
+    # keep, drop (from the loss), or resample: other problems replace them (DAPO's dynamic sampling)
     zero_variance: str = "keep"
-    rounds: int = 3  # of resampling; what is then missing is filled up with zero-variance groups, dropped from the loss
+    rounds: int = 3  # rounds of resampling; after them zero-variance groups fill the batch, dropped from the loss
 
 
 @dataclass
 class EvalOptions:
-    """The pass rate on a fixed set of held-out problems, drawn with the same numbers every time, as a curve of training."""
+    """Evaluations during training, on fixed held-out problems with the same random numbers every time."""
 
     every: int = 10  # steps; also at the start and at the end
-    problems: int | None = 100  # of each source, the first; null for all
+    problems: int | None = 100  # so many of each source, the first ones; null for all
     samples: int = 4
 
 
 @dataclass
 class VllmOptions:
-    """How TRL drives vLLM, for ``engine=vllm``."""
+    """Options of vLLM as TRL runs it, for ``engine=vllm``."""
 
     server: str | None = None  # address of a ``trl vllm-serve`` of the model; null for vLLM in this process
-    sleep: bool = True  # in this process, vLLM frees its memory while the model learns
-    correction: str | None = "sequence_mask"  # TRL's mode of importance sampling, for how vLLM computes otherwise
+    sleep: bool = True  # vLLM in this process frees its memory while the model is updated
+    correction: str | None = (
+        "sequence_mask"  # TRL's importance sampling, for differences between vLLM and the model; null for none
+    )

@@ -1,6 +1,6 @@
-"""A few seconds of checks before a long run: what makes reinforcement learning learn nothing, and is seen only hours later.
+"""Preflight checks: a few seconds before a long run find mistakes from which reinforcement learning learns nothing.
 
-That the policy can end its answers is checked before (:func:`openr1.engines.end_tokens.check_end_tokens`).
+:func:`openr1.engines.end_tokens.check_end_tokens` has checked before that the policy can end its answers.
 """
 
 from __future__ import annotations
@@ -16,89 +16,98 @@ from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
 from openr1.rl.evaluation import PolicyScores
-from openr1.rl.generation import Written
+from openr1.rl.generation import PolicyReply
 from openr1.rl.rollouts import Group
 
-PROBES = 4  # problems of each task whose rewards are looked at
-CHECKED = 16  # answers whose probabilities are compared
-OFF = {torch.float32: 1e-3, torch.bfloat16: 5e-2}  # mean difference of log-probabilities, nats a token, that is not rounding
-LEAST, MOST = 0.02, 0.98  # pass rates beyond which almost every group has zero variance
-FEW = 0.05  # share of groups with signal
-OPENABLE = ("format", "code_format", "tag_count")  # rewards that can be told of an open tag
+REWARD_PROBLEMS = 4  # problems of each source whose rewards are checked
+PROBABILITY_ANSWERS = 16  # answers whose probabilities are compared
+MAX_DIFFERENCE = {torch.float32: 1e-3, torch.bfloat16: 5e-2}  # mean difference of log-probabilities by rounding, nats a token
+LOW_PASS_RATE, HIGH_PASS_RATE = 0.02, 0.98  # pass rates beyond which almost every group has zero variance
+LOW_SIGNAL_RATE = 0.05  # share of groups with signal
+OPENABLE = ("format", "code_format", "tag_count")  # rewards with the option ``opened``
 THINKING = ("format", "code_format")  # rewards of answers that have thoughts
 
-Ending = Callable[[Problem], str]  # the end of a problem's prompt, as the policy reads it
+PromptEnding = Callable[[Problem], str]  # returns the end of a problem's prompt, as the policy reads it
 
 
-def check_rewards(scorer: Scorer, sources: Mapping[str, Sequence[Problem]], ending: Ending = lambda problem: "") -> None:
-    """The oracle's own answer has the highest reward, and more than an empty one, which has the lowest.
+def check_rewards(
+    scorer: Scorer, sources: Mapping[str, Sequence[Problem]], prompt_ending: PromptEnding = lambda problem: ""
+) -> None:
+    """Refuse rewards unless the oracle's answer has the highest reward, and more than an empty answer, which has the lowest.
 
-    Of problems with a trace; of others nobody knows a right answer in full. The answers are as they would be kept: whole, and
-    without thoughts where the prompt has ended them.
+    Only problems with a trace have a known right answer. The answers are as the policy would give them: complete, and without
+    thoughts if the prompt has ended them.
 
-    :raises ConfigError: for the first term that no answer to these prompts can get, and the first problem where that is not so.
+    :raises ConfigError: for a term that no answer to these prompts can fulfil, and for the first problem with wrong rewards.
     """
     for name, problems in sources.items():
         if problems:
-            _check_form(scorer.config.terms, ending(problems[0]))
-        known = [problem for problem in problems if problem.trace and problem.answer][:PROBES]
-        texts = [_answers(problem, ending(problem)) for problem in known]
-        groups = [[Sample(problem, text) for text in three] for problem, three in zip(known, texts, strict=True)]
-        for problem, three, scores in zip(known, texts, scorer.score(groups), strict=True):
-            right, empty, other = (score.total for score in scores)
-            if None in (right, empty):
-                continue  # no value is no reward: such answers are left out of their group
-            if right <= empty or right < (other or right) or empty > (other or empty):
+            _check_format(scorer.config.terms, prompt_ending(problems[0]))
+        traced = [problem for problem in problems if problem.trace and problem.answer][:REWARD_PROBLEMS]
+        answers = [_probe_answers(problem, prompt_ending(problem)) for problem in traced]
+        groups = [[Sample(problem, text) for text in texts] for problem, texts in zip(traced, answers, strict=True)]
+        for problem, texts, scores in zip(traced, answers, scorer.score(groups), strict=True):
+            right, empty, empty_tags = (score.total for score in scores)
+            if right is None or empty is None:
+                continue  # an answer without a reward is left out of its group
+            if right <= empty or (empty_tags is not None and not empty <= empty_tags <= right):
                 raise ConfigError(
-                    f"reward.terms: of data.sources.{name}, the oracle's answer {three[0][:80]!r} to {problem.prompt[:40]!r} "
-                    f"has the reward {_said(scores[0])}, an empty one {_said(scores[1])}; nothing right can be learned from "
-                    "that (stage.preflight=false goes on all the same)"
+                    f"reward.terms: in data.sources.{name}, the oracle's answer {texts[0][:80]!r} to {problem.prompt[:40]!r} "
+                    f"has the reward {_describe(scores[0])}, an empty answer {_describe(scores[1])} and one with empty tags "
+                    f"{_describe(scores[2])}; a policy would learn wrong answers (stage.preflight=false skips this check)"
                 )
 
 
-def _check_form(terms: Mapping[str, TermConfig], prompt: str) -> None:
+def _check_format(terms: Mapping[str, TermConfig], prompt: str) -> None:
     for name, term in terms.items():
         function = term.function or name
         if function in OPENABLE and term.options.get("opened") and not opens(prompt):
             raise ConfigError(
                 f"reward.terms.{name}.options.opened: is for prompts that end with <think>, which these do not; leave it out "
-                "(stage.preflight=false goes on all the same)"
+                "(stage.preflight=false skips this check)"
             )
         if function in THINKING and closes(prompt):
             raise ConfigError(
-                f"reward.terms.{name}: the prompts end with </think>, so that no answer has thoughts of its own; leave the "
-                "term out, or take a template that thinks (stage.preflight=false goes on all the same)"
+                f"reward.terms.{name}: the prompts end with </think>, so no answer has thoughts of its own; leave the term "
+                "out, or use a chat template that thinks (stage.preflight=false skips this check)"
             )
 
 
-def _answers(problem: Problem, prompt: str) -> tuple[str, str, str]:
-    """The oracle's answer and two empty ones, as they would be kept."""
+def _probe_answers(problem: Problem, prompt: str) -> tuple[str, str, str]:
+    """Return the oracle's answer, an empty one, and one with empty tags, as the policy would give them."""
     right = direct_completion(problem) if closes(prompt) else reasoned_completion(problem)
     return whole(right, opens(prompt)), whole("", opens(prompt)), whole("<answer></answer>", opens(prompt))
 
 
-def _said(score: Score) -> str:
+def _describe(score: Score) -> str:
+    if score.total is None:
+        return "none"
     parts = ", ".join(f"{name} {value:g}" for name, value in score.values.items() if value is not None)
     return f"{score.total:g} ({parts})"
 
 
 @torch.no_grad()
-def check_probabilities(model: PreTrainedModel, written: Sequence[Written], pad_token_id: int, bfloat16: bool) -> float:
-    """The sampler and the trained model give the tokens of answers the same log-probabilities.
+def check_probabilities(model: PreTrainedModel, replies: Sequence[PolicyReply], pad_token_id: int, bfloat16: bool) -> float:
+    """Compare the log-probabilities that the sampler and the trained model give to the tokens of answers.
 
-    :param written: answers with log-probabilities at temperature 1.
+    :param replies: answers with log-probabilities at temperature 1.
     :returns: the mean absolute difference, nats a token.
-    :raises RunError: where it is more than rounding.
+    :raises RunError: if it is more than rounding.
     """
-    pairs = [(one.prompt, answer) for one in written for answer in one.completions][:CHECKED]
-    before, after = (max(len(ids) for ids in side) for side in zip(*((p, a.token_ids) for p, a in pairs), strict=True))
-    # laid out as TRL does: prompts end, and answers begin, in one column
-    ids = torch.full((len(pairs), before + after), pad_token_id)
+    answers = [
+        (reply.prompt_ids, token_ids, logprobs)
+        for reply in replies
+        for token_ids, logprobs in zip(reply.token_ids, reply.logprobs, strict=True)
+    ][:PROBABILITY_ANSWERS]
+    before = max(len(prompt) for prompt, _, _ in answers)
+    after = max(len(token_ids) for _, token_ids, _ in answers)
+    # padded as TRL does: all answers begin in the same column
+    ids = torch.full((len(answers), before + after), pad_token_id)
     mask = torch.zeros_like(ids)
-    for row, (prompt, answer) in enumerate(pairs):
-        whole = torch.tensor([*prompt, *answer.token_ids])
-        ids[row, before - len(prompt) : before + len(answer.token_ids)] = whole
-        mask[row, before - len(prompt) : before + len(answer.token_ids)] = 1
+    for row, (prompt, token_ids, _) in enumerate(answers):
+        columns = slice(before - len(prompt), before + len(token_ids))
+        ids[row, columns] = torch.tensor([*prompt, *token_ids])
+        mask[row, columns] = 1
     training = model.training
     model.eval()
     with torch.autocast(model.device.type, torch.bfloat16, enabled=bfloat16):
@@ -106,49 +115,51 @@ def check_probabilities(model: PreTrainedModel, written: Sequence[Written], pad_
     model.train(training)
     scores = logits[:, before - 1 : -1].float().log_softmax(-1).cpu().gather(-1, ids[:, before:, None])[..., 0]
     sampled = torch.zeros_like(scores)
-    for row, (_, answer) in enumerate(pairs):
-        sampled[row, : len(answer.token_ids)] = torch.tensor(answer.logprobs)
-    seen = mask[:, before:].bool()
-    difference = (scores - sampled).abs()[seen].mean().item()
-    limit = OFF[torch.bfloat16 if bfloat16 else torch.float32]
+    for row, (_, token_ids, logprobs) in enumerate(answers):
+        sampled[row, : len(token_ids)] = torch.tensor(logprobs)
+    in_answer = mask[:, before:].bool()
+    difference = (scores - sampled).abs()[in_answer].mean().item()
+    limit = MAX_DIFFERENCE[torch.bfloat16 if bfloat16 else torch.float32]
     if not difference <= limit:
         raise RunError(
-            f"the sampler's log-probabilities are {difference:.3g} nats a token from those of the trained model; rounding is "
-            f"{limit:g}: it would learn from answers that are not its own; look at engine= and compute.precision"
+            f"the sampler's log-probabilities differ by {difference:.3g} nats a token from those of the trained model, but "
+            f"rounding explains only {limit:g}; the policy would learn from another model's answers; check engine= and "
+            "compute.precision"
         )
     return difference
 
 
-def report(scores: PolicyScores, groups: Sequence[Group], difference: float | None) -> dict[str, float]:
-    """Tell what there is to learn from, with a warning where that is next to nothing.
+def report_signal(scores: PolicyScores, groups: Sequence[Group], difference: float | None) -> dict[str, float]:
+    """Print the pass rate and the share of groups with signal, with warnings if there is little to learn from.
 
-    :returns: the share of groups with signal.
+    :param difference: of log-probabilities, from :func:`check_probabilities`.
+    :returns: the ``signal_rate``.
     """
     signal = sum(not group.zero_variance for group in groups) / len(groups)
     rate = scores.metrics.get("pass_at_1")
-    words = [f"{len(groups)} groups of {len(groups[0].scores)} answers, {signal:.0%} with signal"]
+    parts = [f"{len(groups)} groups of {len(groups[0].scores)} answers, {signal:.0%} with signal"]
     if rate is not None:
-        words.insert(0, f"pass rate {rate:.3f} ({scores.interval[0]:.3f} to {scores.interval[1]:.3f})")
-    words.append(f"answers ended {scores.metrics['finished_rate']:.0%}, reasoned {scores.metrics['reasoned_rate']:.0%}")
+        parts.insert(0, f"pass rate {rate:.3f} ({scores.interval[0]:.3f} to {scores.interval[1]:.3f})")
+    parts.append(f"answers finished {scores.metrics['finished_rate']:.0%}, reasoned {scores.metrics['reasoned_rate']:.0%}")
     if difference is not None:
-        words.append(f"sampler and trainer differ by {difference:.1g} nats a token")
-    print(f"grpo, before training: {'; '.join(words)}", file=sys.stderr)
+        parts.append(f"sampler and trainer differ by {difference:.1g} nats a token")
+    print(f"grpo, before training: {'; '.join(parts)}", file=sys.stderr)
     for warning in _warnings(signal, rate, scores.metrics["finished_rate"]):
         print(f"grpo: warning: {warning}", file=sys.stderr)
     return {"signal_rate": signal}
 
 
 def _warnings(signal: float, rate: float | None, finished: float) -> list[str]:
-    found = []
-    if signal < FEW:
-        found.append(
-            "almost no group has answers with different rewards, so there is next to nothing to learn from; take other "
-            "problems, or larger groups (stage.samples)"
+    warnings = []
+    if signal < LOW_SIGNAL_RATE:
+        warnings.append(
+            "almost no group has answers with different rewards, so there is almost nothing to learn from; use other problems, "
+            "or larger groups (stage.samples)"
         )
-    if rate is not None and rate < LEAST:
-        found.append(f"the model is right in {rate:.1%} of its answers; train it on the task first, or take easier problems")
-    if rate is not None and rate > MOST:
-        found.append(f"the model is right in {rate:.1%} of its answers already; take harder problems")
+    if rate is not None and rate < LOW_PASS_RATE:
+        warnings.append(f"{rate:.1%} of the model's answers are right; train it on the task first, or use easier problems")
+    if rate is not None and rate > HIGH_PASS_RATE:
+        warnings.append(f"{rate:.1%} of the model's answers are right already; use harder problems")
     if finished < 0.5:
-        found.append("most answers are cut off; raise stage.sampling.max_tokens, or look at the model's end token")
-    return found
+        warnings.append("most answers are cut off; raise stage.sampling.max_tokens, or check the model's end token")
+    return warnings

@@ -1,4 +1,4 @@
-"""Validation of the options of reinforcement learning. Nothing heavy is imported: every plan of runs does it."""
+"""Validation of the options of reinforcement learning. Nothing heavy is imported, since every plan of runs validates."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     from openr1.config.schema import Config
 
-LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "luspo", "sapo", "vespo")  # of TRL's GRPOTrainer
+LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "luspo", "sapo", "vespo")  # losses of TRL's GRPOTrainer
 IMPORTANCE = ("token", "sequence")
 SCALES = ("group", "batch", "none")
 AGGREGATIONS = ("sum_then_normalize", "normalize_then_sum")
 CORRECTIONS = ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
 ZERO_VARIANCE = ("keep", "drop", "resample")
-BUDGETS = ("steps", "completions", "flops")
+BUDGET_KEYS = ("steps", "completions", "flops")
 CISPO_HIGH = 1.0  # TRL bounds the ratio of CISPO by epsilon_high itself, not by 1 + epsilon_high
 
 
@@ -25,24 +25,26 @@ def check_policy(config: Config) -> None:
     :raises ConfigError: for the first key that is wrong.
     """
     stage = config.stage
-    _loss(stage)
-    _groups(stage)
-    _budget(config)
+    _check_loss(stage)
+    _check_groups(stage)
+    _check_budget(config)
     if not config.reward.terms:
         raise ConfigError("reward.terms: stage=grpo needs at least one reward")
     if stage.sampling.temperature == 0:
-        raise ConfigError("stage.sampling.temperature: must be above 0; answers that are all the same teach nothing")
+        raise ConfigError(
+            "stage.sampling.temperature: must be above 0; the policy learns nothing from answers that are all the same"
+        )
     if stage.sampling.stop:
-        raise ConfigError("stage.sampling.stop: a policy that is trained ends its answers itself; give none")
+        raise ConfigError("stage.sampling.stop: a policy in training must end its answers itself; give none")
     if config.optim.lr is None:
-        raise ConfigError("optim.lr: stage=grpo has no rule for it; give one, or optim=rl")
+        raise ConfigError("optim.lr: stage=grpo has no rule for it; give a value, or optim=rl")
     if stage.vllm.server and config.engine.kind != "vllm":
         raise ConfigError("stage.vllm.server: is for engine=vllm")
     if stage.vllm.correction not in (None, *CORRECTIONS):
         raise ConfigError(f"stage.vllm.correction: {stage.vllm.correction!r} is not one of {', '.join(CORRECTIONS)}, or null")
 
 
-def _loss(stage: Any) -> None:
+def _check_loss(stage: Any) -> None:
     loss = stage.loss
     for key, allowed in (
         ("type", LOSSES),
@@ -57,14 +59,16 @@ def _loss(stage: Any) -> None:
         if value is not None and value <= 0:
             raise ConfigError(f"stage.loss.{key}: must be above 0, not {value:g}")
     if loss.beta < 0:
-        raise ConfigError(f"stage.loss.beta: must not be negative, as {loss.beta:g} is")
+        raise ConfigError(f"stage.loss.beta: must not be negative, not {loss.beta:g}")
     if loss.top_entropy > 1:
-        raise ConfigError("stage.loss.top_entropy: is a share, above 0 and at most 1")
+        raise ConfigError("stage.loss.top_entropy: must be a share, above 0 and at most 1")
     if loss.type == "cispo" and (loss.epsilon_high or 0) < CISPO_HIGH:
-        raise ConfigError("stage.loss.epsilon_high: of cispo it bounds the ratio itself; give 1 or more, as 5.0 in ScaleRL")
+        raise ConfigError(
+            "stage.loss.epsilon_high: for cispo it bounds the ratio itself; give 1 or more, such as ScaleRL's 5.0"
+        )
 
 
-def _groups(stage: Any) -> None:
+def _check_groups(stage: Any) -> None:
     if stage.samples < 2:
         raise ConfigError("stage.samples: a group needs at least 2 answers to compare")
     if stage.groups.zero_variance not in ZERO_VARIANCE:
@@ -86,17 +90,17 @@ def _groups(stage: Any) -> None:
         raise ConfigError(f"stage.updates: {stage.updates} does not divide the {answers} answers of a rollout")
 
 
-def _budget(config: Config) -> None:
+def _check_budget(config: Config) -> None:
     stage, budget = config.stage, config.budget
     given = [key for key in ("steps", "completions", "flops", "tokens", "epochs") if getattr(budget, key) is not None]
-    if not given or given[0] not in BUDGETS:
+    if not given or given[0] not in BUDGET_KEYS:
         key = given[0] if given else "tokens_per_param"
-        raise ConfigError(f"budget.{key}: stage=grpo is given its length in one of {', '.join(BUDGETS)}")
+        raise ConfigError(f"budget.{key}: stage=grpo needs its length in one of {', '.join(BUDGET_KEYS)}")
     if given == ["flops"] and (config.optim.schedule != "constant" or config.optim.warmup):
         raise ConfigError(
-            "budget.flops: how many steps that is, no one knows before; set optim.schedule=constant optim.warmup=0"
+            "budget.flops: the number of steps is not known before the run; set optim.schedule=constant optim.warmup=0"
         )
-    micro = config.compute.micro_batch
-    share = stage.prompts * stage.samples // stage.updates
-    if micro is not None and micro < share and share % micro:
-        raise ConfigError(f"compute.micro_batch: {micro} does not divide the {share} answers of a step")
+    micro_batch = config.compute.micro_batch
+    answers = stage.prompts * stage.samples // stage.updates
+    if micro_batch is not None and micro_batch < answers and answers % micro_batch:
+        raise ConfigError(f"compute.micro_batch: {micro_batch} does not divide the {answers} answers of a step")

@@ -16,7 +16,7 @@ from openr1.rl import budget as rollout_budget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import asks_model, is_served, with_local_checkpoint
 from openr1.training import branching
-from openr1.training.budget import form_of, resolve
+from openr1.training.budget import initial_shape, resolve
 from openr1.training.context import RunEstimate
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def estimate_run(
         return RunEstimate(budget.steps, budget.shape, budget.tokens, budget.flops, budget)
     if config.stage.trains:
         if dataset is None and config.budget.epochs is not None:
-            return RunEstimate(None, shape or form_of(local))
+            return RunEstimate(None, shape or initial_shape(local))
         token_budget = resolve(local, dataset, shape)
         first = branching.first_step(config, token_budget)
         branching.kept_steps(config, token_budget, first)

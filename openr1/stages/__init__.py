@@ -1,7 +1,7 @@
-"""Stages: one module each, of one contract.
+"""Stages: one module each, with one contract.
 
-``run(context)`` fills ``context.folder``, which becomes the artifact, and returns the metrics. Fingerprints, tracking, resuming
-and skipping of what exists are the work of :mod:`openr1.runs`.
+``run(context)`` fills ``context.folder``, which becomes the artifact, and returns the metrics. :mod:`openr1.runs` takes care of
+fingerprints, tracking, resuming, and reusing artifacts that exist.
 """
 
 from __future__ import annotations

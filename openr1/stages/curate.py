@@ -1,4 +1,4 @@
-"""Answers become a data set to train on: verified, filtered and selected, with a card that says what was dropped, and why."""
+"""Curation: answers are verified, filtered and selected into a training set, with a card that says what was dropped and why."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from openr1.training.context import StageContext
 def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/examples.parquet`` with prompts and completions, and ``card.json`` and ``card.md``.
 
-    :raises RunError: where a step leaves nothing.
+    :raises RunError: if a step drops all answers.
     """
     start = time.perf_counter()
     paths = [path for artifact in context.inputs.values() for path in sorted(artifact.data.glob("*.parquet"))]
-    metrics = {**examples(context, paths), "wall_seconds": time.perf_counter() - start}
+    metrics = {**curate_answers(context, paths), "wall_seconds": time.perf_counter() - start}
     if context.flops_teacher is not None:
         metrics["flops_teacher"] = context.flops_teacher
     return metrics
 
 
-def examples(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
-    """Fill ``data/`` and write the cards, from tables of answers.
+def curate_answers(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
+    """Fill ``data/`` and write the cards.
 
-    :returns: the figures of the card.
+    :param paths: tables of answers.
+    :returns: the metrics of the card.
     """
-    config, estimate = context.config, context.folder / "answers"
+    config, scratch = context.config, context.folder / "answers"
     steps = steps_of("stage.steps", config.stage.steps)
 
     def progress(name: str, done: int, rows: int) -> None:
@@ -42,7 +43,7 @@ def examples(context: StageContext, paths: Sequence[Path]) -> dict[str, float]:
 
     with Grader(config.reward) as grader:
         curated = curate(
-            read_samples(paths, estimate),
+            read_samples(paths, scratch),
             steps,
             verifier=grader,
             cache=Path(config.paths.cache),

@@ -1,4 +1,4 @@
-"""A model answers held-out problems, and its answers are verified: pass@1 with its interval, pass@k, maj@k."""
+"""Evaluation: a model answers held-out problems, and verified answers give pass@1 with its interval, pass@k and maj@k."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openr1.config.schema import Config
 from openr1.data import problems
 from openr1.data.answers import FILE, answer_rows, read_answers, write_answers
 from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine
@@ -22,19 +21,22 @@ from openr1.files import write_json
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.training.context import StageContext
 
-VERDICTS = "verdicts"  # folder of what was said of each shard, so that a killed run does not run programs again
-# of the model, as its own run has them: with the pass rate they are a point of a scaling law
-CARRIED = ("params_total", "params_active", "params_non_embedding", "tokens", "unique_tokens", "epochs", "flops", "flops_train")
-CARRIED += ("flops_6nd", "flops_teacher", "eval_loss", "eval_bits_per_byte")
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+
+VERDICTS = "verdicts"  # folder of the verdicts on each shard, so that a resumed run does not run programs again
+# metrics that an evaluation copies from the model's own run: with the pass rate they are a point of a scaling law
+MODEL_METRICS: tuple[str, ...] = ("params_total", "params_active", "params_non_embedding", "tokens", "unique_tokens", "epochs")
+MODEL_METRICS += ("flops", "flops_train", "flops_6nd", "flops_teacher", "eval_loss", "eval_bits_per_byte")
 
 
 def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/answers.parquet``, every answer with its verdict, and ``scores.json`` and ``scores.md``.
 
-    :raises RunError: where a problem has fewer answers than ``stage.samples``.
+    :raises RunError: if a problem has fewer answers than ``stage.samples``.
     """
     if context.config.stage.answers:
-        return again(context)
+        return verify_again(context)
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
     stage, journal = config.stage, Journal(context.folder, asked, config.stage.shard)
@@ -49,65 +51,66 @@ def run(context: StageContext) -> dict[str, float]:
             shape=context.estimate.shape,
         )
     seconds = time.perf_counter() - start
-    scores = graded(context, shards(journal, config.stage.samples), config.stage.samples)
-    model = context.inputs["model"].metrics if "model" in context.inputs else {}
-    figures = {name: model[name] for name in CARRIED if name in model}
-    figures |= {**scores, **stats.metrics(), "wall_seconds": seconds}
+    scores = grade_and_score(context, answer_shards(journal, config.stage.samples), config.stage.samples)
+    of_model = context.inputs["model"].metrics if "model" in context.inputs else {}
+    results = {name: of_model[name] for name in MODEL_METRICS if name in of_model}
+    results |= {**scores, **stats.metrics(), "wall_seconds": seconds}
     if context.estimate.shape and stats.counted:
-        figures["flops_eval"] = stats.flops
+        results["flops_eval"] = stats.flops
     if stats.completion_tokens and not journal.resumed:
-        figures["tokens_per_second"] = stats.completion_tokens / seconds
-    return figures
+        results["tokens_per_second"] = stats.completion_tokens / seconds
+    return results
 
 
-def again(context: StageContext) -> dict[str, float]:
-    """Verify the answers of an earlier artifact again, and score them. No model is asked; a minute does for thousands.
+def verify_again(context: StageContext) -> dict[str, float]:
+    """Verify and score the answers of an earlier artifact again. No model is asked.
 
-    :raises RunError: where the artifact holds no answers.
+    :raises RunError: if the artifact holds no answers.
     """
     start, source = time.perf_counter(), context.inputs["answers"]
     if not (source.data / FILE).exists():
         raise RunError(f"stage.answers: {source.name} holds no answers")
     sizes = Counter(row["problem_id"] for row in read_answers(source.path))
     rows = groupby(read_answers(source.path), key=lambda row: row["problem_id"])
-    problems_ = ([row | {"error": None if row["completion"] else row["error"]} for row in group] for _, group in rows)
-    parts = iter(lambda: [row for one in islice(problems_, context.config.stage.shard) for row in one], [])
-    scores = graded(context, parts, max(sizes.values()))
-    figures = {name: source.metrics[name] for name in CARRIED if name in source.metrics}
-    return {**figures, **scores, "answers": sizes.total(), "wall_seconds": time.perf_counter() - start}
+    by_problem = ([row | {"error": None if row["completion"] else row["error"]} for row in group] for _, group in rows)
+    shards = iter(lambda: [row for answers in islice(by_problem, context.config.stage.shard) for row in answers], [])
+    scores = grade_and_score(context, shards, max(sizes.values()))
+    of_model = {name: source.metrics[name] for name in MODEL_METRICS if name in source.metrics}
+    return {**of_model, **scores, "answers": sizes.total(), "wall_seconds": time.perf_counter() - start}
 
 
-def shards(journal: Journal, samples: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of all answers, a shard at a time."""
-    for number, asked in enumerate(journal.shards):
-        pairs = zip(asked, journal.read(number), strict=True)
-        yield [row for problem, one in pairs for row in answer_rows(problem, one, samples)]
+def answer_shards(journal: Journal, samples: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of all answers, a shard at a time."""
+    for number, shard in enumerate(journal.shards):
+        pairs = zip(shard, journal.read(number), strict=True)
+        yield [row for problem, answers in pairs for row in answer_rows(problem, answers, samples)]
 
 
-def graded(context: StageContext, parts: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
-    """Write all answers with their verdicts, and the scores; the scores.
+def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]], samples: int) -> dict[str, float]:
+    """Write all answers with their verdicts, and the scores.
 
-    :param parts: rows of :mod:`openr1.data.answers`, in the order of the problems.
-    :param samples: answers a problem, at most.
+    :param shards: rows of :mod:`openr1.data.answers`, in the order of the problems.
+    :param samples: most answers to a problem.
+    :returns: the scores.
     """
-    write_answers(context.folder, verified(context, parts))
-    found = list(grouped(read_answers(context.folder)))
-    scores = metrics.score(found, samples)
-    write_scores(context, scores, metrics.breakdown(found, samples), samples)
+    write_answers(context.folder, add_verdicts(context, shards))
+    answers = list(grouped(read_answers(context.folder)))
+    scores = metrics.score(answers, samples)
+    write_scores(context, scores, metrics.breakdown(answers, samples), samples)
     return scores
 
 
-def verified(context: StageContext, parts: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows with their verdicts, which are kept part by part."""
+def add_verdicts(context: StageContext, shards: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows with their verdicts, which are saved shard by shard."""
     folder = context.folder / VERDICTS
     folder.mkdir(exist_ok=True)
     with Grader(context.config.reward) as grader:
-        for number, rows in enumerate(parts):
+        for number, rows in enumerate(shards):
             file = folder / f"{number:06}.json"
-            there = [row for row in rows if row["completion"] is not None]
+            answered_rows = [row for row in rows if row["completion"] is not None]
             if not file.exists():
-                write_json(file, grader([row_sample(row) for row in there]))
-            for row, verdict in zip(there, json.loads(file.read_text()), strict=True):
+                write_json(file, grader([row_sample(row) for row in answered_rows]))
+            for row, verdict in zip(answered_rows, json.loads(file.read_text()), strict=True):
                 row["verified"] = verdict if isinstance(verdict, bool) else None
                 row["error"] = None if isinstance(verdict, bool) else verdict
             yield from rows
@@ -116,20 +119,22 @@ def verified(context: StageContext, parts: Iterable[list[dict[str, Any]]]) -> It
 def write_scores(
     context: StageContext, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int
 ) -> None:
-    """The scores for programs and for people."""
+    """Write ``scores.json`` and ``scores.md``."""
     config = context.config
     sampling = {**vars(config.stage.sampling), "n": samples}
     if config.stage.answers:
         source = context.inputs["answers"].path / "scores.json"
         sampling = json.loads(source.read_text())["sampling"] if source.exists() else {}
-    found = {"data": config.data.name, "all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed}
-    found["verdicts"] = VERSION
-    write_json(context.folder / "scores.json", found)
-    (context.folder / "scores.md").write_text(page(config, scores, parts, samples))
+    content = {"data": config.data.name, "all": scores, "tasks": parts, "sampling": sampling, "seed": config.seed}
+    content["verdicts"] = VERSION
+    write_json(context.folder / "scores.json", content)
+    (context.folder / "scores.md").write_text(scores_markdown(config, scores, parts, samples))
 
 
-def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int) -> str:
-    """A table of the scores, by task and difficulty."""
+def scores_markdown(
+    config: Config, scores: dict[str, float], parts: dict[str, dict[str, dict[str, float]]], samples: int
+) -> str:
+    """Return a table of the scores by task and difficulty, in Markdown."""
     last = metrics.ks(samples)[-1]
     names = [name for name in (f"pass_at_{last}", f"maj_at_{last}") if name in scores and last > 1]
     heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names)]
@@ -139,7 +144,7 @@ def page(config: Config, scores: dict[str, float], parts: dict[str, dict[str, di
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     rows = {"all": scores}
     for task, levels in parts.items():
-        rows |= {task if level == "all" else f"{task}, difficulty {level}": figures for level, figures in levels.items()}
+        rows |= {task if level == "all" else f"{task}, difficulty {level}": row for level, row in levels.items()}
     for name, row in rows.items():
         interval = f"{row['pass_at_1_low']:.3f} to {row['pass_at_1_high']:.3f}" if "pass_at_1" in row else ""
         cells = [f"{row['problems']:,.0f}", _cell(row, "pass_at_1"), interval, *(_cell(row, name) for name in names)]

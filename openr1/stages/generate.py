@@ -1,4 +1,4 @@
-"""A teacher answers problems: a model behind an engine, or the tasks' own oracle."""
+"""Generation: a teacher answers problems. It is a model behind an engine, or the oracle of the tasks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from openr1.training.context import StageContext
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Fill ``data/answers.parquet``: a row a sample, sorted as the problems are, failed ones with the reason."""
-    return write(context, context.folder)
+    """Fill ``data/answers.parquet``: a row a sample, in the order of the problems; a failed one has the reason.
+
+    :raises RunError: if more problems fail than ``stage.max_failed`` allows.
+    """
+    return generate_answers(context, context.folder)
 
 
-def write(context: StageContext, folder: Path) -> dict[str, float]:
-    """Fill ``folder/data/answers.parquet``.
+def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
+    """Fill ``data/answers.parquet`` in a folder.
 
-    :returns: the figures of the answers.
+    :returns: the metrics of the answers.
     """
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, limit=config.stage.problems)
@@ -36,7 +39,7 @@ def write(context: StageContext, folder: Path) -> dict[str, float]:
             answer = engine_answerer(engine, config.data, samples, config.seed)
             stats = answer_problems(journal, answer, whole_shards=depends_on_batch(config.engine), **options)
     seconds = time.perf_counter() - start
-    write_answers(folder, (row for problem, one in journal.asked() for row in answer_rows(problem, one, samples)))
+    write_answers(folder, (row for problem, answers in journal.asked() for row in answer_rows(problem, answers, samples)))
     metrics = {**stats.metrics(), "wall_seconds": seconds}
     if oracles or (context.estimate.shape and stats.counted):
         metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}

@@ -1,4 +1,4 @@
-"""Options of every stage, and what each takes and makes, so that a plan of runs imports nothing heavy."""
+"""Options of every stage, and the content that it makes. Light, so that a plan of runs imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from openr1.training.options import LoraOptions
 
 @dataclass
 class StageConfig:
-    """``stage=``: what is done. ``kind`` selects the subclass below."""
+    """``stage=``: options of one stage. ``kind`` selects the subclass below."""
 
     kind: str = MISSING
     kinds: ClassVar[dict[str, type[StageConfig]]]
-    trains: ClassVar[bool] = False  # it has a budget, and data to train on
-    multiprocess: ClassVar[bool] = False  # it can run on several processes
-    rollouts: ClassVar[bool] = False  # what it trains on are its own answers to problems
-    makes: ClassVar[str] = ""  # content of the artifact: model, answers, examples or scores
+    trains: ClassVar[bool] = False  # the stage has a budget, and data to train on
+    multiprocess: ClassVar[bool] = False  # the stage can run on several processes
+    rollouts: ClassVar[bool] = False  # the stage trains on its own answers to problems
+    makes: ClassVar[str] = ""  # content of its artifact: model, answers, examples or scores
 
     if TYPE_CHECKING:  # options of the subclass that ``kind`` selects
 
@@ -33,11 +33,11 @@ class PretrainStage(StageConfig):
     """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
 
     kind: str = "pretrain"
-    eval_points: int = 5  # evaluations over the run, evenly spaced; the last is at the end
+    eval_points: int = 5  # evaluations, evenly spaced over the run; the last is at the end
     log_points: int = 50  # points of the training curve
-    eval_every_tokens: float | None = None  # further evaluations, at multiples of it: where trials of a sweep are compared
-    keep_states: list[float] = field(default_factory=list)  # tokens after which the state is kept, for others to go on from
-    trunk: str | None = None  # the artifact of a run that kept its state, to go on from; in a recipe @STEP
+    eval_every_tokens: float | None = None  # further evaluations at multiples of so many tokens, where a sweep compares trials
+    keep_states: list[float] = field(default_factory=list)  # tokens after which the state is kept for branches
+    trunk: str | None = None  # artifact of a run that kept its state, to continue from; in a recipe @STEP
     trains: ClassVar[bool] = True
     multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
@@ -51,8 +51,8 @@ class SftStage(StageConfig):
     eval_points: int = 5
     log_points: int = 50
     eval_every_tokens: float | None = None
-    packing: bool = False  # examples side by side in rows of data.context tokens, where they cannot see each other
-    lora: LoraOptions = field(default_factory=LoraOptions)  # the model that is saved has them merged, and they lie beside it
+    packing: bool = False  # several examples in a row of data.context tokens, which do not attend to each other
+    lora: LoraOptions = field(default_factory=LoraOptions)  # merged into the saved model, and saved beside it
     trains: ClassVar[bool] = True
     multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
@@ -60,13 +60,13 @@ class SftStage(StageConfig):
 
 @dataclass
 class AskStage(StageConfig):
-    """What a stage that asks a model has: how many problems and answers, and how they are drawn."""
+    """Options of a stage that asks a model: the number of problems and answers, and the sampling."""
 
-    samples: int = 1  # answers a problem
-    problems: int | None = None  # at most so many of each source, the first; null for all
+    samples: int = 1  # answers to each problem
+    problems: int | None = None  # so many of each source, the first ones; null for all
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.6, top_p=0.95))
-    shard: int = 64  # problems whose answers are kept in one file
-    max_failed: float = 0.0  # share of the problems that may come to nothing
+    shard: int = 64  # problems whose answers are saved in one file
+    max_failed: float = 0.0  # share of the problems that may fail
 
 
 @dataclass
@@ -75,53 +75,53 @@ class GenerateStage(AskStage):
 
     kind: str = "generate"
     max_failed: float = 0.5
-    teacher: str = "model"  # model, of the engine; or oracle, the traces that the tasks' own generators write
+    teacher: str = "model"  # model (of the engine), or oracle (the traces of the task generators)
     makes: ClassVar[str] = "answers"
 
 
 @dataclass
 class EvaluateStage(AskStage):
-    """A model answers held-out problems, and its answers are verified; or answers that are there are verified again."""
+    """A model answers held-out problems and its answers are verified, or earlier answers are verified again."""
 
     kind: str = "evaluate"
     samples: int = 4
-    answers: str | None = None  # an artifact of answers that are verified again, by name or directory; no model is asked
+    answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
     makes: ClassVar[str] = "scores"
 
 
 @dataclass
 class CurateStage(StageConfig):
-    """Answers are verified, filtered and selected; what is left is a data set to train on."""
+    """Answers are verified, filtered and selected into a training set."""
 
     kind: str = "curate"
     inputs: list[str] = field(default_factory=list)  # artifacts of answers, by name or directory
-    steps: dict[str, Any] = field(default_factory=dict)  # in order; their options are in openr1.curation.options
+    steps: dict[str, Any] = field(default_factory=dict)  # in order; options in openr1.curation.options
     makes: ClassVar[str] = "examples"
 
 
 @dataclass
 class RejectStage(AskStage):
-    """Rejection sampling: the policy answers problems of the training side, and what passes curation is kept."""
+    """Rejection sampling: the policy answers problems of the training side, and answers that pass curation are kept."""
 
     kind: str = "reject"
     samples: int = 4
     sampling: Sampling = field(default_factory=Sampling)
-    steps: dict[str, Any] = field(default_factory=dict)  # of curation, in order; options in openr1.curation.options
+    steps: dict[str, Any] = field(default_factory=dict)  # curation steps in order; options in openr1.curation.options
     makes: ClassVar[str] = "examples"
 
 
 @dataclass
 class GrpoStage(StageConfig):
-    """Reinforcement learning from verified answers (GRPO, arXiv 2402.03300): better answers of a group get likelier.
+    """Reinforcement learning from verified answers (GRPO, arXiv 2402.03300): better answers of a group become more likely.
 
-    A rollout is of ``prompts`` problems with ``samples`` answers each. A step is one of the optimiser; the answers of a rollout
-    are learned from in ``updates`` steps, ``passes`` times.
+    A rollout has ``prompts`` problems with ``samples`` answers each. A step is an optimiser step; the policy learns from the
+    answers of a rollout in ``updates`` steps, and ``passes`` times.
     """
 
     kind: str = "grpo"
-    prompts: int = 32  # problems of a rollout; R1-Zero has 32 with 16 answers each
+    prompts: int = 32  # problems of a rollout; R1-Zero uses 32 with 16 answers each
     samples: int = 16  # answers of a group
-    problems: int | None = None  # at most so many of each source, the first; null for all
+    problems: int | None = None  # so many of each source, the first ones; null for all
     sampling: Sampling = field(default_factory=Sampling)
     updates: int = 1
     passes: int = 1
@@ -130,16 +130,16 @@ class GrpoStage(StageConfig):
     eval: EvalOptions = field(default_factory=EvalOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
     log_every: int = 1  # steps between two points of the curves
-    eval_every_tokens: float | None = None  # further evaluations, at the first steps beyond multiples of so many tokens
-    log_completions: int = 32  # answers of a rollout that a table in MLflow shows, at every evaluation; 0 for no table
-    preflight: bool = True  # that the reward and the sampler are sound, before the first step
+    eval_every_tokens: float | None = None  # further evaluations, at the first step beyond each multiple of so many tokens
+    log_completions: int = 32  # answers in the table of a rollout that MLflow gets at every evaluation; 0 for no table
+    preflight: bool = True  # check the rewards and the sampler before the first step
     trains: ClassVar[bool] = True
     rollouts: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 
     @property
     def evaluation(self) -> EvaluateStage:
-        """The evaluation of the policy during training, with the sampling of its rollouts."""
+        """Return the options of the evaluation during training, which samples as the rollouts do."""
         return EvaluateStage(samples=self.eval.samples, problems=self.eval.problems, sampling=self.sampling)
 
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 from transformers import Trainer, TrainingArguments
 
 from openr1.training.context import StageContext
-from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
+from openr1.training.trainer import (
+    HeldOutEvaluation,
+    collate,
+    initial_model,
+    limit_to_one_device,
+    train_on_tokens,
+    training_arguments,
+)
 
 
-class PretrainTrainer(HeldOut, Trainer):
-    pass
+class PretrainTrainer(HeldOutEvaluation, Trainer):
+    """Trainer that evaluates on held-out data."""
 
 
 def run(context: StageContext) -> dict[str, float]:
-    sequences = context.dataset.train(context.budget.sequences, context.config.seed)
+    """Fill ``model/``.
+
+    :raises RunError: if training diverges.
+    """
+    sequences = context.tokens.train(context.token_budget.sequences, context.config.seed)
     trainer = PretrainTrainer(
-        model=model_for(context),
-        args=alone(TrainingArguments(**arguments(context))),
+        model=initial_model(context),
+        args=limit_to_one_device(TrainingArguments(**training_arguments(context))),
         train_dataset=sequences,
         data_collator=collate,
     )
-    return train(trainer, context, sequences)
+    return train_on_tokens(trainer, context, sequences)

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import datasets
 from trl import SFTConfig, SFTTrainer
 
 from openr1.training.context import StageContext
-from openr1.training.packing import check_apart, pack
-from openr1.training.trainer import HeldOut, alone, arguments, collate, model_for, train
+from openr1.training.packing import check_isolation, pack
+from openr1.training.trainer import (
+    HeldOutEvaluation,
+    collate,
+    initial_model,
+    limit_to_one_device,
+    train_on_tokens,
+    training_arguments,
+)
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 
-class CompletionTrainer(HeldOut, SFTTrainer):
-    pass
+class CompletionTrainer(HeldOutEvaluation, SFTTrainer):
+    """Trainer that evaluates on held-out data."""
 
 
 def run(context: StageContext) -> dict[str, float]:
-    stage, dataset = context.config.stage, context.dataset
-    sequences = dataset.train(context.budget.sequences, context.config.seed)
-    model = model_for(context)
+    """Fill ``model/``, and ``adapter/`` if adapters are trained.
+
+    :raises ConfigError: if examples are packed for a model that cannot keep them apart.
+    :raises RunError: if training diverges.
+    """
+    stage, dataset, count = context.config.stage, context.tokens, context.token_budget.sequences
+    sequences = dataset.train(count, context.config.seed)
+    model = initial_model(context)
     if stage.packing:
-        check_apart(model, dataset.vocab_size, half=context.config.compute.precision == "bfloat16")
+        check_isolation(model, dataset.vocab_size, half=context.config.compute.precision == "bfloat16")
         collator = partial(pack, size=dataset.context, pad_token_id=dataset.pad_token_id)
     else:
         collator = partial(collate, pad_token_id=dataset.pad_token_id)
@@ -30,21 +46,23 @@ def run(context: StageContext) -> dict[str, float]:
         examples = sequences.__getitems__(batch["index"])
         return {key: [example[key] for example in examples] for key in examples[0]}
 
-    # TRL takes nothing but a datasets.Dataset; this one is a view, so the tokens stay in the memory map
-    view = datasets.Dataset.from_dict({"index": range(context.budget.sequences)}).with_transform(rows)
+    # TRL accepts only a datasets.Dataset; this one is a view, so the tokens stay in the memory map
+    view = datasets.Dataset.from_dict({"index": range(count)}).with_transform(rows)
     trainer = CompletionTrainer(
         model=model,
-        args=alone(SFTConfig(**arguments(context), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})),
+        args=limit_to_one_device(
+            SFTConfig(**training_arguments(context), max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+        ),
         train_dataset=view,
         data_collator=collator,
         processing_class=dataset.tokenizer(),
-        peft_config=adapters(context),
+        peft_config=adapter_config(context),
     )
-    return train(trainer, context, sequences)
+    return train_on_tokens(trainer, context, sequences)
 
 
-def adapters(context: StageContext):
-    """The adapters to train; None to train all weights."""
+def adapter_config(context: StageContext) -> LoraConfig | None:
+    """Return the config of the adapters to train; None to train all weights."""
     lora = context.config.stage.lora
     if lora.rank is None:
         return None

@@ -1,10 +1,11 @@
-"""Validation of a stage and its inputs. Nothing is read: an artifact is known by its name."""
+"""Validation of a stage and its inputs. Nothing is read: the name of an artifact tells its content."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import NAME
+from openr1.data.options import ArtifactSource
 from openr1.engines.options import check_engine
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
@@ -26,18 +27,20 @@ def check_stage(config: Config) -> None:
     stage = config.stage
     if config.model.checkpoint:
         check_content("model.checkpoint", config.model.checkpoint, "model")
-    again = getattr(stage, "answers", None)
-    if again:
-        check_content("stage.answers", again, "answers", "scores")
+    answers = getattr(stage, "answers", None)
+    if answers:
+        check_content("stage.answers", answers, "answers", "scores")
         return
     for group in ("sources", "held_out"):
         for name, source in getattr(config.data, group).items():
             _check_source(f"data.{group}.{name}", source, config)
     if isinstance(stage, PretrainStage):
-        _check_states(stage)
+        _check_trunk_options(stage)
     if stage.rollouts:
         if config.optim.warmup_tokens is not None:
-            raise ConfigError(f"optim.warmup_tokens: stage={stage.kind} has no tokens a step; give optim.warmup")
+            raise ConfigError(
+                f"optim.warmup_tokens: stage={stage.kind} has no fixed number of tokens a step; give optim.warmup"
+            )
         _check_engine(config)
         check_policy(config)
     elif config.budget.completions is not None and stage.trains:
@@ -54,7 +57,7 @@ def check_stage(config: Config) -> None:
         _check_engine(config)
 
 
-def _check_states(stage: PretrainStage) -> None:
+def _check_trunk_options(stage: PretrainStage) -> None:
     for place, tokens in enumerate(stage.keep_states):
         if tokens <= 0:
             raise ConfigError(f"stage.keep_states[{place}]: must be above 0, not {tokens:g}")
@@ -67,37 +70,43 @@ def _check_engine(config: Config) -> None:
     engine, kind = config.engine, config.stage.kind
     check_engine(engine)
     if isinstance(config.stage, GrpoStage) and engine.served:
-        raise ConfigError("engine.kind: stage=grpo writes with transformers or vllm; a server of vLLM is stage.vllm.server")
+        raise ConfigError(
+            "engine.kind: stage=grpo generates with transformers or vllm; for a vLLM server give stage.vllm.server"
+        )
     if engine.served and not engine.model:
-        raise ConfigError(f"engine.model: stage={kind} asks a model; give the server's name for it")
+        raise ConfigError(f"engine.model: stage={kind} asks a model; give its name on the server")
     if not engine.served and engine.model:
-        raise ConfigError("engine.model: is for a server; give model.checkpoint")
+        raise ConfigError("engine.model: is for servers only; give model.checkpoint")
     if not engine.served and not checkpoint_of(config.model, config.scale):
         raise ConfigError(f"model.checkpoint: stage={kind} asks a model; give an artifact, a directory or a Hub id")
 
 
 def check_content(key: str, reference: str, *wanted: str) -> None:
-    """:raises ConfigError: where the name of an artifact says that it holds something else than ``wanted``."""
+    """Refuse the name of an artifact whose stage makes other content.
+
+    :param wanted: contents that are allowed.
+    :raises ConfigError: naming the stages that make them.
+    """
     named = NAME.fullmatch(reference)
     if named is None:
         return
     kind = named[1]
     if kind not in STAGES:
-        raise ConfigError(f"{key}: {reference} is of no stage; there are {', '.join(STAGES)}")
+        raise ConfigError(f"{key}: {reference} is not of a stage; the stages are {', '.join(STAGES)}")
     if STAGES[kind].makes not in wanted:
-        able = [name for name, stage in STAGES.items() if stage.makes in wanted]
+        makers = [name for name, stage in STAGES.items() if stage.makes in wanted]
         raise ConfigError(
-            f"{key}: stage={kind} makes {STAGES[kind].makes}; {' or '.join(wanted)} are made by {', '.join(able)}"
+            f"{key}: stage={kind} makes {STAGES[kind].makes}; {' or '.join(wanted)} are made by {', '.join(makers)}"
         )
 
 
 def _check_source(key: str, source: SourceConfig, config: Config) -> None:
     kind = config.stage.kind
-    if source.kind == "artifact":
+    if isinstance(source, ArtifactSource):
         check_content(f"{key}.artifact", source.artifact, "examples", "answers")
     if STAGES[kind].rollouts or issubclass(STAGES[kind], AskStage):
         if source.kind not in ("task", "files", "hub") and (kind in ("evaluate", "grpo") or key.startswith("data.sources")):
-            raise ConfigError(f"{key}: stage={kind} needs problems; a {source.kind} source has none, task, files and hub have")
+            raise ConfigError(f"{key}: stage={kind} needs problems; a {source.kind} source has none; use task, files or hub")
         return
     if getattr(source, "messages", None) is not None:
         if not config.data.chat:
@@ -105,24 +114,26 @@ def _check_source(key: str, source: SourceConfig, config: Config) -> None:
         return
     prompt, completion = getattr(source, "prompt", None), getattr(source, "completion", None)
     if (prompt is None) != (completion is None) and config.stage.trains:
-        raise ConfigError(f"{key}.prompt: prompt and completion are given together or not at all")
+        raise ConfigError(f"{key}.prompt: give both prompt and completion, or neither")
     if getattr(source, "reasoning", None) is not None and prompt is None:
-        raise ConfigError(f"{key}.reasoning: stands before a completion; give prompt and completion")
+        raise ConfigError(f"{key}.reasoning: needs a prompt and a completion; give both")
     if kind == "sft" and source.kind not in ("task", "artifact") and prompt is None:
         raise ConfigError(f"{key}: stage=sft needs prompts and completions; this {source.kind} source has none")
 
 
 def _check_oracle(stage: GenerateStage, config: Config) -> None:
     if stage.samples != 1:
-        raise ConfigError(f"stage.samples: an oracle has one trace of a problem, not {stage.samples}")
+        raise ConfigError(f"stage.samples: an oracle has one trace for each problem, not {stage.samples}")
     for name, source in config.data.sources.items():
         if source.kind != "task":
-            raise ConfigError(f"stage.teacher: an oracle knows its task only; data.sources.{name} is of kind {source.kind}")
+            raise ConfigError(
+                f"stage.teacher: an oracle answers task sources only; data.sources.{name} is of kind {source.kind}"
+            )
 
 
 def _check_curation_inputs(stage: CurateStage) -> None:
     if not stage.inputs:
-        raise ConfigError("stage.inputs: at least one artifact of answers is needed, such as a name generate-…")
+        raise ConfigError("stage.inputs: give at least one artifact of answers, such as a name generate-…")
     for place, reference in enumerate(stage.inputs):
         check_content(f"stage.inputs[{place}]", reference, "answers")
     _check_curation_steps(stage)

@@ -1,1 +1,1 @@
-"""What runs report: to MLflow, to whoever observes them, to the terminal."""
+"""Reports of runs: to MLflow, to an observer such as a sweeper, and to the terminal. The only package that imports mlflow."""

@@ -1,4 +1,4 @@
-"""Names that people give, as folders and as keys of the tracking store."""
+"""Names that users choose, as names of folders and as keys of the tracking store."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 
 from openr1.errors import ConfigError
 
-NAME_BYTES = 200  # a file system has 255, of which a temporary file beside it needs some
-KEY_LENGTH = 250  # of a metric, param or tag of MLflow
-DIGEST = 16  # hexadecimal digits in the place of what is beyond
-REFUSED = re.compile(r"[^/\w.\- :]")  # by MLflow, in a key
+NAME_BYTES = 200  # file systems allow 255, of which the name of a temporary file needs some
+KEY_LENGTH = 250  # most characters of a metric, param or tag of MLflow
+DIGEST = 16  # hexadecimal digits that replace the end of a longer key
+REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in a key
 ESCAPED = re.compile(r":([0-9A-F]+):")
-UNQUOTED = re.compile(r"[^\w .:/+-]")  # has no place, or another meaning, in a query of MLflow
+UNQUOTED = re.compile(r"[^\w .:/+-]")  # characters that MLflow's queries cannot hold, or read in another way
 NOT_PATHS = ("", ".", "..")
 
 
 def check_name(name: str, key: str) -> None:
-    """Refuse what no file, no list and no store can show.
+    """Refuse a name that no file, table or store can show.
 
     :raises ConfigError: for a name that is empty, long, or has characters that cannot be printed.
     """
@@ -30,10 +30,10 @@ def check_name(name: str, key: str) -> None:
 
 
 def check_folder(name: str, key: str, nested: bool = False) -> None:
-    """Refuse what is not the name of a folder.
+    """Refuse a name that cannot be that of a folder.
 
-    :param nested: a folder in a folder will do, such as ``a/b``.
-    :raises ConfigError: for a name that leads out of the folder that it is made in.
+    :param nested: accept a folder within a folder, such as ``a/b``.
+    :raises ConfigError: for such a name, or one that leads out of its parent folder.
     """
     check_name(name, key)
     parts = name.split("/")
@@ -46,11 +46,11 @@ def check_folder(name: str, key: str, nested: bool = False) -> None:
 
 
 def to_key(name: str) -> str:
-    """The key of a metric, param or tag in MLflow, which has letters, digits and ``_ - . : /`` and spaces.
+    """Turn a name into a key of a metric, param or tag in MLflow, which may hold letters, digits, ``_ - . : /`` and spaces.
 
-    Another character stands as its hexadecimal code point between colons, ``c++`` as ``c:2B::2B:``; so does a colon wherever
-    one is read as such a code, and a slash where MLflow would read a path. Different names have different keys. One that is
-    too long ends in a hash of the whole.
+    Any other character becomes its hexadecimal code point between colons: ``c++`` becomes ``c:2B::2B:``. So does a colon that
+    could be read as part of such a code, and a slash that MLflow would read as a path. Different names have different keys. A
+    key that would be too long ends in a hash of the whole name.
     """
     escaped = REFUSED.search(name) or ESCAPED.search(name) or any(part in NOT_PATHS for part in name.split("/"))
     key = re.sub(r"[^\w.\- ]", lambda match: f":{ord(match[0]):X}:", name) if escaped else name
@@ -60,12 +60,14 @@ def to_key(name: str) -> str:
 
 
 def from_key(key: str) -> str:
-    """The name that :func:`to_key` made a key of; where it was too long, its beginning."""
+    """Return the name that :func:`to_key` turned into this key; only its beginning if it was too long."""
     return ESCAPED.sub(lambda match: chr(int(match[1], 16)), key)
 
 
-def condition(column: str, value: str) -> str:
-    """A condition of a query of MLflow, which holds for the value; its grammar cannot quote every text, so that it may hold for
-    others too."""
+def query_condition(column: str, value: str) -> str:
+    """Write a condition of an MLflow query that holds for this value.
+
+    MLflow cannot quote every text, so the condition may hold for other values too.
+    """
     pattern = UNQUOTED.sub("_", value)  # any one character
     return f"{column} = '{value}'" if pattern == value else f"{column} LIKE '{pattern}'"

@@ -1,7 +1,7 @@
-"""What a sweeper hands in to a run: whom to tell its evaluations, who may end it, and tags of its tracked run.
+"""The observer of a run: a sweeper receives the evaluations of a run through it, may end the run, and tags it.
 
-A run knows no sweeper. It calls :func:`report`, :func:`spend`, :func:`note` and :func:`tags`, which do nothing where nobody
-watches.
+A run knows no sweeper. It calls :func:`report`, :func:`spend`, :func:`note` and :func:`tags`, which do nothing without an
+observer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from openr1.errors import Pruned
 
 
 class RunObserver:
-    """Watches one run. A sweeper's own overrides :meth:`report`.
+    """Observer of one run. A sweeper overrides :meth:`report`.
 
-    :ivar tags: of the tracked run, beside its own.
-    :ivar noted: what the run said of itself: its ``metrics``, those ``foreseen``, ``run_id`` and ``micro_batch``.
-    :ivar spent: by the id of the tracked run, the FLOPs and seconds that it has used.
+    :ivar tags: tags that the tracked run gets beside its own.
+    :ivar noted: facts from :func:`note`: the run's ``metrics``, the ``foreseen`` ones, ``run_id`` and ``micro_batch``.
+    :ivar spent: FLOPs and seconds that each tracked run has used, by its id.
     """
 
     def __init__(self, tags: dict[str, str] | None = None) -> None:
@@ -28,18 +28,21 @@ class RunObserver:
         self.spent: dict[str, dict[str, float]] = {}
 
     def report(self, tokens: int, metrics: dict[str, float], every: float | None) -> None:
-        """Told of each row of the curves.
+        """Receive the metrics of one row of the curves.
 
         :raises Pruned: to end the run.
         """
 
 
-_observer: ContextVar[RunObserver | None] = ContextVar("watcher", default=None)
+_observer: ContextVar[RunObserver | None] = ContextVar("observer", default=None)
 
 
 @contextmanager
 def observing(observer: RunObserver | None) -> Iterator[None]:
-    """Whoever watches the runs of the block; None for nobody, as for a stage whose losses say nothing of the whole."""
+    """Let an observer observe the runs in the block.
+
+    :param observer: None for no observer, as for a stage whose losses say nothing about the whole recipe.
+    """
     token = _observer.set(observer)
     try:
         yield
@@ -49,7 +52,7 @@ def observing(observer: RunObserver | None) -> Iterator[None]:
 
 @contextmanager
 def unreported() -> Iterator[None]:
-    """Losses in the block are not reported; what runs note, and their tags, stay."""
+    """Report no losses from the block; notes, amounts spent and tags still pass."""
     observer = _observer.get()
     if observer is None:
         yield
@@ -61,35 +64,35 @@ def unreported() -> Iterator[None]:
 
 
 def report(tokens: float, metrics: dict[str, float], every: float | None = None) -> None:
-    """Say what was measured after so many tokens.
+    """Report what was measured after so many tokens.
 
-    :param every: of the tokens at whose multiples the run is evaluated, so that it can be compared with others there.
-    :raises Pruned: where the run is not worth its cost.
+    :param every: the run is evaluated at multiples of so many tokens, where it can be compared with other runs.
+    :raises Pruned: if the observer ends the run.
     """
     if observer := _observer.get():
         observer.report(round(tokens), metrics, every)
 
 
 def report_again(rows: Iterable[dict[str, float]], every: float | None = None) -> None:
-    """Say what the curves of a run hold already; what is done is not ended for it."""
+    """Report rows that the curves of a run hold already. They cannot end the run."""
     for row in rows if _observer.get() else ():
         with suppress(Pruned):
             report(row["tokens"], row, every)
 
 
 def spend(run_id: str, flops: float, wall_seconds: float) -> None:
-    """Say what a tracked run has used so far."""
+    """Report the FLOPs and seconds that a tracked run has used so far."""
     if observer := _observer.get():
         observer.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
 
 
 def note(**facts: Any) -> None:
-    """Say something of the run: the last word counts."""
+    """Report facts about the run. A later value replaces an earlier one."""
     if observer := _observer.get():
         observer.noted |= facts
 
 
 def tags() -> dict[str, str]:
-    """What the tracked run is tagged with, beside its own tags."""
+    """Return the tags that the tracked run gets beside its own."""
     observer = _observer.get()
     return observer.tags if observer else {}

@@ -9,8 +9,8 @@ from omegaconf import MISSING
 
 @dataclass
 class TrackingConfig:
-    """``tracking=``: the MLflow store."""
+    """``tracking=``: the MLflow store of runs."""
 
     uri: str = MISSING
-    artifacts: str | None = None  # where MLflow keeps run artifacts; null for the store's default
+    artifacts: str | None = None  # folder for files of tracked runs; null for the store's default
     experiment: str = "openr1"

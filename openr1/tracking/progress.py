@@ -1,4 +1,4 @@
-"""How far a run is: a bar or lines for the person who waits, and a small file for whoever watches many runs."""
+"""Progress of a run: a bar or lines on the terminal, and a small file that shows it to other processes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from openr1.artifacts import Store
 
-SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # of an evaluation
+SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # metrics of an evaluation
 SHOWN = SCORES | {"train_loss", "reward"}
-LINE_SECONDS = 20.0  # between two lines of a stage that trains nothing, where there is no terminal
+LINE_SECONDS = 20.0  # between two lines of a stage that does not train, without a terminal
 
 
 class Reporter:
-    """Called by a stage with a step, and what was measured there: draws a bar, or a line at each evaluation off a terminal.
+    """Progress reporter that a stage calls with a step and its metrics.
 
-    :param doing: what a person is told.
-    :param steps: of the optimiser, or answers; how many there are in all.
+    It draws a bar on a terminal, and prints a line at each evaluation elsewhere.
+
+    :param doing: description of the work.
+    :param steps: number of optimiser steps, or of answers.
+    :param quiet: write the file only.
     """
 
     FILE: ClassVar[str] = "progress.json"
@@ -48,7 +51,10 @@ class Reporter:
             self.bar.stop()
 
     def __call__(self, step: int, metrics: dict[str, float], of: int | None = None) -> None:
-        """:param of: how many steps there are, where that is known only by and by."""
+        """Report a step.
+
+        :param of: number of steps, if it is known only during the run.
+        """
         self.steps = of or self.steps
         self.first = step if self.first is None else self.first
         self.path.write_text(json.dumps({"step": step, "steps": self.steps, "time": time.time()}))
@@ -59,27 +65,27 @@ class Reporter:
             self.shown = time.monotonic()
             left = (self.shown - self.start) / (step - self.first) * (self.steps - step) if step > self.first else None
             text = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name in SCORES)
-            rest = "" if left is None else f"  about {left:.0f} s left"
-            print(f"{self.doing}: {step:,} of {self.steps:,}{text}{rest}", file=sys.stderr)
+            remaining = "" if left is None else f"  about {left:.0f} s left"
+            print(f"{self.doing}: {step:,} of {self.steps:,}{text}{remaining}", file=sys.stderr)
 
 
 def share_done(store: Store, kind: str, fingerprint: str) -> float:
-    """Share of the steps of a stage that are done, as its process last said; 0 where it has not said anything."""
+    """Return the share of a stage's steps that are done, as its process last reported it; 0 if it has not reported yet."""
     if store.find(kind, fingerprint):
         return 1.0
-    said = _said(store.partial(kind, fingerprint))
-    if said:
-        return said["step"] / said["steps"]
-    return float(store.find(kind, fingerprint) is not None)  # which may have ended just now
+    progress = _read_progress(store.partial(kind, fingerprint))
+    if progress:
+        return progress["step"] / progress["steps"]
+    return float(store.find(kind, fingerprint) is not None)  # the stage may have ended just now
 
 
-def last_said(folder: Path) -> float:
-    """When a run's process last said how far it is, in seconds since the epoch; 0 where it has not said anything."""
-    said = _said(folder)
-    return said["time"] if said else 0.0
+def last_report_time(folder: Path) -> float:
+    """Return the time of the last report of a run's process, in seconds since the epoch; 0 if it has not reported yet."""
+    progress = _read_progress(folder)
+    return progress["time"] if progress else 0.0
 
 
-def _said(folder: Path) -> dict[str, Any] | None:
+def _read_progress(folder: Path) -> dict[str, Any] | None:
     try:
         return json.loads((folder / Reporter.FILE).read_text())
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):

@@ -1,1 +1,1 @@
-"""Training loops, budgets and hyperparameters."""
+"""Training: budgets, hyperparameters, the training loop, and runs that branch off a trunk."""

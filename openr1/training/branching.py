@@ -1,9 +1,9 @@
-"""Runs of several lengths that share their beginning: all of a warm-up-stable run up to where the shorter one decays.
+"""Trunks and branches: runs of several lengths that share the steps before the decay of the shorter one.
 
-With warm-up, a constant learning rate and then decay (arXiv 2404.06395, section 4; 2405.18392, section 4), what a run does
-before its decay does not depend on how long it is. A trunk keeps its state on the way (``stage.keep_states``). A branch
-(``stage.trunk``) is the run that it would be without one, to the bit, but goes on from the last of these states that comes
-before its decay.
+With warm-up, a constant learning rate and then decay (arXiv 2404.06395, section 4; 2405.18392, section 4), the steps of a run
+before its decay do not depend on its length. A trunk keeps its state at some steps (``stage.keep_states``). A branch
+(``stage.trunk``) continues from the last of these states before its own decay, and ends with the same bits as a run without a
+trunk.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.artifacts import Artifact, Store
-from openr1.config.schema import Config
-from openr1.distributed.deepspeed import COMPLETE, layout
+from openr1.artifacts import Store
+from openr1.distributed.deepspeed import COMPLETE_FILE, checkpoint_layout
 from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.files import write_json
@@ -22,56 +21,60 @@ from openr1.options import flatten
 from openr1.training.budget import Budget, TokenBudget, phases
 
 if TYPE_CHECKING:
+    from openr1.config.schema import Config
     from openr1.training.context import StageContext
 
-KEPT = "kept"  # in an artifact: the states that a trunk kept, as checkpoint-STEP, and what its steps depend on
-BEGINNING = "beginning.json"
-# of optim, what says nothing of the steps before the decay but by what follows from it
+KEPT = "kept"  # folder of an artifact: the states that a trunk kept, as checkpoint-STEP, and BEGINNING
+BEGINNING = "beginning.json"  # values that decide the steps before the decay
+# keys of optim that affect the steps before the decay only through the resolved values beside them
 RESOLVED = ("lr", "lr_rule", "lr_scale", "batch_tokens", "batch_rule", "schedule", "warmup", "warmup_tokens", "decay")
 
 
 def first_step(config: Config, budget: TokenBudget) -> int:
-    """How many steps the trunk of a run has done for it: 0 without one, and all before the decay where it is not made yet.
+    """Return the number of steps that a run takes over from its trunk; 0 without a trunk.
 
-    :raises ConfigError: where it kept no state that is early enough.
+    A trunk that does not exist yet counts as if it kept its state right before the decay.
+
+    :raises ConfigError: if the trunk kept no state that is early enough.
     """
     reference = getattr(config.stage, "trunk", None)
     if reference is None:
         return 0
     last = min(phases(config, budget).stable_until, budget.steps - 1)
-    found = Store(config.paths.artifacts).get(reference)
-    if found is None:
+    trunk = Store(config.paths.artifacts).get(reference)
+    if trunk is None:
         return last
-    steps = sorted(map(step_of, _kept(found, config.compute)))
+    steps = sorted(map(step_of, complete_checkpoints(trunk.path / KEPT, config.compute)))
     if not steps:
-        raise ConfigError(f"stage.trunk: {found.name} kept no state for this compute; its run needs stage.keep_states")
+        raise ConfigError(f"stage.trunk: {trunk.name} kept no state for this compute; its run needs stage.keep_states")
     if steps[0] > last:
-        said = f"kept its state after {', '.join(map(str, steps))} steps"
-        raise ConfigError(f"stage.trunk: {found.name} {said}; this run decays from step {last} on")
+        kept = f"kept its state after {', '.join(map(str, steps))} steps"
+        raise ConfigError(f"stage.trunk: {trunk.name} {kept}; this run decays from step {last} on")
     return max(step for step in steps if step <= last)
 
 
 def kept_steps(config: Config, budget: Budget, first: int) -> set[int]:
-    """The steps after which a run keeps its state.
+    """Return the steps after which a run keeps its state.
 
-    :param first: step that it goes on from.
-    :raises ConfigError: for one that the run does not come to, or that is of no use to a branch.
+    :param first: steps taken over from a trunk.
+    :raises ConfigError: for a step that the run does not reach, or that is of no use to a branch.
     """
-    found = set()
+    kept = set()
     for place, tokens in enumerate(getattr(config.stage, "keep_states", ())):
+        assert isinstance(budget, TokenBudget)
         step, last = round(tokens / budget.batch_tokens), phases(config, budget).stable_until
         if not first < step <= last:
             begin, end = (f"{steps * budget.batch_tokens:,.0f}" for steps in (first, last))
-            where = f"not between the first step here, at {begin}, and the decay, at {end}"
+            where = f"not between the first step of this run, at {begin}, and its decay, at {end}"
             raise ConfigError(f"stage.keep_states[{place}]: {tokens:,.0f} tokens are {where}")
-        found.add(step)
-    return found
+        kept.add(step)
+    return kept
 
 
 def check_trunk(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> None:
     """Refuse a trunk whose steps are not those of this run.
 
-    :param parts: of the config, that decide the result (:func:`openr1.runs.fingerprint.training_parts`).
+    :param parts: parts of the config that decide the result (:func:`openr1.runs.fingerprint.training_parts`).
     :param inputs: fingerprints of the inputs of the run.
     :raises ConfigError: for the first key that differs.
     """
@@ -79,38 +82,42 @@ def check_trunk(config: Config, budget: Budget | None, parts: dict[str, Any], in
     if reference is None:
         return
     trunk = Store(config.paths.artifacts).get(reference)
-    theirs = json.loads((trunk.path / KEPT / BEGINNING).read_text())
-    ours = _beginning(config, budget, parts, inputs)
-    for key in (*ours, *theirs):
-        if ours.get(key) != theirs.get(key):
-            here, there = (f"{one:.10g}" if isinstance(one, float) else one for one in (ours.get(key), theirs.get(key)))
-            differ = f"{here} here, {there} in the trunk {trunk.name}"
-            raise ConfigError(f"{key}: {differ}; a branch has the steps of its trunk")
+    assert trunk is not None  # it is an input of the run, so it exists
+    of_trunk = json.loads((trunk.path / KEPT / BEGINNING).read_text())
+    of_run = _beginning(config, budget, parts, inputs)
+    for key in (*of_run, *of_trunk):
+        values = of_run.get(key), of_trunk.get(key)
+        if values[0] != values[1]:
+            here, there = (f"{value:.10g}" if isinstance(value, float) else value for value in values)
+            raise ConfigError(f"{key}: {here} here, {there} in the trunk {trunk.name}; a branch has the steps of its trunk")
 
 
 def write_beginning(folder: Path, config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> None:
-    """Write beside the kept states of a run what its steps before the decay depend on."""
+    """Write the values that decide a run's steps before its decay beside the states that it keeps."""
     if getattr(config.stage, "keep_states", None):
         (folder / KEPT).mkdir(exist_ok=True)
         write_json(folder / KEPT / BEGINNING, _beginning(config, budget, parts, inputs))
 
 
-def checkpoint(context: StageContext) -> Path | None:
-    """The state that a branch goes on from."""
+def trunk_checkpoint(context: StageContext) -> Path | None:
+    """Return the state of the trunk from which a branch continues; None for a run without a trunk."""
     first = context.estimate.first_step
     return context.inputs["trunk"].path / KEPT / f"checkpoint-{first}" if first else None
 
 
 def step_of(checkpoint: Path) -> int:
+    """Return the step after which a checkpoint was written."""
     return int(checkpoint.name.rsplit("-", 1)[1])
 
 
-def _kept(trunk: Artifact, compute: ComputeConfig) -> list[Path]:
-    return [mark.parent for mark in (trunk.path / KEPT).glob(f"*/{COMPLETE}") if mark.read_text() == layout(compute)]
+def complete_checkpoints(folder: Path, compute: ComputeConfig) -> list[Path]:
+    """Return the checkpoints in a folder that were written to their end and that a run on this compute can resume from."""
+    layout = checkpoint_layout(compute)
+    return [complete.parent for complete in folder.glob(f"*/{COMPLETE_FILE}") if complete.read_text() == layout]
 
 
 def _beginning(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
-    """Return by key what decides the steps of a run before its decay."""
+    """Return the values that decide the steps of a run before its decay, by key."""
     assert isinstance(budget, TokenBudget)
     parts = parts | {"stage": {"kind": config.stage.kind}, "budget": {}}
     parts["optim"] = {key: value for key, value in parts["optim"].items() if key not in RESOLVED}

@@ -1,7 +1,7 @@
-"""Budgets: from a config to parameters N, tokens D, FLOPs C, steps, batch size, learning rate and its schedule.
+"""Budgets: parameters N, tokens D, FLOPs C, steps, batch size, learning rate and its schedule, resolved from a config.
 
-One of the keys of ``budget`` is given and the others follow from it, so that a run is priced before anything is built. Nothing
-heavy is imported: a sweep resolves hundreds of runs in its parent process.
+One key of ``budget`` is given and the others follow from it, so a run is priced before anything is built. Nothing heavy is
+imported, since a sweep resolves hundreds of runs in its parent process.
 """
 
 from __future__ import annotations
@@ -24,31 +24,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(ABC):
-    """Amounts that every run that trains has.
+    """Amounts of a run that trains.
 
     :ivar params: parameter counts of the model.
-    :ivar steps: of the optimiser.
+    :ivar steps: optimiser steps.
+    :ivar batch: sequences, or answers, in one optimiser step over all devices.
     :ivar lr: peak learning rate.
     """
 
     shape: Shape
     params: ParamCount
     steps: int
+    batch: int
     lr: float
 
     @property
     @abstractmethod
     def tokens(self) -> float:
-        """Tokens that the run reads, or writes and reads, at most."""
+        """Return the most tokens that the run reads, or generates and reads."""
 
     @property
     @abstractmethod
     def flops(self) -> float:
-        """FLOPs of the run, at most."""
+        """Return the most FLOPs that the run spends."""
 
     @property
     def max_steps(self) -> int:
-        """Steps that the run never exceeds."""
+        """Return the number of steps that the run never exceeds."""
         return self.steps
 
     @abstractmethod
@@ -60,20 +62,22 @@ class Budget(ABC):
 class TokenBudget(Budget):
     """Amounts of a run that trains on given tokens.
 
-    ``tokens`` is a whole number of steps: within one step of what was asked for. ``flops`` counts training only, with attention
-    and the head (:mod:`openr1.models.flops`); ``flops_6nd`` is the usual approximation, with non-embedding parameters.
+    ``tokens`` is a whole number of steps, so it may differ from the given budget by less than one step. ``flops`` counts
+    training only, with attention and the head (:mod:`openr1.models.flops`); ``flops_6nd`` is the usual approximation 6 N D with
+    non-embedding parameters.
     """
 
     flops_per_token: float
-    batch: int  # sequences a step, over all devices
     tokens_per_sequence: float
 
     @property
     def batch_tokens(self) -> float:
+        """Return the tokens of one optimiser step."""
         return self.batch * self.tokens_per_sequence
 
     @property
     def sequences(self) -> int:
+        """Return the number of sequences of the whole run."""
         return self.batch * self.steps
 
     @property
@@ -103,7 +107,7 @@ class TokenBudget(Budget):
 
 @dataclass(frozen=True)
 class Phases:
-    """The schedule of a run in steps: warm-up, a peak that may be long, decay."""
+    """Schedule of a run in steps: warm-up, a stable phase at the peak, and decay."""
 
     steps: int
     warmup: int
@@ -111,12 +115,12 @@ class Phases:
 
     @property
     def stable_until(self) -> int:
-        """The step up to which a longer run is the same."""
+        """Return the step up to which a longer run is the same."""
         return self.steps - self.decay
 
 
 def phases(config: Config, budget: Budget) -> Phases:
-    """The schedule of ``optim``; that of cosine decays from the end of the warm-up on, as linear does."""
+    """Return the schedule of ``optim``. Cosine and linear schedules decay from the end of the warm-up on."""
     optim, steps = config.optim, budget.steps
     if optim.warmup_tokens is None:
         warmup = round(optim.warmup * steps)
@@ -127,43 +131,44 @@ def phases(config: Config, budget: Budget) -> Phases:
     return Phases(steps, warmup, decay)
 
 
-def form_of(config: Config) -> Shape:
-    """The shape of the model that a run starts from: its checkpoint's, or that of the rung.
+def initial_shape(config: Config) -> Shape:
+    """Return the shape of the model that a run starts from: that of its checkpoint, or of its scale.
 
-    :raises ConfigError: where there is no such model.
+    :raises ConfigError: if there is no such model.
     """
     if checkpoint_of(config.model, config.scale):
         return checkpoint_shape(config.model, config.scale, config.data.context)
     return solve_shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
 
 
-def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None = None) -> TokenBudget:
-    """The budget of a run.
+def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None = None) -> TokenBudget:
+    """Resolve the budget of a run.
 
-    :param dataset: needed where the length of a sequence or the number of unique tokens is a property of the data: for
-        ``stage=sft`` and ``budget.epochs``.
-    :param form: the shape of the model, where it starts from one that is not made yet.
-    :raises ConfigError: where the budget is below one step, or needs a data set that is not there.
+    :param dataset: needed if the length of a sequence or the number of unique tokens depends on the data: for ``stage=sft`` and
+        ``budget.epochs``.
+    :param shape: shape of the model, if the run starts from one that does not exist yet.
+    :raises ConfigError: if the budget is below one step, or needs a data set that is not prepared.
     """
-    context, asked = config.data.context, config.budget
-    form = form or form_of(config)
-    params = count(form)
-    per_token = _per_token(config, form)
+    context, given = config.data.context, config.budget
+    shape = shape or initial_shape(config)
+    params = count(shape)
+    flops_per_token = _flops_per_token(config, shape)
     length = dataset.tokens_per_sequence if dataset else context
 
     tokens: float | None
-    if asked.tokens is not None:
-        tokens = asked.tokens
-    elif asked.flops is not None:
-        tokens = asked.flops / per_token
-    elif asked.steps is not None:
+    if given.tokens is not None:
+        tokens = given.tokens
+    elif given.flops is not None:
+        tokens = given.flops / flops_per_token
+    elif given.steps is not None:
         tokens = None
-    elif asked.epochs is not None:
+    elif given.epochs is not None:
         if dataset is None:
-            raise ConfigError("budget.epochs: the tokens of an epoch are known once the data are prepared")
-        tokens = asked.epochs * dataset.unique_tokens
+            raise ConfigError("budget.epochs: the tokens of an epoch are known only after the data are prepared")
+        tokens = given.epochs * dataset.unique_tokens
     else:
-        tokens = asked.tokens_per_param * params.non_embedding
+        assert given.tokens_per_param is not None  # openr1.training.options.check_budget
+        tokens = given.tokens_per_param * params.non_embedding
 
     batch_tokens = config.optim.batch_tokens
     if batch_tokens is None:
@@ -176,23 +181,27 @@ def resolve(config: Config, dataset: Dataset | None = None, form: Shape | None =
         batch_tokens = rule(params.non_embedding, tokens or 1.0)
     batch = _whole_batch(batch_tokens / length, config.compute.micro_batch)
     _check_shares(config, batch, length)
-    steps = round(asked.steps if tokens is None else tokens / (batch * length))
+    if tokens is None:
+        assert given.steps is not None
+        steps = round(given.steps)
+    else:
+        steps = round(tokens / (batch * length))
     if steps < 1:
-        key = next((k for k in ("tokens", "flops", "epochs") if getattr(asked, k) is not None), "tokens_per_param")
+        key = next((k for k in ("tokens", "flops", "epochs") if getattr(given, k) is not None), "tokens_per_param")
         raise ConfigError(
-            f"budget.{key}: {getattr(asked, key):g} is {tokens:.3g} tokens, below one step of {batch * length:g} tokens; "
+            f"budget.{key}: {getattr(given, key):g} is {tokens:.3g} tokens, below one step of {batch * length:g} tokens; "
             "raise it or lower optim.batch_tokens"
         )
     lr = config.optim.lr
     if lr is None:
         lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
     budget = TokenBudget(
-        shape=form,
+        shape=shape,
         params=params,
         steps=steps,
-        lr=lr,
-        flops_per_token=per_token,
         batch=batch,
+        lr=lr,
+        flops_per_token=flops_per_token,
         tokens_per_sequence=length,
     )
     _check_warmup(config, budget)
@@ -203,43 +212,51 @@ def _check_warmup(config: Config, budget: TokenBudget) -> None:
     optim, schedule = config.optim, phases(config, budget)
     decay = schedule.decay if optim.schedule == "wsd" else 0
     if optim.warmup_tokens is not None and schedule.warmup + decay > budget.steps:
-        rest = f", of which optim.decay={optim.decay:g} are the decay" if decay else ""
-        raise ConfigError(f"optim.warmup_tokens: {optim.warmup_tokens:g} of a run of {budget.tokens:g} tokens{rest}")
+        and_decay = f" and optim.decay={optim.decay:g}" if decay else ""
+        raise ConfigError(
+            f"optim.warmup_tokens: {optim.warmup_tokens:g}{and_decay} are more than the whole run of {budget.tokens:g} tokens"
+        )
 
 
-def _per_token(config: Config, form: Shape) -> float:
-    """Training FLOPs of a token."""
+def _flops_per_token(config: Config, shape: Shape) -> float:
+    """Return the training FLOPs of one token."""
     lora, recompute = getattr(config.stage, "lora", None), config.compute.gradient_checkpointing
     if lora is None or lora.rank is None:
-        return flops.training_flops(form, config.data.context, recompute)
+        return flops.training_flops(shape, config.data.context, recompute)
     try:
-        return flops.lora_training_flops(form, config.data.context, lora.rank, recompute)
+        return flops.lora_training_flops(shape, config.data.context, lora.rank, recompute)
     except ValueError as error:
         raise ConfigError(f"stage.lora: {error}") from error
 
 
 def _whole_batch(sequences: float, micro_batch: int | None) -> int:
-    """At least one sequence, and a whole number of forward passes."""
+    """Round to at least one sequence, and to a whole number of forward passes."""
     batch = max(1, round(sequences))
     return batch if micro_batch is None or batch <= micro_batch else micro_batch * round(batch / micro_batch)
 
 
 def _check_shares(config: Config, batch: int, length: float) -> None:
-    """A step is the same wherever a run executes, so it is not rounded to what the processes could share."""
+    """Refuse a batch that the processes cannot share evenly.
+
+    It is not rounded, since a step must be the same on any number of processes.
+
+    :raises ConfigError: naming batches that can be shared.
+    """
     processes = config.compute.processes
     if config.stage.multiprocess and batch % processes:
-        below, above = (batch // processes + more for more in (0, 1))
-        fitting = " or ".join(f"{share * processes * length:g}" for share in (below, above) if share)
+        shares = (batch // processes, batch // processes + 1)
+        fitting = " or ".join(f"{share * processes * length:g}" for share in shares if share)
         raise ConfigError(
-            f"compute.processes: {batch} sequences a step are not shared evenly by {processes} processes; "
+            f"compute.processes: {batch} sequences a step cannot be shared evenly by {processes} processes; "
             f"give optim.batch_tokens={fitting}, or other processes"
         )
 
 
-def passes(batch: int, processes: int, micro_batch: int | None) -> tuple[int, int]:
-    """How each process takes its share of a step: sequences of one forward pass, and how many passes.
+def split_batch(batch: int, processes: int, micro_batch: int | None) -> tuple[int, int]:
+    """Split the share that each process has of a batch into forward passes of one size.
 
-    :param micro_batch: sequences of one forward pass, at most.
+    :param micro_batch: most sequences of one forward pass; None for no limit.
+    :returns: the sequences of one forward pass, and the number of passes.
     """
     share = batch // processes
     size = next(size for size in range(min(micro_batch or share, share), 0, -1) if share % size == 0)

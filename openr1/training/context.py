@@ -1,4 +1,4 @@
-"""The context of a stage: its config, its inputs, what is known of the run beforehand, and where to write and report."""
+"""Context of a stage: its config, its inputs, the estimate of its run, and its folder and reports."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Amounts of one run before it starts. ``None`` stands for what is not known yet."""
+    """Amounts of one run before it starts; None where an amount is not known yet."""
 
     units: int | None  # optimiser steps, or answers
-    shape: Shape | None = None  # of the model that is trained or asked
-    tokens: float | None = None  # trained on, or written at most
-    flops: float | None = None  # of training, or of the answers at most
-    budget: Budget | None = None  # of training
+    shape: Shape | None = None  # shape of the model that is trained or asked
+    tokens: float | None = None  # tokens trained on, or generated at most
+    flops: float | None = None  # FLOPs of training, or of the answers at most
+    budget: Budget | None = None  # budget of training
     first_step: int = 0  # steps taken over from a trunk; tokens and flops include them
 
     @property
     def flops_new(self) -> float | None:
-        """FLOPs that this run spends itself, without the steps taken over from a trunk."""
+        """Return the FLOPs that this run spends itself, without the steps taken over from a trunk."""
         if self.flops is None or not isinstance(self.budget, TokenBudget):
             return self.flops
         return self.flops - self.first_step * self.budget.batch_tokens * self.budget.flops_per_token
 
     @property
     def params(self) -> int | None:
-        """Non-embedding parameters of the model."""
+        """Return the number of non-embedding parameters of the model."""
         return count(self.shape).non_embedding if self.shape else None
 
     def summary(self) -> dict[str, float]:
@@ -51,12 +51,12 @@ class RunEstimate:
 
 @dataclass(frozen=True)
 class StageContext:
-    """Everything that a stage is given.
+    """Arguments of a stage.
 
     :ivar inputs: artifacts that the stage takes, by the names of its inputs.
     :ivar folder: directory that becomes the artifact.
-    :ivar dataset: tokenised data of a stage that trains on tokens.
-    :ivar report: called with a step (of the optimiser, an answer or a row) and the metrics measured there
+    :ivar dataset: tokenised data of a stage that trains on given tokens.
+    :ivar report: called with a step (of the optimiser, or the number of an answer or row) and the metrics measured there
         (:class:`openr1.tracking.progress.Reporter`).
     """
 
@@ -70,24 +70,24 @@ class StageContext:
 
     @property
     def budget(self) -> Budget:
-        """The budget of a stage that trains."""
+        """Return the budget of a stage that trains."""
         assert self.estimate.budget is not None
         return self.estimate.budget
 
     @property
     def token_budget(self) -> TokenBudget:
-        """The budget of a stage that trains on given tokens."""
+        """Return the budget of a stage that trains on given tokens."""
         assert isinstance(self.estimate.budget, TokenBudget)
         return self.estimate.budget
 
     @property
     def tokens(self) -> Dataset:
-        """The tokenised data of a stage that trains on given tokens."""
+        """Return the tokenised data of a stage that trains on given tokens."""
         assert self.dataset is not None
         return self.dataset
 
     @property
     def flops_teacher(self) -> float | None:
-        """FLOPs that the teachers of its inputs spent; None if no input says. What two inputs share counts twice."""
+        """Return the FLOPs that the teachers of its inputs spent; None if no input says. FLOPs of shared inputs count twice."""
         known = [artifact.metrics["flops_teacher"] for artifact in self.inputs.values() if "flops_teacher" in artifact.metrics]
         return sum(known) if known else None

@@ -1,6 +1,6 @@
-"""Learning rate, batch size and schedule as functions of model size N and training tokens D.
+"""Learning rate and batch size as functions of model size N and training tokens D.
 
-A rule is a power law, so that a hyperparameter found at one size carries to another. N counts non-embedding parameters.
+A rule is a power law, so a hyperparameter found at one size carries over to another. N counts non-embedding parameters.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SCHEDULES = ("wsd", "cosine", "linear", "constant")
 
 @dataclass(frozen=True)
 class Rule:
-    """``coefficient * (N / n_unit) ** n_exponent * D ** d_exponent``."""
+    """Power law ``coefficient * (N / n_unit) ** n_exponent * D ** d_exponent``."""
 
     coefficient: float
     n_exponent: float = 0.0
@@ -31,7 +31,7 @@ LR_RULES: dict[str, Rule] = {
 }
 
 BATCH_RULES: dict[str, Rule] = {
-    # a small model trained on little learns per step, not per token (see experiment=demo)
+    # a small model on few tokens gains more from more steps than from larger ones (see experiment=demo)
     "small": Rule(512),
     # Step Law, arXiv 2503.04715, eq. 1, in tokens
     "step_law": Rule(0.58, d_exponent=0.571),

@@ -1,4 +1,4 @@
-"""The most memory that a run has needed."""
+"""Peak memory of a run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class PeakMemory:
-    """The peak of one process since this was made: of the GPU's memory that torch has allocated, or of resident memory.
+    """Peak memory of this process since the object was made: GPU memory allocated by torch, or resident memory.
 
-    Resident memory is that of the whole process, of libraries and data too, since one allocator serves all. A process that runs
-    one trial after another has a peak for each, where the kernel lets it begin again (Linux); elsewhere it is that of the
-    process so far.
+    Resident memory includes libraries and data, since one allocator serves the whole process. A process that runs several
+    trials measures the peak of each if the kernel can reset it (Linux); elsewhere it is the peak of the process so far.
     """
 
     def __init__(self, device: str) -> None:
@@ -25,11 +24,12 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             return
         try:
-            RESET.write_text("5")  # proc(5): sets the peak to what is resident now
+            RESET.write_text("5")  # proc(5): resets the peak to the resident memory of now
         except OSError:
             return
 
     def bytes(self) -> int:
+        """Return the peak in bytes."""
         if self.device == "cuda":
             import torch
 

@@ -16,11 +16,11 @@ class BudgetConfig:
     """``budget=``: how long a run trains. One key is given and the others follow from it."""
 
     tokens: float | None = None
-    flops: float | None = None  # of training, counted by openr1.models.flops; of stage=grpo rollouts and updates together
+    flops: float | None = None  # training FLOPs (openr1.models.flops); for stage=grpo those of rollouts and updates together
     steps: float | None = None
-    completions: float | None = None  # answers that are learned from, for stage=grpo
+    completions: float | None = None  # answers that the policy learns from, for stage=grpo
     epochs: float | None = None  # passes over the unique training tokens
-    tokens_per_param: float | None = 20.0  # non-embedding parameters; used where none of the others is given
+    tokens_per_param: float | None = 20.0  # per non-embedding parameter; used if none of the others is given
 
 
 @dataclass
@@ -29,14 +29,14 @@ class OptimConfig:
 
     lr: float | None = None
     lr_rule: str = "small"  # a name in openr1.training.hyperparameters.LR_RULES
-    lr_scale: float = 1.0  # multiplies what the rule gives
-    batch_tokens: float | None = None  # tokens a step, over all devices
+    lr_scale: float = 1.0  # factor on the learning rate of the rule
+    batch_tokens: float | None = None  # tokens of one step, over all devices
     batch_rule: str = "step_law"  # a name in openr1.training.hyperparameters.BATCH_RULES
     schedule: str = "wsd"  # wsd (warm-up, stable, decay), cosine, linear or constant
     warmup: float = 0.1  # share of the steps
-    warmup_tokens: float | None = None  # in place of the share, so that runs of different lengths begin alike
+    warmup_tokens: float | None = None  # tokens of warm-up instead of a share, so that runs of different lengths begin alike
     decay: float = 0.3  # share of the steps, for wsd
-    min_lr_ratio: float = 0.0  # learning rate at the end over its peak
+    min_lr_ratio: float = 0.0  # learning rate at the end, as a share of its peak
     weight_decay: float = 0.1
     beta1: float = 0.9
     beta2: float = 0.95
@@ -46,15 +46,18 @@ class OptimConfig:
 
 @dataclass
 class LoraOptions:
-    """Low-rank adapters (arXiv 2106.09685) beside every linear layer of the blocks, in place of the weights."""
+    """Low-rank adapters (arXiv 2106.09685) of every linear layer of the blocks, trained instead of its weights."""
 
-    rank: int | None = None  # null to train the weights themselves
-    alpha: float = 32.0  # the adapters count alpha / rank times
-    dropout: float = 0.0  # of what they read
+    rank: int | None = None  # null to train all weights
+    alpha: float = 32.0  # the output of an adapter is scaled by alpha / rank
+    dropout: float = 0.0  # on the input of an adapter
 
 
 def check_budget(budget: BudgetConfig) -> None:
-    """:raises ConfigError: where several budgets are given, or an impossible one."""
+    """Refuse an impossible budget.
+
+    :raises ConfigError: if several budgets are given, or the one given is not above 0.
+    """
     given = [key for key in BUDGETS if getattr(budget, key) is not None]
     if len(given) > 1:
         raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
@@ -64,7 +67,10 @@ def check_budget(budget: BudgetConfig) -> None:
 
 
 def check_optim(optim: OptimConfig) -> None:
-    """:raises ConfigError: for the first key of ``optim=`` that is wrong."""
+    """Refuse impossible options of ``optim=``.
+
+    :raises ConfigError: for the first key that is wrong.
+    """
     one_of(optim.schedule, "optim.schedule", SCHEDULES)
     one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
     one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)

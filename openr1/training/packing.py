@@ -1,8 +1,8 @@
-"""Examples side by side in one row, where they cannot see each other.
+"""Packing: several examples in one row, none of which attends to another.
 
-A row has no attention mask; the positions of each example in it begin at 0, and by that transformers tells them apart: a token
-attends to earlier tokens of its own example only (``find_packed_sequence_indices`` in its ``masking_utils``, and the kernels of
-flash attention for sequences of several lengths). :func:`check_apart` makes sure of it on the model at hand.
+A row has no attention mask. The positions of each example in it begin at 0, and transformers tells the examples apart by them:
+a token attends to earlier tokens of its own example only (``find_packed_sequence_indices`` in its ``masking_utils``, and the
+kernels of flash attention for sequences of several lengths). :func:`check_isolation` verifies this on the model in use.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ from transformers import PreTrainedModel
 from openr1.errors import ConfigError
 
 Row = dict[str, np.ndarray]
-TOLERANCE = 0.05  # between logits of an example alone and in a row, by their standard deviation; bfloat16 rounds to .01
+TOLERANCE = 0.05  # greatest difference of logits alone and in a row, in standard deviations; bfloat16 rounds to 0.01
 
 
-def bins(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Which items share a row of ``size`` tokens: each, the longest first, goes into the first row with room for it."""
+def assign_rows(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Assign items to rows of ``size`` tokens: first-fit decreasing.
+
+    The longest item comes first, and each goes into the first row with room for it.
+
+    :returns: the indices of the items of each row.
+    """
     rows: list[list[int]] = []
     room: list[int] = []
     for item in sorted(range(len(lengths)), key=lambda item: (-lengths[item], item)):
@@ -35,12 +40,12 @@ def bins(lengths: Sequence[int], size: int) -> list[list[int]]:
 
 
 def pack(examples: Sequence[Row], size: int, pad_token_id: int = 0) -> dict[str, torch.Tensor]:
-    """Examples as rows of at most ``size`` tokens, cut to the longest row.
+    """Pack examples into rows of at most ``size`` tokens, padded to the longest row.
 
-    ``input_ids``, ``labels`` and ``position_ids``, shape ``(rows, longest)``. Labels are -100 on prompts, on padding, and on
-    the first token of every example, which the one before it in the row would have to predict.
+    :returns: ``input_ids``, ``labels`` and ``position_ids``, shape ``(rows, longest)``. Labels are -100 on prompts, on padding,
+        and on the first token of every example, which the example before it would have to predict.
     """
-    placed = bins([len(example["input_ids"]) for example in examples], size)
+    placed = assign_rows([len(example["input_ids"]) for example in examples], size)
     longest = max(sum(len(examples[item]["input_ids"]) for item in row) for row in placed)
     shape = (len(placed), longest)
     input_ids = np.full(shape, pad_token_id, dtype=np.int64)
@@ -56,17 +61,17 @@ def pack(examples: Sequence[Row], size: int, pad_token_id: int = 0) -> dict[str,
             labels[number, start] = -100
             positions[number, start:end] = np.arange(len(ids))
             start = end
-        positions[number, start:] = np.arange(longest - start)  # the padding is an example of its own
-    named = {"input_ids": input_ids, "labels": labels, "position_ids": positions}
-    return {name: torch.from_numpy(array) for name, array in named.items()}
+        positions[number, start:] = np.arange(longest - start)  # padding counts as an example of its own
+    arrays = {"input_ids": input_ids, "labels": labels, "position_ids": positions}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @torch.no_grad()
-def check_apart(model: PreTrainedModel, vocabulary: int, half: bool = False) -> None:
-    """Make sure that examples of a row cannot see each other: their logits are what they are alone.
+def check_isolation(model: PreTrainedModel, vocabulary: int, half: bool = False) -> None:
+    """Refuse a model whose packed examples attend to each other: their logits must be those of each example alone.
 
     :param half: the model trains in bfloat16, which some kernels need.
-    :raises ConfigError: where they are not, as with an attention that does not look at positions.
+    :raises ConfigError: if they are not, as with an attention that ignores positions.
     """
     training = model.training
     model.eval()
@@ -80,15 +85,15 @@ def check_apart(model: PreTrainedModel, vocabulary: int, half: bool = False) -> 
 
     def logits(**inputs: torch.Tensor) -> torch.Tensor:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-            found = model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}, use_cache=False)
-        return found.logits[0].float()
+            output = model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}, use_cache=False)
+        return output.logits[0].float()
 
     packed, start = logits(**batch), 0
     for example in examples:
         alone = logits(input_ids=torch.from_numpy(example["input_ids"])[None])
-        there = packed[start : start + len(alone)]
+        in_row = packed[start : start + len(alone)]
         start += len(alone)
-        if (there - alone).abs().max() > TOLERANCE * alone.std():
+        if (in_row - alone).abs().max() > TOLERANCE * alone.std():
             name = model.config.get_text_config()._attn_implementation
-            raise ConfigError(f"stage.packing: with model.attention={name}, examples of one row see each other")
+            raise ConfigError(f"stage.packing: packed examples attend to each other with model.attention={name}")
     model.train(training)

@@ -1,4 +1,4 @@
-"""What the training stages share: transformers' Trainer under our budget, data order, evaluation, curves and resume."""
+"""Training with transformers' Trainer, for all training stages: arguments, batches, evaluation, resume and final metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import Dataset as TorchDataset
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -28,53 +27,58 @@ from transformers import (
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils.logging import disable_progress_bar
 
-from openr1.config.schema import Config
 from openr1.distributed import deepspeed
-from openr1.distributed.collectives import gathered, rank, wait, world
-from openr1.distributed.launcher import threads
+from openr1.distributed.collectives import barrier, gather, rank, world_size
+from openr1.distributed.launcher import threads_per_process
 from openr1.models import flops
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, load
 from openr1.models.moe_balance import LoadBalance
 from openr1.tracking import observer
-from openr1.training.budget import passes, phases
-from openr1.training.callback import CHECKPOINTS, HISTORY, Curves
+from openr1.training.budget import phases, split_batch
+from openr1.training.callback import CHECKPOINTS, HISTORY, TrainingCallback
 from openr1.training.context import StageContext
 from openr1.training.memory import PeakMemory
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+    from openr1.data.sequences import Sequences
 
 EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 
 
-def model_for(context: StageContext) -> PreTrainedModel:
-    """The model that a job starts from: a checkpoint, or the rung of its scale with seeded weights."""
+def initial_model(context: StageContext) -> PreTrainedModel:
+    """Load the checkpoint that a run starts from, or build a model of its scale with seeded weights."""
     config = context.config
-    torch.set_num_threads(threads(config.compute))
+    torch.set_num_threads(threads_per_process(config.compute))
     set_seed(config.seed)
     disable_progress_bar()
     if checkpoint_of(config.model, config.scale):
         return load(config.model, config.scale)
-    ids = {"eos_token_id": context.dataset.eos_token_id, "pad_token_id": context.dataset.pad_token_id}
-    return build(config.model, context.budget.shape, config.seed, **ids)
+    data = context.tokens
+    return build(
+        config.model, context.budget.shape, config.seed, eos_token_id=data.eos_token_id, pad_token_id=data.pad_token_id
+    )
 
 
-def alone(args: TrainingArguments) -> TrainingArguments:
-    """One process has one device: transformers would spread the batch over all that it sees."""
+def limit_to_one_device(args: TrainingArguments) -> TrainingArguments:
+    """Give this process one device: transformers would spread the batch over all devices that it sees."""
     args._n_gpu = min(args.n_gpu, 1)
     return args
 
 
-def arguments(context: StageContext) -> dict[str, Any]:
-    """Keyword arguments of ``TrainingArguments`` and of what TRL derives from it."""
+def training_arguments(context: StageContext) -> dict[str, Any]:
+    """Return the keyword arguments of ``TrainingArguments`` and of the classes that TRL derives from it."""
     config, budget = context.config, context.budget
     optim, compute = config.optim, config.compute
-    micro, accumulated = passes(budget.batch, compute.processes, compute.micro_batch)
-    observer.note(micro_batch=micro)
+    micro_batch, accumulated = split_batch(budget.batch, compute.processes, compute.micro_batch)
+    observer.note(micro_batch=micro_batch)
     schedule = phases(config, budget)
-    scheduler, options = _schedule(config, schedule.decay)
-    found = {
+    scheduler, options = _scheduler(config, schedule.decay)
+    arguments = {
         "output_dir": str(context.folder / CHECKPOINTS),
         "max_steps": budget.steps,
-        "per_device_train_batch_size": micro,
+        "per_device_train_batch_size": micro_batch,
         "gradient_accumulation_steps": accumulated,
         "train_sampling_strategy": "sequential",  # the data set is already in the order of the run
         "learning_rate": budget.lr,
@@ -94,7 +98,7 @@ def arguments(context: StageContext) -> dict[str, Any]:
         "torch_compile": compute.compile,
         "dataloader_pin_memory": compute.device == "cuda",
         "seed": config.seed,
-        "save_strategy": "no",  # Curves decides; a window of two, since the newest may be cut short by a kill
+        "save_strategy": "no",  # TrainingCallback decides; two are kept, since a kill may cut the newest short
         "save_total_limit": 2,
         "logging_strategy": "no",
         "logging_nan_inf_filter": False,
@@ -105,14 +109,14 @@ def arguments(context: StageContext) -> dict[str, Any]:
         "report_to": [],
         "disable_tqdm": True,
     }
-    return found | (deepspeed.arguments(compute) if deepspeed.sharded(compute) else {})
+    return arguments | (deepspeed.training_arguments(compute) if deepspeed.is_sharded(compute) else {})
 
 
-def _schedule(config: Config, decay: int) -> tuple[str, dict[str, Any]]:
-    """:param decay: steps of it."""
+def _scheduler(config: Config, decay_steps: int) -> tuple[str, dict[str, Any]]:
+    """Return transformers' name of the learning rate schedule, and its keyword arguments."""
     optim = config.optim
     if optim.schedule in ("wsd", "linear"):
-        options = {"num_decay_steps": decay, "decay_type": "linear", "min_lr_ratio": optim.min_lr_ratio}
+        options = {"num_decay_steps": decay_steps, "decay_type": "linear", "min_lr_ratio": optim.min_lr_ratio}
         return "warmup_stable_decay", options
     if optim.schedule == "cosine":
         return "cosine_with_min_lr", {"min_lr_rate": optim.min_lr_ratio}
@@ -120,9 +124,9 @@ def _schedule(config: Config, decay: int) -> tuple[str, dict[str, Any]]:
 
 
 def collate(rows: list[dict[str, np.ndarray]], pad_token_id: int = 0) -> dict[str, torch.Tensor]:
-    """Sequences as one batch, padded on the right. Labels are -100 on padding and wherever a completion mask is 0.
+    """Collate sequences into one batch, padded on the right. Labels are -100 on padding and where a completion mask is 0.
 
-    Packed sequences, of one length, come without an attention mask: plain causal attention is faster.
+    Packed sequences all have one length and get no attention mask, since plain causal attention is faster.
     """
     longest = max(len(row["input_ids"]) for row in rows)
     input_ids = np.full((len(rows), longest), pad_token_id, dtype=np.int64)
@@ -140,12 +144,12 @@ def collate(rows: list[dict[str, np.ndarray]], pad_token_id: int = 0) -> dict[st
 
 
 @torch.no_grad()
-def eval_loss(
-    model: PreTrainedModel, sequences: TorchDataset, pad_token_id: int = 0, forward: Callable[..., Any] | None = None
+def compute_eval_loss(
+    model: PreTrainedModel, sequences: Sequences, pad_token_id: int = 0, forward: Callable[..., Any] | None = None
 ) -> float:
-    """Mean negative log-likelihood of the labelled tokens, in nats a token. The ranks share the work.
+    """Compute the mean negative log-likelihood of the labelled tokens, in nats a token. The ranks share the work.
 
-    :param forward: what is called in place of the model, where something is wrapped around it.
+    :param forward: called instead of the model, if the model is wrapped.
     """
     training = model.training
     model.eval()
@@ -153,8 +157,8 @@ def eval_loss(
     size = max(1, min(64, EVAL_LOGITS // (largest * model.config.get_text_config().vocab_size)))
     total, tokens = 0.0, 0
     starts = range(0, len(sequences), size)
-    for place in range(rank(), math.ceil(len(starts) / world()) * world(), world()):
-        # all ranks go forward equally often, since sharded weights are gathered together; what is too much does not count
+    for place in range(rank(), math.ceil(len(starts) / world_size()) * world_size(), world_size()):
+        # all ranks need as many forward passes, in which sharded weights are gathered; the surplus does not count
         start = starts[min(place, len(starts) - 1)]
         rows = sequences.__getitems__(list(range(start, min(start + size, len(sequences)))))
         batch = {key: value.to(model.device) for key, value in collate(rows, pad_token_id).items()}
@@ -166,56 +170,68 @@ def eval_loss(
         total += loss.item()
         tokens += int((labels != -100).sum())
     model.train(training)
-    totals, counts = zip(*gathered((total, tokens)), strict=True)
+    totals, counts = zip(*gather((total, tokens)), strict=True)
     return math.fsum(totals) / sum(counts)
 
 
-class HeldOut:
-    """Mixed into a Trainer: ``evaluate`` measures :func:`eval_loss` on the fixed held-out set."""
+class HeldOutEvaluation:
+    """Mixin of a Trainer: ``evaluate`` measures :func:`compute_eval_loss` on the fixed held-out set."""
 
     context: StageContext
-    held_out: TorchDataset
+    held_out: Sequences
     eval_seconds = 0.0
 
+    # attributes of the Trainer
+    args: Any
+    callback_handler: Any
+    compute_loss_context_manager: Any
+    control: Any
+    is_deepspeed_enabled: bool
+    log: Any
+    model: Any
+    model_wrapped: Any
+    state: Any
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the loss, log it, and call the callbacks, as ``Trainer.evaluate`` does."""
         start = time.perf_counter()
         with self.compute_loss_context_manager():
-            wrapped = self.model_wrapped if self.is_deepspeed_enabled else None  # it gathers weights, and casts
-            loss = eval_loss(self.model, self.held_out, self.context.dataset.pad_token_id, wrapped)
+            wrapped = self.model_wrapped if self.is_deepspeed_enabled else None  # gathers the weights, and casts
+            loss = compute_eval_loss(self.model, self.held_out, self.context.tokens.pad_token_id, wrapped)
         self.eval_seconds += time.perf_counter() - start
         metrics = {"eval_loss": loss}
         if self.context.config.stage.kind == "pretrain":
-            metrics["eval_bits_per_byte"] = loss / math.log(2) / self.context.dataset.bytes_per_token
+            metrics["eval_bits_per_byte"] = loss / math.log(2) / self.context.tokens.bytes_per_token
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
-def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
-    """Train to the end of the budget, from the newest checkpoint where there is one, and save the model.
+def train_and_save(trainer: Trainer, callback: TrainingCallback, tokenizer: PreTrainedTokenizerBase) -> dict[str, float]:
+    """Train to the end of the budget, from the newest checkpoint if there is one, and save the model.
 
-    :returns: the figures that every trained model has, under the names of :mod:`openr1.tracking.mlflow`.
+    :returns: the metrics that every trained model has, by the names of :mod:`openr1.tracking.mlflow`.
     """
-    context = curves.context
+    context = callback.context
     budget, config = context.budget, context.config
-    trainer.context, curves.trainer = context, trainer
-    for callback in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(callback)
-    trainer.add_callback(curves)
+    trainer.context, callback.trainer = context, trainer
+    for terminal_callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(terminal_callback)
+    trainer.add_callback(callback)
     trainer.add_callback(LoadBalance(trainer.model))
     memory = PeakMemory(config.compute.device)
-    with _whole_checkpoints(trainer.model):
-        trainer.train(resume_from_checkpoint=curves.resume())
-    seconds = curves.seconds
-    trained = get_model_param_count(trainer.model, trainable_only=True)
-    save(trainer, tokenizer, context.folder)
-    metrics = {
+    with _checkpoints_as_in_memory(trainer.model):
+        trainer.train(resume_from_checkpoint=callback.prepare_resume())
+    seconds = callback.seconds
+    params_trained = get_model_param_count(trainer.model, trainable_only=True)
+    save_model(trainer, tokenizer, context.folder)
+    metrics: dict[str, float] = {
         "params_total": budget.params.total,
         "params_active": budget.params.active,
         "params_non_embedding": budget.params.non_embedding,
-        "params_trained": trained,
+        "params_trained": params_trained,
         "wall_seconds": seconds,
-        "peak_memory_bytes": max(gathered(memory.bytes())),
+        "peak_memory_bytes": max(gather(memory.bytes())),
     }
     if config.compute.device == "cuda":
         metrics["gpu_hours"] = config.compute.processes * seconds / 3600
@@ -223,20 +239,23 @@ def fit(trainer: Trainer, curves: Curves, tokenizer: PreTrainedTokenizerBase) ->
 
 
 @contextmanager
-def _whole_checkpoints(model: nn.Module) -> Iterator[None]:
-    """Checkpoints hold the weights as the model has them in memory. A released model has each expert by itself, which the
-    Trainer does not put together again: it would go on with experts as they were made."""
+def _checkpoints_as_in_memory(model: nn.Module) -> Iterator[None]:
+    """Write checkpoints in the format that the weights have in memory.
+
+    The format of released models stores each expert by itself, and the Trainer does not join them when it resumes: it would
+    continue with the initial experts.
+    """
     if not isinstance(model, PreTrainedModel):
-        yield  # adapters, which have one form
+        yield  # adapters have one format
         return
     model.save_pretrained = partial(model.save_pretrained, save_original_format=False)
     yield
     del model.save_pretrained
 
 
-def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """The trained model, as ``from_pretrained`` takes it; adapters are merged, and beside it. The first rank writes."""
-    deepspeed.collect(trainer)
+def save_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save the trained model on the first rank, for ``from_pretrained``. Adapters are merged into it, and saved beside it."""
+    deepspeed.gather_weights(trainer)
     if not rank():
         model = trainer.model
         if hasattr(model, "merge_and_unload"):
@@ -244,40 +263,38 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
             model = model.merge_and_unload()
         model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
-    wait()
+    barrier()
 
 
-def train(trainer: Trainer, context: StageContext, sequences: TorchDataset) -> dict[str, float]:
-    """:func:`fit` to data.
+def train_on_tokens(trainer: Trainer, context: StageContext, sequences: Sequences) -> dict[str, float]:
+    """Train on given tokens with :func:`train_and_save`.
 
     :param sequences: the training data of the whole run, in order; the trainer has it, or a view of it.
-    :returns: the figures of the finished run.
+    :returns: the metrics of the finished run.
     """
-    budget, config = context.budget, context.config
-    trainer.held_out = context.dataset.evaluation()
-    curves = Curves(context)
-    figures = fit(trainer, curves, context.dataset.tokenizer())
+    budget, config, data = context.token_budget, context.config, context.tokens
+    trainer.held_out = data.evaluation()
+    callback = TrainingCallback(context)
+    model_metrics = train_and_save(trainer, callback, data.tokenizer())
     rows = map(json.loads, (context.folder / HISTORY).read_text().splitlines())
     last = [row for row in rows if "eval_loss" in row][-1]
-    eval_flops = (
-        len(trainer.held_out) * context.dataset.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
-    )
+    eval_flops = len(trainer.held_out) * data.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
-    seconds = figures["wall_seconds"] - curves.before  # without those before a resume
-    begun = context.estimate.first_step
-    metrics |= figures | {
+    seconds = model_metrics["wall_seconds"] - callback.seconds_before
+    first_step = context.estimate.first_step
+    metrics |= model_metrics | {
         "tokens": budget.tokens,
         "unique_tokens": sequences.unique_tokens,
         "epochs": sequences.epochs["total"],
         "flops": budget.flops,
         "flops_train": budget.flops,
-        "flops_eval": sum(step > begun for step in curves.eval_steps) * eval_flops,
+        "flops_eval": sum(step > first_step for step in callback.eval_steps) * eval_flops,
         "flops_6nd": budget.flops_6nd,
-        "tokens_per_second": (budget.steps - curves.first_step) * budget.batch_tokens / seconds,
+        "tokens_per_second": (budget.steps - callback.first_step) * budget.batch_tokens / seconds,
     }
-    if curves.first_step == 0:  # those before a resume nobody has counted
+    if callback.first_step == 0:  # after a resume, the seconds before it are not known
         metrics["eval_seconds"] = trainer.eval_seconds
-    if begun:
+    if first_step and context.estimate.flops_new is not None:
         metrics["flops_new"] = context.estimate.flops_new
     if context.flops_teacher is not None:
         metrics["flops_teacher"] = context.flops_teacher

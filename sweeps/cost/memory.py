@@ -27,7 +27,7 @@ from openr1.models.shape import Shape, count, lora_weights
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import is_served
-from openr1.training.budget import TokenBudget, passes
+from openr1.training.budget import TokenBudget, split_batch
 from openr1.training.context import RunEstimate
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -57,7 +57,7 @@ def peak_memory(config: Config, estimate: RunEstimate) -> float | None:
 
 def training_memory(config: Config, shape: Shape, budget: TokenBudget) -> float:
     """Return the bytes of a training step, or of an evaluation, which has no gradients but larger batches, if it needs more."""
-    micro, _ = passes(budget.batch, config.compute.processes, config.compute.micro_batch)
+    micro, _ = split_batch(budget.batch, config.compute.processes, config.compute.micro_batch)
     context = config.data.context
     state = state_memory(config, shape)
     step = state + micro * context * activation_memory(config, shape, context)

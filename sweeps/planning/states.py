@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from openr1.artifacts import Store
 from openr1.tracking.mlflow import TrackedRun
-from openr1.tracking.progress import last_said, share_done
+from openr1.tracking.progress import last_report_time, share_done
 
 SILENT_SECONDS = 10.0  # without progress, after which a run whose lock is not held on this machine does not count as running
 
@@ -62,7 +62,7 @@ class StagePlace:
                     pass
             except Timeout:
                 return True
-        return time.time() - last_said(self.partial) < SILENT_SECONDS
+        return time.time() - last_report_time(self.partial) < SILENT_SECONDS
 
     def history(self) -> list[dict[str, float]]:
         """Read the stage's curves so far."""

@@ -40,7 +40,7 @@ def overhead(folder: str, runs: int = 5) -> list[float]:
     from openr1.training import trainer
 
     evaluating = []
-    evaluate = trainer.HeldOut.evaluate
+    evaluate = trainer.HeldOutEvaluation.evaluate
 
     def timed(self, *args, **kwargs):
         start = time.perf_counter()
@@ -48,7 +48,7 @@ def overhead(folder: str, runs: int = 5) -> list[float]:
         evaluating.append(time.perf_counter() - start)
         return metrics
 
-    trainer.HeldOut.evaluate = timed
+    trainer.HeldOutEvaluation.evaluate = timed
     spent = []
     for seed in range(runs):
         evaluating.clear()

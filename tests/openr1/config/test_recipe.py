@@ -87,7 +87,10 @@ def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):
             ["+recipe.steps.eval.data.eval_fraction=0.1"],
             r"recipe\.steps\.eval\.data\.eval_fraction: 0\.1, but 0\.02",
         ),
-        (["+data@recipe.steps.traces.data=openr1_math"], r"recipe\.steps\.traces\.stage\.teacher: an oracle knows its task"),
+        (
+            ["+data@recipe.steps.traces.data=openr1_math"],
+            r"recipe\.steps\.traces\.stage\.teacher: an oracle answers task sources",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_run_is_refused_in_one_line(overrides, line):

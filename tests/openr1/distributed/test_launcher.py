@@ -5,12 +5,12 @@ import pytest
 from helpers.configs import composed
 
 from openr1.distributed import launcher
-from openr1.distributed.deepspeed import settings
+from openr1.distributed.deepspeed import deepspeed_config
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan
 from openr1.runs.stage_run import run_stage
-from openr1.training.budget import passes, resolve
+from openr1.training.budget import resolve, split_batch
 
 SEVERAL = ["compute=ddp", "compute.processes=2"]
 
@@ -31,22 +31,22 @@ def failed(message, timestamp=0, exitcode=1):
 def test_accelerate_understands_what_it_is_given(tmp_path, strategy, device, how):
     commands = pytest.importorskip("accelerate.commands.launch")
     compute = composed(f"compute={strategy}", f"compute.device={device}", "compute.processes=8", "compute.threads=3").compute
-    arguments = launcher.arguments(compute, tmp_path)
+    arguments = launcher.launch_arguments(compute, tmp_path)
     assert arguments[0] == how
     parsed = commands.launch_command_parser().parse_args(arguments)
     assert (parsed.num_processes, parsed.main_process_port, parsed.num_cpu_threads_per_process) == (8, 0, 3)
     assert (parsed.module, parsed.training_script, parsed.training_script_args) == (True, "openr1.runs.worker", [str(tmp_path)])
-    hidden = launcher.environment(compute).get("CUDA_VISIBLE_DEVICES")
+    hidden = launcher.process_environment(compute).get("CUDA_VISIBLE_DEVICES")
     assert hidden == ("" if device == "cpu" else None)
 
 
 def test_a_gpu_group_trains_in_bfloat16_and_knows_its_peak():
     compute = composed("compute=zero3", "compute.device=cuda", "compute.processes=8").compute
     assert (compute.precision, compute.micro_batch, compute.threads, compute.peak_flops) == ("bfloat16", 32, None, 989e12)
-    found = settings(compute)
-    assert found["zero_optimization"]["stage"] == 3
-    assert found["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
-    assert settings(composed("compute=zero2").compute)["torch_autocast"]["enabled"] is False
+    written = deepspeed_config(compute)
+    assert written["zero_optimization"]["stage"] == 3
+    assert written["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
+    assert deepspeed_config(composed("compute=zero2").compute)["torch_autocast"]["enabled"] is False
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_random_numbers_of_each_process_count_in_the_fingerprint(tiny):
     [(8, 1, None, (8, 1)), (8, 1, 4, (4, 2)), (8, 2, None, (4, 1)), (8, 2, 32, (4, 1)), (96, 8, 8, (6, 2)), (14, 2, 4, (1, 7))],
 )
 def test_forward_passes_share_a_step(batch, processes, micro, expected):
-    size, count = passes(batch, processes, micro)
+    size, count = split_batch(batch, processes, micro)
     assert (size, count) == expected
     assert size * count * processes == batch
 
@@ -106,7 +106,7 @@ def test_deepspeed_that_is_missing_is_said_before_anything_is_written(tiny, tmp_
 
 def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    with pytest.raises(ConfigError, match=r"^compute\.processes: 8 need a GPU each; here are 3"):
+    with pytest.raises(ConfigError, match=r"^compute\.processes: 8 need a GPU each; this machine has 3"):
         launcher.check_machine(composed(*tiny, "compute=ddp", "compute.device=cuda", "compute.processes=8"))
 
 
@@ -119,15 +119,17 @@ def test_stages_that_do_not_train_run_on_one_process():
 
 
 def test_the_rank_that_failed_first_is_named():
-    assert launcher.first({0: failed("ValueError: later", 5), 1: failed("KeyError: 'x'\nmore", 4)}) == {
+    assert launcher.first_failure({0: failed("ValueError: later", 5), 1: failed("KeyError: 'x'\nmore", 4)}) == {
         "rank": 1,
         "kind": "KeyError",
         "message": "'x'",
     }
     followed = failed("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", 4)
-    assert launcher.first({0: followed, 1: failed("ValueError: cause", 4)})["rank"] == 1
-    killed = launcher.first({0: followed, 1: failed("Signal 9", 5, exitcode=-9), 2: failed("Signal 15", 4, exitcode=-15)})
-    assert killed == {"rank": 1, "kind": "", "message": "killed by SIGKILL, perhaps for want of memory"}
+    assert launcher.first_failure({0: followed, 1: failed("ValueError: cause", 4)})["rank"] == 1
+    killed = launcher.first_failure(
+        {0: followed, 1: failed("Signal 9", 5, exitcode=-9), 2: failed("Signal 15", 4, exitcode=-15)}
+    )
+    assert killed == {"rank": 1, "kind": "", "message": "killed by SIGKILL, perhaps because memory ran out"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_the_rank_that_failed_first_is_named():
 )
 def test_a_failure_is_one_line(tmp_path, kind, error, line):
     (tmp_path / launcher.FAILURE).write_text(json.dumps({"rank": 1, "kind": kind, "message": "training diverged"}))
-    found = launcher.failure(tmp_path, 2)
-    assert type(found) is error
+    error_read = launcher.read_failure(tmp_path, 2)
+    assert type(error_read) is error
     with pytest.raises(error, match=line):
-        raise found
+        raise error_read

@@ -1,16 +1,17 @@
 from openr1.data.tasks.base import Problem
 from openr1.engines.base import Completion, Reply
 from openr1.rewards import RewardConfig, Sample, Score, Scorer, TermConfig
-from openr1.rl.completions_table import rows
-from openr1.rl.generation import Written
-from openr1.rl.rollouts import Group, scored
+from openr1.rl.completions_table import completion_rows
+from openr1.rl.generation import PolicyReply
+from openr1.rl.rollouts import Group, score_groups
 
 
 def group(*totals):
-    return Group(Problem("1+1=", "2"), Written([1], Reply("0")), [Score({"accuracy": total}, total) for total in totals])
+    reply = PolicyReply([1], Reply("0"))
+    return Group(Problem("1+1=", "2"), reply, [Score({"accuracy": total}, total) for total in totals])
 
 
-def test_a_group_is_silent_where_no_answer_is_better_than_another():
+def test_a_group_has_zero_variance_where_no_answer_is_better_than_another():
     assert group(1.0, 1.0).zero_variance
     assert not group(1.0, 0.0).zero_variance
     assert group(None, None).zero_variance
@@ -19,26 +20,26 @@ def test_a_group_is_silent_where_no_answer_is_better_than_another():
     assert not group(1.0, None, 0.0).zero_variance
 
 
-def written(*texts, end="stop"):
-    made = tuple(Completion(text, end, len(text) + (end == "stop"), tuple(range(len(text)))) for text in texts)
-    return Written([1, 2], Reply("0", made, 2))
+def reply(*texts, end="stop"):
+    completions = tuple(Completion(text, end, len(text) + (end == "stop"), tuple(range(len(text)))) for text in texts)
+    return PolicyReply([1, 2], Reply("0", completions, 2))
 
 
 def test_answers_are_scored_in_their_groups_without_the_end_token():
     """The length reward is measured within a problem's group, not over the rollout."""
     problems = [Problem("1+1=", "2"), Problem("2+2=", "4")]
-    answers = [written("<answer>2</answer>", "<think>so</think><answer>2</answer>"), written(*["<answer>4</answer>"] * 2)]
+    answers = [reply("<answer>2</answer>", "<think>so</think><answer>2</answer>"), reply(*["<answer>4</answer>"] * 2)]
     with Scorer(RewardConfig({"length": TermConfig()}, workers=1)) as scorer:
-        first, second = scored(scorer, problems, answers)
-        alone = scorer.score([[Sample(problems[0], one.text, one.tokens - 1) for one in answers[0].completions]])[0]
+        first, second = score_groups(scorer, problems, answers)
+        alone = scorer.score([[Sample(problems[0], made.text, made.tokens - 1) for made in answers[0].completions]])[0]
     assert [score.total for score in first.scores] == [score.total for score in alone] == [0.5, -0.5]
     assert [score.total for score in second.scores] == [0.0, 0.0]
     assert second.zero_variance
-    table = rows([first, second], step=3)
+    table = completion_rows([first, second], step=3)
     assert [row["reward"] for row in table] == [0.5, -0.5, 0.0, 0.0]
     assert [row["tokens"] for row in table] == [18, 35, 18, 18]
     assert table[0] | {"step": 3, "prompt": "1+1=", "signal": True} == table[0]
 
 
 def test_lengths_are_those_of_the_tokens():
-    assert written("abc").lengths == [(2, 3)]
+    assert reply("abc").lengths == [(2, 3)]

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from openr1.errors import ConfigError, RunError
 from openr1.models import flops
 from openr1.rl import generation, preflight
-from openr1.rl.callback import RlCurves
+from openr1.rl.callback import PolicyCallback
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
@@ -83,7 +83,7 @@ class Killed(BaseException):
 
 def killed(monkeypatch, config, step):
     """Run until the row of a step is written, and no further."""
-    write = RlCurves.write
+    write = PolicyCallback.write_row
 
     def dies(self, metrics, at):
         write(self, metrics, at)
@@ -91,7 +91,7 @@ def killed(monkeypatch, config, step):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(RlCurves, "write", dies)
+        patch.setattr(PolicyCallback, "write_row", dies)
         with pytest.raises(Killed):
             run_stage(config, quiet=True)
 
@@ -185,7 +185,7 @@ def test_what_is_looked_at_is_not_what_is_done(rl):
         assert identify(composed(*rl, change))[0] != first, change
 
 
-def test_no_problem_is_trained_on_and_examined(rl):
+def test_no_problem_is_both_trained_on_and_evaluated(rl):
     config = composed(*rl)
     assert not {one.id for one in read_problems(config)} & {
         one.id for one in read_problems(replace(config, stage=config.stage.evaluation))
@@ -196,21 +196,21 @@ def test_no_problem_is_trained_on_and_examined(rl):
     ("overrides", "line"),
     [
         (["stage.loss.type=ppo"], "stage.loss.type: 'ppo' is not one of grpo, dapo"),
-        (["stage.loss.type=cispo"], "stage.loss.epsilon_high: of cispo"),
+        (["stage.loss.type=cispo"], "stage.loss.epsilon_high: for cispo"),
         (["stage.samples=1"], "stage.samples: a group needs at least 2"),
         (["stage.groups.zero_variance=skip"], "stage.groups.zero_variance: 'skip' is not one of keep, drop, resample"),
         (["stage.updates=3"], "stage.updates: 3 does not divide the 16 answers"),
         (["compute.micro_batch=3"], "compute.micro_batch: 3 does not divide the 16 answers"),
-        (["budget.steps=null"], "budget.tokens_per_param: stage=grpo is given its length in one of steps, completions, flops"),
-        (["budget.steps=null", "budget.tokens=1e6"], "budget.tokens: stage=grpo is given its length"),
+        (["budget.steps=null"], "budget.tokens_per_param: stage=grpo needs its length in one of steps, completions, flops"),
+        (["budget.steps=null", "budget.tokens=1e6"], "budget.tokens: stage=grpo needs its length"),
         (["budget.completions=64"], "budget: steps and completions are given"),
-        (["budget.steps=null", "budget.flops=1e9", "optim.schedule=wsd"], "budget.flops: how many steps"),
+        (["budget.steps=null", "budget.flops=1e9", "optim.schedule=wsd"], "budget.flops: the number of steps"),
         (["optim.lr=null"], "optim.lr: stage=grpo has no rule"),
         (["stage.sampling.temperature=0"], "stage.sampling.temperature: must be above 0"),
-        (["stage.sampling.stop=[x]"], "stage.sampling.stop: a policy that is trained"),
+        (["stage.sampling.stop=[x]"], "stage.sampling.stop: a policy in training"),
         (["~reward.terms.accuracy", "~reward.terms.digits"], "reward.terms: stage=grpo needs at least one reward"),
         (["model.checkpoint=null"], "model.checkpoint: stage=grpo asks a model"),
-        (["engine=vllm_server", "engine.model=x"], "engine.kind: stage=grpo writes with transformers or vllm"),
+        (["engine=vllm_server", "engine.model=x"], "engine.kind: stage=grpo generates with transformers or vllm"),
         (["stage.vllm.server=http://localhost:8000"], "stage.vllm.server: is for engine=vllm"),
     ],
 )
@@ -233,7 +233,7 @@ def test_answers_as_a_budget_are_for_policies_only(sums):
 
 def test_a_reward_that_favours_what_is_wrong_is_refused(rl):
     upside = ["reward.terms.accuracy.weight=-1", "stage.preflight=true"]
-    with pytest.raises(ConfigError, match=r"^reward\.terms: of data\.sources\.sums, the oracle's answer"):
+    with pytest.raises(ConfigError, match=r"^reward\.terms: in data\.sources\.sums, the oracle's answer"):
         run_stage(composed(*rl, "~reward.terms.digits", *upside), quiet=True)
     assert run_stage(composed(*rl, "~reward.terms.digits", *upside[:1], "budget.steps=1"), quiet=True).metrics["reward"] <= 0
 
@@ -256,12 +256,12 @@ def test_a_sampler_that_is_not_the_policy_is_found_out(rl, monkeypatch):
         head.weight = torch.nn.Parameter(1.3 * head.weight)
 
     monkeypatch.setattr(generation.LivePolicyGenerator, "__init__", stale)
-    with pytest.raises(RunError, match=r"^the sampler's log-probabilities are .* from those of the trained model"):
+    with pytest.raises(RunError, match=r"^the sampler's log-probabilities differ by .* from those of the trained model"):
         run_stage(composed(*rl, "stage.preflight=true"), quiet=True)
-    assert preflight.OFF[torch.float32] < 0.01
+    assert preflight.MAX_DIFFERENCE[torch.float32] < 0.01
 
 
-def test_exams_come_at_marks_of_tokens_too(rl):
+def test_evaluations_come_at_multiples_of_tokens_too(rl):
     every = 900.0
     result = run_stage(composed(*rl, "stage.eval.every=100", f"stage.eval_every_tokens={every}"), quiet=True)
     tokens = {row["step"]: row["tokens"] for row in rows(result)}

@@ -87,7 +87,7 @@ def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp
 
     lora = ["stage.lora.rank=4", f"model.checkpoint={student.model}", "stage.lora.dropout=0.1", "compute.checkpoint_steps=3"]
     whole = run_stage(tune(sums, *lora, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
-    config, log = tune(sums, *lora), trainer.Curves.on_log
+    config, log = tune(sums, *lora), trainer.TrainingCallback.on_log
 
     def dies(self, args, state, control, logs, **rest):
         log(self, args, state, control, logs, **rest)
@@ -95,7 +95,7 @@ def test_a_killed_run_of_adapters_goes_on_to_the_same_weights(sums, student, tmp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Curves, "on_log", dies)
+        patch.setattr(trainer.TrainingCallback, "on_log", dies)
         with pytest.raises(KeyboardInterrupt):
             run_stage(config, quiet=True)
     assert run_stage(config, quiet=True).artifact.sha256() == whole.sha256()

@@ -6,7 +6,7 @@ from helpers.configs import composed
 from mlflow.utils.validation import _validate_metric_name
 
 from openr1.errors import ConfigError
-from openr1.tracking.names import KEY_LENGTH, check_folder, check_name, condition, from_key, to_key
+from openr1.tracking.names import KEY_LENGTH, check_folder, check_name, from_key, query_condition, to_key
 
 NAMES = [
     *(
@@ -93,8 +93,8 @@ def test_a_name_need_be_no_folder():
 
 def test_a_condition_holds_for_its_value_and_cannot_end_early():
     for value in ("demo", "it's", 'a "b"', "x' OR tags.study != '", "50%", "a\\", "中", "a;b--c"):
-        found = condition("tags.study", value)
-        inner = re.fullmatch(r"tags\.study (?:=|LIKE) '([^'\"\\%;]*)'", found)
+        written = query_condition("tags.study", value)
+        inner = re.fullmatch(r"tags\.study (?:=|LIKE) '([^'\"\\%;]*)'", written)
         assert inner
         assert re.fullmatch(re.escape(inner[1]).replace("_", "."), value)
 

@@ -7,7 +7,7 @@ from openr1.errors import ConfigError
 from openr1.models.build import build
 from openr1.models.families import FAMILIES
 from openr1.models.shape import solve_shape
-from openr1.training.packing import bins, check_apart, pack
+from openr1.training.packing import assign_rows, check_isolation, pack
 from openr1.training.trainer import collate
 
 VOCABULARY = 300
@@ -30,7 +30,7 @@ def model(family, attention="sdpa"):
 
 def test_rows_are_filled_and_hold_every_item_once():
     lengths = [5, 9, 3, 3, 8, 1, 7]
-    rows = bins(lengths, 12)
+    rows = assign_rows(lengths, 12)
     assert sorted(item for row in rows for item in row) == list(range(7))
     assert all(sum(lengths[item] for item in row) <= 12 for row in rows)
     assert len(rows) == 3  # 36 tokens
@@ -39,12 +39,12 @@ def test_rows_are_filled_and_hold_every_item_once():
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_example_in_a_row_is_as_it_is_alone(family, attention):
-    net, found = model(family, attention), examples(11, 6, 5, 4, 9)
-    batch = pack(found, 16)
-    assert len(batch["input_ids"]) < len(found)
+    net, given = model(family, attention), examples(11, 6, 5, 4, 9)
+    batch = pack(given, 16)
+    assert len(batch["input_ids"]) < len(given)
     with torch.no_grad():
         logits = net(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
-        for example in found:
+        for example in given:
             ids = torch.from_numpy(example["input_ids"])
             alone = net(input_ids=ids[None], use_cache=False).logits[0]
             [(row, start)] = [
@@ -57,8 +57,8 @@ def test_an_example_in_a_row_is_as_it_is_alone(family, attention):
 
 
 def test_labels_are_those_of_the_completions():
-    found = examples(6, 5, 4)
-    packed, padded = pack(found, 16), collate(found)
+    given = examples(6, 5, 4)
+    packed, padded = pack(given, 16), collate(given)
     assert sorted(packed["labels"][packed["labels"] >= 0]) == sorted(padded["labels"][padded["labels"] >= 0])
     # nothing of one example is predicted from another
     first = packed["position_ids"] == 0
@@ -67,9 +67,9 @@ def test_labels_are_those_of_the_completions():
     assert (bare["labels"] >= 0).sum() == 6
 
 
-def test_the_check_sees_examples_that_see_each_other(monkeypatch):
+def test_packed_examples_that_attend_to_each_other_are_refused(monkeypatch):
     net = model("qwen2")
-    check_apart(net, VOCABULARY)
+    check_isolation(net, VOCABULARY)
     forward = net.forward
 
     def blind(**inputs):
@@ -77,5 +77,5 @@ def test_the_check_sees_examples_that_see_each_other(monkeypatch):
         return forward(**inputs)
 
     monkeypatch.setattr(net, "forward", blind)
-    with pytest.raises(ConfigError, match=r"^stage\.packing: with model\.attention=sdpa, examples of one row see each other"):
-        check_apart(net, VOCABULARY)
+    with pytest.raises(ConfigError, match=r"^stage\.packing: packed examples attend to each other with model\.attention=sdpa"):
+        check_isolation(net, VOCABULARY)

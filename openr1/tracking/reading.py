@@ -1,0 +1,105 @@
+"""Tracked runs, read back from MLflow as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from openr1.errors import ConfigError
+from openr1.tracking.names import from_key, to_key
+from openr1.tracking.store import existing_store, run_exists, search_runs, store_errors
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+CONFIG_FILE = "config.yaml"  # the resolved config, among the files of a tracked run
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """One run as the store has it: its latest metrics, and its params and tags as text."""
+
+    run_id: str
+    name: str
+    status: str
+    start_time: datetime
+    end_time: datetime | None  # None while it is running
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    url: str | None  # address of its page, if the store is a server
+
+
+def read_run(uri: str, run_id: str) -> TrackedRun:
+    """Read one run.
+
+    :raises ConfigError: if the store or the run does not exist.
+    """
+    store = existing_store(uri)
+    if not run_exists(uri, run_id):
+        raise ConfigError(f"run {run_id}: not in the store {uri}")
+    with store_errors(uri):
+        return _tracked_run(store.get_run(run_id), uri)
+
+
+def read_runs(uri: str, study: str | None, status: str | None = "FINISHED", **tags: str) -> list[TrackedRun]:
+    """Read the stage runs of a study, oldest first.
+
+    :param study: None for the runs of all studies.
+    :param status: None for runs of any status.
+    :param tags: tags that the runs must have.
+    :raises ConfigError: if the store does not exist.
+    """
+    store = existing_store(uri)
+    with store_errors(uri):
+        experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    wanted = tags if study is None else {"study": study, **tags}
+    conditions = ["tags.stage != ''"] + ([f"attributes.status = '{status}'"] if status else [])
+    return [_tracked_run(run, uri) for run in search_runs(uri, experiments, wanted, *conditions)] if experiments else []
+
+
+def read_history(uri: str, run_id: str, names: Iterable[str] = ("tokens", "flops", "eval_loss")) -> list[dict[str, float]]:
+    """Read the curves of a run: one dict a logged step, with ``step`` and those of ``names`` that were logged at it."""
+    rows: dict[int, dict[str, float]] = {}
+    for name in names:
+        with store_errors(uri):
+            history = existing_store(uri).get_metric_history(run_id, to_key(name))
+        for point in history:
+            rows.setdefault(point.step, {"step": point.step})[name] = point.value
+    return [rows[step] for step in sorted(rows)]
+
+
+def read_config(uri: str, run_id: str) -> dict[str, Any]:
+    """Read the resolved config that reproduces a run."""
+    store = existing_store(uri)
+    read_run(uri, run_id)
+    with store_errors(uri):
+        return yaml.safe_load(Path(store.download_artifacts(run_id, CONFIG_FILE)).read_text())
+
+
+def _tracked_run(run: MlflowRun, uri: str) -> TrackedRun:
+    info, data = run.info, run.data
+    return TrackedRun(
+        run_id=info.run_id,
+        name=info.run_name,
+        status=info.status,
+        start_time=_time(info.start_time),
+        end_time=_time(info.end_time) if info.end_time else None,
+        tags=_with_names(data.tags),
+        params=_with_names(data.params),
+        metrics=_with_names(data.metrics),
+        url=f"{uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else None,
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _with_names(values: dict[str, Any]) -> dict[str, Any]:
+    return {from_key(key): value for key, value in values.items()}
