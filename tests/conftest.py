@@ -6,9 +6,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import logging
 import random
+from pathlib import Path
 
 import pytest
 from helpers.configs import tiny_run
+from helpers.stores import TEMPLATE, copy_empty_stores
 
 WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
 
@@ -20,6 +22,22 @@ def loggers():
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """A folder of the session that all workers of xdist share; what is made in it is made under a lock."""
+    base = tmp_path_factory.getbasetemp()
+    folder = Path(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_store(shared_folder):
+    """Have MLflow stores in SQLite begin as copies of an empty one."""
+    os.environ[TEMPLATE] = str(shared_folder / "empty" / "mlflow.db")
+    copy_empty_stores()
 
 
 @pytest.fixture(scope="session")
