@@ -1,4 +1,4 @@
-"""What commands import, with the settings that they import it with: ``helpers.cli`` forks commands from a process that has it."""
+"""Imports of the commands, with the settings that they import with; ``helpers.cli`` forks commands from a process that has them."""
 
 import importlib
 import os
@@ -9,7 +9,16 @@ QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "
 for name, value in {"OMP_NUM_THREADS": "1", **SETTINGS, **QUIET}.items():
     os.environ.setdefault(name, value)
 
-MODULES = ["torch", "transformers", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "datasets", "pandas", "optuna", "joblib"]
+MODULES = [
+    "torch",
+    "transformers",
+    "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "datasets",
+    "pandas",
+    "optuna",
+    "joblib",
+]
 MODULES += [f"transformers.models.{family}.modeling_{family}" for family in ("qwen2", "qwen3", "llama")]
 MODULES += ["transformers.trainer", "accelerate", "matplotlib.figure", "rich.live", "scipy.optimize"]
 MODULES += ["openr1.cli", "openr1.runs.trial", "openr1.runs.summary", "openr1.stages.pretrain", "openr1.stages.sft"]

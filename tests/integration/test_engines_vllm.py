@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("OPENR1_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python"))
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.xdist_group("vllm"),  # each takes all cores
     pytest.mark.skipif(not PYTHON.exists(), reason=f"vLLM is not installed: {PYTHON} is not there; `make vllm` makes it"),
 ]
 # reads {model, prompts, sampling, batch_size} and writes, for each prompt, the text, token ids and log-probabilities

@@ -5,37 +5,31 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import optuna
 import pytest
+from helpers.cli import Command
 
 from sweeps.optuna.storage import open_storage
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "sweep_app.py")]
+APP = Path(__file__).parents[1] / "helpers" / "sweep_app.py"
 X = "optim.lr=interval(0.01,1)"
 
 
-class Worker(subprocess.Popen):
-    """In the background, in a session of its own, so that it is killed with its processes."""
-
-    def ended(self):
-        """Its exit code; what it said is shown where the test fails."""
-        code = self.wait(timeout=600)
-        print(f"process {self.pid}, exit code {code}:", self.log.read_text(), sep="\n")
-        return code
+def start_worker(folder, *arguments, **env):
+    """Start a worker in the background."""
+    words = ["-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
+    return Command(APP, *words, cwd=folder, **env)
 
 
-def worker(folder, *arguments, **env):
-    command = [*APP, "-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
-    path = folder / f"{time.monotonic()}.log"
-    with path.open("w") as log:
-        one = Worker(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
-    one.log = path
-    return one
+def exit_code(worker):
+    """Wait for the end of a worker; pytest shows what it wrote where the test fails."""
+    done = worker.finish()
+    print(f"process {worker.pid}, exit code {done.returncode}:", done.stdout, done.stderr, sep="\n")
+    return done.returncode
 
 
 def wait_for(condition, seconds=300):
@@ -91,15 +85,15 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=6"]
     if launcher == "local":
         given.append("hydra.launcher.n_jobs=2")
-    first = worker(tmp_path, *given, TRIAL_SECONDS="2")
+    first = start_worker(tmp_path, *given, TRIAL_SECONDS="2")
     wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2)
     time.sleep(0.5)
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.finish()
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
     finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
-    assert worker(tmp_path, *given).ended() == 0
+    assert exit_code(start_worker(tmp_path, *given)) == 0
     after = trials(storage)
     assert {number: after[number].value for number in finished} == finished
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
@@ -123,8 +117,8 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     began = tmp_path / "began"
-    workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
-    assert [one.ended() for one in workers] == [0, 0, 0]
+    workers = [start_worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
+    assert [exit_code(worker) for worker in workers] == [0, 0, 0]
     found = trials(storage)
     assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
     assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
@@ -155,8 +149,8 @@ def needs(launcher):
 def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
     needs(launcher)
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
-    one = worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
-    assert one.ended() == 0
+    worker = start_worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
+    assert exit_code(worker) == 0
     found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
     assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
     assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
@@ -183,10 +177,10 @@ def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
     needs(launcher)
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=" + ("1" if launcher == "basic" else "2")]
-    one = worker(tmp_path, *given, TRIAL_SECONDS="300")
+    worker = start_worker(tmp_path, *given, TRIAL_SECONDS="300")
     wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
-    os.kill(one.pid, how)
-    assert one.ended() == (130 if how == signal.SIGTERM else -how)
+    os.kill(worker.pid, how)
+    assert exit_code(worker) == (130 if how == signal.SIGTERM else -how)
     wait_for(lambda: not beside(tmp_path))
     begun = [trial for trial in trials(storage) if trial.params]
     assert begun

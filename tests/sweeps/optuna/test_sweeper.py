@@ -1,26 +1,23 @@
 """``hydra/sweeper=optuna`` from the command line."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
 import yaml
+from helpers.cli import command
 
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).parents[2] / "helpers" / "sweep_app.py")]
-OPENR1 = [str(Path(sys.executable).parent / "openr1")]
+APP = Path(__file__).parents[2] / "helpers" / "sweep_app.py"
+OPENR1 = "openr1"
 X = "optim.lr=interval(0.01,1)"
 
 
 def sweep(*arguments, cwd, app=APP, **env):
-    command = [*app, "-m", "hydra/sweeper=optuna", f"paths.outputs={cwd}/outputs", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+    return command(app, "-m", "hydra/sweeper=optuna", f"paths.outputs={cwd}/outputs", *arguments, cwd=cwd, **env)
 
 
 def study_of(cwd, name):
