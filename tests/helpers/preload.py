@@ -1,4 +1,4 @@
-"""Imports of the commands, with the settings that they import with; ``helpers.cli`` forks commands from a process that has them."""
+"""Imports of commands, with the settings that they import with: ``helpers.cli`` forks commands from a process that has them."""
 
 import importlib
 import os
