@@ -22,6 +22,7 @@ from tempfile import gettempdir
 from helpers.stores import copy_empty_stores
 
 BIN = Path(sys.executable).parent
+RUN_APP = Path(__file__).with_name("run_app.py")
 SCRIPTS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
 
 
@@ -80,6 +81,18 @@ class Command:
 def command(name: str | Path, *arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess:
     """Run a command and return its exit code and what it wrote."""
     return Command(name, *arguments, cwd=cwd, **env).finish()
+
+
+def succeed(name: str | Path, *arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess:
+    """Run a command that must end with exit code 0, and return what it wrote."""
+    done = command(name, *arguments, cwd=cwd, **env)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def start_run(overrides: list[str], cwd: Path) -> Command:
+    """Start the stage of a config in the background, to be killed."""
+    return Command(RUN_APP, *overrides, cwd=cwd)
 
 
 def _execute(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path]) -> None:

@@ -6,16 +6,10 @@ import subprocess
 import time
 
 import pytest
-from helpers.cli import BIN
+from helpers.cli import BIN, succeed
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("demo")]
 GRID = ["budget.flops=1.2e11,6e10,3e10", "scale=50k,30k,100k"]
-
-
-def succeed(name, *arguments, cwd):
-    done = succeed(name, *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

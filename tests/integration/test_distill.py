@@ -9,19 +9,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from helpers.cli import Command, command
+from helpers.cli import Command, succeed
 
 from openr1.data.answers import read_answers
 from openr1.tracking import mlflow as tracking
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("distill")]
 SUMS = ["data=sums", "data.tokenizer.vocab_size=258", "data.eval_fraction=0.02"]
-
-
-def succeed(name, *arguments, cwd):
-    done = command(name, *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def answered(folder):

@@ -4,14 +4,13 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from helpers.cli import start_run
 from helpers.configs import composed
 
 from openr1.artifacts import Store
@@ -139,20 +138,13 @@ def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tm
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)
-    script = f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-        from helpers.configs import composed
-        from openr1.runs.stage_run import run
-        run(composed(*{long!r}), quiet=True)
-    """
-    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+    parent = start_run(long, tmp_path)
     while parent.poll() is None and not list(partial.glob("checkpoints/checkpoint-*/complete")):
         time.sleep(0.01)
     started = psutil.Process(parent.pid).children(recursive=True)
     assert len(started) >= 3  # the launcher and two ranks
     os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    parent.finish()
     _, alive = psutil.wait_procs(started, timeout=20)
     assert not alive
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.cli import Command, command
+from helpers.cli import Command, succeed
 
 from analysis.fit.fit import fit
 from analysis.sources.frame import Columns, MlflowRuns, read
@@ -23,12 +23,6 @@ R1 += ["recipe.steps.traces.stage.problems=40", "recipe.steps.sampled.stage.samp
 R1 += [f"recipe.steps.{step}.stage.{key}" for step in ("dev2", "r1") for key in ("prompts=8", "samples=8", "eval.problems=14")]
 R1 += [f"recipe.steps.{step}.{key}" for step in ("dev2", "r1") for key in ("budget.steps=6", "optim.lr=1e-4")]
 R1 += [f"recipe.steps.exam_{step}.stage.problems=14" for step in ("base", "dev1", "dev2", "dev3", "r1")]
-
-
-def succeed(name, *arguments, cwd):
-    done = command(name, *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def stages(folder):

@@ -51,7 +51,7 @@ def test_one_failed_trial_costs_no_other(tiny, tmp_path):
     assert finished.params["optim.lr"] == "0.001"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_impossible_trial_is_refused_before_any_is_trained(tiny, tmp_path):
     done = multirun(*tiny, "budget.steps=null", "budget.tokens=1e4,10", cwd=tmp_path)
     assert done.returncode == 2
