@@ -1,4 +1,4 @@
-"""What the README and the pages in docs/ say is what runs."""
+"""The README and the pages in docs/: their commands compose and their paths exist."""
 
 import re
 import shlex
@@ -32,7 +32,7 @@ def commands(name):
 
 
 def first_choices(words):
-    """A sweep as the run of its first choices."""
+    """Return a sweep as the run of its first choices."""
     for override in OverridesParser.create().parse_overrides(words):
         if override.is_sweep_override():
             sweep = override.value()

@@ -50,7 +50,7 @@ def test_run_again_it_trains_nothing_and_takes_seconds(study):
 
 
 def test_the_mlflow_ui_shows_the_study(study):
-    """The same store as the study's, opened as `make ui` opens it."""
+    """Open the store of the study as `make ui` opens it."""
     import socket
     import urllib.request
 

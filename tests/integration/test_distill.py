@@ -19,12 +19,12 @@ SUMS = ["data=sums", "data.tokenizer.vocab_size=258", "data.eval_fraction=0.02"]
 
 
 def answered(folder):
-    """How many problems of the generation that runs under ``folder`` have answers."""
+    """Count the problems that have answers in the generation that runs under ``folder``."""
     return sum(path.read_bytes().count(b"\n") for path in folder.glob("artifacts/.partial/generate-*/answers/*.jsonl"))
 
 
 def killed(arguments, cwd, outputs, after):
-    """Start a command, and kill it when it has answered so many more problems. Whether it was still running."""
+    """Start a command, kill it when it has answered ``after`` more problems, and return whether it was still running then."""
     before, process = answered(outputs), Command("openr1", *arguments, f"paths.outputs={outputs}", cwd=cwd)
     try:
         while process.poll() is None and answered(outputs) < before + after:
@@ -64,15 +64,15 @@ def test_a_generation_killed_five_times_is_the_same_as_one_that_is_not(teacher, 
     assert 0 < seen < 1000
     assert len(rows(whole)) == 2000
     assert rows(broken) == rows(whole)
-    (one,), (other,) = (list(outputs.glob("artifacts/generate-*/data/*.parquet")) for outputs in (broken, whole))
-    assert one.read_bytes() == other.read_bytes()
+    (resumed,), (expected,) = (list(outputs.glob("artifacts/generate-*/data/*.parquet")) for outputs in (broken, whole))
+    assert resumed.read_bytes() == expected.read_bytes()
     # the runs that were killed are one run
     (run,) = tracking.read_runs(f"sqlite:///{broken}/mlflow.db", "default")
     assert run.tags["stage"] == "generate"
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every completion with its prompt's sum, after a while, and keeps what it is asked."""
+    """A server that completes every prompt with its sum, after a while, and keeps the prompts."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -82,7 +82,7 @@ class Server(ThreadingHTTPServer):
         self.asked, self.lock = [], threading.Lock()
 
     def handle_error(self, *_):
-        """A client that was killed."""
+        """Say nothing of clients that were killed."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -118,10 +118,10 @@ def test_a_server_is_asked_no_problem_twice_that_it_has_answered(tmp_path):
         kills = sum(killed(generate, tmp_path, outputs, 100) for _ in range(3))
         succeed("openr1", *generate, f"paths.outputs={outputs}", cwd=tmp_path)
         assert kills == 3
-        found = rows(outputs)
-        assert len(found) == 600
-        assert all(row["completion"] == f"<answer>{row['answer']}</answer>" for row in found)
-        assert set(server.asked) == {row["prompt"] for row in found}
+        answers = rows(outputs)
+        assert len(answers) == 600
+        assert all(row["completion"] == f"<answer>{row['answer']}</answer>" for row in answers)
+        assert set(server.asked) == {row["prompt"] for row in answers}
         # what was under way when it was killed, and no more
         assert len(server.asked) - 600 <= kills * concurrency
     finally:
@@ -166,8 +166,8 @@ def test_its_students_are_points_of_a_law(study):
         "holdout.largest_budgets=0",
     ]
     succeed("openr1-fit", *fit, cwd=folder)
-    found = json.loads((folder / "outputs" / "studies" / "distill_micro" / "power_law" / "fit.json").read_text())
-    assert found["n_points"] == 4
+    fit_file = json.loads((folder / "outputs" / "studies" / "distill_micro" / "power_law" / "fit.json").read_text())
+    assert fit_file["n_points"] == 4
 
 
 @pytest.mark.nightly

@@ -26,16 +26,16 @@ R1 += [f"recipe.steps.exam_{step}.stage.problems=14" for step in ("base", "dev1"
 
 
 def stages(folder):
-    """What the one recipe under a folder made, by the names of its steps."""
+    """Return the artifacts of the only recipe under a folder, by the names of its steps, and its table of stages."""
     uri = f"sqlite:///{folder}/outputs/mlflow.db"
     [recipe] = [run for run in tracking.read_runs(uri, "default") if run.tags["stage"] == "recipe"]
-    store, found = Store(folder / "outputs" / "artifacts"), {}
+    store, artifacts = Store(folder / "outputs" / "artifacts"), {}
     for tag, run_id in recipe.tags.items():
         if tag.startswith("step."):
             tags = tracking.read_run(uri, run_id).tags
-            found[tag.removeprefix("step.")] = store.find(tags["stage"], tags["fingerprint"])
+            artifacts[tag.removeprefix("step.")] = store.find(tags["stage"], tags["fingerprint"])
     table = Path(tracking.client(uri).download_artifacts(recipe.run_id, "stages.md")).read_text()
-    return found, table
+    return artifacts, table
 
 
 @pytest.mark.nightly
@@ -54,9 +54,11 @@ def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.finish()
     succeed("openr1", *R1, "compute.checkpoint_steps=2", cwd=broken)
-    (expected, table), (found, again) = stages(whole), stages(broken)
-    assert list(found) == list(expected)
-    assert {name: one.sha256() for name, one in found.items()} == {name: one.sha256() for name, one in expected.items()}
+    (expected, table), (resumed, again) = stages(whole), stages(broken)
+    assert list(resumed) == list(expected)
+    assert {name: artifact.sha256() for name, artifact in resumed.items()} == {
+        name: artifact.sha256() for name, artifact in expected.items()
+    }
     assert again == table
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["base", "dev1", "dev2", "dev3", "r1"]
 

@@ -51,7 +51,7 @@ NIGHTLY_LOCAL = pytest.param("local", marks=pytest.mark.nightly)
 
 @pytest.fixture
 def postgres(tmp_path):
-    """The URL of a server of its own; PostgreSQL does not run as root."""
+    """Start a server and return its URL; PostgreSQL does not run as root."""
     # Debian keeps them apart from what is on the path
     path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
     binaries = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl")]
@@ -92,10 +92,10 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
     first.finish()
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
-    finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
+    finished_values = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
     assert exit_code(start_worker(tmp_path, *given)) == 0
     after = trials(storage)
-    assert {number: after[number].value for number in finished} == finished
+    assert {number: after[number].value for number in finished_values} == finished_values
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
     lost = [trial for trial in before if trial.state.name == "RUNNING" and trial.params]
     again = [trial.params for trial in after if trial.state.name == "COMPLETE"]
@@ -119,10 +119,10 @@ def test_workers_share_a_storage(tmp_path, kind, request):
     began = tmp_path / "began"
     workers = [start_worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
     assert [exit_code(worker) for worker in workers] == [0, 0, 0]
-    found = trials(storage)
-    assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
-    assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
-    drawn = [trial.params["optim.lr"] for trial in found if "surplus" not in trial.user_attrs]
+    finished = trials(storage)
+    assert [trial.state.name for trial in finished if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
+    assert len({trial.user_attrs["worker"]["pid"] for trial in finished}) > 1
+    drawn = [trial.params["optim.lr"] for trial in finished if "surplus" not in trial.user_attrs]
     assert drawn.count(0.5) == drawn.count(0.25) == 1
     assert len(set(drawn)) == 12
     assert sorted(map(float, began.read_text().split())) == sorted(drawn)  # none of them by two workers
@@ -151,23 +151,23 @@ def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
     worker = start_worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
     assert exit_code(worker) == 0
-    found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
-    assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
-    assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
-    assert found[0].datetime_complete > found[1].datetime_start
+    finished = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
+    assert [trial.state.name for trial in finished] == ["COMPLETE"] * 4
+    assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in finished)
+    assert finished[0].datetime_complete > finished[1].datetime_start
     assert len((tmp_path / "trials").read_text().split()) == 4
 
 
 def beside(folder):
-    """The commands of the processes that run in a folder."""
-    found = []
+    """Return the commands of the processes that run in a folder."""
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").resolve() == folder and (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                commands.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # it has ended
             continue
-    return found
+    return commands
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="no /proc")
