@@ -140,7 +140,7 @@ def shortened(stage: PlannedStage) -> Config:
         # so small a rate that nothing diverges: the speed does not depend on it
         optim=replace(config.optim, batch_tokens=budget.batch_tokens, lr=1e-6, warmup_tokens=None),
         data=replace(config.data, eval_tokens=max(config.data.context, min(EVALUATED, config.data.eval_tokens))),
-        stage=replace(config.stage, evals=1, logs=4, eval_every_tokens=None, **apart),
+        stage=replace(config.stage, eval_points=1, log_points=4, eval_every_tokens=None, **apart),
         compute=replace(config.compute, checkpoint_minutes=None, checkpoint_steps=None),
     )
 

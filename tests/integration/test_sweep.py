@@ -19,10 +19,15 @@ APP = Path(__file__).parents[1] / "helpers" / "sweep_app.py"
 X = "optim.lr=interval(0.01,1)"
 
 
-def start_worker(folder, *arguments, **env):
-    """Start a worker in the background."""
-    words = ["-m", "hydra/sweeper=optuna", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
-    return Command(APP, *words, cwd=folder, **env)
+@pytest.fixture
+def start_worker(tiny, tmp_path):
+    """Return a function that starts a worker of one study in the background."""
+
+    def start_worker(*arguments, **env):
+        words = ["-m", "hydra/sweeper=optuna", *tiny, X, "sweep.name=shared", "sweep.calibrate=false", *arguments]
+        return Command(APP, *words, cwd=tmp_path, **env)
+
+    return start_worker
 
 
 def exit_code(worker):
@@ -32,10 +37,12 @@ def exit_code(worker):
     return done.returncode
 
 
-def wait_for(condition, seconds=300):
+def wait_for(condition, worker=None, seconds=300):
+    """Wait until a condition holds, unless a worker that should bring it about ends."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
+        assert worker is None or worker.poll() is None, exit_code(worker)
         time.sleep(0.1)
 
 
@@ -80,20 +87,20 @@ def postgres(tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL])
-def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(tmp_path, launcher):
+def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(start_worker, tmp_path, launcher):
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=6"]
     if launcher == "local":
         given.append("hydra.launcher.n_jobs=2")
-    first = start_worker(tmp_path, *given, TRIAL_SECONDS="2")
-    wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2)
+    first = start_worker(*given, TRIAL_SECONDS="2")
+    wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2, first)
     time.sleep(0.5)
     os.killpg(first.pid, signal.SIGKILL)
     first.finish()
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
     finished_values = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
-    assert exit_code(start_worker(tmp_path, *given)) == 0
+    assert exit_code(start_worker(*given)) == 0
     after = trials(storage)
     assert {number: after[number].value for number in finished_values} == finished_values
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
@@ -105,7 +112,7 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
-def test_workers_share_a_storage(tmp_path, kind, request):
+def test_workers_share_a_storage(start_worker, tmp_path, kind, request):
     if kind == "postgresql":
         storage = request.getfixturevalue("postgres")
     else:
@@ -117,7 +124,7 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     began = tmp_path / "began"
-    workers = [start_worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
+    workers = [start_worker(*given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
     assert [exit_code(worker) for worker in workers] == [0, 0, 0]
     finished = trials(storage)
     assert [trial.state.name for trial in finished if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
@@ -146,10 +153,10 @@ def needs(launcher):
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
+def test_every_launcher_has_trials_side_by_side(start_worker, tmp_path, launcher):
     needs(launcher)
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
-    worker = start_worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
+    worker = start_worker(*given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
     assert exit_code(worker) == 0
     finished = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
     assert [trial.state.name for trial in finished] == ["COMPLETE"] * 4
@@ -173,12 +180,12 @@ def beside(folder):
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="no /proc")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL, "submitit_local"])
-def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
+def test_a_worker_that_ends_takes_its_trials_with_it(start_worker, tmp_path, launcher, how):
     needs(launcher)
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=" + ("1" if launcher == "basic" else "2")]
-    worker = start_worker(tmp_path, *given, TRIAL_SECONDS="300")
-    wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
+    worker = start_worker(*given, TRIAL_SECONDS="300")
+    wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)), worker)
     os.kill(worker.pid, how)
     assert exit_code(worker) == (130 if how == signal.SIGTERM else -how)
     wait_for(lambda: not beside(tmp_path))
