@@ -12,6 +12,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 import tomllib
 import uuid
 from functools import cache
@@ -113,4 +114,6 @@ def _execute(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path
             sys.exit(getattr(importlib.import_module(module), function)())
         runpy.run_path(words[0], run_name="__main__")
     finally:
-        atexit._run_exitfuncs()  # which multiprocessing leaves out
+        # the end of an interpreter, in its order: first threads, and with them pools of processes, then what is registered
+        threading._shutdown()
+        atexit._run_exitfuncs()
