@@ -1,4 +1,4 @@
-"""What the tests share: data and a config that take a second to prepare and train."""
+"""Fixtures of all tests: data and a config that take a second to prepare and train, an empty MLflow store."""
 
 import os
 
@@ -6,16 +6,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import logging
 import random
+from pathlib import Path
 
 import pytest
 from helpers.configs import tiny_run
+from helpers.stores import TEMPLATE, copy_empty_stores
 
 WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
 
 
 @pytest.fixture(autouse=True)
 def loggers():
-    """What configures logging in this process, as MLflow's migrations and commands do, disables loggers and sets levels."""
+    """Undo what MLflow's migrations and commands do to logging: they disable loggers and set levels."""
     logging.getLogger().setLevel(logging.WARNING)
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
@@ -23,8 +25,24 @@ def loggers():
 
 
 @pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """Return a folder that all xdist workers of the session share; make things in it under a lock."""
+    base = tmp_path_factory.getbasetemp()
+    folder = Path(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_store(shared_folder):
+    """Have MLflow stores in SQLite begin as copies of an empty one."""
+    os.environ[TEMPLATE] = str(shared_folder / "empty" / "mlflow.db")
+    copy_empty_stores()
+
+
+@pytest.fixture(scope="session")
 def text_file(tmp_path_factory):
-    """200 short documents of made-up text, one a line."""
+    """Write 200 short documents of made-up text, one a line."""
     rng = random.Random(0)
     path = tmp_path_factory.mktemp("text") / "documents.jsonl"
     documents = [" ".join(rng.choices(WORDS, k=80)) for _ in range(200)]
@@ -34,5 +52,5 @@ def text_file(tmp_path_factory):
 
 @pytest.fixture
 def tiny(tmp_path, text_file):
-    """Overrides of a run that trains in about a second, all of it under ``tmp_path``."""
+    """Return overrides of a run that trains in about a second, all of it under ``tmp_path``."""
     return tiny_run(text_file, tmp_path)

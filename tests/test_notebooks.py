@@ -10,7 +10,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture
 def points(tmp_path, monkeypatch):
-    """A study of five budgets and five sizes with a known law, as a CSV file that the notebooks read."""
+    """Write a study of five budgets and five sizes with a known law, as a CSV file that the notebooks read."""
     import numpy as np
     import pandas as pd
 

@@ -31,7 +31,7 @@ def commands(name):
 
 
 def first_choices(words):
-    """A sweep as the run of its first choices."""
+    """Return a sweep as the run of its first choices."""
     for override in OverridesParser.create().parse_overrides(words):
         if override.is_sweep_override():
             sweep = override.value()

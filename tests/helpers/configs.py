@@ -9,6 +9,7 @@ from openr1.config.schema import Config, register
 
 
 def composed(*overrides: str) -> Config:
+    """Compose and check the config of a run."""
     register()
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
@@ -16,7 +17,7 @@ def composed(*overrides: str) -> Config:
 
 
 def tiny_run(text_file: Path, folder: Path) -> list[str]:
-    """Overrides of a run that trains in about a second, all of it under ``folder``."""
+    """Return overrides of a run that trains in about a second, all of it under ``folder``."""
     return [
         "data=files",
         f"data.sources.files.path={text_file}",

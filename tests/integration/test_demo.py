@@ -3,28 +3,19 @@
 import json
 import os
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from helpers.cli import BIN, succeed
 
-pytestmark = pytest.mark.integration
-BIN = Path(sys.executable).parent
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("demo")]
 GRID = ["budget.flops=1.2e11,6e10,3e10", "scale=50k,30k,100k"]
-
-
-def command(name, *arguments, cwd):
-    env = {**os.environ, "COLUMNS": "160"}
-    done = subprocess.run([str(BIN / name), *arguments], cwd=cwd, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    return folder, command("openr1", "-m", "experiment=demo", *GRID, cwd=folder)
+    return folder, succeed("openr1", "-m", "experiment=demo", *GRID, cwd=folder)
 
 
 def test_the_study_is_priced_and_says_how_far_it_is(study):
@@ -35,7 +26,7 @@ def test_the_study_is_priced_and_says_how_far_it_is(study):
 
 def test_the_fit_writes_a_report_that_needs_no_network(study):
     folder, _ = study
-    done = command("openr1-fit", "experiment=demo", cwd=folder)
+    done = succeed("openr1-fit", "experiment=demo", cwd=folder)
     results = folder / "outputs" / "studies" / "demo"
     assert "report.html" in done.stdout
     # models that have seen so little are on a plateau: their IsoFLOP curves have no minimum, which is said and not fitted
@@ -53,13 +44,13 @@ def test_the_fit_writes_a_report_that_needs_no_network(study):
 def test_run_again_it_trains_nothing_and_takes_seconds(study):
     folder, _ = study
     start = time.monotonic()
-    done = command("openr1", "-m", "experiment=demo", *GRID, cwd=folder)
+    done = succeed("openr1", "-m", "experiment=demo", *GRID, cwd=folder)
     assert "9 runs, 9 done; 0 training FLOPs to go" in done.stderr
     assert time.monotonic() - start < 60
 
 
 def test_the_mlflow_ui_shows_the_study(study):
-    """The same store as the study's, opened as `make ui` opens it."""
+    """Open the store of the study as `make ui` opens it."""
     import socket
     import urllib.request
 

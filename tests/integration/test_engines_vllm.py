@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("OPENR1_VLLM_PYTHON", ROOT / ".venv-vllm/bin/python"))
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.xdist_group("vllm"),  # each takes all cores
     pytest.mark.skipif(not PYTHON.exists(), reason=f"vLLM is not installed: {PYTHON} is not there; `make vllm` makes it"),
 ]
 # reads {model, prompts, sampling, batch_size} and writes, for each prompt, the text, token ids and log-probabilities
@@ -39,9 +40,9 @@ if __name__ == "__main__":
     requests = [Request(str(i), **prompt) for i, prompt in enumerate(job["prompts"])]
     with open_engine(config, Sampling(**job["sampling"])) as engine:
         rounds = [{reply.id: reply for reply in engine.generate(requests)} for _ in range(job["rounds"])]
-    found = [[[one.text, one.token_ids, one.logprobs] for one in replies[str(i)].completions] for replies in rounds for i in
-             range(len(requests))]
-    json.dump(found, open(sys.argv[2], "w"))
+    completions = [[[answer.text, answer.token_ids, answer.logprobs] for answer in replies[str(i)].completions]
+                   for replies in rounds for i in range(len(requests))]
+    json.dump(completions, open(sys.argv[2], "w"))
 """
 
 
@@ -50,13 +51,13 @@ def environment():
 
 
 def vllm(folder, model, prompts, context=None, rounds=1, **sampling):
-    """What vLLM writes: for each prompt of each round, ``[text, token ids, log-probabilities]`` of every completion."""
-    job, found, script = (folder / name for name in ("job.json", "found.json", "worker.py"))
+    """Generate with vLLM: for each prompt of each round, ``[text, token ids, log-probabilities]`` of every completion."""
+    job, written, script = (folder / name for name in ("job.json", "completions.json", "worker.py"))
     job.write_text(json.dumps({"model": model, "prompts": prompts, "context": context, "rounds": rounds, "sampling": sampling}))
     script.write_text(WORKER)
-    done = subprocess.run([PYTHON, script, job, found], env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run([PYTHON, script, job, written], env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(found.read_text())
+    return json.loads(written.read_text())
 
 
 def transformers(model, prompts, **sampling):
@@ -76,22 +77,26 @@ PROMPTS = [{"prompt": "12 plus " * (1 + i % 9) + str(i)} for i in range(40)]
 
 def test_in_process_it_writes_what_transformers_writes(model, tmp_path):
     ours = transformers(model, PROMPTS, temperature=0, max_tokens=40)
-    found = vllm(tmp_path, model, PROMPTS, temperature=0, max_tokens=40)
-    same = [one[0] for one, reply in zip(found, ours, strict=True) if tuple(one[0][1]) == reply.completions[0].token_ids]
+    written = vllm(tmp_path, model, PROMPTS, temperature=0, max_tokens=40)
+    same = [
+        answers[0]
+        for answers, reply in zip(written, ours, strict=True)
+        if tuple(answers[0][1]) == reply.completions[0].token_ids
+    ]
     assert len(same) >= 38
-    for one, reply in zip(found, ours, strict=True):
+    for answers, reply in zip(written, ours, strict=True):
         completion = reply.completions[0]
-        if tuple(one[0][1]) == completion.token_ids:
-            assert one[0][2] == pytest.approx(completion.logprobs, abs=1e-3)
+        if tuple(answers[0][1]) == completion.token_ids:
+            assert answers[0][2] == pytest.approx(completion.logprobs, abs=1e-3)
 
 
 def test_long_prompts_with_seeds_are_drawn_and_drawn_again(model, tmp_path):
-    """Prompts of more tokens than vLLM reads at once: read in parts, they would end it."""
+    """Long prompts: vLLM would end if it read them in parts, since they have more tokens than it reads at once."""
     prompts = [{"prompt": "12 plus " * 40 + str(i)} for i in range(64)]
-    found = vllm(tmp_path, model, prompts, rounds=2, max_tokens=12)
-    again = sum(one[0][0] == other[0][0] for one, other in zip(found[:64], found[64:], strict=True))
-    assert again >= 60
-    assert len({one[0][0] for one in found[:64]}) > 55
+    written = vllm(tmp_path, model, prompts, rounds=2, max_tokens=12)
+    same = sum(answers[0][0] == again[0][0] for answers, again in zip(written[:64], written[64:], strict=True))
+    assert same >= 60
+    assert len({answers[0][0] for answers in written[:64]}) > 55
 
 
 def test_as_a_server_it_writes_what_transformers_writes(model):
@@ -121,17 +126,17 @@ def test_as_a_server_it_writes_what_transformers_writes(model):
     ours = transformers(model, PROMPTS, temperature=0, max_tokens=40)
     same = 0
     for reply in ours:
-        [completion], [found] = reply.completions, replies[reply.id].completions
+        [completion], [served] = reply.completions, replies[reply.id].completions
         assert replies[reply.id].prompt_tokens == reply.prompt_tokens
         # not the text: noise is no UTF-8, and a server writes what is none in another way
-        same += found.tokens == completion.tokens and found.logprobs == pytest.approx(completion.logprobs, abs=1e-3)
+        same += served.tokens == completion.tokens and served.logprobs == pytest.approx(completion.logprobs, abs=1e-3)
     assert same >= 38
 
 
 @pytest.mark.slow
 @pytest.mark.nightly
 def test_a_pretrained_model_gives_the_same_answers(tmp_path):
-    """SmolLM2-135M on word problems by both engines, as the command that people run: a run each, and the same answers."""
+    """Evaluate SmolLM2-135M on word problems with both engines, by the command that people run."""
     study = [PYTHON.parent / "openr1", "-m", "experiment=smollm2_eval", "engine=transformers,vllm"]
     study += [f"paths.cache={os.environ.get('OPENR1_CACHE', ROOT / 'outputs' / 'cache')}"]
     done = subprocess.run(study, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
@@ -143,8 +148,8 @@ def test_a_pretrained_model_gives_the_same_answers(tmp_path):
     for run in runs.values():
         assert run.tags["scale"] == "135m"
         assert run.metrics["pass_at_1_low"] <= run.metrics["pass_at_1"] <= run.metrics["pass_at_1_high"]
-    ours, found = (list(read_answers(Path(runs[kind].tags["artifact"]))) for kind in ("transformers", "vllm"))
-    same = sum(len(set(votes([one, other]))) == 1 for one, other in zip(ours, found, strict=True))
+    ours, written = (list(read_answers(Path(runs[kind].tags["artifact"]))) for kind in ("transformers", "vllm"))
+    same = sum(len(set(votes([ours_row, theirs]))) == 1 for ours_row, theirs in zip(ours, written, strict=True))
     print(f"the same answer to {same} of {len(ours)}, pass@1 {runs['vllm'].metrics['pass_at_1']:.2f}", file=sys.stderr)
     assert len(ours) == 100
     assert same >= 95

@@ -1,17 +1,16 @@
-"""One run on two processes of this machine: what it gives, and how it ends."""
+"""Runs on two processes of this machine: their results and their ends."""
 
 import importlib.util
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from helpers.cli import start_run
 from helpers.configs import composed
 
 from openr1.artifacts import Store
@@ -35,7 +34,7 @@ COMPARED = {"train_loss", "eval_loss", "grad_norm", "lr", "tokens", "flops"}
 
 @pytest.fixture
 def runs(tiny, tmp_path):
-    """Overrides by what is trained: text, or completions in several forward passes, with all weights or adapters."""
+    """Return overrides by what is trained: text, or completions in several forward passes, with all weights or adapters."""
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"question": f"{i * 7919 % 1000} ?" * (1 + i % 3), "reply": " yes" * (1 + i % 4)} for i in range(300)]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -60,19 +59,19 @@ def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
     from transformers import AutoModelForCausalLM
 
     overrides = [*runs[kind], "stage.log_points=6"]
-    one = run_stage(composed(*overrides), quiet=True)
+    single = run_stage(composed(*overrides), quiet=True)
     config = composed(*overrides, f"compute={strategy}", f"paths.artifacts={tmp_path}/two", "study=two")
     two = run_stage(config, quiet=True)
     assert not two.reused
-    assert two.artifact.fingerprint == one.artifact.fingerprint
+    assert two.artifact.fingerprint == single.artifact.fingerprint
 
-    first, second = one.artifact.history(), two.artifact.history()
+    first, second = single.artifact.history(), two.artifact.history()
     assert [row["step"] for row in first] == [row["step"] for row in second]
     for before, after in zip(first, second, strict=True):
         assert after.keys() == before.keys()
         for name in before.keys() & COMPARED:
             assert after[name] == pytest.approx(before[name], abs=1e-5, rel=1e-6)
-    whole, again = (AutoModelForCausalLM.from_pretrained(each.artifact.model).state_dict() for each in (one, two))
+    whole, again = (AutoModelForCausalLM.from_pretrained(each.artifact.model).state_dict() for each in (single, two))
     assert whole.keys() == again.keys()
     # softmax does not see the biases of keys: their gradient is rounding, which Adam makes as large as any other
     seen = [name for name in whole if not name.endswith("k_proj.bias")]
@@ -80,9 +79,9 @@ def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
 
     (tracked,) = tracking.read_runs(config.tracking.uri, "two")
     measured = {"wall_seconds", "eval_seconds", "tokens_per_second", "peak_memory_bytes"}
-    assert tracked.metrics["eval_loss"] == pytest.approx(one.metrics["eval_loss"], abs=1e-5)
-    for name in one.metrics.keys() - measured:
-        assert two.metrics[name] == pytest.approx(one.metrics[name], rel=1e-5, abs=1e-5), name
+    assert tracked.metrics["eval_loss"] == pytest.approx(single.metrics["eval_loss"], abs=1e-5)
+    for name in single.metrics.keys() - measured:
+        assert two.metrics[name] == pytest.approx(single.metrics[name], rel=1e-5, abs=1e-5), name
     points = tracking.client(config.tracking.uri).get_metric_history(tracked.run_id, "train_loss")
     assert [point.step for point in points] == [row["step"] for row in second if "train_loss" in row]
     assert not (two.artifact.path / "ranks").exists()
@@ -140,25 +139,18 @@ def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tm
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)
-    script = f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-        from helpers.configs import composed
-        from openr1.runs.stage_run import run_stage
-        run_stage(composed(*{long!r}), quiet=True)
-    """
-    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+    parent = start_run(long, tmp_path)
     while parent.poll() is None and not list(partial.glob("checkpoints/checkpoint-*/complete")):
         time.sleep(0.01)
     started = psutil.Process(parent.pid).children(recursive=True)
     assert len(started) >= 3  # the launcher and two ranks
     os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    parent.finish()
     _, alive = psutil.wait_procs(started, timeout=20)
     assert not alive
 
     result = run_stage(config, quiet=True)
-    assert tracking.read_runs(config.tracking.uri, config.study)[0].run_id == result.run_id  # the killed one went on
+    assert tracking.read_runs(config.tracking.uri, config.study)[0].run_id == result.run_id  # the killed run was resumed
     whole = run_stage(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
     assert result.artifact.sha256() == whole.artifact.sha256()
     for name in ("eval_loss", "train_loss"):

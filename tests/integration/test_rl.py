@@ -3,12 +3,11 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from helpers.cli import Command, succeed
 
 from analysis.fit.fit import fit
 from analysis.sources.frame import Columns, MlflowRuns, read
@@ -16,7 +15,6 @@ from openr1.artifacts import Store
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
-BIN = Path(sys.executable).parent
 # sums of two digits, and a model that knows some of them by heart
 EASY = ["data=sums", "data.sources.sums.problems=100", "+data.sources.sums.options={min_terms:2,max_terms:2,maximum:9}"]
 EASY += ["data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "data.context=64", "data.eval_tokens=1024", "scale=30k"]
@@ -27,29 +25,17 @@ R1 += [f"recipe.steps.{step}.{key}" for step in ("dev2", "r1") for key in ("budg
 R1 += [f"recipe.steps.exam_{step}.stage.problems=14" for step in ("base", "dev1", "dev2", "dev3", "r1")]
 
 
-def start(*arguments, cwd):
-    command = [str(BIN / "openr1"), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def finished(*arguments, cwd):
-    process = start(*arguments, cwd=cwd)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out
-
-
 def stages(folder):
-    """What the one recipe under a folder made, by the names of its steps."""
+    """Return the artifacts of the only recipe under a folder, by the names of its steps, and its table of stages."""
     uri = f"sqlite:///{folder}/outputs/mlflow.db"
     [recipe] = [run for run in tracking.read_runs(uri, "default") if run.tags["stage"] == "recipe"]
-    store, found = Store(folder / "outputs" / "artifacts"), {}
+    store, artifacts = Store(folder / "outputs" / "artifacts"), {}
     for tag, run_id in recipe.tags.items():
         if tag.startswith("step."):
             tags = tracking.read_run(uri, run_id).tags
-            found[tag.removeprefix("step.")] = store.find(tags["stage"], tags["fingerprint"])
+            artifacts[tag.removeprefix("step.")] = store.find(tags["stage"], tags["fingerprint"])
     table = Path(tracking.client(uri).download_artifacts(recipe.run_id, "stages.md")).read_text()
-    return found, table
+    return artifacts, table
 
 
 @pytest.mark.nightly
@@ -58,19 +44,21 @@ def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
     whole.mkdir()
     broken.mkdir()
     begin = time.monotonic()
-    out = finished(*R1, cwd=whole)
+    done = succeed("openr1", *R1, cwd=whole)
     seconds = time.monotonic() - begin
-    assert "after each stage" in out
+    assert "after each stage" in done.stdout
     rng = random.Random(0)
     for _ in range(6):
-        process = start(*R1, "compute.checkpoint_steps=2", cwd=broken)
+        process = Command("openr1", *R1, "compute.checkpoint_steps=2", cwd=broken)
         time.sleep(rng.uniform(0.2, 0.5) * seconds)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    finished(*R1, "compute.checkpoint_steps=2", cwd=broken)
-    (expected, table), (found, again) = stages(whole), stages(broken)
-    assert list(found) == list(expected)
-    assert {name: one.sha256() for name, one in found.items()} == {name: one.sha256() for name, one in expected.items()}
+        process.finish()
+    succeed("openr1", *R1, "compute.checkpoint_steps=2", cwd=broken)
+    (expected, table), (resumed, again) = stages(whole), stages(broken)
+    assert list(resumed) == list(expected)
+    assert {name: artifact.sha256() for name, artifact in resumed.items()} == {
+        name: artifact.sha256() for name, artifact in expected.items()
+    }
     assert again == table
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["base", "dev1", "dev2", "dev3", "r1"]
 
@@ -78,12 +66,12 @@ def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 def test_r1_zero_learns_to_reason_and_its_curve_is_a_law(tmp_path):
-    finished("experiment=r1_zero_micro", cwd=tmp_path)
+    succeed("openr1", "experiment=r1_zero_micro", cwd=tmp_path)
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
     [run] = [run for run in tracking.read_runs(uri, "r1_zero_micro") if run.tags["stage"] == "grpo"]
     assert run.metrics["pass_at_1"] > 0.75
     assert run.metrics["reasoned_rate"] > 0.95
-    subprocess.run([BIN / "openr1-fit", "experiment=r1_zero_micro"], cwd=tmp_path, check=True)
+    succeed("openr1-fit", "experiment=r1_zero_micro", cwd=tmp_path)
     points = read(MlflowRuns(uri=uri, study="r1_zero_micro", curve=True, where={"stage": "grpo"}, columns=Columns(C="flops")))
     points = points.frame.sort_values("C")
     end = points.iloc[-4:]

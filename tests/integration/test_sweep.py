@@ -5,43 +5,44 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import optuna
 import pytest
+from helpers.cli import Command
 
 from sweeps.optuna.storage import open_storage
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "sweep_app.py")]
+APP = Path(__file__).parents[1] / "helpers" / "sweep_app.py"
 X = "optim.lr=interval(0.01,1)"
 
 
-class Worker(subprocess.Popen):
-    """In the background, in a session of its own, so that it is killed with its processes."""
+@pytest.fixture
+def start_worker(tiny, tmp_path):
+    """Return a function that starts a worker of one study in the background."""
 
-    def ended(self):
-        """Its exit code; what it said is shown where the test fails."""
-        code = self.wait(timeout=600)
-        print(f"process {self.pid}, exit code {code}:", self.log.read_text(), sep="\n")
-        return code
+    def start_worker(*arguments, **env):
+        words = ["-m", "sweep=search", *tiny, X, "sweep.name=shared", "sweep.calibrate=false", *arguments]
+        return Command(APP, *words, cwd=tmp_path, **env)
 
-
-def worker(folder, *arguments, **env):
-    command = [*APP, "-m", "sweep=search", f"paths.outputs={folder}/outputs", X, "sweep.name=shared", *arguments]
-    path = folder / f"{time.monotonic()}.log"
-    with path.open("w") as log:
-        one = Worker(command, cwd=folder, stderr=log, stdout=log, env={**os.environ, **env}, start_new_session=True)
-    one.log = path
-    return one
+    return start_worker
 
 
-def wait_for(condition, seconds=300):
+def exit_code(worker):
+    """Wait for the end of a worker; pytest shows what it wrote where the test fails."""
+    done = worker.finish()
+    print(f"process {worker.pid}, exit code {done.returncode}:", done.stdout, done.stderr, sep="\n")
+    return done.returncode
+
+
+def wait_for(condition, worker=None, seconds=300):
+    """Wait until a condition holds, unless a worker that should bring it about ends."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
+        assert worker is None or worker.poll() is None, exit_code(worker)
         time.sleep(0.1)
 
 
@@ -57,7 +58,7 @@ NIGHTLY_LOCAL = pytest.param("local", marks=pytest.mark.nightly)
 
 @pytest.fixture
 def postgres(tmp_path):
-    """The URL of a server of its own; PostgreSQL does not run as root."""
+    """Start a server and return its URL; PostgreSQL does not run as root."""
     # Debian keeps them apart from what is on the path
     path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
     binaries = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl")]
@@ -86,22 +87,22 @@ def postgres(tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL])
-def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(tmp_path, launcher):
+def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_again(start_worker, tmp_path, launcher):
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=6"]
     if launcher == "local":
         given.append("hydra.launcher.n_jobs=2")
-    first = worker(tmp_path, *given, TRIAL_SECONDS="2")
-    wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2)
+    first = start_worker(*given, TRIAL_SECONDS="2")
+    wait_for(lambda: sum(trial.state.name == "COMPLETE" for trial in trials(storage)) >= 2, first)
     time.sleep(0.5)
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.finish()
     before = trials(storage)
     assert any(trial.state.name == "RUNNING" for trial in before)
-    finished = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
-    assert worker(tmp_path, *given).ended() == 0
+    finished_values = {trial.number: trial.value for trial in before if trial.state.name == "COMPLETE"}
+    assert exit_code(start_worker(*given)) == 0
     after = trials(storage)
-    assert {number: after[number].value for number in finished} == finished
+    assert {number: after[number].value for number in finished_values} == finished_values
     assert sum(trial.state.name == "COMPLETE" for trial in after) == 6
     lost = [trial for trial in before if trial.state.name == "RUNNING" and trial.params]
     again = [trial.params for trial in after if trial.state.name == "COMPLETE"]
@@ -111,7 +112,7 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
-def test_workers_share_a_storage(tmp_path, kind, request):
+def test_workers_share_a_storage(start_worker, tmp_path, kind, request):
     if kind == "postgresql":
         storage = request.getfixturevalue("postgres")
     else:
@@ -123,12 +124,12 @@ def test_workers_share_a_storage(tmp_path, kind, request):
         "sweep.enqueue=[{optim.lr:0.5},{optim.lr:0.25}]",
     ]
     began = tmp_path / "began"
-    workers = [worker(tmp_path, *given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
-    assert [one.ended() for one in workers] == [0, 0, 0]
-    found = trials(storage)
-    assert [trial.state.name for trial in found if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
-    assert len({trial.user_attrs["worker"]["pid"] for trial in found}) > 1
-    drawn = [trial.params["optim.lr"] for trial in found if "surplus" not in trial.user_attrs]
+    workers = [start_worker(*given, TRIAL_SECONDS="0.3", TRIAL_LOG=str(began)) for _ in range(3)]
+    assert [exit_code(worker) for worker in workers] == [0, 0, 0]
+    finished = trials(storage)
+    assert [trial.state.name for trial in finished if "surplus" not in trial.user_attrs] == ["COMPLETE"] * 12
+    assert len({trial.user_attrs["worker"]["pid"] for trial in finished}) > 1
+    drawn = [trial.params["optim.lr"] for trial in finished if "surplus" not in trial.user_attrs]
     assert drawn.count(0.5) == drawn.count(0.25) == 1
     assert len(set(drawn)) == 12
     assert sorted(map(float, began.read_text().split())) == sorted(drawn)  # none of them by two workers
@@ -152,41 +153,41 @@ def needs(launcher):
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_every_launcher_has_trials_side_by_side(tmp_path, launcher):
+def test_every_launcher_has_trials_side_by_side(start_worker, tmp_path, launcher):
     needs(launcher)
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=2"]
-    one = worker(tmp_path, *given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
-    assert one.ended() == 0
-    found = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
-    assert [trial.state.name for trial in found] == ["COMPLETE"] * 4
-    assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in found)
-    assert found[0].datetime_complete > found[1].datetime_start
+    worker = start_worker(*given, TRIAL_SECONDS="1", TRIAL_LOG=str(tmp_path / "trials"))
+    assert exit_code(worker) == 0
+    finished = trials(f"sqlite:///{tmp_path}/outputs/optuna.db")
+    assert [trial.state.name for trial in finished] == ["COMPLETE"] * 4
+    assert all(trial.intermediate_values.keys() == {100, 200, 300} for trial in finished)
+    assert finished[0].datetime_complete > finished[1].datetime_start
     assert len((tmp_path / "trials").read_text().split()) == 4
 
 
 def beside(folder):
-    """The commands of the processes that run in a folder."""
-    found = []
+    """Return the commands of the processes that run in a folder."""
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").resolve() == folder and (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                commands.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # it has ended
             continue
-    return found
+    return commands
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="no /proc")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL, "submitit_local"])
-def test_a_worker_that_ends_takes_its_trials_with_it(tmp_path, launcher, how):
+def test_a_worker_that_ends_takes_its_trials_with_it(start_worker, tmp_path, launcher, how):
     needs(launcher)
     storage = f"sqlite:///{tmp_path}/outputs/optuna.db"
     given = [f"hydra/launcher={launcher}", "sweep.n_trials=4", "sweep.n_jobs=" + ("1" if launcher == "basic" else "2")]
-    one = worker(tmp_path, *given, TRIAL_SECONDS="300")
-    wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)))
-    os.kill(one.pid, how)
-    assert one.ended() == (130 if how == signal.SIGTERM else -how)
+    worker = start_worker(*given, TRIAL_SECONDS="300")
+    wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)), worker)
+    os.kill(worker.pid, how)
+    assert exit_code(worker) == (130 if how == signal.SIGTERM else -how)
     wait_for(lambda: not beside(tmp_path))
     begun = [trial for trial in trials(storage) if trial.params]
     assert begun

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.cli import command
 
 HEAVY = ("torch", "transformers", "trl", "mlflow", "datasets", "tokenizers", "pandas", "matplotlib", "scipy", "joblib")
 HEAVY += ("pyarrow", "peft", "openai", "math_verify", "reasoning_gym", "vllm")
@@ -68,20 +69,20 @@ def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
 
 @pytest.mark.integration
 def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_path):
-    first = openr1(*tiny, "hydra.run.dir=first", cwd=tmp_path)
+    first = command("openr1", *tiny, "hydra.run.dir=first", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "eval_loss" in first.stdout
-    again = openr1("-cp", "first/.hydra", "-cn", "config", "hydra.run.dir=second", cwd=tmp_path)
+    again = command("openr1", "-cp", "first/.hydra", "-cn", "config", "hydra.run.dir=second", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "Nothing was trained" in again.stdout
 
     run_id = next(line.split()[2] for line in first.stdout.splitlines() if line.startswith("tracked"))
-    reproduce = [str(COMMAND.with_name("openr1-reproduce")), run_id, "--outputs", f"{tmp_path}/outputs"]
-    same = subprocess.run(reproduce, cwd=tmp_path, capture_output=True, text=True, check=False)
+    reproduce = ["openr1-reproduce", run_id, "--outputs", f"{tmp_path}/outputs"]
+    same = command(*reproduce, cwd=tmp_path)
     assert "weights: the same to the bit" in same.stdout, same.stderr
-    other = subprocess.run([*reproduce, "seed=7", "scale=50k"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    other = command(*reproduce, "seed=7", "scale=50k", cwd=tmp_path)
     assert "50k" in other.stdout, other.stderr
     assert "weights: not compared" in other.stdout
-    wrong = subprocess.run([*reproduce, "optim.momentum=1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    wrong = command(*reproduce, "optim.momentum=1", cwd=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.splitlines() == [line for line in wrong.stderr.splitlines() if "optim.momentum" in line]

@@ -1,14 +1,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from helpers.cli import start_run
 from helpers.configs import composed
 
 from openr1.artifacts import Store
@@ -108,23 +105,16 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
     partial = Store(config.paths.artifacts).partial(kind, mark)
-    script = f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-        from helpers.configs import composed
-        from openr1.runs.stage_run import run_stage
-        run_stage(composed(*{long!r}), quiet=True)
-    """
     kills = 0
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+        process = start_run(long, tmp_path)
         seen = set(partial.glob("checkpoints/checkpoint-*/complete"))
         while process.poll() is None and set(partial.glob("checkpoints/checkpoint-*/complete")) == seen:
             time.sleep(0.01)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
-        process.wait()
+        process.finish()
     assert kills
     assert Store(config.paths.artifacts).find(kind, mark) is None
     result = run_stage(config, quiet=True)

@@ -14,6 +14,7 @@ from openr1.rewards import RewardConfig, Scorer, TermConfig
 from openr1.rl import preflight
 from openr1.runs.stage_run import run_stage
 
+pytestmark = pytest.mark.xdist_group("opened")  # they share a model
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
 
 

@@ -2,13 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from helpers.cli import start_run
 from helpers.configs import composed, tiny_run
 
 from openr1.artifacts import Store
@@ -174,19 +172,12 @@ def test_trunk_and_branch_killed_go_on_to_the_same_bits(tiny, tmp_path):
         """The run, killed after a checkpoint of its own, and then to its end."""
         config = composed(*overrides)
         folder = Store(config.paths.artifacts).partial("pretrain", identify(config)[0])
-        script = f"""
-            import sys
-            sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-            from helpers.configs import composed
-            from openr1.runs.stage_run import run_stage
-            run_stage(composed(*{overrides!r}), quiet=True)
-        """
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+        process = start_run(overrides, tmp_path)
         while process.poll() is None and not list(folder.glob("*/checkpoint-*/complete")):
             time.sleep(0.005)
         assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.finish()
         return run_stage(config, quiet=True)
 
     options = ["optim.warmup_tokens=2560", "compute.checkpoint_steps=20", "stage.log_points=30"]

@@ -1,26 +1,17 @@
 """Whole commands: a calibration, a study whose allowance is used, one that is to be confirmed, and a search."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from helpers.cli import command
 
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
-BIN = Path(sys.executable).parent
-
-
-def command(name, *arguments, cwd):
-    env = {**os.environ, "COLUMNS": "200"}
-    return subprocess.run([BIN / name, *arguments], cwd=cwd, capture_output=True, text=True, env=env, check=False)
 
 
 def test_an_allowance_stops_a_study_and_a_larger_one_goes_on(tiny, tmp_path):
-    words = ["-m", *tiny, "study=short", "seed=0,1,2", "hydra.launcher.n_jobs=2"]
+    words = ["-m", *tiny, "study=short", "seed=0,1,2", "hydra.launcher.n_jobs=1"]
     uri = f"sqlite:///{tmp_path}/outputs/mlflow.db"
     first = command("openr1", *words, "sweep.allowance.flops=8e8", cwd=tmp_path)  # a run has 3.8e8
     assert first.returncode == 0, first.stderr

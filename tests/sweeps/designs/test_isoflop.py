@@ -1,10 +1,7 @@
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from helpers.cli import command
 from helpers.configs import composed
 from helpers.sweep_designs import compose, study
 
@@ -162,9 +159,8 @@ def test_the_command_extends_its_study_and_is_not_done_twice(tiny, tmp_path):
     tiny = [word for word in tiny if not word.startswith(("scale=", "budget.steps"))]
     # what is predicted is far too large for so little compute
     words = [*tiny, "study=iso", "sweep=isoflop", "sweep.budgets=[2e9]", "sweep.scales=[100k,150k]", "sweep.extend=2"]
-    command = [str(Path(sys.executable).parent / "openr1"), "-m", *words, "hydra.launcher.n_jobs=1"]
-    options = {"cwd": tmp_path, "capture_output": True, "text": True, "env": {**os.environ, "COLUMNS": "200"}, "check": False}
-    first = subprocess.run(command, **options)
+    words = ["-m", *words, "hydra.launcher.n_jobs=1"]
+    first = command("openr1", *words, cwd=tmp_path, COLUMNS="200")
     assert first.returncode == 0, first.stderr
     assert "2 runs, 0 done" in first.stderr
     (summary,) = [line for line in first.stderr.splitlines() if line.startswith("2e+09 FLOPs: lowest eval_loss")]
@@ -173,7 +169,7 @@ def test_the_command_extends_its_study_and_is_not_done_twice(tiny, tmp_path):
     for run in runs:
         steps = int(run.params["budget.resolved.steps"])
         assert math.isclose(run.metrics["flops"], 2e9, rel_tol=0.5 / steps + 1e-6)
-    again = subprocess.run(command, **options)
+    again = command("openr1", *words, cwd=tmp_path, COLUMNS="200")
     assert "2 runs, 2 done; 0 training FLOPs to go" in again.stderr
     assert summary in again.stderr.splitlines()
     assert len(tracking.read_runs(f"sqlite:///{tmp_path}/outputs/mlflow.db", "iso")) == len(runs)

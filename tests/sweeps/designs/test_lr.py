@@ -1,10 +1,8 @@
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.cli import command
 from helpers.configs import composed
 from helpers.sweep_designs import compose, study
 
@@ -131,9 +129,7 @@ def test_the_law_reads_the_runs_of_the_command(tiny, tmp_path):
     tiny = [word for word in tiny if not word.startswith(("scale=", "budget.steps"))]
     cells = ["sweep.scales=[30k]", "sweep.tokens=[4096]", "sweep.rates=[0.25,1,4]", "sweep.extend=1"]
     words = [*tiny, "study=rates", "sweep=lr", *cells, "hydra.launcher.n_jobs=1"]
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "openr1"), "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = command("openr1", "-m", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 runs, 0 done" in done.stderr
     assert "scale=30k on 4096 tokens: lowest eval_loss" in done.stderr

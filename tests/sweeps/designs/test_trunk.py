@@ -1,13 +1,10 @@
 """The design of one trunk a size."""
 
 import copy
-import os
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
+from helpers.cli import command
 from helpers.sweeps_studies import values
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -171,15 +168,11 @@ def test_runs_that_share_no_beginning_are_one_line(tiny, overrides, sweep, says)
 
 @pytest.mark.integration
 def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
-    command = Path(sys.executable).parent / "openr1"
     plain = [override for override in tiny if not override.startswith(("budget.", "scale="))]
     options = [*plain, "sweep=trunk", "sweep.scales=[30k]", f"sweep.tokens={TOKENS}"]
 
     def study(*more):
-        run = [str(command), "-m", *options, *more]
-        done = subprocess.run(
-            run, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False
-        )
+        done = command("openr1", "-m", *options, *more, cwd=tmp_path, COLUMNS="200")
         assert done.returncode == 0, done.stderr
         return done.stderr
 

@@ -1,38 +1,42 @@
 """``sweep=search`` from the command line."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
 import yaml
+from helpers.cli import command
 
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration
-APP = [sys.executable, str(Path(__file__).parents[2] / "helpers" / "sweep_app.py")]
-OPENR1 = [str(Path(sys.executable).parent / "openr1")]
+APP = Path(__file__).parents[2] / "helpers" / "sweep_app.py"
 X = "optim.lr=interval(0.01,1)"
 
 
-def sweep(*arguments, cwd, app=APP, **env):
-    command = [*app, "-m", "sweep=search", f"paths.outputs={cwd}/outputs", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+def sweep(*arguments, cwd, app="openr1"):
+    return command(app, "-m", "sweep=search", f"paths.outputs={cwd}/outputs", *arguments, cwd=cwd)
 
 
 def study_of(cwd, name):
     return optuna.load_study(storage=f"sqlite:///{cwd}/outputs/optuna.db", study_name=name)
 
 
-def test_the_same_command_resumes_and_another_one_is_refused(tmp_path):
-    space = [X, "optim.beta1=choice(0.4,0.9)", "sweep.name=toy", "hydra/launcher=basic", "sweep.max_failure_rate=1"]
-    first = sweep(*space, "sweep.n_trials=6", cwd=tmp_path)
+def test_the_same_command_resumes_and_another_one_is_refused(tiny, tmp_path):
+    space = [
+        *tiny,
+        "sweep.calibrate=false",
+        X,
+        "optim.beta1=choice(0.4,0.9)",
+        "sweep.name=toy",
+        "hydra/launcher=basic",
+        "sweep.max_failure_rate=1",
+    ]
+    first = sweep(*space, "sweep.n_trials=6", cwd=tmp_path, app=APP)
     assert first.returncode == 0, first.stderr
     assert "toy: 0 of 6 trials done, 1 at once" in first.stderr
-    more = sweep(*space, "sweep.n_trials=9", "sweep.sampler=random", cwd=tmp_path)
+    more = sweep(*space, "sweep.n_trials=9", "sweep.sampler=random", cwd=tmp_path, app=APP)
     assert "toy: 6 of 9 trials done" in more.stderr
     study = study_of(tmp_path, "toy")
     assert len(study.trials) == 9
@@ -41,7 +45,7 @@ def test_the_same_command_resumes_and_another_one_is_refused(tmp_path):
     assert {trial.params["optim.beta1"] for trial in failed} == {0.4}
     assert failed[0].user_attrs["failure"] == "ValueError: beta1 is small and that is that"
 
-    other = sweep(*space, "optim.beta2=0.9", cwd=tmp_path)
+    other = sweep(*space, "optim.beta2=0.9", cwd=tmp_path, app=APP)
     assert other.returncode == 2
     assert other.stderr.splitlines()[-1].endswith("optim.beta2 was 0.95, and now is 0.9; choose another sweep.name")
 
@@ -66,14 +70,15 @@ def test_a_value_that_the_config_does_not_take_is_refused_before_any_trial(tmp_p
         ("data.context=choice(64,many)", "data.context=many: "),
         ("optim.rate=interval(0,1)", "optim.rate=0.0: "),
     ):
-        done = sweep(axis, "hydra/launcher=basic", cwd=tmp_path)
+        done = sweep(axis, "hydra/launcher=basic", cwd=tmp_path, app=APP)
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "outputs" / "optuna.db").exists()
 
 
-def test_processes_side_by_side(tmp_path):
-    done = sweep(X, "sweep.name=many", "sweep.n_trials=7", "hydra.launcher.n_jobs=2", cwd=tmp_path)
+def test_processes_side_by_side(tiny, tmp_path):
+    words = [*tiny, "sweep.calibrate=false", X, "sweep.name=many", "sweep.n_trials=7", "hydra.launcher.n_jobs=2"]
+    done = sweep(*words, cwd=tmp_path, app=APP)
     assert done.returncode == 0, done.stderr
     assert "2 at once" in done.stderr
     study = study_of(tmp_path, "many")
@@ -85,9 +90,7 @@ def test_trials_are_tracked_runs_and_a_bad_one_is_pruned(tiny, tmp_path):
     pruner = ["sweep.pruner=median", "sweep.pruner_options={n_startup_trials:2}", "stage.eval_every_tokens=500"]
     known = ["sweep.enqueue=[{optim.lr:0.01},{optim.lr:0.005},{optim.lr:1e-9}]"]
     axis = "optim.lr=tag(log,interval(1e-10,1e-1))"
-    done = sweep(
-        *tiny, axis, "sweep.name=rates", "sweep.n_trials=3", *pruner, *known, "hydra/launcher=basic", cwd=tmp_path, app=OPENR1
-    )
+    done = sweep(*tiny, axis, "sweep.name=rates", "sweep.n_trials=3", *pruner, *known, "hydra/launcher=basic", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     study = study_of(tmp_path, "rates")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "PRUNED"]
@@ -108,7 +111,7 @@ def test_trials_are_tracked_runs_and_a_bad_one_is_pruned(tiny, tmp_path):
 def test_what_is_made_already_costs_nothing_and_what_an_allowance_has_not_is_not_begun(tiny, tmp_path):
     axis, known = "optim.lr=tag(log,interval(1e-4,1e-1))", "sweep.enqueue=[{optim.lr:0.01}]"
     given = [*tiny, axis, known, "hydra/launcher=basic", "stage.eval_every_tokens=500"]
-    first = sweep(*given, "sweep.name=first", "sweep.n_trials=1", cwd=tmp_path, app=OPENR1)
+    first = sweep(*given, "sweep.name=first", "sweep.n_trials=1", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     (made,) = study_of(tmp_path, "first").trials
     cost = made.user_attrs["spent"]["flops"]
@@ -116,7 +119,7 @@ def test_what_is_made_already_costs_nothing_and_what_an_allowance_has_not_is_not
 
     limits = f"sweep.constraints={{flops:{2 * cost},peak_memory_bytes:1e7}}"
     allowance = f"sweep.allowance.flops={1.5 * cost}"
-    second = sweep(*given, "sweep.name=second", "sweep.n_trials=5", limits, allowance, cwd=tmp_path, app=OPENR1)
+    second = sweep(*given, "sweep.name=second", "sweep.n_trials=5", limits, allowance, cwd=tmp_path)
     assert second.returncode == 0, second.stderr
     again, other = [trial for trial in study_of(tmp_path, "second").trials if "surplus" not in trial.user_attrs]
     assert (again.value, again.intermediate_values) == (made.value, made.intermediate_values)
@@ -140,7 +143,7 @@ def test_the_study_its_runs_and_mlflow_have_one_value_of_each_axis(tiny, tmp_pat
     options = ["sweep.sampler=random", "sweep.n_trials=2", "sweep.calibrate=false", "hydra/launcher=basic"]
     name = """it's "mixed" & shuffled"""
     words = [*tiny, *axes, *options, f"sweep.name='{name.replace(chr(39), chr(92) + chr(39))}'"]
-    done = sweep(*words, cwd=tmp_path, app=OPENR1)
+    done = sweep(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
     study = study_of(tmp_path, name)

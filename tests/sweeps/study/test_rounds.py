@@ -1,21 +1,14 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from helpers.cli import command
 from helpers.configs import composed
 
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from sweeps.planning.plan import plan_runs
 
-COMMAND = Path(sys.executable).parent / "openr1"
-
 
 def multirun(*arguments, cwd):
-    run = [str(COMMAND), "-m", *map(str, arguments)]
-    return subprocess.run(run, cwd=cwd, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False)
+    return command("openr1", "-m", *arguments, cwd=cwd, COLUMNS="200")
 
 
 def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
@@ -58,7 +51,7 @@ def test_one_failed_trial_costs_no_other(tiny, tmp_path):
     assert finished.params["optim.lr"] == "0.001"
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_an_impossible_trial_is_refused_before_any_is_trained(tiny, tmp_path):
     done = multirun(*tiny, "budget.steps=null", "budget.tokens=1e4,10", cwd=tmp_path)
     assert done.returncode == 2

@@ -15,7 +15,7 @@ from openr1.errors import ConfigError
 from openr1.rewards.providers.bubblewrap import Bubblewrap, BubblewrapOptions
 from openr1.rewards.sandbox import Limits, Sandbox
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bubblewrap")]  # some time a program or count its processes
 LIMITS = {"cpu_seconds": 1, "wall_seconds": 8, "memory_mb": 300, "output_kb": 100, "disk_mb": 4, "threads": 16}
 WAYS = ["as root", "in a user namespace"] if os.geteuid() == 0 else ["in a user namespace"]
 

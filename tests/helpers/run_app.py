@@ -1,0 +1,9 @@
+"""An app that runs the stage of a config and prints nothing: ``python run_app.py OVERRIDES``."""
+
+import sys
+
+from helpers.configs import composed
+from openr1.runs.stage_run import run
+
+if __name__ == "__main__":
+    run(composed(*sys.argv[1:]), quiet=True)

@@ -1,0 +1,59 @@
+"""MLflow stores that begin as copies of an empty one: making the tables of a SQLite file takes more than a second."""
+
+import functools
+import os
+import shutil
+import uuid
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+from openr1.tracking import mlflow as tracking
+
+TEMPLATE = "OPENR1_TEST_STORE"  # environment variable: the path of the empty store, which whoever needs it first makes
+
+
+def copy_empty_stores() -> None:
+    """Have this process copy the empty store wherever it would make a SQLite store, where the environment names one."""
+    if TEMPLATE not in os.environ or hasattr(tracking.client, "copies"):
+        return
+    opened = tracking.client
+
+    @functools.cache
+    def client(uri):
+        path = Path(uri.removeprefix("sqlite:///"))
+        if uri.startswith("sqlite:///") and not path.exists():
+            _copy(_template(opened), path)
+        return opened(uri)
+
+    client.copies = True
+    tracking.client = client
+
+
+def _template(opened) -> Path:
+    path = Path(os.environ[TEMPLATE])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.making"):
+        if not _ready(path).exists():
+            opened(f"sqlite:///{path}")
+    return path
+
+
+def _copy(template: Path, path: Path) -> None:
+    """Copy the store, unless another process makes one in the meantime."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_name(f".{uuid.uuid4().hex}")
+    shutil.copyfile(template, whole)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return
+    finally:
+        whole.unlink()
+    _ready(path).touch()
+
+
+def _ready(path: Path) -> Path:
+    """Return the file by which ``openr1.tracking.mlflow.client`` knows that the tables are made."""
+    return path.with_suffix(f".{version('mlflow')}.ready")
