@@ -3,7 +3,7 @@
 import sys
 
 from helpers.configs import composed
-from openr1.runs.stage_run import run
+from openr1.runs.stage_run import run_stage
 
 if __name__ == "__main__":
-    run(composed(*sys.argv[1:]), quiet=True)
+    run_stage(composed(*sys.argv[1:]), quiet=True)

@@ -52,7 +52,7 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("optim.lr=fast", "openr1: optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
         ("scale.width=65", "openr1: scale.width: 65 is not a multiple of scale.heads=2"),
         ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 512 tokens"),
-        ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is no directory"),
+        ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is neither a directory"),
         ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
         ("scale=9", "openr1: the choice of a group is a name, such as scale=100k, not a number"),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),

@@ -48,7 +48,7 @@ ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}")
 def parse_expression(text: str) -> Basic | None:
     """Parse a text as an expression, unevaluated; None if it is not an expression to its end.
 
-    :param text: as :func:`openr1.rewards.mathematics.markup.plain` gives it.
+    :param text: as :func:`openr1.rewards.mathematics.markup.normalise` gives it.
     """
     if len(text) > LENGTH or nesting_depth(text) > DEPTH or not text.strip():
         return None

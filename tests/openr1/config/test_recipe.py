@@ -80,7 +80,7 @@ def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):
             ["recipe.steps.eval.model.checkpoint=@traces"],
             r"recipe\.steps\.eval\.model\.checkpoint: stage=generate makes answers",
         ),
-        (["recipe.steps.curated.stage.inputs=[]"], r"recipe\.steps\.curated\.stage\.inputs: at least one"),
+        (["recipe.steps.curated.stage.inputs=[]"], r"recipe\.steps\.curated\.stage\.inputs: give at least one"),
         (["recipe.steps.student.budget.tokens=1e6"], r"recipe\.steps\.student\.budget: tokens and epochs are given"),
         (["+recipe.steps.student.optim.momentum=1"], r"recipe\.steps\.student\.optim\.momentum: no such key"),
         (

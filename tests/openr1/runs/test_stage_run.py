@@ -184,7 +184,7 @@ def test_a_run_that_is_deleted_while_it_trains_makes_its_artifact_and_is_tracked
         log(tracked, metrics, step)
 
     monkeypatch.setattr(tracking.Run, "log", deletes)
-    with pytest.raises(RunError, match=r"^tracking\.uri: .*deleted; what the run made is kept"):
+    with pytest.raises(RunError, match=r"^tracking\.uri: .*deleted; the artifact of the run is kept"):
         run_stage(config, quiet=True)
     again = run_stage(config, quiet=True)
     assert again.artifact.metrics["tokens"] == 12 * 128
