@@ -11,9 +11,9 @@ sum of ``flops_rollout flops_score flops_train``, beside curves of ``pass_at_1 r
 reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stage family scale data seed config_hash git_commit
 fingerprint hardware``. :func:`openr1.tracking.names.to_key` turns a name into a key that MLflow accepts; reading turns it back.
 
-If the store does not answer, the user sees one line. Before a run the store is refused (:class:`openr1.errors.ConfigError`). A run that
-cannot begin in it is FAILED. While a run trains, metrics that cannot be sent are kept and sent later, and anything else is
-lost with a warning; the run then raises :class:`StoreError` at its end, after its artifact is complete.
+If the store does not answer, the user sees one line. Before a run the store is refused (:class:`openr1.errors.ConfigError`). A
+run that cannot begin in it is FAILED. While a run trains, metrics that cannot be sent are kept and sent later, and anything
+else is lost with a warning; the run then raises :class:`openr1.errors.StoreError` at its end, after its artifact is complete.
 """
 
 from __future__ import annotations
