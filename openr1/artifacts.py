@@ -60,9 +60,9 @@ class Artifact:
 
     def shown(self) -> list[Path]:
         """Return the files that are shown with the tracked run: cards, scores, and graded answers."""
-        found = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json")]
+        cards = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json")]
         answers = sorted(self.data.glob("*.parquet")) if self.kind == "evaluate" else []
-        return [path for path in found if path.name not in (RECORD, STARTED)] + answers
+        return [path for path in cards if path.name not in (RECORD, STARTED)] + answers
 
     def history(self) -> list[dict[str, float]]:
         """Return one dict a logged step of training: ``step``, ``tokens``, ``flops`` and the metrics measured there."""
@@ -93,8 +93,8 @@ class Store:
         """
         if NAME.fullmatch(reference):
             return reference
-        found = _read(Path(reference))
-        return found.name if found else None
+        artifact = _read(Path(reference))
+        return artifact.name if artifact else None
 
     def get(self, reference: str) -> Artifact | None:
         """Return the artifact of this name, or in this directory, if it exists."""

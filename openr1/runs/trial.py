@@ -71,7 +71,7 @@ def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, 
 
 
 def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResult:
-    """Run what is left to do of a trial. Steps whose artifacts exist, whoever made them, are not run again.
+    """Run what is left to do of a trial. Steps whose artifacts exist are not run again, even if another study made them.
 
     :param trial: its name within the study, for people.
     :param quiet: show no progress on the terminal.

@@ -47,9 +47,9 @@ def run(folder: Path, rank: int) -> None:
 def _tracked(uri: str, about: dict[str, Any]):
     from openr1.tracking.mlflow import Run
 
-    found = Run(uri, about["run_id"])
-    found.first_step = about["first_step"]
-    return found
+    run = Run(uri, about["run_id"])
+    run.first_step = about["first_step"]
+    return run
 
 
 def _end_with_parent() -> None:

@@ -154,7 +154,7 @@ class Run:
 
     def _warn(self, error: StoreError) -> None:
         if not self.quiet:
-            print(f"warning: {error}; the run goes on", file=sys.stderr, flush=True)
+            print(f"warning: {error}; the run continues", file=sys.stderr, flush=True)
         self.quiet = True
 
     def log_params(self, values: dict[str, Any]) -> None:
