@@ -92,13 +92,13 @@ def broken(tmp_path, monkeypatch, what):
     module = f"""
         import os, signal
         if os.environ.get("RANK") == "1":
-            from openr1 import distributed
-            gathered = distributed.gathered
+            from openr1.distributed import collectives
+            gather = collectives.gather
             def other(value):
                 if isinstance(value, tuple):
                     {what}
-                return gathered(value)
-            distributed.gathered = other
+                return gather(value)
+            collectives.gather = other
     """
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(module))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
