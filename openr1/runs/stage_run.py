@@ -76,7 +76,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
 
     config, estimate, kind = run.config, run.estimate, run.kind
     if estimate.budget:
-        observer.note(foreseen=estimate.summary())
+        observer.note(estimated=estimate.summary())
     with run.store.lock(kind, run.fingerprint):
         artifact = run.artifact()
         tracked_id = tracking.find(config.tracking, config.study, run.fingerprint) if artifact else None

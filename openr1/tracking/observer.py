@@ -18,7 +18,7 @@ class RunObserver:
     """Observer of one run. A sweeper overrides :meth:`report`.
 
     :ivar tags: tags that the tracked run gets beside its own.
-    :ivar noted: facts from :func:`note`: the run's ``metrics``, the ``foreseen`` ones, ``run_id`` and ``micro_batch``.
+    :ivar noted: facts from :func:`note`: the run's ``metrics``, the ``estimated`` ones, ``run_id`` and ``micro_batch``.
     :ivar spent: FLOPs and seconds that each tracked run has used, by its id.
     """
 

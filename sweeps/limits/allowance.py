@@ -24,7 +24,7 @@ class Allowance:
 
     @property
     def limits_time(self) -> bool:
-        """True if hours or money are limited, which can be foreseen only where the time of a run is known."""
+        """True if hours or money are limited, which can be estimated only where the time of a run is known."""
         return self.gpu_hours is not None or self.money is not None
 
     def excess(self, amount: Amount) -> str | None:

@@ -15,7 +15,7 @@ from sweeps.limits.allowance import Allowance
 from sweeps.limits.amount import Amount, total
 from sweeps.limits.spend_limit import SpendLimit
 
-SPENT, FORESEEN = "spent", "foreseen"  # attributes of a trial that has ended, and of one that runs
+SPENT, ESTIMATED = "spent", "estimated"  # attributes of a trial that has ended, and of one that runs
 
 ConfigOf = Callable[[Sequence[str]], Config]
 
@@ -23,18 +23,18 @@ ConfigOf = Callable[[Sequence[str]], Config]
 class SearchSpendLimit(SpendLimit):
     """A spend limit that reads from Optuna's storage what the trials of all workers have spent.
 
-    A running trial counts as the mean of the trials that have ended, with its own FLOPs where they were foreseen.
+    A running trial counts as the mean of the trials that have ended, with its own FLOPs where they were estimated.
 
     :param config_of: composes the config of a trial from its overrides; None for an app other than ``openr1``, whose FLOPs
-        cannot be foreseen.
+        cannot be estimated.
     """
 
     def __init__(self, allowance: Allowance, config_of: ConfigOf | None) -> None:
         super().__init__(allowance)
         self.config_of = config_of
 
-    def foreseen_flops(self, overrides: Sequence[str]) -> float | None:
-        """Return the FLOPs of a trial without stages that are made already; None where they cannot be foreseen."""
+    def estimated_flops(self, overrides: Sequence[str]) -> float | None:
+        """Return the FLOPs of a trial without stages that are made already; None where they cannot be estimated."""
         if not self.is_set or self.config_of is None:
             return None
         try:
@@ -71,5 +71,5 @@ def _spent(trial: FrozenTrial) -> Amount | None:
 
 
 def _expected(trial: FrozenTrial, typical: Amount) -> Amount:
-    flops = trial.user_attrs.get(FORESEEN)
+    flops = trial.user_attrs.get(ESTIMATED)
     return typical if flops is None else replace(typical, flops=flops)

@@ -30,7 +30,7 @@ class TrialOutcome:
     """The result of a trial; it can be pickled, whatever its error was."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    foreseen: dict[str, float] = field(default_factory=dict)  # of a pruned trial: metrics known before it started
+    estimated: dict[str, float] = field(default_factory=dict)  # of a pruned trial: metrics known before it started
     spent: Amount = field(default_factory=Amount)
     run_id: str | None = None  # in MLflow
     pruned: str | None = None  # the reason
@@ -104,7 +104,7 @@ class TrialTask:
             outcome.metrics = _named_metrics(returned, self.sweep.objectives) | observer.noted.get("metrics", {})
         except (Pruned, optuna.TrialPruned) as error:
             outcome.pruned = str(error)
-            outcome.foreseen = observer.noted.get("foreseen", {})
+            outcome.estimated = observer.noted.get("estimated", {})
         except Exception as error:
             outcome.failure = f"{type(error).__name__}: {one_line(error)}"[:1000]
             outcome.traceback = traceback.format_exc()

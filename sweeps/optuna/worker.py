@@ -30,7 +30,7 @@ from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.heartbeat import Heartbeat
 from sweeps.optuna.retries import discard_trial, retry_trial
 from sweeps.optuna.space import Space
-from sweeps.optuna.spend_limit import FORESEEN, SPENT, SearchSpendLimit
+from sweeps.optuna.spend_limit import ESTIMATED, SPENT, SearchSpendLimit
 from sweeps.optuna.terminators import create_terminator
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import TrialRunner
@@ -164,8 +164,8 @@ class Worker:
             return False
         for key, distribution in self.space.distributions.items():
             suggest(trial, key, distribution)
-        if (flops := self.spend_limit.foreseen_flops(self.space.overrides(trial.params))) is not None:
-            trial.set_user_attr(FORESEEN, flops)
+        if (flops := self.spend_limit.estimated_flops(self.space.overrides(trial.params))) is not None:
+            trial.set_user_attr(ESTIMATED, flops)
         self.stopped = self.stopped or self.spend_limit.reason_to_stop(self.study, trial.number)
         return not self.stopped
 
@@ -214,8 +214,8 @@ class Worker:
                     trial.set_user_attr("traceback", outcome.traceback[-10_000:])
                 self._retry_or_fail(trial, failure, self.sweep.retries)
             elif outcome.pruned:
-                for name in constraints.keys() & outcome.foreseen.keys():
-                    trial.set_constraint(name, outcome.foreseen[name] - constraints[name])
+                for name in constraints.keys() & outcome.estimated.keys():
+                    trial.set_constraint(name, outcome.estimated[name] - constraints[name])
                 self.study.tell(trial, state=TrialState.PRUNED)
                 self.say(f"trial {trial.number} pruned {outcome.pruned}")
             else:

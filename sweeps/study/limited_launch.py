@@ -22,7 +22,7 @@ Spent = Callable[[Collection[str]], Amount]  # by the study, without the stages 
 
 class LimitedLauncher:
     """A launcher that starts a run where what the study has spent, what the runs under way are expected to take, and what the
-    run itself is expected to take are together within the allowance. Amounts that cannot be foreseen count once spent.
+    run itself is expected to take are together within the allowance. Amounts that cannot be estimated count once spent.
 
     :param prices: of the runs that may be launched, by their overrides.
     :param spent: reads what the study has spent.

@@ -177,7 +177,7 @@ def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
         return done.stderr
 
     said = study("study=trunks")
-    assert "3 runs, 0 done" in said  # the branches are foreseen
+    assert "3 runs, 0 done" in said  # the branches are estimated
     assert "2 runs, 0 done" in said
     saved = 1 - (40 + 6 + 3) / 70
     assert f"{saved:.0%} saved" in said.splitlines()[-1]

@@ -18,7 +18,7 @@ def spending(given, number):
 
 
 class Known(SearchSpendLimit):
-    def foreseen_flops(self, overrides):
+    def estimated_flops(self, overrides):
         return 2.0
 
 
@@ -40,9 +40,9 @@ def test_no_trial_starts_beyond_the_allowance(tmp_path, kind, makes):
 def test_what_others_are_at_counts_as_far_as_it_is_known(tmp_path):
     space, sweep = space_of(X), sweep_of(tmp_path, allowance={"flops": 3.5})
     study = opened(sweep, space)
-    study.ask().set_user_attr("foreseen", 2.0)
+    study.ask().set_user_attr("estimated", 2.0)
     limit = Known(sweep.allowance, None)
-    study.ask().set_user_attr("foreseen", 2.0)
+    study.ask().set_user_attr("estimated", 2.0)
     assert limit.reason_to_stop(study, 0) is None
     assert limit.reason_to_stop(study, 1).endswith("4 flops of 3.5")
 

@@ -123,8 +123,8 @@ def test_what_is_made_already_costs_nothing_and_what_an_allowance_has_not_is_not
     assert second.returncode == 0, second.stderr
     again, other = [trial for trial in study_of(tmp_path, "second").trials if "surplus" not in trial.user_attrs]
     assert (again.value, again.intermediate_values) == (made.value, made.intermediate_values)
-    assert (again.user_attrs["spent"]["flops"], again.user_attrs["foreseen"]) == (0, 0)
-    assert other.user_attrs["spent"]["flops"] == other.user_attrs["foreseen"] == pytest.approx(cost)
+    assert (again.user_attrs["spent"]["flops"], again.user_attrs["estimated"]) == (0, 0)
+    assert other.user_attrs["spent"]["flops"] == other.user_attrs["estimated"] == pytest.approx(cost)
     for trial in (again, other):
         assert trial.constraints["flops"] == pytest.approx(-cost)
         assert 1e8 < trial.constraints["peak_memory_bytes"] < 1e10

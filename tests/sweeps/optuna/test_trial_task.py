@@ -55,7 +55,7 @@ def test_a_run_whose_trial_has_gone_to_another_worker_ends(tmp_path):
 @pytest.mark.parametrize("end", [None, Pruned("by the test"), ValueError("boom")])
 def test_what_a_trial_has_spent_counts_however_it_ends(tmp_path, job_number, end):
     def function(config):
-        observer.note(foreseen={"flops": 9.0})
+        observer.note(estimated={"flops": 9.0})
         observer.spend("base", 1.0, 1800.0)
         observer.spend("policy", 1.0, 900.0)
         observer.spend("policy", 2.0, 1800.0)
@@ -69,4 +69,4 @@ def test_what_a_trial_has_spent_counts_however_it_ends(tmp_path, job_number, end
     assert outcome.metrics == ({} if end else {"eval_loss": 0.5})
     assert outcome.pruned == ("by the test" if isinstance(end, Pruned) else None)
     assert outcome.failure == ("ValueError: boom" if isinstance(end, ValueError) else None)
-    assert outcome.foreseen == ({"flops": 9.0} if isinstance(end, Pruned) else {})
+    assert outcome.estimated == ({"flops": 9.0} if isinstance(end, Pruned) else {})

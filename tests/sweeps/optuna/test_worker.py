@@ -244,8 +244,8 @@ def test_a_grid_is_done_when_all_of_it_is(tmp_path):
 
 
 def test_a_pruned_trial_has_the_constraints_that_are_known_of_it(tmp_path):
-    foreseen = {"flops": 3.0, "lr": 0.1}
+    estimated = {"flops": 3.0, "lr": 0.1}
     sweep = sweep_of(tmp_path, n_trials=1, constraints={"flops": 1.0, "peak_memory_bytes": 1e9})
-    worker = worker_of(sweep, space_of(X), lambda given, number: TrialOutcome(pruned="by the test", foreseen=foreseen))
+    worker = worker_of(sweep, space_of(X), lambda given, number: TrialOutcome(pruned="by the test", estimated=estimated))
     worker.work()
     assert worker.study.trials[0].constraints == {"flops": 2.0}
