@@ -34,7 +34,7 @@ def provider(request):
 
 @pytest.fixture
 def run(provider):
-    return Sandbox(provider, provider.limits).run
+    return Sandbox(provider, provider.limits).execute
 
 
 def test_a_program_runs(run):
@@ -169,7 +169,7 @@ def test_a_local_server_cannot_be_reached(run):
 
 def test_a_local_server_cannot_be_reached_without_the_filter(provider):
     provider.filter = None
-    run = Sandbox(provider, provider.limits).run
+    run = Sandbox(provider, provider.limits).execute
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         outcome = run(f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)")
