@@ -133,7 +133,14 @@ def test_a_diverging_run_fails_as_on_one_process(tiny):
     assert failed.tags["failure"].startswith("RunError: training diverged")
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "ddp",
+        pytest.param("zero2", marks=[needs_deepspeed, pytest.mark.nightly]),
+        pytest.param("zero3", marks=[needs_deepspeed, pytest.mark.nightly]),
+    ],
+)
 def test_a_run_whose_parent_is_killed_ends_and_goes_on_to_the_same_bits(tiny, tmp_path, strategy):
     long = [*tiny, "budget.steps=120", "compute.checkpoint_steps=10", "stage.log_points=12", f"compute={strategy}"]
     config = composed(*long)
