@@ -110,7 +110,7 @@ def broken(tmp_path, monkeypatch, what):
         ("raise LookupError('no more')", r"^rank 1 of 2: LookupError: no more \(its log: .*rank-1\.log\)$"),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
-            r"^rank 1 of 2: killed by SIGKILL, perhaps for want of memory \(its log: .*\)$",
+            r"^rank 1 of 2: killed by SIGKILL, perhaps because memory ran out \(its log: .*\)$",
         ),
     ],
 )

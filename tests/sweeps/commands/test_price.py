@@ -73,5 +73,5 @@ def test_a_search_goes_on_past_invalid_configs(tiny, tmp_path):
     words += ["optim.batch_tokens=128,1280000", "sweep.n_trials=2", "sweep.sampler=grid", "sweep.n_jobs=1"]
     made = command("openr1", "-m", *words, cwd=tmp_path)
     assert "total FLOPs to come" in made.stderr
-    assert "cannot be: budget.tokens: 1280 is" in made.stderr
+    assert "sampled configs are invalid: budget.tokens: 1280 is" in made.stderr
     assert "1 complete, 1 fail" in made.stderr
