@@ -38,10 +38,10 @@ demo: install  ## train the demo study and an R1-Zero, fit their laws, write rep
 	$(BIN)/openr1-fit experiment=r1_zero_micro
 
 test: install  ## the fast suite
-	$(BIN)/python -m pytest -m "not integration and not gpu" -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -m "not slow and not integration and not gpu" -n 2 --dist loadfile -q
 
-integration: install  ## whole commands and real services
-	$(BIN)/python -m pytest -m "integration and not gpu and not nightly" -n 2 --dist loadgroup -q
+integration: install  ## slow tests, whole commands and real services
+	$(BIN)/python -m pytest -m "(slow or integration) and not gpu and not nightly" -n 2 --dist loadgroup -q
 
 nightly: install  ## the integration tests that take many minutes; run by hand
 	$(BIN)/python -m pytest -m "nightly and not gpu" -q

@@ -20,6 +20,7 @@ def test_labelled_answers_have_the_verdict_of_their_label(kind):
     assert len(other) <= (1 - JUDGED) * len(pairs), other
 
 
+@pytest.mark.slow
 def test_answers_sought_where_a_verdict_might_be_wrong():
     """No wrong answer is right; of right ones some are in forms that are not read."""
     pairs = [(case, judged(case, "math")) for case in labelled("adversarial")]

@@ -18,6 +18,8 @@ from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
 from openr1.tracking import mlflow as tracking
 
+pytestmark = pytest.mark.slow  # some forty runs of reinforcement learning
+
 SHORT = ["stage=grpo", "optim=rl", "optim.lr=1e-3", "stage.prompts=4", "stage.samples=4", "stage.sampling.max_tokens=24"]
 SHORT += ["stage.eval.every=2", "stage.eval.problems=6", "stage.eval.samples=2", "budget.steps=4"]
 # every model has answers of which some have more digits than others

@@ -61,6 +61,7 @@ def test_its_own_scorer_verifies(name):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_all_of_its_tasks():
     without = []
     for name in gym._names():
@@ -71,6 +72,7 @@ def test_all_of_its_tasks():
     assert len(gym._names()) == 98
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_its_problems_are_the_same_in_another_process():
     runs = [
