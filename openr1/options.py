@@ -81,13 +81,13 @@ def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
         value = raw.get(name) if isinstance(raw, Mapping) else None
         if not isinstance(value, Mapping):
             continue
-        given = composed._get_node(name) if isinstance(composed, DictConfig) else None
+        given = composed[name] if isinstance(composed, DictConfig) else None
         for hint in _alternatives(hints[name]):
             if isinstance(hint, type) and is_dataclass(hint):
                 node[name] = _schema_node(hint, value, given, f"{key}{name}.")
             elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
                 for entry, inner in value.items():
-                    below = given._get_node(entry) if isinstance(given, DictConfig) else None
+                    below = given[entry] if isinstance(given, DictConfig) else None
                     node[name][entry] = _schema_node(get_args(hint)[1], inner, below, f"{key}{name}.{entry}.")
     return node
 

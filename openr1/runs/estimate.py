@@ -34,8 +34,8 @@ def estimate_run(
     :raises ConfigError: if the run is impossible.
     """
     reference = checkpoint_of(config.model, config.scale)
-    unmade = shapes is not None and reference is not None and reference in shapes
-    shape = shapes[reference] if shapes and reference and unmade else None
+    unmade = reference is not None and reference in (shapes or {})
+    shape = (shapes or {}).get(reference or "")
     local = config if unmade else with_local_checkpoint(config)
     if config.stage.rollouts:
         budget = rollout_budget.resolve(local, problems_extent(config), shape)
@@ -54,7 +54,7 @@ def estimate_run(
     answers = extent.problems * config.stage.samples
     if not asks_model(config):
         return RunEstimate(answers, flops=0.0)
-    shape = shape if unmade else model_shape(config)
+    shape = shape if unmade else _asked_shape(local)
     max_tokens = config.stage.sampling.max_tokens
     cost = None
     if shape is not None:
@@ -63,14 +63,10 @@ def estimate_run(
     return RunEstimate(answers, shape, float(answers * max_tokens), cost)
 
 
-def model_shape(config: Config) -> Shape | None:
-    """Return the shape of the model that a run asks; None if it is behind a server, or of an unknown family.
-
-    :raises ConfigError: if the model does not exist.
-    """
+def _asked_shape(config: Config) -> Shape | None:
+    """Return the shape of the model that a run asks; None if it is behind a server, or of an unknown family."""
     if is_served(config):
         return None
-    config = with_local_checkpoint(config)
     try:
         return checkpoint_shape(config.model, config.scale, 0)
     except UnknownFamily:

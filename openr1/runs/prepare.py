@@ -40,7 +40,6 @@ class PreparedRun:
     :ivar inputs: fingerprints of the inputs, by name.
     :ivar artifacts: the inputs that are artifacts; empty while one of them does not exist yet.
     :ivar dataset: tokenised data of a stage that trains on tokens; None while an input does not exist yet.
-    :ivar complete: every input exists.
     """
 
     name: str
@@ -51,7 +50,6 @@ class PreparedRun:
     estimate: RunEstimate
     artifacts: dict[str, Artifact]
     dataset: Dataset | None
-    complete: bool
 
     @property
     def store(self) -> Store:
@@ -106,7 +104,7 @@ def prepare(
     fingerprint, inputs = identity or identify(config)
     if complete and getattr(config.stage, "trunk", None):
         branching.check_trunk(config, estimate.budget, training_parts(config, inputs), inputs)
-    return PreparedRun(name, config, local, fingerprint, inputs, estimate, artifacts, dataset, complete)
+    return PreparedRun(name, config, local, fingerprint, inputs, estimate, artifacts, dataset)
 
 
 def _check_checkpoint(config: Config) -> None:

@@ -128,6 +128,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
         branching.write_beginning(folder, run.config, run.estimate.budget, parts, run.inputs)
     if distributed:
         about = {"folder": str(folder), "quiet": quiet, "run_id": tracked.run_id, "first_step": tracked.first_step}
+        about |= {"fingerprint": run.fingerprint, "inputs": run.inputs}
         metrics = launch(folder, run.config.compute, to_dict(run.config), about)
     else:
         metrics = run_in_process(stage_context(run, folder, tracked), quiet)

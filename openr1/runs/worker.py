@@ -35,7 +35,8 @@ def run(folder: Path, rank: int) -> None:
     config = load_run_config(yaml.safe_load((folder / CONFIG).read_text()))
     about = json.loads((folder / ABOUT).read_text())
     tracked = _tracked(config.tracking.uri, about) if rank == 0 else Untracked()
-    context = stage_context(prepare(config), Path(about["folder"]), tracked)
+    prepared = prepare(config, identity=(about["fingerprint"], about["inputs"]))
+    context = stage_context(prepared, Path(about["folder"]), tracked)
     try:
         metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)
     finally:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from openr1.tracking import mlflow as tracking
+from openr1.tracking import mlflow, store
 
-TEMPLATE = "OPENR1_TEST_STORE"  # environment variable: the path of the empty store, which whoever needs it first makes
+TEMPLATE = "OPENR1_TEST_STORE"  # environment variable: path of the empty store; the first process that needs it makes it
 
 
 def copy_empty_stores() -> None:
     """Have this process copy the empty store wherever it would make a SQLite store, where the environment names one."""
-    if TEMPLATE not in os.environ or hasattr(tracking.client, "copies"):
+    if TEMPLATE not in os.environ or hasattr(store.client, "copies"):
         return
-    opened = tracking.client
+    opened = store.client
 
     @functools.cache
     def client(uri):
@@ -28,7 +28,7 @@ def copy_empty_stores() -> None:
         return opened(uri)
 
     client.copies = True
-    tracking.client = client
+    store.client = mlflow.client = client  # the second is the name by which runs are written
 
 
 def _template(opened) -> Path:
@@ -55,5 +55,5 @@ def _copy(template: Path, path: Path) -> None:
 
 
 def _ready(path: Path) -> Path:
-    """Return the file by which ``openr1.tracking.mlflow.client`` knows that the tables are made."""
+    """Return the file by which ``openr1.tracking.store.client`` knows that the tables are made."""
     return path.with_suffix(f".{version('mlflow')}.ready")
