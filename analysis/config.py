@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,6 +61,7 @@ class FitConfig:
         return [self.law if name == self.law.name else LAWS[name]() for name in names]
 
 
+@cache
 def register_schemas() -> None:
     """Put the schemas into Hydra's store, without a group."""
     store = ConfigStore.instance()

@@ -45,7 +45,9 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
     try:
         composed = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
         raw = OmegaConf.to_container(composed, resolve=True)
-        merged = OmegaConf.merge(_schema_node(schema, raw, composed, ""), raw)
+        node = OmegaConf.structured(_form(schema, raw, composed, ""))
+        _choose_forms(node, raw, composed, "")
+        merged = OmegaConf.merge(node, raw)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"{missing[0]}: no value is given")
@@ -72,10 +74,9 @@ def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
         raise ConfigError(f"{key}.{error}") from error
 
 
-def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
-    """Return the schema as a node, with the subclass that ``raw`` asks for wherever there are several."""
-    schema = _form(schema, raw, composed, key)
-    node = OmegaConf.structured(schema)
+def _choose_forms(node: DictConfig, raw: Any, composed: Any, key: str) -> None:
+    """Put the subclass that ``raw`` asks for wherever the schema ``node`` allows several."""
+    schema = cast(type, OmegaConf.get_type(node))
     hints = get_type_hints(schema)
     for name in (field.name for field in fields(schema)):
         value = raw.get(name) if isinstance(raw, Mapping) else None
@@ -84,12 +85,19 @@ def _schema_node(schema: type, raw: Any, composed: Any, key: str) -> DictConfig:
         given = composed[name] if isinstance(composed, DictConfig) else None
         for hint in _alternatives(hints[name]):
             if isinstance(hint, type) and is_dataclass(hint):
-                node[name] = _schema_node(hint, value, given, f"{key}{name}.")
+                _choose_form(node, name, hint, value, given, f"{key}{name}.")
             elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
                 for entry, inner in value.items():
                     below = given[entry] if isinstance(given, DictConfig) else None
-                    node[name][entry] = _schema_node(get_args(hint)[1], inner, below, f"{key}{name}.{entry}.")
-    return node
+                    _choose_form(node[name], entry, get_args(hint)[1], inner, below, f"{key}{name}.{entry}.")
+
+
+def _choose_form(parent: DictConfig, name: Any, schema: type, raw: Any, composed: Any, key: str) -> None:
+    form = _form(schema, raw, composed, key)
+    child = parent.get(name) if name in parent else None
+    if child is None or OmegaConf.get_type(child) is not form:
+        parent[name] = OmegaConf.structured(form)
+    _choose_forms(parent[name], raw, composed, key)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CHOICES = ("stage", "role")  # a condition on one of these selects among trials and steps
 MEASURED = ("loss", "pass_at_1", "error", "coverage")  # measurements that make a step a point of a curve
 CUMULATIVE = ("D", "C", "U")  # quantities that grow during a run
+AMOUNTS = ("flops", "params_non_embedding", "tokens")  # metrics of every run that trains
 STEP = "step."  # prefix of the tags of a trial that hold the run ids of its steps
 
 
@@ -27,7 +28,8 @@ def build_table(runs: Sequence[TrackedRun], where: dict[str, Any], curve: bool =
 
     The rows are the trials if the study is of recipes, and all runs otherwise; with ``curve``, the runs that train, which
     are the steps of recipes. A condition on ``stage`` or ``role`` selects among all of them. Rows of steps have the
-    ``recipe`` of their trials.
+    ``recipe`` of their trials. The order of the rows depends on their values, not on which run started first, since the
+    last digits of a fit depend on the order of its points.
     """
     import pandas as pd
 
@@ -36,7 +38,11 @@ def build_table(runs: Sequence[TrackedRun], where: dict[str, Any], curve: bool =
     chosen = list(runs)
     if trials and not set(CHOICES) & set(where):
         chosen = [run for run in runs if run not in trials] if curve else trials
-    return pd.DataFrame([_row(run, recipes if trials and run not in trials else None) for run in chosen])
+    return pd.DataFrame([_row(run, recipes if trials and run not in trials else None) for run in sorted(chosen, key=_sort_key)])
+
+
+def _sort_key(run: TrackedRun) -> tuple[list[float], str]:
+    return [run.metrics.get(name, 0.0) for name in AMOUNTS], run.tags.get("fingerprint", "")
 
 
 def _row(run: TrackedRun, recipes: dict[str, str] | None) -> dict[str, Any]:

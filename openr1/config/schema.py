@@ -8,6 +8,7 @@ file, Python) and checks its values. Nothing here imports torch, transformers or
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
@@ -86,6 +87,7 @@ class Config:
 OmegaConf.register_new_resolver("by_device", lambda device, cpu, cuda: cuda if device == "cuda" else cpu, replace=True)
 
 
+@cache
 def register() -> None:
     """Register the schemas with Hydra. They have no group, so that ``--help`` lists only choices of users."""
     store = ConfigStore.instance()

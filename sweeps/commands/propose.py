@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import hydra
 from hydra import initialize_config_module
@@ -17,6 +18,7 @@ from openr1.options import load_config, one_line
 from sweeps.active.config import PlanConfig, PlanSweep
 
 
+@cache
 def register() -> None:
     """Put the schemas into Hydra's store, without a group."""
     store = ConfigStore.instance()

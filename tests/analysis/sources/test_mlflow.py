@@ -145,6 +145,13 @@ def test_a_law_is_fitted_to_the_curves_of_each_scale(tracks):
     assert "intervals are based on resamples of only 2 runs, and may be far too narrow" in warnings
 
 
+def test_the_order_of_rows_does_not_depend_on_which_run_started_first(tracks):
+    runs = tracking.read_runs(tracks, "distill")
+    forth, back = (mlflow.build_table(order, {}) for order in (runs, runs[::-1]))
+    pd.testing.assert_frame_equal(forth, back)
+    assert forth["flops"].is_monotonic_increasing
+
+
 def test_an_ordinary_study_is_as_it_was(tracks):
     runs = tracking.read_runs(tracks, "rl")
     assert len(mlflow.build_table(runs, {})) == 4

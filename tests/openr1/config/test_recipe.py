@@ -125,7 +125,6 @@ def small(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     config = composed(*small)
     from openr1.stages import evaluate
