@@ -42,6 +42,7 @@ def run(monkeypatch, *words):
     cli.main()
 
 
+@pytest.mark.slow
 def test_the_demo_is_reported(here, table, monkeypatch, capsys):
     def tracked(index, row):
         metrics = {"params_non_embedding": row["N"], "tokens": row["D"], "flops": row["C"], "eval_loss": row["loss"]}

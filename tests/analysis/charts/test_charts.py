@@ -164,6 +164,7 @@ def test_the_allocation_is_shaded_where_it_is_extrapolated(study):
         assert not named(panel, "Power law")
 
 
+@pytest.mark.slow
 def test_a_panel_a_parameter_with_every_kind_of_interval(tmp_path):
     study = study_of(tmp_path, budgets(), "bootstrap.profile=true")
     panels = {panel.title: panel for panel in chart_study(study)["parameters"].panels}

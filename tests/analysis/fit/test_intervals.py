@@ -56,6 +56,7 @@ def test_the_profile_of_a_straight_line_is_its_t_interval(objective):
     assert low < result.params["A"] < high < 1.3 * low
 
 
+@pytest.mark.slow
 def test_an_end_that_the_points_leave_open_is_null():
     frame = isoflop_runs(5, 5)
     frame = frame[frame["N"] == frame.groupby("budget")["N"].transform("min")]

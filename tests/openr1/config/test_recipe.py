@@ -52,6 +52,7 @@ def test_steps_take_what_earlier_ones_make_by_name(tmp_path):
     assert all(load_run_config(to_dict(stage.config)) == stage.config for stage in stages.values())
 
 
+@pytest.mark.slow
 def test_only_what_changes_for_a_step_changes_it_and_those_after(tmp_path):
     def marks(*overrides):
         return {name: s.fingerprint for name, s in by_name(composed(*RECIPE, f"paths.outputs={tmp_path}", *overrides)).items()}

@@ -45,6 +45,7 @@ def test_no_problem_is_trained_on_and_tested_with():
     assert not {problem.id for problem in train} & {problem.id for problem in other}
 
 
+@pytest.mark.slow
 def test_so_many_of_each_source_and_none_twice():
     config = composed("data=tasks", "stage=generate", MODEL, "stage.problems=7")
     found = problems_by_source(config)

@@ -63,6 +63,7 @@ def test_greedy_tokens_and_logprobs_are_those_of_generate(model_at, family, wide
         assert found[str(number)].prompt_tokens == ids.shape[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_request_gets_the_same_whatever_it_is_asked_with(model_at, family, wide):
@@ -79,6 +80,7 @@ def test_a_request_gets_the_same_whatever_it_is_asked_with(model_at, family, wid
     assert replies(open_engine(TransformersEngine(model=folder, batch_size=5)), asked, sampling) == together
 
 
+@pytest.mark.slow
 def test_two_threads_give_the_same_whatever_is_asked_with(engine):
     asked, sampling = requests(20, n=2), Sampling(max_tokens=40)
     before = torch.get_num_threads()

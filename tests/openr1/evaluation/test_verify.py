@@ -15,6 +15,7 @@ def test_one_answer_is_judged_and_said_how_it_was_read(capsys):
     assert capsys.readouterr().out == "right: gold 1/2 | answer 1/2 | exact numbers\n"
 
 
+@pytest.mark.slow
 def test_the_cases_of_a_file_with_their_labels(tmp_path, capsys):
     cases = [
         {"gold": "35%", "completion": r"\boxed{35\%}", "right": True},

@@ -28,6 +28,7 @@ def test_answers_sought_where_a_verdict_might_be_wrong():
     assert sum(verdict is case["right"] for case, verdict in pairs) >= 0.9 * len(pairs)
 
 
+@pytest.mark.slow
 def test_hostile_answers_are_wrong_and_take_no_more_than_their_time():
     cases = hostile()
     with Scorer(RewardConfig({"accuracy": TermConfig()}, time_limit=5.0)) as scorer:

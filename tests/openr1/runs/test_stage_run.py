@@ -78,6 +78,7 @@ def test_what_is_done_is_not_done_again_and_another_study_shares_it(tiny):
     )
 
 
+@pytest.mark.slow
 def test_one_config_and_seed_give_one_result_to_the_bit(tiny, tmp_path):
     config = composed(*tiny)
     first = run_stage(config, quiet=True).artifact
@@ -144,6 +145,7 @@ def test_an_impossible_budget_writes_nothing(tiny, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_checkpoint_whatever_the_rung_says(tiny):
     first = run_stage(composed(*tiny), quiet=True).artifact
     config = composed(*tiny, f"model.checkpoint={first.model}", "scale=100k")

@@ -43,6 +43,7 @@ def test_right_answers_are_kept_and_the_card_says_why_the_others_are_not(sums, t
     assert result.metrics["flops_teacher"] == answers.metrics["flops_teacher"] > 0
 
 
+@pytest.mark.slow
 def test_several_teachers_are_put_together(sums, teacher):
     first, second = teacher(), teacher("seed=1", "data.sources.sums.seed=1")
     result = run_stage(curate(sums, first, second), quiet=True)
@@ -51,6 +52,7 @@ def test_several_teachers_are_put_together(sums, teacher):
     assert set(result.artifact.inputs.values()) == {first.name, second.name}
 
 
+@pytest.mark.slow
 def test_what_changes_the_examples_changes_the_fingerprint(sums, teacher):
     answers, other = teacher(), teacher("seed=1")
     first = identify(curate(sums, answers))[0]

@@ -23,6 +23,7 @@ def rows(artifact):
     return list(read_answers(artifact.path))
 
 
+@pytest.mark.slow
 def test_every_problem_that_is_not_held_out_is_answered_in_order(config, scripted):
     engine = scripted()
     result = run_stage(config, quiet=True)

@@ -47,6 +47,7 @@ def losses(result):
     return [row["train_loss"] for row in result.artifact.history() if "train_loss" in row]
 
 
+@pytest.mark.slow
 def test_packed_examples_teach_the_same(sums, student, tmp_path):
     overrides = [*sums, f"model.checkpoint={student.model}"]
     plain, packed = (run_stage(tune(overrides, f"stage.packing={packing}"), quiet=True) for packing in (False, True))
@@ -55,6 +56,7 @@ def test_packed_examples_teach_the_same(sums, student, tmp_path):
     assert packed.metrics["eval_loss"] == pytest.approx(plain.metrics["eval_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing_but_the_cost(sums, student):
     overrides = [*sums, f"model.checkpoint={student.model}"]
     plain, again = (
@@ -67,6 +69,7 @@ def test_gradient_checkpointing_changes_nothing_but_the_cost(sums, student):
     assert losses(same) == pytest.approx(losses(again), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_adapters_are_trained_merged_and_kept(sums, student):
     lora = ["stage.lora.rank=4", "optim.lr=5e-3", "budget.steps=40", "stage.log_points=40"]
     result = run_stage(tune(sums, f"model.checkpoint={student.model}", *lora, stage="sft_lora"), quiet=True)
@@ -144,6 +147,7 @@ def test_a_chat_is_trained_on_as_it_is_asked(sums, chatty):
     assert Codec(str(chatty)).encode(request, 1000) == ids[:prompt]
 
 
+@pytest.mark.slow
 def test_a_chat_model_is_tuned_and_asked_as_a_chat(sums, chatty):
     chat = [f"model.checkpoint={chatty}", "data.chat=true", "data.context=160"]
     result = run_stage(tune(sums, *chat), quiet=True)
@@ -242,6 +246,7 @@ def test_a_model_that_would_never_stop_is_refused_before_anything_is_trained(sum
     assert not (tmp_path / "outputs" / "artifacts").exists()
 
 
+@pytest.mark.slow
 def test_options_that_are_off_leave_the_fingerprint_as_it_was(sums):
     first = identify(tune(sums))[0]
     for change in ("stage.packing=true", "stage.lora.rank=4", "data.instruction='Add {prompt}'"):
@@ -249,6 +254,7 @@ def test_options_that_are_off_leave_the_fingerprint_as_it_was(sums):
     assert identify(tune(sums, "stage.packing=false", "stage.lora.rank=null", "data.chat=false"))[0] == first
 
 
+@pytest.mark.slow
 def test_losses_are_over_the_held_out_sources_where_there_are_any(sums, tmp_path):
     """What is trained on is not what is evaluated, and a held-out problem is never trained on."""
     from openr1.data.options import TaskSource

@@ -47,6 +47,7 @@ def trunk(tiny):
     return run_stage(composed(*tiny, *LONG, kept([6, 9])), quiet=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], slow("model=deepseek_v3"), slow("compute.micro_batch=1")])
 def test_a_branch_is_the_separate_run_to_the_bit(tiny, options):
     """Weights and loss; experts whose bias moves, and steps of several passes, among them."""
@@ -62,6 +63,7 @@ def test_a_branch_is_the_separate_run_to_the_bit(tiny, options):
     assert "flops_new" not in separate.metrics
 
 
+@pytest.mark.slow
 def test_a_branch_goes_on_from_the_last_state_before_its_decay(tiny, trunk):
     config = composed(*tiny, *LONG, "budget.steps=11", f"stage.trunk={trunk.artifact.name}")  # decays from step 8 on
     branch = run_stage(config, quiet=True)
@@ -154,6 +156,7 @@ def test_a_trunk_that_does_not_fit_is_one_line_and_nothing_is_written(tiny, trun
     assert tracking.read_runs(config.tracking.uri, "other") == []
 
 
+@pytest.mark.slow
 def test_a_trunk_that_is_not_one_is_one_line(tiny):
     plain = run_stage(composed(*tiny, *LONG), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: pretrain-\w+ kept no state"):

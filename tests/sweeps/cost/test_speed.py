@@ -57,6 +57,7 @@ def test_a_size_between_two_that_were_measured_is_on_a_line_in_logarithms():
     assert expected.source == EARLIER
 
 
+@pytest.mark.slow
 def test_runs_under_the_same_conditions_count_before_others():
     known = [measurement(1e-11), measurement(9e-11, "model=llama"), measurement(9e-11, at_once=1)]
     known += [measurement(9e-11, "compute.threads=2"), measurement(9e-11, hardware="another")]

@@ -38,6 +38,7 @@ def test_draws_are_about_the_own_mix_and_of_their_seed():
     assert (spread < draws.std(axis=0)).all()
 
 
+@pytest.mark.slow
 def test_the_own_mix_is_first_and_vertices_can_be_left_out():
     assert mixes(design(levels=2)) == [(0.9, 0.1), (1, 0), (0.5, 0.5), (0, 1)]
     assert mixes(design(levels=2, vertices=False)) == [(0.9, 0.1), (0.5, 0.5)]
@@ -47,6 +48,7 @@ def test_the_own_mix_is_first_and_vertices_can_be_left_out():
     assert drawn[-2:] == [(1, 0), (0, 1)]
 
 
+@pytest.mark.slow
 def test_all_mixes_have_the_reference_of_the_own_mix_or_of_the_config():
     for given, reference in (((), {"stdlib": 0.9, "sums": 0.1}), (("data.reference={sums:1}",), {"sums": 1})):
         some = design(*given, levels=2)

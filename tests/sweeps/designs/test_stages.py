@@ -22,6 +22,7 @@ def steps(config: Config):
     return {name: (step.budget.get("flops"), step.model.get("checkpoint")) for name, step in config.recipe.steps.items()}
 
 
+@pytest.mark.slow
 def test_each_budget_is_divided_by_each_share():
     some = design(*ZERO, budget=[1e12, 2e12], shares=[0.25, 0.5])
     recipes = [steps(some.compose(overrides)) for overrides in some.next([])]
@@ -47,6 +48,7 @@ def test_without_reinforcement_learning_the_exam_is_of_the_base():
     assert steps(some.compose(overrides)) == {"base": (1e12, None), "eval_base": (None, "@base"), "eval_zero": (None, "@base")}
 
 
+@pytest.mark.slow
 def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before():
     some = design(*R1, sft="dev3", rl="r1", budget=1e12, shares=[1])
     (overrides,) = some.next([])
@@ -76,6 +78,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
     assert str(caught.value).startswith(line)
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
     monkeypatch.setattr("sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])

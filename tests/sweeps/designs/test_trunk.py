@@ -53,6 +53,7 @@ def finished(trunks_design, runs, failed=()):
     return [Finished(run, trunks_design.compose(run), {} if values(run)["scale"] in failed else metrics) for run in runs]
 
 
+@pytest.mark.slow
 def test_the_longest_run_of_a_size_is_the_trunk_of_the_others(tiny):
     trunks_design = design(tiny)
     trunks = trunks_design.next([])
@@ -91,6 +92,7 @@ def test_rules_give_the_learning_rate_and_batch_of_the_longest(tiny):
     assert values(branches[0])["optim.lr"] == longest.lr
 
 
+@pytest.mark.slow
 def test_separate_runs_are_those_of_the_trunk_without_one(tiny):
     trunks_design, apart = design(tiny), design(tiny, separate=True)
     trunks = trunks_design.next([])

@@ -160,6 +160,7 @@ def test_openr1_plan_prices_what_openr1_would_run_and_trains_nothing(tiny, tmp_p
     assert "priced: 0 of 2 runs done, 2 waiting" in output.out
 
 
+@pytest.mark.slow
 def test_the_branches_of_a_trunk_are_priced_with_it(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plain = [word for word in tiny if not word.startswith(("budget.", "scale="))]
