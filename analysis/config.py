@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
 import hydra
@@ -18,7 +19,8 @@ from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.laws import LAWS, Law
 from analysis.sources.frame import SOURCES, Source
 from openr1.errors import ConfigError
-from openr1.options import load_config, one_line, one_of
+from openr1.options import load_config, one_line
+from openr1.options.ranges import Flops, OneOf, Positive
 
 
 @dataclass
@@ -27,24 +29,20 @@ class FitConfig:
 
     law: Law = MISSING
     runs: Source = MISSING
-    compare: list[str] = field(default_factory=list)  # laws to compare, each with its defaults; empty for law alone
+    compare: list[Annotated[str, OneOf(LAWS)]] = field(
+        default_factory=list
+    )  # laws to compare, each with its defaults; empty for law alone
     by: str | None = None  # column of the groups, each of which gets a fit of its own; null for one fit to all runs
     holdout: Holdout = field(default_factory=Holdout)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
-    target_flops: float | None = None  # budget that the advice is for; null for ten times the largest of the runs
-    target_loss: float | None = None  # loss whose budget is reported, nats per token
+    target_flops: Flops | None = None  # budget that the advice is for; null for ten times the largest of the runs
+    target_loss: Positive | None = None  # loss whose budget is reported, nats per token
     outputs: str = "outputs"
     out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and LAW_by_COLUMN in it
 
     def __post_init__(self) -> None:
-        for name in self.compare:
-            one_of(name, "compare", LAWS)
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
-        for name in ("target_flops", "target_loss"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"{name}: must be above 0, not {value:g}")
 
     @property
     def directory(self) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING, DictConfig
 
 from openr1.errors import ConfigError
+from openr1.options import check_ranges
 from sweeps.limits.allowance import Allowance
 
 
@@ -27,8 +28,7 @@ class SweepConfig:
     hardware: str | None = None  # predict times from earlier runs on this hardware (MLflow's tag); null for this machine
 
     def __post_init__(self) -> None:
-        self.ask_above.validate("sweep.ask_above")
-        self.allowance.validate("sweep.allowance")
+        check_ranges(self, "sweep")
 
 
 def require_search(options: Mapping[str, Any] | DictConfig) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from annotated_types import Ge, Interval, Le
 
 from openr1.errors import ConfigError
-from openr1.options import one_of
+from openr1.options import check_ranges
+from openr1.options.ranges import Flops, OneOf, Or, ProperShare, Seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,21 +23,17 @@ LEFT_OUT = 500  # largest number of estimates of a jackknife
 class Holdout:
     """Options of held-out rows, which a second fit is not given and predicts. At most one of them selects the rows."""
 
-    above_flops: float | None = None  # rows of more training FLOPs than this
-    fraction: float | None = None  # this share of the rows, of the most FLOPs (or tokens, or parameters)
+    above_flops: Flops | None = None  # rows of more training FLOPs than this
+    fraction: ProperShare | None = None  # this share of the rows, of the most FLOPs (or tokens, or parameters)
     query: str | None = None  # rows that a pandas query selects, such as "N > 1e9"
-    largest_budgets: int | None = (
-        None  # rows of this many of the largest budgets; 0 for no holdout, null for 1 if nothing else is given
-    )
+    # rows of this many of the largest budgets; 0 for no holdout, null for 1 if nothing else is given
+    largest_budgets: Annotated[int, Interval(ge=0, le=10_000)] | None = None
 
     def __post_init__(self) -> None:
         given = [name for name, value in vars(self).items() if value is not None]
         if len(given) > 1:
             raise ConfigError(f"holdout: choose one of {', '.join(given)}")
-        if self.fraction is not None and not 0 < self.fraction < 1:
-            raise ConfigError(f"holdout.fraction: must be between 0 and 1, not {self.fraction:g}")
-        if self.largest_budgets is not None and self.largest_budgets < 0:
-            raise ConfigError(f"holdout.largest_budgets: must be at least 0, not {self.largest_budgets}")
+        check_ranges(self, "holdout")
 
     def mask(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Return a mask (n,) of the held-out rows; null if nothing is held out.
@@ -78,16 +76,13 @@ class Bootstrap:
     of budgets.
     """
 
-    resamples: int = 1000  # 0 for no intervals
-    seed: int = 0
-    interval: str = "bca"  # bca (bias-corrected and accelerated) or percentile
+    resamples: Annotated[int, Ge(2), Le(10**6), Or(0)] = 1000  # 0 for no intervals
+    seed: Seed = 0
+    interval: Annotated[str, OneOf(INTERVALS)] = "bca"  # bca (bias-corrected and accelerated) or percentile
     profile: bool = False  # add profile-likelihood intervals, for a law that is one curve
 
     def __post_init__(self) -> None:
-        one_of(self.interval, "bootstrap.interval", INTERVALS)
-        for name in ("resamples", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"bootstrap.{name}: must be at least 0, not {getattr(self, name)}")
+        check_ranges(self, "bootstrap")
 
     def counts(self, groups: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
         """Draw how often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Gt, Le
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.power_law import PowerLaw, floor_warning
 from analysis.numerics.optimise import Objective
-from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,10 +59,7 @@ class AllocationLaw(Law):
         Parameter("gamma", "exponent of the frontier's loss", lower=1e-2, upper=3),
     )
 
-    frontier_delta: float = 1e-3  # delta of the Huber loss of log loss in the fit of L*
-
-    def __post_init__(self) -> None:
-        positive(self, "law", "frontier_delta")
+    frontier_delta: Annotated[float, Gt(0), Le(1e3)] = 1e-3  # delta of the Huber loss of log loss in the fit of L*
 
     @property
     def loss(self) -> Objective:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.numerics.optimise import Objective
+from openr1.options import check_ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,9 @@ class Law(ABC):
 
     Arrays of parameters are (m, p), in the order of ``parameters``: m is 1 for the estimate, or the number of resamples.
     """
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "law")
 
     name: ClassVar[str]
     title: ClassVar[str]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from analysis.formatting import scientific
 from analysis.laws.base import Cost, Parameter, Solution
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
-from openr1.errors import ConfigError
-from openr1.options import one_of
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,14 +31,8 @@ class BrokenPowerLaw(CurveLaw):
     title: ClassVar[str] = "Broken power law"
     source: ClassVar[str] = "Caballero et al. 2022, arXiv 2210.14891, eq. 1"
 
-    x: str = "C"  # C, N or D
-    breaks: int = 1  # 1 to 3, each with three parameters
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.x, "law.x", ("C", "N", "D"))
-        if self.breaks not in (1, 2, 3):
-            raise ConfigError(f"law.breaks: {self.breaks!r} is not 1, 2 or 3")
+    x: Annotated[str, OneOf(("C", "N", "D"))] = "C"  # C, N or D
+    breaks: Annotated[int, Interval(ge=1, le=3)] = 1  # 1 to 3, each with three parameters
 
     @property
     def formula(self) -> str:

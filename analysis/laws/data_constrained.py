@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Gt, Le
 
 from analysis.laws.base import Parameter
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
-from openr1.options import one_of, positive
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,23 +60,21 @@ class DataConstrained(CurveLaw):
         Parameter("beta", "exponent of the data term", lower=1e-2, upper=3),
     )
 
-    inner: str = "joint"  # joint or single_epoch
-    E: float | None = None  # give all five of these to fit R_D and R_N alone
-    A: float | None = None
-    alpha: float | None = None
-    B: float | None = None
-    beta: float | None = None
+    inner: Annotated[str, OneOf(INNER)] = "joint"  # joint or single_epoch
+    E: Annotated[float, Gt(0), Le(1e30)] | None = None  # give all five of these to fit R_D and R_N alone
+    A: Annotated[float, Gt(0), Le(1e30)] | None = None
+    alpha: Annotated[float, Gt(0), Le(1e3)] | None = None
+    B: Annotated[float, Gt(0), Le(1e30)] | None = None
+    beta: Annotated[float, Gt(0), Le(1e3)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of(self.inner, "law.inner", INNER)
         given = {name: getattr(self, name) for name in NUMBERS}
         missing = [name for name, value in given.items() if value is None]
         if missing and len(missing) < len(NUMBERS):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(NUMBERS)}, or none of them")
         if not missing and self.inner != "joint":
             raise ConfigError("law.inner: single_epoch fits E, A, alpha, B and beta; give no numbers for them")
-        positive(self, "law", *NUMBERS)
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         if "U" not in frame:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Gt, Le
 
 from analysis.laws.base import Parameter
 from analysis.laws.broken_power_law import softplus
 from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
-from openr1.options import positive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,19 +54,18 @@ class Distillation(CurveLaw):
         Parameter("gamma_d", "exponent of both together", lower=1e-2, upper=5, starts=(0.3, 2)),
     )
 
-    E: float | None = None  # parameters of the supervised law: give all five, or none
-    A: float | None = None
-    alpha: float | None = None
-    B: float | None = None
-    beta: float | None = None
-    gamma: float = 1.0  # 1 is the Chinchilla law
+    E: Annotated[float, Gt(0), Le(1e30)] | None = None  # parameters of the supervised law: give all five, or none
+    A: Annotated[float, Gt(0), Le(1e30)] | None = None
+    alpha: Annotated[float, Gt(0), Le(1e3)] | None = None
+    B: Annotated[float, Gt(0), Le(1e30)] | None = None
+    beta: Annotated[float, Gt(0), Le(1e3)] | None = None
+    gamma: Annotated[float, Gt(0), Le(1e3)] = 1.0  # 1 is the Chinchilla law
 
     def __post_init__(self) -> None:
         super().__post_init__()
         missing = [name for name in SUPERVISED if getattr(self, name) is None]
         if missing and len(missing) < len(SUPERVISED):
             raise ConfigError(f"law.{missing[0]}: give all of {', '.join(SUPERVISED)}, or none of them")
-        positive(self, "law", *SUPERVISED, "gamma")
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         known = {name: frame[name].to_numpy(dtype=float) for name in ("N", "D", "teacher_loss")}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution
@@ -35,15 +36,14 @@ class Envelope(AllocationLaw):
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.1"
     needs: ClassVar[tuple[str, ...]] = ("run", "N", "D", "C", "loss")
 
-    bins: int = 1500  # number of budgets, evenly spaced in log C where runs overlap
-    smooth: int = 1  # width of the moving median of the loss in rows, an odd number; 1 for none
+    bins: Annotated[int, Interval(ge=2, le=10**6)] = 1500  # number of budgets, evenly spaced in log C where runs overlap
+    # width of the moving median of the loss in rows, an odd number; 1 for none
+    smooth: Annotated[int, Interval(ge=1, le=10**6)] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bins < 2:
-            raise ConfigError("law.bins: must be at least 2")
-        if self.smooth < 1 or self.smooth % 2 == 0:
-            raise ConfigError("law.smooth: must be an odd number of rows, 1 for none")
+        if self.smooth % 2 == 0:
+            raise ConfigError(f"law.smooth: must be an odd number of rows, not {self.smooth}; 1 for none")
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         curves = Curves(frame, self.smooth)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from analysis.formatting import short
 from analysis.laws.base import Law, Parameter, Solution
@@ -40,11 +41,7 @@ class Hyperparameter(Law):
     response: ClassVar[str] = "lr"
 
     batch: bool = False  # fit the best batch size, in tokens, too
-    nearest: int = 5  # learning rates, and batch sizes, that a cell is fitted to
-
-    def __post_init__(self) -> None:
-        if self.nearest < 3:
-            raise ConfigError(f"law.nearest: a parabola needs at least 3 points; it is {self.nearest}")
+    nearest: Annotated[int, Interval(ge=3, le=10**6)] = 5  # learning rates, and batch sizes, that a cell is fitted to
 
     @property
     def targets(self) -> dict[str, str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from analysis.formatting import scientific
 from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution, best_runs
 from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
 from openr1.errors import ConfigError
-from openr1.options import one_of
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +40,15 @@ class IsoFlop(AllocationLaw):
     source: ClassVar[str] = "Hoffmann et al. 2022, arXiv 2203.15556, section 3.2"
     needs: ClassVar[tuple[str, ...]] = ("N", "D", "C", "loss")
 
-    curve: str = "parabola"  # parabola or akima
-    nearest: int | None = None  # parabola: number of sizes around the best run; null for all
+    curve: Annotated[str, OneOf(CURVES)] = "parabola"  # parabola or akima
+    # parabola: number of sizes around the best run; null for all
+    nearest: Annotated[int, Interval(ge=3, le=10**6)] | None = None
     weighted: bool = True  # weight budgets by the inverse variance of their minimum
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of(self.curve, "law.curve", CURVES)
         if self.nearest is not None and self.curve != "parabola":
             raise ConfigError(f"law.nearest: is for parabolas; law.curve={self.curve} goes through every size")
-        if self.nearest is not None and self.nearest < 3:
-            raise ConfigError("law.nearest: a parabola needs at least 3 sizes")
 
     def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         return best_runs(frame)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Cost, Parameter
 from analysis.laws.regression import CurveLaw, Inputs
+from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,7 @@ class Overtraining(CurveLaw):
         Parameter("eta", "exponent of compute", lower=5e-3, upper=1.5, starts=(0.01, 1)),
     )
 
-    objective: str = "mse"
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         return {"C": frame["C"].to_numpy(dtype=float), "M": (frame["D"] / frame["N"]).to_numpy(dtype=float)}
@@ -89,7 +91,7 @@ class TaskError(CurveLaw):
         Parameter("epsilon", "error at high loss, by chance", lower=1e-3, upper=1, linear=True),
     )
 
-    objective: str = "mse"
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
 
     def curve(self, x: Inputs, k, gamma, epsilon):
         return epsilon - k * np.exp(-gamma * x.loss)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Parameter
 from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +64,7 @@ class PassAtK(CurveLaw):
         Parameter("b", "exponent of the logarithm", lower=-np.inf, upper=0, positive=False, starts=(0.01, 3)),
     )
 
-    objective: str = "mse"
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
 
     def curve(self, x: Inputs, a, b):
         return np.exp(a * x.k**b)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Cost, Parameter, Solution, best_runs
 from analysis.laws.regression import CurveLaw, Inputs, Points
 from openr1.errors import ConfigError
-from openr1.options import one_of
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +29,8 @@ class PowerLaw(CurveLaw):
     title: ClassVar[str] = "Power law"
     source: ClassVar[str] = "Kaplan et al. 2020, arXiv 2001.08361; with E: Henighan et al. 2020, arXiv 2010.14701, eq. 1.1"
 
-    x: str = "C"  # C, N or D
+    x: Annotated[str, OneOf(("C", "N", "D"))] = "C"  # C, N or D
     offset: bool = True  # with the irreducible loss E
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.x, "law.x", ("C", "N", "D"))
 
     @property
     def formula(self) -> str:

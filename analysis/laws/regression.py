@@ -7,14 +7,15 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Gt, Le
 
 from analysis.laws.base import Law, Solution
 from analysis.numerics.optimise import OBJECTIVES, Objective, Regression
 from openr1.errors import ConfigError
-from openr1.options import one_of, positive
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +60,10 @@ class CurveLaw(Law):
     Predictors are fitted in units of their geometric mean, in which a coefficient and its exponent are nearly uncorrelated.
     """
 
-    objective: str = "huber"  # huber, lad, log_mse or mse
-    delta: float = 1e-3  # delta of the Huber loss of log residuals
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "huber"  # huber, lad, log_mse or mse
+    delta: Annotated[float, Gt(0), Le(1e3)] = 1e-3  # delta of the Huber loss of log residuals
 
     regression: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        one_of(self.objective, "law.objective", OBJECTIVES)
-        positive(self, "law", "delta")
 
     @property
     @abstractmethod

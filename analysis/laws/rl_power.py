@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
 from analysis.laws.base import Parameter
 from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
-from openr1.options import one_of
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +43,8 @@ class RlPower(CurveLaw):
         Parameter("E1", "rise of that intercept with log N", lower=-3, upper=3, positive=False),
     )
 
-    objective: str = "log_mse"
-    x: str = "C"  # measure of training: C or D
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(self.x, "law.x", ("C", "D"))
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "log_mse"
+    x: Annotated[str, OneOf(("C", "D"))] = "C"  # measure of training: C or D
 
     @property
     def formula(self) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from analysis.laws.base import Parameter, Solution
 from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,16 +39,10 @@ class RlSigmoid(CurveLaw):
         Parameter("B", "exponent of the gain (efficiency of compute)", lower=1e-2, upper=20, starts=(0.2, 8)),
     )
 
-    objective: str = "mse"
-    R0: float | None = None  # pass rate before training if it was measured; null to fit it
-    drop: float = 0.0  # leave out the noisy first part: runs below this share of the largest compute
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.R0 is not None and not 0 <= self.R0 < 1:
-            raise ConfigError(f"law.R0: must be at least 0 and below 1, not {self.R0:g}")
-        if not 0 <= self.drop < 1:
-            raise ConfigError(f"law.drop: must be at least 0 and below 1, not {self.drop:g}")
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
+    R0: Annotated[float, Interval(ge=0, lt=1)] | None = None  # pass rate before training if it was measured; null to fit it
+    # leave out the noisy first part: runs below this share of the largest compute
+    drop: Annotated[float, Interval(ge=0, lt=1)] = 0.0
 
     def curve(self, x: Inputs, R0, A, C_mid, B):
         return R0 + (A - R0) / (1 + (C_mid / x.C) ** B)

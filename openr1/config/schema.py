@@ -18,6 +18,7 @@ from openr1.data.options import SOURCES, DataConfig
 from openr1.distributed.options import ComputeConfig
 from openr1.engines.options import ENGINES, EngineConfig
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.options.ranges import Seed
 from openr1.rewards.options import RewardConfig
 from openr1.stages.options import STAGES, StageConfig
 from openr1.tracking.options import TrackingConfig
@@ -51,7 +52,7 @@ class Step:
     budget: dict[str, Any] = field(default_factory=dict)
     optim: dict[str, Any] = field(default_factory=dict)
     compute: dict[str, Any] = field(default_factory=dict)
-    seed: int | None = None
+    seed: Seed | None = None
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Config:
     """The config of one run."""
 
     study: str = "default"
-    seed: int = 0
+    seed: Seed = 0
     model: ModelConfig = field(default_factory=ModelConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     data: DataConfig = field(default_factory=DataConfig)

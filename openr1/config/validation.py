@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data.options import check_data
 from openr1.distributed.options import check_compute
-from openr1.engines.options import check_sampling
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.options import check_model, check_scale
-from openr1.options import positive, share
 from openr1.rewards.options import check_reward
 from openr1.stages.validation import check_stage
 from openr1.tracking.names import check_folder, check_name
@@ -23,7 +21,6 @@ from openr1.training.options import check_budget, check_optim
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
-    from openr1.stages.options import StageConfig
 
 
 def validate(config: Config) -> None:
@@ -31,8 +28,6 @@ def validate(config: Config) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
-    if config.seed < 0:
-        raise ConfigError("seed: must not be negative")
     _names(config)
     check_model(config.model, config.scale)
     check_scale(config.scale)
@@ -41,7 +36,6 @@ def validate(config: Config) -> None:
     check_budget(config.budget)
     check_optim(config.optim)
     check_compute(config.compute)
-    _stage(config.stage)
     _processes(config)
     check_reward(config.reward)
     if config.recipe is None:
@@ -77,32 +71,6 @@ def _data(config: Config) -> None:
         raise ConfigError(f"data.reference: stage={stage.kind} trains on no mix; leave it null")
     if data.chat and stage.trains and not checkpoint_of(config.model, config.scale):
         raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
-
-
-def _stage(stage: StageConfig) -> None:
-    counts = (
-        "eval_points",
-        "log_points",
-        "log_every",
-        "eval_every_tokens",
-        "samples",
-        "problems",
-        "shard",
-        "prompts",
-        "updates",
-        "passes",
-    )
-    positive(stage, "stage", *counts)
-    share(stage, "stage", "max_failed")
-    lora = getattr(stage, "lora", None)
-    if lora is not None:
-        positive(lora, "stage.lora", "rank", "alpha")
-        share(lora, "stage.lora", "dropout")
-    sampling = getattr(stage, "sampling", None)
-    if sampling is not None:
-        check_sampling(sampling, "stage.sampling")
-        if sampling.n != 1:
-            raise ConfigError("stage.sampling.n: stage.samples sets the number of answers a problem")
 
 
 def _processes(config: Config) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Interval, Le, MinLen
 from omegaconf import MISSING
 
 from openr1.data.language import SCRIPTS
 from openr1.data.options import SOURCES, SourceConfig
 from openr1.errors import ConfigError
 from openr1.options import load_options
+from openr1.options.ranges import Count, CountOrZero, OneOf, Positive, PositiveShare, Seed, Share
+
+OF = ("completion", "prompt")
 
 
 @dataclass
@@ -55,16 +59,15 @@ class Format(CurationStep):
     """Drop completions that are not exactly the tags in order, each once, closed and not empty."""
 
     kind: str = "format"
-    tags: list[str] = field(default_factory=lambda: ["think", "answer"])
+    tags: Annotated[list[str], MinLen(1)] = field(default_factory=lambda: ["think", "answer"])
     opened: bool = False  # the prompt opens the first tag, as chat templates of reasoning models do
     outside: bool = False  # allow text outside the tags
     code: bool = True  # allow fenced code in the first tag; R1 drops it
-    paragraph: int | None = None  # longest paragraph in the first tag, in characters; R1 drops long ones
+    paragraph: Count | None = None  # longest paragraph in the first tag, in characters; R1 drops long ones
 
     def check_values(self, key: str) -> None:
-        if not self.tags or not all(tag.isidentifier() for tag in self.tags):
+        if not all(tag.isidentifier() for tag in self.tags):
             raise ConfigError(f"{key}.tags: must be one or more names such as think, without brackets")
-        _positive(self, key, "paragraph")
 
 
 @dataclass
@@ -72,14 +75,12 @@ class Length(CurationStep):
     """Drop rows that are shorter than ``min`` or longer than ``max``; at least one of the two is required."""
 
     kind: str = "length"
-    of: str = "completion"  # or prompt
-    unit: str = "tokens"  # tokens of the completion; or characters
-    min: int | None = None
-    max: int | None = None
+    of: Annotated[str, OneOf(OF)] = "completion"  # or prompt
+    unit: Annotated[str, OneOf(("tokens", "characters"))] = "tokens"  # tokens of the completion; or characters
+    min: CountOrZero | None = None
+    max: CountOrZero | None = None
 
     def check_values(self, key: str) -> None:
-        _one_of(self, key, "of", "completion", "prompt")
-        _one_of(self, key, "unit", "tokens", "characters")
         if self.of == "prompt" and self.unit == "tokens":
             raise ConfigError(f"{key}.unit: prompts have no token counts; characters is allowed")
         if self.min is None and self.max is None:
@@ -93,14 +94,9 @@ class Language(CurationStep):
     """Drop rows with less than ``share`` of their words in the script of the language (:mod:`openr1.data.language`)."""
 
     kind: str = "language"
-    of: str = "completion"
-    language: str = "en"
-    share: float = 0.95
-
-    def check_values(self, key: str) -> None:
-        _one_of(self, key, "of", "completion", "prompt")
-        _one_of(self, key, "language", *SCRIPTS)
-        _share(self, key, "share")
+    of: Annotated[str, OneOf(OF)] = "completion"
+    language: Annotated[str, OneOf(SCRIPTS)] = "en"
+    share: Share = 0.95
 
 
 @dataclass
@@ -111,8 +107,8 @@ class PassRate(CurationStep):
     """
 
     kind: str = "pass_rate"
-    low: float = 0.1
-    high: float = 0.9
+    low: Annotated[float, Interval(ge=-1, le=2)] = 0.1
+    high: Annotated[float, Interval(ge=-1, le=2)] = 0.9
 
     def check_values(self, key: str) -> None:
         # low=-0.01 keeps the problems that were never solved, high=1.01 those that always were
@@ -129,12 +125,8 @@ class ExactDedupe(CurationStep):
     """
 
     kind: str = "exact_dedupe"
-    of: str = "completion"  # or prompt
-    within: str = "problem"  # or all; for completions only
-
-    def check_values(self, key: str) -> None:
-        _one_of(self, key, "of", "completion", "prompt")
-        _one_of(self, key, "within", "problem", "all")
+    of: Annotated[str, OneOf(OF)] = "completion"  # or prompt
+    within: Annotated[str, OneOf(("problem", "all"))] = "problem"  # or all; for completions only
 
 
 @dataclass
@@ -142,19 +134,14 @@ class NearDedupe(ExactDedupe):
     """Keep one of several texts with similar sets of word n-grams: estimated Jaccard similarity of at least ``threshold``."""
 
     kind: str = "near_dedupe"
-    of: str = "prompt"
-    words: int = 5  # words per n-gram
-    threshold: float = 0.8
-    permutations: int = 128  # the estimate's standard error is sqrt(s (1 - s) / permutations): .035 at .8
-    keep: str = "first"  # the text to keep: first, shortest or longest; ties go to the first
-    seed: int = 0  # seed of the permutations
-
-    def check_values(self, key: str) -> None:
-        super().check_values(key)
-        _one_of(self, key, "keep", "first", "shortest", "longest")
-        _positive(self, key, "words", "permutations")
-        if not 0 < self.threshold <= 1:
-            raise ConfigError(f"{key}.threshold: must be above 0 and at most 1")
+    of: Annotated[str, OneOf(OF)] = "prompt"
+    words: Annotated[int, Ge(1), Le(1000)] = 5  # words per n-gram
+    threshold: PositiveShare = 0.8
+    # the estimate's standard error is sqrt(s (1 - s) / permutations): .035 at .8
+    permutations: Annotated[int, Ge(1), Le(2**16)] = 128
+    # the text to keep: first, shortest or longest; ties go to the first
+    keep: Annotated[str, OneOf(("first", "shortest", "longest"))] = "first"
+    seed: Seed = 0  # seed of the permutations
 
 
 @dataclass
@@ -165,14 +152,11 @@ class Decontaminate(CurationStep):
     """
 
     kind: str = "decontaminate"
-    sets: dict[str, Any] = field(default_factory=dict)
-    words: int = 8  # words per n-gram; as in Open-R1 and s1 (arXiv 2501.19393)
-    common: int | None = None  # ignore n-grams in more problems of a set, which are its phrasing; null to count all
+    sets: Annotated[dict[str, Any], MinLen(1)] = field(default_factory=dict)
+    words: Annotated[int, Ge(1), Le(1000)] = 8  # words per n-gram; as in Open-R1 and s1 (arXiv 2501.19393)
+    common: Count | None = None  # ignore n-grams in more problems of a set, which are its phrasing; null to count all
 
     def check_values(self, key: str) -> None:
-        _positive(self, key, "words", "common")
-        if not self.sets:
-            raise ConfigError(f"{key}.sets: at least one evaluation set is needed")
         for name in self.sets:
             self.source(key, name)
 
@@ -190,15 +174,12 @@ class Balance(CurationStep):
     """Keep at most ``most`` problems of every group, drawn at random, with all of their rows."""
 
     kind: str = "balance"
-    by: list[str] = field(default_factory=lambda: ["task"])  # columns whose values define the groups
-    bins: float | None = None  # width of the bins of difficulty; null for a group per value
-    most: int | None = None  # null for the size of the smallest group
-    seed: int = 0
-
-    def check_values(self, key: str) -> None:
-        _positive(self, key, "bins", "most")
-        if not self.by or set(self.by) - {"task", "difficulty", "kind"}:
-            raise ConfigError(f"{key}.by: must be one or more of task, difficulty, kind")
+    by: Annotated[list[Annotated[str, OneOf(("task", "difficulty", "kind"))]], MinLen(1)] = field(
+        default_factory=lambda: ["task"]
+    )  # columns whose values define the groups
+    bins: Positive | None = None  # width of the bins of difficulty; null for a group per value
+    most: Count | None = None  # null for the size of the smallest group
+    seed: Seed = 0
 
 
 @dataclass
@@ -206,13 +187,10 @@ class Select(CurationStep):
     """Keep ``k`` samples of every problem."""
 
     kind: str = "select"
-    k: int = 1
-    by: str = "shortest"  # samples to keep: shortest, longest, random or all; in tokens, or in characters if a count is unknown
-    seed: int = 0
-
-    def check_values(self, key: str) -> None:
-        _positive(self, key, "k")
-        _one_of(self, key, "by", "shortest", "longest", "random", "all")
+    k: Count = 1
+    # samples to keep: shortest, longest, random or all; in tokens, or in characters if a count is unknown
+    by: Annotated[str, OneOf(("shortest", "longest", "random", "all"))] = "shortest"
+    seed: Seed = 0
 
 
 STEPS: dict[str, type[CurationStep]] = {
@@ -243,20 +221,3 @@ def steps_of(key: str, given: Mapping[str, Mapping[str, Any] | None]) -> dict[st
     if not steps:
         raise ConfigError(f"{key}: at least one step is needed, of {', '.join(STEPS)}")
     return steps
-
-
-def _positive(step: CurationStep, key: str, *names: str) -> None:
-    for name in names:
-        value = getattr(step, name)
-        if value is not None and value <= 0:
-            raise ConfigError(f"{key}.{name}: must be above 0, not {value:g}")
-
-
-def _share(step: CurationStep, key: str, name: str) -> None:
-    if not 0 <= getattr(step, name) <= 1:
-        raise ConfigError(f"{key}.{name}: is a share, between 0 and 1")
-
-
-def _one_of(step: CurationStep, key: str, name: str, *allowed: str) -> None:
-    if getattr(step, name) not in allowed:
-        raise ConfigError(f"{key}.{name}: {getattr(step, name)!r} is not one of {', '.join(allowed)}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
+from annotated_types import Ge, Le
 from omegaconf import MISSING
 
+from openr1.data.formats import FORMATS
 from openr1.errors import ConfigError
-from openr1.options import positive, share
+from openr1.options.ranges import Count, FreeText, NotNegative, OneOf, ProperShare, Seed, Share, Unit
 
 
 class Paths(Protocol):
@@ -25,7 +27,7 @@ class SourceConfig:
     kind: str = MISSING
     kinds: ClassVar[dict[str, type[SourceConfig]]]
     # share of the mix's training tokens, relative to the other sources; it may be 0 if data.reference is set
-    weight: float = 1.0
+    weight: NotNegative = 1.0
 
     if TYPE_CHECKING:  # options of the subclass that ``kind`` selects
 
@@ -59,7 +61,8 @@ class FilesSource(SourceConfig):
 
     kind: str = "files"
     path: str = MISSING  # a file, a directory or a glob
-    format: str | None = None  # text, jsonl, json, csv, tsv or parquet; null to derive it from the suffix of the file name
+    # text, jsonl, json, csv, tsv or parquet; null to derive it from the suffix of the file name
+    format: Annotated[str, OneOf(FORMATS)] | None = None
     text: str = "text"  # column of the document, in a table
     prompt: str | None = None  # column of the prompt, as text or turns; replaces text together with completion
     completion: str | None = None
@@ -81,7 +84,7 @@ class HubSource(SourceConfig):
     prompt: str | None = None
     completion: str | None = None
     reasoning: str | None = None
-    max_rows: int | None = None
+    max_rows: Count | None = None
     columns: ProblemColumns = field(default_factory=ProblemColumns)
     messages: str | None = None  # column of conversations (lists of turns with role and content); replaces the other columns
 
@@ -92,9 +95,9 @@ class TaskSource(SourceConfig):
 
     kind: str = "task"
     task: str = MISSING  # a name in openr1.data.tasks.TASKS
-    problems: int = 20_000  # distinct problems, training and evaluation together
-    reasoned: float = 0.5  # share of the completions that reason before they answer
-    seed: int = 0  # seed of the problems, independent of the run's seed
+    problems: Count = 20_000  # distinct problems, training and evaluation together
+    reasoned: Share = 0.5  # share of the completions that reason before they answer
+    seed: Seed = 0  # seed of the problems, independent of the run's seed
     options: dict[str, Any] = field(default_factory=dict)  # the task's difficulty parameters
 
 
@@ -120,8 +123,8 @@ SourceConfig.kinds = SOURCES
 class TokenizerConfig:
     """Byte-level BPE trained on the mix. A run from a checkpoint uses the checkpoint's own tokenizer instead."""
 
-    vocab_size: int = 512  # including the special tokens and the 256 bytes
-    train_bytes: int = 16_000_000  # bytes of text that the merges are learned from
+    vocab_size: Annotated[int, Ge(257), Le(2**24), Unit("tokens")] = 512  # including the special tokens and the 256 bytes
+    train_bytes: Annotated[int, Ge(1), Le(10**12), Unit("bytes")] = 16_000_000  # bytes of text that the merges are learned from
 
 
 @dataclass
@@ -131,17 +134,19 @@ class DataConfig:
     name: str = MISSING
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    context: int = 128  # tokens in a sequence
-    eval_fraction: float = 0.02  # fraction of documents held out, chosen by their content hash
-    eval_tokens: int = 65_536  # maximum number of held-out tokens that are evaluated
-    unique_tokens: int | None = None  # cap on the distinct training tokens, for data-constrained studies
+    context: Annotated[int, Ge(2), Le(2**24), Unit("tokens")] = 128  # tokens in a sequence
+    eval_fraction: ProperShare = 0.02  # fraction of documents held out, chosen by their content hash
+    # maximum number of held-out tokens that are evaluated
+    eval_tokens: Annotated[int, Ge(1), Le(10**12), Unit("tokens")] = 65_536
+    # cap on the distinct training tokens, for data-constrained studies
+    unique_tokens: Annotated[int, Ge(1), Le(10**15), Unit("tokens")] | None = None
     # evaluation sets that replace the held-out side of the sources: whole tables, or the held-out problems of tasks
     held_out: dict[str, SourceConfig] = field(default_factory=dict)
     # source -> weight in the text that the tokenizer is trained on and in the held-out tokens; null for the training weights.
     # Mixes with the same reference have comparable losses
     reference: Any = None
     chat: bool = False  # format prompts and completions as turns of the model's chat template
-    system: str | None = None  # the system turn of every chat
+    system: FreeText | None = None  # the system turn of every chat
     instruction: str = "{prompt}"  # text that a model reads; {prompt} stands for the prompt of the data
 
 
@@ -150,13 +155,10 @@ def check_data(data: DataConfig) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
-    positive(data, "data", "unique_tokens")
-    if data.context < 2:
-        raise ConfigError("data.context: must be at least 2")
-    if not 0 < data.eval_fraction < 1:
-        raise ConfigError("data.eval_fraction: must be between 0 and 1")
     if data.eval_tokens < data.context:
         raise ConfigError(f"data.eval_tokens: {data.eval_tokens} is below one sequence of data.context={data.context} tokens")
+    from openr1.data.tasks import options_of
+
     _check_reference(data)
     if "{prompt}" not in data.instruction:
         raise ConfigError(f"data.instruction: {data.instruction!r} must contain {{prompt}}, the place of the prompt")
@@ -165,11 +167,12 @@ def check_data(data: DataConfig) -> None:
     for group in ("sources", "held_out"):
         for name, source in getattr(data, group).items():
             key = f"data.{group}.{name}"
-            unused = group == "sources" and source.weight == 0 and data.reference is not None
-            positive(source, key, *(() if unused else ("weight",)), "problems", "max_rows")
-            share(source, key, "reasoned")
+            if source.weight == 0 and not (group == "sources" and data.reference is not None):
+                raise ConfigError(f"{key}.weight: must be above 0, unless data.reference is set")
             if name in ("tokenizer", "held_out"):
                 raise ConfigError(f"{key}: {name} is a reserved name; rename the source")
+            if isinstance(source, TaskSource):
+                options_of(key, source)
 
 
 def _check_reference(data: DataConfig) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt, Le
 from omegaconf import MISSING
 
 from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES
-from openr1.options import one_of, positive
+from openr1.options.ranges import OneOf, Parameters, Positive
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 
@@ -18,16 +19,16 @@ ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_at
 class ModelConfig:
     """Options of ``model=``: a family, from scratch at the size of ``scale=`` or from a checkpoint."""
 
-    family: str = MISSING  # a name in openr1.models.families.FAMILIES
+    family: Annotated[str, OneOf(FAMILIES)] = MISSING  # a name in openr1.models.families.FAMILIES
     checkpoint: str | None = None  # directory or Hub id whose weights and tokenizer the run starts from
     revision: str | None = None  # branch, tag or commit of a Hub checkpoint
     pretrained: bool = False  # start from checkpoints[scale.name]
     checkpoints: dict[str, str] = field(default_factory=dict)  # name of a size -> Hub id of the family's own model of that size
     tie_embeddings: bool = True
-    rope_theta: float = 10_000.0
+    rope_theta: Positive = 10_000.0
     # standard deviation of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models.build
-    init_std: float | None = None
-    attention: str = "sdpa"  # the attention implementation of transformers
+    init_std: Annotated[float, Gt(0), Le(100)] | None = None
+    attention: Annotated[str, OneOf(ATTENTION)] = "sdpa"  # the attention implementation of transformers
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
 
 
@@ -36,11 +37,11 @@ class ScaleConfig:
     """Options of ``scale=``: one size of the ladder. The feed-forward size follows from ``params`` and the family."""
 
     name: str = MISSING
-    params: float = MISSING  # target of (active) non-embedding parameters
-    width: int = MISSING  # size of the residual stream; a multiple of heads
-    depth: int = MISSING  # layers
-    heads: int = MISSING
-    kv_heads: int = MISSING  # a divisor of heads
+    params: Parameters = MISSING  # target of (active) non-embedding parameters
+    width: Annotated[int, Ge(1), Le(2**20)] = MISSING  # size of the residual stream; a multiple of heads
+    depth: Annotated[int, Ge(1), Le(10_000)] = MISSING  # layers
+    heads: Annotated[int, Ge(1), Le(2**16)] = MISSING
+    kv_heads: Annotated[int, Ge(1), Le(2**16)] = MISSING  # a divisor of heads
 
 
 def check_model(model: ModelConfig, scale: ScaleConfig) -> None:
@@ -48,9 +49,6 @@ def check_model(model: ModelConfig, scale: ScaleConfig) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
-    one_of(model.family, "model.family", FAMILIES)
-    one_of(model.attention, "model.attention", ATTENTION)
-    positive(model, "model", "rope_theta", "init_std")
     if model.pretrained and not model.checkpoint and scale.name not in model.checkpoints:
         known = ", ".join(model.checkpoints) or "no size"
         raise ConfigError(f"model.pretrained: {model.family} has no checkpoint for scale={scale.name}; it has some for {known}")
@@ -61,7 +59,6 @@ def check_scale(scale: ScaleConfig) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
-    positive(scale, "scale", "params", "width", "depth", "heads", "kv_heads")
     if scale.width % scale.heads:
         raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
     if scale.width // scale.heads % 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from openr1.options.ranges import PositiveShare
 from openr1.rewards.base import NoOptions, Sample, Verified, reward
 from openr1.rewards.correctness import judge_answer
 
@@ -13,11 +14,7 @@ from openr1.rewards.correctness import judge_answer
 class BinaryCodeOptions:
     """Options of ``binary_code``."""
 
-    threshold: float = 0.99  # share of the tests that a program must pass
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise ValueError("threshold: must be above 0 and at most 1")
+    threshold: PositiveShare = 0.99  # share of the tests that a program must pass
 
 
 def _pass_share(sample: Sample) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.data.prefill import whole
+from openr1.options.ranges import Count
 from openr1.rewards.base import Sample, reward
 from openr1.rewards.fences import find_blocks
 from openr1.rewards.parsing import TAGS, extract_raw_answer
@@ -31,11 +32,9 @@ class StepOptions:
     """Options of ``reasoning_steps``."""
 
     markers: str = MARKERS  # regular expression, ^ at the start of every line
-    enough: int = 3  # number of markers that is worth 1
+    enough: Count = 3  # number of markers that is worth 1
 
     def __post_init__(self) -> None:
-        if self.enough < 1:
-            raise ValueError("enough: must be at least 1")
         try:
             re.compile(self.markers)
         except re.error as error:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Interval
+
+from openr1.options.ranges import Count
 from openr1.rewards.base import NoOptions, Sample, measure_lengths, reward
 from openr1.rewards.correctness import verify
 
@@ -14,27 +18,23 @@ from openr1.rewards.correctness import verify
 class CosineOptions:
     """Options of ``cosine``: values at length 0 and from ``max_length`` on. The defaults are those of open-r1."""
 
-    correct_short: float = 1.0
-    correct_long: float = 0.5
-    wrong_short: float = -1.0
-    wrong_long: float = -0.5
-    max_length: int = 1000
-
-    def __post_init__(self) -> None:
-        if self.max_length < 1:
-            raise ValueError("max_length: must be at least 1")
+    correct_short: Annotated[float, Interval(ge=-1e6, le=1e6)] = 1.0
+    correct_long: Annotated[float, Interval(ge=-1e6, le=1e6)] = 0.5
+    wrong_short: Annotated[float, Interval(ge=-1e6, le=1e6)] = -1.0
+    wrong_long: Annotated[float, Interval(ge=-1e6, le=1e6)] = -0.5
+    max_length: Count = 1000
 
 
 @dataclass
 class OverlongOptions:
     """Options of ``soft_overlong_punishment``, in tokens. The defaults are those of DAPO."""
 
-    max_length: int = 20_480
-    cache: int = 4_096  # the penalty starts this many tokens before max_length
+    max_length: Count = 20_480
+    cache: Count = 4_096  # the penalty starts this many tokens before max_length
 
     def __post_init__(self) -> None:
-        if not 0 < self.cache <= self.max_length:
-            raise ValueError(f"cache: must be above 0 and at most max_length={self.max_length}")
+        if self.cache > self.max_length:
+            raise ValueError(f"cache: must be at most max_length={self.max_length}, not {self.cache}")
 
 
 @reward(NoOptions, group=True, needs="verdict")

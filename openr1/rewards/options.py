@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval, Le
 
 from openr1.errors import ConfigError
-from openr1.options import load_options
+from openr1.options import check_ranges, load_options
+from openr1.options.ranges import OneOf, Seconds
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS, Limits
 
@@ -18,7 +21,7 @@ PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class TermConfig:
     """Options of one reward of a mix."""
 
-    weight: float = 1.0
+    weight: Annotated[float, Interval(ge=-1e6, le=1e6)] = 1.0
     function: str | None = None  # a name in openr1.rewards.REWARDS or package.module:function; null for the term's own name
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -32,9 +35,9 @@ class RewardConfig:
     """
 
     terms: dict[str, TermConfig] = field(default_factory=dict)
-    time_limit: float = 10.0  # seconds for each step of a sample: the verdict on its answer, or one reward
-    workers: int | None = None  # processes that score; null for one per core
-    sandbox: str = "bubblewrap"  # runs programs: a name in openr1.rewards.sandbox.PROVIDERS
+    time_limit: Seconds = 10.0  # seconds for each step of a sample: the verdict on its answer, or one reward
+    workers: Annotated[int, Ge(1), Le(4096)] | None = None  # processes that score; null for one per core
+    sandbox: Annotated[str, OneOf(PROVIDERS)] = "bubblewrap"  # runs programs: a name in openr1.rewards.sandbox.PROVIDERS
     sandbox_options: dict[str, Any] = field(default_factory=dict)  # options of the sandbox
     limits: Limits = field(default_factory=Limits)
 
@@ -52,11 +55,4 @@ def check_reward(config: RewardConfig) -> None:
         elif not PATH.fullmatch(function):
             known = ", ".join(REWARDS)
             raise ConfigError(f"{key}.function: {function!r} is not one of {known}, nor package.module:function")
-    for key in ("time_limit", "workers"):
-        if (value := getattr(config, key)) is not None and value <= 0:
-            raise ConfigError(f"reward.{key}: must be above 0, not {value:g}")
-    for key, value in vars(config.limits).items():
-        if value <= 0:
-            raise ConfigError(f"reward.limits.{key}: must be above 0, not {value:g}")
-    if config.sandbox not in PROVIDERS:
-        raise ConfigError(f"reward.sandbox: {config.sandbox!r} is not one of {', '.join(PROVIDERS)}")
+    check_ranges(config, "reward")

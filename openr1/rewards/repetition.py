@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.rewards.base import Sample, reward
 
@@ -12,14 +15,8 @@ from openr1.rewards.base import Sample, reward
 class RepetitionOptions:
     """Options of ``repetition_penalty``."""
 
-    ngram: int = 3  # words
-    penalty: float = -1.0  # value of a completion that repeats one n-gram forever
-
-    def __post_init__(self) -> None:
-        if self.ngram < 1:
-            raise ValueError("ngram: must be at least 1")
-        if self.penalty > 0:
-            raise ValueError("penalty: must not be positive")
+    ngram: Annotated[int, Interval(ge=1, le=1000)] = 3  # words
+    penalty: Annotated[float, Interval(ge=-1e6, le=0)] = -1.0  # value of a completion that repeats one n-gram forever
 
 
 @reward(RepetitionOptions)

@@ -13,10 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
 
 from openr1.errors import ConfigError
 from openr1.options import load_options
+from openr1.options.ranges import Seconds, Unit
 from openr1.rewards.function_calls import build_call_program, same_result
 from openr1.rewards.outputs import same_output
 
@@ -38,14 +41,14 @@ class SandboxError(RuntimeError):
 class Limits:
     """Limits of one execution of a program, on one test. A program is one process, which may have threads."""
 
-    cpu_seconds: float = 5.0  # processor time, rounded up to whole seconds
-    wall_seconds: float = 10.0
-    memory_mb: int = 512  # address space
-    threads: int = 32
-    output_kb: int = 1024  # output and errors; beyond it the program is stopped
-    disk_mb: int = 16  # in its private /tmp
-    sample_seconds: float = 60.0  # for all tests of one program; tests that have not begun by then fail
-    parallel: int = 1  # tests of one program at once; above 1 for a remote provider
+    cpu_seconds: Seconds = 5.0  # processor time, rounded up to whole seconds
+    wall_seconds: Seconds = 10.0
+    memory_mb: Annotated[int, Ge(1), Le(10**7), Unit("MB")] = 512  # address space
+    threads: Annotated[int, Ge(1), Le(10**5)] = 32
+    output_kb: Annotated[int, Ge(1), Le(10**9), Unit("kB")] = 1024  # output and errors; beyond it the program is stopped
+    disk_mb: Annotated[int, Ge(1), Le(10**7), Unit("MB")] = 16  # in its private /tmp
+    sample_seconds: Seconds = 60.0  # for all tests of one program; tests that have not begun by then fail
+    parallel: Annotated[int, Ge(1), Le(4096)] = 1  # tests of one program at once; above 1 for a remote provider
 
 
 @dataclass(frozen=True)

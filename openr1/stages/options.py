@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from annotated_types import Ge, Le
 from omegaconf import MISSING
 
 from openr1.engines.options import Sampling
+from openr1.options.ranges import Count, CountOrZero, OneOf, Share, Tokens
 from openr1.rl.options import EvalOptions, GroupOptions, LossOptions, VllmOptions
 from openr1.training.options import LoraOptions
+
+TEACHERS = ("model", "oracle")
 
 
 @dataclass
@@ -33,10 +37,10 @@ class PretrainStage(StageConfig):
     """Next-token prediction on packed text, from scratch or continued from a checkpoint."""
 
     kind: str = "pretrain"
-    eval_points: int = 5  # evaluations, evenly spaced over the run; the last is at the end
-    log_points: int = 50  # points of the training curve
-    eval_every_tokens: float | None = None  # further evaluations at multiples of so many tokens, where a sweep compares trials
-    keep_states: list[float] = field(default_factory=list)  # tokens after which the state is kept for branches
+    eval_points: Count = 5  # evaluations, evenly spaced over the run; the last is at the end
+    log_points: Count = 50  # points of the training curve
+    eval_every_tokens: Tokens | None = None  # further evaluations at multiples of so many tokens, where a sweep compares trials
+    keep_states: list[Tokens] = field(default_factory=list)  # tokens after which the state is kept for branches
     trunk: str | None = None  # artifact of a run that kept its state, to continue from; in a recipe @STEP
     trains: ClassVar[bool] = True
     multiprocess: ClassVar[bool] = True
@@ -48,9 +52,9 @@ class SftStage(StageConfig):
     """Supervised fine-tuning on prompts and completions; the loss is on the completion only."""
 
     kind: str = "sft"
-    eval_points: int = 5
-    log_points: int = 50
-    eval_every_tokens: float | None = None
+    eval_points: Count = 5
+    log_points: Count = 50
+    eval_every_tokens: Tokens | None = None
     packing: bool = False  # several examples in a row of data.context tokens, which do not attend to each other
     lora: LoraOptions = field(default_factory=LoraOptions)  # merged into the saved model, and saved beside it
     trains: ClassVar[bool] = True
@@ -62,11 +66,11 @@ class SftStage(StageConfig):
 class AskStage(StageConfig):
     """Options of a stage that asks a model: the number of problems and answers, and the sampling."""
 
-    samples: int = 1  # answers to each problem
-    problems: int | None = None  # so many of each source, the first ones; null for all
+    samples: Count = 1  # answers to each problem
+    problems: Count | None = None  # so many of each source, the first ones; null for all
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.6, top_p=0.95))
-    shard: int = 64  # problems whose answers are saved in one file
-    max_failed: float = 0.0  # share of the problems that may fail
+    shard: Count = 64  # problems whose answers are saved in one file
+    max_failed: Share = 0.0  # share of the problems that may fail
 
 
 @dataclass
@@ -74,8 +78,8 @@ class GenerateStage(AskStage):
     """A teacher answers problems of the training side."""
 
     kind: str = "generate"
-    max_failed: float = 0.5
-    teacher: str = "model"  # model (of the engine), or oracle (the traces of the task generators)
+    max_failed: Share = 0.5
+    teacher: Annotated[str, OneOf(TEACHERS)] = "model"  # model (of the engine), or oracle (the traces of the task generators)
     makes: ClassVar[str] = "answers"
 
 
@@ -84,7 +88,7 @@ class EvaluateStage(AskStage):
     """A model answers held-out problems and its answers are verified, or earlier answers are verified again."""
 
     kind: str = "evaluate"
-    samples: int = 4
+    samples: Count = 4
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
     makes: ClassVar[str] = "scores"
 
@@ -104,7 +108,7 @@ class RejectStage(AskStage):
     """Rejection sampling: the policy answers problems of the training side, and answers that pass curation are kept."""
 
     kind: str = "reject"
-    samples: int = 4
+    samples: Count = 4
     sampling: Sampling = field(default_factory=Sampling)
     steps: dict[str, Any] = field(default_factory=dict)  # curation steps in order; options in openr1.curation.options
     makes: ClassVar[str] = "examples"
@@ -119,19 +123,19 @@ class GrpoStage(StageConfig):
     """
 
     kind: str = "grpo"
-    prompts: int = 32  # problems of a rollout; R1-Zero uses 32 with 16 answers each
-    samples: int = 16  # answers of a group
-    problems: int | None = None  # so many of each source, the first ones; null for all
+    prompts: Count = 32  # problems of a rollout; R1-Zero uses 32 with 16 answers each
+    samples: Annotated[int, Ge(2), Le(10**6)] = 16  # answers of a group
+    problems: Count | None = None  # so many of each source, the first ones; null for all
     sampling: Sampling = field(default_factory=Sampling)
-    updates: int = 1
-    passes: int = 1
+    updates: Count = 1
+    passes: Count = 1
     loss: LossOptions = field(default_factory=LossOptions)
     groups: GroupOptions = field(default_factory=GroupOptions)
     eval: EvalOptions = field(default_factory=EvalOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
-    log_every: int = 1  # steps between two points of the curves
-    eval_every_tokens: float | None = None  # further evaluations, at the first step beyond each multiple of so many tokens
-    log_completions: int = 32  # answers in the table of a rollout that MLflow gets at every evaluation; 0 for no table
+    log_every: Count = 1  # steps between two points of the curves
+    eval_every_tokens: Tokens | None = None  # further evaluations, at the first step beyond each multiple of so many tokens
+    log_completions: CountOrZero = 32  # answers in the table of a rollout that MLflow gets at every evaluation; 0 for no table
     preflight: bool = True  # check the rewards and the sampler before the first step
     trains: ClassVar[bool] = True
     rollouts: ClassVar[bool] = True

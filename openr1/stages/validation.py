@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from openr1.artifacts import NAME
 from openr1.data.options import ArtifactSource
-from openr1.engines.options import check_engine
+from openr1.engines.options import Sampling, check_engine
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rl.validation import check_policy
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
     from openr1.data.options import SourceConfig
 
-TEACHERS = ("model", "oracle")
-
 
 def check_stage(config: Config) -> None:
     """Refuse a stage that cannot run on its inputs.
@@ -25,6 +23,8 @@ def check_stage(config: Config) -> None:
     :raises ConfigError: for the first key that is wrong.
     """
     stage = config.stage
+    if getattr(stage, "sampling", Sampling()).n != 1:
+        raise ConfigError("stage.sampling.n: stage.samples sets the number of answers a problem")
     if config.model.checkpoint:
         check_content("model.checkpoint", config.model.checkpoint, "model")
     answers = getattr(stage, "answers", None)
@@ -50,17 +50,12 @@ def check_stage(config: Config) -> None:
     elif isinstance(stage, GenerateStage) and stage.teacher == "oracle":
         _check_oracle(stage, config)
     elif isinstance(stage, AskStage):
-        if isinstance(stage, GenerateStage) and stage.teacher not in TEACHERS:
-            raise ConfigError(f"stage.teacher: {stage.teacher!r} is not one of {', '.join(TEACHERS)}")
         if isinstance(stage, RejectStage):
             _check_curation_steps(stage)
         _check_engine(config)
 
 
 def _check_trunk_options(stage: PretrainStage) -> None:
-    for place, tokens in enumerate(stage.keep_states):
-        if tokens <= 0:
-            raise ConfigError(f"stage.keep_states[{place}]: must be above 0, not {tokens:g}")
     named = NAME.fullmatch(stage.trunk or "")
     if named and named[1] != stage.kind:
         raise ConfigError(f"stage.trunk: {stage.trunk} is of stage={named[1]}; a trunk is of stage={stage.kind}")

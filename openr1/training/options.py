@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval, Le, MultipleOf
 
 from openr1.errors import ConfigError
-from openr1.options import one_of, positive, share
+from openr1.options.ranges import Flops, NotNegative, OneOf, Share, Tokens
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 
 BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")
@@ -15,55 +18,55 @@ BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")
 class BudgetConfig:
     """``budget=``: how long a run trains. One key is given and the others follow from it."""
 
-    tokens: float | None = None
-    flops: float | None = None  # training FLOPs (openr1.models.flops); for stage=grpo those of rollouts and updates together
-    steps: float | None = None
-    completions: float | None = None  # answers that the policy learns from, for stage=grpo
-    epochs: float | None = None  # passes over the unique training tokens
-    tokens_per_param: float | None = 20.0  # per non-embedding parameter; used if none of the others is given
+    tokens: Tokens | None = None
+    flops: Flops | None = None  # training FLOPs (openr1.models.flops); for stage=grpo those of rollouts and updates together
+    steps: Annotated[float, Ge(1), Le(1e12), MultipleOf(1)] | None = None
+    completions: Annotated[float, Ge(1), Le(1e15)] | None = None  # answers that the policy learns from, for stage=grpo
+    epochs: Annotated[float, Gt(0), Le(1e9)] | None = None  # passes over the unique training tokens
+    # per non-embedding parameter; used if none of the others is given
+    tokens_per_param: Annotated[float, Gt(0), Le(1e9)] | None = 20.0
 
 
 @dataclass
 class OptimConfig:
     """``optim=``: AdamW and its schedule. A null ``lr`` or ``batch_tokens`` follows from the rule beside it."""
 
-    lr: float | None = None
-    lr_rule: str = "small"  # a name in openr1.training.hyperparameters.LR_RULES
-    lr_scale: float = 1.0  # factor on the learning rate of the rule
-    batch_tokens: float | None = None  # tokens of one step, over all devices
-    batch_rule: str = "step_law"  # a name in openr1.training.hyperparameters.BATCH_RULES
-    schedule: str = "wsd"  # wsd (warm-up, stable, decay), cosine, linear or constant
-    warmup: float = 0.1  # share of the steps
-    warmup_tokens: float | None = None  # tokens of warm-up instead of a share, so that runs of different lengths begin alike
-    decay: float = 0.3  # share of the steps, for wsd
-    min_lr_ratio: float = 0.0  # learning rate at the end, as a share of its peak
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.95
-    eps: float = 1e-8
-    grad_clip: float = 1.0  # 0 for none
+    lr: Annotated[float, Gt(0), Le(1e3)] | None = None
+    lr_rule: Annotated[str, OneOf(LR_RULES)] = "small"  # a name in openr1.training.hyperparameters.LR_RULES
+    lr_scale: Annotated[float, Gt(0), Le(1e6)] = 1.0  # factor on the learning rate of the rule
+    batch_tokens: Tokens | None = None  # tokens of one step, over all devices
+    batch_rule: Annotated[str, OneOf(BATCH_RULES)] = "step_law"  # a name in openr1.training.hyperparameters.BATCH_RULES
+    schedule: Annotated[str, OneOf(SCHEDULES)] = "wsd"  # wsd (warm-up, stable, decay), cosine, linear or constant
+    warmup: Share = 0.1  # share of the steps
+    warmup_tokens: Tokens | None = None  # tokens of warm-up instead of a share, so that runs of different lengths begin alike
+    decay: Share = 0.3  # share of the steps, for wsd
+    min_lr_ratio: Share = 0.0  # learning rate at the end, as a share of its peak
+    weight_decay: Annotated[float, Ge(0), Le(1e3)] = 0.1
+    beta1: Annotated[float, Interval(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.95
+    eps: Annotated[float, Gt(0), Le(1)] = 1e-8
+    grad_clip: NotNegative = 1.0  # 0 for none
 
 
 @dataclass
 class LoraOptions:
     """Low-rank adapters (arXiv 2106.09685) of every linear layer of the blocks, trained instead of its weights."""
 
-    rank: int | None = None  # null to train all weights
-    alpha: float = 32.0  # the output of an adapter is scaled by alpha / rank
-    dropout: float = 0.0  # on the input of an adapter
+    rank: Annotated[int, Ge(1), Le(2**16)] | None = None  # null to train all weights
+    alpha: Annotated[float, Gt(0), Le(1e6)] = 32.0  # the output of an adapter is scaled by alpha / rank
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0  # on the input of an adapter
 
 
 def check_budget(budget: BudgetConfig) -> None:
     """Refuse an impossible budget.
 
-    :raises ConfigError: if several budgets are given, or the one given is not above 0.
+    :raises ConfigError: if several budgets are given, or none.
     """
     given = [key for key in BUDGETS if getattr(budget, key) is not None]
     if len(given) > 1:
         raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
-    key = given[0] if given else "tokens_per_param"
-    if not getattr(budget, key) or getattr(budget, key) <= 0:
-        raise ConfigError(f"budget.{key}: must be above 0; or give one of {', '.join(BUDGETS)}")
+    if not given and budget.tokens_per_param is None:
+        raise ConfigError(f"budget: nothing is given; give one of {', '.join(BUDGETS)}, tokens_per_param")
 
 
 def check_optim(optim: OptimConfig) -> None:
@@ -71,10 +74,5 @@ def check_optim(optim: OptimConfig) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
-    one_of(optim.schedule, "optim.schedule", SCHEDULES)
-    one_of(optim.lr_rule, "optim.lr_rule", LR_RULES)
-    one_of(optim.batch_rule, "optim.batch_rule", BATCH_RULES)
-    positive(optim, "optim", "lr", "batch_tokens", "warmup_tokens", "lr_scale", "eps")
-    share(optim, "optim", "warmup", "decay", "min_lr_ratio", "beta1", "beta2")
     if optim.schedule == "wsd" and optim.warmup_tokens is None and optim.warmup + optim.decay > 1:
         raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")

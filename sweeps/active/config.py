@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le, MinLen
 from omegaconf import MISSING
 
 from analysis.fit.resampling import Holdout
 from analysis.laws import Law
 from analysis.sources.frame import Columns, CsvRuns, FileRuns, ParquetRuns, Source
 from openr1.errors import ConfigError
+from openr1.options import check_ranges
+from openr1.options.ranges import OneOf, PositiveShare
 from sweeps.active.options import ActiveOptions
 
 CHOOSERS = ("active", "random", "cheapest", "d_optimal")
@@ -34,21 +37,17 @@ class Replay:
     where: dict[str, Any] = field(default_factory=dict)  # as runs.where
     flops_6nd: bool = False
     holdout: Holdout = field(default_factory=lambda: Holdout(fraction=0.1))  # the targets, never chosen or fitted
-    seeds: int = 20
-    allowance: float = 0.25  # share of the FLOPs of the table that rules plan for
-    shares: list[float] = field(default_factory=lambda: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5])  # at which errors are measured
-    choosers: list[str] = field(default_factory=lambda: list(CHOOSERS))
+    seeds: Annotated[int, Ge(1), Le(10_000)] = 20
+    allowance: PositiveShare = 0.25  # share of the FLOPs of the table that rules plan for
+    shares: Annotated[list[PositiveShare], MinLen(1)] = field(
+        default_factory=lambda: [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5]
+    )  # at which errors are measured
+    choosers: list[Annotated[str, OneOf(CHOOSERS)]] = field(default_factory=lambda: list(CHOOSERS))
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.choosers if name not in CHOOSERS]
-        if unknown:
-            raise ConfigError(f"replay.choosers: {unknown[0]!r} is not one of {', '.join(CHOOSERS)}")
-        if self.seeds < 1:
-            raise ConfigError("replay.seeds: must be at least 1")
-        if not self.shares or any(not 0 < share <= 1 for share in self.shares) or sorted(set(self.shares)) != list(self.shares):
+        check_ranges(self, "replay")
+        if sorted(set(self.shares)) != list(self.shares):
             raise ConfigError("replay.shares: must increase, above 0 and up to 1")
-        if not 0 < self.allowance <= 1:
-            raise ConfigError("replay.allowance: must be above 0 and at most 1")
 
     @property
     def source(self) -> FileRuns:

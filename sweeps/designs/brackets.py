@@ -117,10 +117,11 @@ def losses_of(finished: Iterable[Finished], objective: str) -> dict[Overrides, f
     return {run: value if math.isfinite(value) else None for run, value in values.items()}
 
 
-def require_levels(key: str, values: Sequence[float], least: int) -> None:
-    """Refuse a list that cannot be an axis.
+def require_different(key: str, values: Sequence[float]) -> None:
+    """Refuse an axis that has a value twice.
 
-    :raises ConfigError: unless it has ``least`` values, all different and above 0.
+    :raises ConfigError: naming the value.
     """
-    if len(values) < least or len(set(values)) < len(values) or min(values) <= 0:
-        raise ConfigError(f"{key}: {'a value' if least == 1 else f'{least} values'} or more, all different and above 0")
+    for value in values:
+        if values.count(value) > 1:
+            raise ConfigError(f"{key}: {value:g} stands there twice")

@@ -6,9 +6,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
+from openr1.options.ranges import OneOf, Positive, Seed
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
 from sweeps.designs.values import override
@@ -23,22 +27,12 @@ class DataMixSweep(SweepConfig):
 
     kind: str = "data_mix"
     sources: list[str] = field(default_factory=list)  # the sources whose weights change; empty for all
-    points: str = "lattice"  # or dirichlet
-    levels: int = 4  # lattice: shares are multiples of 1/levels
-    n: int = 16  # dirichlet: number of draws
-    alpha: float = 1.0  # dirichlet: concentration around the config's own mix; 1 around an even mix is uniform
+    points: Annotated[str, OneOf(POINTS)] = "lattice"  # or dirichlet
+    levels: Annotated[int, Ge(1), Le(1000)] = 4  # lattice: shares are multiples of 1/levels
+    n: Annotated[int, Ge(1), Le(10**6)] = 16  # dirichlet: number of draws
+    alpha: Positive = 1.0  # dirichlet: concentration around the config's own mix; 1 around an even mix is uniform
     vertices: bool = True  # include the mixes of a single source
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.points not in POINTS:
-            raise ConfigError(f"sweep.points: {self.points!r} is not one of {', '.join(POINTS)}")
-        for name in ("levels", "n", "alpha"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"sweep.{name}: must be above 0")
-        if self.seed < 0:
-            raise ConfigError("sweep.seed: must not be negative")
+    seed: Seed = 0
 
 
 class DataMix(Design[DataMixSweep]):

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge, Gt, Interval, Le, MinLen
 from omegaconf import MISSING, OmegaConf
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
+from openr1.options import check_ranges
+from openr1.options.ranges import Flops, Parameters
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
 from sweeps.designs.values import override
 
 
@@ -23,15 +27,13 @@ from sweeps.designs.values import override
 class Optimum:
     """Options of the predicted optimum: the size N* of a budget C around which the first round lies."""
 
-    tokens_per_param: float = 20.0  # N* = sqrt(C / (6 tokens_per_param)); 20 is that of Chinchilla
-    params: float | None = None  # instead, from an earlier fit: N* = params (C / flops)^exponent
-    flops: float | None = None
-    exponent: float = 0.5
+    tokens_per_param: Annotated[float, Gt(0), Le(1e9)] = 20.0  # N* = sqrt(C / (6 tokens_per_param)); 20 is that of Chinchilla
+    params: Parameters | None = None  # instead, from an earlier fit: N* = params (C / flops)^exponent
+    flops: Flops | None = None
+    exponent: Annotated[float, Gt(0), Le(10)] = 0.5
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value <= 0:
-                raise ConfigError(f"sweep.optimum.{name}: must be above 0")
+        check_ranges(self, "sweep.optimum")
         if (self.params is None) != (self.flops is None):
             raise ConfigError("sweep.optimum: params and flops are one point of a power law; give both or none")
 
@@ -47,20 +49,18 @@ class IsoFlopSweep(SweepConfig):
     """Options of IsoFLOP profiles."""
 
     kind: str = "isoflop"
-    budgets: list[float] = MISSING  # training FLOPs of a run (openr1/models/flops.py)
-    sizes: int = 5  # of each budget in the first round: those of the ladder that are nearest to its predicted optimum
+    budgets: Annotated[list[Flops], MinLen(1)] = MISSING  # training FLOPs of a run (openr1/models/flops.py)
+    # of each budget in the first round: those of the ladder that are nearest to its predicted optimum
+    sizes: Annotated[int, Ge(MIN_LEVELS), Le(1000)] = 5
     scales: list[str] = field(default_factory=list)  # sizes of the first round instead, the same for all budgets
     optimum: Optimum = field(default_factory=Optimum)
-    extend: int = 6  # most sizes to add on each side of a budget, until its lowest loss lies between others
+    # most sizes to add on each side of a budget, until its lowest loss lies between others
+    extend: Annotated[int, Interval(ge=0, le=1000)] = 6
     objective: str = "eval_loss"  # metric to minimise
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_levels("sweep.budgets", self.budgets, 1)
-        if self.sizes < MIN_LEVELS:
-            raise ConfigError(f"sweep.sizes: at least {MIN_LEVELS}, so that one lies between others")
-        if self.extend < 0:
-            raise ConfigError("sweep.extend: must not be negative")
+        require_different("sweep.budgets", self.budgets)
 
 
 class IsoFlop(Design[IsoFlopSweep]):

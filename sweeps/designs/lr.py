@@ -7,12 +7,15 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Gt, Interval, Le, MinLen
 
 from openr1.errors import ConfigError
+from openr1.options.ranges import Positive, Tokens
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_levels
+from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
 from sweeps.designs.values import override
 
 WORDS = (("lower learning rate", "higher learning rate"), ("smaller batch", "larger batch"))  # of each axis
@@ -24,21 +27,24 @@ class LrSweep(SweepConfig):
 
     kind: str = "lr"
     scales: list[str] = field(default_factory=list)  # sizes of the ladder; empty for that of the config
-    tokens_per_param: list[float] = field(default_factory=lambda: [20.0])  # D / N of each size
-    tokens: list[float] = field(default_factory=list)  # D of every size, instead of tokens_per_param
-    rates: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0])  # times the learning rate of the config
-    batches: list[float] = field(default_factory=list)  # times the batch size of the config; empty for that alone
-    extend: int = 3  # most values to add at each end, until the lowest loss lies between others
+    tokens_per_param: list[Annotated[float, Gt(0), Le(1e9)]] = field(default_factory=lambda: [20.0])  # D / N of each size
+    tokens: list[Tokens] = field(default_factory=list)  # D of every size, instead of tokens_per_param
+    rates: Annotated[list[Positive], MinLen(MIN_LEVELS)] = field(
+        default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0]
+    )  # times the learning rate of the config
+    batches: list[Positive] = field(default_factory=list)  # times the batch size of the config; empty for that alone
+    # most values to add at each end, until the lowest loss lies between others
+    extend: Annotated[int, Interval(ge=0, le=1000)] = 3
     objective: str = "eval_loss"  # metric to minimise
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_levels("sweep.tokens" if self.tokens else "sweep.tokens_per_param", self.tokens or self.tokens_per_param, 1)
-        require_levels("sweep.rates", self.rates, MIN_LEVELS)
-        if self.batches:
-            require_levels("sweep.batches", self.batches, MIN_LEVELS)
-        if self.extend < 0:
-            raise ConfigError("sweep.extend: must not be negative")
+        for name in ("tokens", "tokens_per_param", "rates", "batches"):
+            require_different(f"sweep.{name}", getattr(self, name))
+        if not self.tokens and not self.tokens_per_param:
+            raise ConfigError("sweep.tokens_per_param: at least one value is needed, here or in sweep.tokens")
+        if 0 < len(self.batches) < MIN_LEVELS:
+            raise ConfigError(f"sweep.batches: {MIN_LEVELS} values or more, so that one lies between others; or none")
 
 
 class Cell(NamedTuple):

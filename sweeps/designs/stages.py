@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import MinLen
 
 from openr1.config.schema import Config, to_dict
 from openr1.errors import ConfigError
 from openr1.options import flatten
+from openr1.options.ranges import Share
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
 from sweeps.designs.values import override
@@ -23,14 +27,14 @@ class StagesSweep(SweepConfig):
     sft: str = "base"  # the step of the recipe that trains on data
     rl: str = "zero"  # the step of reinforcement learning
     budget: Any = None  # FLOPs of both steps together; a number or a list
-    shares: list[float] = field(default_factory=lambda: [0.0, 0.2, 0.4, 0.6, 0.8])  # of reinforcement learning
+    shares: Annotated[list[Share], MinLen(1)] = field(
+        default_factory=lambda: [0.0, 0.2, 0.4, 0.6, 0.8]
+    )  # of reinforcement learning
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.budgets or not all(isinstance(flops, float | int) and flops > 0 for flops in self.budgets):
+        if not self.budgets or not all(isinstance(flops, float | int) and 0 < flops < math.inf for flops in self.budgets):
             raise ConfigError("sweep.budget: must be FLOPs above 0, such as sweep.budget=8e12, or a list of them")
-        if not self.shares or any(not 0 <= share <= 1 for share in self.shares):
-            raise ConfigError("sweep.shares: shares of reinforcement learning must be between 0 and 1")
 
     @property
     def budgets(self) -> list[float]:

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from typing import Annotated
 
+from annotated_types import Gt, Le, MinLen
 from omegaconf import MISSING
 
 from openr1.errors import ConfigError
+from openr1.options.ranges import Flops, Tokens
 from openr1.runs.fingerprint import identify
 from openr1.training.budget import phases, resolve
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
+from sweeps.designs.brackets import require_different
 from sweeps.designs.values import override
 
 DURATIONS = ("tokens", "flops", "tokens_per_param")  # keys of budget
@@ -30,11 +33,11 @@ class TrunkSweep(SweepConfig):
     """Options of trunks and branches."""
 
     kind: str = "trunk"
-    scales: list[str] = MISSING
+    scales: Annotated[list[str], MinLen(1)] = MISSING
     # durations of the runs of each size; exactly one of the three is given
-    tokens: list[float] = field(default_factory=list)
-    flops: list[float] = field(default_factory=list)
-    tokens_per_param: list[float] = field(default_factory=list)
+    tokens: list[Tokens] = field(default_factory=list)
+    flops: list[Flops] = field(default_factory=list)
+    tokens_per_param: list[Annotated[float, Gt(0), Le(1e9)]] = field(default_factory=list)
     separate: bool = False  # train the same runs each from its own start, as a baseline
 
     def __post_init__(self) -> None:
@@ -44,11 +47,7 @@ class TrunkSweep(SweepConfig):
             raise ConfigError(
                 f"sweep.{given[1] if given else 'tokens'}: give the durations of runs as one of {', '.join(DURATIONS)}"
             )
-        if not self.scales:
-            raise ConfigError("sweep.scales: at least one size is needed")
-        durations = sorted(getattr(self, given[0]))
-        if durations[0] <= 0 or any(a == b for a, b in pairwise(durations)):
-            raise ConfigError(f"sweep.{given[0]}: durations must be above 0 and different")
+        require_different(f"sweep.{given[0]}", getattr(self, given[0]))
 
     @property
     def key(self) -> str:

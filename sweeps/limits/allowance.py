@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt, Le
 
 from openr1.errors import ConfigError
-from openr1.options import positive
+from openr1.options.ranges import Flops, Positive, Unit
 from sweeps.limits.amount import Amount
 
 
@@ -13,9 +16,9 @@ from sweeps.limits.amount import Amount
 class Allowance:
     """A limit on each kind of amount; null is without limit."""
 
-    flops: float | None = None
-    gpu_hours: float | None = None
-    money: float | None = None  # in the currency of compute.price_per_hour
+    flops: Flops | None = None
+    gpu_hours: Annotated[float, Gt(0), Le(1e9), Unit("hours")] | None = None
+    money: Positive | None = None  # in the currency of compute.price_per_hour
 
     @property
     def is_set(self) -> bool:
@@ -34,14 +37,6 @@ class Allowance:
             if limit is not None and value > limit:
                 return f"{value:.3g} {name.replace('_', ' ')} of {limit:.3g}"
         return None
-
-    def validate(self, key: str) -> None:
-        """Refuse a limit at or below 0.
-
-        :param key: of this allowance in the config.
-        :raises ConfigError: for the first.
-        """
-        positive(self, key, *vars(self))
 
 
 def require_confirmation(amount: Amount, ask_above: Allowance, confirmed: bool) -> None:

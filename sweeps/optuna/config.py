@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Interval, Le
 from omegaconf import MISSING
 
 from openr1.errors import ConfigError
 from openr1.options import one_of
+from openr1.options.ranges import Minutes, OneOf, Seconds, Seed, Share
 from openr1.tracking.names import check_folder
 from sweeps.config import SweepConfig
 
@@ -19,7 +21,7 @@ DIRECTIONS = ("minimize", "maximize")
 class AxisConfig:
     """One axis of a search space, as a config rather than in the grammar of overrides."""
 
-    type: str = MISSING  # float, int or categorical
+    type: Annotated[str, OneOf(("float", "int", "categorical"))] = MISSING  # float, int or categorical
     low: float | None = None
     high: float | None = None  # inclusive
     step: float | None = None
@@ -36,10 +38,11 @@ class SearchConfig(SweepConfig):
 
     kind: str = "search"
     storage: str = MISSING  # sqlite:///FILE, postgresql://…, or journal://FILE, which may lie on a network file system
-    n_trials: int = 20  # in total over all workers; failed trials count, retried trials count once
-    timeout_minutes: float | None = None  # this worker starts no trial after this time
-    seed: int = 0  # a worker's own seed follows from it and from the number of the worker's first trial
-    n_jobs: int | None = None  # concurrent trials of this worker; null for the number of processes of hydra/launcher=local
+    n_trials: Annotated[int, Ge(1), Le(10**6)] = 20  # in total over all workers; failed trials count, retried trials count once
+    timeout_minutes: Minutes | None = None  # this worker starts no trial after this time
+    seed: Seed = 0  # a worker's own seed follows from it and from the number of the worker's first trial
+    # concurrent trials of this worker; null for the number of processes of hydra/launcher=local
+    n_jobs: Annotated[int, Ge(1), Le(10_000)] | None = None
 
     objective: Any = "eval_loss"  # a metric of a run, or a list of several
     direction: Any = "minimize"  # minimize or maximize, for all or for each
@@ -53,14 +56,14 @@ class SearchConfig(SweepConfig):
     terminator: str = "none"  # a name in sweeps.optuna.terminators.TERMINATORS
     terminator_options: Any = None
 
-    retries: int = 0  # of a trial that raises
-    lost_retries: int = 3  # of a trial whose worker was killed
-    heartbeat_seconds: float = 30.0
-    grace_seconds: float = 120.0  # without a heartbeat, after which a trial counts as lost
-    max_failure_rate: float = 0.5  # share of the trials that ended; above it the search stops
-    failure_min_trials: int = 5  # trials that must have ended before the failure rate counts
+    retries: Annotated[int, Interval(ge=0, le=1000)] = 0  # of a trial that raises
+    lost_retries: Annotated[int, Interval(ge=0, le=1000)] = 3  # of a trial whose worker was killed
+    heartbeat_seconds: Seconds = 30.0
+    grace_seconds: Seconds = 120.0  # without a heartbeat, after which a trial counts as lost
+    max_failure_rate: Share = 0.5  # share of the trials that ended; above it the search stops
+    failure_min_trials: Annotated[int, Ge(0), Le(10**6)] = 5  # trials that must have ended before the failure rate counts
     oom_key: str | None = "compute.micro_batch"  # halved for a retry when memory runs out; null for no such retry
-    oom_halvings: int = 3
+    oom_halvings: Annotated[int, Interval(ge=0, le=100)] = 3
 
     @property
     def objectives(self) -> list[str]:
@@ -85,10 +88,5 @@ def validate_options(sweep: SearchConfig) -> None:
         one_of(direction, "sweep.direction", DIRECTIONS)
     if len(set(sweep.objectives)) < len(sweep.objectives):
         raise ConfigError("sweep.objective: names a metric twice")
-    for key in ("n_trials", "heartbeat_seconds", "grace_seconds"):
-        if getattr(sweep, key) <= 0:
-            raise ConfigError(f"sweep.{key}: must be above 0")
     if sweep.grace_seconds < 2 * sweep.heartbeat_seconds:
         raise ConfigError(f"sweep.grace_seconds: must be at least two heartbeats of {sweep.heartbeat_seconds:g} s")
-    if not 0 <= sweep.max_failure_rate <= 1:
-        raise ConfigError("sweep.max_failure_rate: is a share, between 0 and 1")

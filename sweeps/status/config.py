@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
+from openr1.options.ranges import Seconds
 from openr1.tracking.options import TrackingConfig
 
 
@@ -17,11 +17,7 @@ class StatusConfig:
 
     status: str = MISSING  # the name of the study
     once: bool = False  # print the status once and end, as happens in any case where the output is no terminal
-    seconds: float = 3.0  # between two updates
+    seconds: Seconds = 3.0  # between two updates
     storage: str | None = None  # of a search; needed where it has a password, which plan.json leaves out
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     paths: PathsConfig = field(default_factory=PathsConfig)
-
-    def __post_init__(self) -> None:
-        if self.seconds <= 0:
-            raise ConfigError("seconds: must be above 0")

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from openr1.data.options import TaskSource
 from openr1.data.tasks.arithmetic import Arithmetic
 from openr1.data.tasks.base import DrawnTask, Task
@@ -25,7 +22,7 @@ from openr1.data.tasks.problem import Problem, Split, is_held_out, split
 from openr1.data.tasks.strings import Strings
 from openr1.data.tasks.sums import Sums
 from openr1.errors import ConfigError
-from openr1.options import one_line
+from openr1.options import load_options
 
 __all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct_completion", "find_task", "generate"]
 __all__ += ["held_out", "is_held_out", "options_of", "reasoned_completion", "split", "verify"]
@@ -63,17 +60,18 @@ def options_of(key: str, source: TaskSource) -> tuple[Task, Any]:
     """Return the task of a source and its typed options.
 
     :param key: where the source stands in the config, for messages.
+    :raises ConfigError: for an unknown task, or an option that does not exist or that no problem satisfies.
     """
     try:
         task = find_task(source.task)
     except ValueError as error:
         raise ConfigError(f"{key}.task: {error}") from error
+    options: Any = load_options(task.Options, source.options, f"{key}.options")
     try:
-        options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(task.Options), source.options))
-        return task, options
-    except OmegaConfBaseException as error:
-        known = ", ".join(vars(task.Options()))
-        raise ConfigError(f"{key}.options.{one_line(error)}; {source.task} takes {known}") from error
+        task.check_options(options)
+    except ValueError as error:
+        raise ConfigError(f"{key}.{error}") from error
+    return task, options
 
 
 def generate(key: str, source: TaskSource) -> list[Problem]:

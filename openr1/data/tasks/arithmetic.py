@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.data.tasks.base import DrawnTask
 from openr1.data.tasks.expressions import Term, combine
-from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.option_checks import check_members, check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randbelow
 
@@ -17,11 +20,11 @@ class ArithmeticOptions:
     """Options of arithmetic: ``min_operations`` to ``max_operations`` operations, each count equally often, of ``operators`` on
     numbers from 0 to ``maximum``; the absolute value of every intermediate result is at most ``limit``."""
 
-    min_operations: int = 2
-    max_operations: int = 4
+    min_operations: Annotated[int, Interval(ge=1, le=100)] = 2
+    max_operations: Annotated[int, Interval(ge=1, le=100)] = 4
     operators: str = "+-*"
-    maximum: int = 20
-    limit: int = 200
+    maximum: Annotated[int, Interval(ge=1, le=1000000000)] = 20
+    limit: Annotated[int, Interval(ge=1, le=1000000000000)] = 200
 
 
 class Arithmetic(DrawnTask):
@@ -31,9 +34,10 @@ class Arithmetic(DrawnTask):
     Options = ArithmeticOptions
 
     def check_options(self, options: ArithmeticOptions) -> None:
-        check_range(options.min_operations, options.max_operations, "operations", 1)
+        check_order(options.min_operations, options.max_operations, "operations")
         check_members(options.operators, "operators", "+-*")
-        check_least(options, maximum=1, limit=options.maximum)
+        if options.limit < options.maximum:
+            raise ValueError(f"options.limit: must be at least options.maximum={options.maximum}")
 
     def draw(self, rng: random.Random, place: int, options: ArithmeticOptions) -> Problem | None:
         operations = options.min_operations + place % (options.max_operations - options.min_operations + 1)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from types import CodeType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Interval
 
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.option_checks import check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randint
 
@@ -56,11 +58,11 @@ class CodeOptions:
     equally often while there are new programs, with constants up to ``maximum``; ``tests`` tests per problem, of up to
     ``max_items`` numbers."""
 
-    min_changes: int = 1
-    max_changes: int = 3
-    maximum: int = 9
-    max_items: int = 8
-    tests: int = 8
+    min_changes: Annotated[int, Interval(ge=1, le=100)] = 1
+    max_changes: Annotated[int, Interval(ge=1, le=100)] = 3
+    maximum: Annotated[int, Interval(ge=2, le=1000000000)] = 9
+    max_items: Annotated[int, Interval(ge=4, le=1000)] = 8
+    tests: Annotated[int, Interval(ge=3, le=1000)] = 8
 
 
 class Code(DrawnTask):
@@ -73,8 +75,7 @@ class Code(DrawnTask):
     Options = CodeOptions
 
     def check_options(self, options: CodeOptions) -> None:
-        check_range(options.min_changes, options.max_changes, "changes", 1)
-        check_least(options, maximum=2, max_items=4, tests=3)
+        check_order(options.min_changes, options.max_changes, "changes")
 
     def draw(self, rng: random.Random, place: int, options: CodeOptions) -> Problem | None:
         # not by place, since there are few programs with one change

@@ -8,10 +8,13 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.data.tasks.base import DrawnTask
 from openr1.data.tasks.expressions import Term, combine, evaluate
-from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.option_checks import check_members, check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randbelow, randint
 
@@ -24,10 +27,10 @@ class CountdownOptions:
     targets from 1 to ``max_target``. The oracle's solution uses only ``operators`` (any of ``+-*/``) and positive whole
     numbers; answers need not."""
 
-    min_numbers: int = 3
-    max_numbers: int = 4
-    maximum: int = 25
-    max_target: int = 99
+    min_numbers: Annotated[int, Interval(ge=2, le=100)] = 3
+    max_numbers: Annotated[int, Interval(ge=2, le=100)] = 4
+    maximum: Annotated[int, Interval(ge=2, le=1000000000)] = 25
+    max_target: Annotated[int, Interval(ge=1, le=1000000000)] = 99
     operators: str = "+-*"
 
 
@@ -38,9 +41,8 @@ class Countdown(DrawnTask):
     Options = CountdownOptions
 
     def check_options(self, options: CountdownOptions) -> None:
-        check_range(options.min_numbers, options.max_numbers, "numbers", 2)
+        check_order(options.min_numbers, options.max_numbers, "numbers")
         check_members(options.operators, "operators", "+-*/")
-        check_least(options, maximum=2, max_target=1)
 
     def draw(self, rng: random.Random, place: int, options: CountdownOptions) -> Problem | None:
         count = options.min_numbers + place % (options.max_numbers - options.min_numbers + 1)

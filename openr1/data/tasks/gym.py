@@ -78,11 +78,8 @@ class ReasoningGym(Task):
     def version(self) -> str:
         return importlib.metadata.version("reasoning-gym")
 
-    def check_options(self, options: GymOptions) -> None:
-        _load(self._name(options), json.dumps(options.config), 0)
-
     def stream(self, seed: int, options: GymOptions) -> Iterator[Problem]:
-        self.check_options(options)
+        _load(self._name(options), json.dumps(options.config), 0)  # refuses wrong options before the first problem
         numbers = count()
         return distinct(lambda _: _problem(self._name(options), json.dumps(options.config), seed, next(numbers)))
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.option_checks import check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import randint
 
@@ -17,11 +20,11 @@ class LinearOptions:
     from 1 to ``maximum``, solutions from 0 to ``max_solution``, the constant beside a single unknown from 1 to
     ``max_constant``, all of either sign if ``negative``. With ``both_sides``, a single unknown stands on both sides."""
 
-    min_unknowns: int = 1
-    max_unknowns: int = 2
-    maximum: int = 9
-    max_constant: int = 50
-    max_solution: int = 9
+    min_unknowns: Annotated[int, Interval(ge=1, le=2)] = 1
+    max_unknowns: Annotated[int, Interval(ge=1, le=2)] = 2
+    maximum: Annotated[int, Interval(ge=2, le=1000000000)] = 9
+    max_constant: Annotated[int, Interval(ge=1, le=1000000000)] = 50
+    max_solution: Annotated[int, Interval(ge=1, le=1000000000)] = 9
     negative: bool = True
     both_sides: bool = False
 
@@ -33,10 +36,7 @@ class Linear(DrawnTask):
     Options = LinearOptions
 
     def check_options(self, options: LinearOptions) -> None:
-        check_range(options.min_unknowns, options.max_unknowns, "unknowns", 1)
-        if options.max_unknowns > 2:
-            raise ValueError("options.max_unknowns: must be at most 2")
-        check_least(options, maximum=2, max_constant=1, max_solution=1)
+        check_order(options.min_unknowns, options.max_unknowns, "unknowns")
 
     def draw(self, rng: random.Random, place: int, options: LinearOptions) -> Problem | None:
         unknowns = options.min_unknowns + place % (options.max_unknowns - options.min_unknowns + 1)

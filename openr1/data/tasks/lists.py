@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from bisect import insort
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from annotated_types import Interval, MinLen
 
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.option_checks import check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randbelow, randint
+from openr1.options.ranges import OneOf
 
 OPERATIONS = ("sort", "filter", "map", "dedupe")
 NOTHING = "none"
@@ -20,10 +24,10 @@ class ListsOptions:
     """Options of lists: ``operations`` on ``min_items`` to ``max_items`` numbers, each length equally often, from 0 to
     ``maximum``."""
 
-    operations: list[str] = field(default_factory=lambda: list(OPERATIONS))
-    min_items: int = 3
-    max_items: int = 6
-    maximum: int = 20
+    operations: Annotated[list[Annotated[str, OneOf(OPERATIONS)]], MinLen(1)] = field(default_factory=lambda: list(OPERATIONS))
+    min_items: Annotated[int, Interval(ge=1, le=1000)] = 3
+    max_items: Annotated[int, Interval(ge=1, le=1000)] = 6
+    maximum: Annotated[int, Interval(ge=1, le=1000000000)] = 20
 
 
 class Lists(DrawnTask):
@@ -33,9 +37,7 @@ class Lists(DrawnTask):
     Options = ListsOptions
 
     def check_options(self, options: ListsOptions) -> None:
-        check_members(options.operations, "operations", OPERATIONS)
-        check_range(options.min_items, options.max_items, "items", 1)
-        check_least(options, maximum=1)
+        check_order(options.min_items, options.max_items, "items")
 
     def draw(self, rng: random.Random, place: int, options: ListsOptions) -> Problem:
         count = options.min_items + place % (options.max_items - options.min_items + 1)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.option_checks import check_members, check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randbelow, randint
 
@@ -18,11 +21,11 @@ class ModularOptions:
     ``max_modulus``."""
 
     operators: str = "+*^"
-    min_terms: int = 2
-    max_terms: int = 3
-    maximum: int = 99
-    max_exponent: int = 6
-    max_modulus: int = 12
+    min_terms: Annotated[int, Interval(ge=2, le=1000)] = 2
+    max_terms: Annotated[int, Interval(ge=2, le=1000)] = 3
+    maximum: Annotated[int, Interval(ge=2, le=1000000000)] = 99
+    max_exponent: Annotated[int, Interval(ge=2, le=1000)] = 6
+    max_modulus: Annotated[int, Interval(ge=2, le=1000000000)] = 12
 
 
 class Modular(DrawnTask):
@@ -33,8 +36,7 @@ class Modular(DrawnTask):
 
     def check_options(self, options: ModularOptions) -> None:
         check_members(options.operators, "operators", "+*^")
-        check_range(options.min_terms, options.max_terms, "terms", 2)
-        check_least(options, maximum=2, max_exponent=2, max_modulus=2)
+        check_order(options.min_terms, options.max_terms, "terms")
 
     def draw(self, rng: random.Random, place: int, options: ModularOptions) -> Problem:
         operator, modulus = choice(rng, options.operators), randint(rng, 2, options.max_modulus)

@@ -6,12 +6,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from string import ascii_uppercase as LETTERS
+from typing import Annotated
+
+from annotated_types import Interval, MinLen
 
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_members
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randint, shuffled
+from openr1.options.ranges import OneOf
 
 TOPICS = ("product", "largest", "multiple", "weekday")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -22,9 +25,9 @@ class MultipleChoiceOptions:
     """Options of multiple_choice: ``choices`` options (2 to 7) of a question from any of ``topics``. Factors and days are from
     2 to ``maximum``, numbers to compare or divide from 1 to ten times that."""
 
-    topics: list[str] = field(default_factory=lambda: list(TOPICS))
-    choices: int = 4
-    maximum: int = 20
+    topics: Annotated[list[Annotated[str, OneOf(TOPICS)]], MinLen(1)] = field(default_factory=lambda: list(TOPICS))
+    choices: Annotated[int, Interval(ge=2, le=len(DAYS))] = 4
+    maximum: Annotated[int, Interval(ge=3, le=1000000000)] = 20
 
 
 class MultipleChoice(DrawnTask):
@@ -35,12 +38,6 @@ class MultipleChoice(DrawnTask):
 
     name = "multiple_choice"
     Options = MultipleChoiceOptions
-
-    def check_options(self, options: MultipleChoiceOptions) -> None:
-        check_members(options.topics, "topics", TOPICS)
-        check_least(options, choices=2, maximum=3)
-        if options.choices > len(DAYS):
-            raise ValueError(f"options.choices: must be at most {len(DAYS)}")
 
     def draw(self, rng: random.Random, place: int, options: MultipleChoiceOptions) -> Problem:
         question, right, wrong, explain = DRAWS[choice(rng, options.topics)](rng, options)

@@ -1,28 +1,17 @@
-"""Checks of the difficulty parameters of tasks. Messages begin with ``options.NAME``."""
+"""Checks of the difficulty parameters of tasks beyond the ranges of each. Messages begin with ``options.NAME``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 
-def check_range(low: int, high: int, names: str, least: int) -> None:
-    """Require that ``options.min_NAMES`` and ``options.max_NAMES`` are a range that starts at ``least`` or above.
+def check_order(low: int, high: int, names: str) -> None:
+    """Require that ``options.min_NAMES`` is not above ``options.max_NAMES``.
 
-    :raises ValueError: if they are not.
+    :raises ValueError: if it is.
     """
-    if not least <= low <= high:
-        raise ValueError(f"options.min_{names}: must be at least {least} and at most max_{names}={high}")
-
-
-def check_least(options: Any, **least: int) -> None:
-    """Require a least value of each named option.
-
-    :raises ValueError: for the first option below its least value.
-    """
-    for name, value in least.items():
-        if getattr(options, name) < value:
-            raise ValueError(f"options.{name}: must be at least {value}")
+    if low > high:
+        raise ValueError(f"options.min_{names}: must be at most max_{names}={high}, not {low}")
 
 
 def check_members(members: Sequence[str], name: str, known: Iterable[str]) -> None:

@@ -6,11 +6,15 @@ import random
 from bisect import insort
 from dataclasses import dataclass, field
 from string import ascii_lowercase as ALPHABET
+from typing import Annotated
+
+from annotated_types import Interval, MinLen
 
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_members, check_range
+from openr1.data.tasks.option_checks import check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import choice, randint
+from openr1.options.ranges import OneOf
 
 OPERATIONS = ("reverse", "count", "sort", "shift")
 
@@ -20,11 +24,11 @@ class StringsOptions:
     """Options of strings: ``operations`` on words of ``min_length`` to ``max_length`` random letters, each length equally
     often, from the first ``letters`` of the alphabet. Shifts are by 1 to ``max_shift`` places, and z is followed by a."""
 
-    operations: list[str] = field(default_factory=lambda: list(OPERATIONS))
-    min_length: int = 3
-    max_length: int = 8
-    letters: int = 26
-    max_shift: int = 5
+    operations: Annotated[list[Annotated[str, OneOf(OPERATIONS)]], MinLen(1)] = field(default_factory=lambda: list(OPERATIONS))
+    min_length: Annotated[int, Interval(ge=1, le=1000)] = 3
+    max_length: Annotated[int, Interval(ge=1, le=1000)] = 8
+    letters: Annotated[int, Interval(ge=2, le=26)] = 26
+    max_shift: Annotated[int, Interval(ge=1, le=25)] = 5
 
 
 class Strings(DrawnTask):
@@ -34,12 +38,7 @@ class Strings(DrawnTask):
     Options = StringsOptions
 
     def check_options(self, options: StringsOptions) -> None:
-        check_members(options.operations, "operations", OPERATIONS)
-        check_range(options.min_length, options.max_length, "length", 1)
-        check_least(options, letters=2, max_shift=1)
-        for name, most in (("letters", 26), ("max_shift", 25)):
-            if getattr(options, name) > most:
-                raise ValueError(f"options.{name}: must be at most {most}")
+        check_order(options.min_length, options.max_length, "length")
 
     def draw(self, rng: random.Random, place: int, options: StringsOptions) -> Problem:
         length = options.min_length + place % (options.max_length - options.min_length + 1)

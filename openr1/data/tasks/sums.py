@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Annotated
+
+from annotated_types import Interval
 
 from openr1.data.tasks.base import DrawnTask
-from openr1.data.tasks.option_checks import check_least, check_range
+from openr1.data.tasks.option_checks import check_order
 from openr1.data.tasks.problem import Problem
 from openr1.data.tasks.rng import randbelow
 
@@ -16,9 +19,9 @@ from openr1.data.tasks.rng import randbelow
 class SumsOptions:
     """Options of sums: ``min_terms`` to ``max_terms`` terms, each count equally often, of numbers from 0 to ``maximum``."""
 
-    min_terms: int = 2
-    max_terms: int = 4
-    maximum: int = 99
+    min_terms: Annotated[int, Interval(ge=2, le=1000)] = 2
+    max_terms: Annotated[int, Interval(ge=2, le=1000)] = 4
+    maximum: Annotated[int, Interval(ge=1, le=1000000000)] = 99
 
 
 class Sums(DrawnTask):
@@ -28,8 +31,7 @@ class Sums(DrawnTask):
     Options = SumsOptions
 
     def check_options(self, options: SumsOptions) -> None:
-        check_range(options.min_terms, options.max_terms, "terms", 2)
-        check_least(options, maximum=1)
+        check_order(options.min_terms, options.max_terms, "terms")
 
     def capacity(self, options: SumsOptions) -> int:
         # lengths take turns, so the set ends when the shortest one, of which there are fewest, is exhausted

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openr1.errors import ConfigError
+from openr1.options.ranges import FreeText
 from openr1.rewards.providers.remote import Machine, Rented
 
 CHUNK = 60_000  # characters of a file in one command, below the kernel's limit of one argument
@@ -19,7 +20,7 @@ CHUNK = 60_000  # characters of a file in one command, below the kernel's limit 
 class MorphOptions:
     """Options of the sandbox ``morph``."""
 
-    snapshot: str = ""  # ID of the snapshot; its machine has python3
+    snapshot: FreeText = ""  # ID of the snapshot; its machine has python3
 
 
 class Morph(Rented):

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval, MinLen
 
 from openr1.errors import ConfigError
 from openr1.rewards.sandbox import Execution, Provider, SandboxError
@@ -32,12 +34,12 @@ STATUS = {"TO": "timeout", "OL": "output", "EL": "output"}  # Piston's status ->
 class PistonOptions:
     """Options of the sandbox ``piston``."""
 
-    urls: list[str] = field(
+    urls: Annotated[list[str], MinLen(1)] = field(
         default_factory=lambda: ["http://localhost:2000/api/v2"]
     )  # servers, of which each execution uses one at random
     language: str = "python"
     version: str = "*"  # * for the newest version of the server
-    retries: int = 4
+    retries: Annotated[int, Interval(ge=0, le=100)] = 4
 
 
 class Piston(Provider):

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from openr1.errors import ConfigError
+from openr1.options.ranges import check_ranges
 
 T = TypeVar("T")
 
@@ -47,9 +48,9 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
         raw = OmegaConf.to_container(composed, resolve=True)
         node = OmegaConf.structured(_form(schema, raw, composed, ""))
         _choose_forms(node, raw, composed, "")
-        merged = OmegaConf.merge(node, raw)
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
+        merged = cast(DictConfig, OmegaConf.merge(node, raw))
+        check_ranges(merged)
+        if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ConfigError(f"{missing[0]}: no value is given")
         return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
@@ -62,7 +63,8 @@ def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
     :raises ConfigError: for an option that does not exist, or whose type or value is wrong.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), dict(given))
+        merged = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), dict(given)))
+        check_ranges(merged, key)
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ConfigError(f"{key}.{missing[0]}: no value is given")
         return cast(T, OmegaConf.to_object(merged))
@@ -149,33 +151,3 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat.update(flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value})
     return flat
-
-
-def positive(options: object, prefix: str, *names: str) -> None:
-    """Refuse a number at or below 0, of those that the options have and that are not null.
-
-    :raises ConfigError: for the first.
-    """
-    for name in names:
-        value = getattr(options, name, None)
-        if value is not None and value <= 0:
-            raise ConfigError(f"{prefix}.{name}: must be above 0, not {value:g}")
-
-
-def share(options: object, prefix: str, *names: str) -> None:
-    """Refuse a number outside of 0 to 1, of those that the options have.
-
-    :raises ConfigError: for the first.
-    """
-    for name in names:
-        if not 0 <= getattr(options, name, 0) <= 1:
-            raise ConfigError(f"{prefix}.{name}: is a share, between 0 and 1")
-
-
-def one_of(value: str, key: str, allowed: Any) -> None:
-    """Refuse a value that is none of those allowed.
-
-    :raises ConfigError: naming them.
-    """
-    if value not in allowed:
-        raise ConfigError(f"{key}: {value!r} is not one of {', '.join(allowed)}")
