@@ -61,10 +61,10 @@ class DataConstrained(CurveLaw):
     )
 
     inner: Annotated[str, OneOf(INNER)] = "joint"  # joint or single_epoch
-    E: Annotated[float, Gt(0), Le(1e30)] | None = None  # give all five of these to fit R_D and R_N alone
-    A: Annotated[float, Gt(0), Le(1e30)] | None = None
+    E: Annotated[float, Gt(0), Le(1e29)] | None = None  # give all five of these to fit R_D and R_N alone
+    A: Annotated[float, Gt(0), Le(1e29)] | None = None
     alpha: Annotated[float, Gt(0), Le(1e3)] | None = None
-    B: Annotated[float, Gt(0), Le(1e30)] | None = None
+    B: Annotated[float, Gt(0), Le(1e29)] | None = None
     beta: Annotated[float, Gt(0), Le(1e3)] | None = None
 
     def __post_init__(self) -> None:

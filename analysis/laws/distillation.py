@@ -54,10 +54,10 @@ class Distillation(CurveLaw):
         Parameter("gamma_d", "exponent of both together", lower=1e-2, upper=5, starts=(0.3, 2)),
     )
 
-    E: Annotated[float, Gt(0), Le(1e30)] | None = None  # parameters of the supervised law: give all five, or none
-    A: Annotated[float, Gt(0), Le(1e30)] | None = None
+    E: Annotated[float, Gt(0), Le(1e29)] | None = None  # parameters of the supervised law: give all five, or none
+    A: Annotated[float, Gt(0), Le(1e29)] | None = None
     alpha: Annotated[float, Gt(0), Le(1e3)] | None = None
-    B: Annotated[float, Gt(0), Le(1e30)] | None = None
+    B: Annotated[float, Gt(0), Le(1e29)] | None = None
     beta: Annotated[float, Gt(0), Le(1e3)] | None = None
     gamma: Annotated[float, Gt(0), Le(1e3)] = 1.0  # 1 is the Chinchilla law
 
