@@ -69,6 +69,9 @@ def _data(config: Config) -> None:
         raise ConfigError("data.sources: at least one source is needed")
     if data.reference is not None and (not stage.trains or stage.rollouts):
         raise ConfigError(f"data.reference: stage={stage.kind} trains on no mix; leave it null")
+    batch = config.optim.batch_tokens
+    if batch is not None and batch < data.context and stage.trains and not stage.rollouts:
+        raise ConfigError(f"optim.batch_tokens: {batch:g} is below one sequence of data.context={data.context} tokens")
     if data.chat and stage.trains and not checkpoint_of(config.model, config.scale):
         raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
 

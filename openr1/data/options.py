@@ -123,7 +123,7 @@ SourceConfig.kinds = SOURCES
 class TokenizerConfig:
     """Byte-level BPE trained on the mix. A run from a checkpoint uses the checkpoint's own tokenizer instead."""
 
-    vocab_size: Annotated[int, Ge(257), Le(2**24), Unit("tokens")] = 512  # including the special tokens and the 256 bytes
+    vocab_size: Annotated[int, Ge(257), Le(10**7), Unit("tokens")] = 512  # including the special tokens and the 256 bytes
     train_bytes: Annotated[int, Ge(1), Le(10**12), Unit("bytes")] = 16_000_000  # bytes of text that the merges are learned from
 
 
@@ -134,7 +134,7 @@ class DataConfig:
     name: str = MISSING
     sources: dict[str, SourceConfig] = field(default_factory=dict)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    context: Annotated[int, Ge(2), Le(2**24), Unit("tokens")] = 128  # tokens in a sequence
+    context: Annotated[int, Ge(2), Le(10**7), Unit("tokens")] = 128  # tokens in a sequence
     eval_fraction: ProperShare = 0.02  # fraction of documents held out, chosen by their content hash
     # maximum number of held-out tokens that are evaluated
     eval_tokens: Annotated[int, Ge(1), Le(10**12), Unit("tokens")] = 65_536

@@ -24,7 +24,7 @@ class Sampling:
     top_p: PositiveShare = 1.0  # share of the probability that is kept, from the likeliest token down
     top_k: Count | None = None  # null for all tokens
     # tokens of a completion, at most; the model's context may end it earlier
-    max_tokens: Annotated[int, Ge(1), Le(2**24), Unit("tokens")] = 512
+    max_tokens: Annotated[int, Ge(1), Le(10**7), Unit("tokens")] = 512
     # a text that ends a completion may be white space, such as a line break
     stop: list[Annotated[str, MinLen(1), MayBeEmpty()]] = field(
         default_factory=list
@@ -59,7 +59,7 @@ class TransformersEngine(EngineConfig):
     batch_size: Count = 64  # completions that are generated at once
     prefill_tokens: Count = 4096  # tokens of prompts in one forward pass; a longer prompt has a pass of its own
     # tokens of prompt and completion; null for the model's positions
-    context: Annotated[int, Ge(2), Le(2**24), Unit("tokens")] | None = None
+    context: Annotated[int, Ge(2), Le(10**7), Unit("tokens")] | None = None
     fingerprinted: ClassVar[tuple[str, ...]] = ("dtype", "context")
 
 
@@ -70,7 +70,7 @@ class VllmEngine(EngineConfig):
     kind: str = "vllm"
     dtype: Annotated[str, OneOf(DTYPES)] = "bfloat16"
     batch_size: Count = 256  # completions that are generated at once
-    context: Annotated[int, Ge(2), Le(2**24), Unit("tokens")] | None = None
+    context: Annotated[int, Ge(2), Le(10**7), Unit("tokens")] | None = None
     gpu_memory: PositiveShare = 0.9  # share of the GPU's memory that vLLM uses
     tensor_parallel: Annotated[int, Ge(1), Le(4096)] = 1  # GPUs that hold one copy of the model
     cpu_cache_gib: Annotated[float, Gt(0), Le(1e6), Unit("GiB")] = 2.0  # GiB of keys and values on a processor

@@ -38,7 +38,7 @@ class ScaleConfig:
 
     name: str = MISSING
     params: Parameters = MISSING  # target of (active) non-embedding parameters
-    width: Annotated[int, Ge(1), Le(2**20)] = MISSING  # size of the residual stream; a multiple of heads
+    width: Annotated[int, Ge(1), Le(10**6)] = MISSING  # size of the residual stream; a multiple of heads
     depth: Annotated[int, Ge(1), Le(10_000)] = MISSING  # layers
     heads: Annotated[int, Ge(1), Le(2**16)] = MISSING
     kv_heads: Annotated[int, Ge(1), Le(2**16)] = MISSING  # a divisor of heads

@@ -107,8 +107,8 @@ def split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def describe(declared: Sequence[Any]) -> str:
-    """Say in words what the declarations of a field allow, such as "above 0 and at most 1"; empty if they allow anything."""
-    limits = " and ".join(filter(None, (_limit(rule) for rule in declared)))
+    """Say in words what the declarations of a field allow, such as "above 0, at most 100"; empty if they allow anything."""
+    limits = ", ".join(filter(None, (_limit(rule) for rule in declared)))
     special = [f"{rule.value:g}" for rule in declared if isinstance(rule, Or)]
     return ", or ".join(filter(None, (limits, *special)))
 
@@ -190,5 +190,10 @@ def _limit(rule: Any) -> str:
         return ""
     given = {name: getattr(rule, name) for name in LIMITS if getattr(rule, name, None) is not None}
     if set(given) == {"ge", "le"}:
-        return f"from {given['ge']:g} to {given['le']:g}"
-    return " and ".join(f"{LIMITS[name][1]} {limit:g}" for name, limit in given.items())
+        return f"from {_exact(given['ge'])} to {_exact(given['le'])}"
+    return " and ".join(f"{LIMITS[name][1]} {_exact(limit)}" for name, limit in given.items())
+
+
+def _exact(limit: float) -> str:
+    short = f"{limit:g}"
+    return short if float(short) == limit else str(limit)

@@ -14,7 +14,7 @@ from openr1.models.checkpoints import UnknownFamily, checkpoint_of, checkpoint_s
 from openr1.models.shape import Shape
 from openr1.rl import budget as rollout_budget
 from openr1.runs.dataset import problems_extent
-from openr1.runs.inputs import asks_model, is_served, with_local_checkpoint
+from openr1.runs.inputs import is_served, with_local_checkpoint
 from openr1.training import branching
 from openr1.training.budget import initial_shape, resolve
 from openr1.training.context import RunEstimate
@@ -52,7 +52,7 @@ def estimate_run(
         return RunEstimate(None, flops=0.0)
     extent = problems_extent(config)
     answers = extent.problems * config.stage.samples
-    if not asks_model(config):
+    if not config.stage.needs_model:
         return RunEstimate(answers, flops=0.0)
     shape = shape if unmade else _asked_shape(local)
     max_tokens = config.stage.sampling.max_tokens

@@ -20,7 +20,7 @@ from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
-from openr1.runs.inputs import artifact_references, asks_model, is_served, with_named_checkpoint
+from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 
@@ -51,7 +51,7 @@ def input_fingerprints(config: Config) -> dict[str, str]:
         inputs["problems"] = problems_fingerprint(config)
         if stage.kind == "reject":
             inputs |= _evaluation_sets(config)
-    checkpoint = checkpoint_of(config.model, config.scale) if asks_model(config) else None
+    checkpoint = checkpoint_of(config.model, config.scale) if config.stage.needs_model else None
     if is_served(config):
         inputs["model"] = str(config.engine.model)
     elif checkpoint and "model" not in inputs:
@@ -132,7 +132,7 @@ def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]
             return {"stage": {"kind": "curate", "steps": options}}
         parts["stage"]["steps"] = options
     parts["seed"] = config.seed
-    if asks_model(config):
+    if config.stage.needs_model:
         parts |= _generation_parts(config, resolved)
     return parts
 

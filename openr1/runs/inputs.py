@@ -16,15 +16,9 @@ if TYPE_CHECKING:
 PACKAGED = f"pypi:{PACKAGE}"  # the one model that comes from a package index
 
 
-def asks_model(config: Config) -> bool:
-    """Tell whether a run needs a model. Oracle traces, curation and the grading of kept answers need none."""
-    stage = config.stage
-    return stage.kind != "curate" and getattr(stage, "teacher", "model") == "model" and not getattr(stage, "answers", None)
-
-
 def is_served(config: Config) -> bool:
     """Tell whether a run asks a model behind a server."""
-    return not config.stage.trains and asks_model(config) and config.engine.served
+    return not config.stage.trains and config.stage.needs_model and config.engine.served
 
 
 def artifact_references(config: Config) -> dict[str, tuple[str, str]]:
@@ -42,7 +36,7 @@ def artifact_references(config: Config) -> dict[str, tuple[str, str]]:
     if getattr(stage, "trunk", None):
         references["trunk"] = ("stage.trunk", stage.trunk)
     checkpoint = config.model.checkpoint
-    if checkpoint and asks_model(config) and not is_served(config) and Store(config.paths.artifacts).name_of(checkpoint):
+    if checkpoint and config.stage.needs_model and not is_served(config) and Store(config.paths.artifacts).name_of(checkpoint):
         references["model"] = ("model.checkpoint", checkpoint)
     return references
 

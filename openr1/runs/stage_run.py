@@ -18,6 +18,7 @@ from openr1.files import write_json
 from openr1.runs.description import run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
+from openr1.runs.requirements import check_requirements
 from openr1.stages import stage_module
 from openr1.tracking import observer
 from openr1.tracking.progress import Reporter
@@ -85,8 +86,10 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
         if artifact and tracked_id:
             return StageResult(config, artifact, estimate, tracked_id, reused=True)
 
-        if artifact is None and not is_distributed(config):
-            stage_module(kind)  # its imports take seconds, which are no part of the tracked run
+        if artifact is None:
+            check_requirements(run.local_config, estimate.shape)
+            if not is_distributed(config):
+                stage_module(kind)  # its imports take seconds, which are no part of the tracked run
         resume = _tracked_before(artifact.path if artifact else run.partial, config.study)
         params = {**to_dict(config), "budget.resolved": estimate.summary()}
         tracked_run = tracking.track(

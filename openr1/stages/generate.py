@@ -30,7 +30,7 @@ def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
     stage, samples = config.stage, config.stage.samples
     journal = Journal(context.folder, asked, stage.shard)
     options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
-    oracles = getattr(config.stage, "teacher", "model") == "oracle"
+    oracles = not stage.needs_model
     if oracles:
         answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
         stats = answer_problems(journal, answer, whole_shards=True, **options)

@@ -27,6 +27,11 @@ class StageConfig:
     rollouts: ClassVar[bool] = False  # the stage trains on its own answers to problems
     makes: ClassVar[str] = ""  # content of its artifact: model, answers, examples or scores
 
+    @property
+    def needs_model(self) -> bool:
+        """True if the stage trains or asks a model."""
+        return True
+
     if TYPE_CHECKING:  # options of the subclass that ``kind`` selects
 
         def __getattr__(self, name: str) -> Any: ...
@@ -82,6 +87,10 @@ class GenerateStage(AskStage):
     teacher: Annotated[str, OneOf(TEACHERS)] = "model"  # model (of the engine), or oracle (the traces of the task generators)
     makes: ClassVar[str] = "answers"
 
+    @property
+    def needs_model(self) -> bool:
+        return self.teacher == "model"
+
 
 @dataclass
 class EvaluateStage(AskStage):
@@ -92,6 +101,10 @@ class EvaluateStage(AskStage):
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
     makes: ClassVar[str] = "scores"
 
+    @property
+    def needs_model(self) -> bool:
+        return not self.answers
+
 
 @dataclass
 class CurateStage(StageConfig):
@@ -101,6 +114,10 @@ class CurateStage(StageConfig):
     inputs: list[str] = field(default_factory=list)  # artifacts of answers, by name or directory
     steps: dict[str, Any] = field(default_factory=dict)  # in order; options in openr1.curation.options
     makes: ClassVar[str] = "examples"
+
+    @property
+    def needs_model(self) -> bool:
+        return False
 
 
 @dataclass

@@ -81,6 +81,12 @@ def validate_options(sweep: SearchConfig) -> None:
     :raises ConfigError: for the first.
     """
     check_folder(sweep.name, "sweep.name", nested=True)
+    for key in ("objectives", "directions"):
+        if not all(isinstance(name, str) and name for name in getattr(sweep, key)) or not getattr(sweep, key):
+            raise ConfigError(f"sweep.{key[:-1]}: must be a name or a list of names, not {getattr(sweep, key[:-1])!r}")
+    bounds = sweep.constraints or {}
+    if not isinstance(bounds, dict) or any(type(bound) not in (int, float) for bound in bounds.values()):
+        raise ConfigError(f"sweep.constraints: must map figures to their upper bounds, such as {{flops: 1e12}}, not {bounds!r}")
     if len(sweep.directions) != len(sweep.objectives):
         given, wanted = len(sweep.directions), len(sweep.objectives)
         raise ConfigError(f"sweep.direction: {given} for {wanted} objectives; give one for all, or one for each")

@@ -13,7 +13,7 @@ from sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
 from sweeps.optuna.price import price_search
 from sweeps.optuna.price_table import print_search_price
 from sweeps.optuna.space import parse_space
-from sweeps.optuna.sweeper import check_tracking, options_of
+from sweeps.optuna.validation import check_search, options_of
 
 
 def preview_search(
@@ -30,7 +30,7 @@ def preview_search(
     """
     options = options_of(given)
     space = parse_space(params, arguments, config, loader)
-    check_tracking(config)
+    check_search(options, space, config, loader)
     console, errors = console_of(), console_of(stderr=True)
     limit, counts = trial_limit(options, space), read_trial_counts(options.storage, options.name)
     remaining = max(0, limit - len(counts.ended)) if counts else limit

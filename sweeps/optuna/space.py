@@ -25,7 +25,7 @@ from openr1.options import one_line
 from sweeps.compat import is_integer_key, quoted_value
 from sweeps.optuna.compat import contains
 from sweeps.optuna.config import AxisConfig
-from sweeps.planning.grammar import format_value, is_nested, parse_overrides, without_shuffle
+from sweeps.planning.grammar import format_value, is_nested, parse_overrides, range_length, without_shuffle
 
 TAGS = ("log", "int")
 Distribution: TypeAlias = CategoricalDistribution | FloatDistribution | IntDistribution
@@ -149,7 +149,7 @@ def _parse_sweep(key: str, override: Override, is_integer: bool) -> Axis:
             raise ConfigError(f"{key}: the bounds of an axis of integers must be integers, not {low:g} and {high:g}")
         return _numeric_axis(key, low, high, None, "log" in tags, integers)
     if isinstance(sweep, RangeSweep):
-        return _parse_range(key, override.get_value_string(), sweep)
+        return _parse_range(key, override)
     if is_nested(override):
         raise ConfigError(f"{key}: a sweep cannot be among the choices of another sweep")
     values = list(without_shuffle(override).sweep_iterator())
@@ -157,13 +157,10 @@ def _parse_sweep(key: str, override: Override, is_integer: bool) -> Axis:
     return _categorical_axis(key, choices, [format_value(value) for value in values])
 
 
-def _parse_range(key: str, text: str, sweep: RangeSweep) -> Axis:
-    start, stop, step = (Decimal(value or 0) for value in (sweep.start, sweep.stop, sweep.step))
-    if not all(value.is_finite() for value in (start, stop, step)) or step == 0:
-        raise ConfigError(f"{key}: {text} has no end")
-    count = math.ceil((stop - start) / step)
-    if count <= 0:
-        raise ConfigError(f"{key}: {text} is empty")
+def _parse_range(key: str, override: Override) -> Axis:
+    count = range_length(key, override)
+    sweep, text = cast(RangeSweep, override.value()), override.get_value_string()
+    start, step = (Decimal(value or 0) for value in (sweep.start, sweep.step))
     integers = all(isinstance(value, int) for value in (sweep.start, sweep.stop, sweep.step))
     if "int" in sweep.tags and not integers:
         raise ConfigError(f"{key}: {text} is not a range of integers")

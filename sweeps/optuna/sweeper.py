@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from optuna import Study
 
 from openr1.config.schema import Config
 from openr1.console import console as console_of
-from openr1.errors import ConfigError
-from openr1.options import load_options, one_line
 from openr1.tracking.options import TrackingConfig
-from sweeps.optuna.config import SearchConfig, validate_options
+from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.plan import price_before_launch, trial_limit
 from sweeps.optuna.results import summarise, write_results
-from sweeps.optuna.space import Space, parse_space
+from sweeps.optuna.space import parse_space
 from sweeps.optuna.spend_limit import SearchSpendLimit
 from sweeps.optuna.storage import is_sqlite, without_password
 from sweeps.optuna.study import open_study, study_identity
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, interrupted_by_sigterm, launcher_of
 from sweeps.optuna.trial_task import TrialTask
+from sweeps.optuna.validation import check_search, config_composer, options_of
 from sweeps.optuna.worker import Worker
 from sweeps.planning.grammar import format_value
-from sweeps.planning.loader import create_trial_loader, trial_config
+from sweeps.planning.loader import create_trial_loader
 
 
 def sweep(
@@ -57,8 +52,7 @@ def sweep(
     if "study" in config and config.study != options.name:
         space.fixed.append(f"study={format_value(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(create_trial_loader(context.config_loader), context.callbacks)
-    check_axes(space, config, context)
-    check_tracking(config)
+    check_search(options, space, config, context.config_loader)
     study = open_study(options, space, study_identity(options, space, config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialTask(function, options), config=config
@@ -73,7 +67,7 @@ def sweep(
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {without_password(options.storage)}")
     warn_of_shared_sqlite(options, config, study, say)
     price_before_launch(options, space, config, context.config_loader, console_of(stderr=True))
-    spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context))
+    spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context.config_loader))
     worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, spend_limit)
     try:
         with interrupted_by_sigterm():
@@ -82,57 +76,6 @@ def sweep(
         summary = save_results(study, options, config, folder)
     say(_best_line(summary, options))
     return summary
-
-
-def options_of(given: Mapping[str, Any] | DictConfig) -> SearchConfig:
-    """Return the options of a search, with their types.
-
-    :raises ConfigError: for the first that is wrong.
-    """
-    try:
-        plain: Any = OmegaConf.to_container(given, resolve=True) if isinstance(given, DictConfig) else dict(given)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"sweep.{one_line(error)}") from error
-    options = load_options(SearchConfig, plain, "sweep")
-    validate_options(options)
-    return options
-
-
-def config_composer(config: DictConfig, context: HydraContext) -> Callable[[Sequence[str]], Config] | None:
-    """Return a function from the overrides of a trial to its checked config; None for another app than ``openr1``."""
-    if OmegaConf.get_type(config) is not Config:
-        return None
-    return partial(trial_config, context.config_loader, config)
-
-
-def check_axes(space: Space, config: DictConfig, context: HydraContext) -> None:
-    """Compose the ends or choices of every axis, so that a value that the config does not take is refused before any trial.
-
-    :raises ConfigError: for the first.
-    """
-    first = {key: axis.end_values()[0] for key, axis in space.axes.items()}
-    compose = config_composer(config, context) or partial(_compose, context.config_loader, config)
-    for key, axis in space.axes.items():
-        for value in axis.end_values():
-            try:
-                compose(space.overrides(first | {key: value}))
-            except (HydraException, OmegaConfBaseException, ConfigError) as error:
-                raise ConfigError(f"{axis.override(value)}: {one_line(error)}") from error
-
-
-def _compose(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    return loader.load_sweep_config(config, list(overrides))
-
-
-def check_tracking(config: DictConfig) -> None:
-    """Refuse a tracking store that cannot be opened; other apps than ``openr1`` have none.
-
-    :raises ConfigError: as :func:`openr1.tracking.mlflow.check_store` does.
-    """
-    if OmegaConf.get_type(config) is Config:
-        from openr1.tracking.mlflow import check_store
-
-        check_store(_tracking(config))
 
 
 def _tracking(config: DictConfig) -> TrackingConfig:

@@ -101,7 +101,7 @@ class TrialTask:
         try:
             with observing(observer):
                 returned = self.function(config)
-            outcome.metrics = _named_metrics(returned, self.sweep.objectives) | observer.noted.get("metrics", {})
+            outcome.metrics = observer.noted.get("metrics") or _named_metrics(returned, self.sweep.objectives)
         except (Pruned, optuna.TrialPruned) as error:
             outcome.pruned = str(error)
             outcome.estimated = observer.noted.get("estimated", {})
@@ -117,7 +117,7 @@ class TrialTask:
 
 
 def _named_metrics(returned: Any, objectives: Sequence[str]) -> dict[str, float]:
-    """Return the result of an app's function by name: it is a mapping, or the objectives in order."""
+    """Return the result of another app's function by name: it is a mapping, or the objectives in order."""
     if isinstance(returned, Mapping):
         return dict(returned)
     values: Any = [returned] if isinstance(returned, Real) else returned

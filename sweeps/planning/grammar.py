@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -13,6 +15,8 @@ from hydra.errors import HydraException
 
 from openr1.errors import ConfigError
 from sweeps.compat import value_text
+
+LONGEST_RANGE = 100_000
 
 
 def parse_overrides(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
@@ -48,6 +52,24 @@ def without_shuffle(override: Override) -> Override:
     """Return a sweep without its ``shuffle``, which draws a new order whenever it is read."""
     sweep = override.value()
     return replace(override, _value=replace(sweep, shuffle=False)) if isinstance(sweep, ChoiceSweep | RangeSweep) else override
+
+
+def range_length(key: str, override: Override) -> int:
+    """Return the number of values of a range.
+
+    :raises ConfigError: for a range without values, without an end, or too long for a study.
+    """
+    sweep: Any = override.value()
+    start, stop, step = (Decimal(value or 0) for value in (sweep.start, sweep.stop, sweep.step))
+    text = override.get_value_string()
+    if not all(value.is_finite() for value in (start, stop, step)) or step == 0:
+        raise ConfigError(f"{key}: {text} has no end")
+    count = math.ceil((stop - start) / step)
+    if count <= 0:
+        raise ConfigError(f"{key}: {text} is empty")
+    if count > LONGEST_RANGE:
+        raise ConfigError(f"{key}: {text} has {count:,} values; a range has at most {LONGEST_RANGE:,}")
+    return count
 
 
 def is_nested(override: Override) -> bool:

@@ -13,11 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options import load_options, one_line
+from openr1.stages.figures import check_figures
 from sweeps.compat import split_sweeps
 from sweeps.config import SweepConfig
 from sweeps.designs import DESIGNS, design_class
 from sweeps.designs.base import Finished, Overrides
-from sweeps.planning.grammar import parse_overrides
+from sweeps.planning.grammar import parse_overrides, range_length
 from sweeps.planning.loader import trial_config
 
 Job = tuple[str, ...]  # all overrides of one run, those of the command line first
@@ -37,6 +38,9 @@ class Expansion:
         self.sweep = load_sweep(config.sweep)
         overrides = parse_overrides([*(f"{key}={value}" for key, value in params.items()), *arguments], loader)
         of_runs = [override for override in overrides if override.key_or_group.partition(".")[0] != "sweep"]
+        for override in of_runs:
+            if override.is_range_sweep():
+                range_length(override.key_or_group, override)
         try:
             combinations = split_sweeps(of_runs)
         except HydraException as error:
@@ -44,6 +48,9 @@ class Expansion:
         design = design_class(self.sweep.kind)
         self.combinations = [tuple(combination) for combination in combinations]
         self.designs = [design(self.sweep, partial(self._compose, combination)) for combination in self.combinations]
+        if objective := getattr(self.sweep, "objective", None):
+            for combination in self.combinations:
+                check_figures([objective], "sweep.objective", self._compose(combination, ()))
         # of each combination, in the order of its rounds
         self.finished: list[dict[Overrides, Finished]] = [{} for _ in self.combinations]
 

@@ -123,7 +123,7 @@ class Example:
     [
         ({"count": 0}, "x.count: must be at least 1, not 0"),
         ({"count": 10**12}, "x.count: must be at most 1e+09, not 1e+12"),
-        ({"rate": float("nan")}, "x.rate: must be a finite number, above 0 and at most 100, not nan"),
+        ({"rate": float("nan")}, "x.rate: must be a finite number, above 0, at most 100, not nan"),
         ({"rate": 0}, "x.rate: must be above 0, not 0"),
         ({"steps": 1.5}, "x.steps: must be a whole number, not 1.5"),
         ({"workers": 0}, "x.workers: must be at least 1, or -1, not 0"),

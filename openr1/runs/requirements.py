@@ -1,0 +1,61 @@
+"""Requirements of a run: what this machine and the installed libraries must have for it, checked before it is tracked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openr1.errors import ConfigError
+from openr1.models.checkpoints import checkpoint_of
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+    from openr1.models.shape import Shape
+
+
+def check_requirements(config: Config, shape: Shape | None) -> None:
+    """Refuse a run that this machine cannot begin.
+
+    :param shape: of the model that is trained from scratch; None for a run without one.
+    :raises ConfigError: without a GPU for a run on one, without the library of its attention, or where transformers cannot
+        build its model.
+    """
+    import torch
+
+    uses = {"compute.device": config.compute.device if config.stage.trains else "cpu"}
+    if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
+        uses["engine.device"] = getattr(config.engine, "device", "cpu")
+    for key, device in uses.items():
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(
+                f"{key}: cuda needs a GPU, and torch {torch.__version__} finds none on this machine; cpu is allowed"
+            )
+    if config.stage.trains:
+        _check_attention(config.model.attention)
+        if shape and config.model.options and not checkpoint_of(config.model, config.scale):
+            _check_build(config, shape)
+
+
+def _check_attention(name: str) -> None:
+    from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
+
+    available = {"flash_attention_2": is_flash_attn_2_available, "flash_attention_3": is_flash_attn_3_available}
+    if name in available and not available[name]():
+        raise ConfigError(f"model.attention: {name} needs the package flash-attn and a GPU; sdpa is always there")
+
+
+def _check_build(config: Config, shape: Shape) -> None:
+    """Build the model without its weights, since ``model.options`` are known to transformers only."""
+    import torch
+
+    from openr1.models.build import build
+
+    try:
+        with torch.device("meta"):
+            build(config.model, shape, config.seed)
+    except ConfigError:
+        raise
+    except Exception as error:  # of any type, raised somewhere in a model of transformers
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        raise ConfigError(
+            f"model.options: transformers cannot build {shape.family} with {config.model.options}; {reason}"
+        ) from error

@@ -1,0 +1,94 @@
+"""The figures that a stage makes: the names of its metrics that a sweep may compare runs by, known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
+
+MODEL: tuple[str, ...] = (
+    "params_total",
+    "params_active",
+    "params_non_embedding",
+    "params_trained",
+    "peak_memory_bytes",
+    "gpu_hours",
+)
+TRAINING: tuple[str, ...] = (
+    "eval_loss",
+    "tokens",
+    "unique_tokens",
+    "epochs",
+    "flops",
+    "flops_train",
+    "flops_eval",
+    "flops_6nd",
+    "flops_new",
+)
+TRAINING += ("flops_teacher", "tokens_per_second", "eval_seconds", "wall_seconds", "mfu")
+ANSWERS: tuple[str, ...] = (
+    "problems",
+    "failed",
+    "answers",
+    "finished_rate",
+    "prompt_tokens",
+    "completion_tokens",
+    "flops",
+    "wall_seconds",
+)
+ANSWERS += ("flops_teacher", "tokens_per_second")
+SCORES: tuple[str, ...] = (
+    "unjudged",
+    "samples",
+    "format_rate",
+    "reasoned_rate",
+    "finished_rate",
+    "response_tokens",
+    "pass_at_*",
+    "maj_at_*",
+)
+CURATION: tuple[str, ...] = ("rows_*", "problems_*", "tokens_before", "tokens_after", "flops_teacher", "wall_seconds")
+LEDGER: tuple[str, ...] = (
+    "written",
+    "completions",
+    "tokens",
+    "flops",
+    "flops_rollout",
+    "flops_score",
+    "flops_train",
+    "flops_eval",
+)
+# kind of a stage -> its figures; * stands for the number of samples, or for the name of a reward
+FIGURES: dict[str, tuple[str, ...]] = {
+    "pretrain": (*TRAINING, "eval_bits_per_byte", *MODEL),
+    "sft": (*TRAINING, *MODEL),
+    "generate": ANSWERS,
+    "curate": CURATION,
+    "reject": (*ANSWERS, *CURATION),
+    # those of the model are copied from its own run
+    "evaluate": (*SCORES, *ANSWERS, *TRAINING, "eval_bits_per_byte", *MODEL),
+    "grpo": (*SCORES, *LEDGER, *MODEL, "reward*", "signal_rate", "steps", "epochs", "score_seconds", "wall_seconds"),
+}
+
+
+def figures_of(config: Config) -> list[str]:
+    """Return the names of the figures of a run: those of its stage, or of all steps of its recipe."""
+    stages = [step.stage for step in config.recipe.steps.values()] if config.recipe else [config.stage]
+    return list(dict.fromkeys(name for stage in stages for name in FIGURES[stage.kind]))
+
+
+def check_figures(names: Iterable[str], key: str, config: Config) -> None:
+    """Refuse a name that no stage of the run makes.
+
+    :param key: of the names in the config of the sweep.
+    :raises ConfigError: for the first, naming the figures that there are.
+    """
+    known = figures_of(config)
+    for name in names:
+        if not any(fnmatchcase(name, pattern) for pattern in known):
+            raise ConfigError(f"{key}: {name!r} is not a figure of these runs; they make {', '.join(known)}")
