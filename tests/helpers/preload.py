@@ -3,7 +3,7 @@
 import importlib
 import os
 
-from openr1.tracking.mlflow import SETTINGS
+from openr1.tracking.store import SETTINGS
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "TRL_EXPERIMENTAL_SILENCE": "1"}
 for name, value in {"OMP_NUM_THREADS": "1", **SETTINGS, **QUIET}.items():
