@@ -78,8 +78,8 @@ def refuse_code(checkpoint: str, revision: str | None) -> None:
     for name, content in files.items():
         if "auto_map" in content:
             raise ConfigError(
-                f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if transformers "
-                "has this model, delete auto_map from a copy and give the copy, otherwise choose another checkpoint"
+                f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
+                "transformers has this model, delete auto_map from a copy and give the copy, otherwise choose another one"
             )
 
 

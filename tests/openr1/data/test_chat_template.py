@@ -94,5 +94,5 @@ def test_the_file_of_a_template_is_named(tmp_path):
 
     tokens = SimpleNamespace(chat_template="x", name_or_path=str(tmp_path), apply_chat_template=fail)
     (tmp_path / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(ConversationError, match="tokenizer_config.json cannot be rendered: KeyError: 'a'"):
+    with pytest.raises(ConversationError, match=r"tokenizer_config\.json cannot be rendered: KeyError: 'a'"):
         render(tokens, CHAT, add_generation_prompt=True)

@@ -119,6 +119,6 @@ def test_states_of_training_are_not_unpickled(tmp_path):
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "optimizer.pt")
     for mode in (None, "r"):
-        with pytest.raises(ValueError, match="[Oo]bject"):
+        with pytest.raises(ValueError, match=r"[Oo]bject"):
             np.load(tmp_path / "tokens.npy", mmap_mode=mode)
     assert not (tmp_path / "made").exists()
