@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 MARK, BRACKETS = "\ufdd0", ("\ufdd1", "\ufdd2")  # noncharacters of Unicode, for use within a program
 PROBE = "sentinel"  # stands for an answer; plain, so that no template changes it
+SECONDS = 10.0  # of processor time for one rendering, which takes a millisecond
 
 
 class ConversationError(Exception):
@@ -105,8 +110,11 @@ def _alias(token: int) -> str:
 def render(tokenizer: Any, messages: Sequence[Any], add_generation_prompt: bool) -> str:
     """Render messages in the chat template, as text.
 
+    A template may be someone else's. Transformers renders it in a sandbox, without access to the interpreter; it may still fail
+    in any way, or never end.
+
     :raises ConfigError: if there is no template.
-    :raises ConversationError: if it refuses the messages.
+    :raises ConversationError: if it refuses the messages, or cannot be rendered.
     """
     import jinja2
 
@@ -114,9 +122,41 @@ def render(tokenizer: Any, messages: Sequence[Any], add_generation_prompt: bool)
         raise ConfigError("model.checkpoint: its tokenizer has no chat template; ask it with plain prompts")
     try:
         chat = [dict(message) for message in messages]
-        return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=add_generation_prompt)
+        with _time_limit(SECONDS):
+            return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=add_generation_prompt)
+    except (jinja2.TemplateSyntaxError, jinja2.exceptions.SecurityError) as error:
+        cause = " ".join(str(error).split())
     except jinja2.TemplateError as error:
         raise ConversationError(f"the chat template refuses the messages: {' '.join(str(error).split())}") from error
+    except Exception as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    raise ConversationError(f"{_template_file(tokenizer)} cannot be rendered: {cause}; correct it or choose another checkpoint")
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise a TimeoutError in the block after this much processor time, if it is in the main thread, as signals are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError(f"no end within {seconds:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _template_file(tokenizer: Any) -> str:
+    """Return the file of a tokenizer that has the chat template, for messages."""
+    folder = Path(tokenizer.name_or_path)
+    alone = (folder / "chat_template.jinja").exists() or not (folder / "tokenizer_config.json").exists()
+    return f"the chat template of {folder / 'chat_template.jinja' if alone else folder / 'tokenizer_config.json'}"
 
 
 def end_of_turn(tokenizer: Any) -> int:

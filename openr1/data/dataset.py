@@ -186,7 +186,7 @@ class Dataset:
         """Load the tokenizer as one of ``transformers``."""
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.tokenizer_path)
+        return AutoTokenizer.from_pretrained(self.tokenizer_path, trust_remote_code=False)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers and fingerprints that a tracked run records of its data, by source if they differ."""

@@ -93,11 +93,17 @@ def _checkpoint(model: ModelConfig, scale: ScaleConfig) -> str | None:
 
 @functools.cache
 def load_checkpoint(checkpoint: str, revision: str | None) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a directory or Hub id."""
+    """Load the tokenizer of a directory or Hub id.
+
+    :raises ConfigError: if it cannot be loaded, or names code of its own.
+    """
     from transformers import AutoTokenizer
 
+    from openr1.models.checkpoints import refuse_code
+
+    refuse_code(checkpoint, revision)
     try:
-        return AutoTokenizer.from_pretrained(checkpoint, revision=revision)
+        return AutoTokenizer.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.checkpoint: no tokenizer from {checkpoint}: {str(error).splitlines()[0]}") from error
 

@@ -19,7 +19,7 @@ def read_end_tokens(model: str, revision: str | None = None) -> set[int]:
     try:
         config = GenerationConfig.from_pretrained(model, revision=revision)
     except OSError:
-        config = AutoConfig.from_pretrained(model, revision=revision).get_text_config()
+        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False).get_text_config()
     ids = config.eos_token_id
     if ids is None:
         return set()
@@ -38,7 +38,7 @@ def check_end_tokens(model: str, revision: str | None = None, chat: bool = False
 
     tokenizer = load_checkpoint(model, revision)
     try:
-        vocabulary = AutoConfig.from_pretrained(model, revision=revision).get_text_config().vocab_size
+        vocabulary = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False).get_text_config().vocab_size
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.checkpoint: {model} has no config: {str(error).splitlines()[0]}") from error
     check_agreement(tokenizer, read_end_tokens(model, revision), vocabulary, chat)

@@ -1,8 +1,14 @@
-"""Checkpoints that runs start from: directories and models of the Hub."""
+"""Checkpoints that runs start from: directories and models of the Hub.
+
+A checkpoint may be someone else's. Its weights are read from safetensors first, pickled ones only as tensors, and code that it
+brings is never run.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pickle
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
@@ -49,20 +55,60 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
         raise ConfigError(
             f"model.checkpoint: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
         ) from error
+    refuse_code(str(checkpoint), model.revision)
     known = [family.model_type for family in FAMILIES.values()]
     if raw.get("model_type") not in known:
         raise UnknownFamily(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
     return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
 
 
+def refuse_code(checkpoint: str, revision: str | None) -> None:
+    """Refuse a checkpoint that names code of its own, for which transformers would otherwise ask at the terminal.
+
+    :raises ConfigError: if its config or tokenizer names code.
+    """
+    from transformers import PreTrainedConfig
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    files: dict[str, dict[str, Any]] = {}
+    with suppress(OSError):  # a missing file is refused by what reads it
+        files["config.json"], _ = PreTrainedConfig.get_config_dict(checkpoint, revision=revision)
+    with suppress(OSError):
+        files["tokenizer_config.json"] = get_tokenizer_config(checkpoint, revision=revision)
+    for name, content in files.items():
+        if "auto_map" in content:
+            raise ConfigError(
+                f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
+                "transformers has this model, delete auto_map from a copy and give the copy, otherwise choose another one"
+            )
+
+
 def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:
-    """Load the checkpoint's model in float32, without dropout."""
+    """Load the checkpoint's model in float32, without dropout.
+
+    :raises ConfigError: if its weights cannot be loaded.
+    """
+    options = {"attn_implementation": model.attention, "attention_dropout": 0.0, "dtype": "float32"}
+    return load_model("model.checkpoint", str(checkpoint_of(model, scale)), model.revision, **options)
+
+
+def load_model(key: str, checkpoint: str, revision: str | None, **options: Any) -> PreTrainedModel:
+    """Load a model for causal language modelling.
+
+    :param key: where the checkpoint stands in the config, for messages.
+    :raises ConfigError: if it cannot be loaded, or its pickled weights hold anything but tensors.
+    """
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(
-        checkpoint_of(model, scale),
-        revision=model.revision or "main",
-        attn_implementation=model.attention,
-        attention_dropout=0.0,
-        dtype="float32",
-    )
+    refuse_code(checkpoint, revision)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            checkpoint, revision=revision or "main", trust_remote_code=False, weights_only=True, **options
+        )
+    except pickle.UnpicklingError as error:  # its text advises to run the code
+        raise ConfigError(
+            f"{key}: pytorch_model.bin of {checkpoint} is damaged or holds more than tensors, which could be code and is never "
+            "run; give a checkpoint in safetensors"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{key}: {checkpoint} cannot be loaded: {str(error).splitlines()[0]}") from error

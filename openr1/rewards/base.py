@@ -25,7 +25,7 @@ def sample_of(problem: Problem, completion: str, tokens: int | None, finished: b
     return Sample(problem, completion, tokens, bool(finished))
 
 
-VERDICTS = 2  # version of the verdicts, in the fingerprint of results; raised when answers are judged differently
+VERDICTS = 3  # version of the verdicts, in the fingerprint of results; raised when answers are judged differently
 
 
 class Verdict(NamedTuple):

@@ -15,7 +15,10 @@ def _runner() -> str:
 
 
 def build_call_program(program: str, function: str) -> str:
-    """Return the source of a program that calls a function of ``program``, with the arguments in its standard input."""
+    """Return the source of a program that calls a function of ``program``.
+
+    Its standard input is a line with a mark, which it prints before the result, and the arguments.
+    """
     return f"{_runner()}\n\ncall({program!r}, {function!r})\n"
 
 

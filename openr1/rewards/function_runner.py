@@ -1,8 +1,8 @@
 """The part of a test that runs in the program's process: calls a function and prints its result as JSON.
 
-:mod:`openr1.rewards.function_calls` appends a line that calls :func:`call`. The arguments are read from standard input as a
-    JSON
-list. What the program itself prints is discarded, and the expected result is not known to it.
+:mod:`openr1.rewards.function_calls` appends a line that calls :func:`call`. Standard input holds a mark on a line of its own,
+and the arguments as a JSON list. The mark is printed before the result, since a result counts only if the function returned it.
+What the program itself prints is discarded, and the expected result is not known to it.
 """
 
 import json
@@ -33,6 +33,7 @@ def call(program: str, function: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         getattr(sys, "set_int_max_str_digits", int)(0)  # an old interpreter on a server has no such limit
         sys.setrecursionlimit(50_000)
+        mark = sys.stdin.readline().strip()
         arguments = json.load(sys.stdin)
         module = types.ModuleType("program")
         sys.modules["program"] = module
@@ -41,4 +42,4 @@ def call(program: str, function: str) -> None:
         exec(compile(program, "program.py", "exec", dont_inherit=True), vars(module))
         solution = getattr(module, "Solution", None)
         owner = solution() if solution is not None and hasattr(solution, function) else module
-        result.write(json.dumps(getattr(owner, function)(*arguments), separators=(",", ":")))
+        result.write(mark + json.dumps(getattr(owner, function)(*arguments), separators=(",", ":")))

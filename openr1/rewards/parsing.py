@@ -32,8 +32,9 @@ def extract_raw_answer(text: str) -> str | None:
 
 
 def extract_thoughts(completion: str) -> str:
-    """Return the text before ``</think>``, or all of a completion without that tag."""
-    return completion.partition("</think>")[0].strip().removeprefix("<think>")
+    """Return the text before the last ``</think>``, or all of a completion without that tag."""
+    thoughts, closed, text = completion.rpartition("</think>")
+    return (thoughts if closed else text).strip().removeprefix("<think>")
 
 
 def has_reasoning(completion: str) -> bool:

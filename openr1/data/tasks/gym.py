@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -49,6 +50,22 @@ EVALUATED = {
     "string_insertion",
 }
 FUNCTIONS = "sqrt|sin|cos|tan|sec|csc|cot|exp|log|ln|asin|acos|atan|sinh|cosh|tanh|Abs|pi"
+# scorers that give the full score to a beginning of the answer, or to any text: an answer is the gold answer or its number
+BEGINNINGS = {"coin_flip", "game_of_life_halting", "letter_jumble"}
+# scorers that seek the answer within a text: it has no more words and numbers than the gold answer, or it could list them all
+SOUGHT = {
+    "fraction_simplification",
+    "gsm_symbolic",
+    "kakurasu",
+    "knights_knaves",
+    "polynomial_equations",
+    "quantum_lock",
+    "survo",
+}
+NUMBER = re.compile(r"-?\d{1,30}(?:[./]\d{1,30})?", re.ASCII)
+WORD = re.compile(r"\d+(?:\.\d+)?|(?<!\\)\b[^\W\d_]+")  # or a number; commands of LaTeX are none
+NO_NUMBER = re.compile(r"(?<![^\W\d_])(?:nan|inf(?:inity)?)[ij]?(?![^\W\d_])", re.IGNORECASE)  # no distance to it is large
+NEAR = Fraction(1, 10_000)  # the tolerance of coin_flip
 HARMLESS = re.compile(rf"(?:(?:{FUNCTIONS})\b|[A-Z]+\b|[a-z_]\b|[\d\s.,+*/^()\[\]'\"|-])*")
 
 
@@ -84,7 +101,7 @@ class ReasoningGym(Task):
         return distinct(lambda _: _problem(self._name(options), json.dumps(options.config), seed, next(numbers)))
 
     def accepts(self, problem: Problem, answer: str) -> bool:
-        """Accept an answer with the full score.
+        """Accept an answer with the full score, unless its scorer would also give it to other texts.
 
         :raises ValueError: if this version of reasoning-gym makes another problem of the same seed.
         """
@@ -96,6 +113,8 @@ class ReasoningGym(Task):
         if entry["question"] != problem.prompt:
             raise ValueError(f"{problem.task}: problem {problem.id} was made by another version of reasoning-gym")
         if name in EVALUATED and (not HARMLESS.fullmatch(answer) or "__" in answer):
+            return False
+        if not _is_whole(name, answer, problem.answer, entry["metadata"]):
             return False
         try:
             return bool(data.score_answer(answer, entry) >= 1)
@@ -159,6 +178,18 @@ def _problem(name: str, config: str, seed: int, number: int) -> Problem:
     trace = metadata.get("answer_cot", "")
     task, difficulty = f"{NAME}/{name}", _difficulty(metadata)
     return Problem(entry["question"], _text(answer), trace, tests=origin, task=task, difficulty=difficulty)
+
+
+def _is_whole(name: str, answer: str, gold: str, metadata: dict[str, Any]) -> bool:
+    """Tell whether an answer is one whole answer, as far as its scorer does not check it."""
+    if NO_NUMBER.search(answer):
+        return False
+    if name == "puzzle24":  # any four numbers would do
+        return sorted(map(int, re.findall(r"\d+", answer))) == sorted(metadata["numbers"])
+    if name in BEGINNINGS:
+        numbers = NUMBER.fullmatch(answer) and NUMBER.fullmatch(gold) and not answer.endswith("/0")
+        return abs(Fraction(answer) - Fraction(gold)) <= NEAR if numbers else answer.casefold() == gold.casefold()
+    return name not in SOUGHT or len(WORD.findall(answer)) <= len(WORD.findall(gold))
 
 
 def _text(answer: Any) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -72,6 +73,8 @@ def judge_text(gold: str, reading: Reading, text: str, prompt: str = "") -> Verd
     for parts in find_candidates(text):
         if max(map(len, parts)) > LONGEST:
             continue
+        if _find_zeros("".join(parts)) - _find_zeros(gold + prompt):
+            return Verdict(False, gold=format_reading(reading), step="digits of another script")
         texts = [_squeeze(normalise(part)) for part in parts]
         if len(texts) == 1 and texts[0] == gold_text:
             return Verdict(True, gold=format_reading(reading), answer=texts[0], step="same text")
@@ -83,6 +86,14 @@ def judge_text(gold: str, reading: Reading, text: str, prompt: str = "") -> Verd
         correct = _is_right(reading, answer)
         return Verdict(correct, gold=format_reading(reading), answer=format_reading(answer), step=_name_step(reading, answer))
     return Verdict(False, gold=format_reading(reading), step="the answer cannot be read")
+
+
+def _find_zeros(text: str) -> set[int]:
+    """Return the zero of each script, other than the Latin one, of which a text has digits."""
+    if text.isascii():
+        return set()
+    digits = (mark for mark in unicodedata.normalize("NFKC", text) if mark.isdecimal())
+    return {ord(mark) - unicodedata.decimal(mark) for mark in digits} - {ord("0")}
 
 
 @lru_cache(maxsize=4096)

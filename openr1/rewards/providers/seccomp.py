@@ -1,7 +1,8 @@
 """A filter of system calls, which refuses those that would get around the limits of memory and the namespaces.
 
-A limit of memory holds for one process, so a program must not start processes or allocate memory that belongs to none. Sockets
-are refused because network namespaces do not restrict some families, such as AF_VSOCK on a virtual machine.
+A limit of memory holds for one process, so a program must not start processes or allocate memory that belongs to none; the
+attributes of files are such memory. Sockets are refused because network namespaces do not restrict some families, such as
+AF_VSOCK on a virtual machine. The log of the kernel and its contexts of asynchronous input are shared with the host.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ REFUSED: dict[str, tuple[int, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "io_setup": (206, 0),
+    "syslog": (103, 116),
     "socket": (41, 198),
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -35,6 +42,7 @@ REFUSED: dict[str, tuple[int, int | None]] = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
     "open_by_handle_at": (304, 265),
     "add_key": (248, 217),
     "request_key": (249, 218),

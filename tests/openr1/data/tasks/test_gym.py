@@ -50,9 +50,8 @@ def check(name, count):
             assert verify(problem, direct_completion(problem))
             assert verify(problem, reasoned_completion(problem))
         assert not verify(problem, problem.answer)
-        if name != "game_of_life_halting":
-            assert not verify(problem, "<answer>it is not this</answer>")
-            assert not verify(problem, "<answer></answer>")
+        assert not verify(problem, "<answer>it is not this</answer>")
+        assert not verify(problem, "<answer></answer>")
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -184,6 +183,34 @@ def test_an_answer_is_never_run(name, tmp_path):
     for attack in (f"open('{made}', 'w')", f"__import__('os').mkdir('{made}')", f'eval(\'open("{made}", "w")\')'):
         assert not verify(problem, f"<answer>{attack}</answer>")
         assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "cheats"),
+    [
+        ("coin_flip", ["0", "0.", "0/1", "1/0", "1e999999999"]),
+        ("complex_arithmetic", ["nan", "nani", "NaN+2i", "inf"]),
+        ("fraction_simplification", ["{gold} or 7", "{gold}, 1/2", "{gold} and not {gold}"]),
+        ("game_of_life_halting", ["x", "0", "True or False", "the answer"]),
+        ("gsm_symbolic", ["{gold} or 7", "not {gold}", "{gold} 8 9", "{gold}*4*1*1", "{prompt}"]),
+        ("kakurasu", ["{gold} or 7", "not {gold}"]),
+        ("knights_knaves", ["{gold} or not", "not {gold}", "{gold}{gold}"]),
+        ("letter_jumble", ["{gold} or 7", "{gold} and not {gold}"]),
+        pytest.param("puzzle24", ["6*4*1*1", "4*3*2*1", "24", "{gold}+0", "{gold}*1"], marks=pytest.mark.slow),
+    ],
+)
+def test_no_text_is_right_for_every_problem(name, cheats):
+    for problem in drawn(f"reasoning_gym/{name}", 4):
+        texts = [cheat.format(gold=problem.answer, prompt=problem.prompt) for cheat in cheats]
+        assert [text for text in texts if verify(problem, f"<answer>{text}</answer>")] == []
+        assert verify(problem, f"<answer>{problem.answer}</answer>")
+
+
+def test_the_forms_of_a_right_answer_are_right():
+    [half] = [problem for problem in drawn("reasoning_gym/coin_flip", 40) if problem.answer in ("0.5", "1/2")][:1]
+    assert all(verify(half, f"<answer>{text}</answer>") for text in ("0.5", "1/2", "0.50"))
+    problem = drawn("reasoning_gym/gsm_symbolic", 1)[0]
+    assert all(verify(problem, f"<answer>{mark}{problem.answer}</answer>") for mark in ("", "$", " "))
 
 
 def test_held_out_problems():

@@ -7,29 +7,19 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from helpers.sandboxes import WAYS, bubblewrap, eventually, running
 
-from openr1.errors import ConfigError
-from openr1.rewards.providers.bubblewrap import Bubblewrap, BubblewrapOptions
 from openr1.rewards.sandbox import Limits, Sandbox
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bubblewrap")]  # some time a program or count its processes
 LIMITS = {"cpu_seconds": 1, "wall_seconds": 8, "memory_mb": 300, "output_kb": 100, "disk_mb": 4, "threads": 16}
-WAYS = ["as root", "in a user namespace"] if os.geteuid() == 0 else ["in a user namespace"]
 
 
 @pytest.fixture(params=WAYS)
 def provider(request):
-    provider = Bubblewrap(BubblewrapOptions(), Limits(**LIMITS))
-    if request.param == "in a user namespace":
-        provider.users = range(0)
-    try:
-        provider.check_available()
-    except ConfigError as error:
-        pytest.skip(str(error))
-    return provider
+    return bubblewrap(request.param, Limits(**LIMITS))
 
 
 @pytest.fixture
@@ -230,26 +220,6 @@ def test_it_dies_with_the_process_that_started_it(provider, tmp_path):
     starter.send_signal(signal.SIGKILL)
     starter.wait()
     assert eventually(lambda: not running(marked))
-
-
-def running(limits):
-    mark = str(limits.memory_mb << 20).encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found += [path] if mark in path.read_bytes().split(b"\0") else []
-        except OSError:
-            continue
-    return found
-
-
-def eventually(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_function_is_called(provider):
