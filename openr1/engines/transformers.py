@@ -22,6 +22,7 @@ from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine
 from openr1.engines.sampling import draw, uniforms
 from openr1.errors import ConfigError
+from openr1.models.checkpoints import refuse_damaged
 
 
 @dataclass
@@ -59,10 +60,8 @@ class Engine(base.Engine):
     def _load_model(self) -> PreTrainedModel:
         config = self.config
         disable_progress_bar()
-        try:
+        with refuse_damaged("engine.model", config.model):
             model = AutoModelForCausalLM.from_pretrained(config.model, revision=config.revision or "main", dtype=config.dtype)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"engine.model: {config.model} cannot be loaded: {str(error).splitlines()[0]}") from error
         if config.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("engine.device: this machine has no GPU; give cpu")
         return model.to(config.device)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from openr1.errors import ConfigError
@@ -56,13 +59,34 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
 
 
 def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:
-    """Load the checkpoint's model in float32, without dropout."""
+    """Load the checkpoint's model in float32, without dropout.
+
+    :raises ConfigError: if one of its files is damaged.
+    """
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(
-        checkpoint_of(model, scale),
-        revision=model.revision or "main",
-        attn_implementation=model.attention,
-        attention_dropout=0.0,
-        dtype="float32",
-    )
+    checkpoint = checkpoint_of(model, scale)
+    with refuse_damaged("model.checkpoint", checkpoint):
+        return AutoModelForCausalLM.from_pretrained(
+            checkpoint,
+            revision=model.revision or "main",
+            attn_implementation=model.attention,
+            attention_dropout=0.0,
+            dtype="float32",
+        )
+
+
+@contextmanager
+def refuse_damaged(key: str, checkpoint: str | None) -> Iterator[None]:
+    """Refuse a checkpoint that transformers cannot load in the block.
+
+    :param key: where the config names it.
+    :raises ConfigError: with the first line of what transformers says.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{key}: {checkpoint} cannot be loaded: {reason}") from error

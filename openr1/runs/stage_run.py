@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.distributed.launcher import RANKS, is_distributed, launch
 from openr1.files import write_json
+from openr1.records import DamagedFile, read_json
 from openr1.runs.description import run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
@@ -156,9 +156,11 @@ def run_in_process(context: StageContext, quiet: bool) -> dict[str, float]:
 
 def _tracked_before(folder: Path, study: str) -> str | None:
     """Return the tracked run of an earlier attempt of the same study that was killed, if there is one."""
-    path = folder / STARTED
-    started = json.loads(path.read_text()) if path.exists() else {}
-    return started.get("run_id") if started.get("study") == study else None
+    try:
+        started = read_json(folder / STARTED)
+    except DamagedFile:
+        return None
+    return started["run_id"] if started["study"] == study else None
 
 
 def silence_third_party() -> None:
