@@ -120,6 +120,13 @@ class Store:
         """
         return _read(self.root / reference if NAME.fullmatch(reference) else Path(reference))
 
+    def check_around(self, directory: str) -> None:
+        """Check the artifact that holds a directory, such as that of its model, if one does.
+
+        :raises RunError: if it is damaged.
+        """
+        _read(Path(directory).absolute().parent)
+
     @contextmanager
     def lock(self, kind: str, fingerprint: str) -> Iterator[None]:
         """Hold the lock of the one process that makes this artifact; others wait, and then find it made."""

@@ -37,12 +37,19 @@ def register() -> None:
 
 
 def run(cfg: DictConfig, command: str) -> None:
-    """Print a line for each artifact and each set of tokenised data, and what to do about those that are damaged.
+    """Check the folders of a composed config.
 
     :raises ConfigError: for an invalid config.
+    :raises RunError: if a folder is damaged.
+    """
+    report(load_config(CheckConfig, cfg))
+
+
+def report(config: CheckConfig) -> None:
+    """Print a line for each artifact and each set of tokenised data, with the reason if it is damaged.
+
     :raises RunError: if one is damaged.
     """
-    config = load_config(CheckConfig, cfg)
     damaged = checked = 0
     for folder, check in folders(config):
         checked += 1

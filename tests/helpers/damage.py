@@ -1,7 +1,8 @@
-"""Faults of files: each empties, cuts, deletes or overwrites one."""
+"""Faults of files: each empties, cuts, deletes, overwrites or alters one."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -32,6 +33,19 @@ def alter(path: Path) -> None:
 FAULTS: dict[str, Callable[[Path], None]] = {"empty": empty, "cut": cut, "delete": delete, "zero": zero, "alter": alter}
 
 
-def restore(path: Path, content: bytes) -> None:
-    """Write the content that a file had before a fault."""
-    path.write_bytes(content)
+@contextmanager
+def damaged(path: Path, fault: str) -> Iterator[None]:
+    """Damage a file in the block, and restore it with its time of modification after it."""
+    content, state = path.read_bytes(), path.stat()
+    FAULTS[fault](path)
+    try:
+        yield
+    finally:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files in a folder that hold something: a fault of an empty one is none."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
