@@ -87,7 +87,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
 
         if artifact is None and not is_distributed(config):
             stage_module(kind)  # its imports take seconds, which are no part of the tracked run
-        resume = _tracked_before(artifact.path if artifact else run.partial, config.study)
+        resume = _tracked_before(artifact.path if artifact else run.partial, run)
         params = {**to_dict(config), "budget.resolved": estimate.summary()}
         tracked_run = tracking.track(
             config.tracking,
@@ -154,13 +154,17 @@ def run_in_process(context: StageContext, quiet: bool) -> dict[str, float]:
         return stage_module(kind).run(replace(context, report=report))
 
 
-def _tracked_before(folder: Path, study: str) -> str | None:
+def _tracked_before(folder: Path, run: PreparedRun) -> str | None:
     """Return the tracked run of an earlier attempt of the same study that was killed, if there is one."""
+    from openr1.tracking import mlflow as tracking
+
+    if not folder.exists():
+        return None
     try:
         started = read_json(folder / STARTED)
     except DamagedFile:
-        return None
-    return started["run_id"] if started["study"] == study else None
+        return tracking.find(run.config.tracking, run.config.study, run.fingerprint, finished=False)
+    return started["run_id"] if started["study"] == run.config.study else None
 
 
 def silence_third_party() -> None:

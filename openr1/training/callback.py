@@ -71,7 +71,7 @@ class TrainingCallback(TrainerCallback):
         if rank():
             return str(newest) if newest else None
         path = self.context.folder / HISTORY
-        rows: list[dict[str, float]] = []
+        rows: list[dict[str, Any]] = []
         if of_trunk:
             rows = [{**row, "seconds": 0.0} for row in self.context.inputs["trunk"].history()]
         elif newest:

@@ -70,7 +70,7 @@ def made(tmp_path_factory, text_file):
     made.make("branch", *tiny, *TRUNK, "budget.steps=12", f"stage.trunk={trunk}")
     answers = made.make("answers", *SUMS, "stage=generate", "stage.teacher=oracle")
     examples = made.make("examples", "stage=curate", f"stage.inputs=[{answers}]")
-    source = ["data=artifact", f"data.sources.examples.artifact={examples}", "data.tokenizer.vocab_size=258"]
+    source = ["data=artifact", f"data.sources.examples.artifact={examples}", "data.eval_fraction=0.5", SUMS[3]]
     student = made.make("student", *source, "scale=30k", "stage=sft", "budget.steps=6", "optim.batch_tokens=512")
     evaluation = made.make("evaluation", *SUMS, "stage=evaluate", f"model.checkpoint={student}", *ASKED)
     made.make("graded again", *SUMS, "stage=evaluate", f"stage.answers={evaluation}")
