@@ -1,4 +1,7 @@
-"""Artifacts: directories that stages make, named by fingerprint, whole or absent."""
+"""Artifacts: directories that stages make, named by fingerprint, whole or absent.
+
+An artifact that was changed after it was made is found whenever it is used (:mod:`openr1.records`), and refused.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from openr1.files import write_json
+from openr1.errors import RunError
+from openr1.records import DamagedFile, Record, read_record, write_record
 
 RECORD = "artifact.json"
 STARTED = "run.json"  # names the tracked run
@@ -31,6 +36,7 @@ class Artifact:
     inputs: dict[str, str] = field(default_factory=dict)  # name -> fingerprint, or the name of an artifact
     metrics: dict[str, float] = field(default_factory=dict)
     path: Path = Path()
+    hashes: dict[str, str] = field(default_factory=dict)  # SHA-256 of each file, by its path within the directory
 
     @property
     def name(self) -> str:
@@ -53,8 +59,11 @@ class Artifact:
 
     def sha256(self) -> str:
         """Return a hash of the weights, or of the data: equal for runs that are equal to the bit."""
+        paths = [*sorted(self.model.glob("*.safetensors")), *sorted(self.data.glob("*.parquet"))]
+        if len(paths) == 1 and (known := self.hashes.get(paths[0].relative_to(self.path).as_posix())):
+            return known
         whole = hashlib.sha256()
-        for path in [*sorted(self.model.glob("*.safetensors")), *sorted(self.data.glob("*.parquet"))]:
+        for path in paths:
             whole.update(path.read_bytes())
         return whole.hexdigest()
 
@@ -84,7 +93,15 @@ class Store:
         return self.root / ".partial" / f"{kind}-{fingerprint}"
 
     def find(self, kind: str, fingerprint: str) -> Artifact | None:
+        """Return the artifact of this kind and fingerprint, if it exists.
+
+        :raises RunError: if it is damaged.
+        """
         return _read(self.path(kind, fingerprint))
+
+    def folders(self) -> list[Path]:
+        """Return the directories of all artifacts, damaged ones among them, by name."""
+        return sorted(path for path in self.root.glob("*-*") if _is_named(path)) if self.root.is_dir() else []
 
     def name_of(self, reference: str) -> str | None:
         """Return the name of the artifact that a config refers to by name or directory; None for anything else.
@@ -97,8 +114,18 @@ class Store:
         return artifact.name if artifact else None
 
     def get(self, reference: str) -> Artifact | None:
-        """Return the artifact of this name, or in this directory, if it exists."""
+        """Return the artifact of this name, or in this directory, if it exists.
+
+        :raises RunError: if it is damaged.
+        """
         return _read(self.root / reference if NAME.fullmatch(reference) else Path(reference))
+
+    def check_around(self, directory: str) -> None:
+        """Check the artifact that holds a directory, such as that of its model, if one does.
+
+        :raises RunError: if it is damaged.
+        """
+        _read(Path(directory).absolute().parent)
 
     @contextmanager
     def lock(self, kind: str, fingerprint: str) -> Iterator[None]:
@@ -117,13 +144,42 @@ class Store:
         for name in scratch:
             target = folder / name
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        record = {key: value for key, value in asdict(artifact).items() if key != "path"}
-        write_json(folder / RECORD, record)
+        content = {key: getattr(artifact, key) for key in ("kind", "fingerprint", "inputs", "metrics")}
+        record = write_record(folder / RECORD, content)
         target = self.path(artifact.kind, artifact.fingerprint)
         os.rename(folder, target)
-        return Artifact(**record, path=target)
+        return _artifact(record, target)
+
+
+def check_artifact(path: Path) -> None:
+    """Compare the content of all files of an artifact with what was written.
+
+    :raises DamagedFile: for the first that differs.
+    """
+    _artifact(read_record(path / RECORD, thorough=True), path)
+
+
+def _is_named(path: Path) -> bool:
+    return NAME.fullmatch(path.name) is not None and path.is_dir()
 
 
 def _read(path: Path) -> Artifact | None:
-    record = path / RECORD
-    return Artifact(**json.loads(record.read_text()), path=path) if record.exists() else None
+    """Return the artifact in a directory; None if there is no directory, or one that is no artifact.
+
+    :raises RunError: if it is damaged.
+    """
+    if not (_is_named(path) or (path / RECORD).exists()):
+        return None
+    try:
+        return _artifact(read_record(path / RECORD), path)
+    except DamagedFile as damage:
+        what = f"delete the folder {path}, and the command that made it makes it again"
+        raise RunError(f"{damage}; {what}") from damage
+
+
+def _artifact(record: Record, path: Path) -> Artifact:
+    content: dict[str, Any] = record.content
+    try:
+        return Artifact(**content, path=path, hashes={name: state.sha256 for name, state in record.files.items()})
+    except TypeError as error:
+        raise DamagedFile(path / RECORD, "is not the record of an artifact") from error

@@ -35,3 +35,14 @@ def write_json(path: Path, value: Any, shared: bool = False) -> None:
     """Write JSON atomically (:func:`replacing`)."""
     with replacing(path, shared) as temporary, temporary.open("w") as file:
         json.dump(value, file, indent=1, sort_keys=True)
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a file of one JSON value a line that a process may be writing, without the lines that are not whole."""
+    values = []
+    for line in path.read_bytes().splitlines():
+        try:
+            values.append(json.loads(line))
+        except ValueError:
+            continue
+    return values

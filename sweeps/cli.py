@@ -1,4 +1,4 @@
-"""``openr1-plan``: the price of a study before it starts, its next runs, and its status while it runs.
+"""``openr1-plan``: the price of a study before it starts, its next runs, its status while it runs, and damage of what it made.
 
 Composing a config and ``--help`` import nothing heavy.
 """
@@ -16,14 +16,15 @@ from omegaconf import DictConfig
 from openr1.config.schema import register as register_runs
 from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError, RunError
-from sweeps.commands import propose, status
+from sweeps.commands import check, propose, status
 
 HELP = """\
-openr1-plan: the price of a study before it starts, its next runs, and its status while it runs.
+openr1-plan: the price of a study before it starts, its next runs, its status while it runs, and damage of what it made.
 
   openr1-plan [price] OVERRIDES…       price the runs that `openr1 -m OVERRIDES…` would launch
   openr1-plan propose OVERRIDES…       propose the next runs of a study (active choice), or replay that choice on finished runs
   openr1-plan status NAME              show how far a study is
+  openr1-plan check                    find artifacts and tokenised data that were changed after they were made
 
   openr1-plan experiment=demo                           every run with its N, D, C, memory, time, cost and state, and the sum
   openr1-plan scale=50k,100k budget.flops=4e11,8e11
@@ -33,8 +34,8 @@ openr1-plan: the price of a study before it starts, its next runs, and its statu
   openr1-plan propose replay.path=points.csv
   openr1-plan status demo once=true
 
-`openr1-plan MODE --help` lists the groups and options of a mode. Without a mode, status=NAME shows a status, sweep=active and
-the keys replay, runs and law propose runs, and everything else is priced.
+`openr1-plan MODE --help` lists the groups and options of a mode. Without a mode, status=NAME shows a status,
+check=artifacts checks artifacts, sweep=active and the keys replay, runs and law propose runs, and everything else is priced.
 """
 HELP_FLAGS = {"--help", "-h"}
 COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", *HELP_FLAGS}  # print something about a config
@@ -73,6 +74,7 @@ MODES = {
             "propose", "pkg://conf.plan", "propose", propose.register, propose.run, ("sweep=active",), ("replay", "runs", "law")
         ),
         Mode("status", "pkg://conf.plan", "status", status.register, status.run, (), ("status",)),
+        Mode("check", "pkg://conf.plan", "check", check.register, check.run, (), ("check",)),
     )
 }
 
@@ -85,8 +87,8 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
     first = words[0] if words else ""
     if first in MODES:
         mode, words = MODES[first], list(words[1:])
-        if mode.name == "status" and words and _is_bare(words[0]):
-            words[0] = f"status={words[0]}"
+        if mode.keys == (mode.name,) and words and _is_bare(words[0]):
+            words[0] = f"{mode.name}={words[0]}"
     elif first and _is_bare(first):
         raise ConfigError(f"{first}: is not a mode of openr1-plan; there are {', '.join(MODES)}")
     else:

@@ -14,6 +14,7 @@ from analysis.config import compose as compose_fit
 from openr1.evaluation.verify import argument_parser
 from openr1.options import load_config
 from sweeps.cli import PRICE_WORDS, parse_mode
+from sweeps.commands.check import CheckConfig
 from sweeps.commands.propose import compose as compose_plan
 from sweeps.status.config import StatusConfig
 
@@ -72,10 +73,10 @@ def test_every_plan_command_composes(line):
     mode, words = parse_mode(shlex.split(line)[1:])
     if mode.name == "propose":
         compose_plan(words)
-    elif mode.name == "status":
+    elif mode.name in ("status", "check"):
         mode.register()
         with initialize_config_module("conf.plan", version_base="1.3"):
-            load_config(StatusConfig, compose("status", words))
+            load_config({"status": StatusConfig, "check": CheckConfig}[mode.name], compose(mode.name, words))
     else:
         composed(*first_choices([word for word in words if word not in PRICE_WORDS]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from openr1.data import language
 from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
 from openr1.data.hashing import digest
 from openr1.errors import ConfigError
-from openr1.files import write_json
+from openr1.records import read_sealed, write_sealed
 from openr1.rewards.base import sample_of
 
 if TYPE_CHECKING:
@@ -93,8 +92,9 @@ def _verdicts(
         numbers = number.tolist()
         # named by the content of the rows, so that verdicts are never applied to other rows
         file = folder / f"verified-{digest([problems, samples, numbers])[:16]}.json" if folder else None
-        if file and file.exists():
-            verdicts += json.loads(file.read_text())
+        kept = read_sealed(file) if file else None
+        if kept is not None:
+            verdicts += kept
         else:
             known = [problem_of(*values) for values in problems]
             answers = _verify_samples(
@@ -102,7 +102,7 @@ def _verdicts(
             )
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write_json(file, answers)
+                write_sealed(file, answers)
             verdicts += answers
         progress(len(verdicts), len(at))
     return verdicts

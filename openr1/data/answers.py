@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -40,15 +41,25 @@ class Asked:
     error: str | None = None
 
     def line(self) -> str:
-        """Return the answers as one line of JSON."""
+        """Return the answers as one line of JSON, with a checksum."""
         answers = [[answer.text, answer.tokens, answer.finished] for answer in self.answers]
-        return json.dumps([self.problem, answers, self.prompt_tokens, self.error]) + "\n"
+        cells = [self.problem, answers, self.prompt_tokens, self.error]
+        return json.dumps([*cells, _checksum(cells)]) + "\n"
 
     @classmethod
     def read(cls, line: str) -> Asked:
-        """Read what :meth:`line` wrote."""
-        problem, answers, prompt_tokens, error = json.loads(line)
+        """Read what :meth:`line` wrote.
+
+        :raises ValueError: for a line that was changed.
+        """
+        problem, answers, prompt_tokens, error, *checksum = json.loads(line)
+        if checksum and checksum != [_checksum([problem, answers, prompt_tokens, error])]:  # version 0.2 wrote none
+            raise ValueError("the line was changed")
         return cls(problem, tuple(Answer(*answer) for answer in answers), prompt_tokens, error)
+
+
+def _checksum(cells: list[Any]) -> int:
+    return zlib.crc32(json.dumps(cells).encode())
 
 
 def answer_schema() -> pa.Schema:

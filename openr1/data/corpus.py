@@ -22,8 +22,8 @@ from openr1.data.options import DataConfig, Paths
 from openr1.data.sources import Procedural, Source, open_sources
 from openr1.data.tokenizer import Encoder, build_tokenizer, is_trained, reference_weights
 from openr1.errors import ConfigError
-from openr1.files import write_json
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.records import write_record
 
 SPLITS = ("train", "eval")
 HELD_OUT = "held_out"  # folder of the sources that are for evaluation only
@@ -62,7 +62,7 @@ def build_corpus(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths
         record["sources"][name] = tokenise(source, indices[name], encoder, folder / name)
     for name, source in held_out.items():
         record["held_out"][name] = tokenise(source, test[name], encoder, folder / HELD_OUT / name)
-    write_json(folder / RECORD, record)
+    write_record(folder / RECORD, record)
 
 
 def index_source(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) -> Index:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +21,13 @@ from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.errors import ConfigError
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.records import DamagedFile, read_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PROMPT_DEFAULTS = {"chat": False, "system": None, "instruction": "{prompt}"}
+CORPORA = "data"  # folder of the token caches
 LAYOUT = 1  # raised when the same documents give another cache
 TEMPLATE = 2  # raised when the same documents give other tokens in a chat
 log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ def _shares(weights: dict[str, float]) -> dict[str, float]:
 
 
 def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False) -> Dataset:
-    """Open the token cache of a data config, and build it first if it does not exist.
+    """Open the token cache of a data config, and build it first if it does not exist or is damaged.
 
     Several processes may call this at once, and a killed process leaves no broken cache.
 
@@ -78,10 +80,13 @@ def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Pat
     :raises ConfigError: for a source that is missing, empty or in another format, and for a split or cap that leaves nothing.
     """
     corpus = _corpus_digest(data, model, scale, paths)
-    folder = Path(paths.cache) / "data" / corpus[:16]
-    if not folder.exists():
+    folder = Path(paths.cache) / CORPORA / corpus[:16]
+    if not folder.exists() or _damage(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
+            if folder.exists() and (damage := _damage(folder)):
+                print(f"{damage}; the tokenised data {folder} are made again", file=sys.stderr)
+                shutil.rmtree(folder)
             if not folder.exists():
                 start, partial = time.perf_counter(), folder.with_name(f".{folder.name}")
                 shutil.rmtree(partial, ignore_errors=True)
@@ -91,6 +96,29 @@ def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Pat
                 log.info("data %s: %s is ready after %.1f s", data.name, folder, time.perf_counter() - start)
     vocab_size = data.tokenizer.vocab_size if is_trained(model, scale) else None
     return Dataset(data, folder, _fingerprint(data, corpus, examples), examples, vocab_size)
+
+
+def token_caches(paths: Paths) -> list[Path]:
+    """Return the directories of all token caches, damaged ones among them."""
+    folder = Path(paths.cache) / CORPORA
+    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") if folder.is_dir() else []
+
+
+def check_token_cache(folder: Path) -> None:
+    """Compare the content of all files of a token cache with what was written.
+
+    :raises DamagedFile: for the first that differs.
+    """
+    read_record(folder / RECORD, thorough=True)
+
+
+def _damage(folder: Path) -> DamagedFile | None:
+    """Return the first damage of a token cache."""
+    try:
+        read_record(folder / RECORD)
+    except DamagedFile as damage:
+        return damage
+    return None
 
 
 class Dataset:
@@ -107,7 +135,7 @@ class Dataset:
     """
 
     def __init__(self, data: DataConfig, path: Path, fingerprint: str, examples: bool, vocab_size: int | None) -> None:
-        record = json.loads((path / RECORD).read_text())
+        record = read_record(path / RECORD).content
         self.path, self.fingerprint, self.tokenizer_path = path, fingerprint, path / "tokenizer"
         self.vocab_size: int = record["size"] if vocab_size is None else vocab_size
         self.eos_token_id: int = record["eos"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from openr1.files import replacing
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def digest(value: Any) -> str:
@@ -38,8 +41,8 @@ def hash_files(paths: Sequence[Path], cache: Path) -> str:
     stats = [(path, path.stat()) for path in paths]
     listing = digest([(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
     known = cache / "hashes" / listing
-    if known.exists():
-        return known.read_text()
+    if known.exists() and SHA256.fullmatch(text := known.read_text(errors="replace")):
+        return text
     hasher = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -8,7 +8,7 @@ with the same rows as one that is not.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -59,12 +59,15 @@ class Journal:
                 yield shard, missing
 
     def cut_unfinished(self) -> None:
-        """Cut off the lines that a kill left unfinished, so that new ones can be appended."""
-        for path in self.folder.glob("*.jsonl"):
-            content = path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(path, whole)
+        """Remove the line that a kill left unfinished, and lines that were changed, so that new ones can be appended."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            *lines, unfinished = path.read_bytes().split(b"\n")
+            whole = [line for line in lines if _is_whole(line)]
+            if damaged := len(lines) - len(whole):
+                print(f"{path} has {damaged} damaged lines; their problems are asked again", file=sys.stderr)
+            if damaged or unfinished:
+                with replacing(path) as temporary:
+                    temporary.write_bytes(b"".join(line + b"\n" for line in whole))
 
     def append(self, asked: Asked) -> None:
         """Append the answers to one problem."""
@@ -94,6 +97,14 @@ class Journal:
             by_problem = {asked.problem: asked for asked in self.read(shard)}
             for problem in problems:
                 yield problem, by_problem[problem.id]
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        Asked.read(line.decode())
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def fill_journal(

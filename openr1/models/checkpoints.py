@@ -6,8 +6,8 @@ brings is never run.
 
 from __future__ import annotations
 
-import pickle
 from contextlib import suppress
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
@@ -98,6 +98,7 @@ def load_model(key: str, checkpoint: str, revision: str | None, **options: Any) 
     :param key: where the checkpoint stands in the config, for messages.
     :raises ConfigError: if it cannot be loaded, or its pickled weights hold anything but tensors.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     refuse_code(checkpoint, revision)
@@ -105,10 +106,11 @@ def load_model(key: str, checkpoint: str, revision: str | None, **options: Any) 
         return AutoModelForCausalLM.from_pretrained(
             checkpoint, revision=revision or "main", trust_remote_code=False, weights_only=True, **options
         )
-    except pickle.UnpicklingError as error:  # its text advises to run the code
+    except UnpicklingError as error:  # its text advises to run the code
         raise ConfigError(
             f"{key}: pytorch_model.bin of {checkpoint} is damaged or holds more than tensors, which could be code and is never "
             "run; give a checkpoint in safetensors"
         ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{key}: {checkpoint} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{key}: {checkpoint} cannot be loaded: {reason}") from error

@@ -60,6 +60,7 @@ def with_local_checkpoint(config: Config) -> Config:
     """Return the config with the directory of its model in ``model.checkpoint``. A packaged model is unpacked first.
 
     :raises ConfigError: if the artifact does not exist.
+    :raises RunError: if it is damaged.
     """
     if config.model.checkpoint == PACKAGED:
         from openr1.models.smollm2 import model_directory
@@ -76,6 +77,8 @@ def with_named_checkpoint(config: Config) -> Config:
 def _with_checkpoint(config: Config, form: Callable[[Store, str], str | None]) -> Config:
     reference, store = config.model.checkpoint, Store(config.paths.artifacts)
     if reference is None or store.name_of(reference) is None:
+        if reference:
+            store.check_around(reference)
         return config
     return replace(config, model=replace(config.model, checkpoint=form(store, reference)))
 

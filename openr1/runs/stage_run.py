@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.distributed.launcher import RANKS, is_distributed, launch
 from openr1.files import write_json
+from openr1.records import DamagedFile, read_json
 from openr1.runs.description import run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
@@ -90,7 +90,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             check_requirements(run.local_config, estimate.shape)
             if not is_distributed(config):
                 stage_module(kind)  # its imports take seconds, which are no part of the tracked run
-        resume = _tracked_before(artifact.path if artifact else run.partial, config.study)
+        resume = _tracked_before(artifact.path if artifact else run.partial, run)
         params = {**to_dict(config), "budget.resolved": estimate.summary()}
         tracked_run = tracking.track(
             config.tracking,
@@ -157,11 +157,17 @@ def run_in_process(context: StageContext, quiet: bool) -> dict[str, float]:
         return stage_module(kind).run(replace(context, report=report))
 
 
-def _tracked_before(folder: Path, study: str) -> str | None:
+def _tracked_before(folder: Path, run: PreparedRun) -> str | None:
     """Return the tracked run of an earlier attempt of the same study that was killed, if there is one."""
-    path = folder / STARTED
-    started = json.loads(path.read_text()) if path.exists() else {}
-    return started.get("run_id") if started.get("study") == study else None
+    from openr1.tracking import mlflow as tracking
+
+    if not folder.exists():
+        return None
+    try:
+        started = read_json(folder / STARTED)
+    except DamagedFile:
+        return tracking.find(run.config.tracking, run.config.study, run.fingerprint, finished=False)
+    return started["run_id"] if started["study"] == run.config.study else None
 
 
 def silence_third_party() -> None:

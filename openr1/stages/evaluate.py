@@ -18,6 +18,7 @@ from openr1.evaluation import metrics
 from openr1.evaluation.grading import Grader, row_sample
 from openr1.evaluation.grouping import grouped
 from openr1.files import write_json
+from openr1.records import read_sealed, write_sealed
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.training.context import StageContext
 
@@ -108,9 +109,9 @@ def add_verdicts(context: StageContext, shards: Iterable[list[dict[str, Any]]]) 
         for number, rows in enumerate(shards):
             file = folder / f"{number:06}.json"
             answered_rows = [row for row in rows if row["completion"] is not None]
-            if not file.exists():
-                write_json(file, grader([row_sample(row) for row in answered_rows]))
-            for row, verdict in zip(answered_rows, json.loads(file.read_text()), strict=True):
+            if (verdicts := read_sealed(file)) is None:
+                write_sealed(file, verdicts := grader([row_sample(row) for row in answered_rows]))
+            for row, verdict in zip(answered_rows, verdicts, strict=True):
                 row["verified"] = verdict if isinstance(verdict, bool) else None
                 row["error"] = None if isinstance(verdict, bool) else verdict
             yield from rows

@@ -88,5 +88,5 @@ def last_report_time(folder: Path) -> float:
 def _read_progress(folder: Path) -> dict[str, Any] | None:
     try:
         return json.loads((folder / Reporter.FILE).read_text())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None

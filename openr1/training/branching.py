@@ -9,6 +9,7 @@ trunk.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.files import write_json
 from openr1.options import flatten
+from openr1.records import DamagedFile, check_format, read_record, write_record
 from openr1.training.budget import Budget, TokenBudget, phases
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 KEPT = "kept"  # folder of an artifact: the states that a trunk kept, as checkpoint-STEP, and BEGINNING
 BEGINNING = "beginning.json"  # values that decide the steps before the decay
+LAYOUT = re.compile(r"(zero[23] of \d+)?")  # as openr1.distributed.deepspeed.checkpoint_layout returns it
 # keys of optim that affect the steps before the decay only through the resolved values beside them
 RESOLVED = ("lr", "lr_rule", "lr_scale", "batch_tokens", "batch_rule", "schedule", "warmup", "warmup_tokens", "decay")
 
@@ -112,8 +115,37 @@ def step_of(checkpoint: Path) -> int:
 
 def complete_checkpoints(folder: Path, compute: ComputeConfig) -> list[Path]:
     """Return the checkpoints in a folder that were written to their end and that a run on this compute can resume from."""
-    layout = checkpoint_layout(compute)
-    return [complete.parent for complete in folder.glob(f"*/{COMPLETE_FILE}") if complete.read_text() == layout]
+    return [path.parent for path in folder.glob(f"*/{COMPLETE_FILE}") if _layout(path) in (None, checkpoint_layout(compute))]
+
+
+def complete_checkpoint(folder: Path, compute: ComputeConfig) -> None:
+    """Record that a checkpoint is written to its end."""
+    write_record(folder / COMPLETE_FILE, {"layout": checkpoint_layout(compute)})
+
+
+def damage_of(checkpoint: Path) -> DamagedFile | None:
+    """Return the first file of a complete checkpoint that is not as it was written."""
+    complete = checkpoint / COMPLETE_FILE
+    try:
+        if complete.read_bytes()[:1] == b"{":
+            read_record(complete, thorough=True)
+        elif _layout(complete) is None:
+            return DamagedFile(complete, "is not a record")
+        else:
+            for path in sorted(checkpoint.iterdir()):
+                check_format(path)
+    except DamagedFile as damage:
+        return damage
+    return None
+
+
+def _layout(complete: Path) -> str | None:
+    """Return the layout of a checkpoint, all of whose file is the layout if version 0.2 wrote it; None if it cannot be read."""
+    text = complete.read_text(errors="replace")
+    try:
+        return json.loads(text)["layout"] if text.startswith("{") else text if LAYOUT.fullmatch(text) else None
+    except (ValueError, KeyError):
+        return None
 
 
 def _beginning(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:

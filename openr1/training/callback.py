@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 import time
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from openr1.distributed.collectives import barrier, broadcast_first, rank
-from openr1.distributed.deepspeed import COMPLETE_FILE, checkpoint_layout
+from openr1.distributed.deepspeed import COMPLETE_FILE
 from openr1.errors import RunError
-from openr1.files import replacing
+from openr1.files import read_json_lines, replacing
 from openr1.tracking import observer
 from openr1.training import branching
 from openr1.training.context import StageContext
@@ -62,22 +64,19 @@ class TrainingCallback(TrainerCallback):
         return step - self.context.estimate.first_step
 
     def prepare_resume(self) -> str | None:
-        """Find the newest complete checkpoint, or the trunk's if there is none, and cut the curves back to it."""
-        folder, compute = self.context.folder, self.context.config.compute
-        complete = [
-            checkpoint
-            for name in (CHECKPOINTS, branching.KEPT)
-            for checkpoint in branching.complete_checkpoints(folder / name, compute)
-        ]
-        newest = broadcast_first(max(complete, key=branching.step_of, default=None))
+        """Find the newest sound checkpoint, or the trunk's if there is none, and cut the curves back to it."""
+        newest = broadcast_first(None if rank() else self._newest_checkpoint())
         of_trunk = branching.trunk_checkpoint(self.context) if newest is None else None
         newest = newest or of_trunk
         if rank():
             return str(newest) if newest else None
-        path = folder / HISTORY
-        rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
+        path = self.context.folder / HISTORY
+        rows: list[dict[str, Any]] = []
         if of_trunk:
             rows = [{**row, "seconds": 0.0} for row in self.context.inputs["trunk"].history()]
+        elif newest:
+            kept = newest / HISTORY  # version 0.2 kept no copy
+            rows = read_json_lines(kept if kept.exists() else path)
         rows = [row for row in rows if newest and row["step"] <= branching.step_of(newest)]
         for row in rows if of_trunk else ():
             self.context.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
@@ -86,6 +85,27 @@ class TrainingCallback(TrainerCallback):
         observer.report_again(rows, self.context.config.stage.eval_every_tokens)
         self.seconds_before = max((row["seconds"] for row in rows), default=0.0)
         return str(newest) if newest else None
+
+    def _newest_checkpoint(self) -> Path | None:
+        """Return the newest sound checkpoint, say so if it is not the newest that was saved, and delete those after it.
+
+        States that the run must keep are part of its result, so that it goes on from before the first that is damaged.
+        """
+        folder, compute, step_of = self.context.folder, self.context.config.compute, branching.step_of
+        damage_of = cache(branching.damage_of)
+        kept, saved = (branching.complete_checkpoints(folder / name, compute) for name in (branching.KEPT, CHECKPOINTS))
+        lost = min(self.kept_steps - {step_of(state) for state in kept if not damage_of(state)}, default=math.inf)
+        complete = sorted(kept + saved, key=step_of, reverse=True)
+        newest = next((state for state in complete if step_of(state) < lost and not damage_of(state)), None)
+        if complete and newest != complete[0]:
+            damage = next(filter(None, map(damage_of, complete)), f"{folder / branching.KEPT}/checkpoint-{lost} is missing")
+            print(f"{damage}; training {f'resumes from {newest.name}' if newest else 'starts anew'}", file=sys.stderr)
+        # Trainer keeps those of the highest steps, whatever they are
+        for state in (folder / CHECKPOINTS).glob("checkpoint-*"):
+            is_own = state in saved or not (state / COMPLETE_FILE).exists()
+            if is_own and (newest is None or step_of(state) > step_of(newest)):
+                shutil.rmtree(state)
+        return newest
 
     @property
     def seconds(self) -> float:
@@ -157,7 +177,8 @@ class TrainingCallback(TrainerCallback):
                 target = self.context.folder / branching.KEPT / folder.name
                 shutil.rmtree(target, ignore_errors=True)
                 folder = folder.rename(target)
-            (folder / COMPLETE_FILE).write_text(checkpoint_layout(self.context.config.compute))
+            shutil.copyfile(self.context.folder / HISTORY, folder / HISTORY)
+            branching.complete_checkpoint(folder, self.context.config.compute)
 
 
 def _evenly_spaced(steps: int, points: int) -> set[int]:

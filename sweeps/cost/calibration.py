@@ -22,7 +22,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
-from openr1.files import write_json
+from openr1.records import read_sealed, write_sealed
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
 from openr1.training.budget import TokenBudget
@@ -103,8 +103,8 @@ def calibrate(
             timed = _time_steps([shortened(stage) for stage in fresh.values()], speed.at_once, say) if fresh else []
             for path, result in zip(fresh, timed, strict=True):
                 if result is not None:
-                    write_json(path, asdict(result))
-    calibrations = {path: _read(path) for path in places if path.exists()}
+                    write_sealed(path, asdict(result))
+    calibrations = {path: calibration for path in places if (calibration := _read(path))}
     return [
         Measurement(
             speed.conditions(places[path].config, places[path].estimate),
@@ -118,16 +118,18 @@ def calibrate(
 
 
 def _uncached(places: Mapping[Path, PreparedRun]) -> dict[Path, PreparedRun]:
-    return {path: stage for path, stage in places.items() if not path.exists()}
+    return {path: stage for path, stage in places.items() if not _read(path)}
 
 
-def _read(path: Path) -> Calibration:
-    return Calibration(**json.loads(path.read_text()))
+def _read(path: Path) -> Calibration | None:
+    """Read a calibration; None if there is none, or the file was changed."""
+    values = read_sealed(path)
+    return Calibration(**values) if values else None
 
 
 def worker_start(cache: Path) -> float:
     """Return the seconds that a process of a study takes before its first run, the median of all calibrations."""
-    starts = [_read(path).start for path in (cache / FOLDER).glob("*.json")]
+    starts = [calibration.start for path in (cache / FOLDER).glob("*.json") if (calibration := _read(path))]
     return statistics.median(starts) if starts else START_SECONDS
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from openr1.config.schema import Config
+from openr1.records import DamagedFile, read_json
 from sweeps.cost.price import times_are_needed
 from sweeps.limits.allowance import require_confirmation
 from sweeps.optuna.config import SearchConfig
@@ -77,7 +77,10 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
     """
     paths: Any = OmegaConf.to_object(config.paths)
     path = plan_file.path_of(paths, options.name)
-    before = json.loads(path.read_text()).get("search", {}) if path.exists() else {}
+    try:
+        before = read_json(path).get("search", {})
+    except DamagedFile:
+        before = {}
     search: dict[str, Any] = {"name": options.name, "storage": without_password(options.storage), "n_trials": limit}
     search |= {"objective": dict(zip(options.objectives, options.directions, strict=True))}
     if price is None and "trial" in before:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from openr1.artifacts import Store
+from openr1.files import read_json_lines
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.progress import last_report_time, share_done
 
@@ -68,8 +68,7 @@ class StagePlace:
         """Read the stage's curves so far."""
         artifact = self.store.find(self.kind, self.fingerprint)
         path = (artifact.path if artifact else self.partial) / "history.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]  # the last line may be half written
+        return read_json_lines(path) if path.exists() else []
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of the artifact; none before it is made."""

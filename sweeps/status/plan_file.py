@@ -17,7 +17,6 @@ One object:
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,8 +27,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
+from openr1.errors import ConfigError, RunError
 from openr1.files import write_json
+from openr1.records import DamagedFile, read_json
 from sweeps.cost.price import RunPrice, StudyPrice
 
 FILE = "plan.json"
@@ -89,13 +89,17 @@ def read(paths: PathsConfig, study: str) -> dict[str, Any]:
     """Read the plan of a study.
 
     :raises ConfigError: where there is none.
+    :raises RunError: where it was damaged.
     """
     path = path_of(paths, study)
     if not path.exists():
         known = sorted(plan.parent.name for plan in Path(paths.studies).glob(f"*/{FILE}"))
         there = f"there are {', '.join(known)}" if known else "no study has one"
         raise ConfigError(f"status: {path} is not there; {there} (openr1-plan and openr1 -m write it)")
-    return json.loads(path.read_text())
+    try:
+        return read_json(path)
+    except DamagedFile as damage:
+        raise RunError(f"{damage}; openr1-plan or openr1 -m with the options of the study writes it again") from damage
 
 
 def entries_of(

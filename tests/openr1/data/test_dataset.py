@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.damage import FAULTS
 from helpers.data import fingerprint, open_source, prepare
 
 from openr1.config.schema import to_dict
@@ -317,3 +318,28 @@ def test_a_mix_that_is_its_reference_is_the_mix(configure, texts, sums):
     assert prepare(given).path == prepare(same).path
     first, second = (prepare(config).train(8, seed=0)[5]["input_ids"].tolist() for config in (given, same))
     assert first == second
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_damaged_token_cache_is_made_again(configure, texts, fault, capsys):
+    config = configure({"texts": texts})
+    folder = prepare(config).path
+    before = contents(folder)
+    for name in ("corpus.json", "tokenizer/tokenizer.json", "texts/train/tokens.npy", "texts/eval/offsets.npy"):
+        FAULTS[fault](folder / name)
+        prepare(config)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"{folder / name} ")
+        assert line.endswith(f"; the tokenised data {folder} are made again")
+        assert contents(folder) == before
+    prepare(config)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("fault", set(FAULTS) - {"alter"})
+def test_a_damaged_hash_of_files_is_computed_again(configure, texts, fault):
+    config = configure({"texts": texts})
+    first = fingerprint(config)
+    (path,) = (Path(config.paths.cache) / "hashes").iterdir()
+    FAULTS[fault](path)
+    assert fingerprint(config) == first

@@ -1,12 +1,13 @@
 import pyarrow.parquet as pq
 import pytest
 from helpers.configs import composed
+from helpers.damage import FAULTS
 from helpers.data import read_problems
 
 from openr1.artifacts import Store
 from openr1.data.answers import Answer, Asked, answer_rows, read_answers, write_answers
 from openr1.data.tasks.base import Problem, is_held_out
-from openr1.engines.journal import Journal
+from openr1.engines.journal import Journal, fill_journal
 from openr1.errors import RunError
 from openr1.models.flops import generation_flops
 from openr1.runs.fingerprint import identify
@@ -163,6 +164,27 @@ def test_a_line_that_a_kill_cut_off_is_asked_again(tmp_path):
     for problem in second.problems[2:]:
         second.append(Asked(problem.id, (Answer("é\n\u2028", None, False),), None, "why\nnot"))
     assert [(p.prompt, a.answers[0].text) for p, a in journal(tmp_path).asked()][2:] == [(n, "é\n\u2028") for n in "234"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_problems_of_a_damaged_journal_are_asked_again(tmp_path, fault, capsys):
+    first = journal(tmp_path, shard=5)
+    answers = {problem.id: Asked(problem.id, (Answer(problem.prompt, 1),), 1) for problem in first.problems}
+    for asked in answers.values():
+        first.append(asked)
+    path = first.path(0)
+    whole = path.read_bytes()
+    FAULTS[fault](path)
+
+    def answer(problems):
+        return (answers[problem.id] for problem in problems)
+
+    second = journal(tmp_path, shard=5)
+    fill_journal(second, answer, whole_shards=True, report=lambda *_: None, samples=1)
+    assert path.read_bytes() == whole
+    assert [asked for _, asked in second.asked()] == list(answers.values())
+    expected = f"{path} has 1 damaged lines; their problems are asked again\n" if fault == "alter" else ""
+    assert capsys.readouterr().err == expected
 
 
 def test_rows_have_the_columns_that_curation_reads(tmp_path):
