@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
-from openr1.files import write_json
+from openr1.files import locked, write_json
 
 RECORD = "artifact.json"
 STARTED = "run.json"  # names the tracked run
@@ -105,7 +103,7 @@ class Store:
         """Hold the lock of the one process that makes this artifact; others wait, and then find it made."""
         folder = self.partial(kind, fingerprint)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with locked(Path(f"{folder}.lock")):
             yield
 
     def publish(self, artifact: Artifact, scratch: tuple[str, ...] = ()) -> Artifact:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from openr1.errors import ConfigError
+from openr1.files import check_place, locked
 
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
@@ -33,6 +33,7 @@ def open_storage(url: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url.startswith(JOURNAL):
         path = Path(url.removeprefix(JOURNAL))
+        check_place(path.parent, "sweep.storage")
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     try:
@@ -47,8 +48,9 @@ def open_storage(url: str) -> BaseStorage:
         if not database.database or database.database == ":memory:":
             raise ConfigError(f"sweep.storage: {url!r} does not outlast its process; give {KINDS}")
         path = Path(database.database)
+        check_place(path.parent, "sweep.storage")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # otherwise two processes that find no tables both create them
+        with locked(Path(f"{path}.lock")):  # otherwise two processes that find no tables both create them
             return optuna.storages.get_storage(_open_sqlite(url))
     except (ImportError, SQLAlchemyError, OSError) as error:
         shown = database.render_as_string(hide_password=True)
