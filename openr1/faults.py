@@ -39,7 +39,8 @@ BY_NUMBER = {
 EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO)
 # libraries raise errors of their own, of which only the message tells the cause
 BY_TEXT = {
-    r"no space left on device|database or disk is full|unexpected pos \d+ vs|PytorchStreamWriter failed": errno.ENOSPC,
+    r"no space left on device|database or disk is full": errno.ENOSPC,
+    r"unexpected pos \d+ vs|PytorchStreamWriter failed|\d+ requested and \d+ written": errno.ENOSPC,  # of torch and numpy
     r"disk quota exceeded": errno.EDQUOT,
     r"file too large": errno.EFBIG,
     r"read-only file system|attempt to write a readonly database": errno.EROFS,

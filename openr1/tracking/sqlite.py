@@ -27,10 +27,20 @@ def path_of(uri: str) -> Path | None:
 
 
 def is_whole(path: Path) -> bool:
-    """Return True for a store that has all tables of MLflow, and no temporary ones of a migration."""
-    if not path.exists():
+    """Return True for a store that has all tables of MLflow, and no temporary ones of a migration.
+
+    :raises ConfigError: for a file that is no database, or a damaged one.
+    """
+    if not path.exists() or _is_cut(path):
         return False
-    present = _tables(path)
+    try:
+        present = _tables(path)
+    except sqlite3.OperationalError:  # it is locked, or the disk is full
+        raise
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(
+            f"tracking.uri: {path} is no SQLite database, or a damaged one ({error}); give another file"
+        ) from error
     return _tables_of_mlflow() <= present and not any(map(_is_temporary, present))
 
 
@@ -59,19 +69,9 @@ def make_whole(path: Path, make: Callable[[str], None]) -> None:
 
 
 def is_left_over(path: Path) -> bool:
-    """Return True for what was left of a store that was being made: an empty file, or tables of MLflow without any content.
-
-    :raises ConfigError: for a file that is no database.
-    """
-    with path.open("rb") as file:
-        beginning = file.read(HEADER)
-    if not beginning.startswith(SIGNATURE):
-        if beginning:
-            raise ConfigError(f"tracking.uri: {path} is no SQLite database; give another file")
+    """Return True for what was left of a store that was being made: an empty file, or tables of MLflow without any content."""
+    if _is_cut(path):
         return True
-    page = int.from_bytes(beginning[16:18], "big")
-    if len(beginning) < HEADER or path.stat().st_size < (page if page > 1 else 1 << 16):
-        return True  # the page that names the tables is cut
     try:
         present = _tables(path)
         if not all(table in _tables_of_mlflow() | {"alembic_version"} or _is_temporary(table) for table in present):
@@ -80,6 +80,15 @@ def is_left_over(path: Path) -> bool:
             return not any(database.execute(_query_of_content(table)).fetchone() for table in present)
     except sqlite3.DatabaseError:
         return False
+
+
+def _is_cut(path: Path) -> bool:
+    """Return True for an empty file, and for a SQLite file that ends within its first page, which names the tables."""
+    with path.open("rb") as file:
+        beginning = file.read(HEADER)
+    page = int.from_bytes(beginning[16:18], "big")
+    cut = len(beginning) < HEADER or path.stat().st_size < (page if page > 1 else 1 << 16)
+    return not beginning or (beginning.startswith(SIGNATURE) and cut)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ TEMPLATE = "OPENR1_TEST_STORE"  # environment variable: path of the empty store;
 
 def copy_empty_stores() -> None:
     """Have this process copy the empty store wherever it would make a SQLite store, where the environment names one."""
-    if TEMPLATE not in os.environ or hasattr(store.client, "copies"):
+    if TEMPLATE not in os.environ or hasattr(store.client, "opened"):
         return
     opened = store.client
 
@@ -26,7 +26,7 @@ def copy_empty_stores() -> None:
             _copy(template, path)
         return opened(uri)
 
-    client.copies = True
+    client.opened = opened
     store.client = mlflow.client = client  # the second is the name by which runs are written
 
 
