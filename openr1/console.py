@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,7 @@ def guarded(command: Callable[[], object]) -> None:
     if traces:
         command()
         return
+    logging.raiseExceptions = False  # a line of a log that cannot be written, as on a full disk, is no reason for a stack trace
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
     try:
         with writing():
