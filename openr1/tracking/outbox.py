@@ -1,7 +1,7 @@
-"""What a tracked run has for its store, in order, until the store has taken it.
+"""Items that a tracked run has for its store, in order, until the store has taken them.
 
-While the store is locked or away, it waits in memory; at the end of the run it is kept in a file, ``UNSENT/RUN_ID.json`` in the
-folder of the artifacts, and the next command that tracks to the same store sends it.
+While the store is locked or away, they wait in memory; at the end of the run they are kept in a file, ``.unsent/RUN_ID.json`` in
+the folder of the artifacts, and the next command that tracks to the same store sends them.
 """
 
 from __future__ import annotations

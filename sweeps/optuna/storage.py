@@ -14,7 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
-from openr1.errors import ConfigError
+from openr1.errors import ConfigError, RunError
+from openr1.faults import fault_line, is_full
 from openr1.files import check_place, locked
 
 JOURNAL = "journal://"
@@ -29,6 +30,7 @@ def open_storage(url: str) -> BaseStorage:
     """Open a storage, and create it where it is a fresh file. A process has one, which keeps ended trials in memory.
 
     :raises ConfigError: for one that cannot be opened.
+    :raises RunError: if the disk is full.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url.startswith(JOURNAL):
@@ -54,6 +56,8 @@ def open_storage(url: str) -> BaseStorage:
             return optuna.storages.get_storage(_open_sqlite(url))
     except (ImportError, SQLAlchemyError, OSError) as error:
         shown = database.render_as_string(hide_password=True)
+        if is_full(error):
+            raise RunError(f"sweep.storage: {fault_line(error, shown)}") from error
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
 
