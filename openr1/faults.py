@@ -48,6 +48,8 @@ BY_TEXT = {
     r"disk i/o error|input/output error": errno.EIO,
     r"unable to open database file": errno.ENOENT,
     r"permission denied \(os error 13\)": errno.EACCES,
+    # transformers takes the path of a folder that is not there for the name of a repository
+    r"Repo id must be in the form [^:]*: '(?P<place>[^']*)'": errno.ENOENT,
     r"no such file or directory \(os error 2\)": errno.ENOENT,
 }
 
@@ -59,7 +61,7 @@ def fault_line(error: BaseException, place: object = None) -> str | None:
     """
     for cause in _causes(error):
         if number := _number(cause):
-            named = getattr(cause, "filename", None) or place
+            named = getattr(cause, "filename", None) or _place_in(cause) or place
             shown = os.fsdecode(named) if isinstance(named, bytes) else named
             return f"{shown}: {BY_NUMBER[number]}" if shown else BY_NUMBER[number]
     return None
@@ -98,6 +100,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield from _causes(error.__cause__)
     elif error.__context__ is not None:
         yield from (cause for cause in _causes(error.__context__) if _number(cause) in EXHAUSTED)
+
+
+def _place_in(error: BaseException) -> str | None:
+    """Return the path that the message of a library names, of those known by their messages."""
+    matches = (re.search(text, str(error), re.IGNORECASE) for text in BY_TEXT)
+    return next((match["place"] for match in matches if match and "place" in match.groupdict()), None)
 
 
 def _number(error: BaseException) -> int | None:

@@ -331,6 +331,9 @@ def _finish(run: Run) -> None:
         elif run.keep():
             later = f"the run is complete; the next command that tracks there sends what is kept in {run.kept_at}"
         raise StoreError(f"{error}; {later}") from error
+    except BaseException as error:  # it is interrupted while it waits for the store
+        _fail(run, error)
+        raise
 
 
 def _reopen(run: Run) -> None:

@@ -1,7 +1,7 @@
 """Items that a tracked run has for its store, in order, until the store has taken them.
 
-While the store is locked or away, they wait in memory; at the end of the run they are kept in a file, ``.unsent/RUN_ID.json`` in
-the folder of the artifacts, and the next command that tracks to the same store sends them.
+While the store is locked or away, they wait in memory. At the end of the run they are kept in a file, ``.unsent/RUN_ID.json``
+in the folder of the artifacts, and the next command that tracks to the same store sends them.
 """
 
 from __future__ import annotations

@@ -37,6 +37,11 @@ def test_errors_of_libraries_are_known_by_their_messages(text, number):
     assert fault_line(RuntimeError(text), "/a") == f"/a: {BY_NUMBER[number]}"
 
 
+def test_a_folder_that_transformers_takes_for_a_repository_is_named():
+    error = OSError("Repo id must be in the form 'repo_name' or 'namespace/repo_name': '/a/b/tokenizer'. Use `repo_type`.")
+    assert fault_line(error, "/c").startswith("/a/b/tokenizer: no such file or folder; ")
+
+
 def test_the_libraries_themselves_say_what_is_known(tmp_path):
     import numpy as np
     import pyarrow as pa

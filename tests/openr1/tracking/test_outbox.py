@@ -144,3 +144,23 @@ def test_values_beyond_the_limits_of_the_store_are_cut(config):
     assert (len(read.name), len(read.tags["b"]), len(read.tags["late"]), len(read.params["p"])) == (250, 5000, 5000, 6000)
     (logged,) = tracking.client(config.uri).get_run(run.run_id).inputs.dataset_inputs
     assert len(logged.dataset.name) == 500
+
+
+def test_a_run_that_is_interrupted_while_it_waits_for_the_store_is_killed(config, monkeypatch):
+    interrupts = [True]
+
+    def interrupted(*values, **named):
+        if interrupts.pop() if interrupts else False:
+            raise KeyboardInterrupt
+        return set_terminated(*values, **named)
+
+    def ends():
+        with track(config, None) as run:
+            runs.append(run.run_id)
+            monkeypatch.setattr(store, "set_terminated", interrupted)
+
+    store, runs = tracking.client(config.uri), []
+    set_terminated = store.set_terminated
+    with pytest.raises(KeyboardInterrupt):
+        ends()
+    assert tracking.read_run(config.uri, runs[0]).status == "KILLED"
