@@ -7,25 +7,26 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from analysis.config import FitConfig, register_schemas
-from openr1.console import exit_with, guarded
-from openr1.errors import ConfigError
+from openr1.console import exiting, guarded
+from openr1.faults import writing
+from openr1.files import check_place
 from openr1.options import load_config
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf.analysis", config_name="config")
 def app(cfg: DictConfig) -> None:
     """Fit, write the report and print its summary."""
-    try:
+    with exiting():
         config = load_config(FitConfig, cfg)
         from analysis import report, study
         from analysis.report import terminal
 
+        check_place(config.directory, "out" if config.out else "outputs")
         overrides = list(HydraConfig.get().overrides.task)
         result = (study.analyse_groups if config.by else study.analyse)(config, overrides)
-    except ConfigError as error:
-        exit_with(error)
-    report.write(result)
-    terminal.show(result)
+        with writing(config.directory):
+            report.write(result)
+        terminal.show(result)
 
 
 def main() -> None:

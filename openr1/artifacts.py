@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from openr1.errors import RunError
+from openr1.files import locked
 from openr1.records import DamagedFile, Record, read_record, write_record
 
 RECORD = "artifact.json"
@@ -132,7 +131,7 @@ class Store:
         """Hold the lock of the one process that makes this artifact; others wait, and then find it made."""
         folder = self.partial(kind, fingerprint)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with locked(Path(f"{folder}.lock")):
             yield
 
     def publish(self, artifact: Artifact, scratch: tuple[str, ...] = ()) -> Artifact:

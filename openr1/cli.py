@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
-from openr1.console import exit_with, guarded
-from openr1.errors import ConfigError, RunError
+from openr1.console import exiting, guarded
+from openr1.errors import ConfigError
+from openr1.faults import writing
 
 
 def execute(cfg: DictConfig) -> float | None:
@@ -22,19 +23,18 @@ def execute(cfg: DictConfig) -> float | None:
     if job.mode == RunMode.MULTIRUN:
         from openr1.runs.trial import run_trial
 
-        return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
-    try:
+        with writing():
+            return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
+    with exiting():
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")
         config = load_run_config(cfg)
         from openr1.runs.trial import run_trial
 
         trial = run_trial(config)
-    except (ConfigError, RunError) as error:
-        exit_with(error)  # before Hydra prints a line of its own
-    from openr1.runs.summary import show_trial
+        from openr1.runs.summary import show_trial
 
-    show_trial(trial, config)
+        show_trial(trial, config)
     return trial.value
 
 

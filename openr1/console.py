@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from openr1.errors import ConfigError, RunError
+from openr1.faults import writing
 from openr1.options import one_line
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 100  # least number of columns of output that is no terminal
 WIDEST = 10_000
+traces = False  # user-facing errors show their stack trace
 
 
 def console(stderr: bool = False) -> Console:
@@ -50,21 +54,40 @@ def print_table(table: Table, console: Console) -> None:
 
 def exit_with(error: Exception) -> NoReturn:
     """Print a user-facing error as one line and exit: status 2 for a config, 1 for a run that cannot go on."""
+    if traces:
+        raise error
     print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
     sys.exit(1 if isinstance(error, RunError) else 2)
 
 
+@contextmanager
+def exiting() -> Iterator[None]:
+    """Exit with one line for a user-facing error or a fault of the machine in the block.
+
+    A task function of Hydra needs it, since Hydra puts a line of its own in front of an error.
+    """
+    try:
+        with writing():
+            yield
+    except (ConfigError, RunError) as error:
+        exit_with(error)
+
+
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command and print its user-facing errors as one line (:func:`exit_with`).
+    """Run a command and print its user-facing errors, and faults of the machine, as one line (:func:`exit_with`).
 
     Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
     """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    global traces
+    traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    if traces:
         command()
         return
+    logging.raiseExceptions = False  # a line of a log that cannot be written, as on a full disk, is no reason for a stack trace
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
     try:
-        command()
+        with writing():
+            command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
         exit_with(error)
     except ValueError as error:

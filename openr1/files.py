@@ -1,4 +1,4 @@
-"""Atomic writing: files are whole or absent."""
+"""Atomic writing, so that files are whole or absent, and locks between processes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from filelock import FileLock
+
+from openr1.errors import ConfigError
+from openr1.faults import is_full, writing
+
+
+def check_place(folder: Path, key: str) -> None:
+    """Refuse a folder that cannot be made, or in which nothing can be written. Nothing is made.
+
+    :param key: of the option that names it.
+    :raises ConfigError: if its nearest parent that exists takes no file, unless that is only because the disk is full.
+    """
+    try:
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        with TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise ConfigError(f"{key}: nothing can be written in {folder}: {error.strerror}; give another place") from error
 
 
 @contextmanager
@@ -18,16 +40,19 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
 
     :param shared: other processes may write the same file at the same time; the last one wins. Otherwise the temporary name is
         fixed, so that the next try overwrites what a kill left behind.
+    :raises RunError: for a fault of the machine, such as a full disk.
     """
     ending = f".{secrets.token_hex(4)}" if shared else ""
     temporary = path.with_name(f".{path.name}{ending}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with writing(path):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be gone, which is the error to show
+            temporary.unlink(missing_ok=True)
         raise
 
 
@@ -46,3 +71,14 @@ def read_json_lines(path: Path) -> list[Any]:
         except ValueError:
             continue
     return values
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file in the block; other processes wait for it.
+
+    :raises OSError: if the file cannot be made. A :class:`filelock.FileLock` alone would try again for ever in some folders.
+    """
+    path.touch()
+    with FileLock(path):
+        yield

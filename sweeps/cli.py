@@ -14,8 +14,8 @@ import hydra
 from omegaconf import DictConfig
 
 from openr1.config.schema import register as register_runs
-from openr1.console import exit_with, guarded
-from openr1.errors import ConfigError, RunError
+from openr1.console import exiting, guarded
+from openr1.errors import ConfigError
 from sweeps.commands import check, propose, status
 
 HELP = """\
@@ -117,10 +117,8 @@ def run(arguments: Sequence[str]) -> None:
     command = shlex.join(["openr1-plan", *arguments])
 
     def task(cfg: DictConfig) -> None:
-        try:
+        with exiting():
             mode.run(cfg, command)
-        except (ConfigError, RunError) as error:
-            exit_with(error)  # before Hydra puts a line of its own in front of it
 
     mode.register()
     sys.argv[1:] = words

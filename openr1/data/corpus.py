@@ -157,10 +157,12 @@ def write_documents(
     """Write the arrays of the documents ``chosen``, in that order, as :class:`openr1.data.sequences.Documents` reads them."""
     folder.mkdir()
     offsets = np.concatenate([[0], np.cumsum((ends - starts)[chosen])])
-    flat = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=tokens.dtype, shape=(int(offsets[-1]),))
-    for at, start, end in zip(offsets.tolist(), starts[chosen].tolist(), ends[chosen].tolist(), strict=False):
-        flat[at : at + end - start] = tokens[start:end]
-    flat.flush()
+    shape, descr = (int(offsets[-1]),), np.lib.format.dtype_to_descr(tokens.dtype)
+    # not by a memory map, of which a full disk kills the process
+    with (folder / "tokens.npy").open("wb", buffering=1 << 20) as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+        for start, end in zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True):
+            file.write(tokens[start:end].tobytes())
     np.save(folder / "offsets.npy", offsets)
     for name, column in columns.items():
         np.save(folder / f"{name}.npy", column[chosen])

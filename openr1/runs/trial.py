@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.config.recipe import RecipeStep
@@ -88,6 +89,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     for step in steps:
         check_machine(step.config)
     tracking.check_store(config.tracking)
+    tracking.send_kept(config.tracking, Path(config.paths.artifacts))
     fingerprint = trial_fingerprint(config, steps)
     if finished := tracking.find(config.tracking, config.study, fingerprint):
         return _noted(TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished))
@@ -105,7 +107,8 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     tags |= {"scale": config.scale.name, "data": config.data.name, "seed": config.seed, "family": family}
     tags |= {"config_hash": digest(resolved)[:16]}
     last_trained = next((step for step in reversed(steps) if step.config.stage.trains), None)
-    with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun) as tracked:
+    keep = Path(config.paths.artifacts)
+    with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun, keep=keep) as tracked:
         results: dict[str, StageResult] = {}
         for number, step in enumerate(steps, start=1):
             if not quiet:

@@ -15,6 +15,7 @@ import yaml
 
 from openr1.config.load import load_run_config
 from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
+from openr1.faults import writing
 from openr1.files import write_json
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
@@ -38,9 +39,11 @@ def run(folder: Path, rank: int) -> None:
     prepared = prepare(config, identity=(about["fingerprint"], about["inputs"]))
     context = stage_context(prepared, Path(about["folder"]), tracked)
     try:
-        metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)
+        with writing(context.folder):
+            metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)
     finally:
         tracked.flush()
+        tracked.keep()
     if rank == 0:
         write_json(folder / RESULT, metrics)
 
@@ -48,7 +51,7 @@ def run(folder: Path, rank: int) -> None:
 def _tracked(uri: str, about: dict[str, Any]):
     from openr1.tracking.mlflow import Run
 
-    run = Run(uri, about["run_id"])
+    run = Run(uri, about["run_id"], keep=Path(about["folder"]))
     run.first_step = about["first_step"]
     return run
 

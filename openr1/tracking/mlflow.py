@@ -12,8 +12,9 @@ reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stag
 fingerprint hardware``. :func:`openr1.tracking.names.to_key` turns a name into a key that MLflow accepts; reading turns it back.
 
 If the store does not answer, the user sees one line. Before a run the store is refused (:class:`openr1.errors.ConfigError`). A
-run that cannot begin in it is FAILED. While a run trains, metrics that cannot be sent are kept and sent later, and anything
-else is lost with a warning; the run then raises :class:`openr1.errors.StoreError` at its end, after its artifact is complete.
+run that cannot begin in it is FAILED. While a run trains, what cannot be sent waits in memory and is sent later. What still
+waits at the end is kept in a file (:mod:`openr1.tracking.outbox`), and :class:`openr1.errors.StoreError` is raised after the
+artifact is complete.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from openr1.errors import Pruned, StoreError
+from openr1.errors import Pruned, RunError, StoreError
 from openr1.options import flatten
-from openr1.tracking import observer
+from openr1.tracking import observer, outbox
 from openr1.tracking.environment import environment, git_commit, hardware
-from openr1.tracking.names import to_key
+from openr1.tracking.names import short, to_key
 from openr1.tracking.options import TrackingConfig
+from openr1.tracking.outbox import UNSENT, Outbox
+from openr1.tracking.patience import is_away, without_waiting
 from openr1.tracking.reading import CONFIG_FILE, TrackedRun, read_config, read_history, read_run, read_runs
 from openr1.tracking.store import (
     check_store,
@@ -48,9 +51,6 @@ from openr1.tracking.store import (
     search_runs,
     store_errors,
 )
-
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
 
 __all__ = [
     "Run",
@@ -67,11 +67,14 @@ __all__ = [
     "read_history",
     "read_run",
     "read_runs",
+    "send_kept",
     "track",
 ]
 
-METRICS_PER_REQUEST = 900  # MLflow refuses more than 1000
 PARAMS_PER_REQUEST = 100  # the most that MLflow accepts
+# characters of what MLflow refuses, or cuts itself only if its settings say so; the config and the artifact have the whole
+PARAM_LENGTH, TAG_LENGTH, DATASET_LENGTH, RUN_NAME_LENGTH = 6000, 5000, 500, 250
+LONGEST_PAUSE = 60.0  # seconds between two tries of a run while the store is away
 
 
 def log_study(
@@ -83,6 +86,7 @@ def log_study(
     """
     run = Run(config.uri, ensure_study(config, ensure_experiment(config), study))
     with store_errors(config.uri), locked_store(config.uri):  # workers of a search may end together
+        run.quiet = True  # the error itself is raised
         run.tag(**tags)
         run.summarise(metrics, 0)
         for path in files:
@@ -93,16 +97,21 @@ def log_study(
 class Run:
     """One run that is being tracked. Metrics are sent in batches, since a request costs more than a training step.
 
-    A store that refuses something does not end the run: there is one warning, and :meth:`settle` raises the error.
+    A store that is away or refuses something does not end the run: there is one warning. What it has not got is sent later; of
+    what it refuses, :meth:`settle` raises the error.
+
+    :param keep: folder of the artifacts, beside which is kept what the store has not got at the end.
     """
 
-    def __init__(self, uri: str, run_id: str, flush_seconds: float = 5.0) -> None:
+    def __init__(self, uri: str, run_id: str, flush_seconds: float = 5.0, keep: Path | None = None) -> None:
         self.uri = uri
         self.client = client(uri)
         self.run_id = run_id
         self.flush_seconds = flush_seconds
         self.flushed_at = time.monotonic()
-        self.waiting: list[Metric] = []  # metrics that are not sent yet
+        self.pause = 0.0  # seconds until the next try, while the store is away
+        self.outbox = Outbox(self.client, run_id)
+        self.kept_at = keep / UNSENT / f"{run_id}.json" if keep else None
         self.first_step = 0  # steps before it were sent by an earlier attempt
         self.lost: StoreError | None = None  # why something could not be tracked
         self.quiet = False  # print no more warnings
@@ -114,43 +123,59 @@ class Run:
 
     def summarise(self, metrics: dict[str, float], step: int) -> None:
         """Log metrics of the whole run."""
-        from mlflow.entities import Metric
-
         now = int(time.time() * 1000)
-        self.waiting += [Metric(to_key(key), float(value), now, step) for key, value in metrics.items()]
+        self.outbox.add("metrics", [[to_key(key), float(value), now, step] for key, value in metrics.items()])
         if time.monotonic() - self.flushed_at > self.flush_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Send the metrics that wait. Those that the store refuses keep waiting."""
-        self.flushed_at = time.monotonic()
+        """Send what waits, unless the store was away a moment ago. What the store does not take now keeps waiting."""
+        if time.monotonic() - self.flushed_at < self.pause:
+            return
         try:
-            self._flush()
+            with without_waiting():
+                self._send()
+            self.pause = 0.0
         except StoreError as error:
+            self.pause = min(max(2 * self.pause, self.flush_seconds), LONGEST_PAUSE)
             self._warn(error)
+        self.flushed_at = time.monotonic()
 
     def settle(self) -> None:
-        """Send the metrics that wait.
+        """Send what waits, and wait for the store if it is away.
 
         :raises StoreError: if something could not be tracked.
         """
-        self._flush()
+        self._send()
         if self.lost:
             raise self.lost
 
-    def _flush(self) -> None:
-        while self.waiting:
-            with store_errors(self.uri):
-                self.client.log_batch(self.run_id, metrics=self.waiting[:METRICS_PER_REQUEST])
-            del self.waiting[:METRICS_PER_REQUEST]
-
-    def _send(self, call: Callable, *arguments: Any, **named: Any) -> None:
+    def keep(self) -> bool:
+        """Keep what waits in a file, which the next command that tracks to the store sends; return False if that fails."""
+        if self.kept_at is None or not self.outbox.items:
+            return False
         try:
-            with store_errors(self.uri):
-                call(self.run_id, *arguments, **named)
-        except StoreError as error:
-            self.lost = self.lost or error
-            self._warn(error)
+            self.outbox.keep(self.kept_at, self.uri)
+        except (RunError, OSError):
+            return False
+        return True
+
+    def take(self, folder: Path) -> None:
+        """Take over what another process of the same run has kept beside this folder, if anything."""
+        path = folder / UNSENT / f"{self.run_id}.json"
+        if path.exists():
+            self.outbox.take(path)
+
+    def _send(self) -> None:
+        send(self.outbox, self.uri, self._refused)
+
+    def _refused(self, error: StoreError) -> None:
+        self.lost = self.lost or error
+        self._warn(error)
+
+    def _add(self, kind: str, value: Any) -> None:
+        self.outbox.add(kind, value)
+        self.flush()
 
     def _warn(self, error: StoreError) -> None:
         if not self.quiet:
@@ -158,50 +183,73 @@ class Run:
         self.quiet = True
 
     def log_params(self, values: dict[str, Any]) -> None:
-        """Log nested values as params with dotted names."""
-        from mlflow.entities import Param
-
-        flat = [Param(to_key(key), str(value)) for key, value in flatten(values).items()]
+        """Log nested values as params with dotted names. The store shows the beginning of a long one."""
+        flat = [(to_key(key), str(value)[:PARAM_LENGTH]) for key, value in flatten(values).items()]
         for start in range(0, len(flat), PARAMS_PER_REQUEST):
-            self._send(self.client.log_batch, params=flat[start : start + PARAMS_PER_REQUEST])
+            self._add("params", dict(flat[start : start + PARAMS_PER_REQUEST]))
 
     def log_dataset(self, name: str, digest: str, profile: dict[str, Any], context: str) -> None:
         """Log a data set as an input of the run."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-        from mlflow.exceptions import MlflowException
-
-        dataset = Dataset(name, digest, "openr1", json.dumps({"name": name}), profile=json.dumps(profile))
-        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])]
-        try:
-            self.client.log_inputs(self.run_id, inputs)
-        except MlflowException:
-            # two runs that begin together both miss the data set and add it; the second one finds it when it tries again
-            self._send(self.client.log_inputs, inputs)
+        source = json.dumps({"name": name})
+        value = {"name": short(name, DATASET_LENGTH), "digest": digest, "source": source, "profile": json.dumps(profile)}
+        self._add("dataset", value | {"context": context})
 
     def log_file(self, path: Path) -> None:
         """Log a file of the artifact that a person wants to see beside the run."""
-        self._send(self.client.log_artifact, str(path))
+        self._add("file", str(path.absolute()))
 
     def log_text(self, text: str, name: str) -> None:
         """Log a text as a file of the run."""
-        self._send(self.client.log_text, text, name)
+        self._add("text", [text, name])
 
     def log_table(self, rows: list[dict[str, Any]], name: str, step: int) -> None:
         """Log rows as a table in the MLflow UI, unless an earlier attempt already sent those of this step."""
         if rows and step >= self.first_step:
-            columns = {key: [row[key] for row in rows] for key in rows[0]}
-            self._send(self.client.log_table, columns, name)
+            self._add("table", [{key: [row[key] for row in rows] for key in rows[0]}, name])
 
     def tag(self, **tags: Any) -> None:
         """Set tags of the run."""
-        from mlflow.entities import RunTag
-
-        self._send(self.client.log_batch, tags=[RunTag(to_key(key), str(value)) for key, value in tags.items()])
+        self._add("tags", to_tags(tags))
 
     def end(self, status: str) -> None:
-        """Send the metrics that wait, as far as the store accepts them, and set the status."""
-        self.flush()
-        self._send(self.client.set_terminated, status)
+        """Send what waits, as far as the store accepts it, and set the status; the rest is kept."""
+        self.pause = 0.0
+        self._add("status", status)
+        self.keep()
+
+
+def to_tags(tags: dict[str, Any]) -> dict[str, str]:
+    """Return tags as MLflow takes them, long values cut."""
+    return {to_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
+
+
+def send(waiting: Outbox, uri: str, refused: Callable[[StoreError], None]) -> None:
+    """Send what waits; drop what the store refuses.
+
+    :raises StoreError: if the store is away; what it has not got keeps waiting.
+    """
+    while waiting.items:
+        try:
+            with store_errors(uri):
+                waiting.send()
+        except StoreError as error:
+            if error.__cause__ is not None and is_away(error.__cause__):
+                raise
+            waiting.drop_first()
+            refused(error)
+
+
+def send_kept(config: TrackingConfig, folder: Path) -> None:
+    """Send what earlier runs have kept for the store because it was away at their end.
+
+    :param folder: folder of the artifacts.
+    :raises StoreError: if the store is away again.
+    """
+
+    def warn(error: StoreError) -> None:
+        print(f"warning: {error}; a part of what was kept for it is lost", file=sys.stderr, flush=True)
+
+    outbox.send_kept(config.uri, folder, client, lambda items: send(items, config.uri, warn))
 
 
 @contextmanager
@@ -214,6 +262,7 @@ def track(
     resolved: dict[str, Any],
     resume: str | None = None,
     parent: str | None = None,
+    keep: Path | None = None,
 ) -> Iterator[Run]:
     """Track a child run of a study: FINISHED at the end of the block, FAILED with the reason if the block raises.
 
@@ -223,19 +272,21 @@ def track(
     :param resolved: the config that reproduces the run; kept as a file of the run.
     :param resume: id of the tracked run of an earlier attempt, which is continued if it exists.
     :param parent: id of the parent run, in place of the study's.
+    :param keep: folder of the artifacts, beside which is kept what the store has not got at the end.
     :raises StoreError: if the store refuses the beginning of the run, or a part of its results.
     """
     experiment = ensure_experiment(config)
     resumed = resume if resume is not None and run_exists(config.uri, resume) else None
     if resumed is not None:
-        run = Run(config.uri, resumed)
+        run = Run(config.uri, resumed, keep=keep)
     else:
         parent = parent or ensure_study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, **observer.tags()}
         tags |= {"hardware": hardware(), "git_commit": git_commit()}
         with store_errors(config.uri):
-            keyed = {to_key(key): str(value) for key, value in tags.items()}
-            run = Run(config.uri, client(config.uri).create_run(experiment, run_name=name, tags=keyed).info.run_id)
+            title = short(name, RUN_NAME_LENGTH)
+            created = client(config.uri).create_run(experiment, run_name=title, tags=to_tags(tags))
+        run = Run(config.uri, created.info.run_id, keep=keep)
     observer.note(run_id=run.run_id)
     run.quiet = True  # an error at the beginning ends the run, with its own message
     try:
@@ -248,26 +299,41 @@ def track(
         run.settle()
         run.quiet = False
         yield run
-        _finish(run)
     except Pruned as error:
         run.tag(state="PRUNED", pruned=error)
         run.end("KILLED")
         raise
     except BaseException as error:
-        run.quiet = True  # the error itself is about to be shown
-        run.tag(failure=f"{type(error).__name__}: {first_line(error)}"[:5000])
-        run.log_text(traceback.format_exc(), "failure.txt")
-        run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        _fail(run, error)
         raise
+    _finish(run)
+
+
+def _fail(run: Run, error: BaseException) -> None:
+    run.quiet = True  # the error itself is about to be shown
+    run.tag(failure=f"{type(error).__name__}: {first_line(error)}")
+    run.log_text("".join(traceback.format_exception(error)), "failure.txt")
+    run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
 
 
 def _finish(run: Run) -> None:
+    """Send what waits and set the status.
+
+    :raises StoreError: if the store has not got everything; it says what becomes of it.
+    """
+    run.outbox.add("status", "FINISHED")
     try:
         run.settle()
-        with store_errors(run.uri):
-            run.client.set_terminated(run.run_id, "FINISHED")
     except StoreError as error:
-        raise StoreError(f"{error}; the artifact of the run is kept, and the same command tracks it again") from error
+        later = "the artifact of the run is kept, and the same command tracks it again"
+        if run.lost:
+            _fail(run, error)
+        elif run.keep():
+            later = f"the run is complete; the next command that tracks there sends what is kept in {run.kept_at}"
+        raise StoreError(f"{error}; {later}") from error
+    except BaseException as error:  # it is interrupted while it waits for the store
+        _fail(run, error)
+        raise
 
 
 def _reopen(run: Run) -> None:

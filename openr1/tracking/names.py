@@ -54,9 +54,17 @@ def to_key(name: str) -> str:
     """
     escaped = REFUSED.search(name) or ESCAPED.search(name) or any(part in NOT_PATHS for part in name.split("/"))
     key = re.sub(r"[^\w.\- ]", lambda match: f":{ord(match[0]):X}:", name) if escaped else name
-    if len(key) <= KEY_LENGTH:
-        return key
-    return f"{key[: KEY_LENGTH - DIGEST - 1]}-{hashlib.sha256(name.encode()).hexdigest()[:DIGEST]}"
+    return short(key, KEY_LENGTH, name)
+
+
+def short(text: str, length: int, whole: str | None = None) -> str:
+    """Return a text, or if it is too long its beginning and a hash of it, so that different texts stay different.
+
+    :param whole: what the text stands for, which is hashed in its place.
+    """
+    if len(text) <= length:
+        return text
+    return f"{text[: length - DIGEST - 1]}-{hashlib.sha256((whole or text).encode()).hexdigest()[:DIGEST]}"
 
 
 def from_key(key: str) -> str:

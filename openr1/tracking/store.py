@@ -8,16 +8,18 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from filelock import FileLock
-
-from openr1.errors import ConfigError, StoreError
+from openr1.errors import ConfigError, RunError, StoreError
+from openr1.faults import fault_line, is_full
+from openr1.files import check_place, locked
+from openr1.tracking import sqlite
 from openr1.tracking.names import query_condition
 from openr1.tracking.options import TrackingConfig
+from openr1.tracking.patience import PatientClient, is_away, patiently
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +30,8 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # no connection outlives its query: many processes share one SQLite file
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # openr1.tracking.patience repeats requests
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 
 
@@ -36,31 +39,56 @@ SETTINGS = {
 def client(uri: str) -> MlflowClient:
     """Open the store, and create it first if it is a SQLite file that does not exist yet.
 
+    Requests of the client wait for a store that is locked or away (:mod:`openr1.tracking.patience`).
+
     :raises ConfigError: if the store cannot be opened.
+    :raises RunError: if the disk is full.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     import mlflow
 
-    def connect() -> MlflowClient:
+    def connect(uri: str) -> MlflowClient:
         store = mlflow.MlflowClient(tracking_uri=uri)
         store.search_experiments(max_results=1)
         return store
 
+    path = sqlite.path_of(uri)
     try:
-        path = sqlite_file(uri)
-        if path is None:
-            return connect()
-        # the first process that opens a fresh database migrates it, and two at once crash: one at a time until it is ready
-        ready = path.with_suffix(f".{mlflow.__version__}.ready")
-        if not (ready.exists() and path.exists()):
-            with locked_store(uri):
-                connect()
-                ready.touch()
-        return connect()
+        store = patiently(uri, lambda: connect(uri) if path is None else _open_file(uri, path, connect))
+    except (ConfigError, RunError):
+        raise
     except Exception as error:
+        if is_full(error):
+            raise RunError(f"tracking.uri: {fault_line(error, path)}") from error
         raise ConfigError(f"tracking.uri: {uri} cannot be opened: {first_line(error)}") from error
+    return cast("MlflowClient", PatientClient(store, uri))
+
+
+def _open_file(uri: str, path: Path, connect: Callable[[str], MlflowClient]) -> MlflowClient:
+    """Open a store in a SQLite file, which is made if it does not exist, and made anew if it was left half-made."""
+    if sqlite.is_whole(path):
+        try:
+            return connect(uri)
+        except Exception as error:
+            if is_away(error) or not sqlite.is_left_over(path):
+                raise
+    with locked_store(uri):  # two processes that migrate a database at once crash
+        if not sqlite.is_whole(path) or not _opens(uri, connect):
+            sqlite.make_whole(path, connect)
+        return connect(uri)
+
+
+def _opens(uri: str, connect: Callable[[str], MlflowClient]) -> bool:
+    """Return False for a store that does not open, but for one that is only locked."""
+    try:
+        connect(uri)
+    except Exception as error:
+        if is_away(error):
+            raise
+        return False
+    return True
 
 
 def existing_store(uri: str) -> MlflowClient:
@@ -68,7 +96,7 @@ def existing_store(uri: str) -> MlflowClient:
 
     :raises ConfigError: if there is no store, or it cannot be opened.
     """
-    path = sqlite_file(uri)
+    path = sqlite.path_of(uri)
     if path and not path.exists():
         raise ConfigError(f"tracking.uri: there is no store at {uri}")
     return client(uri)
@@ -79,8 +107,9 @@ def check_store(config: TrackingConfig) -> None:
 
     :raises ConfigError: if it cannot be opened or written, or the experiment was deleted in it.
     """
-    path = sqlite_file(config.uri)
+    path = sqlite.path_of(config.uri)
     if path:
+        check_place(path.parent, "tracking.uri")
         if not path.exists():
             return
         if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
@@ -110,6 +139,8 @@ def store_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
+        if is_full(error):
+            raise StoreError(f"tracking.uri: {fault_line(error, uri)}") from error
         raise StoreError(f"tracking.uri: {uri}: {first_line(error).rstrip('.')}") from error
 
 
@@ -119,18 +150,13 @@ def locked_store(uri: str) -> Iterator[None]:
 
     Only SQLite stores have a lock.
     """
-    path = sqlite_file(uri)
+    path = sqlite.path_of(uri)
     if path is None:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with locked(Path(f"{path}.lock")):
         yield
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite store; None for any other store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def first_line(error: BaseException) -> str:
@@ -177,12 +203,17 @@ def search_runs(uri: str, experiments: list[str], tags: dict[str, str], *conditi
 
 
 def run_exists(uri: str, run_id: str) -> bool:
-    """Return True if the store has this run and it is not deleted."""
+    """Return True if the store has this run and it is not deleted.
+
+    :raises StoreError: if the store does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
         return client(uri).get_run(run_id).info.lifecycle_stage == "active"
-    except MlflowException:
+    except MlflowException as error:
+        if is_away(error):
+            raise StoreError(f"tracking.uri: {uri}: {first_line(error)}") from error
         return False
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock
 
 from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
+from openr1.files import locked
 from openr1.records import read_sealed, write_sealed
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
@@ -98,7 +98,7 @@ def calibrate(
     if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
         say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):  # commands that start together time once, and do not slow each other down
+        with locked(folder / ".lock"):  # commands that start together time once, and do not slow each other down
             fresh = _uncached(places)
             timed = _time_steps([shortened(stage) for stage in fresh.values()], speed.at_once, say) if fresh else []
             for path, result in zip(fresh, timed, strict=True):

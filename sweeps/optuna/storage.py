@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
-from openr1.errors import ConfigError
+from openr1.errors import ConfigError, RunError
+from openr1.faults import fault_line, is_full
+from openr1.files import check_place, locked
 
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
@@ -29,10 +30,12 @@ def open_storage(url: str) -> BaseStorage:
     """Open a storage, and create it where it is a fresh file. A process has one, which keeps ended trials in memory.
 
     :raises ConfigError: for one that cannot be opened.
+    :raises RunError: if the disk is full.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url.startswith(JOURNAL):
         path = Path(url.removeprefix(JOURNAL))
+        check_place(path.parent, "sweep.storage")
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     try:
@@ -47,11 +50,14 @@ def open_storage(url: str) -> BaseStorage:
         if not database.database or database.database == ":memory:":
             raise ConfigError(f"sweep.storage: {url!r} does not outlast its process; give {KINDS}")
         path = Path(database.database)
+        check_place(path.parent, "sweep.storage")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # otherwise two processes that find no tables both create them
+        with locked(Path(f"{path}.lock")):  # otherwise two processes that find no tables both create them
             return optuna.storages.get_storage(_open_sqlite(url))
     except (ImportError, SQLAlchemyError, OSError) as error:
         shown = database.render_as_string(hide_password=True)
+        if is_full(error):
+            raise RunError(f"sweep.storage: {fault_line(error, shown)}") from error
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
 

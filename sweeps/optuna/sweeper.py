@@ -14,6 +14,7 @@ from optuna import Study
 
 from openr1.config.schema import Config
 from openr1.console import console as console_of
+from openr1.faults import writing
 from openr1.tracking.options import TrackingConfig
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.plan import price_before_launch, trial_limit
@@ -70,7 +71,7 @@ def sweep(
     spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context.config_loader))
     worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, spend_limit)
     try:
-        with interrupted_by_sigterm():
+        with writing(without_password(options.storage)), interrupted_by_sigterm():
             worker.work()
     finally:
         summary = save_results(study, options, config, folder)

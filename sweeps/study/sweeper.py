@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.console import console as console_of
+from openr1.faults import writing
 from openr1.runs.trial import finished_metrics
 from sweeps.config import SweepConfig
 from sweeps.cost.price import RunPrice, price_study, times_are_needed
@@ -44,6 +45,7 @@ def sweep(
         hydra_context=HydraContext(loader, context.callbacks), task_function=function, config=config
     )
     console = console_of(stderr=True)
+    folder = Path(config.hydra.sweep.dir)
     rounds: list[list[JobReturn]] = []
     before: list[Job] = []
     written: list[dict[str, Any]] = []  # what plan.json says of the runs of earlier rounds
@@ -58,9 +60,9 @@ def sweep(
         require_confirmation(launched + price.amount, options.ask_above, options.confirm)
         launched += total(run.amount for run in price.rounds[0])
         if not rounds:
-            folder = Path(config.hydra.sweep.dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(config, folder / "multirun.yaml")
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                OmegaConf.save(config, folder / "multirun.yaml")
         plan_file.write(price, known, plan_file.command_line("openr1 -m", config), expansion.adapts, written)
         written += plan_file.entries_of(price, known, written)[: len(jobs)]
         before += jobs

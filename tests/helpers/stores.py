@@ -4,10 +4,7 @@ import functools
 import os
 import shutil
 import uuid
-from importlib.metadata import version
 from pathlib import Path
-
-from filelock import FileLock
 
 from openr1.tracking import mlflow, store
 
@@ -16,7 +13,7 @@ TEMPLATE = "OPENR1_TEST_STORE"  # environment variable: path of the empty store;
 
 def copy_empty_stores() -> None:
     """Have this process copy the empty store wherever it would make a SQLite store, where the environment names one."""
-    if TEMPLATE not in os.environ or hasattr(store.client, "copies"):
+    if TEMPLATE not in os.environ or hasattr(store.client, "opened"):
         return
     opened = store.client
 
@@ -24,20 +21,13 @@ def copy_empty_stores() -> None:
     def client(uri):
         path = Path(uri.removeprefix("sqlite:///"))
         if uri.startswith("sqlite:///") and not path.exists():
-            _copy(_template(opened), path)
+            template = Path(os.environ[TEMPLATE])
+            opened(f"sqlite:///{template}")
+            _copy(template, path)
         return opened(uri)
 
-    client.copies = True
+    client.opened = opened
     store.client = mlflow.client = client  # the second is the name by which runs are written
-
-
-def _template(opened) -> Path:
-    path = Path(os.environ[TEMPLATE])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.making"):
-        if not _ready(path).exists():
-            opened(f"sqlite:///{path}")
-    return path
 
 
 def _copy(template: Path, path: Path) -> None:
@@ -51,9 +41,3 @@ def _copy(template: Path, path: Path) -> None:
         return
     finally:
         whole.unlink()
-    _ready(path).touch()
-
-
-def _ready(path: Path) -> Path:
-    """Return the file by which ``openr1.tracking.store.client`` knows that the tables are made."""
-    return path.with_suffix(f".{version('mlflow')}.ready")

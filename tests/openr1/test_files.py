@@ -1,9 +1,11 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from openr1.files import replacing, write_json
+from openr1.errors import ConfigError, RunError
+from openr1.files import check_place, locked, replacing, write_json
 
 
 def until_the_disk_is_full(path):
@@ -17,7 +19,7 @@ def test_a_file_stays_as_it_was_where_writing_fails(tmp_path):
     write_json(path, 1)
     with pytest.raises(TypeError):
         write_json(path, object())
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(RunError, match=rf"^{path}: no space left"):
         until_the_disk_is_full(path)
     assert json.loads(path.read_text()) == 1
     assert list(tmp_path.iterdir()) == [path]
@@ -36,3 +38,19 @@ def test_several_may_write_a_shared_file_at_once(tmp_path):
         list(pool.map(lambda i: write_json(path, [i] * 1000, shared=True), range(200)))
     assert len(set(json.loads(path.read_text()))) == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/proc/x/y", "/dev/null/x", "/etc/passwd", "/tmp/" + "x" * 300])
+def test_a_place_that_takes_no_file_is_refused(place):
+    with pytest.raises(ConfigError, match=rf"^paths\.a: nothing can be written in {place}: [^\n]*; give another place$"):
+        check_place(Path(place), "paths.a")
+
+
+def test_to_check_a_place_makes_nothing(tmp_path):
+    check_place(tmp_path / "a" / "b", "paths.a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_in_a_place_that_takes_no_file_is_an_error_at_once(tmp_path):
+    with pytest.raises(OSError, match="No such file"), locked(Path("/proc/x.lock")):
+        pass

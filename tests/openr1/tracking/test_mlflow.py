@@ -186,7 +186,7 @@ def test_what_the_store_does_not_take_now_is_sent_later(config, monkeypatch, cap
             run.log({"flops": float(step)}, step)
         monkeypatch.setattr(store, "log_batch", log_batch)
         run.log({"flops": 3.0}, 3)
-        assert run.waiting == []
+        assert run.outbox.items == []
     assert [point["flops"] for point in tracking.read_history(config.uri, run.run_id, ["flops"])] == [1.0, 2.0, 3.0]
     assert warnings(capsys) == [f"warning: tracking.uri: {config.uri}: no answer; the run continues"]
     assert [read.status for read in tracking.read_runs(config.uri, "s")] == ["FINISHED"]
