@@ -14,6 +14,7 @@ from openr1.config.load import load_run_config
 from openr1.config.schema import register
 from openr1.console import exit_with, guarded
 from openr1.errors import ConfigError, RunError
+from openr1.interrupts import interruptible
 
 
 def execute(cfg: DictConfig) -> float | None:
@@ -22,7 +23,8 @@ def execute(cfg: DictConfig) -> float | None:
     if job.mode == RunMode.MULTIRUN:
         from openr1.runs.trial import run_trial
 
-        return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
+        with interruptible(worker=True):  # of a launcher that has processes of its own
+            return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
     try:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from openr1.errors import Pruned, StoreError
+from openr1.interrupts import deferred
 from openr1.options import flatten
 from openr1.tracking import observer
 from openr1.tracking.environment import environment, git_commit, hardware
@@ -227,18 +228,16 @@ def track(
     """
     experiment = ensure_experiment(config)
     resumed = resume if resume is not None and run_exists(config.uri, resume) else None
-    if resumed is not None:
-        run = Run(config.uri, resumed)
-    else:
+    if resumed is None:
         parent = parent or ensure_study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, **observer.tags()}
         tags |= {"hardware": hardware(), "git_commit": git_commit()}
-        with store_errors(config.uri):
-            keyed = {to_key(key): str(value) for key, value in tags.items()}
-            run = Run(config.uri, client(config.uri).create_run(experiment, run_name=name, tags=keyed).info.run_id)
-    observer.note(run_id=run.run_id)
-    run.quiet = True  # an error at the beginning ends the run, with its own message
+    run: Run | None = None
     try:
+        with deferred():  # a run that is created here is also ended here
+            run = Run(config.uri, resumed or _create_run(config.uri, experiment, name, tags))
+        observer.note(run_id=run.run_id)
+        run.quiet = True  # an error at the beginning ends the run, with its own message
         if resumed is not None:
             _reopen(run)
         else:
@@ -250,15 +249,24 @@ def track(
         yield run
         _finish(run)
     except Pruned as error:
+        assert run is not None  # nothing else is pruned
         run.tag(state="PRUNED", pruned=error)
         run.end("KILLED")
         raise
     except BaseException as error:
+        if run is None:
+            raise
         run.quiet = True  # the error itself is about to be shown
         run.tag(failure=f"{type(error).__name__}: {first_line(error)}"[:5000])
         run.log_text(traceback.format_exc(), "failure.txt")
         run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
+
+
+def _create_run(uri: str, experiment: str, name: str, tags: dict[str, Any]) -> str:
+    with store_errors(uri):
+        keyed = {to_key(key): str(value) for key, value in tags.items()}
+        return client(uri).create_run(experiment, run_name=name, tags=keyed).info.run_id
 
 
 def _finish(run: Run) -> None:

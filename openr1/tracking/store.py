@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from openr1.errors import ConfigError, StoreError
+from openr1.interrupts import deferred
 from openr1.tracking.names import query_condition
 from openr1.tracking.options import TrackingConfig
 
@@ -155,8 +156,9 @@ def ensure_study(config: TrackingConfig, experiment: str, study: str) -> str:
     with store_errors(config.uri), locked_store(config.uri):
         if parent := next(search_runs(config.uri, [experiment], tags), None):
             return parent.info.run_id
-        run = client(config.uri).create_run(experiment, run_name=study, tags=tags)
-        client(config.uri).set_terminated(run.info.run_id)
+        with deferred():  # its status is that of a run under way until it is set
+            run = client(config.uri).create_run(experiment, run_name=study, tags=tags)
+            client(config.uri).set_terminated(run.info.run_id)
         return run.info.run_id
 
 

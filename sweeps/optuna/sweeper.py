@@ -29,7 +29,7 @@ from sweeps.optuna.spend_limit import SearchSpendLimit
 from sweeps.optuna.storage import is_sqlite, without_password
 from sweeps.optuna.study import open_study, study_identity
 from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, interrupted_by_sigterm, launcher_of
+from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, launcher_of
 from sweeps.optuna.trial_task import TrialTask
 from sweeps.optuna.worker import Worker
 from sweeps.planning.grammar import format_value
@@ -74,10 +74,9 @@ def sweep(
     warn_of_shared_sqlite(options, config, study, say)
     price_before_launch(options, space, config, context.config_loader, console_of(stderr=True))
     spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context))
-    worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, spend_limit)
+    worker = Worker(study, space, options, create_runner(launcher), n_jobs, limit, say, spend_limit)
     try:
-        with interrupted_by_sigterm():
-            worker.work()
+        worker.work()
     finally:
         summary = save_results(study, options, config, folder)
     say(_best_line(summary, options))

@@ -26,6 +26,7 @@ from sweeps.planning.loader import create_trial_loader
 from sweeps.status import plan_file
 from sweeps.study.expansion import Expansion, Job
 from sweeps.study.limited_launch import LimitedLauncher
+from sweeps.study.process_pool import pool_of
 from sweeps.study.rounds import plan_round, run_round
 
 
@@ -65,7 +66,7 @@ def sweep(
         written += plan_file.entries_of(price, known, written)[: len(jobs)]
         before += jobs
         limited = _limited_launcher(options, launcher, price.rounds[0], jobs)
-        launch = limited.launch if limited else launcher.launch
+        launch = (limited or pool_of(launcher) or launcher).launch
         results = run_round(runs, jobs, launch, sum(map(len, rounds)), console)
         rounds.append([result for result in results if result is not None])
         if limited and limited.stopped:
