@@ -26,7 +26,7 @@ from sweeps.optuna.plan import price_before_launch, trial_limit
 from sweeps.optuna.results import summarise, write_results
 from sweeps.optuna.space import Space, parse_space
 from sweeps.optuna.spend_limit import SearchSpendLimit
-from sweeps.optuna.storage import is_sqlite, without_password
+from sweeps.optuna.storage import is_sqlite, open_storage, without_password
 from sweeps.optuna.study import open_study, study_identity
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, launcher_of
@@ -59,6 +59,8 @@ def sweep(
     context = HydraContext(create_trial_loader(context.config_loader), context.callbacks)
     check_axes(space, config, context)
     check_tracking(config)
+    say = _line_printer(options.name)
+    open_storage(options.storage).say = say
     study = open_study(options, space, study_identity(options, space, config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialTask(function, options), config=config
@@ -68,7 +70,6 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     limit = trial_limit(options, space)
-    say = _line_printer(options.name)
     done = len(TrialCounts.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {without_password(options.storage)}")
     warn_of_shared_sqlite(options, config, study, say)

@@ -1,0 +1,165 @@
+"""Commands that are sent a signal: they keep their state, end their processes, and go on by the same command."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from helpers.cli import Command, command
+from helpers.configs import composed
+
+from openr1.artifacts import Store
+from openr1.runs.fingerprint import identify
+from openr1.tracking import mlflow as tracking
+
+pytestmark = pytest.mark.integration
+
+STEPS = ["budget.steps=4000", "stage.log_points=400", "compute.checkpoint_minutes=null"]
+
+
+@pytest.fixture
+def long(tiny):
+    """Return overrides of a run that trains for longer than a test lasts, and keeps no checkpoint of itself."""
+    return [*tiny, *STEPS]
+
+
+def wait_for(condition, started, seconds=300):
+    """Wait until a condition holds, unless the command ends that should bring it about."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        assert started.poll() is None, started.finish().stderr
+        time.sleep(0.05)
+
+
+def curves(folder):
+    """Return the curves of the runs under way."""
+    return [path for path in Path(folder).rglob(".partial/*/history.jsonl") if "train_loss" in path.read_text()]
+
+
+def checkpoints(folder):
+    return list(Path(folder).rglob("checkpoints/checkpoint-*/complete"))
+
+
+def statuses(folder, study="default", **tags):
+    runs = tracking.read_runs(f"sqlite:///{folder}/outputs/mlflow.db", study, status=None)
+    return sorted(run.status for run in runs)
+
+
+def interrupt(started, number, seconds=60):
+    """Send a signal to a command, and return what it wrote and the processes that it has left behind."""
+    children = psutil.Process(started.pid).children(recursive=True)
+    os.kill(started.pid, number)
+    sent = time.monotonic()
+    ended = started.finish()
+    print(f"ended after {time.monotonic() - sent:.1f} s:", ended.stdout, ended.stderr, sep="\n")
+    _, alive = psutil.wait_procs(children, timeout=seconds)
+    return ended, alive
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_run(long, tmp_path, number):
+    started = Command("openr1", *long, cwd=tmp_path)
+    wait_for(lambda: curves(tmp_path), started)
+    ended, alive = interrupt(started, number)
+    assert ended.returncode == 128 + number
+    assert ended.stderr.splitlines()[-1] == f"openr1: interrupted by {number.name}; the same command resumes"
+    assert "Traceback" not in ended.stderr
+    assert not alive
+    assert len(checkpoints(tmp_path)) == 1
+    assert statuses(tmp_path) == ["KILLED"]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tiny, tmp_path):
+    words = [*tiny, "budget.steps=1000", "stage.log_points=20", "compute.checkpoint_minutes=null"]
+    started = Command("openr1", *words, cwd=tmp_path)
+    wait_for(lambda: curves(tmp_path), started)
+    ended, _ = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    step = int(checkpoints(tmp_path)[0].parent.name.removeprefix("checkpoint-"))
+    done = command("openr1", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole = command("openr1", *words, "study=whole", f"paths.artifacts={tmp_path}/whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    fingerprint = identify(composed(*words))[0]
+    resumed, undisturbed = (
+        Store(folder).find("pretrain", fingerprint) for folder in (tmp_path / "outputs" / "artifacts", tmp_path / "whole")
+    )
+    assert resumed.sha256() == undisturbed.sha256()
+    assert step in [row["step"] for row in resumed.history()]  # it went on from there
+    assert statuses(tmp_path) == ["FINISHED"]
+
+
+def test_a_recipe(tiny, tmp_path):
+    words = ["recipe=r1_zero", "data=sums", "data.sources.sums.problems=300", "data.context=128", "scale=30k"]
+    started = Command("openr1", *words, *STEPS, f"paths.outputs={tmp_path}/outputs", cwd=tmp_path)
+    wait_for(lambda: curves(tmp_path), started)
+    ended, alive = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert not alive
+    assert len(checkpoints(tmp_path)) == 1
+    assert statuses(tmp_path) == ["KILLED", "KILLED"]  # the trial and its stage
+
+
+def test_a_run_on_several_processes(long, tmp_path):
+    started = Command("openr1", *long, "compute=ddp", cwd=tmp_path)
+    wait_for(lambda: curves(tmp_path), started)
+    ended, alive = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
+    assert "Traceback" not in ended.stderr
+    assert not alive
+    assert len(checkpoints(tmp_path)) == 1
+    assert statuses(tmp_path) == ["KILLED"]
+
+
+STUDY = ["seed=0,1", "sweep.calibrate=false", "hydra.launcher.n_jobs=2", "study=pair"]
+
+
+@pytest.mark.parametrize("launcher", ["local", pytest.param("joblib", marks=pytest.mark.nightly)])
+def test_a_study(long, tmp_path, launcher):
+    started = Command("openr1", "-m", *long, *STUDY, f"hydra/launcher={launcher}", cwd=tmp_path)
+    wait_for(lambda: len(curves(tmp_path)) == 2, started)
+    ended, alive = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
+    assert "Traceback" not in ended.stderr
+    assert "resource_tracker" not in ended.stderr
+    assert not alive
+    assert len(checkpoints(tmp_path)) == 2
+    assert statuses(tmp_path, "pair") == ["KILLED", "KILLED"]
+
+
+def test_a_killed_study_leaves_no_process(long, tmp_path):
+    started = Command("openr1", "-m", *long, *STUDY, cwd=tmp_path)
+    wait_for(lambda: curves(tmp_path), started)
+    ended, alive = interrupt(started, signal.SIGKILL, seconds=20)
+    assert ended.returncode == -signal.SIGKILL
+    assert not alive
+
+
+def test_a_search(long, tmp_path):
+    words = ["sweep=search", "optim.lr=interval(0.001,0.01)", "sweep.name=pair", "sweep.n_trials=4", "sweep.calibrate=false"]
+    started = Command("openr1", "-m", *long, *words, "hydra.launcher.n_jobs=2", cwd=tmp_path)
+    wait_for(lambda: len(curves(tmp_path)) == 2, started)
+    ended, alive = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
+    assert "Traceback" not in ended.stderr
+    assert not alive
+    assert len(checkpoints(tmp_path)) == 2
+    assert statuses(tmp_path, "pair") == ["KILLED", "KILLED"]
+    study = optuna.load_study(study_name="pair", storage=f"sqlite:///{tmp_path}/outputs/optuna.db")
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL", "WAITING", "WAITING"]
+
+
+def test_the_calibration_of_a_plan(long, tmp_path):
+    started = Command("openr1-plan", *long, "scale=30k,100k", "hydra.launcher.n_jobs=2", cwd=tmp_path)
+    wait_for(lambda: psutil.Process(started.pid).children(), started)
+    ended, alive = interrupt(started, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert ended.stderr.splitlines()[-1] == "openr1-plan: interrupted by SIGTERM; the same command resumes"
+    assert not alive
