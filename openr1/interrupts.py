@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from openr1.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFERRED_SECONDS = 5.0
+INTERRUPT_SECONDS = 20.0  # for another process to end its step of training and save its state
 # a second signal within this time counts as the first: a terminal and `timeout` send it to a process and to its group
 REPEAT_SECONDS = 1.0
 RAISE_AGAIN_SECONDS = 0.05
@@ -106,12 +107,25 @@ def start_worker() -> None:
 
 
 def end_with_parent() -> None:
-    """Start a thread that ends this process once its parent has ended in any way, since nobody waits for its result then."""
+    """End this process once its parent has ended in any way (:func:`end_after`)."""
     parent = os.getppid()
+    end_after(lambda: os.getppid() != parent)
+
+
+def end_after(has_ended: Callable[[], bool]) -> None:
+    """Start a thread that interrupts this process once another one has ended, since nobody waits for its result then.
+
+    A job that has not ended after :data:`INTERRUPT_SECONDS` is cut off.
+    """
 
     def wait_for_end() -> None:
-        while os.getppid() == parent:
+        while not has_ended():
             time.sleep(POLL_SECONDS)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the pipes to the other process are broken, and nobody needs to know
+        os.kill(os.getpid(), signal.SIGTERM)
+        until = time.monotonic() + INTERRUPT_SECONDS
+        while _state.raises and time.monotonic() < until:
+            time.sleep(POLL_SECONDS / 10)
         os._exit(1)
 
     threading.Thread(target=wait_for_end, daemon=True).start()

@@ -23,6 +23,7 @@ import yaml
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded
 from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.files import write_json
+from openr1.interrupts import INTERRUPT_SECONDS
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 RANKS = "ranks"  # folder of a run that holds the input, the results and the logs of the processes
 CONFIG, ABOUT, RESULT, FAILURE, LOG = "config.yaml", "about.json", "result.json", "failure.json", "launch.log"
-INTERRUPT_SECONDS = 20.0  # for the processes to end their step of training and save their state
 ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes of a rank
 # words in the errors of ranks that fail because another rank has failed
 SECONDARY_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")

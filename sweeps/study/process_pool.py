@@ -20,12 +20,11 @@ from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from joblib.externals.loky import get_reusable_executor
 
-from openr1.interrupts import interruptible, start_worker
+from openr1.interrupts import INTERRUPT_SECONDS, interruptible, start_worker
 from sweeps.compat import joblib_options, joblib_task, process_ids
 from sweeps.planning.concurrency import parallel_processes, process_count
 
 IDLE_SECONDS = 300  # after which an idle process of the pool ends
-INTERRUPT_SECONDS = 20.0  # for the processes to end their steps of training and save their states
 
 
 class ProcessPool:

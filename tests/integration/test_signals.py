@@ -26,13 +26,30 @@ def long(tiny):
     return [*tiny, *STEPS]
 
 
-def wait_for(condition, started, seconds=300):
-    """Wait until a condition holds, unless the command ends that should bring it about."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        assert started.poll() is None, started.finish().stderr
-        time.sleep(0.05)
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a command and returns it once a condition holds; it is killed at the end of the test."""
+    commands = []
+
+    def start(condition, *words):
+        started = Command(*words, cwd=tmp_path)
+        commands.append(started)
+        until = time.monotonic() + 600
+        while not condition(started):
+            assert time.monotonic() < until
+            assert started.poll() is None, started.finish().stderr
+            time.sleep(0.05)
+        return started
+
+    yield start
+    for started in commands:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+
+
+def trains(folder, runs=1):
+    """Return the condition that so many runs have written their curves."""
+    return lambda _: len(curves(folder)) >= runs
 
 
 def curves(folder):
@@ -44,7 +61,7 @@ def checkpoints(folder):
     return list(Path(folder).rglob("checkpoints/checkpoint-*/complete"))
 
 
-def statuses(folder, study="default", **tags):
+def statuses(folder, study="default"):
     runs = tracking.read_runs(f"sqlite:///{folder}/outputs/mlflow.db", study, status=None)
     return sorted(run.status for run in runs)
 
@@ -61,9 +78,8 @@ def interrupt(started, number, seconds=60):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_run(long, tmp_path, number):
-    started = Command("openr1", *long, cwd=tmp_path)
-    wait_for(lambda: curves(tmp_path), started)
+def test_a_run(start, long, tmp_path, number):
+    started = start(trains(tmp_path), "openr1", *long)
     ended, alive = interrupt(started, number)
     assert ended.returncode == 128 + number
     assert ended.stderr.splitlines()[-1] == f"openr1: interrupted by {number.name}; the same command resumes"
@@ -73,10 +89,9 @@ def test_a_run(long, tmp_path, number):
     assert statuses(tmp_path) == ["KILLED"]
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bytes(tiny, tmp_path):
+def test_an_interrupted_run_goes_on_to_the_same_bytes(start, tiny, tmp_path):
     words = [*tiny, "budget.steps=1000", "stage.log_points=20", "compute.checkpoint_minutes=null"]
-    started = Command("openr1", *words, cwd=tmp_path)
-    wait_for(lambda: curves(tmp_path), started)
+    started = start(trains(tmp_path), "openr1", *words)
     ended, _ = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     step = int(checkpoints(tmp_path)[0].parent.name.removeprefix("checkpoint-"))
@@ -93,10 +108,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tiny, tmp_path):
     assert statuses(tmp_path) == ["FINISHED"]
 
 
-def test_a_recipe(tiny, tmp_path):
+def test_a_recipe(start, tiny, tmp_path):
     words = ["recipe=r1_zero", "data=sums", "data.sources.sums.problems=300", "data.context=128", "scale=30k"]
-    started = Command("openr1", *words, *STEPS, f"paths.outputs={tmp_path}/outputs", cwd=tmp_path)
-    wait_for(lambda: curves(tmp_path), started)
+    started = start(trains(tmp_path), "openr1", *words, *STEPS, f"paths.outputs={tmp_path}/outputs")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert not alive
@@ -104,9 +118,8 @@ def test_a_recipe(tiny, tmp_path):
     assert statuses(tmp_path) == ["KILLED", "KILLED"]  # the trial and its stage
 
 
-def test_a_run_on_several_processes(long, tmp_path):
-    started = Command("openr1", *long, "compute=ddp", cwd=tmp_path)
-    wait_for(lambda: curves(tmp_path), started)
+def test_a_run_on_several_processes(start, long, tmp_path):
+    started = start(trains(tmp_path), "openr1", *long, "compute=ddp")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
@@ -120,9 +133,8 @@ STUDY = ["seed=0,1", "sweep.calibrate=false", "hydra.launcher.n_jobs=2", "study=
 
 
 @pytest.mark.parametrize("launcher", ["local", pytest.param("joblib", marks=pytest.mark.nightly)])
-def test_a_study(long, tmp_path, launcher):
-    started = Command("openr1", "-m", *long, *STUDY, f"hydra/launcher={launcher}", cwd=tmp_path)
-    wait_for(lambda: len(curves(tmp_path)) == 2, started)
+def test_a_study(start, long, tmp_path, launcher):
+    started = start(trains(tmp_path, runs=2), "openr1", "-m", *long, *STUDY, f"hydra/launcher={launcher}")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
@@ -133,18 +145,16 @@ def test_a_study(long, tmp_path, launcher):
     assert statuses(tmp_path, "pair") == ["KILLED", "KILLED"]
 
 
-def test_a_killed_study_leaves_no_process(long, tmp_path):
-    started = Command("openr1", "-m", *long, *STUDY, cwd=tmp_path)
-    wait_for(lambda: curves(tmp_path), started)
+def test_a_killed_study_leaves_no_process(start, long, tmp_path):
+    started = start(trains(tmp_path), "openr1", "-m", *long, *STUDY)
     ended, alive = interrupt(started, signal.SIGKILL, seconds=20)
     assert ended.returncode == -signal.SIGKILL
     assert not alive
 
 
-def test_a_search(long, tmp_path):
+def test_a_search(start, long, tmp_path):
     words = ["sweep=search", "optim.lr=interval(0.001,0.01)", "sweep.name=pair", "sweep.n_trials=4", "sweep.calibrate=false"]
-    started = Command("openr1", "-m", *long, *words, "hydra.launcher.n_jobs=2", cwd=tmp_path)
-    wait_for(lambda: len(curves(tmp_path)) == 2, started)
+    started = start(trains(tmp_path, runs=2), "openr1", "-m", *long, *words, "hydra.launcher.n_jobs=2")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"
@@ -156,9 +166,14 @@ def test_a_search(long, tmp_path):
     assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL", "WAITING", "WAITING"]
 
 
-def test_the_calibration_of_a_plan(long, tmp_path):
-    started = Command("openr1-plan", *long, "scale=30k,100k", "hydra.launcher.n_jobs=2", cwd=tmp_path)
-    wait_for(lambda: psutil.Process(started.pid).children(), started)
+def test_the_calibration_of_a_plan(start, long, tmp_path):
+    started = start(
+        lambda started: psutil.Process(started.pid).children(),
+        "openr1-plan",
+        *long,
+        "scale=30k,100k",
+        "hydra.launcher.n_jobs=2",
+    )
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert ended.stderr.splitlines()[-1] == "openr1-plan: interrupted by SIGTERM; the same command resumes"

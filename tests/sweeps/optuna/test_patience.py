@@ -122,18 +122,15 @@ def test_a_search_goes_on_after_its_file_was_locked(tmp_path, monkeypatch, secon
         with pytest.raises(RunError, match=r"does not answer: .*database is locked.* resumes the search$"):
             worker.work()
         time.sleep(1.0)
-        storage_of(study).set_trial_user_attr(
-            study.trials[1]._trial_id, "worker", {**study.trials[1].user_attrs["worker"], "started": "1"}
-        )
+        ended = {**current_process(), "started": "1"}
+        storage_of(study).set_trial_user_attr(trial_id(study.trials[1]), "worker", ended)
         worker_of(sweep, space, lambda given, number: {"eval_loss": given["x"]}).work()
     assert len(lines) == 1
     assert [trial.state.name for trial in study.trials].count("COMPLETE") == 3
 
 
 def test_a_server_is_not_waited_for_without_a_limit(monkeypatch):
-    given = {}
-    monkeypatch.setattr(
-        storage, "RDBStorage", lambda url, engine_kwargs: given.update(engine_kwargs) or optuna.storages.InMemoryStorage()
-    )
+    given = []
+    monkeypatch.setattr(storage, "RDBStorage", lambda url, engine_kwargs: given.append(engine_kwargs) or InMemoryStorage())
     open_storage.__wrapped__("postgresql://me@host/studies")
-    assert given["connect_args"]["connect_timeout"] == storage.SERVER_SECONDS
+    assert given[0]["connect_args"]["connect_timeout"] == storage.SERVER_SECONDS
