@@ -23,7 +23,7 @@ from openr1.training.context import StageContext
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-AGREE_SECONDS = 1.0  # most seconds between two times that the ranks ask each other whether they were interrupted
+AGREE_SECONDS = 2.0  # most seconds between two times that the ranks ask each other whether they were interrupted
 # names of metrics in transformers' logs -> in the curves
 METRIC_NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
 METRIC_NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}

@@ -37,7 +37,7 @@ from sweeps.optuna.terminators import create_terminator
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import TrialRunner
 from sweeps.optuna.trial_task import TrialOutcome
-from sweeps.optuna.worker_process import current_process
+from sweeps.planning.worker_process import current_process
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"

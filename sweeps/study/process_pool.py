@@ -20,7 +20,8 @@ from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from joblib.externals.loky import get_reusable_executor
 
-from openr1.interrupts import INTERRUPT_SECONDS, interruptible, start_worker
+from openr1.errors import Interrupted, RunError
+from openr1.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
 from sweeps.compat import joblib_options, joblib_task, process_ids
 from sweeps.planning.concurrency import parallel_processes, process_count
 
@@ -52,20 +53,31 @@ class ProcessPool:
             return self.start(job_overrides, initial_job_idx)
 
     def start(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Launch jobs and wait for them, from any thread."""
+        """Launch jobs and wait for them, from any thread.
+
+        :raises RunError: where another program has interrupted a process.
+        """
         launcher, execute_job = self.launcher, joblib_task()
         context = (launcher.hydra_context, launcher.config, launcher.task_function, self.state)
         with self.lock:
             # loky replaces a pool whose process was killed by a new one
-            self.pool = get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS, initializer=start_worker)
+            pool = get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS, initializer=start_worker)
+            self.pool = pool
             futures = [
-                self.pool.submit(_execute, execute_job, initial_job_idx + i, overrides, *context)
+                pool.submit(_execute, execute_job, initial_job_idx + i, overrides, *context)
                 for i, overrides in enumerate(job_overrides)
             ]
             self.futures.update(futures)
-        results = [future.result() for future in futures]
-        self.futures.difference_update(futures)
-        return results
+        try:
+            return [future.result() for future in futures]
+        except Interrupted as error:
+            if received():
+                raise
+            if self.pool is pool:
+                self.cancel()  # the interrupted process takes no more jobs
+            raise RunError(f"the process of a trial was {error}; the same command resumes the study") from error
+        finally:
+            self.futures.difference_update(future for future in futures if future.done())
 
     @contextmanager
     def cancelled_by_errors(self) -> Iterator[None]:
@@ -78,14 +90,16 @@ class ProcessPool:
 
     def cancel(self) -> None:
         """Interrupt the jobs, so that they keep their states, and end the processes."""
-        if self.pool is None:
+        with self.lock:
+            pool, self.pool = self.pool, None
+        if pool is None:
             return
         running = [future for future in list(self.futures) if not future.cancel()]
-        for number in process_ids(self.pool):
+        for number in process_ids(pool):
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGTERM)
         wait(running, INTERRUPT_SECONDS)
-        self.pool.shutdown(kill_workers=True)  # type: ignore[call-arg]  # an option of loky
+        pool.shutdown(kill_workers=True)  # type: ignore[call-arg]  # an option of loky
 
 
 def pool_of(launcher: Launcher) -> ProcessPool | None:

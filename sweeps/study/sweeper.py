@@ -28,6 +28,7 @@ from sweeps.study.expansion import Expansion, Job
 from sweeps.study.limited_launch import LimitedLauncher
 from sweeps.study.process_pool import pool_of
 from sweeps.study.rounds import plan_round, run_round
+from sweeps.study.watched_task import WatchedTask
 
 
 def sweep(
@@ -42,7 +43,7 @@ def sweep(
     expansion = Expansion(config, loader, params, arguments)
     options = expansion.sweep
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(loader, context.callbacks), task_function=function, config=config
+        hydra_context=HydraContext(loader, context.callbacks), task_function=WatchedTask(function), config=config
     )
     console = console_of(stderr=True)
     rounds: list[list[JobReturn]] = []

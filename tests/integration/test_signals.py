@@ -109,7 +109,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(start, tiny, tmp_path):
 
 
 def test_a_recipe(start, tiny, tmp_path):
-    words = ["recipe=r1_zero", "data=sums", "data.sources.sums.problems=300", "data.context=128", "scale=30k"]
+    words = ["recipe=r1_zero", "data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "scale=30k"]
     started = start(trains(tmp_path), "openr1", *words, *STEPS, f"paths.outputs={tmp_path}/outputs")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
@@ -132,9 +132,15 @@ def test_a_run_on_several_processes(start, long, tmp_path):
 STUDY = ["seed=0,1", "sweep.calibrate=false", "hydra.launcher.n_jobs=2", "study=pair"]
 
 
-@pytest.mark.parametrize("launcher", ["local", pytest.param("joblib", marks=pytest.mark.nightly)])
+NIGHTLY = [pytest.param(name, marks=pytest.mark.nightly) for name in ("joblib", "submitit_local")]
+
+
+@pytest.mark.parametrize("launcher", ["local", *NIGHTLY])
 def test_a_study(start, long, tmp_path, launcher):
-    started = start(trains(tmp_path, runs=2), "openr1", "-m", *long, *STUDY, f"hydra/launcher={launcher}")
+    if launcher == "submitit_local":
+        pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = STUDY if launcher != "submitit_local" else [word for word in STUDY if "n_jobs" not in word]
+    started = start(trains(tmp_path, runs=2), "openr1", "-m", *long, *words, f"hydra/launcher={launcher}")
     ended, alive = interrupt(started, signal.SIGTERM)
     assert ended.returncode == 143
     assert ended.stderr.splitlines()[-1] == "openr1: interrupted by SIGTERM; the same command resumes"

@@ -16,7 +16,7 @@ from sweeps.optuna import patience, storage
 from sweeps.optuna.compat import storage_of, trial_id
 from sweeps.optuna.patience import PatientStorage
 from sweeps.optuna.storage import open_storage
-from sweeps.optuna.worker_process import current_process
+from sweeps.planning.worker_process import current_process
 
 AWAY = OperationalError("SELECT 1", {}, Exception("connection refused\nis the server running?"))
 

@@ -8,7 +8,7 @@ from sweeps.optuna import retries
 from sweeps.optuna.compat import storage_of, stored_trial, trial_id
 from sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
 from sweeps.optuna.trial_counts import SURPLUS, TrialCounts
-from sweeps.optuna.worker_process import current_process
+from sweeps.planning.worker_process import current_process
 
 X = "x=interval(0,1)"
 
