@@ -11,7 +11,8 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
 class LocalLauncher(JoblibLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from sweeps.planning.concurrency import parallel_processes
+        from sweeps.study.process_pool import pool_of
 
-        with parallel_processes():
-            return super().launch(job_overrides, initial_job_idx)
+        if pool := pool_of(self):
+            return pool.launch(job_overrides, initial_job_idx)
+        return super().launch(job_overrides, initial_job_idx)

@@ -15,6 +15,7 @@ from openr1.config.schema import register
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError
 from openr1.faults import writing
+from openr1.interrupts import interruptible
 
 
 def execute(cfg: DictConfig) -> float | None:
@@ -23,7 +24,7 @@ def execute(cfg: DictConfig) -> float | None:
     if job.mode == RunMode.MULTIRUN:
         from openr1.runs.trial import run_trial
 
-        with writing():
+        with writing(), interruptible(worker=True):  # of a launcher that has processes of its own
             return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
     with exiting():
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, NoReturn
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.errors import ConfigError, RunError
+from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.faults import writing
+from openr1.interrupts import interruptible, received
 from openr1.options import one_line
 
 if TYPE_CHECKING:
@@ -53,10 +55,15 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def exit_with(error: Exception) -> NoReturn:
-    """Print a user-facing error as one line and exit: status 2 for a config, 1 for a run that cannot go on."""
+    """Print a user-facing error as one line and exit: status 2 for a config, 1 for a run that cannot go on.
+
+    :raises Interrupted: if a signal came before the error.
+    """
     if traces:
         raise error
     print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
+    if number := received():
+        raise Interrupted(number) from error
     sys.exit(1 if isinstance(error, RunError) else 2)
 
 
@@ -74,10 +81,26 @@ def exiting() -> Iterator[None]:
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command and print its user-facing errors, and faults of the machine, as one line (:func:`exit_with`).
+    """Run a command so that a signal interrupts it in order (:mod:`openr1.interrupts`), and print its user-facing errors, and
+    faults of the machine, as one line (:func:`exit_with`).
 
     Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
     """
+    try:
+        with interruptible():
+            try:
+                _guarded(command)
+            except Exception as error:
+                if number := received():  # after which libraries may fail in many ways
+                    raise Interrupted(number) from error
+                raise
+    except KeyboardInterrupt as error:
+        interrupted = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        print(f"{Path(sys.argv[0]).name}: {interrupted}; the same command resumes", file=sys.stderr)
+        sys.exit(128 + interrupted.number)
+
+
+def _guarded(command: Callable[[], object]) -> None:
     global traces
     traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     if traces:
@@ -98,8 +121,5 @@ def guarded(command: Callable[[], object]) -> None:
         )  # Hydra does not name the group
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has closed it
-    except KeyboardInterrupt:
-        print("interrupted; resume with the same command", file=sys.stderr)
-        sys.exit(130)
     finally:
         del os.environ["HYDRA_FULL_ERROR"]

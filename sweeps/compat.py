@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -72,6 +73,11 @@ def joblib_task() -> Callable[..., JobReturn]:
 def joblib_options(launcher: Launcher) -> Any:
     """Return the options of ``joblib.Parallel`` of a launcher; None for a launcher that is not joblib's."""
     return getattr(launcher, "joblib", None)
+
+
+def process_ids(pool: ProcessPoolExecutor) -> list[int]:
+    """Return the ids of the processes of a pool of loky 3.5.6, which is part of joblib 1.5."""
+    return list(pool._processes)
 
 
 def submitit_options(launcher: Launcher) -> tuple[str, dict[str, Any]] | None:

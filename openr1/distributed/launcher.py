@@ -14,14 +14,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded
-from openr1.errors import ConfigError, RunError
+from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.files import write_json
+from openr1.interrupts import INTERRUPT_SECONDS
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 RANKS = "ranks"  # folder of a run that holds the input, the results and the logs of the processes
 CONFIG, ABOUT, RESULT, FAILURE, LOG = "config.yaml", "about.json", "result.json", "failure.json", "launch.log"
+ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes of a rank
 # words in the errors of ranks that fail because another rank has failed
 SECONDARY_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "gloo", "NCCL", "Connection closed by peer")
 
@@ -77,16 +80,28 @@ def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: 
         env=os.environ | process_environment(compute),
         start_new_session=True,  # an interrupt on the terminal reaches this process only
     )
+    assert process.stdin
     try:
         process.wait()
+    except Interrupted:
+        _interrupt(process)
+        raise
     finally:
-        assert process.stdin
         process.stdin.close()
         process.wait()
     result = ranks / RESULT
     if process.returncode or not result.exists():
         raise read_failure(ranks, compute.processes)
     return json.loads(result.read_text())
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Have the processes save their state, and wait for their end as long as that may take."""
+    assert process.stdin
+    with suppress(BrokenPipeError, subprocess.TimeoutExpired):  # they have ended, or do not end
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.wait(INTERRUPT_SECONDS)
 
 
 def process_environment(compute: ComputeConfig) -> dict[str, str]:
@@ -163,7 +178,7 @@ def first_failure(failures: dict[int, Any]) -> dict[str, Any]:
     def order(item: tuple[int, Any]) -> tuple:
         rank, failed = item
         # the launcher sends SIGTERM to the ranks that are left
-        followed = failed.exitcode == -signal.SIGTERM or any(word in message(failed) for word in SECONDARY_ERRORS)
+        followed = failed.exitcode in ENDED_BY_SIGTERM or any(word in message(failed) for word in SECONDARY_ERRORS)
         return followed, failed.timestamp, rank
 
     rank, failed = min(failures.items(), key=order)

@@ -13,11 +13,12 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from openr1.errors import ConfigError
+from openr1.interrupts import SIGNALS
 from openr1.rewards.base import Sample, Verdict, Verified, wrong_verdict
 from openr1.rewards.correctness import judge_answer
 from openr1.rewards.mix import Term, build_terms
@@ -130,24 +131,30 @@ def _limit_memory(more: int | None) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def main() -> None:
-    connection = Connection(int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPROF, _interrupt)
-    warnings.simplefilter("ignore")  # of SymPy about the mathematics of a completion
+def serve(connection: Connection) -> None:
+    """Score one task of the scorer after another.
+
+    :raises EOFError, BrokenPipeError: when the scorer has ended.
+    """
     try:
         worker = Worker(connection, connection.recv())
     except ConfigError as error:
         connection.send(Ready(error=str(error)))
         return
     while True:
-        try:
-            task = connection.recv()
-        except EOFError:  # the scorer has ended
-            return
-        result = worker.perform(task)
+        result = worker.perform(connection.recv())
         signal.alarm(0)
         connection.send(result)
+
+
+def main() -> None:
+    for number in SIGNALS:
+        # the scorer ends this process; the programs that it starts do not inherit a function, as they would SIG_IGN
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGPROF, _interrupt)
+    warnings.simplefilter("ignore")  # of SymPy about the mathematics of a completion
+    with suppress(EOFError, BrokenPipeError):
+        serve(Connection(int(sys.argv[1])))
 
 
 if __name__ == "__main__":

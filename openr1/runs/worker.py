@@ -15,8 +15,10 @@ import yaml
 
 from openr1.config.load import load_run_config
 from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
+from openr1.errors import Interrupted
 from openr1.faults import writing
 from openr1.files import write_json
+from openr1.interrupts import interruptible
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
@@ -56,10 +58,10 @@ def _tracked(uri: str, about: dict[str, Any]):
     return run
 
 
-def _end_with_parent() -> None:
-    """Wait for the end of the process that started the run, and end then."""
+def _obey_parent() -> None:
+    """Wait for the process that started the run: a byte from it interrupts this process, and its end ends it at once."""
     while os.read(0, 1):
-        pass
+        os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -77,11 +79,14 @@ def main() -> None:
     from torch.distributed.elastic.multiprocessing.errors import record
 
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     _log_to(folder / log_name(rank), rank)
     silence_third_party()
     try:
-        record(run)(folder, rank)
+        with interruptible(worker=True):
+            threading.Thread(target=_obey_parent, daemon=True).start()
+            record(run)(folder, rank)
+    except Interrupted as error:
+        os._exit(128 + error.number)
     except Exception:
         if sys.__stderr__:
             traceback.print_exc(file=sys.__stderr__)

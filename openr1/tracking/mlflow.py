@@ -31,6 +31,7 @@ from typing import Any
 import yaml
 
 from openr1.errors import Pruned, RunError, StoreError
+from openr1.interrupts import deferred
 from openr1.options import flatten
 from openr1.tracking import observer, outbox
 from openr1.tracking.environment import environment, git_commit, hardware
@@ -277,19 +278,16 @@ def track(
     """
     experiment = ensure_experiment(config)
     resumed = resume if resume is not None and run_exists(config.uri, resume) else None
-    if resumed is not None:
-        run = Run(config.uri, resumed, keep=keep)
-    else:
+    if resumed is None:
         parent = parent or ensure_study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, **observer.tags()}
         tags |= {"hardware": hardware(), "git_commit": git_commit()}
-        with store_errors(config.uri):
-            title = short(name, RUN_NAME_LENGTH)
-            created = client(config.uri).create_run(experiment, run_name=title, tags=to_tags(tags))
-        run = Run(config.uri, created.info.run_id, keep=keep)
-    observer.note(run_id=run.run_id)
-    run.quiet = True  # an error at the beginning ends the run, with its own message
+    run: Run | None = None
     try:
+        with deferred():  # a run that is created here is also ended here
+            run = Run(config.uri, resumed or _create_run(config.uri, experiment, name, tags), keep=keep)
+        observer.note(run_id=run.run_id)
+        run.quiet = True  # an error at the beginning ends the run, with its own message
         if resumed is not None:
             _reopen(run)
         else:
@@ -300,10 +298,13 @@ def track(
         run.quiet = False
         yield run
     except Pruned as error:
+        assert run is not None  # nothing else is pruned
         run.tag(state="PRUNED", pruned=error)
         run.end("KILLED")
         raise
     except BaseException as error:
+        if run is None:
+            raise
         _fail(run, error)
         raise
     _finish(run)
@@ -314,6 +315,12 @@ def _fail(run: Run, error: BaseException) -> None:
     run.tag(failure=f"{type(error).__name__}: {first_line(error)}")
     run.log_text("".join(traceback.format_exception(error)), "failure.txt")
     run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+
+
+def _create_run(uri: str, experiment: str, name: str, tags: dict[str, Any]) -> str:
+    with store_errors(uri):
+        created = client(uri).create_run(experiment, run_name=short(name, RUN_NAME_LENGTH), tags=to_tags(tags))
+    return created.info.run_id
 
 
 def _finish(run: Run) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from openr1.errors import ConfigError, RunError, StoreError
 from openr1.faults import fault_line, is_full
 from openr1.files import check_place, locked
+from openr1.interrupts import deferred
 from openr1.tracking import sqlite
 from openr1.tracking.names import query_condition
 from openr1.tracking.options import TrackingConfig
@@ -181,8 +182,9 @@ def ensure_study(config: TrackingConfig, experiment: str, study: str) -> str:
     with store_errors(config.uri), locked_store(config.uri):
         if parent := next(search_runs(config.uri, [experiment], tags), None):
             return parent.info.run_id
-        run = client(config.uri).create_run(experiment, run_name=study, tags=tags)
-        client(config.uri).set_terminated(run.info.run_id)
+        with deferred():  # its status is that of a run under way until it is set
+            run = client(config.uri).create_run(experiment, run_name=study, tags=tags)
+            client(config.uri).set_terminated(run.info.run_id)
         return run.info.run_id
 
 

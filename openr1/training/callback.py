@@ -14,16 +14,18 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from openr1.distributed.collectives import barrier, broadcast_first, rank
+from openr1.distributed.collectives import barrier, broadcast_first, gather, rank, world_size
 from openr1.distributed.deepspeed import COMPLETE_FILE
-from openr1.errors import RunError
+from openr1.errors import Interrupted, RunError
 from openr1.files import read_json_lines, replacing
+from openr1.interrupts import received, take_time
 from openr1.tracking import observer
 from openr1.training import branching
 from openr1.training.context import StageContext
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
+AGREE_SECONDS = 2.0  # most seconds between two times that the ranks ask each other whether they were interrupted
 # names of metrics in transformers' logs -> in the curves
 METRIC_NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
 METRIC_NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}
@@ -36,6 +38,7 @@ class TrainingCallback(TrainerCallback):
         self.context = context
         self.trainer: Any = None
         self.seconds_before = 0.0  # seconds of training before a resume
+        self.interrupted: int | None = None  # the signal after which the run ends with its next checkpoint
         self.log_steps, self.eval_steps = self.log_and_eval_steps()
         self.kept_steps = branching.kept_steps(context.config, context.budget, context.estimate.first_step)
 
@@ -121,26 +124,31 @@ class TrainingCallback(TrainerCallback):
         control.should_log = step in self.log_steps
         control.should_evaluate = step in self.eval_steps
         due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
-        due |= compute.checkpoint_minutes is not None and self.checkpoint_is_due(step, 60 * compute.checkpoint_minutes)
+        due |= self.checkpoint_is_due(step) or self.interrupted is not None
         if (due and step < state.max_steps and self.can_save(step)) or step in self.kept_steps:
             control.should_save = control.should_log = True
             self.saved_at = now
+            take_time()
         if now - self.reported_at > 0.5:
             self.reported_at = now
             self.context.report(self.steps_done(step), {})
 
-    def checkpoint_is_due(self, step: int, seconds: float) -> bool:
-        """Return True if the last checkpoint is more than ``seconds`` old, by the clock of the first rank.
+    def checkpoint_is_due(self, step: int) -> bool:
+        """Return True if the last checkpoint is older than ``compute.checkpoint_minutes``, by the clock of the first rank, and
+        note whether a signal has interrupted one of the ranks.
 
         The ranks have to wait for each other to agree on it, so they do it seldom: next after half of the remaining time, at
-        the pace so far.
+        the pace so far, or after :data:`AGREE_SECONDS`.
         """
         if step < self.next_clock_step:
             return False
-        now = time.perf_counter()
-        left = seconds - (now - self.saved_at)
+        now, minutes = time.perf_counter(), self.context.config.compute.checkpoint_minutes
+        left = math.inf if minutes is None else 60 * minutes - (now - self.saved_at)
         seconds_per_step = (now - self.start) / (step - self.first_step)
-        steps_ahead, due = broadcast_first((max(1, int(left / 2 / seconds_per_step)), left < 0))
+        steps_ahead = max(1, int(min(left / 2, AGREE_SECONDS) / seconds_per_step)) if world_size() > 1 else 1
+        answers = gather((steps_ahead, left < 0, received()))
+        steps_ahead, due, _ = answers[0]
+        self.interrupted = self.interrupted or next((number for _, _, number in answers if number), None)
         self.next_clock_step = step + steps_ahead
         return due
 
@@ -179,6 +187,9 @@ class TrainingCallback(TrainerCallback):
                 folder = folder.rename(target)
             shutil.copyfile(self.context.folder / HISTORY, folder / HISTORY)
             branching.complete_checkpoint(folder, self.context.config.compute)
+        if self.interrupted:
+            barrier()  # the end of one rank ends the others
+            raise Interrupted(self.interrupted)
 
 
 def _evenly_spaced(steps: int, points: int) -> set[int]:

@@ -30,6 +30,7 @@ from transformers.utils.logging import disable_progress_bar
 from openr1.distributed import deepspeed
 from openr1.distributed.collectives import barrier, gather, rank, world_size
 from openr1.distributed.launcher import threads_per_process
+from openr1.interrupts import deferred
 from openr1.models import flops
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, load
@@ -220,7 +221,7 @@ def train_and_save(trainer: Trainer, callback: TrainingCallback, tokenizer: PreT
     trainer.add_callback(callback)
     trainer.add_callback(LoadBalance(trainer.model))
     memory = PeakMemory(config.compute.device)
-    with _checkpoints_as_in_memory(trainer.model):
+    with _checkpoints_as_in_memory(trainer.model), deferred():
         trainer.train(resume_from_checkpoint=callback.prepare_resume())
     seconds = callback.seconds
     params_trained = get_model_param_count(trainer.model, trainable_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from openr1.errors import Interrupted
 from openr1.options import load_config
 from sweeps.status.config import StatusConfig
 
@@ -67,5 +69,6 @@ def show_status(config: StatusConfig) -> None:
                 time.sleep(config.seconds)
                 status = read_status(config)
                 live.update(live_table(), refresh=True)
-    except KeyboardInterrupt:
-        return
+    except KeyboardInterrupt as error:
+        if isinstance(error, Interrupted) and error.number != signal.SIGINT:  # by which a person leaves the table
+            raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -177,7 +176,13 @@ def _budget_of(stage: PreparedRun) -> TokenBudget:
 
 def _time_steps(configs: Sequence[Config], at_once: int, say: Callable[[str], None]) -> list[Calibration | None]:
     """Train every model in every process; return the means, and None for a model that no process has finished."""
-    folder = Path(tempfile.mkdtemp(prefix="openr1-calibration-"))
+    with tempfile.TemporaryDirectory(prefix="openr1-calibration-", ignore_cleanup_errors=True) as folder:
+        return _time_steps_in(Path(folder), configs, at_once, say)
+
+
+def _time_steps_in(
+    folder: Path, configs: Sequence[Config], at_once: int, say: Callable[[str], None]
+) -> list[Calibration | None]:
     (folder / "configs.yaml").write_text(yaml.safe_dump_all([to_dict(config) for config in configs], sort_keys=False))
     env = dict(os.environ)
     if at_once > 1:
@@ -210,7 +215,6 @@ def _time_steps(configs: Sequence[Config], at_once: int, say: Callable[[str], No
     if None in results:
         log_lines = [line for line in (folder / "0.log").read_text().splitlines() if line.strip()]
         say(f"not timed: {log_lines[-1] if log_lines else f'it takes more than {LIMIT_SECONDS:.0f} s'}")
-    shutil.rmtree(folder)
     return results
 
 

@@ -14,6 +14,7 @@ import yaml
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
 from openr1.files import write_json
+from openr1.interrupts import end_with_parent
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
@@ -45,6 +46,7 @@ def time_steps(config: Config, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    end_with_parent()
     folder, number, processes, begun = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     silence_third_party()
     tracking.preload()

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from sweeps.optuna.compat import storage_of, trial_id
 from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.worker_process import has_ended, is_on_this_machine
+from sweeps.planning.worker_process import has_ended, is_on_this_machine
 
 ATTRIBUTE = "heartbeat"  # system attribute of a trial: the time of its last heartbeat
 

@@ -83,7 +83,9 @@ def trials_frame(study: Study, sweep: SearchConfig) -> pd.DataFrame:
         row |= {f"metrics.{key}": value for key, value in trial.user_attrs.get("metrics", {}).items()}
         row |= dict(zip(sweep.objectives, trial.values or (), strict=False))
         row |= {f"constraints.{key}": value for key, value in trial.constraints.items()}
-        row |= {key: trial.user_attrs.get(key) for key in ("run_id", "failure", "pruned")}
+        row |= {key: trial.user_attrs.get(key) for key in ("run_id", "pruned")}
+        # another worker may have begun to end a trial as failed that has completed
+        row["failure"] = trial.user_attrs.get("failure") if trial.state == TrialState.FAIL else None
         row |= {"start": trial.datetime_start, "complete": trial.datetime_complete}
         row["last_tokens"] = max(trial.intermediate_values, default=None)
         rows.append(row)

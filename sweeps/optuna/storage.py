@@ -17,21 +17,27 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from openr1.errors import ConfigError, RunError
 from openr1.faults import fault_line, is_full
 from openr1.files import check_place, locked
+from sweeps.optuna.patience import PatientStorage
 
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
 ATTEMPTS = 5  # to create the tables of a fresh database, or find them created
-SQLITE_SECONDS = 60  # for which a worker waits for the writes of others
+SQLITE_SECONDS = 10  # for which one attempt waits for the writes of others
+SERVER_SECONDS = 10  # for which one attempt waits for a server
 KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
 
 
 @functools.cache
-def open_storage(url: str) -> BaseStorage:
+def open_storage(url: str) -> PatientStorage:
     """Open a storage, and create it where it is a fresh file. A process has one, which keeps ended trials in memory.
 
     :raises ConfigError: for one that cannot be opened.
     :raises RunError: if the disk is full.
     """
+    return PatientStorage(_open(url), without_password(url))
+
+
+def _open(url: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url.startswith(JOURNAL):
         path = Path(url.removeprefix(JOURNAL))
@@ -84,9 +90,11 @@ def _open_sqlite(url: str) -> RDBStorage:
 
 def _open_server(url: str) -> RDBStorage:
     """Open the database of a server, where no lock keeps two workers from creating its tables at once."""
+    limits = {"connect_timeout": SERVER_SECONDS, "tcp_user_timeout": 1000 * SERVER_SECONDS}
+    options: dict[str, Any] = {"connect_args": limits} if make_url(url).drivername == POSTGRESQL else {}
     for attempt in range(ATTEMPTS):
         try:
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, **options})
         except (IntegrityError, ProgrammingError):
             if attempt == ATTEMPTS - 1:
                 raise

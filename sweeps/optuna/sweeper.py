@@ -21,10 +21,10 @@ from sweeps.optuna.plan import price_before_launch, trial_limit
 from sweeps.optuna.results import summarise, write_results
 from sweeps.optuna.space import parse_space
 from sweeps.optuna.spend_limit import SearchSpendLimit
-from sweeps.optuna.storage import is_sqlite, without_password
+from sweeps.optuna.storage import is_sqlite, open_storage, without_password
 from sweeps.optuna.study import open_study, study_identity
 from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, interrupted_by_sigterm, launcher_of
+from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, launcher_of
 from sweeps.optuna.trial_task import TrialTask
 from sweeps.optuna.validation import check_search, config_composer, options_of
 from sweeps.optuna.worker import Worker
@@ -54,6 +54,8 @@ def sweep(
         space.fixed.append(f"study={format_value(options.name)}")  # the parent of its runs in MLflow
     context = HydraContext(create_trial_loader(context.config_loader), context.callbacks)
     check_search(options, space, config, context.config_loader)
+    say = _line_printer(options.name)
+    open_storage(options.storage).say = say
     study = open_study(options, space, study_identity(options, space, config))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=TrialTask(function, options), config=config
@@ -63,15 +65,14 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     limit = trial_limit(options, space)
-    say = _line_printer(options.name)
     done = len(TrialCounts.of(study).ended)
     say(f"{done} of {limit} trials done, {n_jobs} at once; storage {without_password(options.storage)}")
     warn_of_shared_sqlite(options, config, study, say)
     price_before_launch(options, space, config, context.config_loader, console_of(stderr=True))
     spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context.config_loader))
-    worker = Worker(study, space, options, create_runner(launcher, n_jobs), n_jobs, limit, say, spend_limit)
+    worker = Worker(study, space, options, create_runner(launcher), n_jobs, limit, say, spend_limit)
     try:
-        with writing(without_password(options.storage)), interrupted_by_sigterm():
+        with writing(without_password(options.storage)):
             worker.work()
     finally:
         summary = save_results(study, options, config, folder)

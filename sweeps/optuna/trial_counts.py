@@ -13,6 +13,8 @@ from sweeps.optuna.compat import RETRY_HISTORY
 from sweeps.optuna.config import SearchConfig
 
 SURPLUS = "surplus"  # user attribute of a trial that began when there were enough
+SUCCESSOR = "successor"  # user attribute of a failed trial: the system attributes of the one that takes its place
+PREDECESSOR = "predecessor"  # system attribute of that one: the number of the failed trial
 UNKNOWN_REASON = "no reason was recorded"
 
 
@@ -21,9 +23,21 @@ def failure_reason(trial: FrozenTrial) -> str:
     return trial.user_attrs.get("failure", UNKNOWN_REASON)
 
 
+def predecessors(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """Return the number of the first successor of each trial that has one, by the trial's own number."""
+    numbers = [(trial.system_attrs.get(PREDECESSOR), trial.number) for trial in trials]
+    return {before: number for before, number in reversed(numbers) if before is not None}
+
+
+def is_second_successor(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Return True for a trial whose predecessor has an earlier successor already."""
+    before = trial.system_attrs.get(PREDECESSOR)
+    return before is not None and predecessors(trials).get(before, trial.number) != trial.number
+
+
 @dataclass(frozen=True)
 class TrialCounts:
-    """The trials that count: all but those that were retried since, and those that were surplus."""
+    """The trials that count: all but those that have a successor, second successors, and those that were surplus."""
 
     trials: Sequence[FrozenTrial]
 
@@ -31,7 +45,14 @@ class TrialCounts:
     def of(cls, study: Study) -> TrialCounts:
         trials = study.get_trials(deepcopy=False)
         retried = {number for trial in trials for number in trial.system_attrs.get(RETRY_HISTORY, [])}
-        return cls([trial for trial in trials if trial.number not in retried and SURPLUS not in trial.user_attrs])
+        firsts = predecessors(trials)
+
+        def counts(trial: FrozenTrial) -> bool:
+            surplus = SURPLUS in trial.user_attrs and trial.state.is_finished()  # its worker may have been killed before
+            before = trial.system_attrs.get(PREDECESSOR)
+            return not surplus and trial.number not in retried and firsts.get(before, trial.number) == trial.number
+
+        return cls([trial for trial in trials if counts(trial)])
 
     @property
     def ended(self) -> list[FrozenTrial]:
@@ -47,7 +68,8 @@ class TrialCounts:
 
     @property
     def failed(self) -> list[FrozenTrial]:
-        return self._in_state(TrialState.FAIL)
+        """Those whose successor is about to be queued have not failed for good."""
+        return [trial for trial in self._in_state(TrialState.FAIL) if trial.user_attrs.get(SUCCESSOR) is None]
 
     def _in_state(self, state: TrialState) -> list[FrozenTrial]:
         return [trial for trial in self.trials if trial.state == state]

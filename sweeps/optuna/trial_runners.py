@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hydra.core.singleton import Singleton
@@ -18,6 +16,7 @@ from openr1.errors import ConfigError
 from sweeps.compat import connect_to_ray, joblib_options, submitit_options, submitit_shared_options
 from sweeps.optuna.config import SearchConfig
 from sweeps.planning.concurrency import limit_threads, process_count
+from sweeps.study.process_pool import pool_of
 
 if TYPE_CHECKING:
     import submitit
@@ -61,13 +60,10 @@ def at_once(sweep: SearchConfig, config: DictConfig, launcher: Launcher) -> int:
     return number
 
 
-def create_runner(launcher: Launcher, n_jobs: int) -> TrialRunner:
-    """Return the runner for a launcher that runs ``n_jobs`` trials at once."""
-    if joblib_options(launcher) is not None and n_jobs > 1:
-        from sweeps.study.process_pool import ProcessPool
-
-        pool: Any = launcher
-        return ProcessPool(pool, n_jobs)
+def create_runner(launcher: Launcher) -> TrialRunner:
+    """Return the runner for a launcher."""
+    if (pool := pool_of(launcher)) is not None:
+        return pool
     if submitit_options(launcher) is not None:
         return SubmititRunner(launcher)
     connect_to_ray(launcher)  # before there are threads, since two of them must not do so at the same time
@@ -119,17 +115,3 @@ class SubmititRunner:
     def cancel(self) -> None:
         for job in self.jobs:
             job.cancel(check=False)
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Make SIGTERM raise KeyboardInterrupt in the block, after which running trials are ended and put back into the queue."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

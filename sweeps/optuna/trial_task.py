@@ -22,7 +22,7 @@ from sweeps.optuna.compat import storage_of, trial_id_of_number
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.pruners import create_pruner
 from sweeps.optuna.storage import open_storage
-from sweeps.optuna.worker_process import WorkerProcess, current_process, exit_with
+from sweeps.planning.worker_process import WorkerProcess, current_process, exit_with
 
 
 @dataclass

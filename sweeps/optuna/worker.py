@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 
 import optuna
@@ -22,20 +23,21 @@ from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError, RunError
+from openr1.interrupts import deferred
 from openr1.options import one_line
 from sweeps.compat import result_of
 from sweeps.limits.amount import Amount
 from sweeps.optuna.compat import storage_of, stored_trial, suggest
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.heartbeat import Heartbeat
-from sweeps.optuna.retries import discard_trial, retry_trial
+from sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
 from sweeps.optuna.space import Space
 from sweeps.optuna.spend_limit import ESTIMATED, SPENT, SearchSpendLimit
 from sweeps.optuna.terminators import create_terminator
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import TrialRunner
 from sweeps.optuna.trial_task import TrialOutcome
-from sweeps.optuna.worker_process import current_process
+from sweeps.planning.worker_process import current_process
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"
@@ -81,15 +83,20 @@ class Worker:
                 self._run_trials() if self.n_jobs == 1 else self._run_trials_in_threads()
             except BaseException:
                 self.stopped = INTERRUPTED  # the other threads take no more trials
-                for own_id in list(self.heartbeat.own_trials.values()):
-                    trial = storage_of(self.study).get_trial(own_id)
-                    retry_trial(self.study, trial, INTERRUPTED, self.sweep.lost_retries + 1)
-                self.runner.cancel()
+                self.runner.cancel()  # first, since a run whose trial has ended fails
+                with suppress(RunError):  # without a storage, the next worker finds the trials lost
+                    self._return_trials()
                 raise
         if failures := TrialCounts.of(self.study).excessive_failures(self.sweep):
             raise RunError(failures)
         if self.stopped:
             self.say(f"stopped: {self.stopped}")
+
+    def _return_trials(self) -> None:
+        """Put the trials of this worker back into the queue."""
+        for own_id in list(self.heartbeat.own_trials.values()):
+            trial = storage_of(self.study).get_trial(own_id)
+            retry_trial(self.study, trial, INTERRUPTED, self.sweep.lost_retries + 1)
 
     def _run_trials_in_threads(self) -> None:
         """Run trials in daemon threads: a launcher cannot be interrupted in one, and the process must end nevertheless."""
@@ -111,15 +118,17 @@ class Worker:
     def _run_trials(self) -> None:
         while (trial := self._next_trial()) is not None:
             outcome = self._launch(trial)
-            self.heartbeat.remove(trial)
             if outcome is not None:
-                self._tell(trial, outcome)
+                with deferred():
+                    self._tell(trial, outcome)
+            self.heartbeat.remove(trial)
 
     def _next_trial(self) -> Trial | None:
         """Return a trial to run, if there is one to come. Wait for trials of other workers only while these may be dead."""
         idle = time.monotonic()
         while True:
             with self.lock:
+                queue_successors(self.study)
                 for lost, reason in self.heartbeat.lost_trials(TrialCounts.of(self.study).running):
                     if retry_trial(self.study, lost, reason, self.sweep.lost_retries):
                         self.say(f"trial {lost.number} is retried: {reason}")
@@ -170,7 +179,7 @@ class Worker:
         return not self.stopped
 
     def _launch(self, trial: Trial) -> TrialOutcome | None:
-        """Launch a trial and return its outcome; None where its job was lost, or is in the queue again."""
+        """Launch a trial and return its outcome; None where its job was lost."""
         overrides, halvings, spent = self.space.overrides(trial.params), 0, Amount()
         halved: dict[str, int] = {}
         while True:
@@ -180,13 +189,11 @@ class Worker:
                 return TrialOutcome(failure=one_line(error))
             except Exception as error:
                 if self.stopped == INTERRUPTED:
-                    return None
+                    raise
                 # an error of the launcher, not of the trial: the process or the cluster's job has ended without a result
                 reason = f"its job was lost: {type(error).__name__}: {one_line(error)}"[:1000]
                 self._retry_or_fail(trial, reason, self.sweep.lost_retries)
                 return None
-            if self.stopped == INTERRUPTED:
-                return None  # it is in the queue again
             outcome = result_of(job)
             if job.status != JobStatus.COMPLETED or not isinstance(outcome, TrialOutcome):
                 return TrialOutcome(failure=f"{type(outcome).__name__}: {outcome}")

@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
+from sweeps.compat import joblib_options
 from sweeps.cost.price import RunPrice
 from sweeps.limits.amount import Amount
 from sweeps.limits.spend_limit import SpendLimit
-from sweeps.planning.concurrency import parallel_processes, process_count
+from sweeps.planning.concurrency import parallel_processes
+from sweeps.study.process_pool import pool_of
 
 INTERRUPTED = "interrupted"
 
-Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 Spent = Callable[[Collection[str]], Amount]  # by the study, without the stages of these fingerprints
 
 
@@ -38,16 +39,10 @@ class LimitedLauncher:
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn | None]:
         """Launch jobs as :meth:`hydra.plugins.launcher.Launcher.launch`; None for a job that was not launched."""
-        launcher, joblib = self.launcher, getattr(self.launcher, "joblib", None)
-        if joblib is None and type(launcher).__name__ != "BasicLauncher":
+        launcher = self.launcher
+        if joblib_options(launcher) is None and type(launcher).__name__ != "BasicLauncher":
             return self._launch_at_once(job_overrides, initial_job_idx)
-        size = 1 if joblib is None else process_count(int(joblib["n_jobs"]))
-        if size == 1:
-            return self._launch_one_by_one(job_overrides, initial_job_idx, launcher.launch, 1)
-        from sweeps.study.process_pool import ProcessPool
-
-        with parallel_processes():
-            return self._launch_one_by_one(job_overrides, initial_job_idx, ProcessPool(launcher, size).start, size)
+        return self._launch_one_by_one(job_overrides, initial_job_idx)
 
     def _launch_at_once(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn | None]:
         """Launch those that are expected to fit, for a launcher that does not report when one of its jobs ends."""
@@ -63,10 +58,10 @@ class LimitedLauncher:
         results = list(self.launcher.launch(jobs[:launched], first)) if launched else []
         return [*results, *[None] * (len(jobs) - launched)]
 
-    def _launch_one_by_one(
-        self, jobs: Sequence[Sequence[str]], first: int, launch: Launch, size: int
-    ) -> list[JobReturn | None]:
+    def _launch_one_by_one(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn | None]:
         results: list[JobReturn | None] = [None] * len(jobs)
+        pool = pool_of(self.launcher)
+        launch = pool.start if pool else self.launcher.launch
 
         def work() -> None:
             while (i := self._take(jobs)) is not None:
@@ -79,11 +74,11 @@ class LimitedLauncher:
                     with self.lock:
                         del self.running[i]
 
-        if size == 1:
+        if pool is None:
             work()
             return results
-        with ThreadPoolExecutor(size) as threads:
-            futures = [threads.submit(work) for _ in range(size)]
+        with parallel_processes(), ThreadPoolExecutor(pool.size) as threads, pool.cancelled_by_errors():
+            futures = [threads.submit(work) for _ in range(pool.size)]
             try:
                 for future in futures:
                     future.result()

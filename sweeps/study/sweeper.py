@@ -27,7 +27,9 @@ from sweeps.planning.loader import create_trial_loader
 from sweeps.status import plan_file
 from sweeps.study.expansion import Expansion, Job
 from sweeps.study.limited_launch import LimitedLauncher
+from sweeps.study.process_pool import pool_of
 from sweeps.study.rounds import plan_round, run_round
+from sweeps.study.watched_task import WatchedTask
 
 
 def sweep(
@@ -42,7 +44,7 @@ def sweep(
     expansion = Expansion(config, loader, params, arguments)
     options = expansion.sweep
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(loader, context.callbacks), task_function=function, config=config
+        hydra_context=HydraContext(loader, context.callbacks), task_function=WatchedTask(function), config=config
     )
     console = console_of(stderr=True)
     folder = Path(config.hydra.sweep.dir)
@@ -67,7 +69,7 @@ def sweep(
         written += plan_file.entries_of(price, known, written)[: len(jobs)]
         before += jobs
         limited = _limited_launcher(options, launcher, price.rounds[0], jobs)
-        launch = limited.launch if limited else launcher.launch
+        launch = (limited or pool_of(launcher) or launcher).launch
         results = run_round(runs, jobs, launch, sum(map(len, rounds)), console)
         rounds.append([result for result in results if result is not None])
         if limited and limited.stopped:

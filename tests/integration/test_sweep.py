@@ -187,7 +187,7 @@ def test_a_worker_that_ends_takes_its_trials_with_it(start_worker, tmp_path, lau
     worker = start_worker(*given, TRIAL_SECONDS="300")
     wait_for(lambda: any(trial.intermediate_values for trial in trials(storage)), worker)
     os.kill(worker.pid, how)
-    assert exit_code(worker) == (130 if how == signal.SIGTERM else -how)
+    assert exit_code(worker) == (143 if how == signal.SIGTERM else -how)
     wait_for(lambda: not beside(tmp_path))
     begun = [trial for trial in trials(storage) if trial.params]
     assert begun

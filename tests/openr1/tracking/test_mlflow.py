@@ -1,10 +1,13 @@
 import multiprocessing
+import os
+import signal
 
 import pytest
 from helpers.cli import command
 from mlflow.exceptions import MlflowException
 
-from openr1.errors import ConfigError, StoreError
+from openr1.errors import ConfigError, Interrupted, StoreError
+from openr1.interrupts import interruptible, received
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 
@@ -57,6 +60,30 @@ def test_a_crash_marks_the_run_failed_with_the_reason(config):
     assert tracking.read_runs(config.uri, "s") == []
     (read,) = tracking.read_runs(config.uri, "s", status="FAILED")
     assert read.tags["failure"] == "ValueError: no good"
+
+
+@pytest.mark.parametrize("study", ["s", "fresh"])
+def test_a_run_that_is_interrupted_while_it_is_created_is_killed(config, monkeypatch, study):
+    tracking.client(config.uri)
+    with track(config):
+        pass
+
+    def interrupted(create):
+        def create_and_interrupt(*arguments, **named):
+            run = create(*arguments, **named)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return run
+
+        return create_and_interrupt
+
+    store = tracking.client(config.uri)
+    monkeypatch.setattr(store, "create_run", interrupted(store.create_run))
+    with interruptible(), pytest.raises(Interrupted), track(config, study):
+        raise AssertionError("not reached")
+    experiment = store.get_experiment_by_name(config.experiment).experiment_id
+    statuses = {run.info.run_name: run.info.status for run in store.search_runs([experiment])}
+    assert "RUNNING" not in statuses.values()
+    assert received() is None
 
 
 def test_a_killed_run_goes_on_and_sends_no_step_twice(config):

@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from openr1.errors import ConfigError
 from sweeps.optuna.samplers import SAMPLERS
 from sweeps.optuna.storage import open_storage
-from sweeps.optuna.worker_process import current_process, has_ended
+from sweeps.planning.worker_process import current_process, has_ended
 
 X = "x=interval(0,1)"
 

@@ -11,7 +11,7 @@ from sweeps.optuna.results import best_trials, summarise, trials_frame
 from sweeps.optuna.retries import retry_trial
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_task import TrialOutcome
-from sweeps.optuna.worker_process import current_process
+from sweeps.planning.worker_process import current_process
 
 X = "x=interval(0,1)"
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import socket
-import threading
-import time
 from pathlib import Path
 from typing import TypedDict
 
-POLL_SECONDS = 1.0  # after which a job notices that its worker has ended
+from openr1.interrupts import end_after
 
 
 class WorkerProcess(TypedDict):
@@ -37,7 +35,7 @@ def has_ended(worker: WorkerProcess) -> bool:
 
 
 def exit_with(worker: WorkerProcess) -> None:
-    """End this process once a worker of this machine has ended in any way, since nobody waits for its result then."""
+    """End this process once a worker of this machine has ended in any way (:func:`openr1.interrupts.end_after`)."""
     if is_on_this_machine(worker) and worker["pid"] != os.getpid():
         _start_watching(worker["pid"], worker["started"])
 
@@ -62,11 +60,5 @@ def _start_time(pid: int) -> str | None:
 
 @functools.cache
 def _start_watching(pid: int, started: str | None) -> None:
-    """Start a thread that ends this process after the worker; once in a process that runs one trial after another."""
-
-    def wait_for_end() -> None:
-        while _start_time(pid) == started:
-            time.sleep(POLL_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=wait_for_end, daemon=True).start()
+    """Watch a worker, once in a process that runs one trial after another."""
+    end_after(lambda: _start_time(pid) != started)
