@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -26,7 +30,7 @@ def execute(cfg: DictConfig) -> float | None:
 
         with writing(), interruptible(worker=True):  # of a launcher that has processes of its own
             return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
-    with exiting():
+    with exiting(), _without_folder_of_a_refused_run(job):
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")
         config = load_run_config(cfg)
@@ -37,6 +41,22 @@ def execute(cfg: DictConfig) -> float | None:
 
         show_trial(trial, config)
     return trial.value
+
+
+@contextmanager
+def _without_folder_of_a_refused_run(job: HydraConf) -> Iterator[None]:
+    """Remove what Hydra wrote for a run whose config is then refused, and the folders that are empty without it."""
+    try:
+        yield
+    except ConfigError:
+        folder = Path(job.runtime.output_dir)
+        shutil.rmtree(folder / (job.output_subdir or ".hydra"), ignore_errors=True)
+        (folder / f"{job.job.name}.log").unlink(missing_ok=True)
+        with suppress(OSError):  # of the first that is not empty
+            for parent in (folder, *folder.parents):
+                if parent != Path.cwd():
+                    parent.rmdir()
+        raise
 
 
 def main() -> None:
