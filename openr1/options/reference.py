@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import Field, fields, is_dataclass
@@ -35,7 +36,7 @@ def meanings(schema: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for owner in (base for base in reversed(schema.__mro__) if is_dataclass(base)):
         above: list[str] = []
-        for line in inspect.getsource(owner).splitlines():
+        for line in textwrap.dedent(inspect.getsource(owner)).splitlines():
             if comment := re.fullmatch(r"    # (.*)", line):
                 above.append(comment[1])
                 continue
