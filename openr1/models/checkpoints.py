@@ -55,7 +55,7 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
         raise ConfigError(
             f"model.checkpoint: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
         ) from error
-    refuse_code(str(checkpoint), model.revision)
+    _refuse_auto_map(str(checkpoint), "config.json", raw)
     known = [family.model_type for family in FAMILIES.values()]
     if raw.get("model_type") not in known:
         raise UnknownFamily(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
@@ -76,11 +76,15 @@ def refuse_code(checkpoint: str, revision: str | None) -> None:
     with suppress(OSError):
         files["tokenizer_config.json"] = get_tokenizer_config(checkpoint, revision=revision)
     for name, content in files.items():
-        if "auto_map" in content:
-            raise ConfigError(
-                f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
-                "transformers has this model, delete auto_map from a copy and give the copy, otherwise choose another one"
-            )
+        _refuse_auto_map(checkpoint, name, content)
+
+
+def _refuse_auto_map(checkpoint: str, name: str, content: dict[str, Any]) -> None:
+    if "auto_map" in content:
+        raise ConfigError(
+            f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
+            "transformers has this model, delete auto_map from a copy and give the copy, otherwise choose another one"
+        )
 
 
 def load(model: ModelConfig, scale: ScaleConfig) -> PreTrainedModel:

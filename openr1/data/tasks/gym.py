@@ -62,7 +62,7 @@ SOUGHT = {
     "quantum_lock",
     "survo",
 }
-NUMBER = re.compile(r"-?\d{1,30}(?:[./]\d{1,30})?", re.ASCII)
+NUMBER = re.compile(r"-?\d{1,30}(?:\.\d{1,30}|/0{0,9}[1-9]\d{0,29})?", re.ASCII)
 WORD = re.compile(r"\d+(?:\.\d+)?|(?<!\\)\b[^\W\d_]+")  # or a number; commands of LaTeX are none
 NO_NUMBER = re.compile(r"(?<![^\W\d_])(?:nan|inf(?:inity)?)[ij]?(?![^\W\d_])", re.IGNORECASE)  # no distance to it is large
 NEAR = Fraction(1, 10_000)  # the tolerance of coin_flip
@@ -187,7 +187,7 @@ def _is_whole(name: str, answer: str, gold: str, metadata: dict[str, Any]) -> bo
     if name == "puzzle24":  # any four numbers would do
         return sorted(map(int, re.findall(r"\d+", answer))) == sorted(metadata["numbers"])
     if name in BEGINNINGS:
-        numbers = NUMBER.fullmatch(answer) and NUMBER.fullmatch(gold) and not answer.endswith("/0")
+        numbers = NUMBER.fullmatch(answer) and NUMBER.fullmatch(gold)
         return abs(Fraction(answer) - Fraction(gold)) <= NEAR if numbers else answer.casefold() == gold.casefold()
     return name not in SOUGHT or len(WORD.findall(answer)) <= len(WORD.findall(gold))
 

@@ -1,4 +1,7 @@
-"""A process on this machine that runs a program within limits of time and output."""
+"""A process on this machine that runs a program within limits of time and output.
+
+It isolates nothing by itself: the command that it starts does, as that of bubblewrap.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Programs on rented machines, by a shell command that runs a program within limits.
 
-A machine is rented for a program and returned after its tests. Each test has its own files, but files that one execution leaves
-on the machine are visible to the next execution of the same program.
+A machine is rented for a program and returned after its tests. Each test has its own files, but files and processes that one
+execution leaves on the machine are visible to the next execution of the same program. Other programs, and this machine, are out
+of reach; the network is not unless the service closes it, as E2B does. Limits are those of the shell.
 """
 
 from __future__ import annotations

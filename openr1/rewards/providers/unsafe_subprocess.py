@@ -1,4 +1,8 @@
-"""Programs as plain processes of this machine, with limits but without protection: they have all rights of the caller."""
+"""Programs as plain processes of this machine, with limits but without protection: they have all rights of the caller.
+
+It is no sandbox. A program can read and change all files of the caller, use the network, and start processes of other sessions,
+which have limits of their own and outlive it. Only programs that are trusted should run so.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ class UnsafeSubprocessOptions:
 
 
 class UnsafeSubprocess(Provider):
-    """A provider that runs programs as plain processes."""
+    """A provider that runs programs as plain processes, which nothing isolates."""
 
     Options = UnsafeSubprocessOptions
 

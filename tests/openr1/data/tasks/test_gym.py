@@ -188,7 +188,7 @@ def test_an_answer_is_never_run(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "cheats"),
     [
-        ("coin_flip", ["0", "0.", "0/1", "1/0", "1e999999999"]),
+        ("coin_flip", ["0", "0.", "0/1", "1/0", "1/00", "1e999999999"]),
         ("complex_arithmetic", ["nan", "nani", "NaN+2i", "inf"]),
         ("fraction_simplification", ["{gold} or 7", "{gold}, 1/2", "{gold} and not {gold}"]),
         ("game_of_life_halting", ["x", "0", "True or False", "the answer"]),
