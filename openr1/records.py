@@ -1,8 +1,8 @@
 """Records of folders: a JSON file that is written last, with the size and hash of every other file, by which damage is found.
 
-A file that is older than the record is only compared by its size, which takes less than a millisecond. One that was changed later is
-hashed, at about a second for a gigabyte. A record of an earlier version lists no files; then the formats of the files tell
-whether they are whole.
+A file that is older than the record is only compared by its size, which takes less than a millisecond. One that was changed
+later is hashed, at about a second for a gigabyte. A record of an earlier version lists no files; then the formats of the files
+tell whether they are whole.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class Record:
-    """What a folder holds.
+    """Record of a folder: what it holds.
 
     :ivar content: what its maker says of it.
     :ivar files: by their paths within the folder; empty if an earlier version wrote the record.
