@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.configs import composed, tiny_run
 from helpers.damage import FAULTS, damaged, files_of
+from helpers.kills import killed
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError, RunError
@@ -22,10 +23,6 @@ TRUNK = ["budget.steps=24", "optim.warmup_tokens=300", "optim.decay=0.25", "opti
 GRPO = ["stage=grpo", "optim=rl", "stage.prompts=2", "stage.samples=4", "stage.sampling.max_tokens=12", "budget.steps=4"]
 GRPO += ["stage.eval.every=2", "stage.eval.problems=4", "stage.eval.samples=2", "stage.preflight=false"]
 ASKED = ["stage.samples=2", "stage.problems=6", "stage.sampling.max_tokens=12"]
-
-
-class Killed(BaseException):
-    """Stands for a kill, which no code catches."""
 
 
 @dataclass
@@ -117,22 +114,6 @@ def test_damaged_caches_are_made_again(made, fault, capfd):
                 assert line.startswith(f"{path} ")
             if path.parent.name != "hashes" or fault != "alter":
                 assert path.read_bytes() == before[path]
-
-
-def killed(monkeypatch, config: Config, callback: type[TrainingCallback], step: int) -> Path:
-    """Kill a run when it writes the row of a step, and return the folder that it leaves."""
-    write = callback.write_row
-
-    def dies(self, metrics, at):
-        write(self, metrics, at)
-        if at == step:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callback, "write_row", dies)
-        with pytest.raises(Killed):
-            run_stage(config, quiet=True)
-    return prepare(config).partial
 
 
 @pytest.mark.parametrize("fault", FAULTS)
