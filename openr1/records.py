@@ -41,7 +41,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class Record:
-    """What a folder holds.
+    """Record of a folder: what it holds.
 
     :ivar content: what its maker says of it.
     :ivar files: by their paths within the folder; empty if an earlier version wrote the record.

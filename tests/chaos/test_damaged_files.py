@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.configs import composed, tiny_run
 from helpers.damage import FAULTS, damaged, files_of
+from helpers.kills import killed
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError, RunError
@@ -24,10 +25,6 @@ GRPO += ["stage.eval.every=2", "stage.eval.problems=4", "stage.eval.samples=2", 
 ASKED = ["stage.samples=2", "stage.problems=6", "stage.sampling.max_tokens=12"]
 
 
-class Killed(BaseException):
-    """Stands for a kill, which no code catches."""
-
-
 @dataclass
 class Made:
     """Runs that were made, each a stage.
@@ -35,23 +32,31 @@ class Made:
     :ivar outputs: the folder that holds all they left.
     :ivar configs: by name.
     :ivar results: the hash of what each made.
+    :ivar artifacts: the artifacts that each made and took.
     """
 
     outputs: Path
     configs: dict[str, Config] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, set[str]] = field(default_factory=dict)
 
     def make(self, name: str, *overrides: str) -> str:
         """Run a stage, and return the name of its artifact."""
         self.configs[name] = composed(*overrides, f"paths.outputs={self.outputs}")
         result = run_stage(self.configs[name], quiet=True)
         self.results[name] = result.artifact.sha256()
+        self.artifacts[name] = {result.artifact.name, *result.artifact.inputs.values()}
         return result.artifact.name
 
-    def use(self) -> list[str]:
-        """Run every stage again, and return the lines by which some are refused; all others must have the same result."""
+    def use(self, artifact: str | None = None) -> list[str]:
+        """Run stages again, and return the lines by which some are refused; all others must have the same result.
+
+        :param artifact: only those that make or take it.
+        """
         lines = []
         for name, config in self.configs.items():
+            if artifact and artifact not in self.artifacts[name]:
+                continue
             try:
                 result = run_stage(config, quiet=True)
             except (ConfigError, RunError) as error:
@@ -84,10 +89,10 @@ def test_no_damaged_artifact_is_used(made, fault):
     for path in files_of(made.outputs / "artifacts"):
         if path.suffix == ".lock" or ".partial" in path.parts:
             continue
-        with damaged(path, fault):
-            lines = made.use()
-        assert lines, path
         folder = next(parent for parent in path.parents if parent.parent.name == "artifacts")
+        with damaged(path, fault):
+            lines = made.use(folder.name)
+        assert len(lines) == sum(folder.name in used for used in made.artifacts.values()), path
         for line in lines:
             assert line.startswith(f"{path} "), line
             assert f"; delete the folder {folder}, " in line
@@ -109,22 +114,6 @@ def test_damaged_caches_are_made_again(made, fault, capfd):
                 assert line.startswith(f"{path} ")
             if path.parent.name != "hashes" or fault != "alter":
                 assert path.read_bytes() == before[path]
-
-
-def killed(monkeypatch, config: Config, callback: type[TrainingCallback], step: int) -> Path:
-    """Kill a run when it writes the row of a step, and return the folder that it leaves."""
-    write = callback.write_row
-
-    def dies(self, metrics, at):
-        write(self, metrics, at)
-        if at == step:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callback, "write_row", dies)
-        with pytest.raises(Killed):
-            run_stage(config, quiet=True)
-    return prepare(config).partial
 
 
 @pytest.mark.parametrize("fault", FAULTS)

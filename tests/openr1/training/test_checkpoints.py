@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from helpers.configs import composed
 from helpers.damage import FAULTS, files_of
+from helpers.kills import killed
 
 from openr1.distributed.options import ComputeConfig
+from openr1.runs.stage_run import run_stage
 from openr1.training import branching
 from openr1.training.callback import CHECKPOINTS, TrainingCallback
 
@@ -80,3 +83,16 @@ def test_checkpoints_of_version_0_2_and_of_other_layouts(callback, capsys):
     (folder / "checkpoint-6" / "model.safetensors").write_bytes(b"cut")
     assert callback._newest_checkpoint().name == "checkpoint-4"
     assert "model.safetensors is cut short; training resumes from checkpoint-4" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth"])
+def test_a_killed_run_with_a_damaged_checkpoint_ends_with_the_same_bits(tiny, tmp_path, monkeypatch, name, capfd):
+    config = composed(*tiny, "compute.checkpoint_steps=4", "stage.log_points=12")
+    folder = killed(monkeypatch, config, TrainingCallback, 10)
+    FAULTS["delete"](folder / CHECKPOINTS / "checkpoint-8" / name)
+    result = run_stage(config, quiet=True)
+    assert f"{name} is missing; training resumes from checkpoint-4" in capfd.readouterr().err
+    whole = run_stage(composed(*tiny, "stage.log_points=12", f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True)
+    assert result.artifact.sha256() == whole.artifact.sha256()
+    assert [row["step"] for row in result.artifact.history()] == [row["step"] for row in whole.artifact.history()]
