@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -155,14 +154,11 @@ def test_a_store_that_another_program_locks_is_waited_for(tmp_path, capfd, monke
     )
     path = tmp_path / "mlflow.db"
     tracking.client(uri_of(path))
-    with locked_file(path) as database:
-        timer = threading.Timer(seconds, lambda: database.execute("ROLLBACK"))
-        timer.start()
+    with locked_file(path, seconds):
         begin = time.monotonic()
         pid = forked(lambda: (open_anew(uri_of(path)), track_one(uri_of(path))))
         assert os.waitpid(pid, 0)[1] == 0
         assert time.monotonic() - begin > seconds - 1
-        timer.join()
     err = capfd.readouterr().err
     assert err.count("is locked by another program; waiting for it") == 1
 
