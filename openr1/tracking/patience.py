@@ -14,7 +14,7 @@ from openr1.faults import is_full
 T = TypeVar("T")
 
 LOCK_SECONDS = 600.0  # for which another program may lock the file of a store
-AWAY_SECONDS = 25.0  # for which a server may be away; with the limit of one request, less than a minute in all
+AWAY_SECONDS = 15.0  # for which a server may be away; with the limit of one request, less than a minute in all
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two tries
 
 _waits: ContextVar[bool] = ContextVar("waits", default=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # environment variables of MLflow, set unless the environment has them
 SETTINGS = {
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors reach the user as one line, not as a stack trace
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # no connection outlives its query: many processes share one SQLite file
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # openr1.tracking.patience repeats requests

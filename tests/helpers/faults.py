@@ -3,13 +3,12 @@
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -64,15 +63,14 @@ def killed_after(function, seconds: float) -> None:
 
 
 @contextmanager
-def locked_file(path: Path):
-    """Lock a SQLite file as another program does."""
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as database:
-        database.execute("BEGIN EXCLUSIVE")
-        try:
-            yield database
-        finally:
-            with suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
+def locked_file(path: Path, seconds: float):
+    """Have another program lock a SQLite file for some seconds."""
+    lock = "import sqlite3, sys, time; held = sqlite3.connect(sys.argv[1]); held.execute('BEGIN EXCLUSIVE'); print(flush=True)"
+    words = [sys.executable, "-c", f"{lock}; time.sleep(float(sys.argv[2]))", str(path), str(seconds)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield
 
 
 class Line:
