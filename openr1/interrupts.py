@@ -32,6 +32,7 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 class _State:
     received: signal.Signals | None = None
     since = 0.0  # when it was received
+    pending = False  # it has not raised its exception yet
     raises = False  # within interruptible()
     deferred = 0  # nested blocks of deferred()
     is_worker = False  # its parent ends it, so that further signals say nothing new
@@ -61,7 +62,8 @@ def interruptible(worker: bool = False) -> Iterator[None]:
     _state.unraisable_hook, sys.unraisablehook = sys.unraisablehook, _raise_again
     _state.raises, _state.is_worker = True, _state.is_worker or worker
     try:
-        _raise_if_received()  # by a process of a pool between two of its jobs
+        _state.pending = _state.received is not None  # by a process of a pool between two of its jobs
+        _raise_if_pending()
         yield
     finally:
         _state.raises = False
@@ -82,12 +84,15 @@ def deferred() -> Iterator[None]:
     _state.deferred += 1
     try:
         yield
+    except Interrupted:  # by the block itself, once its state is saved
+        _state.pending = False
+        raise
     finally:
         _state.deferred -= 1
         if _state.received and not _state.deferred:
             signal.setitimer(signal.ITIMER_REAL, 0)
     if not _state.deferred:
-        _raise_if_received()
+        _raise_if_pending()
 
 
 def take_time() -> None:
@@ -137,35 +142,32 @@ def _handle_signals() -> dict[int, Any]:
     before: dict[int, Any] = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, _handle)
-    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _raise)
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _raise_if_pending)
     return before
 
 
 def _handle(number: int, _: Any) -> None:
     if _state.received is None:
-        _state.received, _state.since = signal.Signals(number), time.monotonic()
+        _state.received, _state.since, _state.pending = signal.Signals(number), time.monotonic(), True
         if _state.raises and _state.deferred:
             signal.setitimer(signal.ITIMER_REAL, DEFERRED_SECONDS)
-        elif _state.raises:
-            _raise()
+        else:
+            _raise_if_pending()
     elif not _state.is_worker and time.monotonic() - _state.since > REPEAT_SECONDS:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
-def _raise(*_: Any) -> None:
-    if _state.raises:
-        _raise_if_received()
-
-
-def _raise_if_received() -> None:
-    if _state.received:
+def _raise_if_pending(*_: Any) -> None:
+    if _state.pending and _state.raises and _state.received:
+        _state.pending = False  # what is cleaned up afterwards may be deferred, and is not interrupted again
         raise Interrupted(_state.received)
 
 
 def _raise_again(lost: sys.UnraisableHookArgs) -> None:
     """Raise the exception again soon after Python has dropped it, as it does in ``__del__`` and in callbacks."""
     if issubclass(lost.exc_type, Interrupted):
+        _state.pending = True
         signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_SECONDS)
     else:
         _state.unraisable_hook(lost)

@@ -22,8 +22,8 @@ from sweeps.optuna.patience import PatientStorage
 JOURNAL = "journal://"
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
 ATTEMPTS = 5  # to create the tables of a fresh database, or find them created
-SQLITE_SECONDS = 10  # for which one attempt waits for the writes of others
-SERVER_SECONDS = 10  # for which one attempt waits for a server
+SQLITE_SECONDS = 60  # for which a locked file is waited for when it is opened
+ATTEMPT_SECONDS = 10  # for which one attempt waits for a server, or for the writes of others to a file
 KINDS = "sqlite:///FILE, postgresql://USER@HOST/DATABASE, or journal://FILE"
 
 
@@ -79,6 +79,7 @@ def _open_sqlite(url: str) -> RDBStorage:
     @event.listens_for(storage.engine, "connect")
     def disable_implicit_transactions(connection: Any, _: Any) -> None:
         connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * ATTEMPT_SECONDS)}")
 
     @event.listens_for(storage.engine, "begin")
     def lock(connection: Connection) -> None:
@@ -90,7 +91,7 @@ def _open_sqlite(url: str) -> RDBStorage:
 
 def _open_server(url: str) -> RDBStorage:
     """Open the database of a server, where no lock keeps two workers from creating its tables at once."""
-    limits = {"connect_timeout": SERVER_SECONDS, "tcp_user_timeout": 1000 * SERVER_SECONDS}
+    limits = {"connect_timeout": ATTEMPT_SECONDS, "tcp_user_timeout": 1000 * ATTEMPT_SECONDS}
     options: dict[str, Any] = {"connect_args": limits} if make_url(url).drivername == POSTGRESQL else {}
     for attempt in range(ATTEMPTS):
         try:

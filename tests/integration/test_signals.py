@@ -34,7 +34,7 @@ def start(tmp_path):
     def start(condition, *words):
         started = Command(*words, cwd=tmp_path)
         commands.append(started)
-        until = time.monotonic() + 600
+        until = time.monotonic() + 1200
         while not condition(started):
             assert time.monotonic() < until
             assert started.poll() is None, started.finish().stderr

@@ -105,6 +105,26 @@ def test_the_end_of_a_deferred_block_is_waited_for():
     assert ended(program, signal.SIGTERM)[:2] == (143, "whole\n")
 
 
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_what_is_cleaned_up_after_an_interruption_is_not_interrupted_again(by_itself):
+    program = f"""
+    def command():
+        try:
+            with interrupts.deferred():
+                print("ready", flush=True)
+                while not interrupts.received():
+                    time.sleep(0.01)
+                if {by_itself}:
+                    raise Interrupted(interrupts.received())
+        finally:
+            with interrupts.deferred():
+                pass
+            print("cleaned up", flush=True)
+    guarded(command)
+    """
+    assert ended(program, signal.SIGTERM)[:2] == (143, "cleaned up\n")
+
+
 @pytest.mark.parametrize(("saves", "out"), [(False, ""), (True, "saved\n")])
 def test_a_deferred_block_has_some_time_and_more_to_save(saves, out):
     program = f"""

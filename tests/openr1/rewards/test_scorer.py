@@ -285,6 +285,12 @@ def test_it_goes_on_after_an_error(scorer):
     assert score.values["trouble"] == 1
 
 
+def test_signals_that_are_meant_for_the_command_do_not_end_its_processes(scorer):
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    [scores] = scorer.score([of(*(f"os.kill(os.getpid(), signal.{name})" for name in names))])
+    assert [score.values["trouble"] for score in scores] == [1, 1, 1]
+
+
 def test_an_interrupted_call_leaves_nothing_to_the_next(scorer, monkeypatch):
     def interrupted(connections, timeout):
         if len(taken) > 20:

@@ -104,7 +104,7 @@ def locked_for(path, seconds):
 
 @pytest.mark.parametrize(("seconds", "ends_well"), [(0.3, True), (1.5, False)])
 def test_a_search_goes_on_after_its_file_was_locked(tmp_path, monkeypatch, seconds, ends_well):
-    monkeypatch.setattr(storage, "SQLITE_SECONDS", 0.05)
+    monkeypatch.setattr(storage, "ATTEMPT_SECONDS", 0.05)
     monkeypatch.setattr(patience, "AWAY_SECONDS", 0.8)
     sweep, space, lines = sweep_of(tmp_path, n_trials=3), space_of("x=interval(0,1)"), []
     study = opened(sweep, space)
@@ -133,4 +133,4 @@ def test_a_server_is_not_waited_for_without_a_limit(monkeypatch):
     given = []
     monkeypatch.setattr(storage, "RDBStorage", lambda url, engine_kwargs: given.append(engine_kwargs) or InMemoryStorage())
     open_storage.__wrapped__("postgresql://me@host/studies")
-    assert given[0]["connect_args"]["connect_timeout"] == storage.SERVER_SECONDS
+    assert given[0]["connect_args"]["connect_timeout"] == storage.ATTEMPT_SECONDS
