@@ -8,9 +8,9 @@ from omegaconf import DictConfig
 
 from analysis.config import FitConfig, register_schemas
 from openr1.console import exiting, guarded
-from openr1.faults import writing
-from openr1.files import check_place
 from openr1.options import load_config
+from openr1.system.faults import writing
+from openr1.system.files import check_place
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf.analysis", config_name="config")

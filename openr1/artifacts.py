@@ -1,6 +1,6 @@
 """Artifacts: directories that stages make, named by fingerprint, whole or absent.
 
-An artifact that was changed after it was made is found whenever it is used (:mod:`openr1.records`), and refused.
+An artifact that was changed after it was made is found whenever it is used (:mod:`openr1.system.records`), and refused.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from openr1.errors import RunError
-from openr1.files import locked
-from openr1.records import DamagedFile, Record, read_record, write_record
+from openr1.system.files import locked
+from openr1.system.records import DamagedFile, Record, read_record, write_record
 
 RECORD = "artifact.json"
 STARTED = "run.json"  # names the tracked run

@@ -18,8 +18,8 @@ from openr1.config.load import load_run_config
 from openr1.config.schema import register
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError
-from openr1.faults import writing
-from openr1.interrupts import interruptible
+from openr1.system.faults import writing
+from openr1.system.interrupts import interruptible
 
 
 def execute(cfg: DictConfig) -> float | None:

@@ -15,9 +15,9 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from openr1.errors import ConfigError, Interrupted, RunError
-from openr1.faults import writing
-from openr1.interrupts import interruptible, received
 from openr1.options import one_line
+from openr1.system.faults import writing
+from openr1.system.interrupts import interruptible, received
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +81,8 @@ def exiting() -> Iterator[None]:
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command so that a signal interrupts it in order (:mod:`openr1.interrupts`), and print its user-facing errors, and
-    faults of the machine, as one line (:func:`exit_with`).
+    """Run a command so that a signal interrupts it in order (:mod:`openr1.system.interrupts`), and print user-facing errors and
+    faults of the machine as one line (:func:`exit_with`).
 
     Any other exception is a defect and shows its stack trace; ``HYDRA_FULL_ERROR=1`` shows it for all.
     """

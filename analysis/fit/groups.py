@@ -13,7 +13,7 @@ from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit, to_json_values
 from openr1.errors import ConfigError
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

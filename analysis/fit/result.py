@@ -13,7 +13,7 @@ import numpy as np
 from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import LAWS, Cost, Law
 from openr1.errors import ConfigError
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from analysis.charts.groups import chart_groups
 from analysis.charts.marks import Chart
 from analysis.report.html import render
 from analysis.study import GroupedStudy, Study
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 
 def write(study: Study | GroupedStudy) -> Path:

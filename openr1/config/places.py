@@ -9,7 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from openr1.console import exiting
-from openr1.files import check_place
+from openr1.system.files import check_place
 
 
 class PlacesCheck(Callback):

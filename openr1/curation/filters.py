@@ -18,8 +18,8 @@ from openr1.data import language
 from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
 from openr1.data.hashing import digest
 from openr1.errors import ConfigError
-from openr1.records import read_sealed, write_sealed
 from openr1.rewards.base import sample_of
+from openr1.system.records import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa

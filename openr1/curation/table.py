@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from openr1.data.answers import answer_schema
 from openr1.errors import ConfigError
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import datasets

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.data.tasks.problem import Problem
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -23,7 +23,7 @@ from openr1.data.sources import Procedural, Source, open_sources
 from openr1.data.tokenizer import Encoder, build_tokenizer, is_trained, reference_weights
 from openr1.errors import ConfigError
 from openr1.models.options import ModelConfig, ScaleConfig
-from openr1.records import write_record
+from openr1.system.records import write_record
 
 SPLITS = ("train", "eval")
 HELD_OUT = "held_out"  # folder of the sources that are for evaluation only

@@ -19,10 +19,10 @@ from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.errors import ConfigError
-from openr1.faults import writing
-from openr1.files import locked
 from openr1.models.options import ModelConfig, ScaleConfig
-from openr1.records import DamagedFile, read_record
+from openr1.system.faults import writing
+from openr1.system.files import locked
+from openr1.system.records import DamagedFile, read_record
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

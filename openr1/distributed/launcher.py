@@ -22,8 +22,8 @@ import yaml
 
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded
 from openr1.errors import ConfigError, Interrupted, RunError
-from openr1.files import write_json
-from openr1.interrupts import INTERRUPT_SECONDS
+from openr1.system.files import write_json
+from openr1.system.interrupts import INTERRUPT_SECONDS
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

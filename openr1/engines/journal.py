@@ -14,7 +14,7 @@ from pathlib import Path
 
 from openr1.data.answers import Asked
 from openr1.data.tasks.base import Problem
-from openr1.files import replacing
+from openr1.system.files import replacing
 
 FOLDER = "answers"
 

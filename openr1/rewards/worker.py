@@ -18,13 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from openr1.errors import ConfigError
-from openr1.interrupts import SIGNALS
 from openr1.rewards.base import Sample, Verdict, Verified, wrong_verdict
 from openr1.rewards.correctness import judge_answer
 from openr1.rewards.mix import Term, build_terms
 from openr1.rewards.options import RewardConfig
 from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, PartialScore, Ready, StepStart, Task, TaskResult
 from openr1.rewards.sandbox import build_sandbox
+from openr1.system.interrupts import SIGNALS
 
 SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; the rest is killed at the limit
 PARSE_MEMORY = 4 << 30  # bytes of address space that reading an expression may add: 9^9^9^9 would take all memory

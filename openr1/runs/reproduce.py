@@ -16,7 +16,7 @@ from openr1.config.load import load_run_config
 from openr1.config.schema import Config, register
 from openr1.console import guarded
 from openr1.errors import ConfigError
-from openr1.files import check_place
+from openr1.system.files import check_place
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
 COMPARED = ("eval_loss", "pass_at_1")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.distributed.launcher import RANKS, is_distributed, launch
-from openr1.faults import writing
-from openr1.files import write_json
-from openr1.records import DamagedFile, read_json
 from openr1.runs.description import run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.requirements import check_requirements
 from openr1.stages import stage_module
+from openr1.system.faults import writing
+from openr1.system.files import write_json
+from openr1.system.records import DamagedFile, read_json
 from openr1.tracking import observer
 from openr1.tracking.outbox import UNSENT
 from openr1.tracking.progress import Reporter

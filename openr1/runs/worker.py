@@ -16,12 +16,12 @@ import yaml
 from openr1.config.load import load_run_config
 from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
 from openr1.errors import Interrupted
-from openr1.faults import writing
-from openr1.files import write_json
-from openr1.interrupts import interruptible
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
+from openr1.system.faults import writing
+from openr1.system.files import write_json
+from openr1.system.interrupts import interruptible
 
 
 class Untracked:

@@ -11,7 +11,7 @@ from openr1.curation.options import steps_of
 from openr1.curation.pipeline import curate
 from openr1.curation.table import read_samples, write_examples
 from openr1.evaluation.grading import Grader
-from openr1.files import write_json
+from openr1.system.files import write_json
 from openr1.training.context import StageContext
 
 

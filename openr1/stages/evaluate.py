@@ -17,9 +17,9 @@ from openr1.errors import RunError
 from openr1.evaluation import metrics
 from openr1.evaluation.grading import Grader, row_sample
 from openr1.evaluation.grouping import grouped
-from openr1.files import write_json
-from openr1.records import read_sealed, write_sealed
 from openr1.rewards.base import VERDICTS as VERSION
+from openr1.system.files import write_json
+from openr1.system.records import read_sealed, write_sealed
 from openr1.training.context import StageContext
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from typing import Any
 import yaml
 
 from openr1.errors import Pruned, RunError, StoreError
-from openr1.interrupts import deferred
 from openr1.options import flatten
+from openr1.system.interrupts import deferred
 from openr1.tracking import observer, outbox
 from openr1.tracking.environment import environment, git_commit, hardware
 from openr1.tracking.names import short, to_key

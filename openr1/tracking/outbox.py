@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openr1.files import locked, write_json
+from openr1.system.files import locked, write_json
 
 UNSENT = ".unsent"
 METRICS_PER_REQUEST = 900  # MLflow refuses more than 1000

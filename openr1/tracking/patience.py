@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from openr1.faults import is_full
+from openr1.system.faults import is_full
 
 T = TypeVar("T")
 

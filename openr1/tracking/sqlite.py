@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from openr1.errors import ConfigError
-from openr1.faults import writing
+from openr1.system.faults import writing
 
 HEADER = 100  # bytes of a SQLite file before its first table
 SIGNATURE = b"SQLite format 3\0"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from openr1.errors import ConfigError, RunError, StoreError
-from openr1.faults import fault_line, is_full
-from openr1.files import check_place, locked
-from openr1.interrupts import deferred
+from openr1.system.faults import fault_line, is_full
+from openr1.system.files import check_place, locked
+from openr1.system.interrupts import deferred
 from openr1.tracking import sqlite
 from openr1.tracking.names import query_condition
 from openr1.tracking.options import TrackingConfig

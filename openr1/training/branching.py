@@ -17,9 +17,9 @@ from openr1.artifacts import Store
 from openr1.distributed.deepspeed import COMPLETE_FILE, checkpoint_layout
 from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
-from openr1.files import write_json
 from openr1.options import flatten
-from openr1.records import DamagedFile, check_format, read_record, write_record
+from openr1.system.files import write_json
+from openr1.system.records import DamagedFile, check_format, read_record, write_record
 from openr1.training.budget import Budget, TokenBudget, phases
 
 if TYPE_CHECKING:

@@ -30,11 +30,11 @@ from transformers.utils.logging import disable_progress_bar
 from openr1.distributed import deepspeed
 from openr1.distributed.collectives import barrier, gather, rank, world_size
 from openr1.distributed.launcher import threads_per_process
-from openr1.interrupts import deferred
 from openr1.models import flops
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, load
 from openr1.models.moe_balance import LoadBalance
+from openr1.system.interrupts import deferred
 from openr1.tracking import observer
 from openr1.training.budget import phases, split_batch
 from openr1.training.callback import CHECKPOINTS, HISTORY, TrainingCallback

@@ -17,9 +17,9 @@ from hydra.errors import HydraException
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
 from openr1.errors import ConfigError
-from openr1.files import replacing
 from openr1.options import one_line
 from openr1.runs.estimate import estimate_run
+from openr1.system.files import replacing
 from sweeps.active.choice import Candidate, Choice, candidate_overrides, choose, read_finished, validate_choice
 from sweeps.active.config import PlanSweep
 

@@ -13,7 +13,7 @@ from openr1.artifacts import Store, check_artifact
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError, RunError
 from openr1.options import load_config
-from openr1.records import DamagedFile
+from openr1.system.records import DamagedFile
 
 ALL = "all"
 PARTS = ("artifacts", "data")

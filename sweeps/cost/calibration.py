@@ -20,10 +20,10 @@ from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
-from openr1.files import locked
-from openr1.records import read_sealed, write_sealed
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
+from openr1.system.files import locked
+from openr1.system.records import read_sealed, write_sealed
 from openr1.training.budget import TokenBudget
 from sweeps.cost.conditions import STEPPED
 from sweeps.cost.measured import Measurement

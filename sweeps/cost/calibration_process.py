@@ -13,11 +13,11 @@ import yaml
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
-from openr1.files import write_json
-from openr1.interrupts import end_with_parent
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
+from openr1.system.files import write_json
+from openr1.system.interrupts import end_with_parent
 from openr1.tracking import mlflow as tracking
 from sweeps.cost.calibration import Calibration
 

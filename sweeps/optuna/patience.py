@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from openr1.errors import RunError
-from openr1.interrupts import received
+from openr1.system.interrupts import received
 
 AWAY_SECONDS = 120.0  # after which a command gives up
 PAUSES = (0.5, 5.0)  # seconds before the second attempt, which double from attempt to attempt, and the longest

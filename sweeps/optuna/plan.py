@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from openr1.config.schema import Config
-from openr1.records import DamagedFile, read_json
+from openr1.system.records import DamagedFile, read_json
 from sweeps.cost.price import times_are_needed
 from sweeps.limits.allowance import require_confirmation
 from sweeps.optuna.config import SearchConfig

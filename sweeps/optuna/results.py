@@ -11,7 +11,7 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from openr1.files import replacing
+from openr1.system.files import replacing
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.storage import without_password
 from sweeps.optuna.trial_counts import TrialCounts

@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from openr1.errors import ConfigError, RunError
-from openr1.faults import fault_line, is_full
-from openr1.files import check_place, locked
+from openr1.system.faults import fault_line, is_full
+from openr1.system.files import check_place, locked
 from sweeps.optuna.patience import PatientStorage
 
 JOURNAL = "journal://"

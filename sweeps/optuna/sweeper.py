@@ -14,7 +14,7 @@ from optuna import Study
 
 from openr1.config.schema import Config
 from openr1.console import console as console_of
-from openr1.faults import writing
+from openr1.system.faults import writing
 from openr1.tracking.options import TrackingConfig
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.plan import price_before_launch, trial_limit

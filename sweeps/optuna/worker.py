@@ -23,8 +23,8 @@ from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError, RunError
-from openr1.interrupts import deferred
 from openr1.options import one_line
+from openr1.system.interrupts import deferred
 from sweeps.compat import result_of
 from sweeps.limits.amount import Amount
 from sweeps.optuna.compat import storage_of, stored_trial, suggest

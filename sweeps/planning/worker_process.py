@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import TypedDict
 
-from openr1.interrupts import end_after
+from openr1.system.interrupts import end_after
 
 
 class WorkerProcess(TypedDict):
@@ -35,7 +35,7 @@ def has_ended(worker: WorkerProcess) -> bool:
 
 
 def exit_with(worker: WorkerProcess) -> None:
-    """End this process once a worker of this machine has ended in any way (:func:`openr1.interrupts.end_after`)."""
+    """End this process once a worker of this machine has ended in any way (:func:`openr1.system.interrupts.end_after`)."""
     if is_on_this_machine(worker) and worker["pid"] != os.getpid():
         _start_watching(worker["pid"], worker["started"])
 

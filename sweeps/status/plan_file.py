@@ -28,8 +28,8 @@ from omegaconf import DictConfig
 
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError, RunError
-from openr1.files import write_json
-from openr1.records import DamagedFile, read_json
+from openr1.system.files import write_json
+from openr1.system.records import DamagedFile, read_json
 from sweeps.cost.price import RunPrice, StudyPrice
 
 FILE = "plan.json"

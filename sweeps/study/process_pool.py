@@ -21,7 +21,7 @@ from hydra.plugins.launcher import Launcher
 from joblib.externals.loky import get_reusable_executor
 
 from openr1.errors import Interrupted, RunError
-from openr1.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
+from openr1.system.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
 from sweeps.compat import joblib_options, joblib_task, process_ids
 from sweeps.planning.concurrency import parallel_processes, process_count
 

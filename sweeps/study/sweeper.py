@@ -13,8 +13,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.console import console as console_of
-from openr1.faults import writing
 from openr1.runs.trial import finished_metrics
+from openr1.system.faults import writing
 from sweeps.config import SweepConfig
 from sweeps.cost.price import RunPrice, price_study, times_are_needed
 from sweeps.cost.table import show_price

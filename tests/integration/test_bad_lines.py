@@ -10,7 +10,9 @@ from openr1.rewards.registry import REWARDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 SMALL = {"openr1": "scale=30k budget.tokens=2e4"}
-TABLE = "N,D,C,loss\n" + "".join(f"{n},{d},{6 * n * d},{2 + 30 / n**0.35 + 126 / d**0.4}\n" for n in (1e5, 1e6) for d in (1e6, 1e7, 1e8))
+TABLE = "N,D,C,loss\n" + "".join(
+    f"{n},{d},{6 * n * d},{2 + 30 / n**0.35 + 126 / d**0.4}\n" for n in (1e5, 1e6) for d in (1e6, 1e7, 1e8)
+)
 LINES = [(name, line, key) for name, lines in CATALOGUE.items() for line, key in lines]
 PARTS = 20
 
@@ -39,7 +41,9 @@ def test_a_wrong_line_is_told_in_one_line_and_writes_nothing(part, tmp_path):
         (folder / "text.csv").write_text("Call me Ishmael. Some years ago\nnever mind how long precisely\n")
         done = command(name, *words_of(name, line), cwd=folder)
         told = done.stderr.strip().splitlines()
-        written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name not in ("runs.csv", "text.csv"))
+        written = sorted(
+            str(path.relative_to(folder)) for path in folder.rglob("*") if path.name not in ("runs.csv", "text.csv")
+        )
         if done.returncode != 2 or len(told) != 1 or not told[0].startswith(f"{name}: {key}") or written:
             faults.append(f"{name} {line}: status {done.returncode}, wanted {key}, told {told[-3:]}, wrote {written[:5]}")
     assert not faults, "\n".join(faults)

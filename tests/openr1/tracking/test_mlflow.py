@@ -7,7 +7,7 @@ from helpers.cli import command
 from mlflow.exceptions import MlflowException
 
 from openr1.errors import ConfigError, Interrupted, StoreError
-from openr1.interrupts import interruptible, received
+from openr1.system.interrupts import interruptible, received
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

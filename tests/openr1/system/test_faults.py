@@ -6,7 +6,7 @@ from helpers.faults import small_disk
 
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError, Pruned, RunError
-from openr1.faults import BY_NUMBER, fault_line, is_full, writing
+from openr1.system.faults import BY_NUMBER, fault_line, is_full, writing
 
 
 @pytest.mark.parametrize("number", BY_NUMBER)

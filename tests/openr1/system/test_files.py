@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from openr1.errors import ConfigError, RunError
-from openr1.files import check_place, locked, replacing, write_json
+from openr1.system.files import check_place, locked, replacing, write_json
 
 
 def until_the_disk_is_full(path):

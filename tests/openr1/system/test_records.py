@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from helpers.damage import FAULTS
 
-from openr1.records import DamagedFile, read_record, read_sealed, write_record, write_sealed
+from openr1.system.records import DamagedFile, read_record, read_sealed, write_record, write_sealed
 
 REASONS = {
     "empty": "is empty",

@@ -12,7 +12,7 @@ import pytest
 
 BEGIN = """
 import os, signal, sys, time
-from openr1 import interrupts
+from openr1.system import interrupts
 from openr1.console import guarded
 from openr1.errors import ConfigError, Interrupted
 """
@@ -192,7 +192,7 @@ def test_a_process_of_a_pool_keeps_a_signal_that_comes_between_its_jobs():
 def test_a_process_ends_with_its_parent():
     program = """
     import subprocess
-    child = "import time; from openr1.interrupts import *; end_with_parent(); print(1, flush=True); time.sleep(60)"
+    child = "import time; from openr1.system.interrupts import *; end_with_parent(); print(1, flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE)
     process.stdout.readline()
     print("ready", process.pid, flush=True)

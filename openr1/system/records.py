@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from openr1.files import write_json
+from openr1.system.files import write_json
 
 FILES, SEAL = "files", "sha256"  # keys of a record: the list of files, and the hash of the record itself
 PARQUET = b"PAR1"  # begins and ends a file of that format

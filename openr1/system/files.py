@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from openr1.errors import ConfigError
-from openr1.faults import is_full, writing
+from openr1.system.faults import is_full, writing
 
 
 def check_place(folder: Path, key: str) -> None:
