@@ -73,11 +73,12 @@ class Config:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     data: DataConfig = field(default_factory=DataConfig)
     stage: StageConfig = field(default_factory=StageConfig)
+    # before what follows from it by default, such as the device of the engine, so that an error names its key
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    compute: ComputeConfig = field(default_factory=ComputeConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     recipe: RecipeConfig | None = None
     paths: PathsConfig = field(default_factory=PathsConfig)

@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
-from openr1.options import load_options, one_line
+from openr1.options import load_options
 from openr1.stages.figures import check_figures
 from sweeps.compat import split_sweeps
 from sweeps.config import SweepConfig
@@ -41,10 +40,10 @@ class Expansion:
         for override in of_runs:
             if override.is_range_sweep():
                 range_length(override.key_or_group, override)
-        try:
-            combinations = split_sweeps(of_runs)
-        except HydraException as error:
-            raise ConfigError(f"{one_line(error)}; sweep=search has continuous axes") from error
+            if override.is_interval_sweep():
+                given = override.get_value_string()
+                raise ConfigError(f"{override.key_or_group}: {given} is continuous; give a list of values, or sweep=search")
+        combinations = split_sweeps(of_runs)
         design = design_class(self.sweep.kind)
         self.combinations = [tuple(combination) for combination in combinations]
         self.designs = [design(self.sweep, partial(self._compose, combination)) for combination in self.combinations]

@@ -85,7 +85,7 @@ def test_a_key_that_a_design_decides_is_refused(expansion):
         (["sweep=isoflop"], r"^sweep\.budgets: no value is given"),
         (["sweep=isoflop", "sweep.budgets=[-1]"], r"^sweep\.budgets: "),
         (["sweep=lr", "sweep.rates=[1]"], r"^sweep\.rates: "),
-        (["optim.lr=interval(0.1,1)"], r"sweep=search has continuous axes"),
+        (["optim.lr=interval(0.1,1)"], r"optim.lr: interval\(0.1,1\) is continuous; give a list of values, or sweep=search"),
         (["sweep.allowance.flops=-1"], r"^sweep\.allowance\.flops: must be above 0"),
     ],
 )
