@@ -1,6 +1,6 @@
 """Wrong command lines of every command: status 2, the one line that ``bad_lines.tsv`` has, and nothing is written.
 
-``PYTHONPATH=tests python tests/integration/test_bad_lines.py`` writes the answers of the table anew; read what changed before it is committed.
+``PYTHONPATH=tests python tests/integration/test_bad_lines.py`` writes the answers anew; read what changed before a commit.
 """
 
 import csv
