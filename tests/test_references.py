@@ -305,8 +305,8 @@ def test_unknown_names(name):
 
 
 def test_a_name_is_read_in_its_module():
-    assert is_name("ConfigError", "openr1.options")
-    assert not is_name("RunError", "openr1.options")
+    assert is_name("ConfigError", "openr1.options.loading")
+    assert not is_name("RunError", "openr1.options.loading")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Ranges of options: the values that a field of a dataclass of options may have, declared with its type.
 
 ``lr: Annotated[float, Gt(0), Le(1e3)]`` declares a learning rate above 0 and up to a thousand; the names below are for what
-is declared often. Three rules need no declaration: a number is finite, a text is not empty, and the same holds for the
-numbers and texts within lists and mappings. :func:`check_ranges` refuses everything else before anything is done with it.
+is declared often. Two rules need no declaration: a number is finite, wherever it stands, and a text is not empty, unless the
+option may be anything. :func:`check_ranges` refuses everything else before anything is done with it.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _check(value: Any, hint: Any, key: str) -> None:
         _check_length(value, declared, key)
         for place, entry in enumerate(value):
             _check(entry, inner, f"{key}[{place}]")
-    elif isinstance(value, str):
+    elif isinstance(value, str) and plain is not Any:
         _check_text(value, declared, key)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _check_number(value, declared, key)
@@ -145,6 +145,8 @@ def _check_text(value: str, declared: Sequence[Any], key: str) -> None:
     for rule in declared:
         if isinstance(rule, OneOf) and value not in rule.choices:
             raise ConfigError(f"{key}: {value!r} is not one of {', '.join(map(str, rule.choices))}")
+        if isinstance(rule, MinLen) and len(value) < rule.min_length:
+            raise ConfigError(f"{key}: needs at least {rule.min_length} character{'s' * (rule.min_length > 1)}")
     if not value.strip() and not any(isinstance(rule, MayBeEmpty | OneOf) for rule in declared):
         raise ConfigError(f"{key}: must not be empty")
 

@@ -66,7 +66,7 @@ def check_budget(budget: BudgetConfig) -> None:
     if len(given) > 1:
         raise ConfigError(f"budget: {' and '.join(given)} are given; give one")
     if not given and budget.tokens_per_param is None:
-        raise ConfigError(f"budget: nothing is given; give one of {', '.join(BUDGETS)}, tokens_per_param")
+        raise ConfigError(f"budget.tokens_per_param: is null; give it or one of {', '.join(BUDGETS)}")
 
 
 def check_optim(optim: OptimConfig) -> None:

@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 from openr1.errors import ConfigError
 from openr1.options import one_of
-from openr1.options.ranges import Minutes, OneOf, Seconds, Seed, Share
+from openr1.options.ranges import OneOf, Seconds, Seed, Share, Unit
 from openr1.tracking.names import check_folder
 from sweeps.config import SweepConfig
 
@@ -39,7 +39,9 @@ class SearchConfig(SweepConfig):
     kind: str = "search"
     storage: str = MISSING  # sqlite:///FILE, postgresql://…, or journal://FILE, which may lie on a network file system
     n_trials: Annotated[int, Ge(1), Le(10**6)] = 20  # in total over all workers; failed trials count, retried trials count once
-    timeout_minutes: Minutes | None = None  # this worker starts no trial after this time
+    timeout_minutes: Annotated[float, Ge(0), Le(1e7), Unit("minutes")] | None = (
+        None  # this worker starts no trial after this time
+    )
     seed: Seed = 0  # a worker's own seed follows from it and from the number of the worker's first trial
     # concurrent trials of this worker; null for the number of processes of hydra/launcher=local
     n_jobs: Annotated[int, Ge(1), Le(10_000)] | None = None

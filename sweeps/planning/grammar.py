@@ -16,8 +16,6 @@ from hydra.errors import HydraException
 from openr1.errors import ConfigError
 from sweeps.compat import value_text
 
-LONGEST_RANGE = 100_000
-
 
 def parse_overrides(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:
     """Parse the overrides and sweeps of a command line.
@@ -57,7 +55,7 @@ def without_shuffle(override: Override) -> Override:
 def range_length(key: str, override: Override) -> int:
     """Return the number of values of a range.
 
-    :raises ConfigError: for a range without values, without an end, or too long for a study.
+    :raises ConfigError: for a range without values or without an end.
     """
     sweep: Any = override.value()
     start, stop, step = (Decimal(value or 0) for value in (sweep.start, sweep.stop, sweep.step))
@@ -67,8 +65,6 @@ def range_length(key: str, override: Override) -> int:
     count = math.ceil((stop - start) / step)
     if count <= 0:
         raise ConfigError(f"{key}: {text} is empty")
-    if count > LONGEST_RANGE:
-        raise ConfigError(f"{key}: {text} has {count:,} values; a range has at most {LONGEST_RANGE:,}")
     return count
 
 

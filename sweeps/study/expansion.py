@@ -20,6 +20,7 @@ from sweeps.designs.base import Finished, Overrides
 from sweeps.planning.grammar import parse_overrides, range_length
 from sweeps.planning.loader import trial_config
 
+MOST_RUNS = 100_000
 Job = tuple[str, ...]  # all overrides of one run, those of the command line first
 
 
@@ -39,7 +40,11 @@ class Expansion:
         of_runs = [override for override in overrides if override.key_or_group.partition(".")[0] != "sweep"]
         for override in of_runs:
             if override.is_range_sweep():
-                range_length(override.key_or_group, override)
+                count = range_length(override.key_or_group, override)
+                if count > MOST_RUNS:
+                    raise ConfigError(
+                        f"{override.key_or_group}: is a range of {count:,} values; a study has at most {MOST_RUNS:,}"
+                    )
             if override.is_interval_sweep():
                 given = override.get_value_string()
                 raise ConfigError(f"{override.key_or_group}: {given} is continuous; give a list of values, or sweep=search")

@@ -16,7 +16,7 @@ from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_stage
 from openr1.training.callback import TrainingCallback
 
-pytestmark = pytest.mark.nightly
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 
 SUMS = ["data=sums", "data.sources.sums.problems=200", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
 TRUNK = ["budget.steps=24", "optim.warmup_tokens=300", "optim.decay=0.25", "optim.lr=0.01"]

@@ -10,6 +10,7 @@ import importlib
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -99,6 +100,8 @@ def start_run(overrides: list[str], cwd: Path) -> Command:
 def _execute(words: list[str], cwd: str, env: dict[str, str], outputs: list[Path]) -> None:
     """Be the command: its directory, environment, session, output and arguments, and its end."""
     os.setsid()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # a shell lets jobs in the background ignore some
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

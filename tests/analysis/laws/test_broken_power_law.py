@@ -123,8 +123,8 @@ def test_a_break_beyond_the_runs_is_warned_of():
     ("options", "message"),
     [
         ({"x": "M"}, "law.x: 'M' is not one of C, N, D"),
-        ({"breaks": 0}, "law.breaks: 0 is not 1, 2 or 3"),
-        ({"breaks": 4}, "law.breaks: 4 is not 1, 2 or 3"),
+        ({"breaks": 0}, "law.breaks: must be from 1 to 3, not 0"),
+        ({"breaks": 4}, "law.breaks: must be from 1 to 3, not 4"),
         ({"objective": "mae"}, "law.objective: 'mae'"),
     ],
 )

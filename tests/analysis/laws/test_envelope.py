@@ -193,9 +193,9 @@ def test_what_cannot_be_an_envelope_is_refused(frame, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bins": 1}, "law.bins: must be at least 2"),
+        ({"bins": 1}, "law.bins: must be from 2 to"),
         ({"smooth": 4}, "law.smooth: must be an odd number"),
-        ({"smooth": 0}, "law.smooth: must be an odd number"),
+        ({"smooth": 0}, "law.smooth: must be from 1 to"),
         ({"frontier_delta": -1.0}, "law.frontier_delta: must be above 0"),
     ],
 )

@@ -244,5 +244,5 @@ def test_runs_that_cannot_be_fitted_are_refused(options, frame, message):
 
 
 def test_two_points_make_no_parabola():
-    with pytest.raises(ConfigError, match=r"law\.nearest: a parabola needs at least 3 points; it is 2"):
+    with pytest.raises(ConfigError, match=r"law\.nearest: must be from 3 to 1e\+06, not 2"):
         Hyperparameter(nearest=2)

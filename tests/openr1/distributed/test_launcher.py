@@ -54,8 +54,8 @@ def test_a_gpu_group_trains_in_bfloat16_and_knows_its_peak():
     [
         (["compute.processes=2"], "compute.strategy: 2 processes need one of ddp, zero2, zero3"),
         (["compute.strategy=fsdp"], "compute.strategy: 'fsdp' is not one of none, ddp, zero2, zero3"),
-        (["compute=ddp", "compute.processes=0"], "compute.processes: must be above 0"),
-        (["compute=ddp", "compute.port=70000"], "compute.port: 70000 is not a port"),
+        (["compute=ddp", "compute.processes=0"], "compute.processes: must be at least 1"),
+        (["compute=ddp", "compute.port=70000"], "compute.port: must be from 0 to 65535, not 70000"),
     ],
 )
 def test_an_impossible_group_of_processes_is_refused(overrides, line):

@@ -21,10 +21,10 @@ def test_the_defaults_are_possible(monkeypatch):
     [
         (TransformersEngine(device="tpu"), "engine.device: 'tpu' is not one of cpu, cuda"),
         (TransformersEngine(dtype="int8"), "engine.dtype: 'int8' is not one of float32, bfloat16, float16"),
-        (TransformersEngine(batch_size=0), "engine.batch_size: must be above 0, not 0"),
-        (TransformersEngine(context=-1), "engine.context: must be above 0"),
-        (VllmEngine(gpu_memory=1.5), "engine.gpu_memory: must be a share"),
-        (OpenAIEngine(api_key_env=None, retries=-1), "engine.retries: must not be negative"),
+        (TransformersEngine(batch_size=0), "engine.batch_size: must be at least 1, not 0"),
+        (TransformersEngine(context=-1), "engine.context: must be at least 2"),
+        (VllmEngine(gpu_memory=1.5), "engine.gpu_memory: must be above 0 and at most 1"),
+        (OpenAIEngine(api_key_env=None, retries=-1), "engine.retries: must be at least 0"),
         (OpenAIEngine(api_key_env=None, requests_per_minute=0), "engine.requests_per_minute: must be above 0"),
         (OpenAIEngine(api_key_env="NO_SUCH_KEY_HERE"), "engine.api_key_env: the environment has no NO_SUCH_KEY_HERE"),
     ],
@@ -39,13 +39,13 @@ def test_impossible_engines_are_refused_in_one_line(config, key):
 @pytest.mark.parametrize(
     ("sampling", "key"),
     [
-        (Sampling(temperature=-1), "stage.sampling.temperature: must not be negative"),
+        (Sampling(temperature=-1), "stage.sampling.temperature: must be from 0 to 100"),
         (Sampling(top_p=0), "stage.sampling.top_p: must be above 0 and at most 1"),
         (Sampling(top_p=1.1), "stage.sampling.top_p: "),
         (Sampling(top_k=0), "stage.sampling.top_k: must be at least 1"),
         (Sampling(max_tokens=0), "stage.sampling.max_tokens: must be at least 1"),
         (Sampling(n=0), "stage.sampling.n: must be at least 1"),
-        (Sampling(stop=["a", ""]), "stage.sampling.stop: has an empty text"),
+        (Sampling(stop=["a", ""]), "stage.sampling.stop[1]: needs at least 1 character"),
     ],
 )
 def test_impossible_sampling_is_refused(sampling, key):

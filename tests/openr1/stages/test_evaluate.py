@@ -4,6 +4,7 @@ import pytest
 from helpers.configs import composed
 from helpers.data import read_problems
 
+from openr1.artifacts import RECORD
 from openr1.data.answers import read_answers, write_answers
 from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
@@ -11,6 +12,7 @@ from openr1.errors import ConfigError, RunError
 from openr1.evaluation import metrics
 from openr1.evaluation.grouping import grouped
 from openr1.runs.stage_run import run_stage
+from openr1.system.records import read_record, write_record
 from openr1.tracking import mlflow as tracking
 
 
@@ -60,7 +62,9 @@ def test_kept_answers_are_verified_again_without_asking(evaluation, sums, script
     asked = len(engine.asked)
     # the same answers, verified when every answer was taken to be wrong
     kept = [row | {"verified": False} for row in read_answers(first.artifact.path)]
+    record = read_record(first.artifact.path / RECORD)
     write_answers(first.artifact.path, kept)
+    write_record(first.artifact.path / RECORD, record.content)  # as if the stage had written them
     told = ["data=python_stdlib", "stage=evaluate", f"stage.answers={first.artifact.name}", sums[-1]]
     again = run_stage(composed(*told), quiet=True)
     assert len(engine.asked) == asked

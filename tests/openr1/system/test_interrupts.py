@@ -18,13 +18,19 @@ from openr1.errors import ConfigError, Interrupted
 """
 
 
-def start(program, **options):
+def default_signals():
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # a shell lets jobs in the background ignore some
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(program, preexec_fn=default_signals, **options):
     return subprocess.Popen(
         [sys.executable, "-c", BEGIN + textwrap.dedent(program)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        preexec_fn=preexec_fn,
         **options,
     )
 

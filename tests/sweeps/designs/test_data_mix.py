@@ -107,7 +107,7 @@ def test_a_mix_without_a_source_is_not_of_the_surface():
     ("options", "line"),
     [
         ({"points": "grid"}, "sweep.points: 'grid' is not one of lattice, dirichlet"),
-        ({"levels": 0}, "sweep.levels: must be above 0"),
+        ({"levels": 0}, "sweep.levels: must be at least 1"),
         ({"alpha": -1}, "sweep.alpha: must be above 0"),
         ({"sources": ["stdlib", "web"]}, "sweep.sources: 'web' is not one of data.sources, which are stdlib, sums"),
         ({"sources": ["sums"]}, "sweep.sources: a mix needs two or more"),

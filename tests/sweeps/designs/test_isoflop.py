@@ -60,7 +60,7 @@ def test_the_first_round_is_the_nearest_sizes_the_largest_budget_first():
     runs = IsoFlop(IsoFlopSweep(budgets=BUDGETS, sizes=3), compose).next([])
     assert [flops for _, flops in runs] == ["budget.flops=4000000000000000.0"] * 3 + ["budget.flops=1000000000000000.0"] * 3
     assert sizes(runs, 1e15) == ["8m", "4m", "2m"]  # about sqrt(1e15 / 120) = 2.9e6
-    fitted = IsoFlopSweep(budgets=BUDGETS, sizes=3, optimum=Optimum(params=0.05, flops=1.0, exponent=0.5))
+    fitted = IsoFlopSweep(budgets=BUDGETS, sizes=3, optimum=Optimum(params=5, flops=1e4, exponent=0.5))
     assert sizes(IsoFlop(fitted, compose).next([]), 1e15) == ["2m", "1m", "700k"]  # about 0.05 sqrt(1e15) = 1.6e6
     given = IsoFlopSweep(budgets=BUDGETS, scales=["30m", "1m"])
     assert sizes(IsoFlop(given, compose).next([]), 4e15) == ["30m", "1m"]
@@ -128,9 +128,9 @@ def test_a_rung_that_cannot_run_is_left_out_and_named():
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"budgets": []}, r"^sweep\.budgets: a value or more"),
+        ({"budgets": []}, r"^sweep\.budgets: needs at least 1 value"),
         ({"budgets": [1e12, 1e12]}, r"^sweep\.budgets: "),
-        ({"sizes": 2}, r"^sweep\.sizes: at least 3"),
+        ({"sizes": 2}, r"^sweep\.sizes: must be at least 3"),
         ({"extend": -1}, r"^sweep\.extend: "),
         ({"budgets": [1e6]}, r"^budget\.flops: 1e\+06 is .* below one step"),
         ({"budgets": [1e8]}, r"^sweep\.budgets: at 1e\+08 FLOPs only 30k can run: budget\.flops: "),

@@ -103,11 +103,11 @@ def test_the_law_of_hyperparameters_reads_the_grid():
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"rates": [1, 2]}, r"^sweep\.rates: 3 values or more"),
+        ({"rates": [1, 2]}, r"^sweep\.rates: needs at least 3 values"),
         ({"rates": [1, 2, 2]}, r"^sweep\.rates: "),
         ({"batches": [1]}, r"^sweep\.batches: 3 values"),
         ({"batches": [0.1, 0.2, 0.3]}, r"^sweep\.batches: .* whole sequences"),
-        ({"tokens": [-1]}, r"^sweep\.tokens: "),
+        ({"tokens": [-1]}, r"^sweep\.tokens\[0\]: "),
         ({"tokens": [], "tokens_per_param": []}, r"^sweep\.tokens_per_param: "),
         ({"tokens": [10]}, r"^budget\.tokens: 10 is 10 tokens, below one step"),
         ({"extend": -1}, r"^sweep\.extend: "),

@@ -65,7 +65,7 @@ def test_without_fine_tuning_reinforcement_learning_starts_from_what_was_before(
         (ZERO, {}, "sweep.budget: must be FLOPs above 0"),
         (ZERO, {"budget": -1}, "sweep.budget: must be FLOPs above 0"),
         (ZERO, {"budget": "much"}, "sweep.budget: must be FLOPs above 0"),
-        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares: shares of reinforcement learning must be between 0 and 1"),
+        (ZERO, {"budget": 1e12, "shares": [1.5]}, "sweep.shares[0]: must be from 0 to 1, not 1.5"),
         (ZERO, {"budget": 1e12, "shares": [1]}, "sweep.shares: 1 leaves out base, which starts from scratch"),
         (ZERO, {"budget": 1e12, "rl": "one"}, "sweep.rl: must be a step of reinforcement learning in the recipe, one of zero"),
         (ZERO, {"budget": 1e12, "sft": "zero"}, "sweep.sft: must be a step of training on data in the recipe, one of base"),

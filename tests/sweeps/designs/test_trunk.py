@@ -139,9 +139,9 @@ def test_a_branch_has_spent_its_own_flops():
     [
         ({"tokens": []}, r"^sweep\.tokens: give the durations of runs as one of tokens, flops, tokens_per_param$"),
         ({"flops": [1e9], "tokens": [1e6]}, r"^sweep\.flops: give the durations"),
-        ({"scales": []}, r"^sweep\.scales: at least one size"),
-        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: durations must be above 0 and different$"),
-        ({"tokens": [-1.0]}, r"^sweep\.tokens: durations must be above 0"),
+        ({"scales": []}, r"^sweep\.scales: needs at least 1 value"),
+        ({"tokens": [1e6, 1e6]}, r"^sweep\.tokens: 1e\+06 stands there twice$"),
+        ({"tokens": [-1.0]}, r"^sweep\.tokens\[0\]: must be at least 1"),
         ({"scales": "???"}, r"^sweep\.scales: no value is given$"),
     ],
 )

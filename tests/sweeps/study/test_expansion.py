@@ -83,10 +83,10 @@ def test_a_key_that_a_design_decides_is_refused(expansion):
     ("words", "line"),
     [
         (["sweep=isoflop"], r"^sweep\.budgets: no value is given"),
-        (["sweep=isoflop", "sweep.budgets=[-1]"], r"^sweep\.budgets: "),
+        (["sweep=isoflop", "sweep.budgets=[-1]"], r"^sweep\.budgets\[0\]: "),
         (["sweep=lr", "sweep.rates=[1]"], r"^sweep\.rates: "),
         (["optim.lr=interval(0.1,1)"], r"optim.lr: interval\(0.1,1\) is continuous; give a list of values, or sweep=search"),
-        (["sweep.allowance.flops=-1"], r"^sweep\.allowance\.flops: must be above 0"),
+        (["sweep.allowance.flops=-1"], r"^sweep\.allowance\.flops: must be at least 1"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_one_line(expansion, words, line):

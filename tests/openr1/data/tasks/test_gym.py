@@ -136,7 +136,7 @@ def test_a_task_without_an_oracle_still_verifies():
         (TaskSource(task="reasoning_gym/word_ladder"), r"key\.task: 'word_ladder' is not one of "),
         (TaskSource(task="reasoning_gym"), r"key\.options\.name: None is not one of ab, "),
         (TaskSource(task="reasoning_gym/gcd", options={"name": "lcm"}), r"key\.options\.name: the task is "),
-        (TaskSource(task="reasoning_gym/gcd", options={"terms": 2}), r"key\.options\.terms: .* takes name, config"),
+        (TaskSource(task="reasoning_gym/gcd", options={"terms": 2}), r"key\.options\.terms: .* there are name, config"),
         (
             TaskSource(task="reasoning_gym/gcd", options={"config": {"terms": 2}}),
             r"key\.options\.config\.terms: gcd has no such key; there are min_numbers, ",
