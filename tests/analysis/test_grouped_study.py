@@ -91,7 +91,7 @@ def test_a_group_in_which_nothing_can_be_held_out_is_fitted_with_a_warning():
     ("by", "words", "message"),
     [
         ("scal", [], "by: there is no column 'scal'; there are seed, N, scale"),
-        ("scale", ["holdout.above_flops=1e30"], "holdout.above_flops: holds out 0 of 20 runs"),
+        ("scale", ["holdout.above_flops=1e28"], "holdout.above_flops: holds out 0 of 20 runs"),
         ("C", [], "by: rl_sigmoid can be fitted to none of the 63 groups by C; 1000000000000: rl_sigmoid has 4 parameters"),
         ("empty", [], "by: no row has a value of empty"),
         ("scale", ["compare=[rl_sigmoid,rl_power]"], "by: one law is fitted to each group; leave compare out"),
