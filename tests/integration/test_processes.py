@@ -126,7 +126,7 @@ def test_the_crash_of_one_rank_ends_the_run_with_its_reason(tiny, tmp_path, monk
 
 
 def test_a_diverging_run_fails_as_on_one_process(tiny):
-    config = composed(*tiny, "compute=ddp", "optim.lr=1e30", "optim.grad_clip=0", "optim.warmup=0")
+    config = composed(*tiny, "compute=ddp", "optim.lr=1000", "optim.grad_clip=0", "optim.warmup=0")
     with pytest.raises(RunError, match=r"^training diverged"):
         run_stage(config, quiet=True)
     (failed,) = tracking.read_runs(config.tracking.uri, config.study, status="FAILED")
