@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from openr1.data.prefill import whole
-from openr1.engines.options import Sampling, check_sampling
+from openr1.engines.options import Sampling
+from openr1.options import check_ranges
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -135,7 +136,7 @@ class Engine(ABC):
 
     def __init__(self, sampling: Sampling | None = None) -> None:
         self.sampling = sampling or Sampling()
-        check_sampling(self.sampling)
+        check_ranges(self.sampling, "sampling")
 
     def generate(self, requests: Sequence[Request], sampling: Sampling | None = None) -> Iterator[Reply]:
         """Yield the reply to each request as soon as it is whole, in any order. If a request fails, its reply has the error.
@@ -143,7 +144,7 @@ class Engine(ABC):
         :raises ConfigError, RunError: if no request can succeed, for example because the model or the server does not exist.
         """
         if sampling is not None:
-            check_sampling(sampling)
+            check_ranges(sampling, "sampling")
         ids = [request.id for request in requests]
         if len(set(ids)) < len(ids):
             raise ValueError("requests: two of them have the same id")

@@ -117,12 +117,3 @@ def check_engine(config: EngineConfig) -> None:
         raise ConfigError(
             f"engine.api_key_env: the environment has no {variable}; set it, or give null for a server without keys"
         )
-
-
-def check_sampling(sampling: Sampling, key: str = "sampling") -> None:
-    """Refuse wrong options of sampling.
-
-    :param key: the key of the options in the config.
-    :raises ConfigError: for the first key that is wrong.
-    """
-    check_ranges(sampling, key)

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from openr1.distributed.devices import require_device
 from openr1.engines import base
 from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.batch import Batch, prepare
@@ -60,9 +61,8 @@ class Engine(base.Engine):
     def _load_model(self) -> PreTrainedModel:
         config = self.config
         disable_progress_bar()
+        require_device("engine.device", config.device)
         model = load_model("engine.model", config.model or "", config.revision, dtype=config.dtype)
-        if config.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("engine.device: this machine has no GPU; give cpu")
         return model.to(config.device)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:

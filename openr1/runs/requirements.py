@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from openr1.distributed.devices import require_device
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 
@@ -19,17 +20,10 @@ def check_requirements(config: Config, shape: Shape | None) -> None:
     :raises ConfigError: without a GPU for a run on one, without the library of its attention, or where transformers cannot
         build its model.
     """
-    import torch
-
-    uses = {"compute.device": config.compute.device if config.stage.trains else "cpu"}
     if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
-        uses["engine.device"] = getattr(config.engine, "device", "cpu")
-    for key, device in uses.items():
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(
-                f"{key}: cuda needs a GPU, and torch {torch.__version__} finds none on this machine; cpu is allowed"
-            )
+        require_device("engine.device", getattr(config.engine, "device", "cpu"))
     if config.stage.trains:
+        require_device("compute.device", config.compute.device)
         _check_attention(config.model.attention)
         if shape and config.model.options and not checkpoint_of(config.model, config.scale):
             _check_build(config, shape)

@@ -5,15 +5,16 @@ import pytest
 
 from openr1.engines import ENGINES, Completion, Reply, Request, Sampling
 from openr1.engines.base import ReplyCollector, RequestError
-from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine, check_engine, check_sampling
+from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine, check_engine
 from openr1.errors import ConfigError
+from openr1.options import check_ranges
 
 
 def test_the_defaults_are_possible(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     for engine in ENGINES.values():
         check_engine(engine())
-    check_sampling(Sampling())
+    check_ranges(Sampling())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_impossible_engines_are_refused_in_one_line(config, key):
 )
 def test_impossible_sampling_is_refused(sampling, key):
     with pytest.raises(ConfigError) as refused:
-        check_sampling(sampling, "stage.sampling")
+        check_ranges(sampling, "stage.sampling")
     assert str(refused.value).startswith(key)
 
 
@@ -61,7 +62,7 @@ def test_what_is_fingerprinted_is_a_field():
 
 def test_no_retries_and_a_greedy_temperature_are_possible():
     check_engine(OpenAIEngine(api_key_env=None, retries=0))
-    check_sampling(Sampling(temperature=0))
+    check_ranges(Sampling(temperature=0))
 
 
 def test_a_request_has_a_prompt_or_messages():
