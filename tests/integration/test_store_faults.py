@@ -87,6 +87,12 @@ def one_line(done, status):
     return line
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """MLflow puts the artifacts of runs that no command tracks below the folder it runs in."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, text_file):
     """Return a function that says which bytes a run makes that nothing disturbs."""
@@ -307,6 +313,6 @@ def test_names_and_values_beyond_the_limits_of_mlflow(tmp_path, tiny):
     words = [f"study={long}", f"data.name={long}", f"scale.name={long}", f"tracking.experiment={long}"]
     succeed("openr1", *tiny, *words, cwd=tmp_path)
     (read,) = tracking.read_runs(uri_of(tmp_path / "outputs" / "mlflow.db"), long)
-    assert (read.tags["data"], len(read.name)) == (long, 250)
+    assert read.tags["data"] == long and long in read.name and len(read.name) <= 250
     with pytest.raises(ConfigError):
         tracking.check_store(TrackingConfig(uri="sqlite:////proc/x.db"))

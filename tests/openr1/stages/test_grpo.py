@@ -199,7 +199,7 @@ def test_no_problem_is_both_trained_on_and_evaluated(rl):
     [
         (["stage.loss.type=ppo"], "stage.loss.type: 'ppo' is not one of grpo, dapo"),
         (["stage.loss.type=cispo"], "stage.loss.epsilon_high: for cispo"),
-        (["stage.samples=1"], "stage.samples: a group needs at least 2"),
+        (["stage.samples=1"], "stage.samples: must be at least 2, not 1"),
         (["stage.groups.zero_variance=skip"], "stage.groups.zero_variance: 'skip' is not one of keep, drop, resample"),
         (["stage.updates=3"], "stage.updates: 3 does not divide the 16 answers"),
         (["compute.micro_batch=3"], "compute.micro_batch: 3 does not divide the 16 answers"),

@@ -165,7 +165,7 @@ def test_a_trunk_that_is_not_one_is_one_line(tiny):
         run_stage(composed(*tiny, *SHORT, "stage.trunk=pretrain-0123456789abcdef"), quiet=True)
     with pytest.raises(ConfigError, match=r"^stage\.trunk: sft-0123456789abcdef is of stage=sft; a trunk is of stage=pretrain"):
         composed(*tiny, *SHORT, "stage.trunk=sft-0123456789abcdef")
-    with pytest.raises(ConfigError, match=r"^stage\.keep_states\[1\]: must be above 0, not -5"):
+    with pytest.raises(ConfigError, match=r"^stage\.keep_states\[1\]: must be at least 1, not -5"):
         composed(*tiny, "stage.keep_states=[128,-5]")
 
 
