@@ -128,7 +128,8 @@ def test_a_recipe_is_refused():
 def test_the_whole_command_ranks_mixes_by_one_held_out_set(tiny, tmp_path):
     words = [word for word in tiny if "files" not in word and not word.startswith("data.context")]
     words += [f"data.sources.{name}.problems=100" for name in composed("data=tasks").data.sources]
-    words += ["data=tasks", "stage=sft", "optim.batch_tokens=160", "hydra/launcher=basic", "study=mix", "sweep.sources=[sums,linear]"]
+    words += ["data=tasks", "stage=sft", "optim.batch_tokens=160"]
+    words += ["hydra/launcher=basic", "study=mix", "sweep.sources=[sums,linear]"]
     done = command("openr1", "-m", "sweep=data_mix", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "outputs/cache/data").glob("*/corpus.json"))) == 1
