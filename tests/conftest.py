@@ -5,14 +5,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import logging
-import random
 from pathlib import Path
 
 import pytest
-from helpers.configs import tiny_run
+from helpers.configs import tiny_run, write_text
 from helpers.stores import TEMPLATE, copy_empty_stores
-
-WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +40,7 @@ def empty_store(shared_folder):
 @pytest.fixture(scope="session")
 def text_file(tmp_path_factory):
     """Write 200 short documents of made-up text, one a line."""
-    rng = random.Random(0)
-    path = tmp_path_factory.mktemp("text") / "documents.jsonl"
-    documents = [" ".join(rng.choices(WORDS, k=80)) for _ in range(200)]
-    path.write_text("".join(f'{{"text": "{document}"}}\n' for document in documents))
-    return path
+    return write_text(tmp_path_factory.mktemp("text") / "documents.jsonl")
 
 
 @pytest.fixture

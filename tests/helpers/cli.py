@@ -55,6 +55,8 @@ class Command:
     def __init__(self, name: str | Path, *arguments: object, cwd: Path, **env: str) -> None:
         self.words = [str(name), *map(str, arguments)]
         self.outputs = [Path(gettempdir(), f"command-{uuid.uuid4().hex}.{stream}") for stream in ("out", "err")]
+        for path in self.outputs:
+            path.touch()  # they are read even if the command is killed before it writes
         environment = {**os.environ, "COLUMNS": "160", **env}
         self.process = _processes().Process(target=_execute, args=(self.words, str(cwd), environment, self.outputs))
         self.process.start()

@@ -1,5 +1,6 @@
-"""Configs composed as the command line composes them."""
+"""Configs composed as the command line composes them, and a small one with its text."""
 
+import random
 from pathlib import Path
 
 from hydra import compose, initialize_config_module
@@ -14,6 +15,17 @@ def composed(*overrides: str) -> Config:
     with initialize_config_module("conf", version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
     return load_run_config(cfg)
+
+
+WORDS = tuple("the of and to in is that for it as was with be by on not he his but at are this have from or".split())  # noqa: SIM905
+
+
+def write_text(path: Path) -> Path:
+    """Write 200 short documents of made-up text, one a line."""
+    rng = random.Random(0)
+    documents = [" ".join(rng.choices(WORDS, k=80)) for _ in range(200)]
+    path.write_text("".join(f'{{"text": "{document}"}}\n' for document in documents))
+    return path
 
 
 def tiny_run(text_file: Path, folder: Path) -> list[str]:

@@ -4,12 +4,11 @@ import json
 import os
 import random
 import signal
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from helpers.cli import Command, succeed
+from helpers.servers import sums_server
 
 from openr1.data.answers import read_answers
 from openr1.tracking import mlflow as tracking
@@ -71,62 +70,21 @@ def test_a_generation_killed_five_times_is_the_same_as_one_that_is_not(teacher, 
     assert run.tags["stage"] == "generate"
 
 
-class Server(ThreadingHTTPServer):
-    """A server that completes every prompt with its sum, after a while, and keeps the prompts."""
-
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.lock = [], threading.Lock()
-
-    def handle_error(self, *_):
-        """Say nothing of clients that were killed."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.asked.append(body["prompt"])
-        time.sleep(0.02)
-        text = f"<answer>{eval(body['prompt'].removesuffix('='))}</answer>"
-        choices = [{"index": i, "text": text, "finish_reason": "stop"} for i in range(body.get("n", 1))]
-        usage = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
-        content = json.dumps({"id": "x", "object": "text_completion", "choices": choices, "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
 def test_a_server_is_asked_no_problem_twice_that_it_has_answered(tmp_path):
-    server = Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        concurrency, outputs = 4, tmp_path / "outputs"
+    concurrency, outputs = 4, tmp_path / "outputs"
+    with sums_server() as server:
         generate = [*SUMS, "stage=generate", "engine=openai", "engine.model=sums", "engine.api_key_env=null"]
         generate += [f"engine.base_url=http://127.0.0.1:{server.server_port}/v1", f"engine.concurrency={concurrency}"]
         generate += ["data.sources.sums.problems=700", "stage.problems=600"]
         kills = sum(killed(generate, tmp_path, outputs, 100) for _ in range(3))
         succeed("openr1", *generate, f"paths.outputs={outputs}", cwd=tmp_path)
-        assert kills == 3
-        answers = rows(outputs)
-        assert len(answers) == 600
-        assert all(row["completion"] == f"<answer>{row['answer']}</answer>" for row in answers)
-        assert set(server.asked) == {row["prompt"] for row in answers}
-        # what was under way when it was killed, and no more
-        assert len(server.asked) - 600 <= kills * concurrency
-    finally:
-        server.shutdown()
-        server.server_close()
+    assert kills == 3
+    answers = rows(outputs)
+    assert len(answers) == 600
+    assert all(row["completion"] == f"<answer>{row['answer']}</answer>" for row in answers)
+    assert set(server.asked) == {row["prompt"] for row in answers}
+    # what was under way when it was killed, and no more
+    assert len(server.asked) - 600 <= kills * concurrency
 
 
 STUDY = ["-m", "experiment=distill_micro", "budget.tokens=8e4,4e4", "scale=30k,50k", "recipe=r1_distill,distill_unverified"]
