@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openr1.system.files import replacing
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
+from openr1.system.records import read_sealed, write_sealed
 
 
 def digest(value: Any) -> str:
@@ -41,13 +38,12 @@ def hash_files(paths: Sequence[Path], cache: Path) -> str:
     stats = [(path, path.stat()) for path in paths]
     listing = digest([(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
     known = cache / "hashes" / listing
-    if known.exists() and SHA256.fullmatch(text := known.read_text(errors="replace")):
-        return text
+    if known.exists() and isinstance(sha256 := read_sealed(known), str):
+        return sha256
     hasher = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             hasher.update(hashlib.file_digest(file, "sha256").digest())
     known.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(known, shared=True) as temporary:
-        temporary.write_text(hasher.hexdigest())
+    write_sealed(known, hasher.hexdigest(), shared=True)
     return hasher.hexdigest()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -15,6 +17,8 @@ from filelock import FileLock
 
 from openr1.errors import ConfigError
 from openr1.system.faults import is_full, writing
+
+TEMPORARY = ".tmp"  # ends the names of files that are being written
 
 
 def check_place(folder: Path, key: str) -> None:
@@ -38,22 +42,37 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
     """Give a temporary path to write to; it replaces ``path`` at the end of the block, whole or not at all, even if the disk is
     full or the process is killed.
 
-    :param shared: other processes may write the same file at the same time; the last one wins. Otherwise the temporary name is
-        fixed, so that the next try overwrites what a kill left behind.
+    :param shared: other processes may write the same file at the same time; the last one wins. What killed ones left behind is
+        deleted. Otherwise the temporary name is fixed, so that the next try overwrites what a kill left behind.
     :raises RunError: for a fault of the machine, such as a full disk.
     """
-    ending = f".{secrets.token_hex(4)}" if shared else ""
-    temporary = path.with_name(f".{path.name}{ending}.tmp")
-    try:
-        with writing(path):
+    place = _own(path) if shared else nullcontext(path.with_name(f".{path.name}{TEMPORARY}"))
+    with writing(path), place as temporary:
+        try:
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):  # its folder may be gone, which is the error to show
-            temporary.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            with suppress(OSError):  # its folder may be gone, which is the error to show
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _own(path: Path) -> Iterator[Path]:
+    """Make a temporary file for ``path`` that no other process has, and hold its lock, which tells others that it is in use."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+        with temporary.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if temporary.exists():  # nobody took it for one that was left behind before it was locked
+                yield temporary
+                return
 
 
 def write_json(path: Path, value: Any, shared: bool = False) -> None:

@@ -36,6 +36,7 @@ class _State:
     raises = False  # within interruptible()
     deferred = 0  # nested blocks of deferred()
     is_worker = False  # its parent ends it, so that further signals say nothing new
+    forking = 0  # the process that forks, for its child
     unraisable_hook: Any = None  # for all other exceptions that Python drops
 
 
@@ -184,6 +185,12 @@ def _become_child() -> None:
             signal.signal(number, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != _state.forking:  # it ended before this call
+            os._exit(1)
 
 
-os.register_at_fork(after_in_child=_become_child)
+def _remember_parent() -> None:
+    _state.forking = os.getpid()
+
+
+os.register_at_fork(before=_remember_parent, after_in_child=_become_child)

@@ -83,9 +83,9 @@ def read_record(path: Path, thorough: bool = False) -> Record:
     return Record(content, states)
 
 
-def write_sealed(path: Path, value: Any) -> None:
-    """Write a JSON value with its hash."""
-    write_json(path, {"value": value, SEAL: _seal(value)})
+def write_sealed(path: Path, value: Any, shared: bool = False) -> None:
+    """Write a JSON value with its hash (:func:`openr1.system.files.replacing`)."""
+    write_json(path, {"value": value, SEAL: _seal(value)}, shared)
 
 
 def read_sealed(path: Path) -> Any:

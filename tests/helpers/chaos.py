@@ -205,7 +205,7 @@ def processes_of(started: Command) -> list[psutil.Process]:
 
 def _check_end(started: Command, fault: str | None) -> None:
     done = started.finish()
-    allowed = {None: {0}, "SIGSTOP": {0}, "SIGTERM": {0, 143}}.get(fault, {0, 1, -signal.SIGKILL})
+    allowed = {None: {0}, "SIGSTOP": {0}, "SIGTERM": {0, 143, -signal.SIGTERM}}.get(fault, {0, 1, -signal.SIGKILL})
     told = f"{' '.join(started.words)} after {fault}: {done.returncode}\n{done.stderr}"
     assert done.returncode in allowed, told
     assert "Traceback" not in done.stderr, told

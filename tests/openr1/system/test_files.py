@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +32,21 @@ def test_what_a_kill_left_behind_is_overwritten(tmp_path):
     (tmp_path / ".value.json.tmp").write_text("half")
     write_json(path, 1)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_of_a_shared_file_is_deleted(tmp_path):
+    path, other = tmp_path / "value[1].json", tmp_path / ".other.json.1234.tmp"
+    other.touch()
+    write = "import sys, pathlib, openr1.system.files as f\nwith f.replacing(pathlib.Path(sys.argv[1]), shared=True): "
+    for end, left in (("import os; os._exit(1)", 1), ("print(flush=True), input()", 1)):
+        process = subprocess.Popen(
+            [sys.executable, "-c", write + end, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        process.stdout.readline()  # it holds its temporary file, or is dead
+        write_json(path, 1, shared=True)
+        assert len(list(tmp_path.glob(".value*"))) == (0 if "exit" in end else left)
+        process.communicate(b"\n")
+    assert sorted(tmp_path.iterdir()) == [other, path]
 
 
 def test_several_may_write_a_shared_file_at_once(tmp_path):
