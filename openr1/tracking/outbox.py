@@ -6,13 +6,13 @@ in the folder of the artifacts, and the next command that tracks to the same sto
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openr1.system.files import locked, write_json
+from openr1.system.files import locked
+from openr1.system.records import read_sealed, write_sealed
 
 UNSENT = ".unsent"
 METRICS_PER_REQUEST = 900  # MLflow refuses more than 1000
@@ -60,11 +60,11 @@ class Outbox:
         :raises RunError: for a fault of the machine.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"uri": uri, "run_id": self.run_id, "items": self.items})
+        write_sealed(path, {"uri": uri, "run_id": self.run_id, "items": self.items})
 
     def take(self, path: Path) -> None:
-        """Add the items that a file keeps, and delete it."""
-        for kind, value in json.loads(path.read_text())["items"]:
+        """Add the items that a file keeps, if it is whole, and delete it."""
+        for kind, value in (read_sealed(path) or {"items": []})["items"]:
             self.add(kind, value)
         path.unlink()
 
@@ -79,8 +79,11 @@ def send_kept(uri: str, folder: Path, client: Callable[[str], Any], send: Callab
         return
     with locked(folder / UNSENT / ".lock"):
         for path in sorted((folder / UNSENT).glob("*.json")):
-            kept = json.loads(path.read_text())
-            if kept["uri"] != uri:
+            kept = read_sealed(path)
+            if kept is None:
+                print(f"warning: {path} is damaged; what it kept for a tracked run is lost", file=sys.stderr, flush=True)
+                path.unlink()
+            if kept is None or kept["uri"] != uri:
                 continue
             outbox = Outbox(client(uri), kept["run_id"])
             outbox.items = [(kind, value) for kind, value in kept["items"]]

@@ -1,6 +1,5 @@
 """Stores that are killed while they are made, locked, away or on a full disk, with real components."""
 
-import json
 import os
 import random
 import shutil
@@ -14,6 +13,7 @@ from helpers.faults import Line, forked, killed_after, locked_file, mlflow_serve
 from helpers.stores import TEMPLATE
 
 from openr1.errors import ConfigError, StoreError
+from openr1.system.records import read_sealed
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import patience
 from openr1.tracking.options import TrackingConfig
@@ -231,7 +231,7 @@ def test_what_a_server_misses_at_the_end_is_sent_by_the_next_command(line, tmp_p
         ends_alone()
     (run_id,) = runs
     (kept,) = (tmp_path / UNSENT).glob("*.json")
-    assert json.loads(kept.read_text())["run_id"] == run_id
+    assert read_sealed(kept)["run_id"] == run_id
     with pytest.raises(StoreError, match=r"^tracking\.uri"):
         tracking.send_kept(config, tmp_path)
     assert kept.exists()

@@ -1,9 +1,9 @@
-import json
-
 import pytest
+from helpers.damage import FAULTS
 from mlflow.exceptions import MlflowException
 
 from openr1.errors import StoreError
+from openr1.system.records import read_sealed
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import patience
 from openr1.tracking.options import TrackingConfig
@@ -121,7 +121,7 @@ def test_only_the_rest_is_kept_again(config, tmp_path, monkeypatch):
     with pytest.raises(StoreError):
         tracking.send_kept(config, tmp_path)
     (kept,) = (tmp_path / UNSENT).glob("*.json")
-    assert json.loads(kept.read_text())["items"] == [["tags", {"a": "b"}]]
+    assert read_sealed(kept)["items"] == [["tags", {"a": "b"}]]
 
 
 def test_a_run_takes_over_what_another_of_its_processes_has_kept(config, tmp_path):
@@ -164,3 +164,15 @@ def test_a_run_that_is_interrupted_while_it_waits_for_the_store_is_killed(config
     with pytest.raises(KeyboardInterrupt):
         ends()
     assert tracking.read_run(config.uri, runs[0]).status == "KILLED"
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"delete"}))
+def test_what_was_kept_and_is_damaged_is_said_and_given_up(config, tmp_path, fault, capsys):
+    kept = tmp_path / UNSENT / "r.json"
+    outbox = Outbox(tracking.client(config.uri), "r")
+    outbox.add("tags", {"a": "b"})
+    outbox.keep(kept, config.uri)
+    FAULTS[fault](kept)
+    tracking.send_kept(config, tmp_path)
+    assert capsys.readouterr().err.endswith(f"warning: {kept} is damaged; what it kept for a tracked run is lost\n")
+    assert not kept.exists()
