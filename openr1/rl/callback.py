@@ -68,6 +68,15 @@ class PolicyCallback(TrainingCallback):
         }
         return metrics | self.rollouts.take_means() if "loss" in logs else metrics
 
+    def window(self) -> dict[str, Any]:
+        values = {name: list(map(float, given)) for name, given in self.rollouts.values.items()}
+        return {**super().window(), "values": values}
+
+    def restore_window(self, window: dict[str, Any]) -> None:
+        super().restore_window(window)
+        for name, values in window["values"].items():
+            self.rollouts.values[name] += values
+
     def steps_done(self, step: int) -> int:
         budget = self.budget
         return step if budget.limit is None else min(budget.steps, int(self.ledger.flops / budget.limit * budget.steps))

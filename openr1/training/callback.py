@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 from openr1.distributed.collectives import barrier, broadcast_first, gather, rank, world_size
 from openr1.distributed.deepspeed import COMPLETE_FILE
 from openr1.errors import Interrupted, RunError
-from openr1.system.files import read_json_lines, replacing
+from openr1.system.files import read_json_lines, replacing, write_json
 from openr1.system.interrupts import received, take_time
 from openr1.tracking import observer
 from openr1.training import branching
@@ -25,6 +25,7 @@ from openr1.training.context import StageContext
 
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
+WINDOW = "window.json"  # in a checkpoint: what was measured since the last row of the curves
 AGREE_SECONDS = 2.0  # most seconds between two times that the ranks ask each other whether they were interrupted
 # names of metrics in transformers' logs -> in the curves
 METRIC_NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
@@ -37,6 +38,7 @@ class TrainingCallback(TrainerCallback):
     def __init__(self, context: StageContext) -> None:
         self.context = context
         self.trainer: Any = None
+        self.resumed: Path | None = None  # the checkpoint that training went on from
         self.seconds_before = 0.0  # seconds of training before a resume
         self.interrupted: int | None = None  # the signal after which the run ends with its next checkpoint
         self.log_steps, self.eval_steps = self.log_and_eval_steps()
@@ -70,9 +72,9 @@ class TrainingCallback(TrainerCallback):
         """Find the newest sound checkpoint, or the trunk's if there is none, and cut the curves back to it."""
         newest = broadcast_first(None if rank() else self._newest_checkpoint())
         of_trunk = branching.trunk_checkpoint(self.context) if newest is None else None
-        newest = newest or of_trunk
+        self.resumed = newest or of_trunk
         if rank():
-            return str(newest) if newest else None
+            return str(self.resumed) if self.resumed else None
         path = self.context.folder / HISTORY
         rows: list[dict[str, Any]] = []
         if of_trunk:
@@ -80,14 +82,15 @@ class TrainingCallback(TrainerCallback):
         elif newest:
             kept = newest / HISTORY  # version 0.2 kept no copy
             rows = read_json_lines(kept if kept.exists() else path)
-        rows = [row for row in rows if newest and row["step"] <= branching.step_of(newest)]
+        rows = [row for row in rows if self.resumed and row["step"] <= branching.step_of(self.resumed)]
         for row in rows if of_trunk else ():
             self.context.run.log({name: value for name, value in row.items() if name not in ("step", "seconds")}, row["step"])
         with replacing(path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         observer.report_again(rows, self.context.config.stage.eval_every_tokens)
-        self.seconds_before = max((row["seconds"] for row in rows), default=0.0)
-        return str(newest) if newest else None
+        if newest:
+            self.seconds_before = self._window().get("seconds") or max((row["seconds"] for row in rows), default=0.0)
+        return str(self.resumed) if self.resumed else None
 
     def _newest_checkpoint(self) -> Path | None:
         """Return the newest sound checkpoint, say so if it is not the newest that was saved, and delete those after it.
@@ -118,6 +121,27 @@ class TrainingCallback(TrainerCallback):
     def on_train_begin(self, args, state, control, **_) -> None:
         self.start = self.saved_at = self.reported_at = time.perf_counter()
         self.first_step = self.next_clock_step = state.global_step
+        if window := self._window():
+            self.restore_window(window)
+
+    def _window(self) -> dict[str, Any]:
+        path = self.resumed / WINDOW if self.resumed else None  # version 0.2 logged a row at each checkpoint
+        return json.loads(path.read_text()) if path and path.exists() else {}
+
+    def window(self) -> dict[str, Any]:
+        """Return what was measured since the last row of the curves, as JSON has it. All ranks call it."""
+        metrics = getattr(self.trainer, "_metrics", {"train": {}})["train"]  # TRL's trainers have them
+        losses = gather(float(self.trainer._tr_loss))
+        since = self.trainer._globalstep_last_logged
+        return {"since": since, "losses": losses, "metrics": dict(metrics), "seconds": round(self.seconds, 3)}
+
+    def restore_window(self, window: dict[str, Any]) -> None:
+        """Go on with what was measured since the last row of the curves, so that the next one is that of an undisturbed run."""
+        losses = window["losses"]
+        self.trainer._tr_loss += losses[rank()] if len(losses) == world_size() else math.fsum(losses) / len(losses)
+        self.trainer._globalstep_last_logged = window["since"]
+        for name, values in window["metrics"].items():
+            self.trainer._metrics["train"][name].extend(values)
 
     def on_step_end(self, args, state, control, **_) -> None:
         step, compute, now = state.global_step, self.context.config.compute, time.perf_counter()
@@ -126,7 +150,7 @@ class TrainingCallback(TrainerCallback):
         due = compute.checkpoint_steps is not None and step % compute.checkpoint_steps == 0
         due |= self.checkpoint_is_due(step) or self.interrupted is not None
         if (due and step < state.max_steps and self.can_save(step)) or step in self.kept_steps:
-            control.should_save = control.should_log = True
+            control.should_save = True
             self.saved_at = now
             take_time()
         if now - self.reported_at > 0.5:
@@ -177,8 +201,9 @@ class TrainingCallback(TrainerCallback):
 
     def on_save(self, args, state, control, **_) -> None:
         self.context.run.flush()
-        barrier()
+        window = self.window()
         if not rank():
+            observer.spend(self.context.run.run_id, self.spent(state.global_step)["flops"], self.seconds)
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             if state.global_step in self.kept_steps:
                 # moved before it is complete: otherwise a kill here would leave a complete state outside the artifact
@@ -186,6 +211,7 @@ class TrainingCallback(TrainerCallback):
                 shutil.rmtree(target, ignore_errors=True)
                 folder = folder.rename(target)
             shutil.copyfile(self.context.folder / HISTORY, folder / HISTORY)
+            write_json(folder / WINDOW, window)
             branching.complete_checkpoint(folder, self.context.config.compute)
         if self.interrupted:
             barrier()  # the end of one rank ends the others

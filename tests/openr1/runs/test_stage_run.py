@@ -101,7 +101,7 @@ def test_where_and_how_a_run_executes_does_not(tiny, change):
 
 @pytest.mark.slow
 def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
-    long = [*tiny, "budget.steps=300", "compute.checkpoint_steps=20", "stage.log_points=30"]
+    long = [*tiny, "budget.steps=300", "compute.checkpoint_steps=20", "stage.log_points=7"]
     whole = run_stage(composed(*long, f"paths.artifacts={tmp_path}/whole", "study=whole"), quiet=True).artifact
     config = composed(*long)
     kind, mark = config.stage.kind, identify(config)[0]
@@ -120,9 +120,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_bits(tiny, tmp_path):
     assert Store(config.paths.artifacts).find(kind, mark) is None
     result = run_stage(config, quiet=True)
     assert result.artifact.sha256() == whole.sha256()
-    assert [row["eval_loss"] for row in curve(result.artifact) if "eval_loss" in row] == [
-        row["eval_loss"] for row in curve(whole) if "eval_loss" in row
-    ]
+    assert curve(result.artifact) == curve(whole)
     (tracked,) = tracking.read_runs(config.tracking.uri, config.study)
     points = tracking.client(config.tracking.uri).get_metric_history(tracked.run_id, "eval_loss")
     steps = [point.step for point in points if point.step < 300]
