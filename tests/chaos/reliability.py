@@ -44,7 +44,7 @@ def main() -> None:
             met, tried, good = Counter[str](), 0, 0
             while met.total() * len(chosen) < given.faults:
                 tried += 1
-                good += survives(whole, Path(folder) / name / str(tried), rng, met)
+                good += survives(whole, rng, met)
             print(f"| {name} | {whole.seconds:.0f} | {row(met)} | {tried} | {good} |", flush=True)
             total, lives, survived = total + met, lives + tried, survived + good
             failed |= good < tried
@@ -52,12 +52,12 @@ def main() -> None:
     sys.exit(failed)
 
 
-def survives(whole: Whole, folder: Path, rng: random.Random, met: Counter[str]) -> bool:
+def survives(whole: Whole, rng: random.Random, met: Counter[str]) -> bool:
     """Live once, and count the faults."""
     try:
-        live(whole, folder, rng, rng.choices(list(FAULTS), k=FAULTS_OF_A_LIFE), met)
+        live(whole, rng, rng.choices(list(FAULTS), k=FAULTS_OF_A_LIFE), met)
     except AssertionError:
-        print(f"\n{whole.kind.name}, {folder.name}, does not survive:", file=sys.stderr)
+        print(f"\n{whole.kind.name} does not survive:", file=sys.stderr)
         traceback.print_exc()
         return False
     return True

@@ -20,4 +20,4 @@ def test_a_disturbed_command_loses_nothing(name, text_file, tmp_path):
     with sums_server() as server:
         whole = undisturbed(kinds(text_file, f"http://127.0.0.1:{server.server_port}/v1")[name], tmp_path)
         server.failures = rng
-        live(whole, tmp_path / "life", rng, rng.sample(list(FAULTS), 3), Counter())
+        live(whole, rng, rng.sample(list(FAULTS), 3), Counter())

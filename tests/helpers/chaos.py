@@ -27,7 +27,7 @@ from openr1.tracking import mlflow as tracking
 LITTER_SECONDS = 30  # a killed command's processes have this long to notice it and end
 TIMED = re.compile(r"second|hours|mfu|memory")  # figures that differ from one time to the next
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-UNCOMPARED = ("runs/", "multiruns/")  # Hydra's logs of each command
+UNCOMPARED = re.compile(r"(multi)?runs/|.*/failure\.txt$")  # Hydra's logs of each command, and why an attempt failed
 
 
 def kill_all(started: Command, _: random.Random) -> None:
@@ -87,30 +87,33 @@ class Whole:
 
     kind: Kind
     words: list[str]
-    base: Path  # a folder in which only the commands before it have run
+    place: Path  # the folder that it runs in, always the same, since stores hold absolute paths
+    base: Path  # a copy of that folder when only the commands before it had run
     made: dict[str, Any]
     seconds: float
 
 
 def undisturbed(kind: Kind, folder: Path) -> Whole:
-    """Run a kind of command once."""
-    base, whole = folder / "base", folder / "whole"
-    base.mkdir(parents=True)
+    """Run a kind of command once, in a folder within this one."""
+    place, base = folder / "place", folder / "base"
+    place.mkdir(parents=True)
+    _end_well(["openr1", "--help"], place)  # the first command waits for the process that others are forked from
     for words in kind.before:
-        _end_well(words, base)
-    shutil.copytree(base, whole)
-    words = [_with_names(word, base / "outputs") for word in kind.words]
-    _end_well(["openr1", "--help"], base)  # the first command waits for the process that others are forked from
+        _end_well(words, place)
+    shutil.copytree(place, base)
+    words = [_with_names(word, place / "outputs") for word in kind.words]
     begin = time.monotonic()
-    _end_well(words, whole)
-    return Whole(kind, words, base, made_in(whole / "outputs"), time.monotonic() - begin)
+    _end_well(words, place)
+    return Whole(kind, words, place, base, made_in(place / "outputs"), time.monotonic() - begin)
 
 
-def live(whole: Whole, folder: Path, rng: random.Random, faults: list[str], met: Counter[str]) -> None:
+def live(whole: Whole, rng: random.Random, faults: list[str], met: Counter[str]) -> None:
     """Disturb a command by each fault, run it to its end, and compare what it made with what it makes undisturbed.
 
     :param met: counts the faults by kind. A command that ended before its fault counts as none.
     """
+    folder = whole.place
+    shutil.rmtree(folder)
     shutil.copytree(whole.base, folder)
     for fault in faults:
         commands = [Command(*whole.words, cwd=folder) for _ in range(whole.kind.at_once)]
@@ -192,7 +195,7 @@ def _untimed(row: dict[str, float]) -> dict[str, float]:
 
 def _without_ids(path: Path) -> str | None:
     text = path.as_posix()
-    return None if text.startswith(UNCOMPARED) else RUN_ID.sub("RUN", text)
+    return None if UNCOMPARED.match(text) else RUN_ID.sub("RUN", text)
 
 
 def processes_of(started: Command) -> list[psutil.Process]:

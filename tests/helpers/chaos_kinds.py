@@ -22,7 +22,7 @@ def kinds(text_file: Path, url: str) -> dict[str, Kind]:
     short = [*text, "budget.steps=200", "compute.checkpoint_steps=50"]
     student = [*SUMS, "stage=sft", "budget.steps=20"]
     taught = "model.checkpoint=@sft"
-    policy = [f"recipe.steps.zero.{word}" for word in GRPO]
+    policy = [f"recipe.steps.zero.{word}" for word in GRPO if not word.startswith("compute")]
     recipe = [
         *SUMS,
         "budget.steps=30",
@@ -46,7 +46,7 @@ def kinds(text_file: Path, url: str) -> dict[str, Kind]:
         Kind("generate from a server that fails", ["openr1", *asked]),
         Kind("curate", ["openr1", "stage=curate", "stage.inputs=[@generate]"], [["openr1", *oracle]]),
         Kind("evaluate", ["openr1", *SUMS, taught, "stage=evaluate", *ASKED], [["openr1", *student]]),
-        Kind("recipe r1_zero", ["openr1", "recipe=r1_zero", *recipe, *policy]),
+        Kind("recipe r1_zero", ["openr1", "recipe=r1_zero", *recipe, *policy, "compute.checkpoint_steps=3"]),
         Kind("recipe r1_distill", ["openr1", "recipe=r1_distill", *SUMS, "recipe.steps.eval.stage.problems=30"]),
         Kind("study", ["openr1", *study]),
         Kind("two of a study at once", ["openr1", *study], at_once=2),
