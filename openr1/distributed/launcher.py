@@ -41,7 +41,7 @@ def is_distributed(config: Config) -> bool:
     return config.compute.processes > 1 and config.stage.multiprocess
 
 
-def check_machine(config: Config) -> None:
+def check_processes(config: Config) -> None:
     """Refuse several processes that this environment or machine cannot run.
 
     :raises ConfigError: if DeepSpeed is not installed, or there are too few GPUs.

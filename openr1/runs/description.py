@@ -24,6 +24,11 @@ def run_title(config: Config, estimate: RunEstimate) -> str:
     return "-".join([config.stage.kind, *model, config.data.name, f"s{config.seed}"])
 
 
+def artifact_tag(run: PreparedRun) -> str:
+    """Return the tag that names the directory of the artifact that a run makes."""
+    return str(run.store.path(run.kind, run.fingerprint).absolute())
+
+
 def run_tags(run: PreparedRun, trial: str) -> dict[str, object]:
     """Return the tags of a run in MLflow."""
     config, shape = run.config, run.estimate.shape
@@ -38,6 +43,6 @@ def run_tags(run: PreparedRun, trial: str) -> dict[str, object]:
         "config_hash": digest(to_dict(config))[:16],
         "fingerprint": run.fingerprint,
         **{f"input.{name}": value for name, value in run.inputs.items()},
-        "artifact": run.store.path(run.kind, run.fingerprint).absolute(),
+        "artifact": artifact_tag(run),
     }
     return {key: value for key, value in tags.items() if value is not None}

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import Artifact, Store
-from openr1.distributed.launcher import check_machine
+from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.shape import Shape
 from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
 from openr1.runs.inputs import input_artifacts, missing_artifacts, with_local_checkpoint
+from openr1.runs.requirements import check_requirements
 from openr1.tracking.progress import share_done
 from openr1.training import branching
 from openr1.training.budget import resolve
@@ -91,7 +92,6 @@ def prepare(
         do not exist yet are accepted then.
     :raises ConfigError: if the run is impossible.
     """
-    check_machine(config)
     complete = shapes is None or not missing_artifacts(config)
     artifacts = input_artifacts(config) if complete else {}
     if answers := artifacts.get("answers"):  # their data are known, whatever the config says
@@ -99,12 +99,28 @@ def prepare(
     local = with_local_checkpoint(config) if complete else config
     if shapes is None:
         _check_checkpoint(local)
+        check_can_begin(config, identity)
     dataset = _dataset(local) if complete else None
     estimate = estimate_run(local, dataset, shapes)
     fingerprint, inputs = identity or identify(config)
     if complete and getattr(config.stage, "trunk", None):
         branching.check_trunk(config, estimate.budget, training_parts(config, inputs), inputs)
     return PreparedRun(name, config, local, fingerprint, inputs, estimate, artifacts, dataset)
+
+
+def check_can_begin(config: Config, identity: tuple[str, dict[str, str]] | None = None) -> None:
+    """Refuse a run that this machine cannot begin, unless it is done already and needs nothing.
+
+    :raises ConfigError: with what is missing.
+    """
+    try:
+        check_requirements(config)
+    except ConfigError:
+        store, kind = Store(config.paths.artifacts), config.stage.kind
+        # first what costs nothing: to identify a run hashes its data
+        made = any(path.name.startswith(f"{kind}-") for path in store.folders())
+        if not made or not store.find(kind, (identity or identify(config))[0]):
+            raise
 
 
 def _check_checkpoint(config: Config) -> None:

@@ -1,10 +1,11 @@
-"""Requirements of a run: what this machine and the installed libraries must have for it, checked before it is tracked."""
+"""Requirements of a run: what this machine and the installed libraries must have for it, checked before anything is written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from openr1.distributed.devices import require_device
+from openr1.distributed.launcher import check_processes
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 
@@ -13,20 +14,17 @@ if TYPE_CHECKING:
     from openr1.models.shape import Shape
 
 
-def check_requirements(config: Config, shape: Shape | None) -> None:
+def check_requirements(config: Config) -> None:
     """Refuse a run that this machine cannot begin.
 
-    :param shape: of the model that is trained from scratch; None for a run without one.
-    :raises ConfigError: without a GPU for a run on one, without the library of its attention, or where transformers cannot
-        build its model.
+    :raises ConfigError: without a GPU for a run on one or enough of them, or without the library of its attention or strategy.
     """
+    check_processes(config)
     if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
         require_device("engine.device", getattr(config.engine, "device", "cpu"))
     if config.stage.trains:
         require_device("compute.device", config.compute.device)
         _check_attention(config.model.attention)
-        if shape and config.model.options and not checkpoint_of(config.model, config.scale):
-            _check_build(config, shape)
 
 
 def _check_attention(name: str) -> None:
@@ -37,8 +35,14 @@ def _check_attention(name: str) -> None:
         raise ConfigError(f"model.attention: {name} needs the package flash-attn and a GPU; sdpa is always there")
 
 
-def _check_build(config: Config, shape: Shape) -> None:
-    """Build the model without its weights, since ``model.options`` are known to transformers only."""
+def check_build(config: Config, shape: Shape | None) -> None:
+    """Build the model of a run without its weights, if it has ``model.options``, which only transformers know.
+
+    :param shape: of the model that is trained from scratch; None for a run without one.
+    :raises ConfigError: if transformers cannot build it.
+    """
+    if not shape or not config.stage.trains or not config.model.options or checkpoint_of(config.model, config.scale):
+        return
     import torch
 
     from openr1.models.build import build

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.distributed.launcher import RANKS, is_distributed, launch
-from openr1.runs.description import run_tags, run_title
+from openr1.runs.description import artifact_tag, run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
-from openr1.runs.requirements import check_requirements
+from openr1.runs.requirements import check_build
 from openr1.stages import stage_module
 from openr1.system.faults import writing
 from openr1.system.files import write_json
@@ -97,7 +98,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             return StageResult(config, artifact, estimate, tracked_id, reused=True)
 
         if artifact is None:
-            check_requirements(run.local_config, estimate.shape)
+            check_build(run.local_config, estimate.shape)
             if not is_distributed(config):
                 stage_module(kind)  # its imports take seconds, which are no part of the tracked run
         resume = _tracked_before(artifact.path if artifact else run.partial, run)
@@ -114,7 +115,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             run.store.root,
         )
         with tracked_run as tracked:
-            if run.dataset and not resume:
+            if run.dataset:
                 dataset = run.dataset
                 tracked.log_dataset(config.data.name, dataset.fingerprint[:16], dataset.summary(), "training")
             reused = artifact is not None
@@ -176,13 +177,14 @@ def _tracked_before(folder: Path, run: PreparedRun) -> str | None:
     """Return the tracked run of an earlier attempt of the same study that was killed, if there is one."""
     from openr1.tracking import mlflow as tracking
 
-    if not folder.exists():
-        return None
-    try:
+    with suppress(DamagedFile):  # it is missing, or was changed
         started = read_json(folder / STARTED)
-    except DamagedFile:
-        return tracking.find(run.config.tracking, run.config.study, run.fingerprint, finished=False)
-    return started["run_id"] if started["study"] == run.config.study else None
+        if started["study"] == run.config.study:
+            return started["run_id"]
+    # this process holds the lock of the artifact, so that whoever began to make or track it is dead
+    statuses = tracking.UNFINISHED if folder == run.partial and folder.exists() else ("RUNNING",)
+    tags = {"artifact": artifact_tag(run)}
+    return tracking.find(run.config.tracking, run.config.study, run.fingerprint, statuses, **tags)
 
 
 def silence_third_party() -> None:

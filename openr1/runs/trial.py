@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from openr1.config.recipe import RecipeStep
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
-from openr1.distributed.launcher import check_machine
 from openr1.evaluation.recipe_table import FILE, FinishedStage, markdown, recipe_rows
 from openr1.runs.plan import run_steps
-from openr1.runs.prepare import PreparedRun, prepare
+from openr1.runs.prepare import PreparedRun, check_can_begin, prepare
 from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
 from openr1.tracking import observer
 
@@ -87,14 +86,14 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     silence_third_party()
     steps = list(run_steps(config))
     for step in steps:
-        check_machine(step.config)
+        check_can_begin(step.config, (step.fingerprint, step.inputs))
     tracking.check_store(config.tracking)
     tracking.send_kept(config.tracking, Path(config.paths.artifacts))
     fingerprint = trial_fingerprint(config, steps)
     if finished := tracking.find(config.tracking, config.study, fingerprint):
         return _noted(TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished))
     resolved = to_dict(config)
-    begun = tracking.find(config.tracking, config.study, fingerprint, finished=False)
+    begun = tracking.find(config.tracking, config.study, fingerprint, tracking.UNFINISHED)
     family = steps[-1].config.model.family
     name = f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"
     tags: dict[str, object] = {

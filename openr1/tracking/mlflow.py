@@ -23,7 +23,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ from openr1.tracking.store import (
 )
 
 __all__ = [
+    "UNFINISHED",
     "Run",
     "TrackedRun",
     "check_store",
@@ -75,6 +76,8 @@ __all__ = [
 PARAMS_PER_REQUEST = 100  # the most that MLflow accepts
 # characters of what MLflow refuses, or cuts itself only if its settings say so; the config and the artifact have the whole
 PARAM_LENGTH, TAG_LENGTH, DATASET_LENGTH, RUN_NAME_LENGTH = 6000, 5000, 500, 250
+UNFINISHED = ("RUNNING", "KILLED", "FAILED")
+ENVIRONMENT = "environment.json"  # among the files of a tracked run, the last that it begins with
 LONGEST_PAUSE = 60.0  # seconds between two tries of a run while the store is away
 
 
@@ -290,10 +293,10 @@ def track(
         run.quiet = True  # an error at the beginning ends the run, with its own message
         if resumed is not None:
             _reopen(run)
-        else:
+        if resumed is None or not _has_begun(run):
             run.log_params(params)
             run.log_text(yaml.safe_dump(resolved, sort_keys=False), CONFIG_FILE)
-            run.log_text(json.dumps(environment(), indent=1), "environment.json")
+            run.log_text(json.dumps(environment(), indent=1), ENVIRONMENT)
         run.settle()
         run.quiet = False
         yield run
@@ -355,12 +358,16 @@ def _reopen(run: Run) -> None:
         run.tag(**observer.tags())
 
 
-def find(config: TrackingConfig, study: str, fingerprint: str, finished: bool = True) -> str | None:
-    """Return the id of a run of the study with this fingerprint, if there is one.
+def _has_begun(run: Run) -> bool:
+    """Return True if an earlier attempt has logged all that a run begins with."""
+    with store_errors(run.uri):
+        return any(file.path == ENVIRONMENT for file in run.client.list_artifacts(run.run_id))
 
-    :param finished: leave out runs that failed, were killed, or are still running.
-    """
-    conditions = ["attributes.status = 'FINISHED'"] if finished else []
-    tags = {"study": study, "fingerprint": fingerprint}
-    run = next(search_runs(config.uri, [ensure_experiment(config)], tags, *conditions), None)
-    return run.info.run_id if run else None
+
+def find(
+    config: TrackingConfig, study: str, fingerprint: str, statuses: Collection[str] = ("FINISHED",), **tags: object
+) -> str | None:
+    """Return the id of the first run of the study that has this fingerprint, one of the statuses and the tags; None without one."""
+    wanted = {"study": study, "fingerprint": fingerprint, **to_tags(tags)}
+    runs = search_runs(config.uri, [ensure_experiment(config)], wanted)
+    return next((run.info.run_id for run in runs if run.info.status in statuses), None)

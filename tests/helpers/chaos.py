@@ -170,7 +170,7 @@ def made_in(outputs: Path) -> dict[str, Any]:
     }
     if (outputs / "mlflow.db").exists():
         runs = tracking.read_runs(f"sqlite:///{outputs}/mlflow.db", None, status=None)
-        assert {run.status for run in runs} <= {"FINISHED"}
+        assert {run.status for run in runs} <= {"FINISHED"}, [(run.status, run.tags.get("stage")) for run in runs]
         names = ("study", "stage", "trial", "scale", "seed")
         rows = [({name: run.tags.get(name) for name in names}, _untimed(run.metrics)) for run in runs]
         made["runs"] = sorted(rows, key=repr)

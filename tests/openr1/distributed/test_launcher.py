@@ -98,16 +98,16 @@ def test_forward_passes_share_a_step(batch, processes, micro, expected):
 def test_deepspeed_that_is_missing_is_said_before_anything_is_written(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
     config = composed(*tiny, "compute=zero2")
-    for command in (run_stage, plan):
-        with pytest.raises(ConfigError, match=r"^compute\.strategy: zero2 needs DeepSpeed: pip install 'openr1\[deepspeed\]'$"):
-            command(config)
+    with pytest.raises(ConfigError, match=r"^compute\.strategy: zero2 needs DeepSpeed: pip install 'openr1\[deepspeed\]'$"):
+        run_stage(config)
     assert not (tmp_path / "outputs" / "artifacts").exists()
+    assert plan(config)  # it may be planned on another machine
 
 
 def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     with pytest.raises(ConfigError, match=r"^compute\.processes: 8 need a GPU each; this machine has 3"):
-        launcher.check_machine(composed(*tiny, "compute=ddp", "compute.device=cuda", "compute.processes=8"))
+        launcher.check_processes(composed(*tiny, "compute=ddp", "compute.device=cuda", "compute.processes=8"))
 
 
 def test_stages_that_do_not_train_run_on_one_process():

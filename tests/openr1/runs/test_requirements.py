@@ -3,7 +3,12 @@ from helpers.configs import composed
 
 from openr1.errors import ConfigError
 from openr1.models.shape import solve_shape
-from openr1.runs.requirements import check_requirements
+from openr1.runs.requirements import check_build, check_requirements
+
+
+def check(config):
+    check_requirements(config)
+    check_build(config, solve_shape(config.model, config.scale, 512, config.data.context))
 
 
 @pytest.mark.parametrize(
@@ -23,10 +28,10 @@ def test_what_the_machine_lacks_is_one_line(overrides, line, monkeypatch):
     monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: False)
     config = composed("scale=30k", *overrides)
     with pytest.raises(ConfigError, match=f"^{line}") as refused:
-        check_requirements(config, solve_shape(config.model, config.scale, 512, config.data.context))
+        check(config)
     assert "\n" not in str(refused.value)
 
 
 def test_an_ordinary_run_needs_nothing():
     config = composed("scale=30k")
-    check_requirements(config, solve_shape(config.model, config.scale, 512, config.data.context))
+    check(config)
