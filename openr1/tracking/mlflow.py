@@ -367,7 +367,7 @@ def _has_begun(run: Run) -> bool:
 def find(
     config: TrackingConfig, study: str, fingerprint: str, statuses: Collection[str] = ("FINISHED",), **tags: object
 ) -> str | None:
-    """Return the id of the first run of the study that has this fingerprint, one of the statuses and the tags; None without one."""
+    """Return the id of the first run of the study with this fingerprint, one of the statuses and the tags; None without one."""
     wanted = {"study": study, "fingerprint": fingerprint, **to_tags(tags)}
     runs = search_runs(config.uri, [ensure_experiment(config)], wanted)
     return next((run.info.run_id for run in runs if run.info.status in statuses), None)
