@@ -115,16 +115,19 @@ def live(whole: Whole, rng: random.Random, faults: list[str], met: Counter[str])
     folder = whole.place
     shutil.rmtree(folder)
     shutil.copytree(whole.base, folder)
+    seconds = whole.seconds
     for fault in faults:
         commands = [Command(*whole.words, cwd=folder) for _ in range(whole.kind.at_once)]
         chosen = commands if len(commands) == 1 else rng.sample(commands, len(commands) // 2)
-        until = time.monotonic() + rng.uniform(0, whole.seconds)
+        until = time.monotonic() + rng.uniform(0, seconds)
         while time.monotonic() < until and any(each.poll() is None for each in chosen):
             time.sleep(0.01)
         for started in chosen:
             if started.poll() is None:
                 FAULTS[fault](started, rng)
                 met[fault] += 1
+            else:  # what is left to do is shorter
+                seconds /= 2
         for started in commands:
             _check_end(started, fault if started in chosen else None)
         _check_no_process(folder)
