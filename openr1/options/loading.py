@@ -7,6 +7,7 @@ A dataclass of options stands in the module that uses them. One that has several
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import UnionType
@@ -20,6 +21,8 @@ from openr1.errors import ConfigError
 from openr1.options.ranges import check_ranges
 
 T = TypeVar("T")
+
+GRAMMAR = "override_grammar"  # in the errors of Hydra about an override that cannot be parsed
 
 # keys of version 0.1, and their names since; refused with the new name for one release
 RENAMED_KEYS = {
@@ -125,6 +128,13 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={choice}: is not one of {', '.join(error.options)}"
+    if GRAMMAR in str(error):
+        found = re.search(r"(?:override|input|error at:) '(?!<EOF>)(.+?)'(?:\s|$)", str(error))
+        word = found[1] if found else "an override"
+        if "missing EQUAL" in str(error):
+            return f"{word}: is not KEY=VALUE, such as scale=100k"
+        hint = "close its brackets and quotes, or put a text that has such characters in quotes: \"KEY='[1'\""
+        return f"{word}: cannot be read; {hint}"
     # a ConfigError has been put into words already, with the whole of its key
     wrapped = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error, ConfigError)
     cause = error.__cause__ if wrapped else error

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 from helpers.configs import composed
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 
 from openr1.config.load import load_run_config
@@ -115,3 +117,17 @@ def test_a_renamed_key_of_a_saved_config_is_refused_with_its_new_name():
     resolved["stage"]["evals"] = resolved["stage"].pop("eval_points")
     with pytest.raises(ConfigError, match=r"^stage\.evals: this key is now called stage\.eval_points$"):
         load_run_config(resolved)
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("optim.lr", "optim.lr: is not KEY=VALUE, such as scale=100k"),
+        ("optim.lr=[1", "[1: cannot be read; close its brackets"),
+        ("+", "an override: cannot be read; close its brackets"),
+    ],
+)
+def test_an_override_that_cannot_be_parsed_is_named(word, line):
+    with pytest.raises(HydraException) as error:
+        OverridesParser.create().parse_overrides([word])
+    assert one_line(error.value).startswith(line)
