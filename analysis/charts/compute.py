@@ -15,9 +15,9 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Rule,
     Scale,
+    Scatter,
     Shade,
     colour,
     span,
@@ -100,11 +100,11 @@ def _smallest(frame: pd.DataFrame, laws: list[Fit]) -> float:
     return min(float(fit.law.fitted_rows(frame)["C"].min()) for fit in laws)
 
 
-def _answer(fit: Fit, row: pd.Series) -> Points:
+def _answer(fit: Fit, row: pd.Series) -> Scatter:
     """Return the mark of the prediction for the target budget."""
     ends = np.array([[row["loss_low"]], [row["loss_high"]]])
     known = {name: row[name] for name in ("C", "N", "D", "loss") if name in row}
-    return Points(
+    return Scatter(
         x=np.array([row["C"]]),
         y=np.array([row["loss"]]),
         name="target",
@@ -140,7 +140,7 @@ def chart_allocation(study: Study) -> Chart | None:
             lines += _minima(fit, name)
         label = f"Compute-optimal {what} <i>{name}*</i>"
         y = axis(name, span(np.concatenate([part[part > 0] for part in values]), 0.1, log=True), log=True, label=label)
-        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Points)))  # draw bands behind lines
+        marks += sorted(lines, key=lambda mark: isinstance(mark, (Line, Scatter)))  # draw bands behind lines
         panels.append(Panel(compute_axis(study, x), y, tuple(marks), title=f"Optimal {what}", legend="upper left"))
     return Chart(
         "Compute-optimal allocation",
@@ -158,7 +158,7 @@ def _minima(fit: Fit, name: str) -> list[Mark]:
     at, values = (np.array([row[key] for row in budgets]) for key in ("C", name))
     text = tuple(hover_text("minimum", C=c, **{name: value}) for c, value in zip(at, values, strict=True))
     look: dict[str, Any] = {"colour": colour(fit.law.name), "edge": "#ffffff", "shape": "star", "size": 10.0}
-    return [Points(x=at, y=values, name="IsoFLOP minimum", hover=text, **look)]
+    return [Scatter(x=at, y=values, name="IsoFLOP minimum", hover=text, **look)]
 
 
 def chart_envelope(study: Study) -> Chart | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Points, Rule, Scale, Text, colour, span
+from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Rule, Scale, Scatter, Text, colour, span
 from analysis.charts.parts import (
     UNLIMITED,
     FittedRange,
@@ -103,7 +103,7 @@ def chart_hyperparameter(study: Study) -> Chart | None:
             marks.append(Text(n[LABEL], law[0, LABEL], short(tokens), hue))
         text = hover_texts(cells)
         marks.append(
-            Points(
+            Scatter(
                 x=cells["N"].to_numpy(),
                 y=cells[name].to_numpy(),
                 colour=BLUE,

@@ -18,9 +18,9 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Rule,
     Scale,
+    Scatter,
     Text,
     colour,
     levels,
@@ -75,7 +75,7 @@ def chart_surface(study: Study) -> Chart | None:
         marks.append(Line(x=path["N"].to_numpy(), y=path["D"].to_numpy(), hover=text, **look))
     shades = scale.colours(runs["loss"])
     place = {"x": runs["N"].to_numpy(), "y": runs["D"].to_numpy()}
-    marks.append(Points(**place, colours=shades, edge=BLACK, size=5.5, hover=hover_texts(runs)))
+    marks.append(Scatter(**place, colours=shades, edge=BLACK, size=5.5, hover=hover_texts(runs)))
     repeats = " without repeated data" if fit.law.name == "data_constrained" else ""
     panel = Panel(
         axis("N", limits["N"], log=True),
@@ -167,7 +167,7 @@ def estimates(name: str, meaning: str, rows: Sequence[Estimate]) -> Panel:
         text = f"<b>{escape(row.title)}</b><br>{name} {number(value)}<br>{escape(kind)}{ends}"
         bar = np.array([[limits[0] if np.isnan(low) else low], [limits[1] if np.isnan(high) else high]])
         at: dict[str, Any] = {"x": np.array([value]), "y": np.array([float(place)]), "ends": bar, "along": "x"}
-        marks.append(Points(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
+        marks.append(Scatter(**at, name=row.title, colour=row.colour, shape=row.shape, size=6.0, hover=(text,)))
     label = "<br>".join(textwrap.wrap(meaning, 32))
     numbers = "scientific" if log and known.max() > HUGE else "plain"
     y = Axis("", names=tuple(row.label for row in rows), limits=(len(rows) - 0.4, -0.6))
@@ -209,7 +209,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     across, up = (axis(response, limits, log, f"{what} {quantity}") for what in ("Measured", "Predicted"))
     marks: tuple[Mark | Rule, ...] = (
         Line(x=np.array(limits), y=np.array(limits), width=0.8),
-        Points(x=measured, y=predicted, **dots),
+        Scatter(x=measured, y=predicted, **dots),
         *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
     note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if fit.holdout and held else ""
@@ -217,11 +217,11 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
 
     x = next((name for name in ("C", *fit.law.predictors, "N") if name in points), None)
     if x is None:
-        return above, Panel(axis(response, limits, log), Axis("Prediction error (%)"), (Points(x=measured, y=error, **dots),))
+        return above, Panel(axis(response, limits, log), Axis("Prediction error (%)"), (Scatter(x=measured, y=error, **dots),))
     unseen = 100 * column(held, "relative_error")
     at = points[x].to_numpy(dtype=float)
     log = x != "loss"
-    marks = (Rule(0.0, "x"), Points(x=at, y=error, **dots), *held_out_points(held, x, unseen, **diamonds))
+    marks = (Rule(0.0, "x"), Scatter(x=at, y=error, **dots), *held_out_points(held, x, unseen, **diamonds))
     errors = span(np.concatenate([error, unseen, [0.0]]), 0.06)
     x_limits = span(np.append(at, column(held, x)), 0.05, log=log)
     x_axis = compute_axis(study, x_limits) if x == "C" else axis(x, x_limits, log=log)

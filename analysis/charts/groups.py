@@ -22,8 +22,8 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Scale,
+    Scatter,
     span,
 )
 from analysis.charts.parts import (
@@ -102,7 +102,7 @@ def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., I
         marks += marks_of(
             parts[label], x, np.unique(np.append(at, fitted_range.end)), fitted_range, {"name": label, "colour": hue}
         )
-    heights = span(np.concatenate([mark.y for mark in marks if isinstance(mark, (Points, Line))]), 0.06)
+    heights = span(np.concatenate([mark.y for mark in marks if isinstance(mark, (Scatter, Line))]), 0.06)
     if y in ("pass_at_1", "coverage", "error"):
         heights = (max(heights[0], 0.0), min(heights[1], 1.0))
     worse = 0
@@ -111,7 +111,7 @@ def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., I
         heights = (heights[0], min(heights[1], heights[0] + HIGH * (best - heights[0])))
         worse = int((study.runs.frame["loss"] > heights[1]).sum())
     if not _banded(study):
-        marks = [mark for mark in marks if isinstance(mark, (Points, Line))]
+        marks = [mark for mark in marks if isinstance(mark, (Scatter, Line))]
     first = next(iter(parts.values()))
     panel = Panel(
         compute_axis(first, limits) if x == "C" else axis(x, limits, log=log),
@@ -136,13 +136,13 @@ def _banded(study: GroupedStudy) -> bool:
     return len(study.parts) <= BANDS and any(part.main.draws is not None for part in study.parts.values())
 
 
-def _points(part: Study, x: str, y: np.ndarray, rows: pd.DataFrame, look: Look, **more: Any) -> Points:
+def _points(part: Study, x: str, y: np.ndarray, rows: pd.DataFrame, look: Look, **more: Any) -> Scatter:
     """Return the runs of a group as points."""
     text = tuple(f"<b>{escape(look['name'])}</b>, {line}" for line in hover_texts(rows))
-    return Points(x=rows[x].to_numpy(dtype=float), y=y, hover=text, **{**look, **more})
+    return Scatter(x=rows[x].to_numpy(dtype=float), y=y, hover=text, **{**look, **more})
 
 
-def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Points]:
+def _held(part: Study, x: str, look: Look, flip: bool = False) -> list[Scatter]:
     """Return the held-out points of a group in its colour; ``1 - response`` if ``flip``."""
     rows = part.main.holdout["points"] if part.main.holdout else []
     measured = column(rows, "measured")
@@ -223,7 +223,7 @@ def chart_predictions(study: GroupedStudy) -> Chart:
         words = [number(value) for value in predicted], [percent(value) for value in off]
         text = hover_texts(rows, predicted=words[0], error=words[1])
         text = tuple(f"<b>{escape(label)}</b>, {line}" for line in text)
-        marks.append(Points(x=measured, y=predicted, name=label, colour=hue, size=4.0, hover=text))
+        marks.append(Scatter(x=measured, y=predicted, name=label, colour=hue, size=4.0, hover=text))
         held = fit.holdout["points"] if fit.holdout else []
         marks += held_out_points(held, "measured", column(held, "predicted"), edge=hue, name=label, size=DIAMOND)
         ends += [measured, predicted, column(held, "measured"), column(held, "predicted")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import Chart, Line, Mark, Panel, Points, Scale, span
+from analysis.charts.marks import Chart, Line, Mark, Panel, Scale, Scatter, span
 from analysis.charts.parts import axis, hover_text, hover_texts
 from analysis.formatting import scientific
 from analysis.laws import IsoFlop
@@ -41,7 +41,7 @@ def chart_isoflop(study: Study) -> Chart | None:
         runs = frame[frame["budget"] == budget]
         look: dict[str, Any] = {"name": "" if several else f"{scientific(budget)}", "colour": scale.colour(budget)}
         n, loss = _profile(study, runs, rows.get(budget))
-        marks.append(Points(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover_texts(runs), **look))
+        marks.append(Scatter(x=runs["N"].to_numpy(), y=runs["loss"].to_numpy(), hover=hover_texts(runs), **look))
         if len(n):
             marks.append(Line(x=n, y=loss, **look))
         row = rows.get(budget)
@@ -49,7 +49,7 @@ def chart_isoflop(study: Study) -> Chart | None:
             text = hover_text("minimum", C=budget, N=row["N"], D=row["D"], loss=row["loss"])
             place: dict[str, Any] = {"x": np.array([row["N"]]), "y": np.array([row["loss"]])}
             star: dict[str, Any] = {"shape": "star", "size": 12.0, "edge": "#ffffff"}
-            stars.append(Points(**place, **star, colour=look["colour"], name="minimum", hover=(text,)))
+            stars.append(Scatter(**place, **star, colour=look["colour"], name="minimum", hover=(text,)))
     shown = frame[frame["budget"].isin(budgets)]
     panel = Panel(
         axis("N", span(shown["N"], 0.06, log=True), log=True),

@@ -78,7 +78,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Points(Mark):
+class Scatter(Mark):
     """Points, with error bars if there are ``ends``."""
 
     shape: str = "circle"  # circle, diamond, square or star

@@ -24,9 +24,9 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Rule,
     Scale,
+    Scatter,
     Shade,
     Text,
     log_ticks,
@@ -170,7 +170,7 @@ def _draw_mark(mark: object, axes: Axes) -> Artist | None:
 
 
 @_draw_mark.register
-def _(mark: Points, axes: Axes):
+def _(mark: Scatter, axes: Axes):
     edge = mark.edge or (mark.colour if not mark.colours else "none")
     if mark.ends is not None:
         bars = axes.hlines if mark.along == "x" else axes.vlines

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Points, Rule
+from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Rule, Scatter
 from analysis.formatting import QUANTITIES, number, percent, quantity, run_label, with_interval
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class FittedRange:
 UNLIMITED = FittedRange(math.inf)
 
 
-def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Points]:
+def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarray | None = None, **look: Any) -> list[Scatter]:
     """Draw held-out rows of ``Fit.holdout``, as measured unless other values are given.
 
     :param x: the column, or the values (n,); nothing is drawn without values.
@@ -161,7 +161,7 @@ def held_out_points(rows: list[dict[str, Any]], x: str | np.ndarray, y: np.ndarr
         return []
     texts = tuple(_held_out_text(row, index) for index, row in enumerate(rows) if known[index])
     look = {"edge": BLACK, "size": 6.5, "name": HELD_OUT, **look}
-    return [Points(x=at[known], y=values[known], colour="#ffffff", shape="diamond", hover=texts, **look)]
+    return [Scatter(x=at[known], y=values[known], colour="#ffffff", shape="diamond", hover=texts, **look)]
 
 
 def column(rows: list[dict[str, Any]], name: str) -> np.ndarray:
@@ -179,6 +179,6 @@ def _held_out_text(row: dict[str, Any], index: int) -> str:
     return "<br>".join([f"<b>{escape(run_label(row, index))}</b>, held out", *known, *outcome])
 
 
-def run_points(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Points:
+def run_points(frame: pd.DataFrame, x: str, y: np.ndarray, name: str = "runs", colour: str = GREY, **more: Any) -> Scatter:
     """Draw runs as points."""
-    return Points(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover_texts(frame), **more)
+    return Scatter(x=frame[x].to_numpy(dtype=float), y=y, name=name, colour=colour, hover=hover_texts(frame), **more)

@@ -21,9 +21,9 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Rule,
     Scale,
+    Scatter,
     Shade,
     Text,
     log_ticks,
@@ -126,7 +126,7 @@ def _trace(mark: object) -> dict[str, Any]:
 
 
 @_trace.register
-def _(mark: Points) -> dict[str, Any]:
+def _(mark: Scatter) -> dict[str, Any]:
     trace = _scatter(mark, "markers")
     edge = {"color": mark.edge or mark.colour, "width": 1 if mark.edge else 0}
     colour = list(mark.colours) or mark.colour

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, GREY, Axis, Chart, Line, Mark, Panel, Points, Rule, Scale, colour, span
+from analysis.charts.marks import BLACK, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
 from analysis.charts.parts import (
     UNLIMITED,
     FittedRange,
@@ -128,7 +128,7 @@ def chart_pass_at_k(study: Study) -> Chart | None:
     look = {"name": fit.law.title, "colour": colour(fit.law.name)}
     marks = [
         *law_marks(fit, "k", at, values, ends, FittedRange(fitted_k), look),
-        Points(x=rows["k"].to_numpy(dtype=float), y=rows["coverage"].to_numpy(), name="measured", colour=BLACK, hover=text),
+        Scatter(x=rows["k"].to_numpy(dtype=float), y=rows["coverage"].to_numpy(), name="measured", colour=BLACK, hover=text),
         *held_out_points(held, "k"),
     ]
     spread = values if ends is None else np.concatenate([values, *ends])

@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProblemAnswers:
     """The answers to one problem: as many as were requested, or fewer and the reason."""
 
     problem: str  # its id
@@ -47,7 +47,7 @@ class Asked:
         return json.dumps([*cells, _checksum(cells)]) + "\n"
 
     @classmethod
-    def read(cls, line: str) -> Asked:
+    def read(cls, line: str) -> ProblemAnswers:
         """Read what :meth:`line` wrote.
 
         :raises ValueError: for a line that was changed.
@@ -85,7 +85,7 @@ def answer_schema() -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-def answer_rows(problem: Problem, asked: Asked, samples: int) -> list[dict[str, Any]]:
+def answer_rows(problem: Problem, asked: ProblemAnswers, samples: int) -> list[dict[str, Any]]:
     """Return one row per sample, with the columns of :func:`answer_columns`.
 
     The row of a missing answer has no ``completion``; its ``error`` gives the reason.

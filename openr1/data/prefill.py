@@ -19,7 +19,7 @@ def closes(prompt: str) -> bool:
     return prompt.rstrip().endswith(CLOSED)
 
 
-def whole(completion: str, opened: bool | None) -> str:
+def with_opened_tag(completion: str, opened: bool | None) -> str:
     """Return a completion with the ``<think>`` that its prompt opened; unchanged if it begins with the tag itself.
 
     :param opened: tells whether the prompt ended with ``<think>``; None if the prompt is unknown, in which case a completion

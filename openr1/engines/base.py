@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from openr1.data.prefill import whole
+from openr1.data.prefill import with_opened_tag
 from openr1.engines.options import Sampling
 from openr1.options import check_ranges
 
@@ -109,7 +109,7 @@ class ReplyCollector:
     def add(self, number: int, index: int, result: Completion | RequestError) -> Reply | None:
         """Add a completion of a request, or the error in its place. Returns the reply if it was the last one."""
         if isinstance(result, Completion):
-            text = whole(result.text, self.opened.get(number, False))
+            text = with_opened_tag(result.text, self.opened.get(number, False))
             self.completions[number][index] = replace(result, text=text)
         else:
             self.errors.setdefault(number, str(result))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from openr1.data.answers import Answer, Asked
+from openr1.data.answers import Answer, ProblemAnswers
 from openr1.data.chat import conversation, instructed
 from openr1.data.hashing import hash64, unit
 from openr1.data.tasks import Problem, direct_completion, reasoned_completion
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from openr1.engines.options import EngineConfig, Sampling
     from openr1.models.options import ModelConfig, ScaleConfig
 
-Answerer = Callable[[Sequence[Problem]], Iterator[Asked]]
+Answerer = Callable[[Sequence[Problem]], Iterator[ProblemAnswers]]
 
 
 def build_request(problem: Problem, data: DataConfig, samples: int, seed: int) -> Request:
@@ -61,14 +61,14 @@ def depends_on_batch(engine: EngineConfig) -> bool:
 def engine_answerer(engine: Engine, data: DataConfig, samples: int, seed: int) -> Answerer:
     """Return a function that has an engine answer problems."""
 
-    def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
+    def answer(problems: Sequence[Problem]) -> Iterator[ProblemAnswers]:
         for reply in engine.generate([build_request(problem, data, samples, seed) for problem in problems]):
             yield to_asked(reply)
 
     return answer
 
 
-def to_asked(reply: Reply) -> Asked:
+def to_asked(reply: Reply) -> ProblemAnswers:
     """Convert a reply to the record that is kept of it, in which the end token is not a token of the answer."""
     answers = [
         Answer(
@@ -78,7 +78,7 @@ def to_asked(reply: Reply) -> Asked:
         )
         for completion in reply.completions
     ]
-    return Asked(reply.id, tuple(answers), reply.prompt_tokens, reply.error)
+    return ProblemAnswers(reply.id, tuple(answers), reply.prompt_tokens, reply.error)
 
 
 def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[str, SourceConfig]) -> Answerer:
@@ -90,13 +90,13 @@ def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[
     """
     share = {problem.id: sources[name].reasoned for name, of_source in problems.items() for problem in of_source}
 
-    def answer(problems: Sequence[Problem]) -> Iterator[Asked]:
+    def answer(problems: Sequence[Problem]) -> Iterator[ProblemAnswers]:
         for problem in problems:
             write = reasoned_completion if unit("reasoned", problem.prompt) < share[problem.id] else direct_completion
             try:
-                yield Asked(problem.id, (Answer(write(problem)),))
+                yield ProblemAnswers(problem.id, (Answer(write(problem)),))
             except ValueError as error:  # some tasks have a verifier but no answers
-                yield Asked(problem.id, error=str(error))
+                yield ProblemAnswers(problem.id, error=str(error))
 
     return answer
 
@@ -114,7 +114,7 @@ class GenerationStats:
     counted: bool = True  # the tokens of every answer are known
     flops: float = 0.0
 
-    def add(self, asked: Asked, samples: int, shape: Shape | None) -> None:
+    def add(self, asked: ProblemAnswers, samples: int, shape: Shape | None) -> None:
         """Count the answers to one problem.
 
         :param samples: number of answers requested.

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from openr1.data.answers import Asked
+from openr1.data.answers import ProblemAnswers
 from openr1.data.tasks.base import Problem
 from openr1.system.files import replacing
 
@@ -41,12 +41,12 @@ class Journal:
         """Return the file of a shard."""
         return self.folder / f"{shard:06}.jsonl"
 
-    def read(self, shard: int) -> list[Asked]:
+    def read(self, shard: int) -> list[ProblemAnswers]:
         """Read the answers of a shard, in the order of its problems."""
         path = self.path(shard)
         # a kill may have cut off a line, which then has no line end
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
-        by_problem = {asked.problem: asked for asked in map(Asked.read, lines)}
+        by_problem = {asked.problem: asked for asked in map(ProblemAnswers.read, lines)}
         return [by_problem[problem.id] for problem in self.shards[shard] if problem.id in by_problem]
 
     def missing(self) -> Iterator[tuple[int, list[Problem]]]:
@@ -69,13 +69,13 @@ class Journal:
                 with replacing(path) as temporary:
                     temporary.write_bytes(b"".join(line + b"\n" for line in whole))
 
-    def append(self, asked: Asked) -> None:
+    def append(self, asked: ProblemAnswers) -> None:
         """Append the answers to one problem."""
         with self.path(self.place[asked.problem]).open("a") as file:
             file.write(asked.line())
         self.done += 1
 
-    def write(self, shard: int, answers: Iterable[Asked]) -> None:
+    def write(self, shard: int, answers: Iterable[ProblemAnswers]) -> None:
         """Write a whole shard with one rename."""
         lines = [asked.line() for asked in answers]
         with replacing(self.path(shard)) as temporary:
@@ -91,7 +91,7 @@ class Journal:
                 self.done -= len(answers)
                 self.write(shard, complete)
 
-    def asked(self) -> Iterator[tuple[Problem, Asked]]:
+    def asked(self) -> Iterator[tuple[Problem, ProblemAnswers]]:
         """Yield every problem with its answers, in the order of the problems."""
         for shard, problems in enumerate(self.shards):
             by_problem = {asked.problem: asked for asked in self.read(shard)}
@@ -101,7 +101,7 @@ class Journal:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        Asked.read(line.decode())
+        ProblemAnswers.read(line.decode())
     except (ValueError, TypeError):
         return False
     return True
@@ -109,7 +109,7 @@ def _is_whole(line: bytes) -> bool:
 
 def fill_journal(
     journal: Journal,
-    answer: Callable[[Sequence[Problem]], Iterator[Asked]],
+    answer: Callable[[Sequence[Problem]], Iterator[ProblemAnswers]],
     whole_shards: bool,
     report: Callable[[int, dict[str, float]], None],
     samples: int,

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from openr1.data.prefill import opens, whole
+from openr1.data.prefill import opens, with_opened_tag
 from openr1.engines import base
 from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.options import OpenAIEngine, Sampling
@@ -250,4 +250,4 @@ def _to_completion(answer: Any, opened: bool | None) -> Completion:
         text = choice.text or ""
         if choice.logprobs and choice.logprobs.token_logprobs:
             logprobs = tuple(choice.logprobs.token_logprobs)
-    return Completion(whole(text, opened), reason, answer.usage and answer.usage.completion_tokens, None, logprobs)
+    return Completion(with_opened_tag(text, opened), reason, answer.usage and answer.usage.completion_tokens, None, logprobs)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openr1.data.prefill import whole
+from openr1.data.prefill import with_opened_tag
 from openr1.options.ranges import Count
 from openr1.rewards.base import Sample, reward
 from openr1.rewards.fences import find_blocks
@@ -60,13 +60,13 @@ def format_(samples: Sequence[Sample], options: TagOptions) -> list[float | None
 
     Neither may be empty.
     """
-    return [float(_is_well_formed(whole(sample.completion, options.opened))) for sample in samples]
+    return [float(_is_well_formed(with_opened_tag(sample.completion, options.opened))) for sample in samples]
 
 
 @reward(TagOptions)
 def tag_count(samples: Sequence[Sample], options: TagOptions) -> list[float | None]:
     """Return a quarter for each of the four tags that occurs exactly once."""
-    texts = [whole(sample.completion, options.opened) for sample in samples]
+    texts = [with_opened_tag(sample.completion, options.opened) for sample in samples]
     return [sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts]
 
 
@@ -80,6 +80,6 @@ def reasoning_steps(samples: Sequence[Sample], options: StepOptions) -> list[flo
 @reward(CodeFormatOptions)
 def code_format(samples: Sequence[Sample], options: CodeFormatOptions) -> list[float | None]:
     """Return 1 if a completion has the form of ``format`` and its answer a fenced block of the language; otherwise 0."""
-    texts = [whole(sample.completion, options.opened) for sample in samples]
+    texts = [with_opened_tag(sample.completion, options.opened) for sample in samples]
     answers = [extract_raw_answer(text) or "" if _is_well_formed(text) else "" for text in texts]
     return [float(bool(find_blocks(answer, options.language))) for answer in answers]

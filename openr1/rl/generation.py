@@ -142,7 +142,7 @@ class VllmPolicyGenerator(PolicyGenerator):
         repeated = [prompt for prompt in prompts for _ in range(samples)]
         _, ids, logprobs, _ = self.trainer.vllm_generation.generate(repeated, images=None, num_generations=samples)
         opened = [self.codec.opens(prompt) for prompt in prompts for _ in range(samples)]
-        texts = [prefill.whole(text, on) for text, on in zip(self.codec.decode(ids), opened, strict=True)]
+        texts = [prefill.with_opened_tag(text, on) for text, on in zip(self.codec.decode(ids), opened, strict=True)]
         scores = [tuple(candidates[0] for candidates in tokens) for tokens in logprobs]  # TRL lists the sampled token first
         completions = [
             Completion(text, "stop" if tokens[-1] in self.codec.end else "length", len(tokens), tuple(tokens), values)

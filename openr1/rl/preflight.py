@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from transformers import PreTrainedModel
 
-from openr1.data.prefill import closes, opens, whole
+from openr1.data.prefill import closes, opens, with_opened_tag
 from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
@@ -76,7 +76,11 @@ def _check_format(terms: Mapping[str, TermConfig], prompt: str) -> None:
 def _probe_answers(problem: Problem, prompt: str) -> tuple[str, str, str]:
     """Return the oracle's answer, an empty one, and one with empty tags, as the policy would give them."""
     right = direct_completion(problem) if closes(prompt) else reasoned_completion(problem)
-    return whole(right, opens(prompt)), whole("", opens(prompt)), whole("<answer></answer>", opens(prompt))
+    return (
+        with_opened_tag(right, opens(prompt)),
+        with_opened_tag("", opens(prompt)),
+        with_opened_tag("<answer></answer>", opens(prompt)),
+    )
 
 
 def _describe(score: Score) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.charts.marks import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Band, Chart, Line, Panel, Points, span
+from analysis.charts.marks import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Band, Chart, Line, Panel, Scatter, span
 
 if TYPE_CHECKING:
     from sweeps.active.replay import ReplayResult
@@ -39,7 +39,7 @@ def _panel(result: ReplayResult, prediction: str, limits: tuple[float, float]) -
             lower, upper = by_share.quantile(0.25).to_numpy(), by_share.quantile(0.75).to_numpy()
             marks.append(Band(x=shares, y=lower, upper=upper, name=name, colour=colour))
         marks.append(Line(x=shares, y=values, name=name, colour=colour))
-        marks.append(Points(x=shares, y=values, size=3.5, name=name, colour=colour))
+        marks.append(Scatter(x=shares, y=values, size=3.5, name=name, colour=colour))
     level = np.full(2, result.full[prediction])
     marks.append(Line(x=shares[[0, -1]], y=level, name="all runs", colour=GREY, dash="dashed"))
     x = Axis("Share of the FLOPs of the table", log=True, limits=span(shares, log=True))

@@ -22,9 +22,9 @@ from analysis.charts.marks import (
     Line,
     Mark,
     Panel,
-    Points,
     Rule,
     Scale,
+    Scatter,
     Shade,
     Text,
     levels,
@@ -140,7 +140,7 @@ def test_isoflop_curves_go_through_the_minima(study):
 def test_an_interpolated_isoflop_curve_goes_through_every_run(tmp_path):
     study = study_of(tmp_path, budgets(), "law=isoflop", "law.curve=akima")
     (panel,) = chart_study(study)["isoflop"].panels
-    runs = [mark for mark in panel.marks if isinstance(mark, Points) and mark.shape == "circle"]
+    runs = [mark for mark in panel.marks if isinstance(mark, Scatter) and mark.shape == "circle"]
     for points, line in zip(runs, (mark for mark in panel.marks if isinstance(mark, Line)), strict=True):
         assert np.interp(np.log(points.x), np.log(line.x), line.y) == pytest.approx(points.y, rel=2e-3)
 
@@ -265,7 +265,7 @@ def test_students_that_were_held_out_are_diamonds_above_their_teachers():
     fit = replace(study.main, holdout={"points": [], "budgets": []})
     config = replace(study.config, holdout=Holdout(query="N > 1e9"))
     (panel,) = chart_study(replace(study, fits={"distillation": fit}, config=config))["distillation"].panels
-    (held,) = (mark for mark in panel.marks if isinstance(mark, Points) and mark.shape == "diamond")
+    (held,) = (mark for mark in panel.marks if isinstance(mark, Scatter) and mark.shape == "diamond")
     runs = study.runs.frame.query("N > 1e9 and D > 1e10")
     assert held.y == pytest.approx((runs["loss"] - runs["teacher_loss"]).to_numpy())
     (line,) = named(panel, "2B", Line)

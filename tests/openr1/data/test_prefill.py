@@ -5,7 +5,7 @@ from helpers.configs import composed
 from helpers.models import OPENING, SILENT, TEMPLATE, tokenizer
 
 from openr1.data.chat import encoder_for
-from openr1.data.prefill import closes, opens, whole
+from openr1.data.prefill import closes, opens, with_opened_tag
 from openr1.data.sources import Document
 
 REST = "30+12 is 42</think><answer>42</answer>"
@@ -40,7 +40,7 @@ def test_what_a_prompt_begins(prompt, opened, closed):
     ],
 )
 def test_a_completion_is_whole(completion, opened, kept):
-    assert whole(completion, opened) == kept
+    assert with_opened_tag(completion, opened) == kept
 
 
 def encoded(tokens, prompt, completion, *overrides):

@@ -136,11 +136,19 @@ def test_calls_have_their_function_and_its_beginning_from_columns(table):
 
 
 def test_tests_that_call_a_function_survive_a_table_of_answers(tmp_path):
-    from openr1.data.answers import PROBLEM_COLUMNS, Answer, Asked, answer_rows, problem_of, read_answers, write_answers
+    from openr1.data.answers import (
+        PROBLEM_COLUMNS,
+        Answer,
+        ProblemAnswers,
+        answer_rows,
+        problem_of,
+        read_answers,
+        write_answers,
+    )
 
     tests = (("[1]", "2", "f", "[2]"), ("in", "out"))
     asked = Problem("q", "", kind="code", tests=tests)
-    row = answer_rows(asked, Asked(asked.id, (Answer("a"),)), 1)
+    row = answer_rows(asked, ProblemAnswers(asked.id, (Answer("a"),)), 1)
     write_answers(tmp_path, row)
     [found] = read_answers(tmp_path)
     assert problem_of(*(found[name] for name in PROBLEM_COLUMNS)) == asked

@@ -5,7 +5,7 @@ from helpers.damage import FAULTS
 from helpers.data import read_problems
 
 from openr1.artifacts import Store
-from openr1.data.answers import Answer, Asked, answer_rows, read_answers, write_answers
+from openr1.data.answers import Answer, ProblemAnswers, answer_rows, read_answers, write_answers
 from openr1.data.tasks.base import Problem, is_held_out
 from openr1.engines.journal import Journal, fill_journal
 from openr1.errors import RunError
@@ -155,21 +155,21 @@ def journal(folder, count=5, shard=2):
 def test_a_line_that_a_kill_cut_off_is_asked_again(tmp_path):
     first = journal(tmp_path)
     for problem in first.problems[:3]:
-        first.append(Asked(problem.id, (Answer("x", 1),), 1))
+        first.append(ProblemAnswers(problem.id, (Answer("x", 1),), 1))
     path = first.path(1)
     path.write_bytes(path.read_bytes()[:-4])
     second = journal(tmp_path)
     second.cut_unfinished()
     assert [(shard, [p.prompt for p in left]) for shard, left in second.missing()] == [(1, ["2", "3"]), (2, ["4"])]
     for problem in second.problems[2:]:
-        second.append(Asked(problem.id, (Answer("é\n\u2028", None, False),), None, "why\nnot"))
+        second.append(ProblemAnswers(problem.id, (Answer("é\n\u2028", None, False),), None, "why\nnot"))
     assert [(p.prompt, a.answers[0].text) for p, a in journal(tmp_path).asked()][2:] == [(n, "é\n\u2028") for n in "234"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_problems_of_a_damaged_journal_are_asked_again(tmp_path, fault, capsys):
     first = journal(tmp_path, shard=5)
-    answers = {problem.id: Asked(problem.id, (Answer(problem.prompt, 1),), 1) for problem in first.problems}
+    answers = {problem.id: ProblemAnswers(problem.id, (Answer(problem.prompt, 1),), 1) for problem in first.problems}
     for asked in answers.values():
         first.append(asked)
     path = first.path(0)
@@ -191,7 +191,7 @@ def test_rows_have_the_columns_that_curation_reads(tmp_path):
     from openr1.data.answers import answer_schema
 
     problem = Problem("p", "", kind="code", tests=(("1", "2"), ("3", "4")))
-    path = write_answers(tmp_path, answer_rows(problem, Asked(problem.id, (Answer("a"),), None, "one is missing"), 2))
+    path = write_answers(tmp_path, answer_rows(problem, ProblemAnswers(problem.id, (Answer("a"),), None, "one is missing"), 2))
     written = pq.read_schema(path)
     assert {field.name: field.type for field in answer_schema() if field.name != "pass_rate"}.items() <= {
         field.name: field.type for field in written
