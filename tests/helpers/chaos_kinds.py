@@ -34,7 +34,8 @@ def kinds(text_file: Path, url: str) -> dict[str, Kind]:
     asked += ["engine.concurrency=4", "engine.backoff=0.05", "engine.retries=30"]
     study = ["-m", *short, "study=pair", "scale=30k,50k", "seed=0,1", *PAIR]
     search = ["-m", "sweep=search", *short, "sweep.sampler=grid", "optim.lr=choice(0.001,0.003,0.01,0.02)", "sweep.n_trials=4"]
-    trunk = ["-m", "sweep=trunk", *short, "sweep.scales=[30k,50k]", "sweep.tokens=[8e3,16e3]", "study=trunk", *PAIR]
+    unsized = [word for word in short if not word.startswith(("scale", "budget"))]
+    trunk = ["-m", "sweep=trunk", *unsized, "sweep.scales=[30k,50k]", "sweep.tokens=[8e3,16e3]", "study=trunk", *PAIR]
     fit = ["law=power_law", "law.x=C", "runs.study=pair", "bootstrap.resamples=200", "holdout.largest_budgets=0"]
     made = [
         Kind("run", ["openr1", *run]),
