@@ -32,11 +32,11 @@ def kinds(text_file: Path, url: str) -> dict[str, Kind]:
     oracle = [*answers[:-1], "stage.teacher=oracle"]
     asked = [*answers, "engine=openai", "engine.model=sums", "engine.api_key_env=null", f"engine.base_url={url}"]
     asked += ["engine.concurrency=4", "engine.backoff=0.05", "engine.retries=30"]
-    study = ["-m", *short, "study=pair", "scale=30k,50k", "seed=0,1", *PAIR]
+    study = ["-m", *short, "budget.steps=60,120,240", "compute.checkpoint_steps=20", "study=several", *PAIR]
     search = ["-m", "sweep=search", *short, "sweep.sampler=grid", "optim.lr=choice(0.001,0.003,0.01,0.02)", "sweep.n_trials=4"]
     unsized = [word for word in short if not word.startswith(("scale", "budget"))]
     trunk = ["-m", "sweep=trunk", *unsized, "sweep.scales=[30k,50k]", "sweep.tokens=[8e3,16e3]", "study=trunk", *PAIR]
-    fit = ["law=power_law", "law.x=C", "runs.study=pair", "bootstrap.resamples=200", "holdout.largest_budgets=0"]
+    fit = ["law=power_law", "law.x=C", "runs.study=several", "bootstrap.resamples=200", "holdout.largest_budgets=0"]
     made = [
         Kind("run", ["openr1", *run]),
         Kind("run on two processes", ["openr1", *short, "compute=ddp"]),
