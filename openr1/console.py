@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -113,6 +114,10 @@ def _guarded(command: Callable[[], object]) -> None:
             command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
         exit_with(error)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
+        exit_with(ConfigError(f"{place}is not YAML that can be read: {error.problem or error.context}"))
     except ValueError as error:
         if not str(error).startswith("Config group override must be"):
             raise

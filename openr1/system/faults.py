@@ -17,6 +17,7 @@ LIMIT = "raise the limit, as with ulimit -n, and the same command goes on"
 DAMAGED = "once the device works, the same command goes on"
 FULL = f"no space left on the device; {MAKE_ROOM}"
 OPEN_FILES = f"too many open files; {LIMIT}"
+MEMORY = "out of memory; free some, raise its limit, as with ulimit -v, or make the run smaller, as with compute.micro_batch"
 
 BY_NUMBER = {
     errno.ENOSPC: FULL,
@@ -34,6 +35,7 @@ BY_NUMBER = {
     errno.EMFILE: OPEN_FILES,
     errno.ENFILE: OPEN_FILES,
     errno.EIO: f"the device cannot be read or written; {DAMAGED}",
+    errno.ENOMEM: MEMORY,
     errno.ESTALE: f"the network file system has lost this file; {DAMAGED}",
 }
 EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO)
@@ -48,6 +50,7 @@ BY_TEXT = {
     r"disk i/o error|input/output error": errno.EIO,
     r"unable to open database file": errno.ENOENT,
     r"permission denied \(os error 13\)": errno.EACCES,
+    r"out of memory|can(no|')t allocate memory|failed to map segment from shared object": errno.ENOMEM,
     # transformers takes the path of a folder that is not there for the name of a repository
     r"Repo id must be in the form [^:]*: '(?P<place>[^']*)'": errno.ENOENT,
     r"no such file or directory \(os error 2\)": errno.ENOENT,
@@ -61,6 +64,8 @@ def fault_line(error: BaseException, place: object = None) -> str | None:
     """
     for cause in _causes(error):
         if number := _number(cause):
+            if number == errno.ENOMEM:
+                return MEMORY
             named = getattr(cause, "filename", None) or _place_in(cause) or place
             shown = os.fsdecode(named) if isinstance(named, bytes) else named
             return f"{shown}: {BY_NUMBER[number]}" if shown else BY_NUMBER[number]
@@ -112,4 +117,6 @@ def _number(error: BaseException) -> int | None:
     """Return the number of the fault that an error stands for, in the operating system's own numbering."""
     if isinstance(error, OSError) and error.errno in BY_NUMBER:
         return error.errno
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
     return next((number for text, number in BY_TEXT.items() if re.search(text, str(error), re.IGNORECASE)), None)

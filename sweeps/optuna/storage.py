@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
@@ -20,6 +22,7 @@ from openr1.system.files import check_place, locked
 from sweeps.optuna.patience import PatientStorage
 
 JOURNAL = "journal://"
+ENTRY = b'{"op_code":'  # how the entries of a journal begin
 POSTGRESQL = "postgresql+psycopg2"  # the driver of openr1[postgres]
 ATTEMPTS = 5  # to create the tables of a fresh database, or find them created
 SQLITE_SECONDS = 60  # for which a locked file is waited for when it is opened
@@ -43,7 +46,7 @@ def _open(url: str) -> BaseStorage:
         path = Path(url.removeprefix(JOURNAL))
         check_place(path.parent, "sweep.storage")
         path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(path)))
+        return _open_journal(path)
     try:
         database = make_url(url)
     except SQLAlchemyError as error:
@@ -66,6 +69,43 @@ def _open(url: str) -> BaseStorage:
             raise RunError(f"sweep.storage: {fault_line(error, shown)}") from error
         hint = "; install openr1[postgres]" if isinstance(error, ImportError) else ""
         raise ConfigError(f"sweep.storage: {shown} cannot be opened: {str(error).splitlines()[0]}{hint}") from error
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    """Open a journal. An entry at its end that a killed worker has not written to its end is dropped, as Optuna does not.
+
+    :raises ConfigError: if an entry cannot be read.
+    """
+    lock = JournalFileSymlinkLock(str(path))
+    if _is_torn(path):
+        lock.acquire()
+        try:
+            if _is_torn(path):  # and no other worker was writing it
+                print(f"sweep.storage: {path} ends within an entry, which is dropped", file=sys.stderr, flush=True)
+                os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+        finally:
+            lock.release()
+    damaged = f"sweep.storage: {path} is no journal of Optuna, or a damaged one; give another file"
+    if path.exists() and path.stat().st_size and not _is_journal(path):
+        raise ConfigError(damaged)
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise ConfigError(damaged) from error
+
+
+def _is_journal(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(ENTRY)) == ENTRY
+
+
+def _is_torn(path: Path) -> bool:
+    """Return True for a journal that does not end with a line break."""
+    if not path.exists() or not _is_journal(path):
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _open_sqlite(url: str) -> RDBStorage:

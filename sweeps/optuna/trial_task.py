@@ -108,7 +108,7 @@ class TrialTask:
         except Exception as error:
             outcome.failure = f"{type(error).__name__}: {one_line(error)}"[:1000]
             outcome.traceback = traceback.format_exc()
-            outcome.out_of_memory = _is_out_of_memory(error)
+            outcome.out_of_memory = is_out_of_memory(error)
             key = self.sweep.oom_key
             outcome.batch = (OmegaConf.select(config, key) if key else None) or observer.noted.get("micro_batch")
         outcome.run_id = observer.noted.get("run_id")
@@ -128,7 +128,7 @@ def _amount_of(used: Mapping[str, float], config: DictConfig) -> Amount:
     return run_amount(used["flops"], used["wall_seconds"], config.compute) if "compute" in config else Amount(used["flops"])
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Return True for memory of a GPU or of the machine; torch's CPU allocator raises a plain RuntimeError."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -86,3 +86,22 @@ def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_
     wrong = command(*reproduce, "optim.momentum=1", cwd=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.splitlines() == [line for line in wrong.stderr.splitlines() if "optim.momentum" in line]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("study: x\n\tseed: 1\n", "line 2: is not YAML that can be read: "),
+        ("study: !!python/object:os.system x\n", "line 1: is not YAML that can be read: "),
+        ('study: "x\n', "is not YAML that can be read: "),
+    ],
+)
+def test_a_config_that_is_no_yaml_is_one_line_that_names_its_place(text, line, tmp_path):
+    path = tmp_path / "conf" / "experiment" / "wrong.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    done = command("openr1", "--config-dir", tmp_path / "conf", "experiment=wrong", cwd=tmp_path)
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert done.stderr.startswith(f"openr1: {path}, line ")
+    assert len(done.stderr.splitlines()) == 1

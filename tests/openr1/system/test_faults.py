@@ -7,9 +7,10 @@ from helpers.faults import small_disk
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError, Pruned, RunError
 from openr1.system.faults import BY_NUMBER, fault_line, is_full, writing
+from sweeps.optuna.trial_task import is_out_of_memory
 
 
-@pytest.mark.parametrize("number", BY_NUMBER)
+@pytest.mark.parametrize("number", sorted(set(BY_NUMBER) - {errno.ENOMEM}))
 def test_a_fault_of_the_machine_is_one_line_that_names_the_file(number):
     error = OSError(number, os.strerror(number), "/a/b")
     line = fault_line(error)
@@ -35,6 +36,23 @@ def test_a_fault_of_the_machine_is_one_line_that_names_the_file(number):
 )
 def test_errors_of_libraries_are_known_by_their_messages(text, number):
     assert fault_line(RuntimeError(text), "/a") == f"/a: {BY_NUMBER[number]}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory", "/a"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried it"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+    ids=repr,
+)
+def test_memory_that_runs_out_is_one_line_that_a_search_knows(error):
+    line = fault_line(error, "/place")
+    assert line.startswith("out of memory; ")
+    assert is_out_of_memory(RunError(line))
 
 
 def test_a_folder_that_transformers_takes_for_a_repository_is_named():

@@ -7,6 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from openr1.errors import ConfigError
 from sweeps.optuna.retries import retry_trial
 from sweeps.optuna.storage import open_storage
 
@@ -51,3 +52,25 @@ def test_one_worker_tries_a_lost_trial_again(studies):
         waiting = studies[0].get_trials(states=(TrialState.WAITING,))
         assert len(waiting) == 1
         studies[0].tell(studies[0].ask(), 1.0)
+
+
+def test_an_entry_that_a_killed_worker_did_not_write_to_its_end_is_dropped(tmp_path, capsys):
+    path = tmp_path / "studies.log"
+    study = optuna.create_study(storage=open_storage.__wrapped__(f"journal://{path}"), study_name="shared")
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.splitlines()[-1][:9])
+    for number in (1, 2):
+        again = optuna.load_study(storage=open_storage.__wrapped__(f"journal://{path}"), study_name="shared")
+        assert len(again.trials) == number
+        again.add_trial(optuna.trial.create_trial(value=2.0))
+    assert capsys.readouterr().err == f"sweep.storage: {path} ends within an entry, which is dropped\n"
+
+
+@pytest.mark.parametrize("text", ["no journal", '{"op_code":0}\n?\n{}\n', '{"op_code":99}\n'])
+def test_a_damaged_journal_is_one_line_and_stays_as_it_is(tmp_path, text):
+    path = tmp_path / "studies.log"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"^sweep\.storage: {path} is no journal of Optuna, or a damaged one"):
+        open_storage.__wrapped__(f"journal://{path}")
+    assert path.read_text() == text
