@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
+import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 MARK, BRACKETS = "\ufdd0", ("\ufdd1", "\ufdd2")  # noncharacters of Unicode, for use within a program
 PROBE = "sentinel"  # stands for an answer; plain, so that no template changes it
+MEMORY = 1 << 30  # bytes that one rendering may take, which takes some thousands
 SECONDS = 10.0  # of processor time for one rendering, which takes a millisecond
 
 
@@ -111,7 +114,7 @@ def render(tokenizer: Any, messages: Sequence[Any], add_generation_prompt: bool)
     """Render messages in the chat template, as text.
 
     A template may be someone else's. Transformers renders it in a sandbox, without access to the interpreter; it may still fail
-    in any way, or never end.
+    in any way, never end, or take all memory.
 
     :raises ConfigError: if there is no template.
     :raises ConversationError: if it refuses the messages, or cannot be rendered.
@@ -122,20 +125,24 @@ def render(tokenizer: Any, messages: Sequence[Any], add_generation_prompt: bool)
         raise ConfigError("model.checkpoint: its tokenizer has no chat template; ask it with plain prompts")
     try:
         chat = [dict(message) for message in messages]
-        with _time_limit(SECONDS):
+        with _limits(SECONDS, MEMORY):
             return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=add_generation_prompt)
     except (jinja2.TemplateSyntaxError, jinja2.exceptions.SecurityError) as error:
         cause = " ".join(str(error).split())
     except jinja2.TemplateError as error:
         raise ConversationError(f"the chat template refuses the messages: {' '.join(str(error).split())}") from error
     except Exception as error:
-        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        reason = " ".join(str(error).split()) or "it takes too much memory"
+        cause = f"{type(error).__name__}: {reason}"[:300]
     raise ConversationError(f"{_template_file(tokenizer)} cannot be rendered: {cause}; correct it or choose another checkpoint")
 
 
 @contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise a TimeoutError in the block after this much processor time, if it is in the main thread, as signals are."""
+def _limits(seconds: float, memory: int) -> Iterator[None]:
+    """Raise a TimeoutError in the block after this much processor time, and a MemoryError if it takes more than so many bytes.
+
+    Only the main thread has limits, as only it gets signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -145,11 +152,22 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGVTALRM, interrupt)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    lower = _address_space() + memory
+    if sys.platform == "linux" and (soft == resource.RLIM_INFINITY or lower < soft):
+        resource.setrlimit(resource.RLIMIT_AS, (lower, hard))
     try:
         yield
     finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+
+
+def _address_space() -> int:
+    """Return the bytes of memory that this process has mapped, which the limit counts; 0 where Linux does not tell."""
+    path = Path("/proc/self/statm")
+    return int(path.read_text().split()[0]) * resource.getpagesize() if path.exists() else 0
 
 
 def _template_file(tokenizer: Any) -> str:

@@ -14,6 +14,7 @@ from openr1.data.prefill import with_opened_tag
 from openr1.options.ranges import Count
 from openr1.rewards.base import Sample, reward
 from openr1.rewards.fences import find_blocks
+from openr1.rewards.mathematics.markup import INVISIBLE
 from openr1.rewards.parsing import TAGS, extract_raw_answer
 
 WHOLE = re.compile(r"\s*<think>(.*?)</think>\s*<answer>(.*?)</answer>\s*", re.DOTALL)
@@ -50,7 +51,7 @@ class CodeFormatOptions:
 
 
 def _is_well_formed(text: str) -> bool:
-    parts = WHOLE.fullmatch(text)
+    parts = WHOLE.fullmatch(INVISIBLE.sub("", text))
     return parts is not None and all(map(str.strip, parts.groups())) and all(text.count(tag) == 1 for tag in TAGS)
 
 

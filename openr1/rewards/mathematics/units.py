@@ -34,7 +34,19 @@ NAMES = {  # spelling -> unit
     "year": "year", "yr": "year", "degree": "degree", "radian": "rad", "unit": "unit",
 }  # fmt: skip
 WORDS = frozenset({"person", "man", "woman", "child"})  # counted, not measured
-MEASURES = frozenset(NAMES.values()) - WORDS | {"mol", "acre", "pint", "quart", "cup", "pence", "rupee", "yen"}
+MEASURES = frozenset(NAMES.values()) - WORDS | {
+    "mol",
+    "acre",
+    "pint",
+    "quart",
+    "cup",
+    "pence",
+    "rupee",
+    "yen",
+    "yuan",
+    "won",
+    "ruble",
+}
 SYMBOL = re.compile(r"[kMGTcmnpdμ]?(?:m|g|s|A|K|mol|Hz|N|Pa|J|W|V|C|F|T|H|L|eV|cal|bar|Ω|min|h)")  # case matters
 SPLIT = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "kmph": "km/h"}
 RAISING = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
@@ -53,8 +65,24 @@ NO_UNITS = frozenset(
     "equal no wrong incorrect base factorial doubled tripled halved inverse root negative positive below above "
     "excluded rejected invalid fails failed discarded extraneous tens halves thirds fourths quarters fifths sixths "
     "sevenths eighths ninths tenths hundredths thousandths half third fourth quarter fifth hundreds thousands millions "
-    "billions dozens squared cubed".split()
+    "billions dozens squared cubed или либо нет плюс минус кроме".split()
 )
+
+# units and counters of Chinese, Japanese and Korean, which stand after a number without a space -> unit
+EAST_ASIAN = {
+    "米": "m", "厘米": "cm", "毫米": "mm", "千米": "km", "公里": "km", "克": "g", "千克": "kg", "公斤": "kg", "升": "L",
+    "毫升": "mL", "秒": "s", "分钟": "minute", "分間": "minute", "分鐘": "minute", "小时": "h", "小時": "h", "時間": "h",
+    "天": "day", "元": "yuan", "円": "yen", "美元": "dollar", "欧元": "euro", "キロ": "kg", "グラム": "g", "メートル": "m",
+    "초": "s", "시간": "h", "미터": "m", "원": "won", "달러": "dollar", "킬로그램": "kg", "그램": "g", "센티미터": "cm",
+    "킬로미터": "km",
+}  # fmt: skip
+COUNTER = r"[个個只隻条條本张張枚支棵辆輛次回人名位件岁歳才匹台개명살권마리장번대]|마리|사람"
+COUNTED = re.compile(
+    rf"(?P<unit>{'|'.join(sorted(EAST_ASIAN, key=len, reverse=True))})?"
+    rf"(?P<counter>{COUNTER})?(?P<noun>(?<=[个個])[\u4e00-\u9fff]{{1,4}})?(?:です|だ|입니다|이다)?"
+)
+UNCERTAIN = re.compile("[半百点點多不没沒或余餘]")  # and a half, more than, not, or
+SIGNS = {"€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "₽": "ruble", "₩": "won", "$": "dollar", "\\$": "dollar"}
 
 
 def read_unit(after: str) -> tuple[int, str] | None:
@@ -67,6 +95,11 @@ def read_unit(after: str) -> tuple[int, str] | None:
         return 1, ""
     if degrees := DEGREES.fullmatch(text):
         return 1, f"degree{(degrees['scale'] or degrees['name'] or '')[:1].upper()}"
+    plain = re.sub(r"^\\text ?\{ ?(.*?) ?\}$", r"\1", text)
+    if plain in SIGNS:
+        return 1, SIGNS[plain]
+    if (counted := COUNTED.fullmatch(plain)) and not UNCERTAIN.search(plain):
+        return 1, EAST_ASIAN[counted["unit"]] if counted["unit"] else counted["counter"] or ""
     if UNIT.fullmatch(text) is None:
         return None
     marked = text.startswith("\\text")
@@ -136,7 +169,7 @@ def _is_word(word: str) -> bool:
     lower = word.lower()
     if word in COMMON or lower in RAISING or lower in RAISED or lower in NAMES or lower.removesuffix("s") in NAMES:
         return True
-    return len(word) > 2 and re.search("[aeiou]", lower) is not None
+    return len(word) > 2 and re.search("[aeiouаеёиоуыэюя]", lower) is not None
 
 
 def _read_powers(words: list[str]) -> dict[str, int]:

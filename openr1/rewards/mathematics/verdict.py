@@ -226,6 +226,7 @@ def _is_gold_expression(gold: Reading, text: str) -> bool:
 
 def _strip_grouping(text: str) -> str:
     """Remove from a formula all that only groups it or marks it up."""
+    text = re.sub(r"\\[dt]?frac ?\{ ?(\d+) ?\} ?\{ ?(\d+) ?\}", r"\1/\2", text)
     text = text.replace("\\times", "*").replace("\\cdot", "*").replace("**", "^")
     return re.sub(r"[{}$]|\\[()\[\]]", "", text)
 

@@ -1,5 +1,6 @@
 """Chat templates of others: rendered in a sandbox, and bounded. Each fault is one line that names the file."""
 
+import resource
 import time
 from types import SimpleNamespace
 
@@ -80,6 +81,17 @@ def test_a_template_without_end_is_ended(tmp_path, monkeypatch):
     with pytest.raises(ConversationError, match=r"cannot be rendered: TimeoutError: no end within 0\.2 s"):
         render(tokens, CHAT, add_generation_prompt=True)
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize(
+    "bomb", ["{{ 'x' * 10**11 }}", "{{ ('x' * 10**9).join(['a'] * 99) }}", "{{ (['a'] * 10**10) | length }}"]
+)
+def test_a_template_that_takes_all_memory_is_ended(tmp_path, bomb):
+    tokens = load_checkpoint(hostile(tmp_path, bomb), None)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(ConversationError, match=r"cannot be rendered: MemoryError: it takes too much memory"):
+        render(tokens, CHAT, add_generation_prompt=True)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 def test_a_template_that_refuses_a_conversation_is_not_at_fault(tmp_path):
