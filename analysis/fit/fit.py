@@ -45,6 +45,8 @@ def fit(
         raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
     started = time.perf_counter()
     solution = law.estimate(frame)
+    if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
+        raise ConfigError(f"runs: all {len(frame)} rows have the same {law.response}; a law needs runs that differ")
     fitted = time.perf_counter()
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
