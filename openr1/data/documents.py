@@ -14,6 +14,7 @@ from openr1.data.tables import Row
 from openr1.errors import ConfigError
 
 EMPTY, NO_TEXT = "an empty cell", "a turn without text, such as a call of a tool"  # reasons why rows are left out
+BLANK = "a text or an answer of white space"
 
 
 class Document(NamedTuple):
@@ -73,13 +74,16 @@ class Columns:
         return ConfigError(f"{self.key}.{option}: {where} has no column {column!r}; it has {', '.join(present)}")
 
     def documents(self, rows: Iterable[Row]) -> Iterator[Document]:
-        """Yield one document per row, without rows with an empty or null cell and conversations with a turn without text.
+        """Yield one document per row, without rows with an empty or null cell or a blank text, and without conversations
+        in which a turn has no text.
 
         :raises ConfigError: for a cell that holds neither text nor, if allowed in its column, turns.
         """
         for row in rows:
             self.read += 1
             document = self._conversation(row) if "messages" in self.names else self._texts(row)
+            if isinstance(document, Document) and not document.completion.strip():
+                document = BLANK
             if isinstance(document, Document):
                 yield document
             else:

@@ -31,7 +31,7 @@ def test_held_out_runs_are_predicted_and_never_fitted(runs, law):
 
 @pytest.mark.parametrize("law", ALLOCATING)
 def test_runs_of_one_loss_determine_no_law(runs, law):
-    with pytest.raises(ConfigError, match="needs runs that differ|improve on the one before|minimum"):
+    with pytest.raises(ConfigError, match=r"needs runs that differ|improve on the one before|minimum"):
         fit(runs(noise=0.0).assign(loss=3.0), law, bootstrap=SMALL)
 
 
