@@ -182,9 +182,8 @@ def _tracked_before(folder: Path, run: PreparedRun) -> str | None:
         if started["study"] == run.config.study:
             return started["run_id"]
     # this process holds the lock of the artifact, so that whoever began to make or track it is dead
-    statuses = tracking.UNFINISHED if folder == run.partial and folder.exists() else ("RUNNING",)
     tags = {"artifact": artifact_tag(run)}
-    return tracking.find(run.config.tracking, run.config.study, run.fingerprint, statuses, **tags)
+    return tracking.find(run.config.tracking, run.config.study, run.fingerprint, tracking.UNFINISHED, **tags)
 
 
 def silence_third_party() -> None:

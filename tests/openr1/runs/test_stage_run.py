@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from helpers.cli import start_run
 from helpers.configs import composed
+from helpers.faults import forked
 
 from openr1.artifacts import Store
+from openr1.console import guarded
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
@@ -200,3 +202,27 @@ def test_a_deleted_experiment_is_refused_before_anything_is_made(tiny, tmp_path)
     with pytest.raises(ConfigError, match=r"^tracking\.experiment: 'openr1' was deleted"):
         run_stage(config, quiet=True)
     assert {path.name.partition(".")[0] for path in (tmp_path / "outputs").iterdir()} == {"mlflow"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_ends_before_its_record_is_written_is_continued(tiny, monkeypatch, number):
+    """It was created in MLflow, and nothing on the disk says so."""
+
+    def ends(*_, **__):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    config = composed(*tiny)
+    tracking.client(config.tracking.uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking.Run, "log_params", ends)
+        pid = forked(lambda: guarded(lambda: run_stage(config, quiet=True)))
+        os.waitpid(pid, 0)
+    (left,) = tracking.read_runs(config.tracking.uri, config.study, status=None)
+    assert left.status == ("RUNNING" if number == signal.SIGKILL else "KILLED")
+    result = run_stage(config, quiet=True)
+    (read,) = tracking.read_runs(config.tracking.uri, config.study, status=None)
+    assert (read.run_id, read.status, result.run_id) == (left.run_id, "FINISHED", left.run_id)
+    assert "failure" not in read.tags
+    assert float(read.params["optim.batch_tokens"]) == 128
+    assert tracking.read_config(config.tracking.uri, read.run_id)["seed"] == 0
