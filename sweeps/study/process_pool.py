@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,12 +20,14 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from openr1.errors import Interrupted, RunError
 from openr1.system.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
 from sweeps.compat import joblib_options, joblib_task, process_ids
 from sweeps.planning.concurrency import parallel_processes, process_count
 
+ATTEMPTS = 3  # of a job whose process is killed
 IDLE_SECONDS = 300  # after which an idle process of the pool ends
 
 
@@ -55,21 +58,38 @@ class ProcessPool:
     def start(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Launch jobs and wait for them, from any thread.
 
+        If a process is killed, the jobs under way in all of them are lost, and are launched again in new ones.
+
         :raises RunError: where another program has interrupted a process.
+        :raises TerminatedWorkerError: for a job that was lost :data:`ATTEMPTS` times.
         """
+        jobs = {initial_job_idx + i: overrides for i, overrides in enumerate(job_overrides)}
+        results: dict[int, JobReturn] = {}
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._run({number: overrides for number, overrides in jobs.items() if number not in results}, results)
+                break
+            except TerminatedWorkerError:
+                if received() or attempt == ATTEMPTS:
+                    raise
+                print("the process of a trial was killed, perhaps because memory ran out; it is tried again", file=sys.stderr)
+        return [results[number] for number in jobs]
+
+    def _run(self, jobs: dict[int, Sequence[str]], results: dict[int, JobReturn]) -> None:
+        """Launch jobs by their numbers, and wait for their results."""
         launcher, execute_job = self.launcher, joblib_task()
         context = (launcher.hydra_context, launcher.config, launcher.task_function, self.state)
         with self.lock:
             # loky replaces a pool whose process was killed by a new one
             pool = get_reusable_executor(max_workers=self.size, timeout=IDLE_SECONDS, initializer=start_worker)
             self.pool = pool
-            futures = [
-                pool.submit(_execute, execute_job, initial_job_idx + i, overrides, *context)
-                for i, overrides in enumerate(job_overrides)
-            ]
+            futures = {
+                pool.submit(_execute, execute_job, number, overrides, *context): number for number, overrides in jobs.items()
+            }
             self.futures.update(futures)
         try:
-            return [future.result() for future in futures]
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
         except Interrupted as error:
             if received():
                 raise

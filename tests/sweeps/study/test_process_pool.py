@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from openr1.errors import RunError
 from sweeps.study import process_pool
@@ -73,3 +74,25 @@ def test_a_process_that_another_program_interrupts_ends_the_jobs_and_not_the_poo
                 job.result()
     assert kept(tmp_path) == ["0", "1"]
     assert pool.start([[str(tmp_path), "0"]], 2) == [2]
+
+
+def test_jobs_whose_process_is_killed_are_tried_again(pool, tmp_path, capsys):
+    with ThreadPoolExecutor() as threads:
+        jobs = [threads.submit(pool.start, [[str(tmp_path), "8"]], number) for number in range(2)]
+        first, second = processes(tmp_path)
+        first.kill()
+        assert [job.result() for job in jobs] == [[0], [1]]
+    assert kept(tmp_path) == ["0", "1"]
+    assert not {first.pid, second.pid} & {process.pid for process in processes(tmp_path)}
+    assert "the process of a trial was killed" in capsys.readouterr().err
+
+
+def test_a_job_that_kills_its_process_each_time_is_given_up(pool, tmp_path, monkeypatch):
+    def job(*_):
+        import os
+
+        os.kill(os.getpid(), 9)
+
+    monkeypatch.setattr(process_pool, "joblib_task", lambda: job)
+    with pytest.raises(TerminatedWorkerError):
+        pool.start([[str(tmp_path)]], 0)
