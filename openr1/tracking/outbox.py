@@ -63,10 +63,20 @@ class Outbox:
         write_sealed(path, {"uri": uri, "run_id": self.run_id, "items": self.items})
 
     def take(self, path: Path) -> None:
-        """Add the items that a file keeps, if it is whole, and delete it."""
-        for kind, value in (read_sealed(path) or {"items": []})["items"]:
-            self.add(kind, value)
+        """Add the items that a file keeps, and delete it."""
+        if kept := _read_kept(path):
+            for kind, value in kept["items"]:
+                self.add(kind, value)
+            path.unlink()
+
+
+def _read_kept(path: Path) -> dict[str, Any] | None:
+    """Read what was kept. A damaged file is deleted, and said."""
+    kept = read_sealed(path)
+    if kept is None:
+        print(f"warning: {path} is damaged; what it kept for a tracked run is lost", file=sys.stderr, flush=True)
         path.unlink()
+    return kept
 
 
 def send_kept(uri: str, folder: Path, client: Callable[[str], Any], send: Callable[[Outbox], None]) -> None:
@@ -79,10 +89,7 @@ def send_kept(uri: str, folder: Path, client: Callable[[str], Any], send: Callab
         return
     with locked(folder / UNSENT / ".lock"):
         for path in sorted((folder / UNSENT).glob("*.json")):
-            kept = read_sealed(path)
-            if kept is None:
-                print(f"warning: {path} is damaged; what it kept for a tracked run is lost", file=sys.stderr, flush=True)
-                path.unlink()
+            kept = _read_kept(path)
             if kept is None or kept["uri"] != uri:
                 continue
             outbox = Outbox(client(uri), kept["run_id"])

@@ -27,6 +27,9 @@ def runs_at_once(config: DictConfig) -> int:
     return 1
 
 
+PROCESS_KILLED = "the process of a trial was killed, perhaps because memory ran out"
+
+
 def limit_threads(environment: MutableMapping[str, str]) -> None:
     """Give each process one thread unless the user says otherwise: numerical libraries would each take every core."""
     environment.setdefault("OMP_NUM_THREADS", "1")
@@ -44,5 +47,4 @@ def parallel_processes() -> Iterator[None]:
     try:
         yield
     except TerminatedWorkerError as error:
-        message = "the process of a trial was killed, perhaps because memory ran out; the same command resumes the study"
-        raise RunError(message) from error
+        raise RunError(f"{PROCESS_KILLED}; the same command resumes the study") from error

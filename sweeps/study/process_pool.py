@@ -25,7 +25,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from openr1.errors import Interrupted, RunError
 from openr1.system.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
 from sweeps.compat import joblib_options, joblib_task, process_ids
-from sweeps.planning.concurrency import parallel_processes, process_count
+from sweeps.planning.concurrency import PROCESS_KILLED, parallel_processes, process_count
 
 ATTEMPTS = 3  # of a job whose process is killed
 IDLE_SECONDS = 300  # after which an idle process of the pool ends
@@ -72,7 +72,7 @@ class ProcessPool:
             except TerminatedWorkerError:
                 if received() or attempt == ATTEMPTS:
                     raise
-                print("the process of a trial was killed, perhaps because memory ran out; it is tried again", file=sys.stderr)
+                print(f"{PROCESS_KILLED}; it is tried again", file=sys.stderr, flush=True)
         return [results[number] for number in jobs]
 
     def _run(self, jobs: dict[int, Sequence[str]], results: dict[int, JobReturn]) -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from openr1.rewards.mathematics.units import PERCENT, read_unit
+from openr1.rewards.mathematics.units import PERCENT, SIGNS, read_unit
 
 DIGITS = 4300  # of a number, at most; longer ones are compared as texts
 EXPONENT = 4000  # of ten, at most
@@ -38,9 +38,8 @@ NUMBER = re.compile(
     rf")"
 )
 REPEATED = re.compile(r"(\d*)\.(\d*?)(\d{1,6}?)\3{2,}(\d*)")
-CURRENCY = {"$": "dollar", "\\$": "dollar", "US$": "dollar", "USD": "dollar", "€": "euro", "EUR": "euro", "£": "pound"}
-CURRENCY |= {"¥": "yen", "₹": "rupee", "Rs.": "rupee", "Rs": "rupee"}
-PREFIX = re.compile(r"(?P<sign>[+-] ?)?(?P<mark>US\$|USD|EUR|Rs\.?|\\?\$|[€£¥₹]) ?(?=[\d.(\\])")
+CURRENCY = SIGNS | {"US$": "dollar", "USD": "dollar", "EUR": "euro", "Rs.": "rupee", "Rs": "rupee"}
+PREFIX = re.compile(r"(?P<sign>[+-] ?)?(?P<mark>US\$|USD|EUR|Rs\.?|\\?\$|[€£¥₹₽₩]) ?(?=[\d.(\\])")
 WHOLE = re.compile(r"\([^(),]*\)|\[[\d. /-]*\]")  # a number in brackets
 NEGATED = re.compile(r"- ?\( ?(- ?)?([^()+,-]+)\)")
 SPOKEN = re.compile(r"(?:minus|negative) (?=[\d.])", re.IGNORECASE)

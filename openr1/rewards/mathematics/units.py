@@ -82,7 +82,9 @@ COUNTED = re.compile(
     rf"(?P<counter>{COUNTER})?(?P<noun>(?<=[个個])[\u4e00-\u9fff]{{1,4}})?(?:です|だ|입니다|이다)?"
 )
 UNCERTAIN = re.compile("[半百点點多不没沒或余餘]")  # and a half, more than, not, or
-SIGNS = {"€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "₽": "ruble", "₩": "won", "$": "dollar", "\\$": "dollar"}
+SIGNS = {  # of currencies -> unit; they stand before or after a number
+    "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "₽": "ruble", "₩": "won", "$": "dollar", "\\$": "dollar",
+}  # fmt: skip
 
 
 def read_unit(after: str) -> tuple[int, str] | None:
