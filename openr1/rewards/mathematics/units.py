@@ -81,7 +81,7 @@ COUNTED = re.compile(
     rf"(?P<unit>{'|'.join(sorted(EAST_ASIAN, key=len, reverse=True))})?"
     rf"(?P<counter>{COUNTER})?(?P<noun>(?<=[个個])[\u4e00-\u9fff]{{1,4}})?(?:です|だ|입니다|이다)?"
 )
-UNCERTAIN = re.compile("[半百点點多不没沒或余餘]")  # and a half, more than, not, or
+UNCERTAIN = re.compile("[半百点點多不没沒或余餘以左約约超至到错錯]")  # and a half, more than, not, or, at least, about, wrong
 SIGNS = {  # of currencies -> unit; they stand before or after a number
     "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "₽": "ruble", "₩": "won", "$": "dollar", "\\$": "dollar",
 }  # fmt: skip
@@ -101,7 +101,8 @@ def read_unit(after: str) -> tuple[int, str] | None:
     if plain in SIGNS:
         return 1, SIGNS[plain]
     if (counted := COUNTED.fullmatch(plain)) and not UNCERTAIN.search(plain):
-        return 1, EAST_ASIAN[counted["unit"]] if counted["unit"] else counted["counter"] or ""
+        measured = EAST_ASIAN.get(counted["unit"] or counted["noun"] or "")
+        return 1, measured or " ".join(filter(None, sorted((counted["counter"] or "", counted["noun"] or ""))))
     if UNIT.fullmatch(text) is None:
         return None
     marked = text.startswith("\\text")
