@@ -65,7 +65,7 @@ NO_UNITS = frozenset(
     "equal no wrong incorrect base factorial doubled tripled halved inverse root negative positive below above "
     "excluded rejected invalid fails failed discarded extraneous tens halves thirds fourths quarters fifths sixths "
     "sevenths eighths ninths tenths hundredths thousandths half third fourth quarter fifth hundreds thousands millions "
-    "billions dozens squared cubed или либо нет плюс минус кроме".split()
+    "billions dozens squared cubed".split()
 )
 
 # units and counters of Chinese, Japanese and Korean, which stand after a number without a space -> unit
@@ -81,7 +81,10 @@ COUNTED = re.compile(
     rf"(?P<unit>{'|'.join(sorted(EAST_ASIAN, key=len, reverse=True))})?"
     rf"(?P<counter>{COUNTER})?(?P<noun>(?<=[个個])[\u4e00-\u9fff]{{1,4}})?(?:です|だ|입니다|이다)?"
 )
-UNCERTAIN = re.compile("[半百点點多不没沒或余餘以左約约超至到错錯]")  # and a half, more than, not, or, at least, about, wrong
+# words that change the number: and a half, hundred, ten thousand, times, less than, not, about, of; thousand, but for kilo-
+CHANGES = re.compile(
+    "[半百十万萬亿億만억倍点點多不没沒未負负或余餘以左約约超至到错錯的]|千(?![克米瓦卡帕焦赫伏])|тыс|млн|млрд|милл|десят|процент|lakh|crore"
+)
 SIGNS = {  # of currencies -> unit; they stand before or after a number
     "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee", "₽": "ruble", "₩": "won", "$": "dollar", "\\$": "dollar",
 }  # fmt: skip
@@ -97,10 +100,12 @@ def read_unit(after: str) -> tuple[int, str] | None:
         return 1, ""
     if degrees := DEGREES.fullmatch(text):
         return 1, f"degree{(degrees['scale'] or degrees['name'] or '')[:1].upper()}"
+    if CHANGES.search(text):
+        return None
     plain = re.sub(r"^\\text ?\{ ?(.*?) ?\}$", r"\1", text)
     if plain in SIGNS:
         return 1, SIGNS[plain]
-    if (counted := COUNTED.fullmatch(plain)) and not UNCERTAIN.search(plain):
+    if counted := COUNTED.fullmatch(plain):
         measured = EAST_ASIAN.get(counted["unit"] or counted["noun"] or "")
         return 1, measured or " ".join(filter(None, sorted((counted["counter"] or "", counted["noun"] or ""))))
     if UNIT.fullmatch(text) is None:
@@ -172,7 +177,7 @@ def _is_word(word: str) -> bool:
     lower = word.lower()
     if word in COMMON or lower in RAISING or lower in RAISED or lower in NAMES or lower.removesuffix("s") in NAMES:
         return True
-    return len(word) > 2 and re.search("[aeiouаеёиоуыэюя]", lower) is not None
+    return len(word) > 2 and re.search("[aeiou]", lower) is not None
 
 
 def _read_powers(words: list[str]) -> dict[str, int]:
