@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,9 @@ from analysis.fit.diagnostics import FAILED, diagnose
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
 from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
 from analysis.fit.result import Fit, to_json_values
+from analysis.fit.weights import run_weights
 from analysis.laws import LAWS, Cost, Law
+from analysis.laws.constraints import Constraints, read_priors
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.options import one_of
@@ -29,16 +33,35 @@ BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
 
 def fit(
-    frame: pd.DataFrame, law: str | Law = "chinchilla", holdout: Holdout | None = None, bootstrap: Bootstrap | None = None
+    frame: pd.DataFrame,
+    law: str | Law = "chinchilla",
+    holdout: Holdout | None = None,
+    bootstrap: Bootstrap | None = None,
+    *,
+    weights: str | None = None,
+    fix: Mapping[str, float] | None = None,
+    tie: Sequence[Sequence[str]] = (),
+    priors: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
 
     :param law: a name in :data:`analysis.laws.LAWS`, or a law with options of its own.
     :param holdout: rows that a second fit is not given, and predicts; none by default.
+    :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
+    :param fix: parameter -> its value.
+    :param tie: lists of parameters that are equal.
+    :param priors: parameter -> its :class:`Prior`, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.
     :raises ConfigError: if the runs lack a column, or are too few for the law.
     """
     law = resolve_law(law)
     bootstrap = bootstrap or Bootstrap()
+    constraints = Constraints(dict(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
+    if constraints:
+        if not isinstance(law, CurveLaw):
+            raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")
+        law = law.constrained(constraints)
+    if weights is not None:
+        frame = frame.assign(weight=run_weights(frame, weights))
     missing = [name for name in law.needs if name not in frame]
     if missing:
         hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
@@ -88,6 +111,8 @@ def fit(
             "widened": widen,
         },
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
+        weights=weights,
+        constraints=constraints.to_dict(),
         draws=draws,
         left_out=left_out,
         without_holdout=train_fit,
@@ -128,10 +153,22 @@ def _resample(
         return None, None, 0
     together = resampling_groups(frame)
     group_of = np.unique(together, return_inverse=True)[1]
-    counts = np.concatenate([bootstrap.counts(together, law.strata(frame)), bootstrap.left_out(together)])
     batch = max(1, BATCH // len(frame))
-    parts = [law.resample(frame, params, counts[i : i + batch][:, group_of]) for i in range(0, len(counts), batch)]
-    draws, left_out = np.split(np.concatenate(parts), [bootstrap.resamples])
+
+    def refit(counts: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        parts = []
+        for rows in (slice(i, i + batch) for i in range(0, len(counts), batch)):
+            drawn = law
+            if noise is not None and isinstance(law, CurveLaw):
+                drawn = law.constrained(replace(law.constraints, noise=noise[rows]))
+            parts.append(drawn.resample(frame, params, counts[rows][:, group_of]))
+        return np.concatenate(parts)
+
+    priors = len(law.constraints.priors) if isinstance(law, CurveLaw) else 0
+    # a prior is uncertain too: each resample draws its centre (randomized maximum a posteriori, Bardsley et al. 2014)
+    noise = np.random.default_rng(bootstrap.seed).normal(size=(bootstrap.resamples, priors)) if priors else None
+    draws = refit(bootstrap.counts(together, law.strata(frame)), noise)
+    left_out = refit(bootstrap.left_out(together))
     good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # False for NaN
     left_out = np.where((np.abs(left_out) < UNDETERMINED).all(axis=1)[:, None], left_out, np.nan)
     return (draws[good] if good.sum() > 1 else None), left_out, int(np.sum(~good))

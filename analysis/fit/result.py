@@ -12,6 +12,8 @@ import numpy as np
 
 from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import LAWS, Cost, Law
+from analysis.laws.constraints import Constraints
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -49,6 +51,8 @@ class Fit:
     tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
     bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
     seconds: dict[str, float]  # seconds of the fit and of the bootstrap
+    weights: str | None = None  # the rule or the column of the weights of the runs
+    constraints: dict[str, Any] = field(default_factory=dict)  # fix, tie and priors, where there are any
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), the estimates of the resamples
     left_out: np.ndarray | None = field(
         default=None, repr=False, compare=False
@@ -185,6 +189,8 @@ class Fit:
         """Invert :meth:`to_dict`."""
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         law = LAWS[values["law"]](**values["options"])
+        if values.get("constraints") and isinstance(law, CurveLaw):
+            law = law.constrained(Constraints.from_dict(values["constraints"]))
         return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})
 
     def save(self, directory: str | Path) -> Path:
