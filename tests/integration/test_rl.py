@@ -22,7 +22,7 @@ R1 = ["recipe=r1", *EASY, "+recipe.steps.base.budget.steps=300", "+recipe.steps.
 R1 += ["recipe.steps.traces.stage.problems=40", "recipe.steps.sampled.stage.samples=8"]
 R1 += [f"recipe.steps.{step}.stage.{key}" for step in ("dev2", "r1") for key in ("prompts=8", "samples=8", "eval.problems=14")]
 R1 += [f"recipe.steps.{step}.{key}" for step in ("dev2", "r1") for key in ("budget.steps=6", "optim.lr=1e-4")]
-R1 += [f"recipe.steps.exam_{step}.stage.problems=14" for step in ("base", "dev1", "dev2", "dev3", "r1")]
+R1 += [f"recipe.steps.eval_{step}.stage.problems=14" for step in ("base", "dev1", "dev2", "dev3", "r1")]
 
 
 def stages(folder):
