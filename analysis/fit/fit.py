@@ -14,11 +14,11 @@ from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_in
 from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
 from analysis.fit.result import Fit, to_json_values
 from analysis.fit.weights import run_weights
-from analysis.laws import LAWS, Cost, Law
-from analysis.laws.constraints import Constraints, read_priors
+from analysis.laws import Cost, Law
+from analysis.laws.constraints import Constraints, read_priors, read_values
+from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
-from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def fit(
 ) -> Fit:
     """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
 
-    :param law: a name in :data:`analysis.laws.LAWS`, or a law with options of its own.
+    :param law: a name in :data:`analysis.laws.LAWS`, ``module:Class`` of a law of one's own, or a law with options.
     :param holdout: rows that a second fit is not given, and predicts; none by default.
     :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
     :param fix: parameter -> its value.
@@ -55,7 +55,7 @@ def fit(
     """
     law = resolve_law(law)
     bootstrap = bootstrap or Bootstrap()
-    constraints = Constraints(dict(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
+    constraints = Constraints(read_values(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
     if constraints:
         if not isinstance(law, CurveLaw):
             raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")
@@ -124,11 +124,8 @@ def fit(
 
 
 def resolve_law(law: str | Law) -> Law:
-    """Return the law of a name, with its default options; a law as it is."""
-    if not isinstance(law, str):
-        return law
-    one_of(law, "law", LAWS)
-    return LAWS[law]()
+    """Return the law of a name or of ``module:Class``, with its default options; a law as it is."""
+    return law_class(law)() if isinstance(law, str) else law
 
 
 def _run_labels(frame: pd.DataFrame) -> np.ndarray:

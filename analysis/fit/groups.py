@@ -115,8 +115,9 @@ def fit_by(
     law: str | Law = "chinchilla",
     holdout: Holdout | None = None,
     bootstrap: Bootstrap | None = None,
+    **options: Any,
 ) -> Groups:
-    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows.
+    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows with the same options.
 
     Rows are held out within each group; a group in which this is not possible is fitted with a warning.
 
@@ -128,7 +129,7 @@ def fit_by(
     result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
     for group, rows in groups.items():
         try:
-            result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap)
+            result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap, **options)
         except ConfigError as error:
             result.failed[group] = str(error).removeprefix("law: ")
             continue

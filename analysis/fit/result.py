@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.intervals import bca_intervals, percentile_intervals
-from analysis.laws import LAWS, Cost, Law
+from analysis.laws import Cost, Law
 from analysis.laws.constraints import Constraints
+from analysis.laws.custom import law_class, law_reference
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
@@ -182,13 +183,13 @@ class Fit:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NOT_SAVED}
         values["frontier"] = values.pop("frontier_table")
         about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
-        return to_json_values({"law": self.law.name, "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
+        return to_json_values({"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fit:
         """Invert :meth:`to_dict`."""
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
-        law = LAWS[values["law"]](**values["options"])
+        law = law_class(values["law"])(**values["options"])
         if values.get("constraints") and isinstance(law, CurveLaw):
             law = law.constrained(Constraints.from_dict(values["constraints"]))
         return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})

@@ -6,6 +6,7 @@ from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
 from analysis.laws.distillation import Distillation
 from analysis.laws.envelope import Envelope
+from analysis.laws.formula import FormulaLaw
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
 from analysis.laws.overtraining import Overtraining, TaskError
@@ -30,6 +31,7 @@ LAWS: dict[str, type[Law]] = {
         Distillation,
         Hyperparameter,
         BrokenPowerLaw,
+        FormulaLaw,
     )
 }
 

@@ -14,6 +14,9 @@ from openr1.options import check_ranges
 from openr1.options.ranges import Positive
 
 
+PRIOR = "{alpha: {mean: 0.34, sd: 0.02}}"
+
+
 @dataclass(frozen=True)
 class Prior:
     """A normal prior on a parameter, by ``mean`` and ``sd``; or a log-normal one, by ``median`` and ``log_sd``."""
@@ -111,14 +114,38 @@ def _check_once(key: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def read_priors(values: Mapping[str, Any]) -> dict[str, Prior]:
+def read_values(values: Any) -> dict[str, float]:
+    """Return parameters and their values, from a mapping such as ``{"alpha": 0.35}``.
+
+    :raises ConfigError: for anything else.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"fix: give parameters and their values, such as {{alpha: 0.35}}, not {values!r}")
+    for name, value in values.items():
+        if not _is_number(value):
+            raise ConfigError(f"fix.{name}: must be a finite number, not {value!r}")
+    return {name: float(value) for name, value in values.items()}
+
+
+def read_priors(values: Any) -> dict[str, Prior]:
     """Return priors from mappings such as ``{"alpha": {"mean": 0.34, "sd": 0.02}}``, or from priors.
 
-    :raises ConfigError: for a key that is none of mean, sd, median and log_sd.
+    :raises ConfigError: for anything else.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"priors: give parameters and their priors, such as {PRIOR}, not {values!r}")
     priors = {}
     for name, value in values.items():
-        if not isinstance(value, Prior) and (unknown := set(value) - set(Prior.__dataclass_fields__)):
-            raise ConfigError(f"priors.{name}: {unknown.pop()} is none of mean, sd, median, log_sd")
-        priors[name] = value if isinstance(value, Prior) else Prior(**value)
+        if isinstance(value, Prior):
+            priors[name] = value
+            continue
+        if not isinstance(value, Mapping) or not set(value) <= set(Prior.__dataclass_fields__):
+            raise ConfigError(f"priors.{name}: must be like {PRIOR} or {{E: {{median: 1.7, log_sd: 0.1}}}}, not {value!r}")
+        if wrong := [key for key, number in value.items() if not _is_number(number)]:
+            raise ConfigError(f"priors.{name}.{wrong[0]}: must be a finite number, not {value[wrong[0]]!r}")
+        priors[name] = Prior(**value)
     return priors
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GRID = 4500  # approximate number of starts that are screened
 REFINED = 24  # number of the best of them that are refined
+QUICK = (600, 8)  # the same for one of many fits
 SAMPLED = 20_000  # rows that starts are screened and refined on; the best ends are refined on all rows
 SAME = 1e-4  # relative difference of the sums of two ends that count as one optimum
 STEP = 1e-30  # size of the complex step, which has no cancellation
@@ -80,6 +81,7 @@ class CurveLaw(Law):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.constraints = Constraints()
+        self.grid, self.refined = GRID, REFINED
 
     @property
     @abstractmethod
@@ -104,6 +106,12 @@ class CurveLaw(Law):
         law.constraints = constraints
         return law
 
+    def quick(self) -> Self:
+        """Return this law with fewer starts, for one of many fits of the same runs."""
+        law = copy(self)
+        law.grid, law.refined = QUICK
+        return law
+
     # the formula of a law
 
     @abstractmethod
@@ -123,7 +131,10 @@ class CurveLaw(Law):
         return self.curve(x, *params), slopes
 
     def rescaled(self, params: dict[str, np.ndarray], scale: Mapping[str, float]) -> dict[str, np.ndarray]:
-        """Return the parameters of the same curve after each predictor x is divided by ``scale[x]``."""
+        """Return the parameters of the same curve after each predictor x is divided by ``scale[x]``.
+
+        Without this method a law is fitted in the units of its columns, in which it converges more slowly.
+        """
         return params
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
@@ -144,10 +155,15 @@ class CurveLaw(Law):
         :raises ConfigError: if the frame lacks what the law needs.
         """
         columns = self.inputs(frame)
-        scale = {name: float(np.exp(np.log(values).mean())) if (values > 0).all() else 1.0 for name, values in columns.items()}
+        scale = {name: self._scale(values) for name, values in columns.items()}
         weights = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
         x = Inputs(**{name: values / scale[name] for name, values in columns.items()})
         return Points(x, self.observed(frame), weights, scale)
+
+    def _scale(self, values: np.ndarray) -> float:
+        """Return the unit of a predictor in the fit: its geometric mean, if the law says what that does to its parameters."""
+        known = type(self).rescaled is not CurveLaw.rescaled
+        return float(np.exp(np.log(values).mean())) if known and (values > 0).all() else 1.0
 
     def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over their
@@ -156,7 +172,7 @@ class CurveLaw(Law):
         free = [p for p in self.parameters if p.name not in {*fixed, *self.constraints.tied} and not p.linear]
         if not free:
             return {}
-        each = max(3, round(GRID ** (1 / len(free))))
+        each = max(3, round(self.grid ** (1 / len(free))))
         axes = [np.geomspace(*p.starts, each) if p.positive else np.linspace(*p.starts, each) for p in free]
         grid = np.array(list(itertools.product(*axes))).T
         return {p.name: values for p, values in zip(free, grid, strict=True)}
@@ -194,7 +210,7 @@ class CurveLaw(Law):
             points = replace(points, weights=weights)
         few = points.sample(SAMPLED)
         problem = CurveRegression(self, few, fixed, 1)
-        starts = problem.screen_starts(self.starts(few, problem.fixed), few.weights)
+        starts = problem.screen_starts(self.starts(few, problem.fixed), few.weights, self.refined)
         theta, values = problem.minimise(starts, few.weights[None])
         order = np.argsort(values)
         same = SAME * values[order[0]] + 1e-9 * (self.loss.delta or 1e-3) ** 2
@@ -333,7 +349,7 @@ class CurveRegression(Regression):
             columns = [np.log(values[p.name]) if p.positive else values[p.name] for p in self.free]
         return np.concatenate(columns, axis=1) if columns else np.empty((len(params), 0))
 
-    def screen_starts(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int = REFINED) -> np.ndarray:
+    def screen_starts(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int) -> np.ndarray:
         """Return the ``keep`` best starts (m, p) in fitted coordinates, with their linear parameters solved."""
         count = len(next(iter(starts.values()))) if starts else 1
         theta = np.zeros((count, self.size))

@@ -18,6 +18,7 @@ from analysis.formatting import (
     with_interval,
 )
 from analysis.report.advice import advise
+from analysis.report.forecasts import outcome_sentences, sentences
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 def answer(study: Study) -> list[str]:
     """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
-    return [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
+    forecast = sentences(study.forecast) if study.forecast else []
+    fitted = [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
+    return [*outcome_sentences(study.outcomes), *forecast, *fitted]
 
 
 def _describe_budget(study: Study, fit: Fit) -> list[str]:

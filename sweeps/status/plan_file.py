@@ -41,7 +41,7 @@ def command_line(name: str, config: DictConfig) -> str:
     :param name: of the command, such as ``openr1 -m``.
     """
     overrides = config.hydra.overrides
-    of_hydra = [word for word in overrides.hydra if not word.startswith(("hydra.sweeper._target_=", "hydra.mode="))]
+    of_hydra = [word for word in overrides.hydra if not word.startswith(("hydra.sweeper._target_=", "hydra.mode=", "+hydra.sweeper.forecast="))]
     return shlex.join([*name.split(), *of_hydra, *overrides.task])
 
 

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def test_the_stages_of_r1_killed_at_random_moments(tmp_path):
     for _ in range(6):
         process = Command("openr1", *R1, "compute.checkpoint_steps=2", cwd=broken)
         time.sleep(rng.uniform(0.2, 0.5) * seconds)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # what is left to do may take less time than that
+            os.killpg(process.pid, signal.SIGKILL)
         process.finish()
     succeed("openr1", *R1, "compute.checkpoint_steps=2", cwd=broken)
     (expected, table), (resumed, again) = stages(whole), stages(broken)
