@@ -113,11 +113,11 @@ def chart_parameters(study: Study) -> Chart | None:
     left_out = []
     for fit in study.fits.values():
         for parameter in fit.law.parameters:
-            if not fit.intervals or parameter.coefficient or fit.params[parameter.name] == 0:
+            if not fit.intervals or parameter.coefficient:
                 continue
             if parameter.name in fit.diagnostics["at_bound"]:
                 left_out.append(f"{parameter.name} of the {fit.law.title}")
-            else:
+            elif fit.params[parameter.name] != 0:
                 names.setdefault(parameter.name, []).append(fit)
     if not names:
         return None
