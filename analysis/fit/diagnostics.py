@@ -52,12 +52,12 @@ def diagnose(
     warnings = [*solution.warnings]
     if len(frame) < FEW * free and law.regression:
         warnings.append(f"too few points ({len(frame)} for {free} parameters): intervals and diagnostics are unreliable")
-    for parameter in law.parameters:
-        if parameter.name in zero:
-            warnings.append(
-                f"{parameter.name} ({parameter.meaning}) is 0, at the edge of what is allowed: the runs do not show it, and"
-                " predictions beyond them go without it"
-            )
+    warnings += [
+        f"{p.name} ({p.meaning}) is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them go"
+        " without it"
+        for p in law.parameters
+        if p.name in zero
+    ]
     undetermined = [name for name in edge if name not in zero]
     if undetermined:
         warnings.append(

@@ -13,6 +13,7 @@ from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
 from analysis.laws.rl_power import RlPower
 from analysis.laws.rl_sigmoid import RlSigmoid
+from analysis.laws.schedule import Schedule
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -30,6 +31,7 @@ LAWS: dict[str, type[Law]] = {
         Distillation,
         Hyperparameter,
         BrokenPowerLaw,
+        Schedule,
     )
 }
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
 from analysis.laws import Hyperparameter, RlPower
+from analysis.numerics.rate_changes import warmup_end
+from openr1.training.options import OptimConfig
+from openr1.training.schedule import learning_rates, phases_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +25,12 @@ BEYOND = 10  # prediction of a law of one variable, over the largest value of th
 BELOW = 0.9  # prediction of a law of the loss, over the lowest loss of the runs
 REPEATS = 3  # epochs over the same data after the first one
 TEACHERS = 100  # losses between those of the runs' teachers
+COOLDOWN = 0.2  # share of the steps in which a schedule with a stable phase decays
+SHAPES = {
+    "cosine": "with a cosine",
+    "linear": "with a linear decay",
+    "wsd": f"with a decay over the last {COOLDOWN:.0%} of them",
+}
 NAMES = {"N": "parameters", "D": "tokens", "k": "samples per problem"}
 
 
@@ -152,6 +161,26 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _schedule(study: Study, fit: Fit) -> list[str]:
+    import pandas as pd
+
+    rows = fit.law.fitted_rows(study.runs.frame)
+    longest = rows.loc[rows["step"].idxmax(), "rates"]
+    steps, peak = len(longest) - 1, float(longest.max())
+    low = min(float(rates[warmup_end(rates) :].min() / rates.max()) for rates in rows["rates"])
+    losses = {}
+    for name, words in SHAPES.items():
+        optim = OptimConfig(schedule=name, warmup=warmup_end(longest) / steps, min_lr_ratio=low, decay=COOLDOWN)
+        rates = learning_rates(optim, phases_of(optim, steps, None), peak)
+        ends = pd.DataFrame({"run": [name], "step": [steps], "rates": [rates]})
+        losses[words] = with_interval(fit.predict(ends)[0], *fit.interval(ends)[:, 0].tolist(), three_decimals)
+    expected = join_words([f"{loss} {words}" for words, loss in losses.items()])
+    return [
+        f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)} of"
+        f" it, the lowest of the runs, expect a loss of {expected}."
+    ]
+
+
 def _distillation(study: Study, fit: Fit) -> list[str]:
     import pandas as pd
 
@@ -174,4 +203,5 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "data_constrained": _data_constrained,
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
+    "schedule": _schedule,
 }

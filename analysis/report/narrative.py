@@ -15,6 +15,7 @@ from analysis.formatting import (
     percent,
     quantity,
     scientific,
+    share,
     three_decimals,
     with_interval,
 )
@@ -80,9 +81,9 @@ def describe_bias(study: Study, fit: Fit) -> list[str]:
         return []
     bias = bias_at(known, study.target_flops)
     return [
-        f"By the parametric law of the same runs, the parabolas' shape alone moves N* at {scientific(study.target_flops)} FLOPs by"
-        f" {bias['shift']:+.1%}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla do not"
-        " have this bias."
+        f"By the parametric law of the same runs, the parabolas' shape alone moves N* at {scientific(study.target_flops)} FLOPs"
+        f" by {share(bias['shift'])}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla do"
+        " not have this bias."
     ]
 
 

@@ -13,6 +13,8 @@ from analysis.config import compose
 from analysis.laws import LAWS, Law
 from analysis.sources.frame import tidy
 from analysis.study import Study, analyse
+from openr1.training.options import OptimConfig
+from openr1.training.schedule import learning_rates, phases_of
 
 NOISE = 0.003
 
@@ -124,6 +126,32 @@ def _broken_power_law() -> tuple[pd.DataFrame, Law]:
     return _from_law(law, [truth[p.name] for p in law.parameters], frame, "loss"), law
 
 
+SCHEDULES = ("constant", "cosine", "linear", "wsd")
+MULTI_POWER = {"L0": 2.65, "A": 0.6, "alpha": 0.45, "B": 440.0, "C": 2.1, "beta": 0.6, "gamma": 0.65}
+
+
+def schedule_curves(
+    shapes: tuple[str, ...] = SCHEDULES, steps: int = 4000, points: int = 40, noise: float = 0.0005
+) -> pd.DataFrame:
+    """Return loss curves of the multi-power law as a file has them: ``run``, ``step``, ``lr``, ``loss``, a row at step 1 and at
+    each of the ``points`` from the end of the warm-up on.
+    """
+    law, rows = LAWS["schedule"](points_per_run=10**6), []
+    for number, shape in enumerate(shapes):
+        optim = OptimConfig(schedule=shape, warmup=0.05, min_lr_ratio=0.1, decay=0.25)
+        rates = learning_rates(optim, phases_of(optim, steps, None), 3e-4)
+        at = np.append(1, np.linspace(0.05 * steps, steps, points).round().astype(int))
+        frame = pd.DataFrame({"run": shape, "step": at, "lr": rates[at], "rates": [rates] * len(at)})
+        loss = np.minimum(law.predict(np.array([list(MULTI_POWER.values())]), frame)[0], 10)
+        rows.append(frame.assign(loss=_with_noise(loss, number, noise)).drop(columns="rates"))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _schedule() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["schedule"]()
+    return tidy(schedule_curves(), needs=law.needs).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -140,6 +168,7 @@ LAW_STUDIES = {
     "distillation": _distillation,
     "hyperparameter": _hyperparameter,
     "broken_power_law": _broken_power_law,
+    "schedule": _schedule,
 }
 
 
@@ -254,6 +283,7 @@ KINDS = {
     "pass_at_k": (answers, ["law=pass_at_k"], ("pass_at_k", *EVERY)),
     "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
+    "schedule": (schedule_curves, ["law=schedule", "holdout.query='run == \"wsd\"'"], ("schedule", *EVERY)),
 }
 
 
