@@ -202,7 +202,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     dots: dict[str, Any] = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
     diamonds = {"edge": colour(fit.law.name), "size": 5.5}
 
-    log = response in ("lr", "batch")
+    log = response in ("lr", "batch", "tau")
     limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
     quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
     quantity = f"{quantity[0].lower()}{quantity[1:]}"

@@ -1,7 +1,7 @@
 """Sums over the changes of a learning rate before a step, for many steps at once.
 
-A schedule has up to a change at every step. Changes long before a step act on it alike, so that they are taken together in blocks
-whose lengths grow in proportion to their distance from it; those of the last steps count one by one.
+A schedule has up to a change at every step. Changes long before a step act on it alike, so that they are taken together in
+blocks whose lengths grow in proportion to their distance from it; those of the last steps count one by one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import Hyperparameter, RlPower
+from analysis.laws import BatchSize, Hyperparameter, RlPower, WeightDecay
 from analysis.numerics.rate_changes import warmup_end
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
@@ -161,6 +161,38 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _batch_size(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, BatchSize)
+    largest = float(study.runs.frame["D"].max())
+    sentences = []
+    for factor, reach in ((1, "the most of the runs"), (BEYOND, f"{BEYOND} times as many")):
+        tokens = factor * largest
+        value, low, high = fit.value_and_interval(partial(fit.law.critical, tokens=np.array([tokens])))[:, 0].tolist()
+        critical = with_interval(value, low, high, partial(quantity, "batch"))
+        sentences.append(
+            f"For the loss of {quantity('D', tokens)} tokens in very small batches, {reach}, the critical batch size is"
+            f" {critical} tokens: batches of this size take twice the tokens, and batches of a tenth of it 10 % more."
+        )
+    return sentences
+
+
+def _weight_decay(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, WeightDecay)
+    frame = study.runs.frame
+    run = frame.loc[frame.loc[(frame["N"] * frame["D"]) == (frame["N"] * frame["D"]).max(), "loss"].idxmin()]
+    sentences = []
+    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as many of both")):
+        n, d = factor * float(run["N"]), factor * float(run["D"])
+        tau, low, high = fit.value_and_interval(partial(fit.law.optimum, ratio=np.array([d / n])))[:, 0].tolist()
+        decay = float(run["batch"]) / (float(run["lr"]) * tau * d)
+        sentences.append(
+            f"For {quantity('N', n)} parameters on {quantity('D', d)} tokens, {reach}, the best time scale is"
+            f" {with_interval(tau, low, high)}: a weight decay of {number(decay)} at a learning rate of"
+            f" {quantity('lr', float(run['lr']))} and a batch of {quantity('batch', float(run['batch']))} tokens."
+        )
+    return sentences
+
+
 def _schedule(study: Study, fit: Fit) -> list[str]:
     import pandas as pd
 
@@ -176,8 +208,8 @@ def _schedule(study: Study, fit: Fit) -> list[str]:
         losses[words] = with_interval(fit.predict(ends)[0], *fit.interval(ends)[:, 0].tolist(), three_decimals)
     expected = join_words([f"{loss} {words}" for words, loss in losses.items()])
     return [
-        f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)} of"
-        f" it, the lowest of the runs, expect a loss of {expected}."
+        f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)}"
+        f" of it, the lowest of the runs, expect a loss of {expected}."
     ]
 
 
@@ -204,4 +236,6 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
     "schedule": _schedule,
+    "batch_size": _batch_size,
+    "weight_decay": _weight_decay,
 }

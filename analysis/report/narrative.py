@@ -82,8 +82,8 @@ def describe_bias(study: Study, fit: Fit) -> list[str]:
     bias = bias_at(known, study.target_flops)
     return [
         f"By the parametric law of the same runs, the parabolas' shape alone moves N* at {scientific(study.target_flops)} FLOPs"
-        f" by {share(bias['shift'])}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla do"
-        " not have this bias."
+        f" by {share(bias['shift'])}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla"
+        " do not have this bias."
     ]
 
 

@@ -1,7 +1,7 @@
 """The learning rate of every step: warm-up, a stable phase at the peak, and decay.
 
-``openr1.training.trainer`` gives the same schedules to transformers by name. Nothing heavy is imported, so that finished runs can
-be read with them.
+``openr1.training.trainer`` gives the same schedules to transformers by name. Nothing heavy is imported, so that finished runs
+can be read with them.
 """
 
 from __future__ import annotations
@@ -49,10 +49,7 @@ def learning_rates(optim: OptimConfig, phases: Phases, peak: float) -> np.ndarra
     step, low = np.arange(phases.steps + 1), optim.min_lr_ratio
     rise = step / max(1, phases.warmup)
     fall = np.clip((step - phases.stable_until) / max(1, phases.decay), 0, 1)
-    if optim.schedule == "cosine":
-        share = low + (1 - low) * 0.5 * (1 + np.cos(np.pi * fall))
-    else:
-        share = low + (1 - low) * (1 - fall)
+    left = (1 + np.cos(np.pi * fall)) / 2 if optim.schedule == "cosine" else 1 - fall
     if optim.schedule in ("wsd", "linear"):  # their warm-up begins at the rate of the end
         rise = low + (1 - low) * rise
-    return peak * np.where(step < phases.warmup, rise, share)
+    return peak * np.where(step < phases.warmup, rise, low + (1 - low) * left)

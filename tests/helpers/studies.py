@@ -152,6 +152,36 @@ def _schedule() -> tuple[pd.DataFrame, Law]:
     return tidy(schedule_curves(), needs=law.needs).frame, law
 
 
+CRITICAL = {"E": 1.7, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37, "B_crit_coefficient": 0.05, "B_crit_exponent": 0.46}
+
+
+def batch_sizes(sizes: int = 3, noise: float = 0.0005) -> pd.DataFrame:
+    """Return runs of several model sizes, tokens and batch sizes about the critical ones, by the law of batch sizes."""
+    frame = _grid(N=np.geomspace(1e8, 1e9, sizes), D=np.geomspace(2e9, 5e10, 4), batch=2.0 ** np.arange(7, 17))
+    frame["C"] = 6 * frame["N"] * frame["D"]
+    return _from_law(LAWS["batch_size"](), list(CRITICAL.values()), frame, "loss", noise)
+
+
+def weight_decays(noise: float = 0.0003) -> pd.DataFrame:
+    """Return runs of several weight decays at each of several N and D, whose best time scale is 1.1 (D/N)^-0.52."""
+    frame = _grid(N=np.geomspace(1e8, 1e9, 3), D=np.geomspace(2e9, 5e10, 3), step=np.arange(-3, 4) + 0.2)
+    best = 1.1 * (frame["D"] / frame["N"]) ** -0.52
+    frame = frame.assign(batch=2.0**18, lr=0.01)
+    frame["weight_decay"] = frame["batch"] / (frame["lr"] * best * 2.0 ** frame["step"] * frame["D"])
+    loss = _parametric(frame["N"], frame["D"]) + 0.02 * (np.log(2) * frame["step"]) ** 2
+    return frame.drop(columns="step").assign(loss=_with_noise(loss.to_numpy(), noise=noise))
+
+
+def _batch_size() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["batch_size"]()
+    return tidy(batch_sizes(), needs=law.needs).frame, law
+
+
+def _weight_decay() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["weight_decay"]()
+    return tidy(weight_decays(), needs=law.needs).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -169,6 +199,8 @@ LAW_STUDIES = {
     "hyperparameter": _hyperparameter,
     "broken_power_law": _broken_power_law,
     "schedule": _schedule,
+    "batch_size": _batch_size,
+    "weight_decay": _weight_decay,
 }
 
 
@@ -283,6 +315,8 @@ KINDS = {
     "pass_at_k": (answers, ["law=pass_at_k"], ("pass_at_k", *EVERY)),
     "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
+    "batch_size": (batch_sizes, ["law=batch_size", "holdout.query='D > 3e10'"], ("batch_size", *EVERY)),
+    "weight_decay": (weight_decays, ["law=weight_decay"], ("weight_decay", *EVERY)),
     "schedule": (schedule_curves, ["law=schedule", "holdout.query='run == \"wsd\"'"], ("schedule", *EVERY)),
 }
 
