@@ -9,6 +9,7 @@ from analysis.laws.distillation import Distillation
 from analysis.laws.envelope import Envelope
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
+from analysis.laws.observational import Observational
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
@@ -36,6 +37,7 @@ LAWS: dict[str, type[Law]] = {
         Schedule,
         BatchSize,
         WeightDecay,
+        Observational,
     )
 }
 

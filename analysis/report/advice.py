@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import BatchSize, Hyperparameter, RlPower, WeightDecay
+from analysis.laws import BatchSize, Hyperparameter, Observational, RlPower, WeightDecay
 from analysis.numerics.rate_changes import warmup_end
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
@@ -193,6 +193,20 @@ def _weight_decay(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _observational(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Observational)
+    rows = fit.law.fitted_rows(study.runs.frame)
+    model = rows.loc[(rows["N"] * rows["D"]).idxmax()].to_dict()
+    n = BEYOND * model["N"]
+    scores = [
+        f"{_format_prediction(fit, {**model, 'N': n, 'benchmark': name}, share)} on {name}" for name in fit.law.benchmarks
+    ]
+    return [
+        f"For a model of the family {model['family']} with {quantity('N', n)} parameters, {BEYOND} times its largest, on the"
+        f" same {quantity('D', model['D'])} tokens, expect a score of {join_words(scores)}."
+    ]
+
+
 def _schedule(study: Study, fit: Fit) -> list[str]:
     import pandas as pd
 
@@ -238,4 +252,5 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "schedule": _schedule,
     "batch_size": _batch_size,
     "weight_decay": _weight_decay,
+    "observational": _observational,
 }

@@ -182,6 +182,34 @@ def _weight_decay() -> tuple[pd.DataFrame, Law]:
     return tidy(weight_decays(), needs=law.needs).frame, law
 
 
+def model_scores(noise: float = 0.01) -> pd.DataFrame:
+    """Return scores of models of four families on four benchmarks, which two skills explain."""
+    rng, rows = np.random.default_rng(0), []
+    for family, (first, second) in {
+        "alpha": (0.2, -0.5),
+        "beta": (0.6, 0.1),
+        "gamma": (-0.3, 0.4),
+        "delta": (0.0, -1.0),
+    }.items():
+        for n in (1e9, 3e9, 8e9, 2e10, 7e10):
+            d = float(rng.choice([1e12, 2e12, 5e12]))
+            size, data = np.log(n / 1e9), np.log(d / 1e12)
+            x, y = first + 0.5 * size + 0.3 * data, second + 0.2 * size + 0.5 * data
+            logits = {"knowledge": x, "maths": y, "code": 0.3 * x + 0.9 * y - 0.2, "commonsense": 0.7 * x + 0.1 * y + 0.4}
+            scores = {name: 1 / (1 + np.exp(-logit)) for name, logit in logits.items()}
+            scores["knowledge"] = 0.25 + 0.75 * scores["knowledge"]
+            scores = {name: float(np.clip(score + rng.normal(0, noise), 0, 1)) for name, score in scores.items()}
+            rows.append({"name": f"{family}-{n:.0e}", "family": family, "N": n, "D": d, **scores})
+    return pd.DataFrame(rows)
+
+
+def _observational() -> tuple[pd.DataFrame, Law]:
+    names = ["knowledge", "maths", "code", "commonsense"]
+    law = LAWS["observational"](benchmarks=names, skills=2, chance={"knowledge": 0.25})
+    law, rows = law.prepare(tidy(model_scores(), needs=law.needs).frame)
+    return rows, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -201,6 +229,7 @@ LAW_STUDIES = {
     "schedule": _schedule,
     "batch_size": _batch_size,
     "weight_decay": _weight_decay,
+    "observational": _observational,
 }
 
 
@@ -317,6 +346,17 @@ KINDS = {
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
     "batch_size": (batch_sizes, ["law=batch_size", "holdout.query='D > 3e10'"], ("batch_size", *EVERY)),
     "weight_decay": (weight_decays, ["law=weight_decay"], ("weight_decay", *EVERY)),
+    "observational": (
+        model_scores,
+        [
+            "law=observational",
+            "law.benchmarks=[knowledge,maths,code,commonsense]",
+            "law.skills=2",
+            "+law.chance.knowledge=0.25",
+            "holdout.query='N > 2e10'",
+        ],
+        ("observational", *EVERY),
+    ),
     "schedule": (schedule_curves, ["law=schedule", "holdout.query='run == \"wsd\"'"], ("schedule", *EVERY)),
 }
 
