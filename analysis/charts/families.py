@@ -25,6 +25,7 @@ def chart_observational(study: Study) -> Chart | None:
         return None
     rows, known = fit.law.fitted_rows(study.runs.frame), train_fit(fit)
     counts = rows[["family", "run"]].drop_duplicates()["family"].value_counts()
+    assert isinstance(known.law, Observational)
     hues = dict(zip([name for name in counts.index if str(name) in known.law.families], HUES, strict=False))
     limits = span(rows["N"], 0.08, log=True)
     n = np.geomspace(*limits, STEPS)

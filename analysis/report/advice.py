@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def format_optimum(row: pd.Series, name: str) -> str:
     return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
 
 
-def _format_prediction(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
+def _format_prediction(fit: Fit, row: dict[str, Any], write: Callable[[float], str], flip: bool = False) -> str:
     """Format the response at one place with its interval; ``1 - response`` if ``flip``."""
     import pandas as pd
 
@@ -219,7 +219,8 @@ def _schedule(study: Study, fit: Fit) -> list[str]:
         optim = OptimConfig(schedule=name, warmup=warmup_end(longest) / steps, min_lr_ratio=low, decay=COOLDOWN)
         rates = learning_rates(optim, phases_of(optim, steps, None), peak)
         ends = pd.DataFrame({"run": [name], "step": [steps], "rates": [rates]})
-        losses[words] = with_interval(fit.predict(ends)[0], *fit.interval(ends)[:, 0].tolist(), three_decimals)
+        low_end, high_end = fit.interval(ends)[:, 0].tolist()
+        losses[words] = with_interval(float(fit.predict(ends)[0]), low_end, high_end, three_decimals)
     expected = join_words([f"{loss} {words}" for words, loss in losses.items()])
     return [
         f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)}"

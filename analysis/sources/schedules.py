@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTIONS = ("schedule", "warmup", "warmup_tokens", "decay", "min_lr_ratio")  # of ``optim`` that the rates depend on
-RESOLVED = tuple(f"budget.resolved.{name}" for name in ("lr", "steps", "batch_tokens"))
+# amounts of the config, and the quantities that they are called in a frame if a source names them by its columns
+RESOLVED = {"budget.resolved.lr": "lr", "budget.resolved.steps": "steps", "budget.resolved.batch_tokens": "batch"}
 MOST = 10_000_000  # steps; more are likely tokens
 
 
@@ -35,7 +36,7 @@ def rates_of_runs(frame: pd.DataFrame) -> dict[Hashable, np.ndarray]:
 
 def configured(frame: pd.DataFrame) -> np.ndarray:
     """Return a mask (n,) of the rows that hold the config of their run."""
-    known = [*(f"optim.{name}" for name in OPTIONS), *RESOLVED]
+    known = [*(f"optim.{name}" for name in OPTIONS), *_resolved(frame)]
     if not set(known) <= set(frame):
         return np.zeros(len(frame), dtype=bool)
     return frame[known].notna().all(axis=1).to_numpy()
@@ -44,7 +45,7 @@ def configured(frame: pd.DataFrame) -> np.ndarray:
 def _rates(run: Hashable, rows: pd.DataFrame) -> np.ndarray:
     last = int(rows["step"].max())
     if configured(rows).all():
-        rates = _by_config(rows.iloc[0].to_dict())
+        rates = _by_config(rows.iloc[0].to_dict(), _resolved(rows))
         if len(rates) <= last:
             raise ConfigError(f"runs.columns.step: run {run} has a row at step {last}, beyond its {len(rates) - 1} steps")
         return rates
@@ -59,10 +60,17 @@ def _rates(run: Hashable, rows: pd.DataFrame) -> np.ndarray:
     return np.interp(np.arange(last + 1), at, values)
 
 
-def _by_config(row: dict[str, Any]) -> np.ndarray:
+def _resolved(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of the peak learning rate, the steps and the batch size of a config."""
+    return [name if name in frame else quantity for name, quantity in RESOLVED.items()]
+
+
+def _by_config(row: dict[str, Any], resolved: list[str]) -> np.ndarray:
     """Return the rates of a run from the params that it was tracked with, which are texts."""
     values = {name: row[f"optim.{name}"] for name in OPTIONS}
-    numbers = {name: float(value) for name, value in values.items() if name != "schedule" and str(value) != "None"}
+    numbers: dict[str, Any] = {
+        name: float(value) for name, value in values.items() if name != "schedule" and str(value) != "None"
+    }
     optim = OptimConfig(schedule=str(values["schedule"]), **numbers)
-    lr, steps, batch = (row[name] for name in RESOLVED)
+    lr, steps, batch = (row[name] for name in resolved)
     return learning_rates(optim, phases_of(optim, int(float(steps)), float(batch)), float(lr))

@@ -108,6 +108,10 @@ def test_the_config_of_a_run_tells_its_rates():
     rows = Schedule().fitted_rows(table)
     expected = frame.loc[frame["run"] == "cosine", "lr"].to_numpy()[1:]
     assert rows.loc[(rows["run"] == "cosine").to_numpy(), "lr"].to_numpy() == pytest.approx(expected)
+    columns = Columns(lr="budget.resolved.lr", batch="budget.resolved.batch_tokens")  # as of runs=mlflow
+    tracked = tidy(told, columns, needs=Schedule.needs).frame
+    assert tracked["lr"].nunique() == 1
+    assert Schedule().fitted_rows(tracked)["lr"].to_numpy() == pytest.approx(expected)
     with pytest.raises(ConfigError, match="run cosine has a row at step 4000, beyond its 2000 steps"):
         Schedule().prepare(table.assign(**{"budget.resolved.steps": "2000"}))
 
