@@ -63,7 +63,7 @@ def chart_batch_size(study: Study) -> Chart | None:
     line_marks = law_marks(
         fit, "D", tokens, value, np.stack([low, high]), UNLIMITED, {"colour": colour("batch_size")}, y="batch"
     )
-    x = axis("D", reach, log=True, label="Tokens in very small batches <i>D</i><sub>min</sub>")
+    x = axis("D", reach, log=True, label="Tokens in very small batches, D_min")
     y = axis("batch", span(value, 0.3, log=True), log=True, label="Critical batch size (tokens)")
     caption = "Best runs of each batch size with the law, and the critical batch size with its 95 % interval."
     critical = Panel(x, y, tuple(line_marks), legend="")
