@@ -101,6 +101,10 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str, str]] = {
     "lr": (number, "scientific", "Learning rate"),
     "batch": (short, "short", "Batch size (tokens)"),
     "budget": (compute, "scientific", "Compute budget (FLOPs)"),
+    "step": (short, "short", "Training steps"),
+    "weight_decay": (number, "scientific", "Weight decay"),
+    "tau": (number, "plain", "Time scale of AdamW <i>τ</i> (share of training)"),
+    "score": (share, "plain", "Score"),
     "samples": (short, "short", "Samples per problem"),
     "correct": (short, "short", "Correct samples"),
 }

@@ -67,6 +67,7 @@ def fit(
         hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
         raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
     started = time.perf_counter()
+    law, frame = law.prepare(frame)
     solution = law.estimate(frame)
     if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
         raise ConfigError(f"runs: all {len(frame)} rows have the same {law.response}; a law needs runs that differ")

@@ -48,7 +48,7 @@ class Fit:
     cost: Cost
     holdout: dict[str, Any] | None
     frontier_table: list[dict]  # the best allocation of a few budgets, from the smallest of the runs on
-    diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
+    diagnostics: dict[str, Any]  # see analysis.fit.diagnostics.diagnose
     tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
     bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
     seconds: dict[str, float]  # seconds of the fit and of the bootstrap

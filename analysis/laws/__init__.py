@@ -1,6 +1,7 @@
 """Laws, by name. A new law is a class in a module of its own, an entry here, and a file in ``conf/analysis/law``."""
 
 from analysis.laws.base import Cost, Law, Parameter, Solution
+from analysis.laws.batch_size import BatchSize
 from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
@@ -9,11 +10,14 @@ from analysis.laws.envelope import Envelope
 from analysis.laws.formula import FormulaLaw
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
+from analysis.laws.observational import Observational
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
 from analysis.laws.rl_power import RlPower
 from analysis.laws.rl_sigmoid import RlSigmoid
+from analysis.laws.schedule import Schedule
+from analysis.laws.weight_decay import WeightDecay
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -32,6 +36,10 @@ LAWS: dict[str, type[Law]] = {
         Hyperparameter,
         BrokenPowerLaw,
         FormulaLaw,
+        Schedule,
+        BatchSize,
+        WeightDecay,
+        Observational,
     )
 }
 

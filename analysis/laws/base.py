@@ -110,6 +110,14 @@ class Law(ABC):
     def loss(self) -> Objective:
         """The objective that the estimate minimises."""
 
+    def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
+        """Return the law and the rows that a fit works on: those given, unless the parameters are named by the rows, or a row
+        needs what other rows know even if these are held out.
+
+        :raises ConfigError: if the rows lack what the law needs.
+        """
+        return self, frame
+
     @abstractmethod
     def estimate(self, frame: pd.DataFrame) -> Solution:
         """Estimate the parameters from the runs of a frame; return the best of many starts.

@@ -13,7 +13,6 @@ from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Positive
 
-
 PRIOR = "{alpha: {mean: 0.34, sd: 0.02}}"
 
 

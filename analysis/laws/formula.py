@@ -120,7 +120,7 @@ class FormulaLaw(CurveLaw):
     def evaluate(self, x: Inputs, params: Mapping[str, Any]) -> np.ndarray:
         """Return the values of the formula."""
         with np.errstate(all="ignore"):
-            return eval(self._compiled, {"__builtins__": {}}, {**FUNCTIONS, **vars(x), **params}) + 0 * getattr(  # noqa: S307
+            return eval(self._compiled, {"__builtins__": {}}, {**FUNCTIONS, **vars(x), **params}) + 0 * getattr(
                 x, self.predictors[0]
             )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import Hyperparameter, RlPower
+from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.laws import BatchSize, Hyperparameter, Observational, RlPower, WeightDecay
+from analysis.numerics.rate_changes import warmup_end
+from openr1.training.options import OptimConfig
+from openr1.training.schedule import learning_rates, phases_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +25,12 @@ BEYOND = 10  # prediction of a law of one variable, over the largest value of th
 BELOW = 0.9  # prediction of a law of the loss, over the lowest loss of the runs
 REPEATS = 3  # epochs over the same data after the first one
 TEACHERS = 100  # losses between those of the runs' teachers
+COOLDOWN = 0.2  # share of the steps in which a schedule with a stable phase decays
+SHAPES = {
+    "cosine": "with a cosine",
+    "linear": "with a linear decay",
+    "wsd": f"with a decay over the last {COOLDOWN:.0%} of them",
+}
 NAMES = {"N": "parameters", "D": "tokens", "k": "samples per problem"}
 
 
@@ -58,7 +67,7 @@ def format_optimum(row: pd.Series, name: str) -> str:
     return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
 
 
-def _format_prediction(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
+def _format_prediction(fit: Fit, row: dict[str, Any], write: Callable[[float], str], flip: bool = False) -> str:
     """Format the response at one place with its interval; ``1 - response`` if ``flip``."""
     import pandas as pd
 
@@ -152,6 +161,73 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _batch_size(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, BatchSize)
+    largest = float(study.runs.frame["D"].max())
+    sentences = []
+    for factor, reach in ((1, "the most of the runs"), (BEYOND, f"{BEYOND} times as many")):
+        tokens = factor * largest
+        value, low, high = fit.value_and_interval(partial(fit.law.critical, tokens=np.array([tokens])))[:, 0].tolist()
+        critical = with_interval(value, low, high, partial(quantity, "batch"))
+        sentences.append(
+            f"For the loss of {quantity('D', tokens)} tokens in very small batches, {reach}, the critical batch size is"
+            f" {critical} tokens: batches of this size take twice the tokens, and batches of a tenth of it 10 % more."
+        )
+    return sentences
+
+
+def _weight_decay(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, WeightDecay)
+    frame = study.runs.frame
+    run = frame.loc[frame.loc[(frame["N"] * frame["D"]) == (frame["N"] * frame["D"]).max(), "loss"].idxmin()]
+    sentences = []
+    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as many of both")):
+        n, d = factor * float(run["N"]), factor * float(run["D"])
+        tau, low, high = fit.value_and_interval(partial(fit.law.optimum, ratio=np.array([d / n])))[:, 0].tolist()
+        decay = float(run["batch"]) / (float(run["lr"]) * tau * d)
+        sentences.append(
+            f"For {quantity('N', n)} parameters on {quantity('D', d)} tokens, {reach}, the best time scale is"
+            f" {with_interval(tau, low, high)}: a weight decay of {number(decay)} at a learning rate of"
+            f" {quantity('lr', float(run['lr']))} and a batch of {quantity('batch', float(run['batch']))} tokens."
+        )
+    return sentences
+
+
+def _observational(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Observational)
+    rows = fit.law.fitted_rows(study.runs.frame)
+    model = rows.loc[(rows["N"] * rows["D"]).idxmax()].to_dict()
+    n = BEYOND * model["N"]
+    scores = [
+        f"{_format_prediction(fit, {**model, 'N': n, 'benchmark': name}, share)} on {name}" for name in fit.law.benchmarks
+    ]
+    return [
+        f"For a model of the family {model['family']} with {quantity('N', n)} parameters, {BEYOND} times its largest, on the"
+        f" same {quantity('D', model['D'])} tokens, expect a score of {join_words(scores)}."
+    ]
+
+
+def _schedule(study: Study, fit: Fit) -> list[str]:
+    import pandas as pd
+
+    rows = fit.law.fitted_rows(study.runs.frame)
+    longest = rows.loc[rows["step"].idxmax(), "rates"]
+    steps, peak = len(longest) - 1, float(longest.max())
+    low = min(float(rates[warmup_end(rates) :].min() / rates.max()) for rates in rows["rates"])
+    losses = {}
+    for name, words in SHAPES.items():
+        optim = OptimConfig(schedule=name, warmup=warmup_end(longest) / steps, min_lr_ratio=low, decay=COOLDOWN)
+        rates = learning_rates(optim, phases_of(optim, steps, None), peak)
+        ends = pd.DataFrame({"run": [name], "step": [steps], "rates": [rates]})
+        low_end, high_end = fit.interval(ends)[:, 0].tolist()
+        losses[words] = with_interval(float(fit.predict(ends)[0]), low_end, high_end, three_decimals)
+    expected = join_words([f"{loss} {words}" for words, loss in losses.items()])
+    return [
+        f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)}"
+        f" of it, the lowest of the runs, expect a loss of {expected}."
+    ]
+
+
 def _distillation(study: Study, fit: Fit) -> list[str]:
     import pandas as pd
 
@@ -174,4 +250,8 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "data_constrained": _data_constrained,
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
+    "schedule": _schedule,
+    "batch_size": _batch_size,
+    "weight_decay": _weight_decay,
+    "observational": _observational,
 }

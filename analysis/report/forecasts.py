@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from analysis.formatting import DASH, percent, quantity, scientific, times, with_interval
 from analysis.forecast.forecast import RULE
 from analysis.forecast.noise import LEVELS
 from analysis.forecast.registry import Outcome, calibration
+from analysis.formatting import DASH, percent, quantity, scientific, times, with_interval
 from analysis.report.tables import Cell, Table
 
 if TYPE_CHECKING:

@@ -46,11 +46,16 @@ class Columns:
     correct: str | None = None  # correct samples of a problem
     weight: str | None = None  # weight of the row in a fit
     run: str | None = None  # training run of a row that is a point of a curve; its points stay together in a resample
+    step: str | None = None  # training step of a point of a curve
+    weight_decay: str | None = None  # decoupled weight decay of AdamW
+    family: str | None = None  # family of a model that others trained
+    benchmark: str | None = None  # benchmark of a score, in a table with a row per model and benchmark
+    score: str | None = None  # share of its points
 
 
-NONNEGATIVE = ("pass_at_1", "error", "coverage", "correct", "weight")  # may be 0
-SHARES = ("pass_at_1", "error", "coverage")  # at most 1
-LABELS = ("run",)  # not numbers
+NONNEGATIVE = ("pass_at_1", "error", "coverage", "correct", "weight", "score")  # may be 0
+SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1
+LABELS = ("run", "family", "benchmark")  # not numbers
 DEFAULT_NEEDS = ("N", "D", "C", "loss")  # default of the quantities that a usable row must have
 # named by a source for all laws, though its runs may lack them: runs of RL have no loss
 OPTIONAL = ("N", "D", "loss", "lr", "batch")
