@@ -51,7 +51,9 @@ class FitConfig:
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
         if self.by and self.forecast:
-            raise ConfigError("by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value")
+            raise ConfigError(
+                "by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value"
+            )
         for name in self.compare:
             law_class(name)
         self.fix, self.priors = read_values(self.fix or {}), read_priors(self.priors or {})

@@ -183,7 +183,9 @@ class Fit:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NOT_SAVED}
         values["frontier"] = values.pop("frontier_table")
         about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
-        return to_json_values({"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
+        return to_json_values(
+            {"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)}
+        )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fit:

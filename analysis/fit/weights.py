@@ -28,7 +28,9 @@ def run_weights(frame: pd.DataFrame, weights: str) -> np.ndarray:
     elif weights in frame:
         values = _column(frame, weights)
     else:
-        raise ConfigError(f"weights: must be one of {', '.join(RULES)}, or a column of the runs; there is no column {weights!r}")
+        raise ConfigError(
+            f"weights: must be one of {', '.join(RULES)}, or a column of the runs; there is no column {weights!r}"
+        )
     return values / values.mean()
 
 

@@ -63,7 +63,9 @@ def candidate_laws(frame: pd.DataFrame) -> list[CurveLaw]:
     elif {"loss", "C"} <= set(frame):
         laws = [PowerLaw()]
     if not laws:
-        raise ConfigError("forecast: needs the FLOPs (C) and the loss of the runs, or a law: law=rl_sigmoid compare=[rl_sigmoid]")
+        raise ConfigError(
+            "forecast: needs the FLOPs (C) and the loss of the runs; for a pass rate choose a law, such as law=rl_sigmoid"
+        )
     return laws
 
 
@@ -77,7 +79,7 @@ def candidates(frame: pd.DataFrame, laws: Sequence[Law] = ()) -> list[Candidate]
     curves: list[CurveLaw] = [law for law in laws if isinstance(law, CurveLaw)]
     if laws and not curves:
         names = ", ".join(law.name for law in laws)
-        raise ConfigError(f"forecast: {names} predicts only the best run of a budget; choose a law of every run, such as chinchilla")
+        raise ConfigError(f"forecast: {names} predicts only the best run of a budget; choose another, such as chinchilla")
     return [candidate for law in curves or candidate_laws(frame) for candidate in _variants(law)]
 
 

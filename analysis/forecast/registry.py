@@ -1,9 +1,10 @@
 """Registered forecasts: written before the runs exist, and compared with them once they do.
 
 A forecast is a file ``forecasts/FINGERPRINT.json`` in the folder of the study of its run, written once and never changed:
-``study``, ``written`` (ISO 8601, UTC), ``commit``, ``run`` (name, fingerprint, N, D, C), ``response``, ``predicted``, ``intervals``
-(level -> ends), ``fitted`` (the study, the number and the SHA-256 of the runs that the law was fitted to), ``chosen``, ``scores``,
-``origins`` and ``noise``. Its outcome stands beside it, in ``FINGERPRINT.outcome.json``, written by the first report that has the run.
+``study``, ``written`` (ISO 8601, UTC), ``commit``, ``run`` (name, fingerprint, N, D, C), ``response``, ``predicted``,
+``intervals`` (level -> ends), ``fitted`` (the study, the number and the SHA-256 of the runs that the law was fitted to),
+``chosen``, ``scores``, ``origins`` and ``noise``. Its outcome stands beside it, in ``FINGERPRINT.outcome.json``, written by the
+first report that has the run.
 """
 
 from __future__ import annotations

@@ -158,4 +158,6 @@ def _check_node(node: ast.AST) -> None:
         if not isinstance(node.value, int | float) or isinstance(node.value, bool):
             raise ConfigError(f"law.formula: {node.value!r} is not a number")
     elif not isinstance(node, (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, *OPERATORS)):
-        raise ConfigError(f"law.formula: {ast.unparse(node) or type(node).__name__} is not arithmetic; use + - * / ** and functions")
+        raise ConfigError(
+            f"law.formula: {ast.unparse(node) or type(node).__name__} is not arithmetic: + - * / ** and functions"
+        )

@@ -35,7 +35,7 @@ def sentences(forecast: Forecast) -> list[str]:
             f" (95 %: {run} for a new run, {curve} for the curve)."
         )
         lines.append(
-            f"The forecast assumes {' on '.join(sizes) or 'the best allocation'} and otherwise the recipe of the runs; it is for"
+            f"It assumes {' on '.join(sizes) or 'the best allocation'} and otherwise the recipe of the runs, and is for"
             f" {times(row['C'] / forecast.largest)} times the FLOPs of the largest run."
         )
     first = forecast.chosen[0]
@@ -113,7 +113,17 @@ def outcomes_table(outcomes: list[Outcome]) -> Table | None:
         within = [level for level in LEVELS if outcome.is_within(level)]
         verdict = "" if outcome.measured is None else f"{within[0]:.0%}".replace("%", " %") if within else "none"
         rows.append([*cells, Cell(verdict or "no run yet")])
-    heads = ("Study", "Run", "Registered (UTC)", "C (FLOPs)", "Reach", "Forecast", "Measured", "Error", "Within the interval of")
+    heads = (
+        "Study",
+        "Run",
+        "Registered (UTC)",
+        "C (FLOPs)",
+        "Reach",
+        "Forecast",
+        "Measured",
+        "Error",
+        "Within the interval of",
+    )
     return Table(heads, rows, frozenset({3, 4, 5, 6, 7}))
 
 

@@ -70,26 +70,30 @@ def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **
     from plotly.offline import get_plotlyjs
 
     shown = {name: chart for name, chart in charts.items() if chart.reported}
-    return _environment().get_template(name).render(
-        study=study,
-        counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
-        title=study.config.runs.study,
-        tables=tables,
-        fit_tables=fit_tables,
-        table_names=TABLE_NAMES,
-        long=LONG,
-        describe_diagnostics=narrative.describe_diagnostics,
-        few=WARNINGS,
-        charts=shown,
-        wide={name for name, chart in shown.items() if len(chart.panels) > 1},
-        alone=_find_alone(shown),
-        legend=plotly.legend,
-        columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
-        reasons=study.runs.dropped["reason"].value_counts().to_dict(),
-        plotly=Markup(get_plotlyjs()),
-        script=Markup(_read_file("templates/report.js")),
-        figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
-        **more,
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            study=study,
+            counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
+            title=study.config.runs.study,
+            tables=tables,
+            fit_tables=fit_tables,
+            table_names=TABLE_NAMES,
+            long=LONG,
+            describe_diagnostics=narrative.describe_diagnostics,
+            few=WARNINGS,
+            charts=shown,
+            wide={name for name, chart in shown.items() if len(chart.panels) > 1},
+            alone=_find_alone(shown),
+            legend=plotly.legend,
+            columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
+            reasons=study.runs.dropped["reason"].value_counts().to_dict(),
+            plotly=Markup(get_plotlyjs()),
+            script=Markup(_read_file("templates/report.js")),
+            figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
+            **more,
+        )
     )
 
 

@@ -7,7 +7,8 @@ flops. Of each table the runs of most compute are held out, 10, 25 and 50 % of t
 others:
 
 - ``forecast``: law, objective and weights chosen by rolling origins, as ``openr1-fit forecast=FLOPs`` does;
-- ``huber``: the parametric law of Chinchilla by the Huber loss (delta 1e-3) of log loss, SciPy's L-BFGS-B from 4,500 starts;
+- ``huber``: the parametric law of Chinchilla by the Huber loss (delta 1e-3) of log loss, as everybody fits it. The optimum is the
+  one that SciPy's L-BFGS-B finds from as many starts (``fit_speed.py``), so that openr1 fits it here too;
 - ``parabola``: the best runs of IsoFLOP budgets only, by parabolas in log N and a power law through their minima.
 
 An error is the mean of |predicted / measured - 1| over the held-out runs. A ratio below 1 is better than ``huber``.
@@ -67,7 +68,7 @@ def mean_error(predicted: np.ndarray, measured: pd.Series) -> float:
 
 
 def parabola_error(train: pd.DataFrame, test: pd.DataFrame) -> tuple[float, float]:
-    """Return the errors at the best held-out run of each budget, of the parabolas and of the Huber fit; NaN without parabolas."""
+    """Return the errors at the best held-out runs of budgets, by parabolas and by the Huber fit; NaN without parabolas."""
     try:
         isoflop = fit(train, IsoFlop(), bootstrap=NO_RESAMPLES)
     except ConfigError:
@@ -77,7 +78,7 @@ def parabola_error(train: pd.DataFrame, test: pd.DataFrame) -> tuple[float, floa
 
 
 def huber(train: pd.DataFrame):
-    """Fit the customary law; ``fit_speed.py`` shows that the optimum is SciPy's."""
+    """Fit the customary law."""
     return fit(train, Chinchilla(), bootstrap=NO_RESAMPLES)
 
 
@@ -106,10 +107,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tables", nargs="*", default=[], help="words in the names of the studies; default: all")
-    parser.add_argument("--stack", action="store_true", help="predict the median of all candidates within a quarter of the best")
+    parser.add_argument(
+        "--stack", action="store_true", help="predict the median of all candidates within a quarter of the best"
+    )
     options = parser.parse_args()
     rows = []
-    print("| table | cut | runs | held out | reach | chosen | forecast | huber | ratio | parabola, best runs | huber, best runs | in 95 % |")
+    print(
+        "| table | cut | runs | held out | reach | chosen | forecast | huber | ratio | parabola, best runs | huber, best runs | in 95 % |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, frame in tables(options.folder, options.tables):
         for cut in CUTS:
@@ -125,8 +130,11 @@ def main() -> None:
     ratio = table["forecast"] / table["huber"]
     by_table = np.exp(np.log(ratio).groupby(table["table"]).mean())
     print(f"\nratio of errors to huber: {mean_ratio(ratio):.3f} (geometric mean of {len(table)} splits)")
-    print(f"worst table: {by_table.max():.2f} ({by_table.idxmax()}); worst split: {ratio.max():.2f}; splits above 1.25: {(ratio > 1.25).sum()}")
-    print(f"parabolas, ratio to huber at the best runs of budgets: {mean_ratio(table['parabola'] / table['huber, best runs']):.3f}")
+    print(f"worst table: {by_table.max():.2f} ({by_table.idxmax()})")
+    print(f"worst split: {ratio.max():.2f}; splits above 1.25: {(ratio > 1.25).sum()}")
+    print(
+        f"parabolas, ratio to huber at the best runs of budgets: {mean_ratio(table['parabola'] / table['huber, best runs']):.3f}"
+    )
     total = table["held out"].sum()
     inside = ", ".join(f"{level} %: {table[f'within {level}'].sum() / total:.1%}" for level in (50, 80, 95))
     print(f"held-out runs within the interval of a new run of {inside}; of {total} runs")
