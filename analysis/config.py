@@ -33,6 +33,7 @@ class FitConfig:
     runs: Source = MISSING
     compare: list[str] = field(default_factory=list)  # laws to compare, each with its defaults; empty for law alone
     by: str | None = None  # column of the groups, each of which gets a fit of its own; null for one fit to all runs
+    share: list[str] = field(default_factory=list)  # parameters that all groups of ``by`` have in common
     weights: str | None = None  # sqrt_flops, recency, inverse_variance, seeds, or a column; null for equal weights of runs
     fix: Any = None  # parameters of the law -> their values, such as {alpha: 0.35}
     tie: list[list[str]] = field(default_factory=list)  # lists of parameters that are equal, such as [[alpha,beta]]
@@ -50,6 +51,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
+        if self.share and not self.by:
+            raise ConfigError("share: parameters are shared by groups; name their column, such as by=family")
         if self.by and self.forecast:
             raise ConfigError(
                 "by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value"

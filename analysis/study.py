@@ -147,7 +147,7 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     runs = frame.read(config.runs, list(config.law.needs))
     # a column that holds a quantity is called after it
     by = next((key for key, name in vars(config.runs.columns).items() if name == config.by and key in runs.frame), config.by)
-    groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, **config.constraints)
+    groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, config.share, **config.constraints)
     _add_unusable_groups(groups, runs, config.by)
     rows = split_by(runs.frame, by)
     target = _target_flops(config, runs.frame, groups.fits.values())

@@ -104,7 +104,7 @@ def diagnose(
 def _given(law: Law, frame: pd.DataFrame, params: dict[str, float]) -> set[str]:
     """Return the names of the parameters that are given rather than fitted; a law that is not one curve sets them to 0."""
     if isinstance(law, CurveLaw):
-        return set(law.fixed(frame))
+        return {*law.known(frame), *law.constraints.tied}
     return {name for name, value in params.items() if value == 0}
 
 

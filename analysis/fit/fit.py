@@ -29,6 +29,7 @@ REACH = 100  # range of the frontier in fit.json, over the largest budget of the
 ROWS = 9  # rows of the frontier in fit.json
 FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
 TRAIN = "fit without the held-out runs: "
+MEDIAN_OF_T = 0.7407  # median size of Student's t with SCATTER_FREEDOM degrees of freedom
 MOST_RESAMPLED = 50_000  # rows beyond which intervals come from resamples of this many
 BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
@@ -109,6 +110,8 @@ def fit(
             "widened": widen,
         },
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
+        scatter=_scatter(law, frame, solution.params),
+        frame=frame,
         weights=weights,
         constraints=constraints.to_dict(),
         draws=draws,
@@ -119,6 +122,19 @@ def fit(
         budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
         result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result
+
+
+def _scatter(law: Law, frame: pd.DataFrame, params: np.ndarray) -> float | None:
+    """Return the scale of Student's t that the runs scatter by about the law; null if it predicts none of them."""
+    rows = law.fitted_rows(frame)
+    measured, predicted = law.observed(rows), law.predict(params, rows)[0]
+    with np.errstate(all="ignore"):
+        residuals = np.log(measured / predicted) if law.loss.logs else measured - predicted
+    residuals = residuals[np.isfinite(residuals)]
+    if not len(residuals):
+        return None
+    fitted = len(law.free(frame)) if isinstance(law, CurveLaw) else len(law.parameters)
+    return float(np.median(np.abs(residuals)) / MEDIAN_OF_T * np.sqrt(len(residuals) / max(len(residuals) - fitted, 1)))
 
 
 def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[Law, pd.DataFrame]:

@@ -7,8 +7,8 @@ flops. Of each table the runs of most compute are held out, 10, 25 and 50 % of t
 others:
 
 - ``forecast``: law, objective and weights chosen by rolling origins, as ``openr1-fit forecast=FLOPs`` does;
-- ``huber``: the parametric law of Chinchilla by the Huber loss (delta 1e-3) of log loss, as everybody fits it. The optimum is the
-  one that SciPy's L-BFGS-B finds from as many starts (``fit_speed.py``), so that openr1 fits it here too;
+- ``huber``: the parametric law of Chinchilla by the Huber loss (delta 1e-3) of log loss, as everybody fits it. Its optimum is
+  what SciPy finds from as many starts (``fit_speed.py``), so that openr1 fits it here too;
 - ``parabola``: the best runs of IsoFLOP budgets only, by parabolas in log N and a power law through their minima.
 
 An error is the mean of |predicted / measured - 1| over the held-out runs. A ratio below 1 is better than ``huber``.
@@ -112,10 +112,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     rows = []
-    print(
-        "| table | cut | runs | held out | reach | chosen | forecast | huber | ratio | parabola, best runs | huber, best runs | in 95 % |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    heads = "table | cut | runs | held out | reach | chosen | forecast | huber | ratio | parabola, best runs | huber, best runs"
+    print(f"| {heads} | in 95 % |\n{'|---' * 12}|")
     for name, frame in tables(options.folder, options.tables):
         for cut in CUTS:
             row = measure(name, frame, cut, options.stack)
@@ -132,9 +130,8 @@ def main() -> None:
     print(f"\nratio of errors to huber: {mean_ratio(ratio):.3f} (geometric mean of {len(table)} splits)")
     print(f"worst table: {by_table.max():.2f} ({by_table.idxmax()})")
     print(f"worst split: {ratio.max():.2f}; splits above 1.25: {(ratio > 1.25).sum()}")
-    print(
-        f"parabolas, ratio to huber at the best runs of budgets: {mean_ratio(table['parabola'] / table['huber, best runs']):.3f}"
-    )
+    parabolas = mean_ratio(table["parabola"] / table["huber, best runs"])
+    print(f"parabolas, ratio to huber at the best runs of budgets: {parabolas:.3f}")
     total = table["held out"].sum()
     inside = ", ".join(f"{level} %: {table[f'within {level}'].sum() / total:.1%}" for level in (50, 80, 95))
     print(f"held-out runs within the interval of a new run of {inside}; of {total} runs")
