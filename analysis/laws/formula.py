@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from omegaconf import MISSING
 
 from analysis.laws.base import Parameter
 from analysis.laws.regression import CurveLaw, Inputs
@@ -37,7 +36,7 @@ class FormulaLaw(CurveLaw):
     title: ClassVar[str] = "Formula"
     source: ClassVar[str] = "given by the user"
 
-    formula: str = MISSING  # such as "E + A*N**-a + B*(D/U)**-b"
+    formula: str = "E + A*N**-a + B*D**-b"  # columns of the runs, parameters and numbers
     bounds: Any = None  # parameters -> their lower and upper bounds, such as {a: [0.01, 3]}
     columns: list[str] = field(default_factory=list)  # more names that are columns of the runs
     response: str = "loss"  # type: ignore[misc]  # column that the formula predicts

@@ -230,6 +230,7 @@ LAW_STUDIES = {
     "batch_size": _batch_size,
     "weight_decay": _weight_decay,
     "observational": _observational,
+    "formula": lambda: (isoflop_runs(), LAWS["formula"]()),
 }
 
 
