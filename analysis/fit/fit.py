@@ -37,7 +37,7 @@ def fit(
     :param holdout: rows that a second fit is not given, and predicts; none by default.
     :raises ConfigError: if the runs lack a column, or are too few for the law.
     """
-    law = resolve_law(law)
+    law = resolve_law(law).for_runs(frame)
     bootstrap = bootstrap or Bootstrap()
     missing = [name for name in law.needs if name not in frame]
     if missing:

@@ -123,9 +123,10 @@ def fit_by(
     :raises ConfigError: for a missing column, or if the law can be fitted to no group.
     """
     law = resolve_law(law)
-    groups = split_by(frame, by)
+    labelled = split_by(frame, by)
+    groups = law.select_groups(labelled)
     holdout_failures = _holdout_failures(groups, holdout)
-    result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
+    result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, labelled.values())))
     for group, rows in groups.items():
         try:
             result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap)

@@ -5,6 +5,7 @@ from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
 from analysis.laws.distillation import Distillation
+from analysis.laws.effective_speedup import EffectiveSpeedup
 from analysis.laws.envelope import Envelope
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
@@ -30,6 +31,7 @@ LAWS: dict[str, type[Law]] = {
         Distillation,
         Hyperparameter,
         BrokenPowerLaw,
+        EffectiveSpeedup,
     )
 }
 

@@ -84,6 +84,7 @@ class Law(ABC):
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
     independent: ClassVar[bool] = True  # its points have independent noise, so that they have a likelihood
+    compares: ClassVar[bool] = False  # it is fitted to groups of runs in pairs, so that it needs ``by``
 
     @property
     @abstractmethod
@@ -130,6 +131,17 @@ class Law(ABC):
         predicts.
         """
         return {}
+
+    def for_runs(self, frame: pd.DataFrame) -> Law:
+        """Return the law with the options that it takes from the runs if they are not given; by default, itself.
+
+        :raises ConfigError: if the runs do not tell them.
+        """
+        return self
+
+    def select_groups(self, rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Return the rows that the law is fitted to for each group, given those of each group: by default, the same."""
+        return rows
 
     def observed(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the measured responses (n,)."""

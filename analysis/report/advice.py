@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import Hyperparameter, RlPower
+from analysis.laws import EffectiveSpeedup, Hyperparameter, RlPower
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +167,28 @@ def _distillation(study: Study, fit: Fit) -> list[str]:
     ]
 
 
+def _effective_speedup(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, EffectiveSpeedup)
+    row, x = study.runs.frame.iloc[-1], fit.law.x
+    largest = float(study.runs.frame[x].max())
+    unit = "tokens" if x == "D" else study.compute_unit(largest)
+
+    def describe(at: float) -> tuple[str, str, bool]:
+        value, low, high = fit.value_and_interval(partial(fit.law.speedup_at, x=at)).tolist()
+        saved = with_interval(1 / value, 1 / high, 1 / low, share)
+        return with_interval(value, low, high, times), saved, low <= 1 <= high
+
+    speedup, saved, same = describe(largest)
+    where = "" if fit.law.shared_exponent else f" At {quantity(x, largest)} {unit}, the largest of the runs,"
+    begin = f"{where} {row['treatment']}".strip()
+    sentences = [f"{begin} reaches the loss of {row['reference']} with {saved} of its {unit}: a speed-up of {speedup}."]
+    if same:
+        sentences.append("The interval contains 1, so that the runs do not show which of both saves compute.")
+    if not fit.law.shared_exponent:
+        sentences.append(f"At {BEYOND} times as many, expect a speed-up of {describe(BEYOND * largest)[0]}.")
+    return sentences
+
+
 SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "rl_sigmoid": _rl_sigmoid,
     "rl_power": _rl_power,
@@ -174,4 +196,5 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "data_constrained": _data_constrained,
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
+    "effective_speedup": _effective_speedup,
 }

@@ -124,6 +124,12 @@ def _broken_power_law() -> tuple[pd.DataFrame, Law]:
     return _from_law(law, [truth[p.name] for p in law.parameters], frame, "loss"), law
 
 
+def _effective_speedup() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["effective_speedup"]()
+    frame = _grid(C=np.geomspace(1e18, 1e21, 10), is_treatment=np.array([0.0, 1.0]))
+    return tidy(_from_law(law, [1.8, 2.5e4, 0.22, 2.4], frame, "loss"), needs=("C", "loss")).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -140,6 +146,7 @@ LAW_STUDIES = {
     "distillation": _distillation,
     "hyperparameter": _hyperparameter,
     "broken_power_law": _broken_power_law,
+    "effective_speedup": _effective_speedup,
 }
 
 
