@@ -5,6 +5,7 @@ from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
 from analysis.laws.distillation import Distillation
+from analysis.laws.downstream import Downstream
 from analysis.laws.effective_speedup import EffectiveSpeedup
 from analysis.laws.envelope import Envelope
 from analysis.laws.hyperparameter import Hyperparameter
@@ -32,6 +33,7 @@ LAWS: dict[str, type[Law]] = {
         Hyperparameter,
         BrokenPowerLaw,
         EffectiveSpeedup,
+        Downstream,
     )
 }
 

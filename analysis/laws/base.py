@@ -83,7 +83,6 @@ class Law(ABC):
     response: ClassVar[str] = "loss"  # column that the law predicts
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
-    independent: ClassVar[bool] = True  # its points have independent noise, so that they have a likelihood
     compares: ClassVar[bool] = False  # it is fitted to groups of runs in pairs, so that it needs ``by``
 
     @property
@@ -105,6 +104,11 @@ class Law(ABC):
     def predictors(self) -> tuple[str, ...]:
         """The variables of the curve; empty for a law that is not one curve."""
         return ()
+
+    @property
+    def independent(self) -> bool:
+        """True if the points have independent noise, so that they have a likelihood."""
+        return True
 
     @property
     @abstractmethod

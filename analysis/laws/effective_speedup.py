@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.laws.base import Parameter, Solution
 from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
 
@@ -30,6 +31,7 @@ class EffectiveSpeedup(CurveLaw):
     loss of the other. A speed-up of this kind, called effective compute, measures algorithmic progress in arXiv 2403.05812.
 
     Against C, the law is fitted to the best run of each budget of each recipe; against D, to all runs, of one model size.
+    The default objective has intervals that are widened for the few points of such a comparison.
     ``by`` names the column of the recipes; each of them is compared with the reference.
     """
 
@@ -38,6 +40,7 @@ class EffectiveSpeedup(CurveLaw):
     source: ClassVar[str] = "Henighan et al. 2020, arXiv 2010.14701, eq. 1.1; effective compute: Ho et al. 2024, arXiv 2403.05812"
     compares: ClassVar[bool] = True
 
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "log_mse"
     x: Annotated[str, OneOf(("C", "D"))] = "C"  # C or D
     reference: str | None = None  # label of the recipe that the others are compared with; null for the first one
     shared_exponent: bool = True  # one exponent for both recipes, so that the speed-up is the same at every loss

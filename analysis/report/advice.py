@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import EffectiveSpeedup, Hyperparameter, RlPower
+from analysis.laws import Downstream, EffectiveSpeedup, Hyperparameter, RlPower
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,6 +189,20 @@ def _effective_speedup(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _downstream(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Downstream)
+    frame = fit.law.fitted_rows(study.runs.frame)
+    at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
+    unit = {"N": "parameters", "D": "tokens", "C": study.compute_unit(at.get("C"))} if "C" in at else NAMES
+    place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
+    of = "the largest run" if len(at) == 1 else "the largest of the runs"
+    if not fit.law.k:
+        return [f"With {place}, {BEYOND} times {of}, expect an accuracy of {_format_prediction(fit, at, share)}."]
+    ks = sorted({float(frame["k"].min()), float(frame["k"].max())})
+    rates = [f"{_format_prediction(fit, at | {'k': k}, share)} at k = {k:g}" for k in ks]
+    return [f"With {place}, {BEYOND} times {of}, expect a pass@k of {' and '.join(rates)}."]
+
+
 SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "rl_sigmoid": _rl_sigmoid,
     "rl_power": _rl_power,
@@ -197,4 +211,5 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
     "effective_speedup": _effective_speedup,
+    "downstream": _downstream,
 }

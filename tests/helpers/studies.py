@@ -130,6 +130,17 @@ def _effective_speedup() -> tuple[pd.DataFrame, Law]:
     return tidy(_from_law(law, [1.8, 2.5e4, 0.22, 2.4], frame, "loss"), needs=("C", "loss")).frame, law
 
 
+def _downstream(x: str = "C", k: bool = False) -> tuple[pd.DataFrame, Law]:
+    law = LAWS["downstream"](x=x, k=k, chance=0.0 if k else 0.25)
+    if k:
+        frame = _grid(C=np.geomspace(1e18, 1e22, 10), k=2.0 ** np.arange(6))
+        return _from_law(law, [4e3, 0.17, -0.04, 0.006], frame, "coverage"), law
+    frame = _grid(N=np.geomspace(1e8, 1e10, 6), D=np.geomspace(1e9, 3e11, 5))
+    frame["C"] = 6 * frame["N"] * frame["D"]
+    truth = [2e3, 0.16] if x == "C" else [40.0, 0.2, 900.0, 0.3]
+    return _from_law(law, truth, frame, "pass_at_1"), law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -147,6 +158,9 @@ LAW_STUDIES = {
     "hyperparameter": _hyperparameter,
     "broken_power_law": _broken_power_law,
     "effective_speedup": _effective_speedup,
+    "downstream": _downstream,
+    "downstream, N and D": lambda: _downstream("ND"),
+    "downstream, pass@k": lambda: _downstream(k=True),
 }
 
 
@@ -235,6 +249,12 @@ def students():
     return table.assign(loss=(teacher + gap) * _noise_factors(len(n), 0.001))
 
 
+def accuracies():
+    n, d = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 3e9, 5), np.geomspace(2e9, 1e11, 4)))
+    accuracy = 0.25 + 0.75 * np.exp(-(40 * n**-0.2 + 900 * d**-0.3))
+    return pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "pass_at_1": accuracy * _noise_factors(len(n), 0.01)})
+
+
 # name of the study -> its table, the overrides of its config, the figures that it has
 EVERY = ("parameters", "residuals")
 ADVISED = ("frontier", "allocation", *EVERY)
@@ -260,6 +280,8 @@ KINDS = {
     "rl_power": (rewards_by_size, ["law=rl_power"], ("rl", *EVERY)),
     "pass_at_k": (answers, ["law=pass_at_k"], ("pass_at_k", *EVERY)),
     "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
+    "downstream": (accuracies, ["law=downstream", "law.chance=0.25"], ("curve", *EVERY)),
+    "downstream, N and D": (accuracies, ["law=downstream", "law.chance=0.25", "law.x=ND"], EVERY),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
 }
 
