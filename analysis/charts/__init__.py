@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import compute, curves, fits, isoflop, reasoning
+from analysis.charts import compute, curves, fits, isoflop, mixing, reasoning
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ FIGURES = {
     "pass_at_k": reasoning.chart_pass_at_k,
     "distillation": reasoning.chart_distillation,
     "hyperparameter": curves.chart_hyperparameter,
+    "mixing": mixing.chart_mixing,
     "curve": curves.chart_curve,
     "frontier": compute.chart_frontier,
     "allocation": compute.chart_allocation,

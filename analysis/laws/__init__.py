@@ -4,6 +4,7 @@ from analysis.laws.base import Cost, Law, Parameter, Solution
 from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
+from analysis.laws.data_mixing import DataMixing
 from analysis.laws.distillation import Distillation
 from analysis.laws.downstream import Downstream
 from analysis.laws.effective_speedup import EffectiveSpeedup
@@ -34,6 +35,7 @@ LAWS: dict[str, type[Law]] = {
         BrokenPowerLaw,
         EffectiveSpeedup,
         Downstream,
+        DataMixing,
     )
 }
 

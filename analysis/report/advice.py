@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import Downstream, EffectiveSpeedup, Hyperparameter, RlPower
+from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.laws import DataMixing, Downstream, EffectiveSpeedup, Hyperparameter, RlPower
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,6 +203,31 @@ def _downstream(study: Study, fit: Fit) -> list[str]:
     return [f"With {place}, {BEYOND} times {of}, expect a pass@k of {' and '.join(rates)}."]
 
 
+def _data_mixing(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, DataMixing)
+    law, frame = fit.law, study.runs.frame
+    seen = law.shares(frame)
+    largest = {x: float(frame[x].max()) for x in ("N", "D") if law.scaled}
+    sentences = []
+    for factor in (1, BEYOND) if law.form == "joint" else (1,):
+        at = {x: factor * value for x, value in largest.items()}
+        best = fit.value_and_interval(partial(law.optimum, **{x.lower(): value for x, value in at.items()}))
+        mix = join_words([f"{with_interval(*ends, share)} {name}" for name, ends in zip(law.labels, best.T.tolist(), strict=True)])
+        loss = _format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
+        place = f"For {quantity('N', at['N'])} parameters on {quantity('D', at['D'])} tokens, the" if at else "The"
+        sentences.append(f"{place} best mix is {mix}; expect a loss of {loss} nats per token.")
+        outside = [
+            name
+            for name, value, low, high in zip(law.labels, best[0], seen.min(axis=0), seen.max(axis=0), strict=True)
+            if not low - 0.01 <= value <= high + 0.01
+        ]
+        if outside:
+            sentences.append(f"No run has so extreme a share of {join_words(outside)}, so that this is an extrapolation.")
+    if law.form == "additive":
+        sentences.append("By this law, the best mix is the same at every N and D.")
+    return sentences
+
+
 SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "rl_sigmoid": _rl_sigmoid,
     "rl_power": _rl_power,
@@ -212,4 +237,5 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "distillation": _distillation,
     "effective_speedup": _effective_speedup,
     "downstream": _downstream,
+    "data_mixing": _data_mixing,
 }

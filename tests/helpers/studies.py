@@ -141,6 +141,26 @@ def _downstream(x: str = "C", k: bool = False) -> tuple[pd.DataFrame, Law]:
     return _from_law(law, truth, frame, "pass_at_1"), law
 
 
+def mixes(sources: int, levels: int = 5) -> np.ndarray:
+    """Return the lattice of mixes in steps of ``1 / levels``, (n, sources)."""
+    counts = np.array(np.meshgrid(*[np.arange(levels + 1)] * sources)).reshape(sources, -1).T
+    return counts[counts.sum(axis=1) == levels] / levels
+
+
+def _data_mixing(form: str) -> tuple[pd.DataFrame, Law]:
+    truth = {
+        "additive": [1.5, 3.0, 2.0, 1.0, 0.3, 0.5, 0.4, 40.0, 0.25, 300.0, 0.3],
+        "joint": [1.5, 3.0, 2.0, 1.0, 0.3, 0.5, 0.4, 40.0, 60.0, 90.0, 1.5, 0.25, 300.0, 500.0, 200.0, 0.7, 0.3],
+        "exponential": [2.0, 0.8, 1.5, 2.0],
+    }
+    sizes = {} if form == "exponential" else {"N": np.geomspace(1e8, 1e9, 3), "D": np.geomspace(1e9, 1e11, 3)}
+    frame = _grid(mix=np.arange(len(mixes(3))), **sizes)
+    names = [f"data.sources.{name}.weight" for name in ("web", "code", "math")]
+    frame = pd.concat([frame, pd.DataFrame(mixes(3)[frame["mix"]], columns=names)], axis=1)
+    law = LAWS["data_mixing"](form=form, weights=names)
+    return _from_law(law, truth[form], frame, "loss"), law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -161,6 +181,9 @@ LAW_STUDIES = {
     "downstream": _downstream,
     "downstream, N and D": lambda: _downstream("ND"),
     "downstream, pass@k": lambda: _downstream(k=True),
+    "data_mixing": lambda: _data_mixing("additive"),
+    "data_mixing, joint": lambda: _data_mixing("joint"),
+    "data_mixing, exponential": lambda: _data_mixing("exponential"),
 }
 
 
@@ -255,6 +278,15 @@ def accuracies():
     return pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "pass_at_1": accuracy * _noise_factors(len(n), 0.01)})
 
 
+def mixtures():
+    """Return runs of three mixed sources at several N and D, with weights that sum to 4."""
+    shares = mixes(3, 4)
+    n, d, row = (part.ravel() for part in np.meshgrid([1e8, 3e8, 1e9], [2e9, 2e10], np.arange(len(shares))))
+    table = pd.DataFrame(4 * shares[row], columns=["web", "code", "math"]).assign(N=n, D=d)
+    gain = sum(c * table[name] ** g / 4**g for name, c, g in (("web", 3, 0.3), ("code", 2, 0.5), ("math", 1, 0.4)))
+    return table.assign(C=6 * n * d, loss=(1.5 + 1 / gain + 40 * n**-0.25 + 300 * d**-0.3) * _noise_factors(len(n)))
+
+
 # name of the study -> its table, the overrides of its config, the figures that it has
 EVERY = ("parameters", "residuals")
 ADVISED = ("frontier", "allocation", *EVERY)
@@ -282,6 +314,7 @@ KINDS = {
     "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
     "downstream": (accuracies, ["law=downstream", "law.chance=0.25"], ("curve", *EVERY)),
     "downstream, N and D": (accuracies, ["law=downstream", "law.chance=0.25", "law.x=ND"], EVERY),
+    "data_mixing": (mixtures, ["law=data_mixing", "law.weights=[web,code,math]"], ("mixing", *EVERY)),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
 }
 
