@@ -28,9 +28,9 @@ def chart_mixing(study: Study) -> Chart | None:
     marks = [_points(run, places, law.labels, None, "best run", GREY, "square")]
     shares = [run]
     for factor, hue in ((1, BLUE), (MORE, ORANGE)) if law.form == "joint" else ((1, BLUE),):
-        at = {x.lower(): factor * float(frame[x].max()) for x in ("N", "D") if law.scaled}
-        value, *ends = fit.value_and_interval(partial(law.optimum, **at))
-        words = f" at N {quantity('N', at['n'])}, D {quantity('D', at['d'])}" if law.form == "joint" else ""
+        n, d = (factor * float(frame[x].max()) if law.scaled else 1.0 for x in ("N", "D"))
+        value, *ends = fit.value_and_interval(partial(law.optimum, n=n, d=d))
+        words = f" at N {quantity('N', n)}, D {quantity('D', d)}" if law.form == "joint" else ""
         marks.append(_points(value, places, law.labels, np.array(ends), f"best mix{words}", hue, "circle"))
         shares += [value, *ends]
     limits = span(np.concatenate([part[np.isfinite(part)] for part in shares]), 0.06)

@@ -11,6 +11,8 @@ from analysis.laws.effective_speedup import EffectiveSpeedup
 from analysis.laws.envelope import Envelope
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
+from analysis.laws.moe import Moe
+from analysis.laws.moe_leverage import MoeLeverage
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
@@ -36,6 +38,8 @@ LAWS: dict[str, type[Law]] = {
         EffectiveSpeedup,
         Downstream,
         DataMixing,
+        Moe,
+        MoeLeverage,
     )
 }
 

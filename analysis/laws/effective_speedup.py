@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 
 from analysis.laws.base import Parameter, Solution
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.cells import BestOfCells
+from analysis.laws.regression import Inputs, Points
 from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
@@ -21,7 +22,7 @@ TREATED = "is_treatment"  # column: 1 for rows of the recipe that is compared, 0
 
 
 @dataclass
-class EffectiveSpeedup(CurveLaw):
+class EffectiveSpeedup(BestOfCells):
     """Loss of two recipes against compute, or against tokens, where one recipe counts as ``speedup`` times the compute.
 
     The reference follows ``L = E + A C^-alpha`` (arXiv 2010.14701, eq. 1.1). The other recipe has the same loss as the
@@ -128,16 +129,15 @@ class EffectiveSpeedup(CurveLaw):
             raise ConfigError(f"by: {self.name} compares groups of runs; name the column of their labels, such as by=recipe")
         return self if self.shared_exponent or self.at else replace(self, at=float(frame[self.x].max()))
 
-    def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the best run of each budget of each recipe; against D, all runs."""
-        return frame if self.x == "D" else frame.loc[frame.groupby([TREATED, "budget"])["loss"].idxmin()]
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        return [] if self.x == "D" else [TREATED, "budget"]
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the recipes (n,), since the speed-up needs both."""
         return frame[TREATED].to_numpy()
 
     def points(self, frame: pd.DataFrame) -> Points:
-        points = super().points(self.fitted_rows(frame))
+        points = super().points(frame)
         treated = getattr(points.x, TREATED) * points.scale[TREATED]  # a label has no unit, even if all are 1
         return replace(points, x=Inputs(**vars(points.x) | {TREATED: treated}), scale=points.scale | {TREATED: 1.0})
 
@@ -159,26 +159,3 @@ class EffectiveSpeedup(CurveLaw):
         if one.min() > other.max() or other.min() > one.max():
             solution.warnings.append("no loss was reached by both recipes, so that the speed-up is an extrapolation")
         return solution
-
-    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        if self.x == "D":
-            return super().resample(frame, params, weights)
-        points, drawn = self._best_drawn(frame, weights)
-        return self.refine(points, {}, params, drawn)[0]
-
-    def _best_drawn(self, frame: pd.DataFrame, weights: np.ndarray) -> tuple[Points, np.ndarray]:
-        """Return the best drawn run of each budget of each recipe, and weights (m, budgets): 0 without a drawn run."""
-        runs = super().points(frame)
-        cells = np.unique(frame[[TREATED, "budget"]].to_numpy(), axis=0, return_inverse=True)[1].ravel()
-        drawn = np.where(weights > 0, runs.y, np.inf)
-        best = np.stack([np.where(cells == i, drawn, np.inf).argmin(axis=1) for i in np.unique(cells)], axis=1)
-        found = np.isfinite(np.take_along_axis(drawn, best, axis=1))
-        treated = frame[TREATED].to_numpy()[best]
-        x = Inputs(**{self.x: getattr(runs.x, self.x)[best], TREATED: treated})
-        return Points(x, runs.y[best], runs.weights[best], runs.scale | {TREATED: 1.0}), found.astype(float)
-
-    def jacobian(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().jacobian(params, self.fitted_rows(frame))
-
-    def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-        return super().residuals(params, self.fitted_rows(frame))

@@ -161,6 +161,22 @@ def _data_mixing(form: str) -> tuple[pd.DataFrame, Law]:
     return _from_law(law, truth[form], frame, "loss"), law
 
 
+MOE = [1.3637, 35.91, 0.1889, 0.2285, 0.0098, 35.98, 0.1775, -0.5529, -0.0259]  # the fit of arXiv 2502.05172
+
+
+def _moe() -> tuple[pd.DataFrame, Law]:
+    frame = _grid(N=np.geomspace(1e8, 2e9, 5), D=np.geomspace(2e9, 1e11, 5), experts=2.0 ** np.arange(6))
+    return _from_law(LAWS["moe"](), MOE, frame, "loss", noise=0.001), LAWS["moe"]()
+
+
+def _moe_leverage(granularity: bool = False) -> tuple[pd.DataFrame, Law]:
+    law = LAWS["moe_leverage"](granularity=granularity)
+    fine = {"granularity": np.array([2.0, 4, 8, 16])} if granularity else {}
+    frame = _grid(C=np.geomspace(1e18, 3e20, 6), experts=2.0 ** np.arange(0, 8, 2), **fine)
+    truth = [1.7, 1e4, 0.2, 1.2, -0.036, *([-0.11, 0.023] if granularity else [])]
+    return tidy(_from_law(law, truth, frame, "loss"), needs=law.needs).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -184,6 +200,9 @@ LAW_STUDIES = {
     "data_mixing": lambda: _data_mixing("additive"),
     "data_mixing, joint": lambda: _data_mixing("joint"),
     "data_mixing, exponential": lambda: _data_mixing("exponential"),
+    "moe": _moe,
+    "moe_leverage": _moe_leverage,
+    "moe_leverage, granularity": lambda: _moe_leverage(granularity=True),
 }
 
 
@@ -287,6 +306,14 @@ def mixtures():
     return table.assign(C=6 * n * d, loss=(1.5 + 1 / gain + 40 * n**-0.25 + 300 * d**-0.3) * _noise_factors(len(n)))
 
 
+def experts():
+    """Return dense models and mixtures of 4 and 16 experts of which a token uses one, by the law of mixtures of experts."""
+    n, d, count = (part.ravel() for part in np.meshgrid([1e8, 3e8, 1e9], [3e9, 1e10, 3e10], [1.0, 4.0, 16.0]))
+    table = pd.DataFrame({"N": n, "D": d, "experts": count, "C": 6 * n * d})
+    loss = LAWS["moe"]().predict(np.array([MOE]), table)[0]
+    return table.assign(loss=loss * _noise_factors(len(n), 0.0005))
+
+
 # name of the study -> its table, the overrides of its config, the figures that it has
 EVERY = ("parameters", "residuals")
 ADVISED = ("frontier", "allocation", *EVERY)
@@ -315,6 +342,8 @@ KINDS = {
     "downstream": (accuracies, ["law=downstream", "law.chance=0.25"], ("curve", *EVERY)),
     "downstream, N and D": (accuracies, ["law=downstream", "law.chance=0.25", "law.x=ND"], EVERY),
     "data_mixing": (mixtures, ["law=data_mixing", "law.weights=[web,code,math]"], ("mixing", *EVERY)),
+    "moe": (experts, ["law=moe"], EVERY),
+    "moe_leverage": (experts, ["law=moe_leverage"], EVERY),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
 }
 
