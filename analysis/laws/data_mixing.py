@@ -86,9 +86,15 @@ class DataMixing(CurveLaw):
     def parameters(self) -> tuple[Parameter, ...]:
         labels = self.labels
         if not self.scaled:
-            of = [("", "the evaluation data")] if self.domains == 1 else [(f"_{j}", f"domain {j}") for j in range(1, self.domains + 1)]
+            of = (
+                [("", "the evaluation data")]
+                if self.domains == 1
+                else [(f"_{j}", f"domain {j}") for j in range(1, self.domains + 1)]
+            )
             reducible = (
-                Parameter(f"R{j}_{label}", f"loss of {domain} above c after training on {label} alone", 1e-4, 1e3, starts=(0.05, 8))
+                Parameter(
+                    f"R{j}_{label}", f"loss of {domain} above c after training on {label} alone", 1e-4, 1e3, starts=(0.05, 8)
+                )
                 for j, domain in of
                 for label in labels
             )
@@ -125,7 +131,11 @@ class DataMixing(CurveLaw):
         if missing or len(weights) < 2:
             shares = _find_shares(frame)
             hint = f"; these look like weights: {join_names(shares, 20)}" if shares else ""
-            wrong = f"there is no column {missing[0]!r}" if missing else "a mix has two sources or more; name the columns of weights"
+            wrong = (
+                f"there is no column {missing[0]!r}"
+                if missing
+                else "a mix has two sources or more; name the columns of weights"
+            )
             raise ConfigError(f"law.weights: {wrong}{hint}")
         law = replace(self, weights=weights)
         if len(set(law.labels)) < len(weights):
@@ -168,12 +178,16 @@ class DataMixing(CurveLaw):
         super().check_runs(frame)
         for name, shares in zip(self.labels, self.shares(frame).T, strict=True):
             if np.ptp(shares) < 1e-9:
-                raise ConfigError(f"law.weights: the share of {name} is {shares[0]:.3g} in all runs; name sources whose shares change")
+                raise ConfigError(
+                    f"law.weights: the share of {name} is {shares[0]:.3g} in all runs; name sources whose shares change"
+                )
         for x in ("N", "D"):
             if self.form == "joint" and _levels(frame, x) < 3:
                 raise ConfigError(f"law.form: joint needs runs of three or more {x}; there are {_levels(frame, x)}")
             if self.form == "exponential" and x in frame and _levels(frame, x) > 1:
-                raise ConfigError(f"law.form: exponential is a law of runs of one {x}; choose them by runs.where, or law.form=additive")
+                raise ConfigError(
+                    f"law.form: exponential is a law of runs of one {x}; choose them by runs.where, or law.form=additive"
+                )
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution, fixed = super().estimate(frame), self.fixed(frame)
@@ -182,7 +196,7 @@ class DataMixing(CurveLaw):
                 solution.warnings.append(f"all runs have the same {x}, so that its term is part of E")
             elif exponent in fixed:
                 solution.warnings.append(
-                    f"two values of {x} do not determine an exponent: {exponent} is set to 1; do not predict the loss at other {x}"
+                    f"two values of {x} do not determine an exponent, so that {exponent} is set to 1: predict no loss at other {x}"
                 )
         return solution
 

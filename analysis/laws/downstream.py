@@ -116,7 +116,9 @@ class Downstream(CurveLaw):
     def rescaled(self, params, scale):
         unit = {name: np.log(factor) for name, factor in scale.items()}
         if self.x == "ND":
-            shift = {term: np.exp(-params[power] * unit[name]) for term, power, name in (("A", "alpha", "N"), ("B", "beta", "D"))}
+            shift = {
+                term: np.exp(-params[power] * unit[name]) for term, power, name in (("A", "alpha", "N"), ("B", "beta", "D"))
+            }
             return {**params, **{term: params[term] * factor for term, factor in shift.items()}}
         if not self.k:
             return {**params, "A": params["A"] * np.exp(-params["alpha"] * unit["C"])}
@@ -175,7 +177,9 @@ class Downstream(CurveLaw):
                 raise ConfigError(f"law: downstream needs runs of several values of {name}; all have {points[name].iloc[0]:g}")
         accuracy = self.observed(points)
         if not ((accuracy >= 0) & (accuracy <= 1)).all():
-            raise ConfigError(f"runs.columns.pass_at_1: must be from 0 to 1; it ranges from {accuracy.min():g} to {accuracy.max():g}")
+            raise ConfigError(
+                f"runs.columns.pass_at_1: must be from 0 to 1; it ranges from {accuracy.min():g} to {accuracy.max():g}"
+            )
         if accuracy.max() <= self.chance:
             raise ConfigError(f"law.chance: no run is more accurate than {self.chance:g}; the best has {accuracy.max():g}")
         if self.loss.logs and not (accuracy > 0).all():

@@ -38,7 +38,9 @@ class EffectiveSpeedup(BestOfCells):
 
     name: ClassVar[str] = "effective_speedup"
     title: ClassVar[str] = "Effective speed-up"
-    source: ClassVar[str] = "Henighan et al. 2020, arXiv 2010.14701, eq. 1.1; effective compute: Ho et al. 2024, arXiv 2403.05812"
+    source: ClassVar[str] = (
+        "Henighan et al. 2020, arXiv 2010.14701, eq. 1.1; effective compute: Ho et al. 2024, arXiv 2403.05812"
+    )
     compares: ClassVar[bool] = True
 
     objective: Annotated[str, OneOf(OBJECTIVES)] = "log_mse"
@@ -70,7 +72,9 @@ class EffectiveSpeedup(BestOfCells):
         )
         return (
             Parameter("E", "irreducible loss of both recipes, nats per token", lower=1e-3, linear=True),
-            Parameter("A", f"coefficient of the reference, in nats per token times {self.x}^alpha", coefficient=True, linear=True),
+            Parameter(
+                "A", f"coefficient of the reference, in nats per token times {self.x}^alpha", coefficient=True, linear=True
+            ),
             Parameter("alpha", "exponent of the reference", lower=1e-2, upper=3, starts=(0.01, 2)),
             Parameter("speedup", f"{what} of the reference over {what} at the same loss", 1e-3, 1e3, starts=(0.05, 20)),
             *(() if self.shared_exponent else (growth,)),
@@ -150,7 +154,9 @@ class EffectiveSpeedup(BestOfCells):
                 raise ConfigError(f"law: {self.name} needs {LEAST} different values of {self.x} of {words}; there are {count}")
         if self.x == "D" and "N" in frame and frame["N"].nunique() > 1:
             sizes = frame["N"].nunique()
-            raise ConfigError(f"law.x: D compares runs of one model size; there are {sizes}: choose one by runs.where, or law.x=C")
+            raise ConfigError(
+                f"law.x: D compares runs of one model size; there are {sizes}: choose one by runs.where, or law.x=C"
+            )
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution = super().estimate(frame)

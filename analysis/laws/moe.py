@@ -39,11 +39,15 @@ class Moe(CurveLaw):
         Parameter("E", "irreducible loss, nats per token", lower=1e-3, linear=True),
         Parameter("A", "coefficient of the model term of a dense model", coefficient=True, linear=True),
         Parameter("alpha", "exponent of the model term of a dense model", lower=1e-2, upper=3, starts=(0.05, 1.5)),
-        Parameter("delta", "exponent of x in the model term, at N = 1", -50, 50, coefficient=True, positive=False, starts=(-0.5, 0.5)),
+        Parameter(
+            "delta", "exponent of x in the model term, at N = 1", -50, 50, coefficient=True, positive=False, starts=(-0.5, 0.5)
+        ),
         Parameter("gamma", "rise of the exponent of the model term with log x", -3, 3, positive=False, starts=(-0.1, 0.1)),
         Parameter("B", "coefficient of the data term of a dense model", coefficient=True, linear=True),
         Parameter("beta", "exponent of the data term of a dense model", lower=1e-2, upper=3, starts=(0.05, 1.5)),
-        Parameter("omega", "exponent of x in the data term, at D = 1", -50, 50, coefficient=True, positive=False, starts=(-0.5, 0.5)),
+        Parameter(
+            "omega", "exponent of x in the data term, at D = 1", -50, 50, coefficient=True, positive=False, starts=(-0.5, 0.5)
+        ),
         Parameter("zeta", "rise of the exponent of the data term with log x", -3, 3, positive=False, starts=(-0.1, 0.1)),
     )
 

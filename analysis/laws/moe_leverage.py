@@ -84,7 +84,9 @@ class MoeLeverage(BestOfCells):
         for name, words, least in (("r", "activation ratios", 2), ("G", "granularities", 3)):
             count = len(np.unique(columns[name])) if name in columns else least
             if count < least:
-                raise ConfigError(f"law: {self.name} needs runs of at least {least} {words}; there {'is' if count == 1 else 'are'} {count}")
+                raise ConfigError(
+                    f"law: {self.name} needs runs of at least {least} {words}; there {'is' if count == 1 else 'are'} {count}"
+                )
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution = super().estimate(frame)

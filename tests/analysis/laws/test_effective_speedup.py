@@ -114,7 +114,12 @@ def test_slopes_are_those_of_the_curve_and_units_do_not_matter(shared):
 )
 def test_runs_that_cannot_be_compared_are_refused(frame, law, message):
     with pytest.raises(ConfigError, match=message):
-        fit_by(frame[frame["recipe"] != "slow"] if "points" in message or "values" in message else frame, "recipe", law, bootstrap=Bootstrap(0))
+        fit_by(
+            frame[frame["recipe"] != "slow"] if "points" in message or "values" in message else frame,
+            "recipe",
+            law,
+            bootstrap=Bootstrap(0),
+        )
 
 
 def test_the_column_of_the_recipes_is_asked_for():
@@ -126,7 +131,10 @@ def test_the_column_of_the_recipes_is_asked_for():
 
 def test_losses_that_no_other_recipe_reached_are_named():
     frame = runs(recipes={"base": 1.0, "muon": 1e4})
-    assert "no loss was reached by both" in fit(pair(frame), "effective_speedup", bootstrap=Bootstrap(0)).diagnostics["warnings"][0]
+    assert (
+        "no loss was reached by both"
+        in fit(pair(frame), "effective_speedup", bootstrap=Bootstrap(0)).diagnostics["warnings"][0]
+    )
 
 
 def test_a_report_says_what_each_recipe_saves(tmp_path):
