@@ -196,7 +196,7 @@ class DataMixing(CurveLaw):
                 solution.warnings.append(f"all runs have the same {x}, so that its term is part of E")
             elif exponent in fixed:
                 solution.warnings.append(
-                    f"two values of {x} do not determine an exponent, so that {exponent} is set to 1: predict no loss at other {x}"
+                    f"two values of {x} do not determine {exponent}, which is set to 1: predict no other {x}"
                 )
         return solution
 

@@ -164,7 +164,7 @@ def test_a_term_that_the_runs_cannot_show_is_named():
     assert {name: result.params[name] for name in ("A", "alpha", "beta")} == {"A": 0, "alpha": 0, "beta": 1}
     assert result.predict(frame) == pytest.approx(frame["loss"].to_numpy(), rel=1e-4)
     assert "all runs have the same N, so that its term is part of E" in result.diagnostics["warnings"]
-    assert any("two values of D do not determine an exponent" in line for line in result.diagnostics["warnings"])
+    assert any("two values of D do not determine beta, which is set to 1" in line for line in result.diagnostics["warnings"])
 
 
 def test_the_report_has_the_best_mix_with_its_interval():
