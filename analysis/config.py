@@ -43,10 +43,6 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
-        if self.law.compares and not self.by:
-            raise ConfigError(
-                f"by: {self.law.name} compares groups of runs; name the column of their labels, such as by=recipe"
-            )
 
     @property
     def directory(self) -> Path:

@@ -83,7 +83,6 @@ class Law(ABC):
     response: ClassVar[str] = "loss"  # column that the law predicts
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
-    compares: ClassVar[bool] = False  # it is fitted to groups of runs in pairs, so that it needs ``by``
 
     @property
     @abstractmethod

@@ -41,7 +41,6 @@ class EffectiveSpeedup(BestOfCells):
     source: ClassVar[str] = (
         "Henighan et al. 2020, arXiv 2010.14701, eq. 1.1; effective compute: Ho et al. 2024, arXiv 2403.05812"
     )
-    compares: ClassVar[bool] = True
 
     objective: Annotated[str, OneOf(OBJECTIVES)] = "log_mse"
     x: Annotated[str, OneOf(("C", "D"))] = "C"  # C or D

@@ -11,7 +11,7 @@ from analysis.laws.effective_speedup import TREATED, EffectiveSpeedup
 from analysis.laws.regression import CurveLaw, Inputs
 from analysis.report.narrative import answer
 from analysis.sources.frame import tidy
-from analysis.study import analyse_groups
+from analysis.study import analyse, analyse_groups
 from openr1.errors import ConfigError
 
 E, A, ALPHA = 1.8, 2.5e4, 0.22
@@ -122,11 +122,12 @@ def test_runs_that_cannot_be_compared_are_refused(frame, law, message):
         )
 
 
-def test_the_column_of_the_recipes_is_asked_for():
+def test_the_column_of_the_recipes_is_asked_for(tmp_path):
     with pytest.raises(ConfigError, match=r"^by: effective_speedup compares groups of runs; .* by=recipe$"):
         fit(runs(), "effective_speedup")
+    runs().to_csv(tmp_path / "points.csv", index=False)
     with pytest.raises(ConfigError, match=r"^by: effective_speedup compares groups of runs; .* by=recipe$"):
-        compose(["law=effective_speedup", "runs.study=x"])
+        analyse(compose(["law=effective_speedup", "runs=csv", f"runs.path={tmp_path / 'points.csv'}"]))
 
 
 def test_losses_that_no_other_recipe_reached_are_named():
