@@ -91,7 +91,7 @@ class GroupedStudy(BaseStudy):
     @property
     def law(self) -> Law:
         """The law that is fitted to each group."""
-        return self.config.law
+        return self.groups.law
 
 
 def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
@@ -148,8 +148,9 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     # a column that holds a quantity is called after it
     by = next((key for key, name in vars(config.runs.columns).items() if name == config.by and key in runs.frame), config.by)
     groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, config.share, **config.constraints)
-    _add_unusable_groups(groups, runs, config.by)
-    rows = split_by(runs.frame, by)
+    labelled = split_by(runs.frame, by)
+    _add_unusable_groups(groups, runs, config.by, {*labelled})
+    rows = config.law.select_groups(labelled)
     target = _target_flops(config, runs.frame, groups.fits.values())
     overrides = overrides or []
     parts = {
@@ -166,11 +167,10 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     return GroupedStudy(config=config, runs=runs, target_flops=target, overrides=overrides, groups=groups, parts=parts)
 
 
-def _add_unusable_groups(groups: Groups, runs: Runs, by: str) -> None:
-    """Add to ``groups.failed`` the groups without a usable row."""
+def _add_unusable_groups(groups: Groups, runs: Runs, by: str, known: set[str]) -> None:
+    """Add to ``groups.failed`` the groups without a usable row, which are not ``known``."""
     if by not in runs.dropped:
         return
-    known = {*groups.fits, *groups.failed}
     for group, rows in runs.dropped.dropna(subset=by).groupby(runs.dropped[by].map(format_label, na_action="ignore")):
         if group not in known:
             groups.failed[group] = f"none of its {len(rows)} rows can be used: {rows['reason'].iloc[0]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import compute, curves, families, fits, isoflop, optimisers, reasoning, schedules
+from analysis.charts import compute, curves, families, fits, isoflop, mixing, optimisers, reasoning, schedules
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ FIGURES = {
     "batch_size": optimisers.chart_batch_size,
     "weight_decay": optimisers.chart_weight_decay,
     "observational": families.chart_observational,
+    "mixing": mixing.chart_mixing,
     "curve": curves.chart_curve,
     "frontier": compute.chart_frontier,
     "allocation": compute.chart_allocation,

@@ -60,12 +60,8 @@ def fit(
     constraints = Constraints(read_values(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
     if weights is not None:
         frame = frame.assign(weight=run_weights(frame, weights))
-    missing = [name for name in law.needs if name not in frame]
-    if missing:
-        hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
-        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
-    started = time.perf_counter()
     law, frame = _prepare(law, frame, constraints)
+    started = time.perf_counter()
     solution = law.estimate(frame)
     if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
         raise ConfigError(f"runs: all {len(frame)} rows have the same {law.response}; a law needs runs that differ")
@@ -140,6 +136,10 @@ def _scatter(law: Law, frame: pd.DataFrame, params: np.ndarray) -> float | None:
 def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[Law, pd.DataFrame]:
     """Return the law as these runs need it, under the constraints or those that it has, and the rows that it is fitted to."""
     prepared, frame = law.prepare(frame)
+    missing = [name for name in prepared.needs if name not in frame]
+    if missing:
+        hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
+        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
     if not isinstance(prepared, CurveLaw) or not isinstance(law, CurveLaw):
         if constraints:
             raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")

@@ -131,14 +131,15 @@ def fit_by(
     :raises ConfigError: for a missing column, or if the law can be fitted to no group.
     """
     law = resolve_law(law)
-    groups = split_by(frame, by)
+    labelled = split_by(frame, by)
+    groups = law.select_groups(labelled)
+    unlabelled = len(frame) - sum(map(len, labelled.values()))
     if share:
         if not isinstance(law, CurveLaw):
             raise ConfigError(f"share: is for laws that are one curve; {law.name} is not")
-        fits = fit_shared(groups, law, share, bootstrap, **options)
-        return Groups(by, fits, unlabelled=len(frame) - sum(map(len, groups.values())))
+        return Groups(by, fit_shared(groups, law, share, bootstrap, **options), unlabelled=unlabelled)
     holdout_failures = _holdout_failures(groups, holdout)
-    result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
+    result = Groups(by, {}, unlabelled=unlabelled)
     for group, rows in groups.items():
         try:
             result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap, **options)

@@ -5,11 +5,16 @@ from analysis.laws.batch_size import BatchSize
 from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
+from analysis.laws.data_mixing import DataMixing
 from analysis.laws.distillation import Distillation
+from analysis.laws.downstream import Downstream
+from analysis.laws.effective_speedup import EffectiveSpeedup
 from analysis.laws.envelope import Envelope
 from analysis.laws.formula import FormulaLaw
 from analysis.laws.hyperparameter import Hyperparameter
 from analysis.laws.isoflop import IsoFlop
+from analysis.laws.moe import Moe
+from analysis.laws.moe_leverage import MoeLeverage
 from analysis.laws.observational import Observational
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
@@ -40,6 +45,11 @@ LAWS: dict[str, type[Law]] = {
         BatchSize,
         WeightDecay,
         Observational,
+        EffectiveSpeedup,
+        Downstream,
+        DataMixing,
+        Moe,
+        MoeLeverage,
     )
 }
 

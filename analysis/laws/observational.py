@@ -85,6 +85,8 @@ class Observational(CurveLaw):
 
     def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
         """Return the law with the families and benchmarks of the runs, and a row a score, in which ``run`` names the model."""
+        if "family" not in frame:
+            return self, frame
         rows = self._scores(frame)
         names = self.benchmarks or sorted(rows["benchmark"].astype(str).unique())
         if len(names) < self.skills:

@@ -57,7 +57,7 @@ class Schedule(CurveLaw):
 
     def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
         """Add the learning rates of all steps of its run to each row, so that they are known if other rows are held out."""
-        if "rates" in frame:
+        if "rates" in frame or not {"run", "step"} <= set(frame):
             return self, frame
         rates = rates_of_runs(frame)
         return self, frame.assign(rates=[rates[run] for run in frame["run"]])

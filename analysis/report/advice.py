@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import BatchSize, Hyperparameter, Observational, RlPower, WeightDecay
+from analysis.laws import (
+    BatchSize,
+    DataMixing,
+    Downstream,
+    EffectiveSpeedup,
+    Hyperparameter,
+    Moe,
+    MoeLeverage,
+    Observational,
+    RlPower,
+    WeightDecay,
+)
+from analysis.laws.moe import experts_per_active
 from analysis.numerics.rate_changes import warmup_end
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
@@ -243,6 +255,106 @@ def _distillation(study: Study, fit: Fit) -> list[str]:
     ]
 
 
+def _effective_speedup(study: Study, fit: Fit) -> list[str]:
+    law = fit.law
+    assert isinstance(law, EffectiveSpeedup)
+    row, x = study.runs.frame.iloc[-1], law.x
+    largest = float(study.runs.frame[x].max())
+    unit = "tokens" if x == "D" else study.compute_unit(largest)
+
+    def describe(at: float) -> tuple[str, str, bool]:
+        value, low, high = fit.value_and_interval(partial(law.speedup_at, x=at)).tolist()
+        saved = with_interval(1 / value, 1 / high, 1 / low, share)
+        return with_interval(value, low, high, times), saved, low <= 1 <= high
+
+    speedup, saved, same = describe(largest)
+    where = "" if law.shared_exponent else f" At {quantity(x, largest)} {unit}, the largest of the runs,"
+    begin = f"{where} {row['treatment']}".strip()
+    sentences = [f"{begin} reaches the loss of {row['reference']} with {saved} of its {unit}: a speed-up of {speedup}."]
+    if same:
+        sentences.append("The interval contains 1, so that the runs do not show which of both saves compute.")
+    if not law.shared_exponent:
+        sentences.append(f"At {BEYOND} times as many, expect a speed-up of {describe(BEYOND * largest)[0]}.")
+    return sentences
+
+
+def _downstream(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Downstream)
+    frame = fit.law.fitted_rows(study.runs.frame)
+    at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
+    unit = {"N": "parameters", "D": "tokens", "C": study.compute_unit(at.get("C"))} if "C" in at else NAMES
+    place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
+    of = "the largest run" if len(at) == 1 else "the largest of the runs"
+    if not fit.law.k:
+        return [f"With {place}, {BEYOND} times {of}, expect an accuracy of {_format_prediction(fit, at, share)}."]
+    ks = sorted({float(frame["k"].min()), float(frame["k"].max())})
+    rates = [f"{_format_prediction(fit, at | {'k': k}, share)} at k = {k:g}" for k in ks]
+    return [f"With {place}, {BEYOND} times {of}, expect a pass@k of {' and '.join(rates)}."]
+
+
+def _data_mixing(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, DataMixing)
+    law, frame = fit.law, study.runs.frame
+    seen = law.shares(frame)
+    largest = {x: float(frame[x].max()) for x in ("N", "D") if law.scaled}
+    sentences = []
+    for factor in (1, BEYOND) if law.form == "joint" else (1,):
+        at = {x: factor * value for x, value in largest.items()}
+        best = fit.value_and_interval(partial(law.optimum, n=at.get("N", 1.0), d=at.get("D", 1.0)))
+        parts = zip(law.labels, *best.tolist(), strict=True)
+        mix = join_words([f"{with_interval(value, low, high, share)} {name}" for name, value, low, high in parts])
+        loss = _format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
+        place = f"For {quantity('N', at['N'])} parameters on {quantity('D', at['D'])} tokens, the" if at else "The"
+        sentences.append(f"{place} best mix is {mix}; expect a loss of {loss} nats per token.")
+        outside = [
+            name
+            for name, value, low, high in zip(law.labels, best[0], seen.min(axis=0), seen.max(axis=0), strict=True)
+            if not low - 0.01 <= value <= high + 0.01
+        ]
+        if outside:
+            sentences.append(f"No run has so extreme a share of {join_words(outside)}, so that this is an extrapolation.")
+    if law.form == "additive":
+        sentences.append("By this law, the best mix is the same at every N and D.")
+    return sentences
+
+
+def _moe(study: Study, fit: Fit) -> list[str]:
+    law, frame = fit.law, study.runs.frame
+    assert isinstance(law, Moe)
+    experts = experts_per_active(frame)
+    spent = frame["C"] if "C" in frame else 6 * frame["N"] * frame["D"]
+    budget = study.config.target_flops or BEYOND * float(spent.max())
+    sentences = []
+    for count in (float(experts.min()), float(experts.max())):
+        best = fit.value_and_interval(partial(law.optimum, flops=budget, experts=count, cost=fit.cost))
+        n, d, loss = (
+            with_interval(value, low, high, partial(quantity, name))
+            for name, value, low, high in zip(("N", "D", "loss"), *best.tolist(), strict=True)
+        )
+        model = "a dense model" if count == 1 else f"{count:g} experts per active one"
+        sentences.append(
+            f"With {scientific(budget)} FLOPs and {model}, train {n} active parameters on {d} tokens; expect a loss of {loss}"
+            " nats per token."
+        )
+    return sentences
+
+
+def _moe_leverage(study: Study, fit: Fit) -> list[str]:
+    law, frame = fit.law, study.runs.frame
+    assert isinstance(law, MoeLeverage)
+    most, largest = float(experts_per_active(frame).max()), float(frame["C"].max())
+    fine = float(law.fitted_rows(frame)["granularity"].median()) if law.granularity else 1.0
+    sentences = []
+    for factor, reach in ((1, "the largest budget of the runs"), (BEYOND, f"{BEYOND} times as many")):
+        gain = fit.value_and_interval(partial(law.leverage, flops=factor * largest, experts=most, granularity=fine)).tolist()
+        value = with_interval(gain[0], gain[1], gain[2], times)
+        sentences.append(
+            f"At {scientific(factor * largest)} FLOPs, {reach}, a mixture of {most:g} experts per active one"
+            f"{f' and granularity {fine:g}' if law.granularity else ''} is worth {value} times its compute in a dense model."
+        )
+    return sentences
+
+
 SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "rl_sigmoid": _rl_sigmoid,
     "rl_power": _rl_power,
@@ -254,4 +366,9 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "batch_size": _batch_size,
     "weight_decay": _weight_decay,
     "observational": _observational,
+    "effective_speedup": _effective_speedup,
+    "downstream": _downstream,
+    "data_mixing": _data_mixing,
+    "moe": _moe,
+    "moe_leverage": _moe_leverage,
 }

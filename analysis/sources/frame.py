@@ -41,6 +41,9 @@ class Columns:
     lr: str | None = None  # peak learning rate
     batch: str | None = None  # tokens per step
     k: str | None = None  # samples per problem
+    experts: str | None = None  # experts of a layer
+    active_experts: str | None = None  # experts of a layer that a token uses; 1 if not given
+    granularity: str | None = None  # how much finer experts are than a feed-forward block
     coverage: str | None = None  # share of problems with a correct answer among k
     samples: str | None = None  # samples of a problem
     correct: str | None = None  # correct samples of a problem
@@ -58,7 +61,7 @@ SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1
 LABELS = ("run", "family", "benchmark")  # not numbers
 DEFAULT_NEEDS = ("N", "D", "C", "loss")  # default of the quantities that a usable row must have
 # named by a source for all laws, though its runs may lack them: runs of RL have no loss
-OPTIONAL = ("N", "D", "loss", "lr", "batch")
+OPTIONAL = ("N", "D", "loss", "lr", "batch", "experts", "active_experts")
 
 
 @dataclass

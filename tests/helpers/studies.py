@@ -210,6 +210,59 @@ def _observational() -> tuple[pd.DataFrame, Law]:
     return rows, law
 
 
+def _effective_speedup() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["effective_speedup"]()
+    frame = _grid(C=np.geomspace(1e18, 1e21, 10), is_treatment=np.array([0.0, 1.0]))
+    return tidy(_from_law(law, [1.8, 2.5e4, 0.22, 2.4], frame, "loss"), needs=("C", "loss")).frame, law
+
+
+def _downstream(x: str = "C", k: bool = False) -> tuple[pd.DataFrame, Law]:
+    law = LAWS["downstream"](x=x, k=k, chance=0.0 if k else 0.25)
+    if k:
+        frame = _grid(C=np.geomspace(1e18, 1e22, 10), k=2.0 ** np.arange(6))
+        return _from_law(law, [4e3, 0.17, -0.04, 0.006], frame, "coverage"), law
+    frame = _grid(N=np.geomspace(1e8, 1e10, 6), D=np.geomspace(1e9, 3e11, 5))
+    frame["C"] = 6 * frame["N"] * frame["D"]
+    truth = [2e3, 0.16] if x == "C" else [40.0, 0.2, 900.0, 0.3]
+    return _from_law(law, truth, frame, "pass_at_1"), law
+
+
+def mixes(sources: int, levels: int = 5) -> np.ndarray:
+    """Return the lattice of mixes in steps of ``1 / levels``, (n, sources)."""
+    counts = np.array(np.meshgrid(*[np.arange(levels + 1)] * sources)).reshape(sources, -1).T
+    return counts[counts.sum(axis=1) == levels] / levels
+
+
+def _data_mixing(form: str) -> tuple[pd.DataFrame, Law]:
+    truth = {
+        "additive": [1.5, 3.0, 2.0, 1.0, 0.3, 0.5, 0.4, 40.0, 0.25, 300.0, 0.3],
+        "joint": [1.5, 3.0, 2.0, 1.0, 0.3, 0.5, 0.4, 40.0, 60.0, 90.0, 1.5, 0.25, 300.0, 500.0, 200.0, 0.7, 0.3],
+        "exponential": [2.0, 0.8, 1.5, 2.0],
+    }
+    sizes = {} if form == "exponential" else {"N": np.geomspace(1e8, 1e9, 3), "D": np.geomspace(1e9, 1e11, 3)}
+    frame = _grid(mix=np.arange(len(mixes(3))), **sizes)
+    names = [f"data.sources.{name}.weight" for name in ("web", "code", "math")]
+    frame = pd.concat([frame, pd.DataFrame(mixes(3)[frame["mix"]], columns=names)], axis=1)
+    law = LAWS["data_mixing"](form=form, weights=names)
+    return _from_law(law, truth[form], frame, "loss"), law
+
+
+MOE = [1.3637, 35.91, 0.1889, 0.2285, 0.0098, 35.98, 0.1775, -0.5529, -0.0259]  # the fit of arXiv 2502.05172
+
+
+def _moe() -> tuple[pd.DataFrame, Law]:
+    frame = _grid(N=np.geomspace(1e8, 2e9, 5), D=np.geomspace(2e9, 1e11, 5), experts=2.0 ** np.arange(6))
+    return _from_law(LAWS["moe"](), MOE, frame, "loss", noise=0.001), LAWS["moe"]()
+
+
+def _moe_leverage(granularity: bool = False) -> tuple[pd.DataFrame, Law]:
+    law = LAWS["moe_leverage"](granularity=granularity)
+    fine = {"granularity": np.array([2.0, 4, 8, 16])} if granularity else {}
+    frame = _grid(C=np.geomspace(1e18, 3e20, 6), experts=2.0 ** np.arange(0, 8, 2), **fine)
+    truth = [1.7, 1e4, 0.2, 1.2, -0.036, *([-0.11, 0.023] if granularity else [])]
+    return tidy(_from_law(law, truth, frame, "loss"), needs=law.needs).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -231,6 +284,16 @@ LAW_STUDIES = {
     "weight_decay": _weight_decay,
     "observational": _observational,
     "formula": lambda: (isoflop_runs(), LAWS["formula"]()),
+    "effective_speedup": _effective_speedup,
+    "downstream": _downstream,
+    "downstream, N and D": lambda: _downstream("ND"),
+    "downstream, pass@k": lambda: _downstream(k=True),
+    "data_mixing": lambda: _data_mixing("additive"),
+    "data_mixing, joint": lambda: _data_mixing("joint"),
+    "data_mixing, exponential": lambda: _data_mixing("exponential"),
+    "moe": _moe,
+    "moe_leverage": _moe_leverage,
+    "moe_leverage, granularity": lambda: _moe_leverage(granularity=True),
 }
 
 
@@ -319,6 +382,29 @@ def students():
     return table.assign(loss=(teacher + gap) * _noise_factors(len(n), 0.001))
 
 
+def accuracies():
+    n, d = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 3e9, 5), np.geomspace(2e9, 1e11, 4)))
+    accuracy = 0.25 + 0.75 * np.exp(-(40 * n**-0.2 + 900 * d**-0.3))
+    return pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "pass_at_1": accuracy * _noise_factors(len(n), 0.01)})
+
+
+def mixtures():
+    """Return runs of three mixed sources at several N and D, with weights that sum to 4."""
+    shares = mixes(3, 4)
+    n, d, row = (part.ravel() for part in np.meshgrid([1e8, 3e8, 1e9], [2e9, 2e10], np.arange(len(shares))))
+    table = pd.DataFrame(4 * shares[row], columns=["web", "code", "math"]).assign(N=n, D=d)
+    gain = sum(c * table[name] ** g / 4**g for name, c, g in (("web", 3, 0.3), ("code", 2, 0.5), ("math", 1, 0.4)))
+    return table.assign(C=6 * n * d, loss=(1.5 + 1 / gain + 40 * n**-0.25 + 300 * d**-0.3) * _noise_factors(len(n)))
+
+
+def experts():
+    """Return dense models and mixtures of 4 and 16 experts of which a token uses one, by the law of mixtures of experts."""
+    n, d, count = (part.ravel() for part in np.meshgrid([1e8, 3e8, 1e9], [3e9, 1e10, 3e10], [1.0, 4.0, 16.0]))
+    table = pd.DataFrame({"N": n, "D": d, "experts": count, "C": 6 * n * d})
+    loss = LAWS["moe"]().predict(np.array([MOE]), table)[0]
+    return table.assign(loss=loss * _noise_factors(len(n), 0.0005))
+
+
 # name of the study -> its table, the overrides of its config, the figures that it has
 EVERY = ("parameters", "residuals")
 ADVISED = ("frontier", "allocation", *EVERY)
@@ -344,6 +430,11 @@ KINDS = {
     "rl_power": (rewards_by_size, ["law=rl_power"], ("rl", *EVERY)),
     "pass_at_k": (answers, ["law=pass_at_k"], ("pass_at_k", *EVERY)),
     "hyperparameter": (rates, ["law=hyperparameter"], ("hyperparameter", *EVERY)),
+    "downstream": (accuracies, ["law=downstream", "law.chance=0.25"], ("curve", *EVERY)),
+    "downstream, N and D": (accuracies, ["law=downstream", "law.chance=0.25", "law.x=ND"], EVERY),
+    "data_mixing": (mixtures, ["law=data_mixing", "law.weights=[web,code,math]"], ("mixing", *EVERY)),
+    "moe": (experts, ["law=moe"], EVERY),
+    "moe_leverage": (experts, ["law=moe_leverage"], EVERY),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
     "batch_size": (batch_sizes, ["law=batch_size", "holdout.query='D > 3e10'"], ("batch_size", *EVERY)),
     "weight_decay": (weight_decays, ["law=weight_decay"], ("weight_decay", *EVERY)),
