@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from analysis.formatting import join_names
-from analysis.laws.base import Parameter, Solution
+from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.mixing_terms import (
     geometric_mean,
     geometric_mean_slopes,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter, Solution
+from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.cells import BestOfCells
 from analysis.laws.regression import Inputs, Points
 from analysis.numerics.optimise import OBJECTIVES
