@@ -289,7 +289,7 @@ class CurveRegression(Regression):
 
     def _values(self, theta: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
         """Return the parameters (m, 1) in the units of the points."""
-        columns = {}
+        columns: dict[str, np.ndarray] = {}
         for j, p in enumerate(self.free):
             value = np.exp(theta[:, j, None]) if p.positive else theta[:, j, None]
             columns |= dict.fromkeys(self.members[p.name], value)
