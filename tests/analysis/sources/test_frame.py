@@ -6,7 +6,7 @@ import pytest
 
 from analysis.laws import LAWS
 from analysis.sources import frame
-from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, group_budgets, tidy
+from analysis.sources.frame import Columns, FileRuns, MlflowRuns, group_budgets, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -138,7 +138,7 @@ def test_other_units_are_refused_whatever_the_law(table, law, units):
     for key, factor in units.items():
         rows[key] *= factor
     with pytest.raises(
-        ConfigError, match=r"^runs\.columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
+        ConfigError, match=r"^columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
     ):
         tidy(rows, needs=law.needs)
 
@@ -154,11 +154,10 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
 
 
 def test_there_is_nothing_to_compare_without_c_or_d(table):
-    small = table().assign(N=table()["N"] / 1e6, D=table()["D"] / 1e9)
     for missing in ("C", "D"):
-        assert tidy(small.drop(columns=missing), needs=("N", "loss")).warnings == []
-    assert tidy(small.assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
-    some = small.assign(C=[np.nan, 0.0, *table()["C"][2:]])
+        assert tidy(table().drop(columns=missing), needs=("N", "loss")).warnings == []
+    assert tidy(table().assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
+    some = table().assign(D=table()["D"] / 1e3, C=[np.nan, 0.0, *table()["C"][2:]])
     with pytest.raises(ConfigError, match="times 6ND"):
         tidy(some, needs=("N", "D", "loss"))
 
@@ -166,16 +165,16 @@ def test_there_is_nothing_to_compare_without_c_or_d(table):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({}, {"columns": Columns(N="params")}, "runs.columns.N: there is no column 'params'; there are N, D, C, loss"),
+        ({}, {"columns": Columns(N="params")}, "^columns.N: there is no column 'params'; there are N, D, C, loss"),
         (
             {"stage": ["sft", "pretrain", "sft", "sft", "sft"] * 5},
             {},
-            "runs.where.stage: the runs are of several stages .pretrain, sft",
+            "^where.stage: the runs are of several stages .pretrain, sft",
         ),
-        ({}, {"where": {"family": "qwen2"}}, "runs.where.family: there is no such column"),
+        ({}, {"where": {"family": "qwen2"}}, "^where.family: there is no such column"),
         ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
         ({"loss": np.nan}, {}, "runs: none of 25 rows can be used: loss is missing"),
-        ({"C": 1.0}, {}, "runs.columns: C is .* times 6ND"),
+        ({"C": 1.0}, {}, "^columns: C is .* times 6ND"),
     ],
 )
 def test_errors_name_the_key(table, change, arguments, message):
@@ -183,21 +182,21 @@ def test_errors_name_the_key(table, change, arguments, message):
         tidy(table().assign(**change), **arguments)
 
 
-@pytest.mark.parametrize("source", [CsvRuns, ParquetRuns])
-def test_files_round_trip(table, tmp_path, source):
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_round_trip(table, tmp_path, kind):
     before = tidy(table()).frame
     path = str(tmp_path / "points")
-    before.to_csv(path, index=False) if source is CsvRuns else before.to_parquet(path)
-    pd.testing.assert_frame_equal(frame.read(source(path=path)).frame, before)
+    before.to_csv(path, index=False) if kind == "csv" else before.to_parquet(path)
+    pd.testing.assert_frame_equal(frame.read(FileRuns(path=path, format=kind)).frame, before)
     with pytest.raises(ConfigError, match=r"runs.path: there is no file"):
-        frame.read(source(path=str(tmp_path / "other")))
+        frame.read(FileRuns(path=str(tmp_path / "other")))
 
 
-@pytest.mark.parametrize(("source", "kind"), [(CsvRuns, "CSV"), (ParquetRuns, "Parquet")])
-def test_other_files_are_refused(tmp_path, source, kind):
+@pytest.mark.parametrize(("format_", "kind"), [("csv", "CSV"), ("parquet", "Parquet")])
+def test_other_files_are_refused(tmp_path, format_, kind):
     (tmp_path / "points").write_bytes(b"\xff\xfe\x00 not a table")
     with pytest.raises(ConfigError, match=f"is not a {kind} file"):
-        frame.read(source(path=str(tmp_path / "points")))
+        frame.read(FileRuns(path=str(tmp_path / "points"), format=format_))
 
 
 def tracked(index, row):
