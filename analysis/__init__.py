@@ -5,5 +5,21 @@ from analysis.fit.groups import Groups, fit_by
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit
 from analysis.laws import LAWS
+from analysis.sources.frame import Columns, Runs, tidy
+from analysis.sources.readers import read_csv, read_file, read_mlflow
 
-__all__ = ["LAWS", "Bootstrap", "Fit", "Groups", "Holdout", "fit", "fit_by"]
+__all__ = [
+    "LAWS",
+    "Bootstrap",
+    "Columns",
+    "Fit",
+    "Groups",
+    "Holdout",
+    "Runs",
+    "fit",
+    "fit_by",
+    "read_csv",
+    "read_file",
+    "read_mlflow",
+    "tidy",
+]

@@ -66,27 +66,41 @@ class _Request:
     columns: Columns
     flops_6nd: bool
     where: Mapping[str, Any]
-    needs: Sequence[str] | None
+    needs: Sequence[str]
+    strict: bool  # refuse a table in which a needed quantity has another name, instead of a warning
     units_known: bool
     units: Mapping[str, Any]
     zero_compute: bool
     keys: Keys
 
-    @property
-    def needed(self) -> Sequence[str]:
-        return DEFAULT_NEEDS if self.needs is None else self.needs
 
-
-def read(source: Source, needs: Sequence[str] | None = None, zero_compute: bool = False, keys: Keys = CONFIG) -> Runs:
+def read(
+    source: Source,
+    needs: Sequence[str] | None = None,
+    zero_compute: bool = False,
+    keys: Keys = CONFIG,
+    strict: bool | None = None,
+) -> Runs:
     """Read the tidy frame of a source.
 
-    :param needs: the quantities that a usable row must have; by default N, D, C and the loss, as far as the source has them.
+    :param needs: the quantities that a usable row must have, if the source has them; by default N, D, C and the loss.
     :param zero_compute: keep rows before training, whose C and D are 0.
     :param keys: how messages call options.
+    :param strict: refuse a table in which a needed quantity seems to have another name, instead of a warning; by default if
+        ``needs`` are given.
     :raises ConfigError: if the source does not exist, or its columns are not those of the config.
     """
-    units = {key: unit for key, unit in vars(source.units).items() if unit is not None}
-    request = _Request(source.columns, source.flops_6nd, source.where, needs, source.units_known, units, zero_compute, keys)
+    request = _Request(
+        columns=source.columns,
+        flops_6nd=source.flops_6nd,
+        where=source.where,
+        needs=DEFAULT_NEEDS if needs is None else needs,
+        strict=(needs is not None if strict is None else strict) and not source.units_known,
+        units_known=source.units_known,
+        units={key: unit for key, unit in vars(source.units).items() if unit is not None},
+        zero_compute=zero_compute,
+        keys=keys,
+    )
     return _tidy(source.load(keys), request)
 
 
@@ -116,7 +130,17 @@ def tidy(
     :param decimal: decimal mark of numbers in text; found by default, as is ``thousands``, the mark between thousands.
     :raises ConfigError: for a missing column, several stages, or quantities in other units.
     """
-    request = _Request(columns or Columns(), flops_6nd, where or {}, needs, units_known, units or {}, zero_compute, TIDY)
+    request = _Request(
+        columns=columns or Columns(),
+        flops_6nd=flops_6nd,
+        where=where or {},
+        needs=DEFAULT_NEEDS if needs is None else needs,
+        strict=False,
+        units_known=units_known,
+        units=units or {},
+        zero_compute=zero_compute,
+        keys=TIDY,
+    )
     return _tidy(Table(table, Notation(decimal, thousands)), request)
 
 
@@ -127,7 +151,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     _refuse_repeated_conditions(source.rows, request)
     table = add_names(select_rows(source.rows, request.where, keys))
     require_one_stage(table, keys)
-    names = map_columns(table, request.columns, request.flops_6nd, request.needed, keys)
+    names = map_columns(table, request.columns, request.flops_6nd, request.needs, keys)
     table, repeated = _without_repeated_columns(table)
     quantities = read_quantities(table, names, request.units, source.notation, keys)
     used = _derive(quantities.values, table, request)
@@ -138,7 +162,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
         said.append("rows with the same run_id are points of one run, which resamples keep together")
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
-    needed = [key for key in used if key in (*request.needed, "weight", "run")]
+    needed = [key for key in used if key in (*request.needs, "weight", "run")]
     reason = mark_unfinished(table, list(request.where))
     texts = {key: table[name] for key, name in names.items()}
     unusable = exclusion_reasons(frame, needed, quantities.numbers, texts, request.zero_compute)
@@ -146,7 +170,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     dropped = table.assign(reason=reason)[reason != ""]
     frame = frame[reason == ""].reset_index(drop=True)
     if frame.empty:
-        check_shares(pd.DataFrame(used), request.needed, quantities.told, keys)
+        check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"{keys.runs}: none of {len(table)} rows can be used{why}")
     unread = [key for key in needed if key in quantities.numbers and quantities.numbers[key].unread.any()]
@@ -180,7 +204,7 @@ def _derive(values: Mapping[str, pd.Series], table: pd.DataFrame, request: _Requ
             if key not in used:
                 raise ConfigError(f"{keys.option('flops_6nd')}: needs {keys.column(key)}; there are {join_columns(table)}")
         used["C"] = 6 * used["N"] * used["D"]
-    if "error" in request.needed and "error" not in used and "pass_at_1" in used:
+    if "error" in request.needs and "error" not in used and "pass_at_1" in used:
         used["error"] = 1 - used["pass_at_1"]
     return used
 
@@ -190,17 +214,17 @@ def _suggest(table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, s
 
     :raises ConfigError: with the first of them, if a law needs it.
     """
-    missing = [key for key in request.needed if key not in used]
-    if missing and is_chart_export(table) and request.needs is not None:
-        option = request.keys.setting("layout", "wandb_chart")
-        raise ConfigError(
-            f"{request.keys.column(missing[0])}: the table is a chart of W&B, with a column per run; write {option}, which makes a"
-            " row per run and step"
-        )
+    missing = [key for key in request.needs if key not in used]
     lines = suggest(table, names, missing, request.keys)
-    if lines and request.needs is not None and not request.units_known:
+    if missing and is_chart_export(table):
+        option = request.keys.setting("layout", "wandb_chart")
+        lines = [
+            f"{request.keys.column(missing[0])}: the table is a chart of W&B, with a column per run; write {option}, which makes"
+            " a row per run and step"
+        ]
+    if lines and request.strict:
         raise ConfigError(lines[0])
-    return lines if request.needs is None else []
+    return lines
 
 
 def _other_columns(
@@ -229,7 +253,7 @@ def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, requ
     :param rows: the quantities of all rows.
     :raises ConfigError: for values in another unit.
     """
-    needs, warnings = request.needed, []
+    needs, warnings = request.needs, []
     if not request.units_known:
         check_shares(rows, needs, quantities.told, request.keys)
         warnings += check_units(frame, needs, quantities.told, request.keys)
