@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.columns import MARKS, Keys
-from analysis.sources.numbers import DECIMAL, Notation, read_numbers, shown_roles
+from analysis.sources.numbers import DECIMAL, Notation, TextNumbers, shown_roles
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_delimited(
     :raises ConfigError: if the separator is not certain.
     :raises ValueError: if the text is not such a table.
     """
-    content = _to_utf8(content)
+    content, notes = _to_utf8(content)
     lines = _first_lines(content)
     skipped = 0
     if lines and (found := re.fullmatch(r"sep=(.)", lines[0].strip("\r\n"))):  # a line that Excel writes
@@ -52,22 +52,30 @@ def read_delimited(
     }
     options |= {"dtype": str} if as_text else {"low_memory": False}
     table = _parse(content, options, extra)
-    if len(table.columns) == len(header):
-        table.columns = header  # as they are, since pandas renames the second of two columns
+    if len(table.columns) == len(header):  # pandas renames the second of two columns of one name
+        table.columns = [name or f"unnamed {place}" for place, name in enumerate(header)]
+        table = table.loc[:, [bool(name) or filled for name, filled in zip(header, table.notna().any(), strict=True)]]
     if as_text:
-        notation = replace(notation, open_point=separator != ",")
-        notation = replace(notation, shown=shown_roles(column for _, column in table.items()))
-        table = _convert(table, notation)
+        table, notation = _convert(table, replace(notation, open_point=separator != ","))
     elif _has_fractions(table):
         notation = replace(notation, shown=frozenset({(".", DECIMAL)}) | shown_roles(column for _, column in table.items()))
-    return table, notation, _describe(separator, notation)
+    return table, notation, notes + _describe(separator, notation)
 
 
-def _to_utf8(content: bytes) -> bytes:
-    """Return the text in UTF-8 without its byte-order mark."""
+def _to_utf8(content: bytes) -> tuple[bytes, list[str]]:
+    """Return the text in UTF-8 without its byte-order mark, and a line about text of another encoding.
+
+    :raises ValueError: if it is no text.
+    """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16").encode()
-    return content.removeprefix(codecs.BOM_UTF8)
+        return content.decode("utf-16").encode(), []
+    if b"\0" in content:
+        raise ValueError("it is no text")
+    try:
+        content.decode()
+    except UnicodeDecodeError:  # as Excel saves CSV files in western Europe; numbers are the same in either encoding
+        return content.decode("cp1252").encode(), ["the file is not in UTF-8, and is read as Windows-1252"]
+    return content.removeprefix(codecs.BOM_UTF8), []
 
 
 def _first_lines(content: bytes) -> list[str]:
@@ -131,22 +139,27 @@ def _has_fractions(table: pd.DataFrame) -> bool:
     return any(bool((np.isfinite(values) & (values != np.floor(values))).any()) for values in floats)
 
 
-def _convert(table: pd.DataFrame, notation: Notation) -> pd.DataFrame:
-    """Turn columns of text into numbers where every cell is one."""
+def _convert(table: pd.DataFrame, notation: Notation) -> tuple[pd.DataFrame, Notation]:
+    """Turn columns of text into numbers where every cell is one; return what they show of the notation, too."""
     import pandas as pd
 
+    filled = [column.notna().to_numpy() for _, column in table.items()]
+    cells = [TextNumbers(column[known]) for (_, column), known in zip(table.items(), filled, strict=True)]
+    notation = replace(notation, shown=frozenset().union(*(part.roles for part in cells)))
     columns = []
-    for _, column in table.items():
-        found = read_numbers(column, "", notation)
-        if found.unread.any() or found.undecided.any():
+    for (_, column), known, part in zip(table.items(), filled, cells, strict=True):
+        read = part.read("", notation)
+        if read.unread.any() or read.undecided.any():
             columns.append(column)
-            continue
-        whole = np.isfinite(found.values).all() and (np.abs(found.values) < 2**53).all()
-        whole = whole and (found.values == np.floor(found.values)).all() and not column.str.contains("[.,eE]", na=False).any()
-        columns.append(pd.Series(found.values.astype("int64") if whole else found.values, index=column.index))
+        elif known.all() and part.plain.all() and (np.abs(read.values) < 2**53).all():
+            columns.append(pd.Series(read.values.astype("int64"), index=column.index))
+        else:
+            values = np.full(len(column), np.nan)
+            values[known] = read.values
+            columns.append(pd.Series(values, index=column.index))
     converted = pd.concat(columns, axis=1)
     converted.columns = table.columns
-    return converted
+    return converted, notation
 
 
 def _describe(separator: str, notation: Notation) -> list[str]:

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,9 +81,16 @@ def read_table(path: Path, options: FileOptions, keys: Keys) -> Table:
         raise ConfigError(f"{keys.option('path')}: Excel files need openpyxl: pip install 'openr1[excel]'") from error
     except ConfigError:
         raise
-    except (ValueError, KeyError, csv.Error, OSError) as error:  # pandas, json and Arrow raise kinds of these
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        csv.Error,
+        zipfile.BadZipFile,
+    ) as error:  # pandas, json and Arrow raise kinds of these
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{keys.option('path')}: {path} is not a {FORMATS[found]} file: {why}") from error
+        kind = f"{'an' if found == 'excel' else 'a'} {FORMATS[found]} file"
+        raise ConfigError(f"{keys.option('path')}: {path} is not {kind}: {why}") from error
     return Table(table.rows, table.notation, notes + table.notes)
 
 
@@ -138,12 +146,17 @@ def _read_json_lines(content: bytes, options: FileOptions, keys: Keys) -> Table:
 
 
 def _read_json(content: bytes, options: FileOptions, keys: Keys) -> Table:
-    """Read a list of records, or a mapping from each column to its values."""
+    """Read a list of records, a mapping from each column to its values, or one that has the list of records."""
     import pandas as pd
 
     data = json.loads(content.decode("utf-8-sig"))
     if isinstance(data, list):
         return _from_records(data, options)
+    if not isinstance(data, dict):
+        raise ValueError("it is neither a list nor a mapping")
+    lists = [values for values in data.values() if isinstance(values, list) and values and isinstance(values[0], dict)]
+    if len(lists) == 1:
+        return _from_records(lists[0], options)
     if data and all(isinstance(values, list) for values in data.values()):
         return Table(pd.DataFrame(data), options.notation)
     if data and all(isinstance(values, dict) for values in data.values()):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
 from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, TIDY, Columns, Keys
 from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from analysis.sources.files import Table
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCES", "Columns", "FileRuns", "MlflowRuns", "Runs", "Source", "group_budgets", "read", "select_rows", "tidy"]
 
-BUDGET_TOLERANCE = 0.05
 # columns that the frame has itself, or that a fit would use -> the name of a table's own column of that name
 RESERVED = {"budget": "budget_unused", "weight": "weight_unused"}
 
@@ -177,7 +177,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     warnings += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
     warnings += _check(frame, pd.DataFrame(used), quantities, request)
     if "C" in frame:
-        frame.insert(len(used), "budget", _budgets(frame["C"].to_numpy(), request.zero_compute))
+        frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
     return Runs(_without_own_budget(frame, said), dropped.reset_index(drop=True), warnings + said)
 
 
@@ -219,8 +219,8 @@ def _suggest(table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, s
     if missing and is_chart_export(table):
         option = request.keys.setting("layout", "wandb_chart")
         lines = [
-            f"{request.keys.column(missing[0])}: the table is a chart of W&B, with a column per run; write {option}, which makes"
-            " a row per run and step"
+            f"{request.keys.column(missing[0])}: the table is a chart of W&B, with a column per run; write {option}, which"
+            " makes a row per run and step"
         ]
     if lines and request.strict:
         raise ConfigError(lines[0])
@@ -240,8 +240,8 @@ def _other_columns(
     others = others.drop(columns=replaced)
     if "weight" in others:
         said.append(
-            f"the column 'weight' is not used, and is called {RESERVED['weight']}; {keys.naming('weight', 'weight')} weights the"
-            " rows by it"
+            f"the column 'weight' is not used, and is called {RESERVED['weight']}; {keys.naming('weight', 'weight')} weights"
+            " the rows by it"
         )
     return others.rename(columns=RESERVED), said
 
@@ -263,16 +263,6 @@ def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, requ
     return warnings
 
 
-def _budgets(flops: np.ndarray, zero_compute: bool) -> np.ndarray:
-    """Return the budget (n,) of each row, 0 for one before training; NaN for all if C is not known or not positive."""
-    trained = flops > 0
-    if not (trained | (zero_compute & (flops == 0))).all():
-        return np.full(len(flops), np.nan)
-    budgets = np.zeros(len(flops))
-    budgets[trained] = group_budgets(flops[trained])
-    return budgets
-
-
 def _without_own_budget(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     """Leave out the table's own column of budgets if it is that of the frame, as in the points of a report."""
     own = RESERVED["budget"]
@@ -282,23 +272,3 @@ def _without_own_budget(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
         return frame.drop(columns=own)
     said.append(f"the column 'budget' is called {own}, since budget is the compute that runs share")
     return frame
-
-
-def group_budgets(flops: np.ndarray, tolerance: float = BUDGET_TOLERANCE) -> np.ndarray:
-    """Return the budget of each run: the geometric mean of the FLOPs that lie within a tolerance of one another.
-
-    Runs of one budget differ by up to a training step. Sorted by FLOPs, a new budget begins at a run with more than
-    ``1 + tolerance`` times the FLOPs of the smallest run of the budget, so that no group is wider than the tolerance.
-
-    :param flops: (n,).
-    :returns: (n,), in FLOPs.
-    """
-    logs = np.log(np.asarray(flops, dtype=float))
-    labels = np.empty(len(logs))
-    order = np.argsort(logs, kind="stable")
-    start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or logs[order[end]] > logs[order[start]] + np.log1p(tolerance):
-            labels[order[start:end]] = np.exp(logs[order[start:end]].mean())
-            start = end
-    return labels

@@ -25,6 +25,7 @@ HUNDRED_FOLD = 100
 LARGEST_LOSS = 13.0  # nats per token, the loss of chance among 440,000 tokens, more than any vocabulary has
 UNUSUAL_LOSS = 7.0  # as the smallest of a study
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # no study is wholly outside
+SMALL_STUDY = 1e5  # parameters; in millions, it is the largest of all studies
 SPREAD = 1e5  # rows of one unit differ less from each other if some are below the least value
 
 
@@ -69,6 +70,7 @@ def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Un
             warnings += _check_range(frame, key, limits, keys)
     if training and {"N", "D"} <= {*frame} & {*needs} and not {"N", "D"} <= set(told):
         _check_tokens_per_parameter(frame, keys)
+        warnings += _find_small_study(frame, keys)
     for key in LOSSES:
         if key in needs and key in frame and key not in told:
             warnings += _check_loss(frame[key], key, keys)
@@ -95,8 +97,8 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
     limit = TEN_FOLD if {"N", "D", "C"} <= set(needs) else HUNDRED_FOLD
     if not 1 / limit < middle < limit:
         raise ConfigError(
-            f"{keys.column('').rstrip('.') or 'N, D, C'}: C is {middle:.2g} times 6ND, so that a unit seems wrong (name it, such as"
-            f" {keys.unit('N', '1e6')}); give N in parameters, D in tokens and C in FLOPs"
+            f"{keys.column('').rstrip('.') or 'N, D, C'}: C is {middle:.2g} times 6ND, so that a unit seems wrong (name it, such"
+            f" as {keys.unit('N', '1e6')}); give N in parameters, D in tokens and C in FLOPs"
         )
 
 
@@ -125,7 +127,7 @@ def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> l
         return []
     low, high, middle = float(values.min()), float(values.max()), float(values.median())
     name, examples = keys.column(key), " or ".join(keys.unit(key, unit) for unit in limits.units)
-    keep = f", or {keys.unit(key, '1')} if they are right"
+    keep = f", or {keys.unit(key, '1')} to keep the values"
     if high < limits.least or (key == "N" and middle < limits.least):
         of = f"at most {in_words(high)}" if high < limits.least else f"{in_words(middle)} in the median"
         raise ConfigError(f"{name}: {key} is {of}, too few {limits.unit}; name the unit, such as {examples}{keep}")
@@ -162,6 +164,15 @@ def _check_tokens_per_parameter(frame: pd.DataFrame, keys: Keys) -> None:
         )
 
 
+def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[str]:
+    """Return a warning about a study so small that it may as well be in millions, unless its FLOPs agree with 6ND."""
+    n, d = float(frame["N"].max()), float(frame["D"].max())
+    if n >= SMALL_STUDY or ("C" in frame and len(_ratios(frame))):
+        return []
+    units = " and ".join((keys.unit("N", "1e6"), keys.unit("D", "1e6")))
+    return [f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}"]
+
+
 def _check_loss(loss: pd.Series, key: str, keys: Keys) -> list[str]:
     if loss.empty:
         return []
@@ -184,8 +195,8 @@ def check_loss_names(names: Mapping[str, str], told: Mapping[str, Unit], keys: K
     """Return a warning about each loss whose column is called a perplexity."""
     called = [key for key in LOSSES if key in names and key not in told and re.search("ppl|perplex", str(names[key]).lower())]
     return [
-        f"{key} is taken from the column {names[key]!r} as nats per token; if it is a perplexity, {keys.unit(key, 'perplexity')}"
-        " takes its logarithm"
+        f"{key} is taken from the column {names[key]!r} as nats per token; if it is a perplexity,"
+        f" {keys.unit(key, 'perplexity')} takes its logarithm"
         for key in called
     ]
 

@@ -165,8 +165,8 @@ def _check_header(key: str, name: str, text: str, unit: Unit, read: Numbers, key
     plain = read.values[~read.has_unit & np.isfinite(read.values)]
     if len(plain) and unit.factor > 1 and np.median(plain) > CONTRADICTING.get(key, np.inf):
         raise ConfigError(
-            f"{keys.column(key)}: the header {name!r} says {text}, and values such as {in_words(float(np.median(plain)))} do not;"
-            f" write {keys.unit(key, '1')} if they are in the unit of {key}, or else {keys.unit(key, f'{unit.factor:g}')}"
+            f"{keys.column(key)}: the header {name!r} says {text}, and values such as {in_words(float(np.median(plain)))} do"
+            f" not; write {keys.unit(key, '1')} if they are in the unit of {key}, or else {keys.unit(key, f'{unit.factor:g}')}"
         )
     return f"{key}: the column {name!r} is multiplied by {unit.factor:g}, the unit in its header" if len(plain) else ""
 
