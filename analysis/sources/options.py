@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORDS = {word: mark for mark, word in MARKS.items()}  # a comma is hard to write on a command line
-SEPARATORS = (",", ";", "\t", "|", " ", "comma", "semicolon", "tab", "pipe", "space")
-THOUSANDS = (",", ".", " ", "'", "comma", "point", "space", "apostrophe")
+SEPARATORS = ("comma", "semicolon", "tab", "pipe", "space", ",", ";", "|")
+DECIMALS = ("point", "comma", ".", ",")
+THOUSANDS = ("comma", "point", "space", "apostrophe", ",", ".", "'")
 
 
 @dataclass
@@ -84,7 +85,7 @@ class FileRuns(Source):
     path: str = MISSING
     format: Annotated[str | None, OneOf(FORMATS)] = None  # null for what the content of the file says
     separator: Annotated[str | None, OneOf(SEPARATORS)] = None  # between the columns of a text file; null to find it
-    decimal: Annotated[str | None, OneOf((",", ".", "comma", "point"))] = None  # decimal mark; null to find it
+    decimal: Annotated[str | None, OneOf(DECIMALS)] = None  # decimal mark; null to find it
     thousands: Annotated[str | None, OneOf(THOUSANDS)] = None  # mark between thousands; null to find it
     sheet: str | None = None  # sheet of an Excel file; null for the first
     layout: Annotated[str | None, OneOf(LAYOUTS)] = None  # wandb_chart for a chart of W&B, with a column per run

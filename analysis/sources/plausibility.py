@@ -96,8 +96,9 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
     middle = float(ratio.median())
     limit = TEN_FOLD if {"N", "D", "C"} <= set(needs) else HUNDRED_FOLD
     if not 1 / limit < middle < limit:
+        place = keys.columns.rstrip(".") or "N, D, C"
         raise ConfigError(
-            f"{keys.column('').rstrip('.') or 'N, D, C'}: C is {middle:.2g} times 6ND, so that a unit seems wrong (name it, such"
+            f"{place}: C is {middle:.2g} times 6ND, so that a unit seems wrong (name it, such"
             f" as {keys.unit('N', '1e6')}); give N in parameters, D in tokens and C in FLOPs"
         )
 

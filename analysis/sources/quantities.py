@@ -98,7 +98,9 @@ def read_quantities(
     """
     import pandas as pd
 
-    told = {key: _parse_told(key, str(unit), keys) for key, unit in units.items() if unit is not None}
+    told = {key: _parse_told(key, str(unit), keys) for key, unit in units.items()}
+    if unused := [key for key in told if key not in names]:
+        raise ConfigError(f"{keys.option(f'units.{unused[0]}')}: the table has no column of {unused[0]}; name it")
     values: dict[str, pd.Series] = {}
     numbers: dict[str, Numbers] = {}
     notes: list[str] = []

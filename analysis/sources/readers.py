@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, Columns, Units
+from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units
 from analysis.sources.frame import Runs, read
 from analysis.sources.options import FileRuns, MlflowRuns, Source
 from openr1.errors import ConfigError
@@ -63,9 +63,9 @@ def read_file(
     source = FileRuns(
         path=str(path),
         format=format,
-        separator=separator,
+        separator=MARKS.get(separator or "", separator),
         decimal=decimal,
-        thousands=thousands,
+        thousands=MARKS.get(thousands or "", thousands),
         sheet=sheet,
         layout=layout,
         where=dict(where or {}),
