@@ -23,6 +23,7 @@ TEN_FOLD = 10  # largest plausible factor between C and 6ND, for a law that need
 # the same for a law without C: C may include a large vocabulary, a teacher or idle experts; wrong units differ by 1000 or more
 HUNDRED_FOLD = 100
 LARGEST_LOSS = 13.0  # nats per token, the loss of chance among 440,000 tokens, more than any vocabulary has
+TINY_MODELS = 1e6  # parameters, below which a loss from the law of larger models may be that high
 UNUSUAL_LOSS = 7.0  # as the smallest of a study
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # no study is wholly outside
 SMALL_STUDY = 1e5  # parameters; in millions, it is the largest of all studies
@@ -73,7 +74,7 @@ def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Un
         warnings += _find_small_study(frame, keys)
     for key in LOSSES:
         if key in needs and key in frame and key not in told:
-            warnings += _check_loss(frame[key], key, keys)
+            warnings += _check_loss(frame, key, keys)
     return warnings
 
 
@@ -174,11 +175,11 @@ def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[str]:
     return [f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}"]
 
 
-def _check_loss(loss: pd.Series, key: str, keys: Keys) -> list[str]:
-    if loss.empty:
-        return []
+def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[str]:
+    loss = frame[key]
+    tiny = "N" in frame and float(frame["N"].max()) < TINY_MODELS
     convert = f"if it is a perplexity, {keys.unit(key, 'perplexity')} takes its logarithm"
-    if float(loss.median()) > LARGEST_LOSS:
+    if float(loss.median()) > LARGEST_LOSS and not tiny:
         raise ConfigError(
             f"{keys.column(key)}: {key} is {loss.median():.3g} in the median, more nats per token than chance gives;"
             f" {convert}; {keys.unit(key, '1')} keeps it"
@@ -186,7 +187,7 @@ def _check_loss(loss: pd.Series, key: str, keys: Keys) -> list[str]:
     high = loss[loss > LARGEST_LOSS]
     if len(high):
         examples = ", ".join(f"row {index} ({value:.3g})" for index, value in high.head(3).items())
-        return [f"{key} is more nats per token than chance gives in {len(high)} of {len(loss)} rows: {examples}"]
+        return [f"{key} is more nats per token than chance gives in {len(high)} of {len(loss)} rows: {examples}; {convert}"]
     if float(loss.min()) > UNUSUAL_LOSS:
         return [f"{key} is at least {loss.min():.3g}, which is many nats per token; {convert}"]
     return []
