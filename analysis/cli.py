@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.config import FitConfig, register_schemas
+from analysis.config import FitConfig, register_custom_laws, register_schemas
 from openr1.console import exiting, guarded
 from openr1.options import load_config
 from openr1.system.faults import writing
@@ -32,4 +34,6 @@ def app(cfg: DictConfig) -> None:
 def main() -> None:
     """Run the command ``openr1-fit``."""
     register_schemas()
+    with exiting():
+        register_custom_laws(sys.argv[1:])
     guarded(app)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 from urllib.parse import quote
 
 import hydra
@@ -17,10 +17,12 @@ from omegaconf import MISSING
 
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.laws import LAWS, Law
+from analysis.laws.constraints import read_priors, read_values
+from analysis.laws.custom import law_class
 from analysis.sources.frame import SOURCES, Source
 from openr1.errors import ConfigError
 from openr1.options import load_config, one_line
-from openr1.options.ranges import Flops, OneOf, Positive
+from openr1.options.ranges import Flops, Positive
 
 
 @dataclass
@@ -29,12 +31,18 @@ class FitConfig:
 
     law: Law = MISSING
     runs: Source = MISSING
-    compare: list[Annotated[str, OneOf(LAWS)]] = field(
-        default_factory=list
-    )  # laws to compare, each with its defaults; empty for law alone
+    compare: list[str] = field(default_factory=list)  # laws to compare, each with its defaults; empty for law alone
     by: str | None = None  # column of the groups, each of which gets a fit of its own; null for one fit to all runs
+    share: list[str] = field(default_factory=list)  # parameters that all groups of ``by`` have in common
+    weights: str | None = None  # sqrt_flops, recency, inverse_variance, seeds, or a column; null for equal weights of runs
+    fix: Any = None  # parameters of the law -> their values, such as {alpha: 0.35}
+    tie: list[list[str]] = field(default_factory=list)  # lists of parameters that are equal, such as [[alpha,beta]]
+    # parameters -> normal priors, {alpha: {mean: 0.34, sd: 0.02}}, or log-normal ones, {E: {median: 1.7, log_sd: 0.1}}
+    priors: Any = None
     holdout: Holdout = field(default_factory=Holdout)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    forecast: Flops | None = None  # compute of a run that has not been made, whose loss (or pass rate) is forecast
+    stack: bool = False  # forecast the median of all laws that predicted about as well as the best one
     target_flops: Flops | None = None  # budget that the advice is for; null for ten times the largest of the runs
     target_loss: Positive | None = None  # loss whose budget is reported, nats per token
     outputs: str = "outputs"
@@ -43,20 +51,40 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
+        if self.share and not self.by:
+            raise ConfigError("share: parameters are shared by groups; name their column, such as by=family")
+        if self.by and self.forecast:
+            raise ConfigError(
+                "by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value"
+            )
+        for name in self.compare:
+            law_class(name)
+        self.fix, self.priors = read_values(self.fix or {}), read_priors(self.priors or {})
+        if self.forecast and (self.fix or self.tie or self.priors):
+            raise ConfigError("forecast: chooses among laws by how they predict; leave fix, tie and priors out")
 
     @property
     def directory(self) -> Path:
         """The directory of the report."""
         if self.out:
             return Path(self.out)
-        study = Path(self.outputs) / "studies" / self.runs.study
-        return study / f"{self.law.name}_by_{quote(self.by)}" if self.by else study
+        return self.study_folder / f"{self.law.name}_by_{quote(self.by)}" if self.by else self.study_folder
+
+    @property
+    def study_folder(self) -> Path:
+        """The folder of the study, in which its forecasts are registered."""
+        return Path(self.outputs) / "studies" / self.runs.study
 
     @property
     def laws(self) -> list[Law]:
         """The laws to fit, in order; the options of ``law`` hold for it if it is among those compared."""
         names = self.compare or [self.law.name]
-        return [self.law if name == self.law.name else LAWS[name]() for name in names]
+        return [self.law if name == self.law.name else law_class(name)() for name in names]
+
+    @property
+    def constraints(self) -> dict[str, Any]:
+        """The keyword arguments of :func:`analysis.fit` that say how runs and parameters are weighted and constrained."""
+        return {"weights": self.weights, "fix": self.fix, "tie": self.tie, "priors": self.priors}
 
 
 @cache
@@ -68,12 +96,24 @@ def register_schemas() -> None:
         store.store(name=schema.__name__, node=schema)
 
 
+def register_custom_laws(overrides: Sequence[str]) -> None:
+    """Put the classes of ``law=my.module:MyLaw`` among these overrides into Hydra's group ``law``.
+
+    :raises ConfigError: if there is no such class.
+    """
+    for override in overrides:
+        key, _, reference = override.partition("=")
+        if key == "law" and ":" in reference:
+            ConfigStore.instance().store(group="law", name=reference, node=law_class(reference), package="law")
+
+
 def compose(overrides: Sequence[str] = ()) -> FitConfig:
     """Compose the config of ``openr1-fit`` with these overrides, for notebooks and scripts.
 
     :raises ConfigError: for an override that does not compose, or as :func:`openr1.options.load_config` does.
     """
     register_schemas()
+    register_custom_laws(overrides)
     try:
         with initialize_config_module("conf.analysis", version_base="1.3"):
             composed = hydra.compose("config", list(overrides))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ from analysis.config import FitConfig
 from analysis.fit.fit import fit
 from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
 from analysis.fit.result import Fit
+from analysis.fit.weights import run_weights
+from analysis.forecast.forecast import Forecast, forecast
+from analysis.forecast.registry import Outcome, verify
 from analysis.formatting import compute_unit
 from analysis.sources import frame
 from analysis.sources.frame import Runs
@@ -61,6 +64,8 @@ class Study(BaseStudy):
 
     fits: dict[str, Fit]
     failed: dict[str, str]  # law -> why it could not be fitted
+    forecast: Forecast | None = None  # of ``forecast=FLOPs``
+    outcomes: list[Outcome] = field(default_factory=list)  # registered forecasts of the study, compared with its runs
 
     @property
     def main(self) -> Fit:
@@ -86,7 +91,7 @@ class GroupedStudy(BaseStudy):
     @property
     def law(self) -> Law:
         """The law that is fitted to each group."""
-        return self.config.law
+        return self.groups.law
 
 
 def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
@@ -97,20 +102,39 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     :param overrides: the command line, for :attr:`BaseStudy.command`.
     :raises ConfigError: if there are no runs, or no law can be fitted to them.
     """
-    needs = sorted({name for law in config.laws for name in law.needs})
-    runs = frame.read(config.runs, needs, all(law.zero_compute for law in config.laws))
+    needs = {name for law in config.laws for name in law.needs} | ({"C"} if config.forecast else set())
+    runs = frame.read(config.runs, sorted(needs), all(law.zero_compute for law in config.laws))
     fits, failed = {}, {}
     errors = []
     for law in config.laws:
         try:
-            fits[law.name] = fit(runs.frame, law, config.holdout, config.bootstrap)
+            fits[law.name] = fit(runs.frame, law, config.holdout, config.bootstrap, **config.constraints)
         except ConfigError as error:
             errors.append(error)
             failed[law.name] = str(error).removeprefix("law: ")
     if not fits:
         raise errors[0]
     target = _target_flops(config, runs.frame, fits.values())
-    return Study(config=config, runs=runs, target_flops=target, overrides=overrides or [], fits=fits, failed=failed)
+    return Study(
+        config=config,
+        runs=runs,
+        target_flops=target,
+        overrides=overrides or [],
+        fits=fits,
+        failed=failed,
+        forecast=_forecast(config, runs.frame),
+        outcomes=verify(config.study_folder, runs.frame),
+    )
+
+
+def _forecast(config: FitConfig, frame: pd.DataFrame) -> Forecast | None:
+    """Return the forecast of the config, by the laws that it compares, or by those of the loss that the columns allow."""
+    if config.forecast is None:
+        return None
+    if config.weights:
+        frame = frame.assign(weight=run_weights(frame, config.weights))
+    laws = config.laws if config.compare or config.law.response != "loss" else ()
+    return forecast(frame, config.forecast, laws=laws, stack=config.stack, bootstrap=config.bootstrap)
 
 
 def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> GroupedStudy:
@@ -123,9 +147,10 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     runs = frame.read(config.runs, list(config.law.needs), config.law.zero_compute)
     # a column that holds a quantity is called after it
     by = next((key for key, name in vars(config.runs.columns).items() if name == config.by and key in runs.frame), config.by)
-    groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap)
-    _add_unusable_groups(groups, runs, config.by)
-    rows = split_by(runs.frame, by)
+    groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, config.share, **config.constraints)
+    labelled = split_by(runs.frame, by)
+    _add_unusable_groups(groups, runs, config.by, {*labelled})
+    rows = config.law.select_groups(labelled)
     target = _target_flops(config, runs.frame, groups.fits.values())
     overrides = overrides or []
     parts = {
@@ -142,11 +167,10 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     return GroupedStudy(config=config, runs=runs, target_flops=target, overrides=overrides, groups=groups, parts=parts)
 
 
-def _add_unusable_groups(groups: Groups, runs: Runs, by: str) -> None:
-    """Add to ``groups.failed`` the groups without a usable row."""
+def _add_unusable_groups(groups: Groups, runs: Runs, by: str, known: set[str]) -> None:
+    """Add to ``groups.failed`` the groups without a usable row, which are not ``known``."""
     if by not in runs.dropped:
         return
-    known = {*groups.fits, *groups.failed}
     for group, rows in runs.dropped.dropna(subset=by).groupby(runs.dropped[by].map(format_label, na_action="ignore")):
         if group not in known:
             groups.failed[group] = f"none of its {len(rows)} rows can be used: {rows['reason'].iloc[0]}"

@@ -14,11 +14,14 @@ class PriceSweeper(Sweeper):
 
     :param params: of the sweeper that it replaces.
     :param options: of a search; null for a design.
+    :param forecast: the study from whose runs those that are priced are forecast; null for no forecast.
     """
 
-    def __init__(self, params: DictConfig | None = None, options: DictConfig | None = None) -> None:
+    def __init__(
+        self, params: DictConfig | None = None, options: DictConfig | None = None, forecast: str | None = None
+    ) -> None:
         self.params: dict[Any, Any] = dict(params or {})
-        self.options = options
+        self.options, self.forecast = options, forecast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -28,4 +31,4 @@ class PriceSweeper(Sweeper):
 
         assert self.hydra_context  # setup was called before
         assert self.config is not None
-        show(self.hydra_context.config_loader, self.config, self.params, self.options, arguments)
+        show(self.hydra_context.config_loader, self.config, self.params, self.options, arguments, self.forecast)

@@ -27,6 +27,7 @@ openr1-plan: the price of a study before it starts, its next runs, its status wh
   openr1-plan check                    find artifacts and tokenised data that were changed after they were made
 
   openr1-plan experiment=demo                           every run with its N, D, C, memory, time, cost and state, and the sum
+  openr1-plan scale=200k budget.flops=1e14 forecast=demo   and a forecast of its loss from the runs of demo, registered now
   openr1-plan scale=50k,100k budget.flops=4e11,8e11
   openr1-plan sweep=search 'optim.lr=tag(log,interval(1e-3,1e-1))' sweep.n_trials=20
   openr1-plan propose runs.study=NAME sweep.target.flops=1e14 \\
@@ -39,6 +40,7 @@ check=artifacts checks artifacts, sweep=active and the keys replay, runs and law
 """
 HELP_FLAGS = {"--help", "-h"}
 COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", *HELP_FLAGS}  # print something about a config
+FORECAST_KEY = "+hydra.sweeper.forecast"  # the study that a forecast of the priced runs is made from
 # a sweeper that prices the runs instead of launching them
 PRICE_WORDS = ["hydra.sweeper._target_=hydra_plugins.openr1_price.PriceSweeper", "-m"]
 
@@ -96,6 +98,7 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
         chosen = (mode for mode in MODES.values() if keys & set(mode.keys) or set(words) & set(mode.words))
         mode, words = next(chosen, MODES["price"]), list(words)
     if mode.name == "price" and not COMPOSING_FLAGS & set(words):
+        words = [f"{FORECAST_KEY}={word.partition('=')[2]}" if word.startswith("forecast=") else word for word in words]
         words += [word for word in PRICE_WORDS if word not in words]
     return mode, words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import compute, curves, fits, isoflop, reasoning
+from analysis.charts import compute, curves, families, fits, isoflop, mixing, optimisers, reasoning, schedules
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ FIGURES = {
     "pass_at_k": reasoning.chart_pass_at_k,
     "distillation": reasoning.chart_distillation,
     "hyperparameter": curves.chart_hyperparameter,
+    "schedule": schedules.chart_schedules,
+    "batch_size": optimisers.chart_batch_size,
+    "weight_decay": optimisers.chart_weight_decay,
+    "observational": families.chart_observational,
+    "mixing": mixing.chart_mixing,
     "curve": curves.chart_curve,
     "frontier": compute.chart_frontier,
     "allocation": compute.chart_allocation,

@@ -37,7 +37,9 @@ OWN = ("rl_sigmoid", "pass_at_k")  # laws of one variable that have their own fi
 
 
 def chart_curve(study: Study) -> Chart | None:
-    """Chart the response against the predictor for laws of one variable other than compute, a panel per predictor."""
+    """Chart the response against the predictor for laws of one variable, a panel per predictor; not of the loss against
+    compute.
+    """
     groups: dict[tuple[str, str], list[Fit]] = {}
     for fit in study.fits.values():
         if len(fit.law.predictors) == 1 and fit.law.name not in OWN and not _of_compute(fit):
@@ -53,8 +55,8 @@ def chart_curve(study: Study) -> Chart | None:
 
 
 def _of_compute(fit: Fit) -> bool:
-    """Return True for a law of compute, which is drawn in the figure of the frontier."""
-    return fit.law.predictors == ("C",)
+    """Return True for a law of the loss against compute, which is drawn in the figure of the frontier."""
+    return fit.law.predictors == ("C",) and fit.law.response == "loss"
 
 
 def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:

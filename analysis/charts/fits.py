@@ -113,11 +113,11 @@ def chart_parameters(study: Study) -> Chart | None:
     left_out = []
     for fit in study.fits.values():
         for parameter in fit.law.parameters:
-            if not fit.intervals or parameter.coefficient or fit.params[parameter.name] == 0:
+            if not fit.intervals or parameter.coefficient:
                 continue
             if parameter.name in fit.diagnostics["at_bound"]:
                 left_out.append(f"{parameter.name} of the {fit.law.title}")
-            else:
+            elif fit.params[parameter.name] != 0:
                 names.setdefault(parameter.name, []).append(fit)
     if not names:
         return None
@@ -202,7 +202,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
     dots: dict[str, Any] = {"name": "fitted", "colour": colour(fit.law.name), "size": 4.0, "hover": text}
     diamonds = {"edge": colour(fit.law.name), "size": 5.5}
 
-    log = response in ("lr", "batch")
+    log = response in ("lr", "batch", "tau")
     limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
     quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
     quantity = f"{quantity[0].lower()}{quantity[1:]}"

@@ -15,6 +15,7 @@ from analysis.charts.marks import (
     AMBER,
     BLUE,
     GREEN,
+    GREY,
     ORANGE,
     PURPLE,
     SKY,
@@ -41,8 +42,9 @@ from analysis.charts.parts import (
 )
 from analysis.fit.groups import parse_size
 from analysis.formatting import number, percent, share
-from analysis.laws import RlPower
+from analysis.laws import EffectiveSpeedup, RlPower
 from analysis.laws.base import best_runs
+from analysis.laws.effective_speedup import TREATED
 
 if TYPE_CHECKING:
     from analysis.study import GroupedStudy, Study
@@ -81,6 +83,8 @@ def chart_curves(study: GroupedStudy) -> Chart | None:
         return _chart_groups(study, law.predictors[0], law.response, _curve, "The law of each group")
     if isinstance(law, RlPower):
         return _chart_groups(study, law.x, "pass_at_1", _sizes, "The law of each group, a line per model size,")
+    if isinstance(law, EffectiveSpeedup):
+        return _chart_groups(study, law.x, "loss", _pair, "The law of each recipe, and of the reference in grey,")
     if study.target_flops and law.response == "loss":
         return _chart_groups(study, "C", "loss", _frontier, "The frontier of each group's law")
     return None
@@ -179,6 +183,19 @@ def _sizes(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look:
         title = f"{escape(look['name'])}, N {number(n)}"
         yield from law_marks(fit, x, at, 1 - known.predict(line), ends, fitted_range, look, y="pass_at_1", title=title)
     yield from _held(part, x, look, flip=True)
+
+
+def _pair(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look: Look) -> Iterator[Mark]:
+    """Yield the points and the curve of a recipe, and those of the reference in grey, for a law that compares two."""
+    fit, known = part.main, train_fit(part.main)
+    rows = thin(fit.law.fitted_rows(part.runs.frame[~held_out_mask(part)]))
+    reference = {"name": str(rows["reference"].iloc[0]), "colour": GREY}
+    for treated, own in ((0.0, reference), (1.0, look)):
+        points, line = rows[rows[TREATED] == treated], pd.DataFrame({x: at, TREATED: treated})
+        yield _points(part, x, points["loss"].to_numpy(), points, own)
+        ends = known.interval(line) if fit.draws is not None and treated else None
+        yield from law_marks(fit, x, at, known.predict(line), ends, fitted_range, own, title=escape(own["name"]))
+    yield from _held(part, x, look)
 
 
 def _frontier(part: Study, x: str, at: np.ndarray, fitted_range: FittedRange, look: Look) -> Iterator[Mark]:

@@ -21,7 +21,22 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 SHOWN = 3000  # largest number of points of a figure
-HOVERED = ("N", "D", "U", "C", "k", "lr", "batch", "teacher_loss", "loss", "pass_at_1", "error", "coverage")
+HOVERED = (
+    "N",
+    "D",
+    "U",
+    "C",
+    "k",
+    "lr",
+    "batch",
+    "weight_decay",
+    "tau",
+    "teacher_loss",
+    "loss",
+    "pass_at_1",
+    "error",
+    "coverage",
+)
 HELD_OUT = "held out"
 
 

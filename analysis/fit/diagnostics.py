@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.intervals import SIDES, LikelihoodProfile, profile_intervals
+from analysis.fit.parabola_bias import measure_parabola_bias
 from analysis.formatting import join_words, number
 from analysis.laws.base import Law, Solution
 from analysis.laws.regression import CurveLaw
@@ -20,6 +21,8 @@ RIDGE = 100  # condition number of the scaled Jacobian of a ridge (Belsley, Kuh 
 MOVED = 1.0  # standard errors by which a single run may move a parameter without a warning
 TREND = 1e-3  # p-value of the rank correlation of a trend
 FAILED = 0.05  # share of resamples that may leave the law undetermined without a warning
+VANISHED = 1e-4  # largest relative effect of a parameter on any prediction if its estimate counts as 0
+BELOW = 0.1  # the same for a law that is not one curve, over the lower end of the plausible range
 
 
 def diagnose(
@@ -31,23 +34,35 @@ def diagnose(
     left_out: np.ndarray | None,
     labels: np.ndarray,
 ) -> dict[str, Any]:
-    """Return ``condition``, ``ridge``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``influence`` and ``trends``,
-    and the same in sentences as ``warnings``.
+    """Return ``condition``, ``ridge``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``at_zero``, ``influence``,
+    ``trends`` and ``parabola_bias``, and the same in sentences as ``warnings``.
 
     :param left_out: estimates (g, p) without each run in turn; null if there are none.
     :param labels: the runs (g,) in the order of ``left_out``.
     """
     condition, ridge = _find_ridge(law, frame, solution.params) if isinstance(law, CurveLaw) else (None, [])
     flat = _find_flat(law, frame, solution) if isinstance(law, CurveLaw) else {}
-    bound = [p.name for p in law.parameters if params[p.name] != 0 and not p.lower < params[p.name] < p.upper]
+    given = _given(law, frame, params)
+    zero = _find_vanished(law, frame, solution.params, params, given)
+    edge = [p.name for p in law.parameters if p.name not in given and not p.lower < params[p.name] < p.upper]
+    bound = [p.name for p in law.parameters if p.name in (*zero, *edge)]
     influence = _measure_influence(law, params, se, left_out, labels)
     trends = _find_trends(law, frame, solution.params)
-    free = sum(value != 0 for value in params.values())
+    free = len(params) - len(given)
     warnings = [*solution.warnings]
     if len(frame) < FEW * free and law.regression:
         warnings.append(f"too few points ({len(frame)} for {free} parameters): intervals and diagnostics are unreliable")
-    if bound:
-        warnings.append(f"the runs do not determine {', '.join(bound)}: the estimate is at the edge of the plausible range")
+    warnings += [
+        f"{p.name} ({p.meaning}) is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them go"
+        " without it"
+        for p in law.parameters
+        if p.name in zero
+    ]
+    undetermined = [name for name in edge if name not in zero]
+    if undetermined:
+        warnings.append(
+            f"the runs do not determine {', '.join(undetermined)}: the estimate is at the edge of the plausible range"
+        )
     if solution.basins > 1 and solution.agreeing < 0.5:
         warnings.append(
             f"the starts reached {solution.basins} local optima; {solution.agreeing:.0%} of them reached the best one"
@@ -78,10 +93,35 @@ def diagnose(
         "basins": solution.basins,
         "agreeing": solution.agreeing,
         "at_bound": bound,
+        "at_zero": zero,
         "influence": influence,
         "trends": trends,
+        "parabola_bias": measure_parabola_bias(law, frame, solution),
         "warnings": warnings,
     }
+
+
+def _given(law: Law, frame: pd.DataFrame, params: dict[str, float]) -> set[str]:
+    """Return the names of the parameters that are given rather than fitted; a law that is not one curve sets them to 0."""
+    if isinstance(law, CurveLaw):
+        return {*law.known(frame), *law.constraints.tied}
+    return {name for name, value in params.items() if value == 0}
+
+
+def _find_vanished(law: Law, frame: pd.DataFrame, vector: np.ndarray, params: dict[str, float], given: set[str]) -> list[str]:
+    """Return the fitted positive parameters that are 0 except for rounding, since their logarithms are fitted.
+
+    In a curve, such a parameter is below its range, or multiplies a term, and changes no prediction.
+    """
+    below = [p for p in law.parameters if p.positive and p.name not in given and (p.linear or params[p.name] < p.lower)]
+    if not isinstance(law, CurveLaw):
+        return [p.name for p in below if params[p.name] < BELOW * p.lower]
+    if not below:
+        return []
+    slopes = law.jacobian(vector, frame)  # by logarithms
+    effect = dict(zip(law.free(frame), np.abs(slopes).max(axis=0, initial=0), strict=True))
+    size = 1.0 if law.loss.logs else float(np.median(np.abs(law.observed(law.fitted_rows(frame)))))
+    return [p.name for p in below if effect[p.name] < VANISHED * size]
 
 
 def _find_ridge(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
@@ -157,7 +197,7 @@ def _find_trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict
     predicted = law.predict(params, points)[0]
     residuals = law.observed(points) - predicted
     rows = []
-    for name in ("C", "N", "D"):
+    for name in ("C", "N", "D", "batch"):
         if name not in points or points[name].nunique() < 4 or len(points) < 10 or not np.isfinite(residuals).all():
             continue
         with np.errstate(divide="ignore"):  # points before training are the first in rank

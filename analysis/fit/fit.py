@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +13,12 @@ from analysis.fit.diagnostics import FAILED, diagnose
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
 from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
 from analysis.fit.result import Fit, to_json_values
-from analysis.laws import LAWS, Cost, Law
+from analysis.fit.weights import run_weights
+from analysis.laws import Cost, Law
+from analysis.laws.constraints import Constraints, read_priors, read_values
+from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
-from openr1.options import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +29,38 @@ REACH = 100  # range of the frontier in fit.json, over the largest budget of the
 ROWS = 9  # rows of the frontier in fit.json
 FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
 TRAIN = "fit without the held-out runs: "
+MEDIAN_OF_T = 0.7407  # median size of Student's t with SCATTER_FREEDOM degrees of freedom
+MOST_RESAMPLED = 50_000  # rows beyond which intervals come from resamples of this many
 BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
 
 def fit(
-    frame: pd.DataFrame, law: str | Law = "chinchilla", holdout: Holdout | None = None, bootstrap: Bootstrap | None = None
+    frame: pd.DataFrame,
+    law: str | Law = "chinchilla",
+    holdout: Holdout | None = None,
+    bootstrap: Bootstrap | None = None,
+    *,
+    weights: str | None = None,
+    fix: Mapping[str, float] | None = None,
+    tie: Sequence[Sequence[str]] = (),
+    priors: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
 
-    :param law: a name in :data:`analysis.laws.LAWS`, or a law with options of its own.
+    :param law: a name in :data:`analysis.laws.LAWS`, ``module:Class`` of a law of one's own, or a law with options.
     :param holdout: rows that a second fit is not given, and predicts; none by default.
+    :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
+    :param fix: parameter -> its value.
+    :param tie: lists of parameters that are equal.
+    :param priors: parameter -> its :class:`Prior`, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.
     :raises ConfigError: if the runs lack a column, or are too few for the law.
     """
     law = resolve_law(law)
     bootstrap = bootstrap or Bootstrap()
-    missing = [name for name in law.needs if name not in frame]
-    if missing:
-        hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
-        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
+    constraints = Constraints(read_values(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
+    if weights is not None:
+        frame = frame.assign(weight=run_weights(frame, weights))
+    law, frame = _prepare(law, frame, constraints)
     started = time.perf_counter()
     solution = law.estimate(frame)
     if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
@@ -88,6 +106,10 @@ def fit(
             "widened": widen,
         },
         seconds={"fit": fitted - started, "bootstrap": done - fitted},
+        scatter=_scatter(law, frame, solution.params),
+        frame=frame,
+        weights=weights,
+        constraints=constraints.to_dict(),
         draws=draws,
         left_out=left_out,
         without_holdout=train_fit,
@@ -98,12 +120,36 @@ def fit(
     return result
 
 
+def _scatter(law: Law, frame: pd.DataFrame, params: np.ndarray) -> float | None:
+    """Return the scale of Student's t that the runs scatter by about the law; null if it predicts none of them."""
+    rows = law.fitted_rows(frame)
+    measured, predicted = law.observed(rows), law.predict(params, rows)[0]
+    with np.errstate(all="ignore"):
+        residuals = np.log(measured / predicted) if law.loss.logs else measured - predicted
+    residuals = residuals[np.isfinite(residuals)]
+    if not len(residuals):
+        return None
+    fitted = len(law.free(frame)) if isinstance(law, CurveLaw) else len(law.parameters)
+    return float(np.median(np.abs(residuals)) / MEDIAN_OF_T * np.sqrt(len(residuals) / max(len(residuals) - fitted, 1)))
+
+
+def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[Law, pd.DataFrame]:
+    """Return the law as these runs need it, under the constraints or those that it has, and the rows that it is fitted to."""
+    prepared, frame = law.prepare(frame)
+    missing = [name for name in prepared.needs if name not in frame]
+    if missing:
+        hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
+        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
+    if not isinstance(prepared, CurveLaw) or not isinstance(law, CurveLaw):
+        if constraints:
+            raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")
+        return prepared, frame
+    return prepared.constrained(constraints or law.constraints), frame
+
+
 def resolve_law(law: str | Law) -> Law:
-    """Return the law of a name, with its default options; a law as it is."""
-    if not isinstance(law, str):
-        return law
-    one_of(law, "law", LAWS)
-    return LAWS[law]()
+    """Return the law of a name or of ``module:Class``, with its default options; a law as it is."""
+    return law_class(law)() if isinstance(law, str) else law
 
 
 def _run_labels(frame: pd.DataFrame) -> np.ndarray:
@@ -126,15 +172,54 @@ def _resample(
     """
     if bootstrap.resamples == 0:
         return None, None, 0
+    if len(frame) > MOST_RESAMPLED and isinstance(law, CurveLaw):
+        return _subsample(law, frame, params, bootstrap)
     together = resampling_groups(frame)
     group_of = np.unique(together, return_inverse=True)[1]
-    counts = np.concatenate([bootstrap.counts(together, law.strata(frame)), bootstrap.left_out(together)])
     batch = max(1, BATCH // len(frame))
-    parts = [law.resample(frame, params, counts[i : i + batch][:, group_of]) for i in range(0, len(counts), batch)]
-    draws, left_out = np.split(np.concatenate(parts), [bootstrap.resamples])
+
+    def refit(counts: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        parts = []
+        for rows in (slice(i, i + batch) for i in range(0, len(counts), batch)):
+            drawn = law
+            if noise is not None and isinstance(law, CurveLaw):
+                drawn = law.constrained(replace(law.constraints, noise=noise[rows]))
+            parts.append(drawn.resample(frame, params, counts[rows][:, group_of]))
+        return np.concatenate(parts)
+
+    priors = len(law.constraints.priors) if isinstance(law, CurveLaw) else 0
+    # a prior is uncertain too: each resample draws its centre (randomized maximum a posteriori, Bardsley et al. 2014)
+    noise = np.random.default_rng(bootstrap.seed).normal(size=(bootstrap.resamples, priors)) if priors else None
+    draws = refit(bootstrap.counts(together, law.strata(frame)), noise)
+    left_out = refit(bootstrap.left_out(together))
     good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # False for NaN
     left_out = np.where((np.abs(left_out) < UNDETERMINED).all(axis=1)[:, None], left_out, np.nan)
     return (draws[good] if good.sum() > 1 else None), left_out, int(np.sum(~good))
+
+
+def _subsample(
+    law: CurveLaw, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap
+) -> tuple[np.ndarray | None, np.ndarray | None, int]:
+    """Resample some of very many rows, and bring the estimates as much closer to that of all rows as these are more.
+
+    Politis and Romano 1994, Large sample confidence regions based on subsamples, Annals of Statistics 22: the distance of an
+    estimate from the truth shrinks with the root of the number of rows. The logarithms of positive parameters are moved.
+    """
+    rows = frame.iloc[np.sort(np.random.default_rng(bootstrap.seed).permutation(len(frame))[:MOST_RESAMPLED])]
+    rows = rows.reset_index(drop=True)
+    centre = law.resample(rows, params, np.ones((1, len(rows))))
+    draws, left_out, failed = _resample(law, rows, centre, bootstrap)
+    logs = np.array([p.positive for p in law.parameters]) & (params[0] > 0) & (centre[0] > 0)
+    closer = np.sqrt(len(rows) / len(frame))
+
+    def move(values: np.ndarray | None) -> np.ndarray | None:
+        if values is None:
+            return None
+        with np.errstate(all="ignore"):
+            factors = params * np.where(logs, values / np.where(logs, centre, 1), 1) ** closer
+        return np.where(logs, factors, params + (values - centre) * closer)
+
+    return move(draws), move(left_out), failed
 
 
 def _compute_intervals(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from urllib.parse import quote
 from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit, to_json_values
+from analysis.fit.shared import fit_shared
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -115,20 +118,31 @@ def fit_by(
     law: str | Law = "chinchilla",
     holdout: Holdout | None = None,
     bootstrap: Bootstrap | None = None,
+    share: Sequence[str] = (),
+    **options: Any,
 ) -> Groups:
-    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows.
+    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows with the same options.
 
-    Rows are held out within each group; a group in which this is not possible is fitted with a warning.
+    Rows are held out within each group; a group in which this is not possible is fitted with a warning. With shared parameters
+    nothing is held out.
+
+    :param share: parameters that have one value in all groups, which are then fitted at once.
 
     :raises ConfigError: for a missing column, or if the law can be fitted to no group.
     """
     law = resolve_law(law)
-    groups = split_by(frame, by)
+    labelled = split_by(frame, by)
+    groups = law.select_groups(labelled)
+    unlabelled = len(frame) - sum(map(len, labelled.values()))
+    if share:
+        if not isinstance(law, CurveLaw):
+            raise ConfigError(f"share: is for laws that are one curve; {law.name} is not")
+        return Groups(by, fit_shared(groups, law, share, bootstrap, **options), unlabelled=unlabelled)
     holdout_failures = _holdout_failures(groups, holdout)
-    result = Groups(by, {}, unlabelled=len(frame) - sum(map(len, groups.values())))
+    result = Groups(by, {}, unlabelled=unlabelled)
     for group, rows in groups.items():
         try:
-            result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap)
+            result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap, **options)
         except ConfigError as error:
             result.failed[group] = str(error).removeprefix("law: ")
             continue

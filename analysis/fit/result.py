@@ -6,24 +6,30 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from analysis.fit import display
 from analysis.fit.intervals import bca_intervals, percentile_intervals
-from analysis.laws import LAWS, Cost, Law
+from analysis.laws import Cost, Law
+from analysis.laws.constraints import Constraints
+from analysis.laws.custom import law_class, law_reference
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
-NOT_SAVED = ("law", "cost", "draws", "left_out", "without_holdout")
+NOT_SAVED = ("law", "cost", "draws", "left_out", "without_holdout", "frame")
+SCATTER_FREEDOM = 4  # degrees of freedom of Student's t that single runs scatter by: some lie far off
 BISECTIONS = 80  # bisections after which log C is exact to rounding
 
 
-@dataclass
+@dataclass(repr=False)
 class Fit:
     """A fitted law.
 
@@ -45,24 +51,78 @@ class Fit:
     cost: Cost
     holdout: dict[str, Any] | None
     frontier_table: list[dict]  # the best allocation of a few budgets, from the smallest of the runs on
-    diagnostics: dict[str, Any]  # condition, basins, agreeing, at_bound, influence, trends, warnings
+    diagnostics: dict[str, Any]  # see analysis.fit.diagnostics.diagnose
     tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
     bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
     seconds: dict[str, float]  # seconds of the fit and of the bootstrap
+    scatter: float | None = None  # scale of the runs about the curve, of log responses where the law is fitted in them
+    weights: str | None = None  # the rule or the column of the weights of the runs
+    constraints: dict[str, Any] = field(default_factory=dict)  # fix, tie and priors, where there are any
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # (m, p), the estimates of the resamples
     left_out: np.ndarray | None = field(
         default=None, repr=False, compare=False
     )  # (g, p), the estimates without each run in turn
     without_holdout: Fit | None = field(default=None, repr=False, compare=False)  # the fit without the held-out runs
+    frame: pd.DataFrame | None = field(default=None, repr=False, compare=False)  # the runs; None for a fit that was loaded
+
+    def __repr__(self) -> str:
+        return display.text(self)
+
+    def _repr_html_(self) -> str:
+        return display.html(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per parameter: ``estimate``, ``se``, ``low``, ``high`` and ``meaning``."""
+        return display.to_frame(self)
+
+    def to_latex(self) -> str:
+        """Return the parameters with their 95 % intervals as a LaTeX table, which needs ``booktabs``."""
+        return display.latex(self)
+
+    def plot(self, ax: Axes | None = None, x: str | None = None) -> Axes:
+        """Draw the measured and the predicted responses of the runs; see :func:`analysis.fit.display.plot`."""
+        return display.plot(self, ax, x)
 
     def ends(self, name: str) -> tuple[float | None, float | None]:
         """Return the ends of the interval of a parameter; null for an open end or without a bootstrap."""
         low, high = self.ci95.get(name, (None, None))
         return low, high
 
-    def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Predict the responses (n,) of rows with the columns that the law needs. A law of budgets predicts its frontier."""
-        return self.law.predict(self.vector, frame)[0]
+    @overload
+    def predict(self, frame: pd.DataFrame, interval: None = None) -> np.ndarray: ...
+    @overload
+    def predict(self, frame: pd.DataFrame, interval: Literal["curve", "run"]) -> pd.DataFrame: ...
+
+    def predict(self, frame: pd.DataFrame, interval: str | None = None) -> np.ndarray | pd.DataFrame:
+        """Predict the responses (n,) of rows with the columns that the law needs. A law of budgets predicts its frontier.
+
+        :param interval: ``curve`` or ``run`` for a frame with ``predicted``, ``low`` and ``high``: the 95 % interval of the
+            curve, or of a new run, which has the scatter of the fitted runs too. Neither knows how wrong the law is beyond the
+            runs; :func:`analysis.forecast` measures that.
+        """
+        predicted = self.law.predict(self.vector, frame)[0]
+        if interval is None:
+            return predicted
+        import pandas as pd
+
+        if interval not in ("curve", "run"):
+            raise ConfigError(f"interval: must be curve or run, not {interval!r}")
+        low, high = self.interval(frame)
+        if interval == "run":
+            low, high = self._with_scatter(predicted, low, high)
+        return pd.DataFrame({"predicted": predicted, "low": low, "high": high}, index=frame.index)
+
+    def _with_scatter(self, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Widen the interval of a curve by the scatter of single runs, in logarithms where the law is fitted in them."""
+        if self.scatter is None:
+            return np.full_like(predicted, np.nan), np.full_like(predicted, np.nan)
+        from scipy.stats import t
+
+        half = t.ppf(0.975, SCATTER_FREEDOM) * self.scatter
+        if not self.law.loss.logs:
+            return predicted - np.hypot(predicted - low, half), predicted + np.hypot(high - predicted, half)
+        down, up = np.log(predicted / low), np.log(high / predicted)
+        return predicted * np.exp(-np.hypot(down, half)), predicted * np.exp(np.hypot(up, half))
 
     def interval(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
@@ -178,13 +238,17 @@ class Fit:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NOT_SAVED}
         values["frontier"] = values.pop("frontier_table")
         about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
-        return to_json_values({"law": self.law.name, "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)})
+        return to_json_values(
+            {"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)}
+        )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fit:
         """Invert :meth:`to_dict`."""
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
-        law = LAWS[values["law"]](**values["options"])
+        law = law_class(values["law"])(**values["options"])
+        if values.get("constraints") and isinstance(law, CurveLaw):
+            law = law.constrained(Constraints.from_dict(values["constraints"]))
         return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})
 
     def save(self, directory: str | Path) -> Path:

@@ -84,7 +84,6 @@ class Law(ABC):
     response: ClassVar[str] = "loss"  # column that the law predicts
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
-    independent: ClassVar[bool] = True  # its points have independent noise, so that they have a likelihood
     zero_compute: ClassVar[bool] = False  # takes points before training, whose C and D are 0
 
     @property
@@ -108,9 +107,22 @@ class Law(ABC):
         return ()
 
     @property
+    def independent(self) -> bool:
+        """True if the points have independent noise, so that they have a likelihood."""
+        return True
+
+    @property
     @abstractmethod
     def loss(self) -> Objective:
         """The objective that the estimate minimises."""
+
+    def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
+        """Return the law and the rows that a fit works on: those given, unless options or names of parameters come from the
+        rows, or a row needs what other rows know even if these are held out.
+
+        :raises ConfigError: if the rows lack what the law needs.
+        """
+        return self, frame
 
     @abstractmethod
     def estimate(self, frame: pd.DataFrame) -> Solution:
@@ -132,6 +144,10 @@ class Law(ABC):
         predicts.
         """
         return {}
+
+    def select_groups(self, rows: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Return the rows that the law is fitted to for each group, given those of each group: by default, the same."""
+        return rows
 
     def observed(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the measured responses (n,)."""

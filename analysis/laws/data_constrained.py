@@ -122,7 +122,7 @@ class DataConstrained(CurveLaw):
             inner = self._inner.resample(frame[single], params[:, 2:], weights[:, single])
             fixed = dict(zip(NUMBERS, inner.T, strict=True))
         else:
-            fixed = self.fixed(frame)
+            fixed = self.known(frame)
         ends = [self.refine(points, fixed, params, weights)]
         for decays in RESTARTS:
             other = params.copy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 import numpy as np
 from annotated_types import Interval
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 SAME = 0.1  # range of log N or log D below which it counts as constant
 TOGETHER = 1e-3  # 1 - r^2 of log N and log D below which their exponents cannot be told apart
+
+
+class LawOfCells(Protocol):
+    """A law of the best value of a setting in each cell, the runs of one N and one D."""
+
+    nearest: int  # values of the setting, and batch sizes, that a cell is fitted to
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The predicted columns, with their names in words; the batch size is the second one, if it is one."""
 
 
 @dataclass
@@ -72,7 +82,7 @@ class Hyperparameter(Law):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         cells = Cells(frame, self)
-        left_out = _exclusion_warnings(cells)
+        left_out = exclusion_warnings(cells)
         if not cells.determined.any():
             raise ConfigError(
                 f"law: hyperparameter needs a cell (one N and one D) with an inner optimum; {'; '.join(left_out)}"
@@ -111,20 +121,19 @@ class Hyperparameter(Law):
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray:
         """Return labels (n,) of cells, with the fitted runs of a cell apart from its other runs."""
-        cells = Cells(frame, self)
-        labels = 2 * cells.label
-        for cell in cells.cells:
-            labels[cell.rows] += 1
-        return labels
+        return Cells(frame, self).strata()
 
 
 class Cell:
-    """The runs of one N and one D, and the surface of loss through the runs near the best of them."""
+    """The runs of one N and one D, and the surface of loss through the runs near the best of them.
 
-    def __init__(self, frame: pd.DataFrame, rows: np.ndarray, nearest: int) -> None:
-        loss, lr = (frame[name].to_numpy(dtype=float)[rows] for name in ("loss", "lr"))
+    :param target: the column whose best value is looked for; after it, the batch size.
+    """
+
+    def __init__(self, frame: pd.DataFrame, rows: np.ndarray, nearest: int, target: str = "lr") -> None:
+        loss, lr = (frame[name].to_numpy(dtype=float)[rows] for name in ("loss", target))
         batch = frame["batch"].to_numpy(dtype=float)[rows] if "batch" in frame else np.full(len(rows), np.nan)
-        best, logs, near = loss.argmin(), {"lr": np.log(lr)}, np.ones(len(rows), dtype=bool)
+        best, logs, near = loss.argmin(), {target: np.log(lr)}, np.ones(len(rows), dtype=bool)
         self.batch = float(batch[best])
         if (batch > 0).all():  # known for every run
             if len(np.unique(batch)) >= 3:
@@ -147,20 +156,22 @@ class Cell:
         if not reason and np.isnan(minimum.value[0]):
             reason = "the minimum is beyond the grid"
         if reason:
-            return {"lr": np.nan, "batch": np.nan, "loss": np.nan, "runs": self.runs, "excluded": reason}
-        lr, *batch = np.exp(minimum.place[0]).tolist()
+            return {self.axes[0]: np.nan, "batch": np.nan, "loss": np.nan, "runs": self.runs, "excluded": reason}
+        best, *batch = np.exp(minimum.place[0]).tolist()
         value = float(minimum.value[0])
-        return {"lr": lr, "batch": batch[0] if batch else self.batch, "loss": value, "runs": self.runs, "excluded": ""}
+        known = {self.axes[0]: best, "batch": batch[0] if batch else self.batch}
+        return {**known, "loss": value, "runs": self.runs, "excluded": ""}
 
     def _reason(self, curvature: float, targets: dict[str, str]) -> str:
         """Return the reason why a cell has no optimum, or an empty string."""
+        words = {"batch": "batch size", **targets}
         if self.rates < 3:
-            return "fewer than three learning rates"
+            return f"fewer than three {words[self.axes[0]]}s"
         if len(self.axes) < len(targets):
             return "fewer than three batch sizes"
         for name, inner in zip(self.axes, self.surface.inner, strict=True):
             if not inner:
-                return f"the best {'learning rate' if name == 'lr' else 'batch size'} is at the edge of the grid"
+                return f"the best {words[name]} is at the edge of the grid"
         if np.isnan(curvature):
             return "too few runs near the best one"
         return "" if curvature > 0 else "the loss does not curve upward"
@@ -171,8 +182,9 @@ class Cells:
     cells.
     """
 
-    def __init__(self, frame: pd.DataFrame, law: Hyperparameter) -> None:
-        if law.batch and "batch" not in frame:
+    def __init__(self, frame: pd.DataFrame, law: LawOfCells) -> None:
+        target = next(iter(law.targets))
+        if "batch" in law.targets and "batch" not in frame:
             raise ConfigError("runs.columns.batch: law.batch=true needs this column; name it")
         if not (frame["lr"] > 0).all():
             raise ConfigError("runs.columns.lr: must be above 0 in every run")
@@ -182,12 +194,19 @@ class Cells:
         places, label = np.unique(np.stack([n, d], axis=1), axis=0, return_inverse=True)
         (self.n, self.d), self.label, self.targets = places.T, label.ravel(), law.targets
         self.weight = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
-        self.cells = [Cell(frame, np.flatnonzero(self.label == i), law.nearest) for i in range(len(places))]
+        self.cells = [Cell(frame, np.flatnonzero(self.label == i), law.nearest, target) for i in range(len(places))]
         self.table = [
             {"N": float(size), "D": float(tokens), **cell.row(self.weight, law.targets)}
             for (size, tokens), cell in zip(places, self.cells, strict=True)
         ]
         self.determined = np.array([not row["excluded"] for row in self.table])
+
+    def strata(self) -> np.ndarray:
+        """Return labels (n,) of the cells, with the fitted runs of a cell apart from its other runs."""
+        labels = 2 * self.label
+        for cell in self.cells:
+            labels[cell.rows] += 1
+        return labels
 
     def optima(self, weights: np.ndarray) -> np.ndarray:
         """Return the logarithms (m, determined cells, targets) of the optima for each row of weights (m, n); NaN without
@@ -235,7 +254,7 @@ class Cells:
         return all_params, squares
 
 
-def _exclusion_warnings(cells: Cells, shown: int = 3) -> list[str]:
+def exclusion_warnings(cells: Cells, shown: int = 3) -> list[str]:
     """Return a warning for each reason, with the cells that it excludes."""
     reasons: dict[str, list[str]] = {}
     for row in cells.table:

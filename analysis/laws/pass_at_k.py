@@ -121,7 +121,7 @@ class PassAtK(CurveLaw):
         drawn = weights * self._weight(frame)
         coverage = drawn @ solved / drawn.sum(axis=1, keepdims=True)
         points = replace(self.points(frame), y=coverage)
-        draws, _ = self.refine(points, self.fixed(frame), params, np.ones_like(coverage))
+        draws, _ = self.refine(points, self.known(frame), params, np.ones_like(coverage))
         draws[~_determined(coverage)] = np.nan
         return draws
 

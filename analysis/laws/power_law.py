@@ -96,7 +96,7 @@ class PowerLaw(CurveLaw):
         if self.x != "C":
             return super().resample(frame, params, weights)
         points, improves = self._frontiers(frame, weights)
-        return self.refine(points, self.fixed(frame), params, improves)[0]
+        return self.refine(points, self.known(frame), params, improves)[0]
 
     def _frontiers(self, frame: pd.DataFrame, weights: np.ndarray) -> tuple[Points, np.ndarray]:
         """Return the best drawn run of each budget, and weights (m, budgets): 0 for a budget that improves on no smaller

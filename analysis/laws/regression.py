@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Gt, Le
 
 from analysis.laws.base import Law, Solution
+from analysis.laws.constraints import Constraints
 from analysis.numerics.optimise import OBJECTIVES, Objective, Regression
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 GRID = 4500  # approximate number of starts that are screened
 REFINED = 24  # number of the best of them that are refined
+QUICK = (600, 8)  # the same for one of many fits
+SAMPLED = 20_000  # rows that starts are screened and refined on; the best ends are refined on all rows
 SAME = 1e-4  # relative difference of the sums of two ends that count as one optimum
 STEP = 1e-30  # size of the complex step, which has no cancellation
 
@@ -43,6 +47,14 @@ class Points:
     weights: np.ndarray  # (n,), of the points in the sum
     scale: dict[str, float]
 
+    def sample(self, size: int) -> Points:
+        """Return evenly spaced points in the order of the response, or all if there are no more than ``size``."""
+        if len(self.weights) <= size or self.y.ndim > 1:
+            return self
+        rows = np.argsort(self.y, kind="stable")[np.linspace(0, len(self.weights) - 1, size).astype(int)]
+        x = Inputs(**{name: values[rows] for name, values in vars(self.x).items()})
+        return Points(x, self.y[rows], self.weights[rows], self.scale)
+
     def in_natural_units(self) -> Points:
         """Return the points with a scale of 1, so that every parameter is a coordinate by itself."""
         x = Inputs(**{name: values * self.scale[name] for name, values in vars(self.x).items()})
@@ -62,8 +74,14 @@ class CurveLaw(Law):
 
     objective: Annotated[str, OneOf(OBJECTIVES)] = "huber"  # huber, lad, log_mse or mse
     delta: Annotated[float, Gt(0), Le(1e3)] = 1e-3  # delta of the Huber loss of log residuals
+    overprediction: Annotated[float, Gt(0), Le(1e3)] = 1.0  # factor of the loss of points that the curve is above
 
     regression: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.constraints = Constraints()
+        self.grid, self.refined = GRID, REFINED
 
     @property
     @abstractmethod
@@ -76,7 +94,23 @@ class CurveLaw(Law):
 
     @property
     def loss(self) -> Objective:
-        return Objective(self.objective, self.delta if self.objective == "huber" else None)
+        return Objective(self.objective, self.delta if self.objective == "huber" else None, self.overprediction)
+
+    def constrained(self, constraints: Constraints) -> Self:
+        """Return this law with constraints on its parameters.
+
+        :raises ConfigError: for a constraint on a parameter that the law does not have.
+        """
+        constraints.check(self.name, self.parameters)
+        law = copy(self)
+        law.constraints = constraints
+        return law
+
+    def quick(self) -> Self:
+        """Return this law with fewer starts, for one of many fits of the same runs."""
+        law = copy(self)
+        law.grid, law.refined = QUICK
+        return law
 
     # the formula of a law
 
@@ -97,12 +131,19 @@ class CurveLaw(Law):
         return self.curve(x, *params), slopes
 
     def rescaled(self, params: dict[str, np.ndarray], scale: Mapping[str, float]) -> dict[str, np.ndarray]:
-        """Return the parameters of the same curve after each predictor x is divided by ``scale[x]``."""
+        """Return the parameters of the same curve after each predictor x is divided by ``scale[x]``.
+
+        Without this method a law is fitted in the units of its columns, in which it converges more slowly.
+        """
         return params
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
-        """Return the parameters that are given rather than fitted, in natural units."""
+        """Return the parameters that the law itself fixes for these runs, in natural units."""
         return {}
+
+    def known(self, frame: pd.DataFrame) -> dict[str, float]:
+        """Return the parameters that are given rather than fitted: by the law or by the constraints."""
+        return {**self.fixed(frame), **self.constraints.fix}
 
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the predictors (n,) by name: columns of the frame, unless a law derives them."""
@@ -114,19 +155,24 @@ class CurveLaw(Law):
         :raises ConfigError: if the frame lacks what the law needs.
         """
         columns = self.inputs(frame)
-        scale = {name: float(np.exp(np.log(values).mean())) if (values > 0).all() else 1.0 for name, values in columns.items()}
+        scale = {name: self._scale(values) for name, values in columns.items()}
         weights = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
         x = Inputs(**{name: values / scale[name] for name, values in columns.items()})
         return Points(x, self.observed(frame), weights, scale)
+
+    def _scale(self, values: np.ndarray) -> float:
+        """Return the unit of a predictor in the fit: its geometric mean, if the law says what that does to its parameters."""
+        known = type(self).rescaled is not CurveLaw.rescaled
+        return float(np.exp(np.log(values).mean())) if known and (values > 0).all() else 1.0
 
     def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return starts (m,) of each parameter that is neither fixed nor linear, in units of the points: a grid over their
         ranges.
         """
-        free = [p for p in self.parameters if p.name not in fixed and not p.linear]
+        free = [p for p in self.parameters if p.name not in {*fixed, *self.constraints.tied} and not p.linear]
         if not free:
             return {}
-        each = max(3, round(GRID ** (1 / len(free))))
+        each = max(3, round(self.grid ** (1 / len(free))))
         axes = [np.geomspace(*p.starts, each) if p.positive else np.linspace(*p.starts, each) for p in free]
         grid = np.array(list(itertools.product(*axes))).T
         return {p.name: values for p, values in zip(free, grid, strict=True)}
@@ -139,9 +185,9 @@ class CurveLaw(Law):
         return [p.name for p in self.parameters]
 
     def free(self, frame: pd.DataFrame) -> list[str]:
-        """Return the names of the fitted parameters."""
-        fixed = self.fixed(frame)
-        return [name for name in self.names if name not in fixed]
+        """Return the names of the fitted parameters; of tied ones, the first."""
+        given = {*self.known(frame), *self.constraints.tied}
+        return [name for name in self.names if name not in given]
 
     def check_runs(self, frame: pd.DataFrame) -> None:
         """Refuse runs that cannot determine the law, such as fewer points than one more than its parameters.
@@ -156,22 +202,27 @@ class CurveLaw(Law):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         self.check_runs(frame)
-        return self.solve(self.points(frame), self.fixed(frame))
+        return self.solve(self.points(frame), self.known(frame))
 
     def solve(self, points: Points, fixed: dict[str, float], weights: np.ndarray | None = None) -> Solution:
         """Return the best of many starts for points (n,) that all problems share."""
-        weights = points.weights if weights is None else weights
-        problem = CurveRegression(self, points, fixed, 1)
-        starts = problem.screen_starts(self.starts(points, problem.fixed), weights)
-        theta, values = problem.minimise(starts, weights[None])
+        if weights is not None:
+            points = replace(points, weights=weights)
+        few = points.sample(SAMPLED)
+        problem = CurveRegression(self, few, fixed, 1)
+        starts = problem.screen_starts(self.starts(few, problem.fixed), few.weights, self.refined)
+        theta, values = problem.minimise(starts, few.weights[None])
         order = np.argsort(values)
         same = SAME * values[order[0]] + 1e-9 * (self.loss.delta or 1e-3) ** 2
         distinct = 1 + int(np.sum(np.diff(values[order][np.isfinite(values[order])]) > same))
         agreeing = float(np.mean(values <= values[order[0]] + same))
-        return Solution(problem.to_params(theta[order[:1]]), values[order[:1]], distinct, agreeing)
+        best, value = problem.to_params(theta[order[:1]]), values[order[:1]]
+        if few is not points or self.constraints.priors:
+            best, value = self.refine(points, fixed, best, np.ones((1, len(points.weights))))
+        return Solution(best, value, distinct, agreeing)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return self.refine(self.points(frame), self.fixed(frame), params, weights)[0]
+        return self.refine(self.points(frame), self.known(frame), params, weights)[0]
 
     def refine(
         self, points: Points, fixed: dict[str, float], params: np.ndarray, weights: np.ndarray
@@ -184,6 +235,7 @@ class CurveLaw(Law):
         problem = CurveRegression(self, points, fixed, len(weights))
         start = np.broadcast_to(problem.to_theta(params), (len(weights), problem.size))
         weights = weights * points.weights
+        problem.add_priors(start[:1])
         theta, values = problem.minimise(start, weights)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
         return problem.to_params(theta), values
@@ -202,7 +254,7 @@ class CurveLaw(Law):
         """Return the derivatives (n, p) of the residuals by the fitted coordinates of the free parameters, at the estimate
         (1, p).
         """
-        problem = CurveRegression(self, self.points(frame), self.fixed(frame), 1)
+        problem = CurveRegression(self, self.points(frame), self.known(frame), 1)
         _, jacobian, _ = problem.model(problem.to_theta(params), np.ones((1, len(frame))), np.zeros(1, dtype=int))
         return jacobian[0]
 
@@ -216,8 +268,14 @@ class CurveRegression(Regression):
         :param fixed: values in natural units, one for all problems or (m,).
         """
         super().__init__(self._curve, self._slopes, points.y, law.loss)
+        tied = law.constraints.tied
+        fixed = {**fixed, **{name: fixed[first] for name, first in tied.items() if first in fixed}}
+        self.free = [p for p in law.parameters if p.name not in {*fixed, *tied}]
+        # tied parameters, to the first of which the fitted coordinate belongs
+        self.members = {p.name: [p.name, *(name for name, first in tied.items() if first == p.name)] for p in self.free}
+        if any(p.coefficient and p.name in law.constraints.fix for p in law.parameters):
+            points = points.in_natural_units()  # in which a fixed coefficient does not depend on fitted exponents
         self.law, self.points = law, points
-        self.free = [p for p in law.parameters if p.name not in fixed]
         units = {name: np.broadcast_to(np.asarray(value, dtype=float), (batch,))[:, None] for name, value in fixed.items()}
         if any(scale != 1 for scale in points.scale.values()):
             with np.errstate(all="ignore"):
@@ -231,8 +289,10 @@ class CurveRegression(Regression):
 
     def _values(self, theta: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
         """Return the parameters (m, 1) in the units of the points."""
-        columns = {p.name: theta[:, j, None] for j, p in enumerate(self.free)}
-        columns = {p.name: np.exp(columns[p.name]) if p.positive else columns[p.name] for p in self.free}
+        columns = {}
+        for j, p in enumerate(self.free):
+            value = np.exp(theta[:, j, None]) if p.positive else theta[:, j, None]
+            columns |= dict.fromkeys(self.members[p.name], value)
         for name, value in self.fixed.items():
             columns[name] = value[rows] if len(value) > 1 else np.broadcast_to(value, (len(theta), 1))
         return [columns[name] for name in self.law.names]
@@ -245,9 +305,34 @@ class CurveRegression(Regression):
         values, slopes = self.law.slopes(self.points.x.rows(rows), *params)
         jacobian = np.empty((*values.shape, self.size))
         for j, p in enumerate(self.free):
-            index = self.law.names.index(p.name)
-            jacobian[..., j] = slopes[index] * (params[index] if p.positive else 1)
+            index = [self.law.names.index(name) for name in self.members[p.name]]
+            jacobian[..., j] = sum(slopes[k] for k in index) * (params[index[0]] if p.positive else 1)
         return values, jacobian
+
+    def add_priors(self, start: np.ndarray) -> None:
+        """Add minus the log density of the priors, in units of the sums, by the residuals at a start (1, p)."""
+        constraints = self.law.constraints
+        if not constraints.priors:
+            return
+        residuals = self._residuals(self.curve(start, np.zeros(1, dtype=int)), np.zeros(1, dtype=int))[0]
+        unit = self.objective.scale(residuals, self.size)
+        index = [self.law.names.index(name) for name in constraints.priors]
+        priors = list(constraints.priors.values())
+        logs = np.array([prior.is_log for prior in priors])
+        centre, spread = (np.array([getattr(prior, name) for prior in priors]) for name in ("centre", "spread"))
+        centres = centre + spread * (0 if constraints.noise is None else constraints.noise)
+
+        def distances(theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            values = self.to_params(theta)[:, index]
+            return (np.where(logs, np.log(values), values) - (centres[rows] if centres.ndim > 1 else centres)) / spread
+
+        def penalty(theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            steps = [distances(theta + 1j * STEP * unit_step, rows).imag / STEP for unit_step in np.eye(self.size)]
+            slopes, away = np.stack(steps, axis=-1), distances(theta, rows)
+            gradient = np.einsum("mk,mkp->mp", away, slopes)
+            return unit * np.sum(away**2, axis=1) / 2, unit * gradient, unit * np.einsum("mkp,mkq->mpq", slopes, slopes)
+
+        self.penalty = penalty
 
     def to_params(self, theta: np.ndarray) -> np.ndarray:
         """Convert fitted coordinates to all parameters (m, p) in natural units."""
@@ -264,7 +349,7 @@ class CurveRegression(Regression):
             columns = [np.log(values[p.name]) if p.positive else values[p.name] for p in self.free]
         return np.concatenate(columns, axis=1) if columns else np.empty((len(params), 0))
 
-    def screen_starts(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int = REFINED) -> np.ndarray:
+    def screen_starts(self, starts: dict[str, np.ndarray], weights: np.ndarray, keep: int) -> np.ndarray:
         """Return the ``keep`` best starts (m, p) in fitted coordinates, with their linear parameters solved."""
         count = len(next(iter(starts.values()))) if starts else 1
         theta = np.zeros((count, self.size))
@@ -289,15 +374,18 @@ class CurveRegression(Regression):
         share = np.sqrt(weights) / (target if self.objective.logs else 1)
         rows = np.zeros(len(theta), dtype=int)
         params = self._values(theta, rows)
-        index = [self.law.names.index(self.free[j].name) for j in linear]
-        unit = [np.zeros_like(value) if k in index else value for k, value in enumerate(params)]
+        members = [[self.law.names.index(name) for name in self.members[self.free[j].name]] for j in linear]
+        solved = {k for index in members for k in index}
+        unit = [np.zeros_like(value) if k in solved else value for k, value in enumerate(params)]
         x = self.points.x.rows(rows)
         base = self.law.curve(x, *unit)
         columns = []
-        for k in index:
-            unit[k] = np.ones_like(params[k])
+        for index in members:
+            for k in index:
+                unit[k] = np.ones_like(params[k])
             columns.append((self.law.curve(x, *unit) - base) * share)
-            unit[k] = np.zeros_like(params[k])
+            for k in index:
+                unit[k] = np.zeros_like(params[k])
         design = np.stack(columns, axis=-1)
         right = (target - base) * share
         best = _nonnegative_least_squares(design, np.broadcast_to(right, design.shape[:2]))

@@ -97,7 +97,7 @@ class RlSigmoid(CurveLaw):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         self.check_runs(self.fitted_rows(frame))
-        points, fixed = self.points(frame), self.fixed(frame)
+        points, fixed = self.points(frame), self.known(frame)
         solution = self.solve(points, fixed)
         if solution.params[0, 1] > 1:
             solution = self.solve(points, {**fixed, "A": 1.0})
@@ -107,7 +107,7 @@ class RlSigmoid(CurveLaw):
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        points, fixed, weights = self.points(frame), self.fixed(frame), weights[:, self._late(frame)]
+        points, fixed, weights = self.points(frame), self.known(frame), weights[:, self._late(frame)]
         draws, _ = self.refine(points, fixed, params, weights)
         beyond = draws[:, 1] > 1
         if beyond.any():

@@ -5,12 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import compute, number, quantity, scientific, share, three_decimals, times, with_interval
-from analysis.laws import Hyperparameter, RlPower
+from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.laws import (
+    BatchSize,
+    DataMixing,
+    Downstream,
+    EffectiveSpeedup,
+    Hyperparameter,
+    Moe,
+    MoeLeverage,
+    Observational,
+    RlPower,
+    WeightDecay,
+)
+from analysis.laws.moe import experts_per_active
+from analysis.numerics.rate_changes import warmup_end
+from openr1.training.options import OptimConfig
+from openr1.training.schedule import learning_rates, phases_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +37,12 @@ BEYOND = 10  # prediction of a law of one variable, over the largest value of th
 BELOW = 0.9  # prediction of a law of the loss, over the lowest loss of the runs
 REPEATS = 3  # epochs over the same data after the first one
 TEACHERS = 100  # losses between those of the runs' teachers
+COOLDOWN = 0.2  # share of the steps in which a schedule with a stable phase decays
+SHAPES = {
+    "cosine": "with a cosine",
+    "linear": "with a linear decay",
+    "wsd": f"with a decay over the last {COOLDOWN:.0%} of them",
+}
 NAMES = {"N": "parameters", "D": "tokens", "k": "samples per problem"}
 
 
@@ -58,7 +79,7 @@ def format_optimum(row: pd.Series, name: str) -> str:
     return with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"], lambda value: quantity(name, float(value)))
 
 
-def _format_prediction(fit: Fit, row: dict[str, float], write: Callable[[float], str], flip: bool = False) -> str:
+def _format_prediction(fit: Fit, row: dict[str, Any], write: Callable[[float], str], flip: bool = False) -> str:
     """Format the response at one place with its interval; ``1 - response`` if ``flip``."""
     import pandas as pd
 
@@ -152,6 +173,73 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
     return sentences
 
 
+def _batch_size(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, BatchSize)
+    largest = float(study.runs.frame["D"].max())
+    sentences = []
+    for factor, reach in ((1, "the most of the runs"), (BEYOND, f"{BEYOND} times as many")):
+        tokens = factor * largest
+        value, low, high = fit.value_and_interval(partial(fit.law.critical, tokens=np.array([tokens])))[:, 0].tolist()
+        critical = with_interval(value, low, high, partial(quantity, "batch"))
+        sentences.append(
+            f"For the loss of {quantity('D', tokens)} tokens in very small batches, {reach}, the critical batch size is"
+            f" {critical} tokens: batches of this size take twice the tokens, and batches of a tenth of it 10 % more."
+        )
+    return sentences
+
+
+def _weight_decay(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, WeightDecay)
+    frame = study.runs.frame
+    run = frame.loc[frame.loc[(frame["N"] * frame["D"]) == (frame["N"] * frame["D"]).max(), "loss"].idxmin()]
+    sentences = []
+    for factor, reach in ((1, "the largest of the runs"), (BEYOND, f"{BEYOND} times as many of both")):
+        n, d = factor * float(run["N"]), factor * float(run["D"])
+        tau, low, high = fit.value_and_interval(partial(fit.law.optimum, ratio=np.array([d / n])))[:, 0].tolist()
+        decay = float(run["batch"]) / (float(run["lr"]) * tau * d)
+        sentences.append(
+            f"For {quantity('N', n)} parameters on {quantity('D', d)} tokens, {reach}, the best time scale is"
+            f" {with_interval(tau, low, high)}: a weight decay of {number(decay)} at a learning rate of"
+            f" {quantity('lr', float(run['lr']))} and a batch of {quantity('batch', float(run['batch']))} tokens."
+        )
+    return sentences
+
+
+def _observational(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Observational)
+    rows = fit.law.fitted_rows(study.runs.frame)
+    model = rows.loc[(rows["N"] * rows["D"]).idxmax()].to_dict()
+    n = BEYOND * model["N"]
+    scores = [
+        f"{_format_prediction(fit, {**model, 'N': n, 'benchmark': name}, share)} on {name}" for name in fit.law.benchmarks
+    ]
+    return [
+        f"For a model of the family {model['family']} with {quantity('N', n)} parameters, {BEYOND} times its largest, on the"
+        f" same {quantity('D', model['D'])} tokens, expect a score of {join_words(scores)}."
+    ]
+
+
+def _schedule(study: Study, fit: Fit) -> list[str]:
+    import pandas as pd
+
+    rows = fit.law.fitted_rows(study.runs.frame)
+    longest = rows.loc[rows["step"].idxmax(), "rates"]
+    steps, peak = len(longest) - 1, float(longest.max())
+    low = min(float(rates[warmup_end(rates) :].min() / rates.max()) for rates in rows["rates"])
+    losses = {}
+    for name, words in SHAPES.items():
+        optim = OptimConfig(schedule=name, warmup=warmup_end(longest) / steps, min_lr_ratio=low, decay=COOLDOWN)
+        rates = learning_rates(optim, phases_of(optim, steps, None), peak)
+        ends = pd.DataFrame({"run": [name], "step": [steps], "rates": [rates]})
+        low_end, high_end = fit.interval(ends)[:, 0].tolist()
+        losses[words] = with_interval(float(fit.predict(ends)[0]), low_end, high_end, three_decimals)
+    expected = join_words([f"{loss} {words}" for words, loss in losses.items()])
+    return [
+        f"After {quantity('step', steps)} steps with a peak learning rate of {quantity('lr', peak)} and decays to {share(low)}"
+        f" of it, the lowest of the runs, expect a loss of {expected}."
+    ]
+
+
 def _distillation(study: Study, fit: Fit) -> list[str]:
     import pandas as pd
 
@@ -167,6 +255,106 @@ def _distillation(study: Study, fit: Fit) -> list[str]:
     ]
 
 
+def _effective_speedup(study: Study, fit: Fit) -> list[str]:
+    law = fit.law
+    assert isinstance(law, EffectiveSpeedup)
+    row, x = study.runs.frame.iloc[-1], law.x
+    largest = float(study.runs.frame[x].max())
+    unit = "tokens" if x == "D" else study.compute_unit(largest)
+
+    def describe(at: float) -> tuple[str, str, bool]:
+        value, low, high = fit.value_and_interval(partial(law.speedup_at, x=at)).tolist()
+        saved = with_interval(1 / value, 1 / high, 1 / low, share)
+        return with_interval(value, low, high, times), saved, low <= 1 <= high
+
+    speedup, saved, same = describe(largest)
+    where = "" if law.shared_exponent else f" At {quantity(x, largest)} {unit}, the largest of the runs,"
+    begin = f"{where} {row['treatment']}".strip()
+    sentences = [f"{begin} reaches the loss of {row['reference']} with {saved} of its {unit}: a speed-up of {speedup}."]
+    if same:
+        sentences.append("The interval contains 1, so that the runs do not show which of both saves compute.")
+    if not law.shared_exponent:
+        sentences.append(f"At {BEYOND} times as many, expect a speed-up of {describe(BEYOND * largest)[0]}.")
+    return sentences
+
+
+def _downstream(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, Downstream)
+    frame = fit.law.fitted_rows(study.runs.frame)
+    at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
+    unit = {"N": "parameters", "D": "tokens", "C": study.compute_unit(at.get("C"))} if "C" in at else NAMES
+    place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
+    of = "the largest run" if len(at) == 1 else "the largest of the runs"
+    if not fit.law.k:
+        return [f"With {place}, {BEYOND} times {of}, expect an accuracy of {_format_prediction(fit, at, share)}."]
+    ks = sorted({float(frame["k"].min()), float(frame["k"].max())})
+    rates = [f"{_format_prediction(fit, at | {'k': k}, share)} at k = {k:g}" for k in ks]
+    return [f"With {place}, {BEYOND} times {of}, expect a pass@k of {' and '.join(rates)}."]
+
+
+def _data_mixing(study: Study, fit: Fit) -> list[str]:
+    assert isinstance(fit.law, DataMixing)
+    law, frame = fit.law, study.runs.frame
+    seen = law.shares(frame)
+    largest = {x: float(frame[x].max()) for x in ("N", "D") if law.scaled}
+    sentences = []
+    for factor in (1, BEYOND) if law.form == "joint" else (1,):
+        at = {x: factor * value for x, value in largest.items()}
+        best = fit.value_and_interval(partial(law.optimum, n=at.get("N", 1.0), d=at.get("D", 1.0)))
+        parts = zip(law.labels, *best.tolist(), strict=True)
+        mix = join_words([f"{with_interval(value, low, high, share)} {name}" for name, value, low, high in parts])
+        loss = _format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
+        place = f"For {quantity('N', at['N'])} parameters on {quantity('D', at['D'])} tokens, the" if at else "The"
+        sentences.append(f"{place} best mix is {mix}; expect a loss of {loss} nats per token.")
+        outside = [
+            name
+            for name, value, low, high in zip(law.labels, best[0], seen.min(axis=0), seen.max(axis=0), strict=True)
+            if not low - 0.01 <= value <= high + 0.01
+        ]
+        if outside:
+            sentences.append(f"No run has so extreme a share of {join_words(outside)}, so that this is an extrapolation.")
+    if law.form == "additive":
+        sentences.append("By this law, the best mix is the same at every N and D.")
+    return sentences
+
+
+def _moe(study: Study, fit: Fit) -> list[str]:
+    law, frame = fit.law, study.runs.frame
+    assert isinstance(law, Moe)
+    experts = experts_per_active(frame)
+    spent = frame["C"] if "C" in frame else 6 * frame["N"] * frame["D"]
+    budget = study.config.target_flops or BEYOND * float(spent.max())
+    sentences = []
+    for count in (float(experts.min()), float(experts.max())):
+        best = fit.value_and_interval(partial(law.optimum, flops=budget, experts=count, cost=fit.cost))
+        n, d, loss = (
+            with_interval(value, low, high, partial(quantity, name))
+            for name, value, low, high in zip(("N", "D", "loss"), *best.tolist(), strict=True)
+        )
+        model = "a dense model" if count == 1 else f"{count:g} experts per active one"
+        sentences.append(
+            f"With {scientific(budget)} FLOPs and {model}, train {n} active parameters on {d} tokens; expect a loss of {loss}"
+            " nats per token."
+        )
+    return sentences
+
+
+def _moe_leverage(study: Study, fit: Fit) -> list[str]:
+    law, frame = fit.law, study.runs.frame
+    assert isinstance(law, MoeLeverage)
+    most, largest = float(experts_per_active(frame).max()), float(frame["C"].max())
+    fine = float(law.fitted_rows(frame)["granularity"].median()) if law.granularity else 1.0
+    sentences = []
+    for factor, reach in ((1, "the largest budget of the runs"), (BEYOND, f"{BEYOND} times as many")):
+        gain = fit.value_and_interval(partial(law.leverage, flops=factor * largest, experts=most, granularity=fine)).tolist()
+        value = with_interval(gain[0], gain[1], gain[2], times)
+        sentences.append(
+            f"At {scientific(factor * largest)} FLOPs, {reach}, a mixture of {most:g} experts per active one"
+            f"{f' and granularity {fine:g}' if law.granularity else ''} is worth {value} times its compute in a dense model."
+        )
+    return sentences
+
+
 SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "rl_sigmoid": _rl_sigmoid,
     "rl_power": _rl_power,
@@ -174,4 +362,13 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "data_constrained": _data_constrained,
     "hyperparameter": _hyperparameter,
     "distillation": _distillation,
+    "schedule": _schedule,
+    "batch_size": _batch_size,
+    "weight_decay": _weight_decay,
+    "observational": _observational,
+    "effective_speedup": _effective_speedup,
+    "downstream": _downstream,
+    "data_mixing": _data_mixing,
+    "moe": _moe,
+    "moe_leverage": _moe_leverage,
 }

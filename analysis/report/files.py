@@ -8,9 +8,10 @@ from pathlib import Path
 from analysis.charts import chart_study
 from analysis.charts.groups import chart_groups
 from analysis.charts.marks import Chart
-from analysis.report.html import render
+from analysis.forecast.registry import all_outcomes
+from analysis.report.html import render, render_forecasts
 from analysis.study import GroupedStudy, Study
-from openr1.system.files import replacing
+from openr1.system.files import replacing, write_json
 
 
 def write(study: Study | GroupedStudy) -> Path:
@@ -34,7 +35,19 @@ def write(study: Study | GroupedStudy) -> Path:
     study.runs.frame.to_csv(directory / "points.csv", index=False)
     with replacing(study.report, shared=True) as temporary:
         temporary.write_text(html, encoding="utf-8")
+    if isinstance(study, Study):
+        _write_forecasts(study)
     return study.report
+
+
+def _write_forecasts(study: Study) -> None:
+    """Write the forecast of the config as JSON, and the page of the registered forecasts of all studies where there are any."""
+    if study.forecast:
+        write_json(study.config.directory / "forecast.json", study.forecast.to_dict(), shared=True)
+    if study.outcomes:
+        studies = study.config.study_folder.parent
+        with replacing(studies / "forecasts.html", shared=True) as temporary:
+            temporary.write_text(render_forecasts(all_outcomes(studies)), encoding="utf-8")
 
 
 def _write_figures(charts: dict[str, Chart], directory: Path) -> None:

@@ -20,6 +20,7 @@ HEADINGS = {
     "log_n_std": "SE of log N*",
     "lr": "Learning rate",
     "batch": "Batch (tokens)",
+    "tau": "Time scale",
 }
 
 

@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from analysis import formatting
 from analysis.charts import plotly
-from analysis.report import fit_tables, group_tables, narrative, tables
+from analysis.report import fit_tables, forecasts, group_tables, narrative, tables
 from analysis.study import GroupedStudy, Study
 
 if TYPE_CHECKING:
     from analysis.charts import Chart
+    from analysis.forecast.registry import Outcome
 
 TABLE_NAMES = {
     "budgets": "Minima of the budgets",
@@ -29,7 +30,7 @@ WARNINGS = 4  # warnings of a law beyond which they are folded
 def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
     """Render the page of a study with its figures."""
     if isinstance(study, Study):
-        return _render("report.html.j2", study, charts, answer=narrative.answer(study))
+        return _render("report.html.j2", study, charts, answer=narrative.answer(study), forecasts=forecasts)
     fits = study.groups.fits.values()
     return _render(
         "groups.html.j2",
@@ -42,11 +43,18 @@ def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
     )
 
 
-def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
-    """Fill in a template."""
-    from plotly.offline import get_plotlyjs
+def render_forecasts(outcomes: list[Outcome]) -> str:
+    """Render the page of the registered forecasts of all studies."""
+    page = _environment().get_template("forecasts.html.j2")
+    return page.render(
+        title="Forecasts",
+        calibration=forecasts.calibration_table(outcomes),
+        outcomes=forecasts.outcomes_table(outcomes),
+        figures=_embed({}),
+    )
 
-    shown = {name: chart for name, chart in charts.items() if chart.reported}
+
+def _environment() -> Environment:
     environment = Environment(loader=FunctionLoader(_read_template), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "number": formatting.number,
@@ -54,26 +62,38 @@ def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **
         "scientific": formatting.scientific,
         "sentence": _capitalise,
     }
-    return environment.get_template(name).render(
-        study=study,
-        counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
-        title=study.config.runs.study,
-        tables=tables,
-        fit_tables=fit_tables,
-        table_names=TABLE_NAMES,
-        long=LONG,
-        describe_diagnostics=narrative.describe_diagnostics,
-        few=WARNINGS,
-        charts=shown,
-        wide={name for name, chart in shown.items() if len(chart.panels) > 1},
-        alone=_find_alone(shown),
-        legend=plotly.legend,
-        columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
-        reasons=study.runs.dropped["reason"].value_counts().to_dict(),
-        plotly=Markup(get_plotlyjs()),
-        script=Markup(_read_file("templates/report.js")),
-        figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
-        **more,
+    return environment
+
+
+def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
+    """Fill in a template."""
+    from plotly.offline import get_plotlyjs
+
+    shown = {name: chart for name, chart in charts.items() if chart.reported}
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            study=study,
+            counted=formatting.count_rows(len(study.runs.frame), study.runs.frame),
+            title=study.config.runs.study,
+            tables=tables,
+            fit_tables=fit_tables,
+            table_names=TABLE_NAMES,
+            long=LONG,
+            describe_diagnostics=narrative.describe_diagnostics,
+            few=WARNINGS,
+            charts=shown,
+            wide={name for name, chart in shown.items() if len(chart.panels) > 1},
+            alone=_find_alone(shown),
+            legend=plotly.legend,
+            columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
+            reasons=study.runs.dropped["reason"].value_counts().to_dict(),
+            plotly=Markup(get_plotlyjs()),
+            script=Markup(_read_file("templates/report.js")),
+            figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
+            **more,
+        )
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.fit.parabola_bias import bias_at
 from analysis.formatting import (
     compute,
     count_rows,
@@ -14,10 +15,12 @@ from analysis.formatting import (
     percent,
     quantity,
     scientific,
+    share,
     three_decimals,
     with_interval,
 )
 from analysis.report.advice import advise
+from analysis.report.forecasts import outcome_sentences, sentences
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
 def answer(study: Study) -> list[str]:
     """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
-    return [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
+    forecast = sentences(study.forecast) if study.forecast else []
+    fitted = [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
+    return [*outcome_sentences(study.outcomes), *forecast, *fitted]
 
 
 def _describe_budget(study: Study, fit: Fit) -> list[str]:
@@ -72,10 +77,23 @@ def _describe_holdout(study: Study, fit: Fit) -> list[str]:
     ]
 
 
+def describe_bias(study: Study, fit: Fit) -> list[str]:
+    """Return a sentence on the bias of the parabolas of a fit at the target budget, if it has any."""
+    known = fit.diagnostics.get("parabola_bias")
+    if not known or not study.target_flops:
+        return []
+    bias = bias_at(known, study.target_flops)
+    return [
+        f"By the parametric law of the same runs, the parabolas' shape alone moves N* at {scientific(study.target_flops)} FLOPs"
+        f" by {share(bias['shift'])}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla"
+        " do not have this bias."
+    ]
+
+
 def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
     """Return sentences on the diagnostics of a fit, with more detail than its warnings."""
     known = fit.diagnostics
-    sentences = []
+    sentences = describe_bias(study, fit)
     if known["basins"] > 1:
         sentences.append(
             f"The starts reached {known['basins']} local optima; {known['agreeing']:.0%} of them reached the best one."

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from analysis.formatting import DASH, count_rows, interval, number, percent, scientific, three_decimals, with_interval
 from analysis.report.advice import format_optimum
-from analysis.report.narrative import answer
+from analysis.report.narrative import answer, describe_bias
 from analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
 from openr1.console import print_table
@@ -41,6 +41,8 @@ def _print_laws(study: Study, console: Console) -> None:
         console.print(f"[yellow]{name} was not fitted:[/] {escape(reason)}")
     for fit in study.fits.values():
         _print_warnings(fit.law.title, fit, console)
+        for sentence in describe_bias(study, fit):
+            console.print(f"[bold]{escape(fit.law.title)}:[/] {escape(sentence)}")
     console.print(escape(" ".join(answer(study))))
 
 

@@ -21,11 +21,19 @@ class Columns:
     lr: str | None = None  # peak learning rate
     batch: str | None = None  # tokens per step
     k: str | None = None  # samples per problem
+    experts: str | None = None  # experts of a layer
+    active_experts: str | None = None  # experts of a layer that a token uses; 1 if not given
+    granularity: str | None = None  # how much finer experts are than a feed-forward block
     coverage: str | None = None  # share of problems with a correct answer among k
     samples: str | None = None  # samples of a problem
     correct: str | None = None  # correct samples of a problem
     weight: str | None = None  # weight of the row in a fit; without it, a column named weight is not used
     run: str | None = None  # training run of a row that is a point of a curve; its points stay together in a resample
+    step: str | None = None  # training step of a point of a curve
+    weight_decay: str | None = None  # decoupled weight decay of AdamW
+    family: str | None = None  # family of a model that others trained
+    benchmark: str | None = None  # benchmark of a score, in a table with a row per model and benchmark
+    score: str | None = None  # share of its points
 
 
 @dataclass
@@ -43,16 +51,17 @@ class Units:
     supervised_loss: str | None = None  # as loss
     batch: str | None = None  # as D
     coverage: str | None = None  # percent
+    score: str | None = None  # percent
 
 
 COUNTS = ("N", "D", "U", "batch", "k", "samples", "correct")
 LOSSES = ("loss", "teacher_loss", "supervised_loss")
-SHARES = ("pass_at_1", "error", "coverage")  # at most 1
+SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1
 NONNEGATIVE = (*SHARES, "correct", "weight")  # may be 0
-LABELS = ("run",)  # not numbers
+LABELS = ("run", "family", "benchmark")  # not numbers
 DEFAULT_NEEDS = ("N", "D", "C", "loss")  # default of the quantities that a usable row must have
 # named by a source for all laws, though its runs may lack them: runs of RL have no loss
-OPTIONAL = ("N", "D", "loss", "lr", "batch")
+OPTIONAL = ("N", "D", "loss", "lr", "batch", "experts", "active_experts")
 
 # columns that may well hold a quantity; a message names them, and nobody's choice is made for them
 LOOK_ALIKES = {

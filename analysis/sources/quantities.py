@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import LABELS, LOOK_ALIKES, OPTIONAL, Columns, Keys
+from analysis.sources.columns import LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
 from analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from analysis.sources.rows import join_columns
 from analysis.sources.units import Unit, parse_option, split_header
@@ -147,7 +147,7 @@ def _examples(key: str) -> str:
         return "such as PF-days or EFLOPs"
     if "loss" in key:
         return "nats, bits or perplexity"
-    return "percent" if key in ("pass_at_1", "error", "coverage") else "such as k, M, B or T"
+    return "percent" if key in SHARES else "such as k, M, B or T"
 
 
 def _undecided(key: str, text: str, name: str, keys: Keys) -> ConfigError:

@@ -21,6 +21,8 @@ TRACKED = Columns(
     loss="eval_loss",
     lr="budget.resolved.lr",
     batch="budget.resolved.batch_tokens",
+    experts="model.options.n_routed_experts",
+    active_experts="model.options.num_experts_per_tok",
 )
 
 

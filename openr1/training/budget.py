@@ -16,6 +16,7 @@ from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
 from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
+from openr1.training.schedule import Phases, phases_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -105,30 +106,9 @@ class TokenBudget(Budget):
         }
 
 
-@dataclass(frozen=True)
-class Phases:
-    """Schedule of a run in steps: warm-up, a stable phase at the peak, and decay."""
-
-    steps: int
-    warmup: int
-    decay: int
-
-    @property
-    def stable_until(self) -> int:
-        """Return the step up to which a longer run is the same."""
-        return self.steps - self.decay
-
-
 def phases(config: Config, budget: Budget) -> Phases:
-    """Return the schedule of ``optim``. Cosine and linear schedules decay from the end of the warm-up on."""
-    optim, steps = config.optim, budget.steps
-    if optim.warmup_tokens is None:
-        warmup = round(optim.warmup * steps)
-    else:
-        assert isinstance(budget, TokenBudget)  # rollouts have no fixed number of tokens a step
-        warmup = round(optim.warmup_tokens / budget.batch_tokens)
-    decay = {"wsd": round(optim.decay * steps), "constant": 0}.get(optim.schedule, steps - warmup)
-    return Phases(steps, warmup, decay)
+    """Return the schedule of ``optim``."""
+    return phases_of(config.optim, budget.steps, budget.batch_tokens if isinstance(budget, TokenBudget) else None)
 
 
 def initial_shape(config: Config) -> Shape:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from analysis.laws import Parameter
-from analysis.laws.regression import CurveRegression
+from analysis.laws.regression import REFINED, CurveRegression
 from sweeps.active.pool import Pool
 
 WALKERS = 64
@@ -129,7 +129,7 @@ class _Density:
         """Draw walkers (WALKERS, p + 2) near the optima of many starts, more of them near the more probable ones."""
         problem = self.problem
         fixed: Any = problem.fixed  # of which starts reads the names only
-        ends = problem.screen_starts(problem.law.starts(problem.points, fixed), problem.points.weights)
+        ends = problem.screen_starts(problem.law.starts(problem.points, fixed), problem.points.weights, REFINED)
         ends, _ = problem.minimise(ends, problem.points.weights[None])
         # an optimum of the likelihood at infinity is none of the posterior
         low, high = self.centre - 2 * self.deviation, self.centre + 2 * self.deviation

@@ -9,6 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from openr1.console import console as console_of
+from openr1.errors import ConfigError
 from openr1.runs.trial import finished_metrics
 from sweeps.config import require_search
 from sweeps.cost.price import price_study
@@ -18,22 +19,31 @@ from sweeps.planning.loader import create_trial_loader
 from sweeps.planning.plan import PlannedRun
 from sweeps.status import plan_file
 from sweeps.study.expansion import Expansion, Job
+from sweeps.study.forecasts import register_forecasts
 from sweeps.study.rounds import plan_round
 
 
 def show(
-    loader: ConfigLoader, config: DictConfig, params: Mapping[str, Any], options: DictConfig | None, arguments: Sequence[str]
+    loader: ConfigLoader,
+    config: DictConfig,
+    params: Mapping[str, Any],
+    options: DictConfig | None,
+    arguments: Sequence[str],
+    forecast: str | None = None,
 ) -> None:
     """Print the price of a study or a search, and write ``plan.json``.
 
     :param params: of the sweeper that is priced.
     :param options: of a search of Optuna; None for a design.
     :param arguments: of the command line.
+    :param forecast: the study from whose runs the planned ones are forecast; None for no forecast.
     :raises ConfigError: as ``openr1 -m`` raises it.
     """
     words = [word for word in arguments if not word.startswith("hydra.sweeper._target_=")]
     command = plan_file.command_line("openr1-plan", config)
     if options is not None:
+        if forecast is not None:
+            raise ConfigError("forecast: the runs of a search are not known before it starts; forecast those of a design")
         require_search(options)
         from sweeps.optuna.preview import preview_search
 
@@ -67,3 +77,9 @@ def show(
         console.print("The study is complete." if finished else further, soft_wrap=True)
     first = price.runs[0].run.config
     errors.print(f"wrote {plan_file.path_of(first.paths, first.study)}", soft_wrap=True)
+    if forecast is not None:
+        errors.print(f"forecasting from the runs of {forecast}", soft_wrap=True)
+        paths, sentences = register_forecasts([run.run for run in price.runs], forecast)
+        for sentence in sentences:
+            console.print(sentence, soft_wrap=True, highlight=False)
+        errors.print(f"registered {len(paths)} forecast{'s' * (len(paths) > 1)} in {paths[0].parent}", soft_wrap=True)

@@ -33,6 +33,8 @@ from openr1.system.records import DamagedFile, read_json
 from sweeps.cost.price import RunPrice, StudyPrice
 
 FILE = "plan.json"
+# words of Hydra that make a command line one of openr1-plan
+OF_PRICE = ("hydra.sweeper._target_=", "hydra.mode=", "+hydra.sweeper.forecast=")
 
 
 def command_line(name: str, config: DictConfig) -> str:
@@ -41,7 +43,11 @@ def command_line(name: str, config: DictConfig) -> str:
     :param name: of the command, such as ``openr1 -m``.
     """
     overrides = config.hydra.overrides
-    of_hydra = [word for word in overrides.hydra if not word.startswith(("hydra.sweeper._target_=", "hydra.mode="))]
+    of_hydra = [
+        word
+        for word in overrides.hydra
+        if not word.startswith(("hydra.sweeper._target_=", "hydra.mode=", "+hydra.sweeper.forecast="))
+    ]
     return shlex.join([*name.split(), *of_hydra, *overrides.task])
 
 

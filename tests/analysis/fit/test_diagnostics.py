@@ -72,3 +72,37 @@ def test_resamples_that_do_not_determine_the_law_are_counted():
     result = fit(isoflop_runs(3, 3, noise=0.02), "isoflop", bootstrap=SOME)
     assert result.bootstrap["failed"] > 10
     assert warned(result, "resamples do not determine the law")
+
+
+def floorless():
+    """Return runs whose loss is a sum of equal powers without a floor, so that every law of them has none."""
+    frame = isoflop_runs()
+    loss = 480 * frame["N"] ** -0.35 + 1400 * frame["D"] ** -0.35
+    return frame.assign(loss=loss)
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "power_law", "isoflop", "overtraining"])
+def test_a_floor_that_ends_at_zero_is_said(law):
+    result = fit(floorless(), law, bootstrap=Bootstrap(0))
+    assert result.diagnostics["at_zero"] == ["E"]
+    assert "E" in result.diagnostics["at_bound"]
+    assert warned(
+        result, "is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them go without"
+    )
+    assert not warned(result, "do not determine E: the estimate")
+
+
+def test_a_term_that_vanishes_is_said():
+    frame = isoflop_runs()
+    frame["loss"] = 1.8 + 2000 * frame["D"] ** -0.37
+    result = fit(frame, Chinchilla(objective="log_mse"), bootstrap=Bootstrap(0))
+    assert {"A", "alpha"} & set(result.diagnostics["at_zero"])
+    assert warned(result, "of the model term) is 0, at the edge")
+
+
+def test_a_floor_that_the_law_sets_to_zero_is_no_estimate():
+    frame = isoflop_runs(3, 8)
+    result = fit(frame, "power_law", bootstrap=Bootstrap(0))
+    assert result.params["E"] == 0
+    assert result.diagnostics["at_zero"] == result.diagnostics["at_bound"] == []
+    assert fit(frame, "isoflop", bootstrap=Bootstrap(0)).diagnostics["at_zero"] == []

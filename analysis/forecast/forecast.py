@@ -1,0 +1,151 @@
+"""Forecasts: the law that predicted best so far, fitted to all runs, and the intervals of its curve and of new runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.fit.fit import fit
+from analysis.fit.resampling import Bootstrap
+from analysis.fit.result import Fit, to_json_values
+from analysis.forecast.candidates import Candidate, candidates
+from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
+from analysis.forecast.rolling import errors, scores, validate
+from analysis.laws import Law
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STACKED = 1.25  # score of a candidate over the best one's, up to which it is in the stack
+RULE = (
+    "The law, its objective and the weights of the runs are those with the smallest mean error on the runs above each of the"
+    " origins, when fitted below it; an origin counts as the fourth root of its compute."
+)
+
+
+@dataclass
+class Forecast:
+    """Predictions of runs that have not been made, and how they came about."""
+
+    table: pd.DataFrame  # a row per run: N, D, C, predicted, curve_low/high, and run_low/high_50, _80 and _95
+    response: str
+    chosen: list[str]  # the candidate, or the candidates of a stack
+    scores: dict[str, float]  # candidate -> mean error beyond the origins, smallest first
+    origins: list[float]  # FLOPs
+    noise: RunNoise
+    largest: float  # FLOPs of the largest run of the fit
+    fit: Fit = field(repr=False)  # of the best candidate to all runs
+    validation: pd.DataFrame = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON, without the validation."""
+        return to_json_values(
+            {
+                "response": self.response,
+                "rule": RULE,
+                "chosen": self.chosen,
+                "scores": self.scores,
+                "origins": self.origins,
+                "noise": vars(self.noise),
+                "largest": self.largest,
+                "runs": self.table.to_dict("records"),
+                "params": self.fit.params,
+                "n_points": self.fit.n_points,
+            }
+        )
+
+
+def forecast(
+    frame: pd.DataFrame,
+    flops: float | Sequence[float] | None = None,
+    *,
+    at: pd.DataFrame | None = None,
+    laws: Sequence[Law] = (),
+    stack: bool = False,
+    bootstrap: Bootstrap | None = None,
+) -> Forecast:
+    """Forecast the response of runs that have not been made.
+
+    :param frame: a tidy frame of finished runs.
+    :param flops: training FLOPs of the runs, each with the best N and D by the law.
+    :param at: instead of ``flops``, rows with the columns that the laws need, such as N, D and C.
+    :param laws: the laws to choose from; by default those of the loss that the columns allow.
+    :param stack: predict the median of all candidates that did about as well as the best one, within a quarter.
+    :raises ConfigError: if the runs are too few to choose by, or lack a column.
+    """
+    if (flops is None) == (at is None):
+        raise ConfigError("forecast: give FLOPs or rows with N, D and C, and not both")
+    choices = {candidate.name: candidate for candidate in candidates(frame, laws)}
+    validation = validate(frame, list(choices.values()))
+    ranked = scores(validation)
+    if ranked.empty:
+        raise ConfigError(
+            f"forecast: {len(frame)} runs are too few to fit some of them and predict the others; make at least 10 runs of"
+            " different compute"
+        )
+    chosen = [str(name) for name in (ranked.index[ranked <= STACKED * ranked.iloc[0]] if stack else ranked.index[:1])]
+    best = choices[chosen[0]]
+    result = fit(best.weighted(frame), best.law, bootstrap=bootstrap)
+    targets = _best_allocations(result, flops) if at is None else at.reset_index(drop=True)
+    predicted, ends = _predict(frame, targets, [choices[name] for name in chosen], result)
+    rows = validation[validation["candidate"] == chosen[0]]
+    noise = estimate_noise(rows, _least_scale(frame, best, result), best.law.response == "loss")
+    largest = float(frame["C"].max())
+    table = _with_intervals(targets, predicted, ends, noise, largest)
+    origins = sorted(validation["origin"].unique().tolist())
+    names = {str(name): float(score) for name, score in ranked.items()}
+    return Forecast(table, best.law.response, chosen, names, origins, noise, largest, result, validation)
+
+
+def _best_allocations(result: Fit, flops: Any) -> pd.DataFrame:
+    """Return a row per budget with the allocation that the law holds best."""
+    import pandas as pd
+
+    budgets = np.atleast_1d(np.asarray(flops, dtype=float))
+    frontier = result.frontier(budgets)
+    if frontier.empty and set(result.law.predictors) == {"C"}:
+        return pd.DataFrame({"C": budgets})
+    columns = [name for name in ("N", "D", "C") if name in frontier]
+    if missing := set(result.law.predictors) - {*columns, "M"}:
+        raise ConfigError(f"forecast: {result.law.name} needs {', '.join(sorted(missing))} of the run; forecast it from Python")
+    return frontier[columns]
+
+
+def _predict(
+    frame: pd.DataFrame, targets: pd.DataFrame, members: Sequence[Candidate], result: Fit
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predictions (n,), the median of several candidates, and the interval (2, n) of the curve."""
+    single, ends = result.predict(targets), result.interval(targets)
+    if len(members) == 1:
+        return single, ends
+    others = [member.law.predict(member.estimate(frame), targets)[0] for member in members[1:]]
+    every = np.stack([single, *others])
+    median = np.nanmedian(every, axis=0)
+    # the interval of the curve covers what the laws differ by
+    return median, np.stack([np.fmin(ends[0], every.min(axis=0)), np.fmax(ends[1], every.max(axis=0))])
+
+
+def _least_scale(frame: pd.DataFrame, best: Candidate, result: Fit) -> float:
+    """Return the scatter of the runs about the fit, or between seeds if that is larger."""
+    rows = best.law.fitted_rows(frame)
+    residuals = errors(best.law, result.predict(rows), best.law.observed(rows))
+    scatter = float(np.median(np.abs(residuals)) / 0.7407)  # the scale of Student's t with four degrees of freedom
+    return max(scatter, seed_noise(frame, best.law.response, best.law.response == "loss"))
+
+
+def _with_intervals(
+    targets: pd.DataFrame, predicted: np.ndarray, curve: np.ndarray, noise: RunNoise, largest: float
+) -> pd.DataFrame:
+    """Return the targets with predictions and intervals; the interval of a run holds that of the curve."""
+    reach = np.log(targets["C"].to_numpy(dtype=float) / largest)
+    columns = {"predicted": predicted, "curve_low": curve[0], "curve_high": curve[1]}
+    for level in LEVELS:
+        low, high = noise.interval(predicted, reach, level)
+        if level == LEVELS[-1]:
+            low, high = np.fmin(low, curve[0]), np.fmax(high, curve[1])
+        columns |= {f"run_low_{level * 100:.0f}": low, f"run_high_{level * 100:.0f}": high}
+    return targets.assign(**columns)

@@ -1,0 +1,129 @@
+"""Registered forecasts: written before the runs exist, and compared with them once they do.
+
+A forecast is a file ``forecasts/FINGERPRINT.json`` in the folder of the study of its run, written once and never changed:
+``study``, ``written`` (ISO 8601, UTC), ``commit``, ``run`` (name, fingerprint, N, D, C), ``response``, ``predicted``,
+``intervals`` (level -> ends), ``fitted`` (the study, the number and the SHA-256 of the runs that the law was fitted to),
+``chosen``, ``scores``, ``origins`` and ``noise``. Its outcome stands beside it, in ``FINGERPRINT.outcome.json``, written by the
+first report that has the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.fit.result import to_json_values
+from analysis.forecast.noise import LEVELS
+from openr1.errors import ConfigError
+from openr1.system.files import write_json
+from openr1.system.records import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.forecast.forecast import Forecast
+
+FOLDER, OUTCOME = "forecasts", ".outcome.json"
+INPUTS = ("N", "D", "C")  # of the runs of a fit, whose values are hashed with their responses
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A registered forecast, and the measured value once the run exists."""
+
+    forecast: dict[str, Any]
+    measured: float | None
+
+    @property
+    def error(self) -> float | None:
+        """The relative error of the prediction."""
+        return None if self.measured is None else self.forecast["predicted"] / self.measured - 1
+
+    def is_within(self, level: float) -> bool | None:
+        """Return True if the run is within its interval of a level such as 0.95; null before the run exists."""
+        if self.measured is None:
+            return None
+        low, high = self.forecast["intervals"][f"{level * 100:.0f}"]
+        return bool(low <= self.measured <= high)
+
+
+def register(
+    folder: Path, forecast: Forecast, runs: list[dict[str, Any]], fitted: tuple[str, pd.DataFrame], study: str, commit: str
+) -> list[Path]:
+    """Write the forecasts of planned runs into the folder of their study; return the paths.
+
+    :param runs: ``name`` and ``fingerprint`` of each row of the forecast's table.
+    :param fitted: the name of the study, and the frame of runs, that the law was fitted to.
+    :raises ConfigError: if a forecast of one of the runs is registered already.
+    """
+    paths = [folder / FOLDER / f"{run['fingerprint']}.json" for run in runs]
+    for path, run in zip(paths, runs, strict=True):
+        if path.exists():
+            raise ConfigError(f"forecast: {run['name']} has a registered forecast, which does not change: {path}")
+    about = forecast.to_dict()
+    columns = [name for name in (*INPUTS, forecast.response) if name in fitted[1]]
+    digest = hashlib.sha256(fitted[1][columns].sort_values(columns).to_csv(index=False).encode()).hexdigest()
+    for path, run, row in zip(paths, runs, about["runs"], strict=True):
+        document = {
+            "study": study,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": commit,
+            "run": {**run, **{name: row[name] for name in INPUTS if name in row}},
+            "response": forecast.response,
+            "predicted": row["predicted"],
+            "curve": [row["curve_low"], row["curve_high"]],
+            "intervals": {
+                f"{level * 100:.0f}": [row[f"run_{end}_{level * 100:.0f}"] for end in ("low", "high")] for level in LEVELS
+            },
+            "fitted": {"study": fitted[0], "runs": about["n_points"], "largest": about["largest"], "sha256": digest},
+            **{key: about[key] for key in ("rule", "chosen", "params", "scores", "origins", "noise")},
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, to_json_values(document), shared=True)
+    return paths
+
+
+def read_outcomes(folder: Path) -> list[Outcome]:
+    """Return the forecasts that are registered in the folder of a study, in the order of their compute."""
+    outcomes = []
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        if path.name.endswith(OUTCOME):
+            continue
+        beside = path.with_name(path.stem + OUTCOME)
+        measured = read_json(beside)["measured"] if beside.exists() else None
+        outcomes.append(Outcome(read_json(path), measured))
+    return sorted(outcomes, key=lambda outcome: outcome.forecast["run"].get("C") or 0)
+
+
+def verify(folder: Path, frame: pd.DataFrame) -> list[Outcome]:
+    """Compare the registered forecasts of a study with its runs, and write the outcome of those that exist by now.
+
+    :param frame: runs with the column ``fingerprint``.
+    """
+    outcomes = read_outcomes(folder)
+    if "fingerprint" not in frame:
+        return outcomes
+    for place, outcome in enumerate(outcomes):
+        run, response = outcome.forecast["run"], outcome.forecast["response"]
+        rows = frame[frame["fingerprint"] == run["fingerprint"]]
+        if outcome.measured is not None or rows.empty or response not in rows:
+            continue
+        measured = float(rows[response].iloc[0])
+        write_json(folder / FOLDER / f"{run['fingerprint']}{OUTCOME}", {"measured": measured}, shared=True)
+        outcomes[place] = Outcome(outcome.forecast, measured)
+    return outcomes
+
+
+def all_outcomes(studies: Path) -> list[Outcome]:
+    """Return the registered forecasts of all studies under a folder."""
+    return [outcome for folder in sorted(studies.glob(f"*/{FOLDER}")) for outcome in read_outcomes(folder.parent)]
+
+
+def calibration(outcomes: Iterable[Outcome]) -> dict[float, tuple[int, int]]:
+    """Return level -> the number of runs within their intervals, and the number of runs that exist."""
+    made = [outcome for outcome in outcomes if outcome.measured is not None]
+    return {level: (sum(bool(outcome.is_within(level)) for outcome in made), len(made)) for level in LEVELS}

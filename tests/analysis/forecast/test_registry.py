@@ -1,0 +1,59 @@
+import json
+
+import pandas as pd
+import pytest
+
+from analysis import Bootstrap, forecast
+from analysis.forecast.registry import FOLDER, all_outcomes, calibration, read_outcomes, register, verify
+from analysis.report.html import render_forecasts
+from openr1.errors import ConfigError
+
+RUNS = [{"name": "scale=1m", "fingerprint": "abc"}, {"name": "scale=2m", "fingerprint": "def"}]
+
+
+@pytest.fixture
+def folder(runs, tmp_path):
+    frame = runs(noise=0.003, budgets=8, sizes=6)
+    at = pd.DataFrame({"N": [1e6, 2e6], "D": [1e8, 1e8], "C": [12e14, 24e14]})
+    result = forecast(frame, at=at, bootstrap=Bootstrap(resamples=20))
+    register(tmp_path / "study", result, RUNS, ("ladder", frame), "study", "0123")
+    return tmp_path / "study"
+
+
+def test_a_forecast_says_when_and_from_what_it_was_made(folder):
+    known = json.loads((folder / FOLDER / "abc.json").read_text())
+    assert known["written"].endswith("+00:00")
+    assert known["commit"] == "0123"
+    assert known["run"] == {"name": "scale=1m", "fingerprint": "abc", "N": 1e6, "D": 1e8, "C": 12e14}
+    assert known["fitted"]["study"] == "ladder"
+    assert known["fitted"]["runs"] == 48
+    low, high = known["intervals"]["95"]
+    assert low < known["predicted"] < high
+
+
+def test_a_registered_forecast_does_not_change(folder, runs):
+    before = (folder / FOLDER / "abc.json").read_bytes()
+    frame = runs(noise=0.01, budgets=8, sizes=6)
+    result = forecast(frame, at=pd.DataFrame({"N": [1e6], "D": [1e8], "C": [12e14]}), bootstrap=Bootstrap(resamples=0))
+    with pytest.raises(ConfigError, match="scale=1m has a registered forecast, which does not change"):
+        register(folder, result, RUNS[:1], ("ladder", frame), "study", "0123")
+    assert (folder / FOLDER / "abc.json").read_bytes() == before
+
+
+def test_a_run_is_a_hit_or_a_miss_once_it_exists(folder):
+    predicted = {o.forecast["run"]["fingerprint"]: o.forecast["predicted"] for o in read_outcomes(folder)}
+    assert all(outcome.is_within(0.95) is None for outcome in read_outcomes(folder))
+    frame = pd.DataFrame({"fingerprint": ["abc", "def"], "loss": [predicted["abc"], 3 * predicted["def"]]})
+    hit, miss = verify(folder, frame)
+    assert [hit.is_within(0.5), miss.is_within(0.95)] == [True, False]
+    assert miss.error == pytest.approx(-2 / 3)
+    later = verify(folder, frame.assign(loss=1.0))
+    assert [outcome.measured for outcome in later] == [hit.measured, miss.measured]
+    assert calibration(all_outcomes(folder.parent)) == {0.5: (1, 2), 0.8: (1, 2), 0.95: (1, 2)}
+    page = render_forecasts(all_outcomes(folder.parent))
+    assert "1 of 2" in page
+    assert "scale=2m" in page
+
+
+def test_a_run_without_a_response_waits(folder):
+    assert [o.measured for o in verify(folder, pd.DataFrame({"fingerprint": ["abc"]}))] == [None, None]
