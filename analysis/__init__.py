@@ -8,5 +8,24 @@ from analysis.fit.result import Fit
 from analysis.forecast.forecast import forecast
 from analysis.laws import LAWS
 from analysis.laws.constraints import Prior
+from analysis.sources.frame import Columns, Runs, tidy
+from analysis.sources.readers import read_csv, read_file, read_mlflow
 
-__all__ = ["LAWS", "Bootstrap", "Fit", "Groups", "Holdout", "Prior", "compare_nested", "fit", "fit_by", "forecast"]
+__all__ = [
+    "LAWS",
+    "Bootstrap",
+    "Columns",
+    "Fit",
+    "Groups",
+    "Holdout",
+    "Prior",
+    "Runs",
+    "compare_nested",
+    "fit",
+    "fit_by",
+    "forecast",
+    "read_csv",
+    "read_file",
+    "read_mlflow",
+    "tidy",
+]

@@ -98,7 +98,7 @@ def _chart_groups(study: GroupedStudy, x: str, y: str, marks_of: Callable[..., I
     limits = span(np.append(places, BEYOND * places.max()) if log else places, 0.03, log=log)
     marks: list[Mark] = []
     for label, hue in assign_colours(study).items():
-        least = float(used[label][x].min())
+        least = float(used[label][x][used[label][x] != 0].min())  # points before training have no place on the axis
         ends = (least, limits[1]) if log else limits
         at = np.geomspace(*ends, STEPS) if log else np.linspace(*ends, STEPS)
         fitted = study.law.fitted_rows(parts[label].runs.frame[~held_out_mask(parts[label])])[x]

@@ -191,9 +191,9 @@ def levels(values: np.ndarray, count: int = 14) -> list[float]:
 
 
 def span(values: np.ndarray, share: float = 0.04, log: bool = False) -> tuple[float, float]:
-    """Return the limits of an axis with a margin of this share on both sides."""
+    """Return the limits of an axis with a margin of this share on both sides; a logarithmic axis has no place for 0."""
     values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
+    values = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = (float(np.log(x)) if log else float(x) for x in (values.min(), values.max()))
     margin = max(share * (high - low), 0.01 if log else 0.005 * abs(high)) or 0.01
     ends = low - margin, high + margin

@@ -24,7 +24,7 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, share, short
+from analysis.formatting import QUANTITIES, count_rows, share, short
 from analysis.laws import RlPower
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ def chart_rl(study: Study) -> Chart | None:
             panels.append(panel_of(study, study.fits[name]))
     if not panels:
         return None
-    caption = "Pass rate during reinforcement learning, and the law with its 95 % interval. Dashed: extrapolated."
+    before = int((study.runs.frame["C"] == 0).sum()) if "C" in study.runs.frame else 0
+    untrained = f" Not shown: {count_rows(before, study.runs.frame)} before training." if before else ""
+    caption = f"Pass rate during reinforcement learning, and the law with its 95 % interval. Dashed: extrapolated.{untrained}"
     return Chart("Reinforcement learning", caption + holdout_note(study) + thinning_note(study.runs.frame), tuple(panels))
 
 
 def _sigmoid(study: Study, fit: Fit) -> Panel:
     """Return the panel of the sigmoid law."""
-    frame, mask = study.runs.frame, held_out_mask(study)
+    trained = study.runs.frame["C"] > 0  # the axis of C is logarithmic
+    frame, mask = study.runs.frame[trained], held_out_mask(study)[trained]
     known, fitted_range = train_fit(fit), FittedRange.of(study, "C")
     used = fit.law.fitted_rows(frame[~mask])
     unused = frame[~mask].drop(used.index)

@@ -200,7 +200,8 @@ def _find_trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict
     for name in ("C", "N", "D", "batch"):
         if name not in points or points[name].nunique() < 4 or len(points) < 10 or not np.isfinite(residuals).all():
             continue
-        x = np.log(points[name].to_numpy())
+        with np.errstate(divide="ignore"):  # points before training are the first in rank
+            x = np.log(points[name].to_numpy())
         for shape, values in (("straight", x), ("bent", np.abs(x - np.median(x)))):
             test = spearmanr(values, residuals)
             if test.pvalue < TREND:

@@ -115,7 +115,7 @@ def fit(
         without_holdout=train_fit,
     )
     if "C" in frame:
-        budgets = np.geomspace(frame["C"].min(), REACH * frame["C"].max(), ROWS)
+        budgets = np.geomspace(frame["C"][frame["C"] != 0].min(), REACH * frame["C"].max(), ROWS)
         result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result
 

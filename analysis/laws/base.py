@@ -49,6 +49,7 @@ class Cost:
         """Fit the coefficient and the exponent to the FLOPs of runs, by least squares of logarithms; 6ND without a column C."""
         if "C" not in frame:
             return cls()
+        frame = frame[(frame["C"] != 0) & (frame["D"] != 0)]  # before training there is no cost
         log_n, per_token = np.log(frame["N"].to_numpy()), np.log((frame["C"] / frame["D"]).to_numpy())
         spread = np.sum((log_n - log_n.mean()) ** 2)
         exponent = np.sum((log_n - log_n.mean()) * (per_token - per_token.mean())) / spread if spread > 1e-12 else 1.0
@@ -83,6 +84,7 @@ class Law(ABC):
     response: ClassVar[str] = "loss"  # column that the law predicts
     allocates: ClassVar[bool] = False  # its frontier divides compute between N and D
     regression: ClassVar[bool] = False  # one curve through all points, a CurveLaw
+    zero_compute: ClassVar[bool] = False  # takes points before training, whose C and D are 0
 
     @property
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ class RlSigmoid(CurveLaw):
     """Pass rate against the compute of reinforcement learning, by default fitted by squared residuals.
 
     C may have any unit, such as GPU-hours. The pass rate is half-way from R0 to A at ``C_mid``; beyond it, the remaining gain
-    falls as ``C^-B``. A is at most 1: a larger estimate is replaced by 1.
+    falls as ``C^-B``. A is at most 1: a larger estimate is replaced by 1. A point at C = 0 measures R0.
     """
 
     name: ClassVar[str] = "rl_sigmoid"
@@ -32,6 +32,7 @@ class RlSigmoid(CurveLaw):
     formula: ClassVar[str] = "R(C) = R0 + (A - R0)/(1 + (C_mid/C)^B)"
     predictors: ClassVar[tuple[str, ...]] = ("C",)
     response: ClassVar[str] = "pass_at_1"
+    zero_compute: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("R0", "pass rate before training", upper=1, linear=True),
         Parameter("A", "pass rate in the limit of infinite training", upper=1, linear=True),
@@ -45,11 +46,13 @@ class RlSigmoid(CurveLaw):
     drop: Annotated[float, Interval(ge=0, lt=1)] = 0.0
 
     def curve(self, x: Inputs, R0, A, C_mid, B):
-        return R0 + (A - R0) / (1 + (C_mid / x.C) ** B)
+        with np.errstate(divide="ignore"):  # at C = 0 nothing is gained
+            return R0 + (A - R0) / (1 + (C_mid / x.C) ** B)
 
     def slopes(self, x: Inputs, R0, A, C_mid, B):
-        log_ratio = np.log(C_mid / x.C)
-        gained = 1 / (1 + np.exp(B * log_ratio))
+        trained = x.C > 0
+        log_ratio = np.log(C_mid / np.where(trained, x.C, 1.0))
+        gained = np.where(trained, 1 / (1 + np.exp(B * log_ratio)), 0.0)
         steep = (A - R0) * gained * (1 - gained)
         return R0 + (A - R0) * gained, [1 - gained, gained, -steep * B / C_mid, -steep * log_ratio]
 
@@ -69,7 +72,12 @@ class RlSigmoid(CurveLaw):
         return frame[self._late(frame)]
 
     def points(self, frame: pd.DataFrame) -> Points:
-        return super().points(self.fitted_rows(frame))
+        points = super().points(self.fitted_rows(frame))
+        compute = points.x.C * points.scale["C"]
+        if (compute > 0).all():
+            return points
+        scale = float(np.exp(np.log(compute[compute > 0]).mean()))  # of the points that are trained
+        return replace(points, x=Inputs(C=compute / scale), scale={"C": scale})
 
     def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         return super().residuals(params, self.fitted_rows(frame))
@@ -80,7 +88,7 @@ class RlSigmoid(CurveLaw):
     def check_runs(self, frame: pd.DataFrame) -> None:
         super().check_runs(frame)
         compute, rate = frame["C"].to_numpy(dtype=float), self.observed(frame)
-        if not (compute > 0).all():
+        if compute.min() < 0 or compute.max() <= 0:
             raise ConfigError(f"runs.columns.C: must be above 0; the smallest is {compute.min():g}")
         if not ((rate >= 0) & (rate <= 1)).all():
             raise ConfigError(f"runs.columns.pass_at_1: must be from 0 to 1; it ranges from {rate.min():g} to {rate.max():g}")

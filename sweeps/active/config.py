@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from analysis.fit.resampling import Holdout
 from analysis.laws import Law
-from analysis.sources.frame import Columns, CsvRuns, FileRuns, ParquetRuns, Source
+from analysis.sources.frame import Columns, FileRuns, Source
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import OneOf, PositiveShare
@@ -32,7 +32,7 @@ class PlanSweep(ActiveOptions):
 class Replay:
     """Options of a replay: choose from finished runs as if none had been made, and predict those held out."""
 
-    path: str | None = None  # a CSV or Parquet file with a row for each run
+    path: str | None = None  # a file with a row for each run, as runs=file reads it
     columns: Columns = field(default_factory=Columns)
     where: dict[str, Any] = field(default_factory=dict)  # as runs.where
     flops_6nd: bool = False
@@ -57,8 +57,7 @@ class Replay:
         """
         if self.path is None:
             raise ConfigError("replay.path: no value is given")
-        kind = ParquetRuns if self.path.endswith(".parquet") else CsvRuns
-        return kind(columns=self.columns, where=self.where, flops_6nd=self.flops_6nd, path=self.path)
+        return FileRuns(columns=self.columns, where=self.where, flops_6nd=self.flops_6nd, path=self.path)
 
 
 @dataclass

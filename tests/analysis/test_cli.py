@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -158,6 +160,13 @@ def test_any_table_is_fitted_with_its_columns_named(here, table, monkeypatch, ca
         ([*FILE, "by=scale"], "by: there is no column 'scale'; there are no columns to group by"),
         ([*FILE, "by=N", "compare=[power_law,isoflop]"], "by: one law is fitted to each group; leave compare out"),
         ([*FILE, "law=rl_sigmoid"], "runs.columns.pass_at_1: rl_sigmoid needs this column"),
+        ([*FILE, "runs.format=parquet"], "runs.path: points.csv is not a Parquet file"),
+        ([*FILE, "runs.decimal=x"], "runs.decimal: 'x' is not one of point, comma"),
+        ([*FILE, "runs.decimal=','", "runs.thousands=comma"], "runs.thousands: must differ from runs.decimal"),
+        ([*FILE, "runs.layout=wide"], "runs.layout: 'wide' is not one of wandb_chart"),
+        ([*FILE, "runs.units.N=Q"], "runs.units.N: 'Q' is no unit of N; write a factor"),
+        ([*FILE, "runs.units.N=1e-6"], "runs.columns: C is 2e+06 times 6ND"),
+        ([*FILE, "runs.units.X=1"], "runs.units.X"),
     ],
 )
 def test_a_users_error_is_one_line_and_nothing_is_written(here, points, monkeypatch, capsys, words, message):
@@ -169,9 +178,37 @@ def test_a_users_error_is_one_line_and_nothing_is_written(here, points, monkeypa
     assert list(here.iterdir()) == [points]
 
 
+def test_points_before_training_are_fitted_and_have_no_place_on_a_logarithmic_axis(here, monkeypatch, capsys):
+    compute = np.append([0.0, 0.0], np.geomspace(0.3, 50, 30))
+    rate = 0.3 + 0.35 * compute**1.5 / (6**1.5 + compute**1.5)
+    noise = np.random.default_rng(0).normal(0, 0.003, len(compute))
+    curve = pd.DataFrame({"gpu_hours": compute, "pass_at_1": rate + noise, "N": 1e8, "D": 1e6 * compute})
+    pd.concat([curve.assign(seed=seed) for seed in (0, 1)]).to_csv(here / "points.csv", index=False)
+    words = ["law=rl_sigmoid", *FILE, "runs.columns.C=gpu_hours", *FAST]
+    for more, rows in (["out=all"], 64), (["by=seed", "out=groups"], 32):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(monkeypatch, *words, *more)
+        fit = json.loads(next((here / more[-1][4:]).rglob("fit.json")).read_text())
+        assert (fit["n_points"], fit["runs"]["C"][0]) == (rows, 0)
+        assert fit["params"]["R0"] == pytest.approx(0.3, abs=0.01)
+    assert "Not shown: 4 runs before training." in (here / "all/report.html").read_text()
+
+
+def test_what_was_read_otherwise_is_said_on_the_terminal_and_in_the_report(here, table, monkeypatch, capsys):
+    given = table(noise=0.003)
+    given["N"] = given["N"].map("{:,.0f}".format)
+    given.assign(weight=1000).to_csv(here / "points.csv", index=False)
+    run(monkeypatch, *FILE, *FAST)
+    printed, html = capsys.readouterr().out, (here / "outputs/studies/points/report.html").read_text()
+    for said in ("N: 25 values such as", "the column 'weight' is not used"):
+        assert f"runs: {said}" in printed
+        assert said[3:] in html.replace("&#39;", "'")
+
+
 def test_every_shipped_config_composes():
     for law in LAWS:
-        for source in ("csv", "parquet"):
+        for source in ("file", "csv", "parquet"):
             config = compose([f"law={law}", f"runs={source}", "runs.path=points"])
             assert (config.law.name, config.runs.study) == (law, "points")
     assert [law.name for law in compose(["experiment=demo"]).laws] == ["isoflop", "chinchilla", "power_law"]

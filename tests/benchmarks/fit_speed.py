@@ -28,7 +28,7 @@ from analysis import Bootstrap, fit
 from analysis.laws import LAWS, Chinchilla
 from analysis.laws.regression import CurveRegression
 from analysis.numerics.optimise import Objective
-from analysis.sources.frame import Columns, CsvRuns, ParquetRuns, read, tidy
+from analysis.sources.frame import FileRuns, read, tidy
 
 DELTA = 1e-3
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
@@ -118,11 +118,11 @@ def laws() -> None:
 def million() -> None:
     table = training_curves(runs=1000, rows=1000)
     with tempfile.TemporaryDirectory() as folder:
-        for kind, source in (("csv", CsvRuns), ("parquet", ParquetRuns)):
+        for kind in ("csv", "parquet"):
             path = Path(folder) / f"curves.{kind}"
             table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
             start = time.perf_counter()
-            frame = read(source(path=str(path), columns=Columns())).frame
+            frame = read(FileRuns(path=str(path))).frame
             loaded = time.perf_counter() - start
             LAWS["envelope"]().estimate(frame)
             print_line(f"envelope, {len(frame):,} rows of {kind}", time.perf_counter() - start, note=f"{loaded:.1f} s to load")

@@ -100,6 +100,47 @@ def test_the_slopes_are_those_of_the_curve():
         assert closed == pytest.approx(exact, rel=1e-10)
 
 
+def with_start(table, rates=(0.4,)):
+    """Return a curve with points before training."""
+    return pd.concat([pd.DataFrame({"C": 0.0, "pass_at_1": list(rates)}), table], ignore_index=True)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e20])
+@pytest.mark.parametrize("objective", ["mse", "huber"])
+def test_a_point_before_training_measures_the_start(unit, objective):
+    late = curve(low=8, unit=unit, noise=0.002)  # says little about R0
+    law = RlSigmoid(objective=objective)
+    table = with_start(late, [0.4] * 5)
+    found = law.estimate(table).params
+    assert found[0] == pytest.approx((0.4, 0.65, 10 * unit, 1.7), rel=0.05)
+    # C = 0 is the limit of ever less compute
+    limit = table.assign(C=table["C"].where(table["C"] > 0, 1e-12 * unit))
+    assert found == pytest.approx(law.estimate(limit).params, rel=1e-3)
+    assert np.isfinite(law.resample(table, found, drawn(len(table), 50))).all(axis=1).mean() > 0.9
+    assert law.predict(found, pd.DataFrame({"C": [0.0]}))[0, 0] == found[0, 0]
+
+
+def test_slopes_at_the_start_are_those_of_its_limit():
+    law = RlSigmoid()
+    table = with_start(curve())
+    params = [np.array([[value]]) for value in (0.4, 0.65, 1.3, 1.7)]
+    values, slopes = law.slopes(law.points(table).x, *params)
+    assert values[0, 0] == 0.4
+    assert [slope[0, 0] for slope in slopes] == [1, 0, 0, 0]
+    assert np.isfinite(slopes).all()
+
+
+def test_the_scale_of_compute_is_that_of_the_trained_points():
+    points, trained = RlSigmoid().points(with_start(curve())), RlSigmoid().points(curve())
+    assert points.scale == pytest.approx(trained.scale)
+    assert pytest.approx(np.append(0, trained.x.C)) == points.x.C
+
+
+def test_a_start_that_is_left_out_changes_nothing():
+    law = RlSigmoid(drop=0.05)
+    assert law.estimate(with_start(curve(), [0.9])).params == pytest.approx(law.estimate(curve()).params)
+
+
 def test_predictions_are_a_row_each_set_of_parameters():
     params = np.array([TRUTH, (0.0, 1.0, 5.0, 1.0)])
     predicted = RlSigmoid().predict(params, pd.DataFrame({"C": [5.0, 10.0]}))

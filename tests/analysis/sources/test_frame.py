@@ -6,7 +6,7 @@ import pytest
 
 from analysis.laws import LAWS
 from analysis.sources import frame
-from analysis.sources.frame import Columns, CsvRuns, MlflowRuns, ParquetRuns, group_budgets, tidy
+from analysis.sources.frame import Columns, FileRuns, MlflowRuns, group_budgets, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -37,11 +37,12 @@ def test_runs_that_miss_a_value_are_listed_with_the_reason_and_nothing_is_filled
         }
     )
     runs = tidy(table)
+    assert runs.warnings == ["loss: 1 row is left out, since 'diverged' (row 2) is not a number"]
     assert runs.frame["N"].tolist() == [1e5, 4e5]
     assert runs.frame.dtypes[["N", "D", "C", "loss"]].eq(float).all()
     assert runs.dropped["reason"].tolist() == [
         "D is missing or not a number",
-        "loss is missing or not a number",
+        "loss is not a number: 'diverged'",
         "loss is not positive and finite",
         "D is not positive and finite",
         "repeats an earlier row",
@@ -80,7 +81,9 @@ def test_a_column_with_the_name_of_a_quantity_needs_no_mapping():
 
 
 def test_only_what_is_needed_decides_which_rows_are_used():
-    table = pd.DataFrame({"C": [1.0, 2, 3, 4], "pass_at_1": [0.1, np.nan, 1.2, -0.1], "loss": [np.nan, 2.0, 2.0, 2.0]})
+    table = pd.DataFrame(
+        {"C": [1e12, 2e12, 3e12, 4e12], "pass_at_1": [0.1, np.nan, 1.2, -0.1], "loss": [np.nan, 2.0, 2.0, 2.0]}
+    )
     runs = tidy(table, needs=("C", "pass_at_1"))
     assert runs.frame["pass_at_1"].tolist() == [0.1]
     assert runs.dropped["reason"].tolist() == [
@@ -92,9 +95,11 @@ def test_only_what_is_needed_decides_which_rows_are_used():
 
 
 def test_points_of_one_run_are_not_the_same_run():
-    table = pd.DataFrame({"run": ["a", "a", "a", None], "run_id": "x", "C": [1.0, 2, 2, 3], "loss": [3.0, 2.0, 2.0, 1.0]})
+    table = pd.DataFrame(
+        {"run": ["a", "a", "a", None], "run_id": "x", "C": [1e12, 2e12, 2e12, 3e12], "loss": [3.0, 2.0, 2.0, 1.0]}
+    )
     runs = tidy(table, needs=("C", "loss"))
-    assert runs.frame["C"].tolist() == [1.0, 2.0]
+    assert runs.frame["C"].tolist() == [1e12, 2e12]
     assert runs.dropped["reason"].tolist() == ["repeats an earlier row", "run is missing or not a number"]
 
 
@@ -138,7 +143,7 @@ def test_other_units_are_refused_whatever_the_law(table, law, units):
     for key, factor in units.items():
         rows[key] *= factor
     with pytest.raises(
-        ConfigError, match=r"^runs\.columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
+        ConfigError, match=r"^columns: C is .* times 6ND, .*; give N in parameters, D in tokens and C in FLOPs$"
     ):
         tidy(rows, needs=law.needs)
 
@@ -154,11 +159,10 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
 
 
 def test_there_is_nothing_to_compare_without_c_or_d(table):
-    small = table().assign(N=table()["N"] / 1e6, D=table()["D"] / 1e9)
     for missing in ("C", "D"):
-        assert tidy(small.drop(columns=missing), needs=("N", "loss")).warnings == []
-    assert tidy(small.assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
-    some = small.assign(C=[np.nan, 0.0, *table()["C"][2:]])
+        assert tidy(table().drop(columns=missing), needs=("N", "loss")).warnings == []
+    assert tidy(table().assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
+    some = table().assign(D=table()["D"] / 1e3, C=[np.nan, 0.0, *table()["C"][2:]])
     with pytest.raises(ConfigError, match="times 6ND"):
         tidy(some, needs=("N", "D", "loss"))
 
@@ -166,16 +170,16 @@ def test_there_is_nothing_to_compare_without_c_or_d(table):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({}, {"columns": Columns(N="params")}, "runs.columns.N: there is no column 'params'; there are N, D, C, loss"),
+        ({}, {"columns": Columns(N="params")}, "^columns.N: there is no column 'params'; there are N, D, C, loss"),
         (
             {"stage": ["sft", "pretrain", "sft", "sft", "sft"] * 5},
             {},
-            "runs.where.stage: the runs are of several stages .pretrain, sft",
+            "^where.stage: the runs are of several stages .pretrain, sft",
         ),
-        ({}, {"where": {"family": "qwen2"}}, "runs.where.family: there is no such column"),
+        ({}, {"where": {"family": "qwen2"}}, "^where.family: there is no such column"),
         ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
         ({"loss": np.nan}, {}, "runs: none of 25 rows can be used: loss is missing"),
-        ({"C": 1.0}, {}, "runs.columns: C is .* times 6ND"),
+        ({"C": 1.0}, {}, "^columns: C is .* times 6ND"),
     ],
 )
 def test_errors_name_the_key(table, change, arguments, message):
@@ -183,21 +187,21 @@ def test_errors_name_the_key(table, change, arguments, message):
         tidy(table().assign(**change), **arguments)
 
 
-@pytest.mark.parametrize("source", [CsvRuns, ParquetRuns])
-def test_files_round_trip(table, tmp_path, source):
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_round_trip(table, tmp_path, kind):
     before = tidy(table()).frame
     path = str(tmp_path / "points")
-    before.to_csv(path, index=False) if source is CsvRuns else before.to_parquet(path)
-    pd.testing.assert_frame_equal(frame.read(source(path=path)).frame, before)
+    before.to_csv(path, index=False) if kind == "csv" else before.to_parquet(path)
+    pd.testing.assert_frame_equal(frame.read(FileRuns(path=path, format=kind)).frame, before)
     with pytest.raises(ConfigError, match=r"runs.path: there is no file"):
-        frame.read(source(path=str(tmp_path / "other")))
+        frame.read(FileRuns(path=str(tmp_path / "other")))
 
 
-@pytest.mark.parametrize(("source", "kind"), [(CsvRuns, "CSV"), (ParquetRuns, "Parquet")])
-def test_other_files_are_refused(tmp_path, source, kind):
+@pytest.mark.parametrize(("format_", "kind"), [("csv", "CSV"), ("parquet", "Parquet")])
+def test_other_files_are_refused(tmp_path, format_, kind):
     (tmp_path / "points").write_bytes(b"\xff\xfe\x00 not a table")
     with pytest.raises(ConfigError, match=f"is not a {kind} file"):
-        frame.read(source(path=str(tmp_path / "points")))
+        frame.read(FileRuns(path=str(tmp_path / "points"), format=format_))
 
 
 def tracked(index, row):
@@ -238,3 +242,108 @@ def test_a_store_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"^runs.uri: .*none.db"):
         frame.read(MlflowRuns(uri=f"sqlite:///{tmp_path}/none.db", study="demo", columns=MLFLOW))
     assert not list(tmp_path.iterdir())
+
+
+def points(**more):
+    """Return two runs of three points each, as a file has them."""
+    rows = {"run_id": ["a"] * 3 + ["b"] * 3, "N": [2e7] * 3 + [3e8] * 3, "D": [1e9, 2e9, 4e9] * 2}
+    return pd.DataFrame({**rows, "loss": [3.6, 3.4, 3.3, 3.1, 3.0, 2.9], **more})
+
+
+def test_the_points_of_a_run_id_stay_together():
+    runs = tidy(points())
+    assert len(runs.frame) == 6
+    assert runs.frame["run"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert runs.dropped.empty
+    assert runs.warnings == ["rows with the same run_id are points of one run, which resamples keep together"]
+    repeated = tidy(pd.concat([points(), points().iloc[:2]]))
+    assert (len(repeated.frame), len(repeated.dropped)) == (6, 2)
+
+
+def test_a_run_id_that_only_repeats_a_row_is_one_run():
+    runs = tidy(pd.concat([points().iloc[[0, 3]]] * 2))
+    assert len(runs.frame) == 2
+    assert "run" not in runs.frame
+
+
+def test_a_repeated_fingerprint_is_one_run_with_its_points():
+    runs = tidy(points(fingerprint="f"))
+    assert runs.frame["run"].tolist() == ["a"] * 3
+    assert tidy(points(fingerprint=["f"] * 3 + ["g"] * 3)).dropped.empty
+
+
+def test_a_weight_counts_only_if_it_is_named(table):
+    weighted = table().assign(weight=range(1, 26))
+    runs = tidy(weighted)
+    assert "weight" not in runs.frame
+    assert runs.frame["weight_unused"].tolist() == [*range(1, 26)]
+    assert runs.warnings == [
+        "the column 'weight' is not used, and is called weight_unused; columns.weight='weight' weights the rows by it"
+    ]
+    named = tidy(weighted, Columns(weight="weight"))
+    assert named.frame["weight"].tolist() == [*range(1, 26)]
+    assert named.warnings == ["rows are weighted by the column 'weight'"]
+
+
+def test_a_table_keeps_its_own_budget_under_another_name(table):
+    runs = tidy(table().assign(budget="large"))
+    assert runs.frame["budget_unused"].eq("large").all()
+    assert runs.frame["budget"].nunique() == 5
+    assert runs.warnings == ["the column 'budget' is called budget_unused, since budget is the compute that runs share"]
+    # the points of a report have the budget of the frame itself
+    assert "budget_unused" not in tidy(tidy(table()).frame).frame
+
+
+def test_a_column_named_as_a_quantity_that_another_holds_is_said(table):
+    runs = tidy(table().assign(params=table()["N"], N=7), Columns(N="params"))
+    assert runs.warnings == ["the column 'N' is left out, since N is taken from 'params'"]
+
+
+def test_repeated_names_of_columns_are_refused_or_said(table):
+    twice = pd.concat([table(), table()[["loss"]] / 2, table()[["loss"]].set_axis(["x"], axis=1)], axis=1)
+    with pytest.raises(ConfigError, match=r"^columns\.loss: several columns are named 'loss'; rename all but one"):
+        tidy(twice)
+    other = pd.concat([table().assign(x=1), table()[["loss"]].set_axis(["x"], axis=1)], axis=1)
+    runs = tidy(other)
+    assert runs.frame["x"].eq(1).all()
+    assert runs.warnings == ["several columns are named x; only the first of a name is kept"]
+    with pytest.raises(ConfigError, match=r"^where\.x: several columns are named 'x'"):
+        tidy(other, where={"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"), [("loss", r"^runs\.columns\.loss: several columns are named 'loss'"), ("x", None)]
+)
+def test_repeated_names_in_a_file_are_not_renamed_in_silence(table, tmp_path, name, refused):
+    path = tmp_path / "points.csv"
+    path.write_text(table().assign(one=1, two=2).to_csv(index=False).replace("one,two", f"{name},{name}"))
+    if refused:
+        with pytest.raises(ConfigError, match=refused):
+            frame.read(FileRuns(path=str(path)))
+    else:
+        assert frame.read(FileRuns(path=str(path))).warnings == [
+            "several columns are named x; only the first of a name is kept"
+        ]
+
+
+LIKE = {"N": "params (B)", "D": "n_tokens", "loss": "eval/val_loss"}
+
+
+@pytest.mark.parametrize("key", LIKE)
+def test_a_column_that_looks_like_what_is_missing_is_suggested_and_not_taken(table, tmp_path, key):
+    path = tmp_path / "points.csv"
+    table().rename(columns={key: LIKE[key]}).to_csv(path, index=False)
+    with pytest.raises(ConfigError) as error:
+        frame.read(FileRuns(path=str(path)), ("N", "D", "loss"))
+    assert str(error.value) == f"runs.columns.{key}: name the column of {key}; {LIKE[key]} looks like it"
+
+
+def test_rows_before_training_are_kept_where_a_law_takes_them():
+    curve = pd.DataFrame({"C": [0.0, 1.0, 2.0], "D": [0.0, 5.0, 9.0], "pass_at_1": [0.1, 0.2, 0.3]})
+    needs = ("C", "pass_at_1")
+    assert len(tidy(curve, needs=needs).frame) == 2
+    kept = tidy(curve, needs=needs, zero_compute=True).frame
+    assert kept["budget"].tolist() == [0.0, pytest.approx(1.0), pytest.approx(2.0)]
+    assert tidy(curve.assign(C=[-1.0, 1.0, 2.0]), needs=needs, zero_compute=True).dropped["reason"].tolist() == [
+        "C is negative or infinite"
+    ]

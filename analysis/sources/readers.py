@@ -1,0 +1,119 @@
+"""Tables of runs in Python: a file, or a study in MLflow, as the tidy frame that a fit takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units
+from analysis.sources.frame import Runs, read
+from analysis.sources.options import FileRuns, MlflowRuns, Source
+from openr1.errors import ConfigError
+from openr1.options import check_ranges
+
+# the names that runs of openr1 have for the quantities, as conf/analysis/runs/mlflow.yaml
+TRACKED = Columns(
+    N="params_non_embedding",
+    D="tokens",
+    C="flops",
+    loss="eval_loss",
+    lr="budget.resolved.lr",
+    batch="budget.resolved.batch_tokens",
+    experts="model.options.n_routed_experts",
+    active_experts="model.options.num_experts_per_tok",
+)
+
+
+def read_file(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    sheet: str | None = None,
+    layout: str | None = None,
+    units: Mapping[str, str | float] | None = None,
+    where: Mapping[str, Any] | None = None,
+    flops_6nd: bool = False,
+    needs: Sequence[str] | None = None,
+    zero_compute: bool = False,
+    **columns: str,
+) -> Runs:
+    """Read a table of runs from a CSV, JSON, Excel, Parquet or Feather file, plain or compressed.
+
+    >>> runs = read_file("points.csv", N="params", D="tokens")  # doctest: +SKIP
+    >>> fit(runs.frame, "chinchilla")  # doctest: +SKIP
+
+    :param format: csv, json, jsonl, excel, parquet or feather; by default what the content says.
+    :param separator: what stands between the columns of a text file; found by default, as are the marks of numbers.
+    :param decimal: decimal mark of the numbers.
+    :param thousands: mark between thousands.
+    :param sheet: sheet of an Excel file; the first by default.
+    :param layout: ``"wandb_chart"`` for a chart that W&B exports, with a column per run.
+    :param units: quantity -> its unit in the table, a factor or a name such as ``"PF-days"`` or ``"perplexity"``.
+    :param where: column -> the value, or the list of values, to keep.
+    :param flops_6nd: take C = 6ND instead of a column.
+    :param needs: quantities that a usable row must have; by default N, D, C, the loss and those whose column is named, as far
+        as the table has them.
+    :param zero_compute: keep rows before training, whose C and D are 0, for ``rl_sigmoid``.
+    :param columns: quantity -> its column, if that has another name.
+    :raises ConfigError: for a table that cannot be read with certainty; the message names the argument to give.
+    """
+    source = FileRuns(
+        path=str(path),
+        format=format,
+        separator=MARKS.get(separator or "", separator),
+        decimal=decimal,
+        thousands=MARKS.get(thousands or "", thousands),
+        sheet=sheet,
+        layout=layout,
+        where=dict(where or {}),
+        flops_6nd=flops_6nd,
+    )
+    return _read(source, columns, units or {}, needs, zero_compute)
+
+
+def read_csv(path: str | Path, **options: Any) -> Runs:
+    """Read a table of runs from a CSV file, as :func:`read_file` does."""
+    return read_file(path, **{"format": "csv", **options})
+
+
+def read_mlflow(
+    uri: str,
+    study: str,
+    *,
+    curve: bool = False,
+    where: Mapping[str, Any] | None = None,
+    flops_6nd: bool = False,
+    needs: Sequence[str] | None = None,
+    zero_compute: bool = False,
+    **columns: str,
+) -> Runs:
+    """Read the finished runs of a study of openr1 in MLflow.
+
+    :param uri: of the store, such as ``sqlite:///outputs/mlflow.db``.
+    :param curve: a row per point of the training curves instead of per run.
+    :param columns: quantity -> its metric, tag or param, if it is another than openr1 logs.
+    :raises ConfigError: for a store or study that does not exist.
+    """
+    source = MlflowRuns(columns=TRACKED, uri=uri, study=study, curve=curve, where=dict(where or {}), flops_6nd=flops_6nd)
+    return _read(source, columns, {}, needs, zero_compute)
+
+
+def _read(
+    source: Source, columns: Mapping[str, str], units: Mapping[str, Any], needs: Sequence[str] | None, zero_compute: bool
+) -> Runs:
+    for given, known, what in ((columns, vars(Columns()), "argument or quantity"), (units, vars(Units()), "unit")):
+        if unknown := [name for name in given if name not in known]:
+            raise ConfigError(f"{unknown[0]}: there is no such {what}; the quantities are {', '.join(known)}")
+    source.columns = replace(source.columns, **columns)
+    source.units = Units(**{key: str(unit) for key, unit in units.items()})
+    try:
+        check_ranges(source)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("runs.")) from error
+    needed = (*DEFAULT_NEEDS, *columns) if needs is None else needs
+    return read(source, list(dict.fromkeys(needed)), zero_compute, ARGUMENTS, strict=needs is not None)

@@ -1,0 +1,120 @@
+"""Rows of a table: which are selected, which belong to one run, and why the others cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, Keys
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.sources.numbers import Numbers
+
+SHOWN = 3  # rows that a message names
+
+
+def join_columns(table: pd.DataFrame) -> str:
+    """Join the names of the first columns of a table."""
+    shown = [str(name) for name in table.columns[:20]]
+    return ", ".join(shown) + (f" and {len(table.columns) - 20} more" if len(table.columns) > 20 else "")
+
+
+def select_rows(table: pd.DataFrame, where: Mapping[str, Any], keys: Keys = CONFIG) -> pd.DataFrame:
+    """Select the rows that meet all conditions: column -> the value, or the list of values, to keep.
+
+    :raises ConfigError: for a condition on a missing column.
+    """
+    for name, wanted in where.items():
+        if name not in table:
+            raise ConfigError(f"{keys.option('where')}.{name}: there is no such column; there are {join_columns(table)}")
+        values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        table = table[table[name].astype(str).isin([str(value) for value in values])]
+    return table
+
+
+def require_one_stage(table: pd.DataFrame, keys: Keys) -> None:
+    """Refuse runs of several stages.
+
+    :raises ConfigError: naming the stages.
+    """
+    stages = sorted(table["stage"].dropna().astype(str).unique()) if "stage" in table else []
+    if len(stages) > 1:
+        choice = f"choose one, such as {keys.where('stage', stages[-1])}"
+        raise ConfigError(f"{keys.option('where.stage')}: the runs are of several stages ({', '.join(stages)}); {choice}")
+
+
+def has_points(frame: pd.DataFrame) -> bool:
+    """Return True if the rows of one ``run_id`` are points of a run: they repeat it, and differ otherwise."""
+    if "run" in frame or "run_id" not in frame:
+        return False
+    repeated = frame["run_id"].notna() & frame["run_id"].duplicated(keep=False)
+    rows = frame[repeated]
+    return len(rows) > 0 and int((~rows.duplicated()).sum()) > rows["run_id"].nunique()
+
+
+def exclusion_reasons(
+    frame: pd.DataFrame,
+    needed: Sequence[str],
+    numbers: Mapping[str, Numbers],
+    texts: Mapping[str, pd.Series],
+    zero_compute: bool,
+) -> pd.Series:
+    """Return the reason why each row cannot be used, or an empty string.
+
+    :param numbers: the numbers of each quantity as they were read from ``texts``.
+    :param zero_compute: C and D may be 0.
+    """
+    import pandas as pd
+
+    reason = pd.Series("", index=frame.index)
+    for key in needed:
+        values = frame[key]
+        if key in numbers and numbers[key].unread.any():
+            unread = numbers[key].unread
+            shown = texts[key][unread].astype(str).str.slice(0, 40)
+            told = pd.Series("", index=frame.index)
+            told[unread] = f"{key} is not a number: '" + shown + "'"
+            reason = reason.mask((reason == "") & unread, told)
+        reason = reason.mask((reason == "") & values.isna(), f"{key} is missing or not a number")
+        if key in LABELS:
+            continue
+        may_be_zero = key in NONNEGATIVE or (zero_compute and key in ("C", "D"))
+        least = "negative or infinite" if may_be_zero else "not positive and finite"
+        bad = ~(((values >= 0) if may_be_zero else (values > 0)) & (values < float("inf")))
+        reason = reason.mask((reason == "") & bad, f"{key} is {least}")
+        if key in SHARES:
+            reason = reason.mask((reason == "") & (values > 1), f"{key} is above 1")
+    return reason.mask((reason == "") & _mark_duplicates(frame), "repeats an earlier row")
+
+
+def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:
+    """Return a mask of the rows that repeat an earlier row: by fingerprint, else by run id, else by every column. Counts
+    of answers may agree by chance.
+
+    Points of a curve repeat each other if they have the same fingerprint and step.
+    """
+    if {"samples", "correct"} <= set(frame):
+        return frame.index.to_series().lt(0)
+    if {"run", "step", "fingerprint"} <= set(frame):
+        return frame["fingerprint"].notna() & frame.duplicated(["fingerprint", "step"])
+    if {"run", "fingerprint"} <= set(frame):
+        first = frame.groupby("fingerprint")["run"].transform("first")
+        return frame.duplicated() | (frame["fingerprint"].notna() & (frame["run"] != first))
+    for key in ("fingerprint", "run_id"):
+        if key in frame and "run" not in frame:
+            return frame[key].notna() & frame[key].duplicated()
+    return frame.duplicated()
+
+
+def describe_unread(key: str, numbers: Numbers, texts: pd.Series) -> str:
+    """Return a line about cells that are not numbers, whose rows are left out."""
+    places = np.flatnonzero(numbers.unread)
+    named = [f"{str(texts.iloc[place])[:40]!r} (row {texts.index[place]})" for place in places[:SHOWN]]
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    rows = "1 row is left out, since" if len(places) == 1 else f"{len(places)} rows are left out, since"
+    return f"{key}: {rows} {', '.join(named)}{more} {'is not a number' if len(places) == 1 else 'are not numbers'}"

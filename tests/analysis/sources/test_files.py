@@ -1,0 +1,214 @@
+import bz2
+import gzip
+import io
+import json
+import lzma
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from analysis.sources.columns import Columns, Units
+from analysis.sources.frame import FileRuns, read
+from openr1.errors import ConfigError
+
+PLAIN = pd.DataFrame({"N": [2e7, 3e8], "D": [1e9, 4e9], "loss": [3.57, 3.1]})
+NEEDS = ("N", "D", "loss")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return a function that writes a file and reads its runs."""
+
+    def read_content(name, content, **options):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read(FileRuns(path=str(path), **options), NEEDS)
+
+    return read_content
+
+
+def is_plain(runs):
+    return np.allclose(runs.frame[["N", "D", "loss"]], PLAIN)
+
+
+GERMAN = "N;D;loss\n20.000.000;1.000.000.000;3,57\n300.000.000;4.000.000.000;3,1\n"
+SEMICOLONS = "the file is read with semicolons between its columns and decimal commas"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("N;D;loss\n20000000;1e9;3,57\n300000000;4e9;3,1\n", SEMICOLONS),
+        (GERMAN, SEMICOLONS),
+        ("\ufeff" + GERMAN, SEMICOLONS),
+        ("sep=;\n" + GERMAN, SEMICOLONS),
+        (GERMAN.replace(".", " "), SEMICOLONS),
+        (GERMAN.replace("\n", "\r\n"), SEMICOLONS),
+        (GERMAN.encode("utf-16"), SEMICOLONS),
+        (GERMAN.replace(";", "\t"), "the file is read with tabs between its columns and decimal commas"),
+        ("N\tD\tloss\n2e7\t1e9\t3.57\n3e8\t4e9\t3.1\n", "the file is read with tabs between its columns"),
+        ("N|D|loss\n2e7|1e9|3.57\n3e8|4e9|3.1\n", "the file is read with pipes between its columns"),
+        ("N  D loss\n2e7 1e9 3.57\n3e8 4e9  3.1\n", "the file is read with white space between its columns"),
+        ('N,D,loss\n"20,000,000",1e9,3.57\n"300,000,000",4e9,3.1\n', "N: 2 values such as 20,000,000 are read as 20 million"),
+        ('N,D,loss\n2e7,1e9,"3,57"\n3e8,4e9,"3,1"\n', "loss: 2 values such as 3,57 are read as 3.57"),
+        (" N , D,loss\n2e7, 1e9, 3.57\n3e8, 4e9, 3.1\n", None),
+        ("N,D,loss,\n2e7,1e9,3.57,\n3e8,4e9,3.1,\n", None),
+        ("N,D,loss\na,2e7,1e9,3.57\nb,3e8,4e9,3.1\n", None),
+        (
+            "N,D,loss,gr\xf6\xdfe\n2e7,1e9,3.57,\xfc\n3e8,4e9,3.1,\xe4\n".encode("cp1252"),
+            "the file is not in UTF-8, and is read",
+        ),
+    ],
+)
+def test_text_is_read_in_the_way_that_it_is_written(runs, text, said):
+    found = runs("points.csv", text, format="csv")
+    assert is_plain(found)
+    assert [line.startswith(said) for line in found.warnings] == [True] if said else found.warnings == []
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_point_between_semicolons_or_tabs_may_stand_between_thousands(runs, mark):
+    text = "N;D;loss\n21.100;7898749282;3,5\n31.355;5315464019;3,4\n".replace(";", mark)
+    assert runs("points.csv", text).frame["N"].tolist() == [21100, 31355]
+    with pytest.raises(
+        ConfigError, match=r"^runs\.columns\.N: '21\.100' .*; write runs\.decimal=point or runs\.decimal=comma$"
+    ):
+        runs("points.csv", text.replace("3,5", "3,500").replace("3,4", "3,400"))
+    found = runs("points.csv", text.replace(",", "."), decimal="point", units=Units(N="1e6"))
+    assert np.allclose(found.frame["N"], [21.1e6, 31.355e6])
+
+
+def test_the_marks_may_be_named(runs):
+    three = "N;D;loss\n20000000;1000000000;3.570\n300000000;4000000000;3.100\n"
+    with pytest.raises(ConfigError, match=r"^runs\.columns\.loss: '3\.570'"):
+        runs("points.csv", three)
+    for options in ({"decimal": "point"}, {"decimal": "."}, {"thousands": "comma"}):
+        assert is_plain(runs("points.csv", three, **options))
+    with pytest.raises(ConfigError, match=r"^runs\.thousands: must differ from runs\.decimal"):
+        runs("points.csv", three, decimal="point", thousands=".")
+
+
+def test_a_separator_that_is_not_certain_is_asked_for(runs):
+    text = "a|b,N\nx|y,3\n"
+    with pytest.raises(ConfigError, match=r"^runs\.separator: .*; write runs\.separator=comma or runs\.separator=pipe$"):
+        runs("points.csv", text)
+    both = "N;D;loss,note\n2e7;1e9;3.57,a\n3e8;4e9;3.1,b\n"
+    with pytest.raises(ConfigError, match=r"^runs\.separator: "):
+        runs("points.csv", both)
+
+
+def test_rows_with_more_columns_than_the_header_are_refused(runs):
+    with pytest.raises(ConfigError, match=r"runs\.path: .* row 1 has 4 columns, and the header has 3"):
+        runs("points.csv", "N,D,loss\n2e7,1e9,3.57\n3e8,4e9,3.1,5\n")
+
+
+def compress_zstandard(content):
+    buffer = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(buffer, "zstd") as stream:
+        stream.write(content)
+    return buffer.getvalue().to_pybytes()
+
+
+COMPRESSIONS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": compress_zstandard}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_compressed_files_are_read(runs, suffix):
+    compressed = COMPRESSIONS[suffix](PLAIN.to_csv(index=False).encode())
+    assert is_plain(runs(f"points.csv.{suffix}", compressed))
+    with pytest.raises(ConfigError, match=r"^runs\.path: .* is damaged "):
+        runs(f"points.csv.{suffix}", compressed[:-8])
+    assert FileRuns(path=f"some/points.csv.{suffix}").study == "points"
+
+
+RECORDS = PLAIN.to_dict("records")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(map(json.dumps, RECORDS)) + "\n",
+        json.dumps(RECORDS),
+        json.dumps(RECORDS, indent=2),
+        PLAIN.to_json(),
+        json.dumps(PLAIN.to_dict("list")),
+        json.dumps({"a": RECORDS[0], "b": RECORDS[1]}),
+        json.dumps({"version": 1, "runs": RECORDS}),
+    ],
+)
+def test_json_is_read_in_each_of_its_shapes(runs, text):
+    assert is_plain(runs("points.json", text))
+    found = runs("points.csv", text, format="csv")
+    assert is_plain(found)
+    assert found.warnings[0].endswith(", not CSV, and is read as such")
+
+
+def test_records_within_records_have_names_with_dots(runs):
+    text = json.dumps([{"config": {"N": row["N"]}, "D": row["D"], "loss": row["loss"]} for row in RECORDS])
+    assert is_plain(runs("points.json", text, columns=Columns(N="config.N")))
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{bad", '{"N": 1}\n{"N":}\n', '{"a": 1}\n[2]\n'])
+def test_json_that_is_no_table_is_refused(runs, text):
+    with pytest.raises(ConfigError, match=r"^runs\.path: .* is not a JSON"):
+        runs("points.json", text)
+
+
+def written(write, frame=PLAIN):
+    buffer = io.BytesIO()
+    write(frame, buffer)
+    return buffer.getvalue()
+
+
+def test_the_index_of_a_parquet_file_becomes_columns(runs):
+    assert is_plain(runs("points.parquet", written(pd.DataFrame.to_parquet, PLAIN.set_index(["N", "D"]))))
+    assert is_plain(runs("points.parquet", written(pd.DataFrame.to_parquet, PLAIN.set_index(pd.Index([4, 7])))))
+
+
+def test_binary_tables_are_told_by_their_content(runs):
+    assert is_plain(runs("points", written(pd.DataFrame.to_feather)))
+    found = runs("points.csv", written(pd.DataFrame.to_parquet), format="csv")
+    assert is_plain(found)
+    assert found.warnings == ["points.csv is Parquet, not CSV, and is read as such"]
+    with pytest.raises(ConfigError, match=r"is not a Parquet file"):
+        runs("points.parquet", written(pd.DataFrame.to_parquet)[:-9])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xd0\xcf\x11\xe0abc", "is an old Excel file; save it as .xlsx or .csv"),
+        (b"", "is not a CSV file"),
+        (b"\n\n", "is not a CSV file"),
+        (b"N,D\0,loss\n1,2,3\n", "is not a CSV file: it is no text"),
+        (b"N,D,loss\n", "none of 0 rows"),
+    ],
+)
+def test_what_is_no_table_is_refused(runs, content, message):
+    with pytest.raises(ConfigError, match=message):
+        runs("points", content)
+
+
+def test_excel_is_read(runs):
+    pytest.importorskip("openpyxl")
+    workbook = io.BytesIO()
+    with pd.ExcelWriter(workbook, engine="openpyxl") as writer:
+        PLAIN.to_excel(writer, sheet_name="Runs", index=False, startrow=2, startcol=1)
+        PLAIN.assign(loss=2.0).to_excel(writer, sheet_name="Other", index=False)
+    found = runs("points.xlsx", workbook.getvalue())
+    assert is_plain(found)
+    assert found.warnings == ["the first of 2 sheets, 'Runs', is read; runs.sheet names another"]
+    assert runs("points.xlsx", workbook.getvalue(), sheet="Other").frame["loss"].tolist() == [2.0, 2.0]
+    with pytest.raises(ConfigError, match=r"^runs\.sheet: there is no sheet 'None'; there are Runs, Other"):
+        runs("points.xlsx", workbook.getvalue(), sheet="None")
+    text = written(lambda frame, buffer: frame.to_excel(buffer, index=False), PLAIN.assign(N=["20M", "0.3B"]))
+    assert is_plain(runs("points.xlsx", text))
+
+
+def test_excel_without_its_package_says_what_to_install(runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ConfigError, match=r"^runs\.path: Excel files need openpyxl: pip install 'openr1\[excel\]'$"):
+        runs("points.xlsx", b"PK\x03\x04 a workbook")

@@ -1,0 +1,120 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.sources.columns import Columns
+from analysis.sources.frame import tidy
+from analysis.sources.units import parse_option, split_header
+from openr1.errors import ConfigError
+
+PF_DAY = 8.64e19
+
+
+@pytest.mark.parametrize(
+    ("key", "header", "name", "factor"),
+    [
+        ("N", "params (B)", "params", 1e9),
+        ("N", "N (M)", "N", 1e6),
+        ("N", "N_M", "N", 1e6),
+        ("N", "params [in millions]", "params", 1e6),
+        ("N", "params_bn", None, None),
+        ("N", "params_B", "params", 1e9),
+        ("D", "tokens_B", "tokens", 1e9),
+        ("D", "D [T]", "D", 1e12),
+        ("D", "tokens in billions", "tokens", 1e9),
+        ("D", "tokens (1e9)", "tokens", 1e9),
+        ("D", "D (B tokens)", "D", 1e9),
+        ("D", "data (Gtokens)", "data", 1e9),
+        ("C", "flops (1e18)", "flops", 1e18),
+        ("C", "compute (x10^21 FLOPs)", "compute", 1e21),
+        ("C", "compute (PF-days)", "compute", PF_DAY),
+        ("C", "PFLOP/s-days", "", PF_DAY),
+        ("C", "compute_PFdays", "compute", PF_DAY),
+        ("C", "compute_pf_days", "compute", PF_DAY),
+        ("C", "C (petaflop/s-days)", "C", PF_DAY),
+        ("C", "train_EFLOPs", "train", 1e18),
+        ("C", "flops_1e18", "flops", 1e18),
+        ("loss", "loss (bits/token)", "loss", math.log(2)),
+        ("pass_at_1", "accuracy (%)", "accuracy", 0.01),
+    ],
+)
+def test_a_header_names_its_unit(key, header, name, factor):
+    found = split_header(header, key)
+    if name is None:
+        assert found is None
+        return
+    assert found[0] == name
+    assert found[2].factor == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("key", "header"),
+    [
+        *(("N", name) for name in ("params", "params_b", "params_total", "params (total)", "N_2", "model_size_large")),
+        *(("D", name) for name in ("tokens (train)", "D_test", "tokens_seen")),
+        *(("C", name) for name in ("flops", "GPU hours", "C_B", "compute (GPU-hours)")),
+        *(("loss", name) for name in ("loss (C4)", "loss_M", "loss (bits)")),
+    ],
+)
+def test_other_headers_name_no_unit(key, header):
+    found = split_header(header, key)
+    assert found is None or found[2].factor == 1
+
+
+def test_headers_with_a_unit_scale_their_columns(table):
+    given = table().rename(columns={"N": "N_M", "D": "tokens (B)", "C": "compute (PF-days)"})
+    given["N_M"] /= 1e6
+    given["tokens (B)"] /= 1e9
+    given["compute (PF-days)"] /= PF_DAY
+    runs = tidy(given, Columns(D="tokens (B)", C="compute (PF-days)"))
+    assert np.allclose(runs.frame[["N", "D", "C", "loss"]], table())
+    assert runs.warnings == [
+        "N: the column 'N_M' is multiplied by 1e+06, the unit in its header",
+        "D: the column 'tokens (B)' is multiplied by 1e+09, the unit in its header",
+        "C: the column 'compute (PF-days)' is multiplied by 8.64e+19, the unit in its header",
+    ]
+
+
+def test_a_cell_with_its_own_unit_is_not_scaled_by_the_header():
+    given = pd.DataFrame({"N (B)": ["0.02", "0.3B", "400M"], "D": [1e9, 2e9, 4e9], "loss": [3.5, 3.1, 2.9]})
+    assert tidy(given, needs=("N", "D", "loss")).frame["N"].tolist() == [2e7, 3e8, 4e8]
+
+
+def test_a_header_that_the_values_contradict_is_refused():
+    given = pd.DataFrame({"N_M": [2e7, 3e8], "D": [1e9, 2e9], "loss": [3.5, 3.1]})
+    with pytest.raises(ConfigError, match=r"^columns\.N: the header 'N_M' says M, .*; write units=\{'N': 1\}"):
+        tidy(given, needs=("N", "D", "loss"))
+    assert tidy(given, needs=("N", "D", "loss"), units={"N": 1}).frame["N"].tolist() == [2e7, 3e8]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("N", "1e6", 3e6),
+        ("D", "524288", 3 * 524288),
+        ("D", "B", 3e9),
+        ("C", "PF-days", 3 * PF_DAY),
+        ("C", "EFLOPs", 3e18),
+        ("loss", "perplexity", math.log(3)),
+        ("loss", "bits", 3 * math.log(2)),
+        ("pass_at_1", "percent", 0.03),
+    ],
+)
+def test_a_unit_may_be_given(key, text, value):
+    needs = (key, "k")
+    runs = tidy(pd.DataFrame({key: [3.0, 3.0], "k": [1, 2]}), needs=needs, units={key: text})
+    assert runs.frame[key].tolist() == [pytest.approx(value)] * 2
+
+
+@pytest.mark.parametrize(("key", "text"), [("N", "Q"), ("N", "0"), ("N", "-1"), ("C", "GPU-hours"), ("N", "perplexity")])
+def test_a_unit_that_is_not_known_is_refused(key, text):
+    assert parse_option(text, key) is None
+    with pytest.raises(ConfigError, match=rf"^units\.{key}: .* is no unit of {key}; write a factor"):
+        tidy(pd.DataFrame({key: [1e7, 2e7], "loss": [3.0, 2.0]}), needs=(key, "loss"), units={key: text})
+
+
+def test_a_unit_of_a_column_that_is_not_there_is_refused(table):
+    with pytest.raises(ConfigError, match=r"^units\.U: the table has no column of U"):
+        tidy(table(), units={"U": "B"})
