@@ -70,7 +70,18 @@ class Study(BaseStudy):
     @property
     def ranked(self) -> list[Fit]:
         """The fits in the order of their held-out error, smallest first; fits without one last."""
-        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
+        return sorted(self.fits.values(), key=lambda fit: ((error := self.held_out_error(fit)) is None, error))
+
+    def held_out_error(self, fit: Fit) -> float | None:
+        """Return the held-out error by which a fit is ranked: on the best runs of budgets if laws of the frontier, which
+        predict no other runs, are compared with laws of any run; null if nothing was held out.
+        """
+        return fit.holdout["best_runs_error"] if fit.holdout and self.on_best_runs(fit) else fit.error
+
+    def on_best_runs(self, fit: Fit) -> bool:
+        """Return True if the held-out error of a fit is over the best run of each held-out budget."""
+        mixed = any(other.law.best_runs_only for other in self.fits.values() if other.holdout)
+        return bool(fit.holdout) and (fit.law.best_runs_only or (mixed and bool(fit.holdout["best_runs"])))
 
 
 @dataclass(frozen=True, kw_only=True)

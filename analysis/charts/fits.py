@@ -212,7 +212,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
         Scatter(x=measured, y=predicted, **dots),
         *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
-    note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if fit.holdout and held else ""
+    note = f"held out: mean error {percent(fit.holdout['error'])}" if fit.holdout and held else ""
     above = Panel(across, up, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
 
     x = next((name for name in ("C", *fit.law.predictors, "N") if name in points), None)

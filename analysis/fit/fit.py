@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.diagnostics import FAILED, diagnose
+from analysis.fit.held_out import held_out_errors
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
 from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
 from analysis.fit.result import Fit, to_json_values
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
-SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that identify the row of a prediction
 REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
 ROWS = 9  # rows of the frontier in fit.json
 FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
@@ -173,48 +173,7 @@ def _evaluate_holdout(
     train, test = frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
     try:
         train_fit = fit(train, law, bootstrap=bootstrap)
-        targets = law.fitted_rows(test)
+        result = held_out_errors(train_fit, train, test)
     except ConfigError as error:
         return None, None, [f"nothing was held out: {str(error).removeprefix('law: ')}"]
-    points = _compare_with_measured(law, targets, train_fit.predict(targets), *train_fit.interval(targets))
-    budgets = _best_of_budgets(law, test, train_fit) if law.response == "loss" and "budget" in test else []
-    mean, budget_error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
-    result = {
-        "n": len(test),
-        "n_fitted": len(train),
-        "largest_fitted": float(train["C"].max()) if "C" in train else None,
-        "params": train_fit.params,
-        "mean_relative_error": mean,
-        "mean_absolute_error": _mean([row["predicted"] - row["measured"] for row in points]),
-        "error": mean if budget_error is None else budget_error,
-        "points": points,
-        "budgets": budgets,
-        "warnings": train_fit.diagnostics["warnings"],
-    }
     return train_fit, result, [f"{TRAIN}{warning}" for warning in train_fit.diagnostics["warnings"]]
-
-
-def _best_of_budgets(law: Law, test: pd.DataFrame, train_fit: Fit) -> list[dict[str, Any]]:
-    """Compare the frontier with the best held-out run of each budget."""
-    best = test.loc[test.groupby("budget")["loss"].idxmin()]
-    frontier = train_fit.frontier(best["C"].to_numpy())
-    return (
-        _compare_with_measured(law, best, *(frontier[name] for name in ("loss", "loss_low", "loss_high")))
-        if len(frontier)
-        else []
-    )
-
-
-def _mean(errors: list[float | None]) -> float | None:
-    """Return the mean absolute value; null for none."""
-    sizes = [abs(error) for error in errors if error is not None]
-    return float(np.mean(sizes)) if sizes else None
-
-
-def _compare_with_measured(law: Law, rows: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:
-    """Return a dict per row: the measured value, the prediction with its interval, and (predicted - measured) / measured."""
-    table = rows[[name for name in SHOWN if name in rows]].assign(
-        measured=law.observed(rows), predicted=np.asarray(predicted), low=np.asarray(low), high=np.asarray(high)
-    )
-    with np.errstate(all="ignore"):
-        return to_json_values(table.assign(relative_error=table["predicted"] / table["measured"] - 1).to_dict("records"))

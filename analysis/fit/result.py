@@ -168,8 +168,8 @@ class Fit:
 
     @property
     def error(self) -> float | None:
-        """The mean absolute relative error on held-out runs: on the best run of each held-out budget for a law with a
-        frontier, otherwise on all held-out rows; null if nothing was held out.
+        """The mean absolute relative error on held-out runs at their own N, D and C: on all of them, or, for a law of the
+        frontier, on the best run of each held-out budget; null if nothing was held out.
         """
         return self.holdout["error"] if self.holdout else None
 

@@ -62,6 +62,10 @@ class AllocationLaw(Law):
     frontier_delta: Annotated[float, Gt(0), Le(1e3)] = 1e-3  # delta of the Huber loss of log loss in the fit of L*
 
     @property
+    def best_runs_only(self) -> bool:
+        return True
+
+    @property
     def loss(self) -> Objective:
         """The squared residuals of log N*, with the weights of the budgets."""
         return Objective("log_mse", None)

@@ -106,6 +106,11 @@ class Law(ABC):
         return ()
 
     @property
+    def best_runs_only(self) -> bool:
+        """True for a law of the frontier, which predicts the best run of a budget and no other run."""
+        return False
+
+    @property
     @abstractmethod
     def loss(self) -> Objective:
         """The objective that the estimate minimises."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.formatting import (
     compute,
@@ -23,6 +23,8 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
+
+SIZES = {"N": "parameters", "D": "tokens"}
 
 
 def answer(study: Study) -> list[str]:
@@ -59,17 +61,31 @@ def _describe_holdout(study: Study, fit: Fit) -> list[str]:
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
     where = f" above {compute(largest)} {unit}" if above else " held out"
     runs = f"{count_rows(held['n'], study.runs.frame)}{where}"
-    if not held["budgets"]:
-        them = "it with an error" if held["n"] == 1 else "them with a mean error"
-        return [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
-    row = held["budgets"][-1]
+    count = len(held["points"])
+    them = "it with an error" if held["n"] == 1 else "them with a mean error"
+    if fit.law.best_runs_only:
+        them = "the best run of their budget" if count == 1 else f"the best runs of their {count} budgets"
+        them += f" with {'an' if count == 1 else 'a mean'} error"
+    sentences = [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
+    return [*sentences, *(_describe_best_run(held["best_runs"][-1], fit) if held["best_runs"] else [])]
+
+
+def _describe_best_run(row: dict[str, Any], fit: Fit) -> list[str]:
+    """Return sentences on the best held-out run of the largest budget: predicted at its own N, D and C, and the loss of the
+    compute-optimal run of that budget.
+    """
     side = "above" if row["relative_error"] < 0 else "below"
-    predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
-    return [
-        f"Fitted without the {runs}, the law predicts a loss of {predicted} for the"
-        f" best run of {compute(row['C'])} FLOPs; the measured loss is {three_decimals(row['measured'])},"
+    place = join_words([f"{quantity(name, row[name])} {what}" for name, what in SIZES.items() if name in row])
+    at = "" if fit.law.best_runs_only or not place else f", at its {place}"
+    sentences = [
+        f"It predicts a loss of {with_interval(row['predicted'], row['low'], row['high'], three_decimals)} for the best run of"
+        f" {compute(row['C'])} FLOPs{at}; the measured loss is {three_decimals(row['measured'])},"
         f" {percent(abs(row['relative_error']))} {side} it."
     ]
+    if fit.law.allocates and not fit.law.best_runs_only and row["frontier"] is not None:
+        best = with_interval(row["frontier"], row["frontier_low"], row["frontier_high"], three_decimals)
+        sentences.append(f"By the law, the compute-optimal run of that budget would have a loss of {best}.")
+    return sentences
 
 
 def describe_diagnostics(study: Study, fit: Fit) -> list[str]:

@@ -36,7 +36,7 @@ def test_a_budget_within_the_runs_is_not_called_extrapolated():
 
 def test_what_was_held_out_is_set_beside_its_prediction():
     study = study_of_kind("budgets")
-    row = study.main.holdout["budgets"][-1]
+    row = study.main.holdout["best_runs"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
     assert f"Fitted without the 5 runs above {scientific(study.main.holdout['largest_fitted'])} FLOPs" in said(study)
     assert f"the measured loss is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it." in said(
