@@ -15,7 +15,7 @@ from analysis.config import FitConfig
 from analysis.fit.fit import fit
 from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
 from analysis.fit.result import Fit
-from analysis.formatting import compute_unit
+from analysis.formatting import Words, compute_unit
 from analysis.sources import frame
 from analysis.sources.frame import Runs
 from openr1.errors import ConfigError
@@ -53,6 +53,13 @@ class BaseStudy:
         """
         largest = float(self.runs.frame["C"].max()) if largest is None else largest
         return compute_unit(self.config.runs.columns.C, largest)
+
+
+    @property
+    def words(self) -> Words:
+        """The words for N, D and the loss, which are those of their columns."""
+        columns = self.config.runs.columns
+        return Words.of(columns.N, columns.D, columns.loss)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def chart_frontier(study: Study) -> Chart | None:
     if not target or not laws or "loss" not in frame:
         return None
     largest = float(frame["C"].max())
-    answered = main in laws and largest < target <= FAR * largest
+    answered = main in laws and not main.undetermined and largest < target <= FAR * largest
     best = best_runs(frame[~held_out_mask(study)])
     x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
     fitted_range = FittedRange.of(study, "C")

@@ -113,7 +113,8 @@ def chart_parameters(study: Study) -> Chart | None:
     left_out = []
     for fit in study.fits.values():
         for parameter in fit.law.parameters:
-            if not fit.intervals or parameter.coefficient or fit.params[parameter.name] == 0:
+            known = any(parameter.name in ends for ends in fit.intervals.values())
+            if not known or parameter.coefficient or fit.params[parameter.name] == 0:
                 continue
             if parameter.name in fit.diagnostics["at_bound"]:
                 left_out.append(f"{parameter.name} of the {fit.law.title}")

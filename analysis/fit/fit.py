@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.diagnostics import FAILED, diagnose
+from analysis.fit.diagnostics import FAILED, diagnose, withhold_intervals
 from analysis.fit.held_out import held_out_errors
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
-from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
+from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
 from analysis.fit.result import Fit, to_json_values
 from analysis.laws import LAWS, Cost, Law
 from analysis.laws.regression import CurveLaw
@@ -50,14 +50,16 @@ def fit(
     fitted = time.perf_counter()
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
-    draws, left_out, failed = _resample(law, frame, solution.params, bootstrap)
-    runs = _run_labels(frame)
+    together = drawn_together(law, frame)
+    draws, left_out, failed = _resample(law, frame, solution.params, bootstrap, together)
+    runs = _run_labels(frame, together)
     widen = widening_factor(law, frame, len(runs))
     intervals = _compute_intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
     done = time.perf_counter()
 
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
     diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
+    withhold_intervals(law, frame, params, intervals, se, diagnostics)
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals"
@@ -106,11 +108,13 @@ def resolve_law(law: str | Law) -> Law:
     return LAWS[law]()
 
 
-def _run_labels(frame: pd.DataFrame) -> np.ndarray:
-    """Return the names of the runs, in the order of ``np.unique(resampling_groups(frame))``; row numbers for runs without
-    a name.
+def _run_labels(frame: pd.DataFrame, together: np.ndarray) -> np.ndarray:
+    """Return the names of the runs, in the order of ``np.unique(together)``; row numbers for runs without a name, and the
+    clusters of a law as they are.
     """
-    labels, first = np.unique(resampling_groups(frame), return_index=True)
+    labels, first = np.unique(together, return_index=True)
+    if len(labels) < len(np.unique(resampling_groups(frame))):
+        return labels
     known = next((name for name in ("name", "run_id") if name in frame and "run" not in frame), None)
     if known is None:
         return labels
@@ -119,16 +123,16 @@ def _run_labels(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _resample(
-    law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap
+    law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap, together: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None, int]:
     """Return the estimates of the resamples that determine all parameters, the estimates without each run in turn, and
     the number of other resamples.
     """
     if bootstrap.resamples == 0:
         return None, None, 0
-    together = resampling_groups(frame)
     group_of = np.unique(together, return_inverse=True)[1]
-    counts = np.concatenate([bootstrap.counts(together, law.strata(frame)), bootstrap.left_out(together)])
+    strata = None if law.clusters(frame) is not None else law.strata(frame)
+    counts = np.concatenate([bootstrap.counts(together, strata), bootstrap.left_out(together)])
     batch = max(1, BATCH // len(frame))
     parts = [law.resample(frame, params, counts[i : i + batch][:, group_of]) for i in range(0, len(counts), batch)]
     draws, left_out = np.split(np.concatenate(parts), [bootstrap.resamples])
@@ -154,7 +158,7 @@ def _compute_intervals(
             ("percentile", percentile_intervals(draws, widen)),
             ("bca", bca_intervals(solution.params[0], draws, left_out, widen)),
         ):
-            intervals[kind] = dict(zip(names, ends.T.tolist(), strict=True))
+            intervals[kind] = {name: pair.tolist() for name, pair in zip(names, ends.T, strict=True) if np.isfinite(pair).all()}
     if bootstrap.profile:
         if not (isinstance(law, CurveLaw) and law.independent):
             raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points and has no profile")

@@ -167,6 +167,11 @@ class Fit:
         return np.array([list(self.params.values())])
 
     @property
+    def undetermined(self) -> str:
+        """The reason why the runs give no advice on larger budgets, and what to add; an empty text if they give advice."""
+        return self.diagnostics.get("undetermined", "")
+
+    @property
     def error(self) -> float | None:
         """The mean absolute relative error on held-out runs at their own N, D and C: on all of them, or, for a law of the
         frontier, on the best run of each held-out budget; null if nothing was held out.

@@ -27,6 +27,7 @@ class Optima:
     log_d: np.ndarray
     loss: np.ndarray
     weights: np.ndarray  # (n,), of the budgets in the fits of N and D, with mean 1
+    drawn: np.ndarray  # (m, n) or (1, n), how often each budget is drawn
 
     @property
     def exists(self) -> np.ndarray:
@@ -35,7 +36,7 @@ class Optima:
 
     def lines(self) -> tuple[np.ndarray, ...]:
         """Fit log N and log D by lines in log C; return both intercepts and slopes, (m,) each."""
-        log_c, weights = np.log(self.flops), self.exists * self.weights
+        log_c, weights = np.log(self.flops), self.exists * self.drawn * self.weights
         return (*weighted_line(log_c, self.log_n, weights), *weighted_line(log_c, self.log_d, weights))
 
 
@@ -97,10 +98,10 @@ class AllocationLaw(Law):
         fixed = {"E": 0.0} if params[0, 4] == 0 else {}
         columns = np.flatnonzero(optima.exists.any(axis=0))
         columns = columns[:: max(1, -(-len(columns) // LOSS_POINTS))]
-        exists, loss = optima.exists[:, columns], optima.loss[:, columns]
+        exists, loss = (optima.exists * optima.drawn)[:, columns], optima.loss[:, columns]
         # a missing optimum has no weight: any loss may stand for it
-        points = law.points_of(optima.flops[columns], np.where(exists, loss, 1))
-        frontiers, _ = law.refine(points, fixed, params[:, 4:], exists.astype(float))
+        points = law.points_of(optima.flops[columns], np.where(exists > 0, loss, 1))
+        frontiers, _ = law.refine(points, fixed, params[:, 4:], exists)
         return self._params(optima.lines(), frontiers)
 
     @staticmethod

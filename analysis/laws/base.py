@@ -144,6 +144,12 @@ class Law(ABC):
         """Return the rows that the law is fitted to, and whose response it predicts."""
         return frame
 
+    def clusters(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Return labels (n,) of rows that the bootstrap draws together though they are of several runs, such as budgets whose
+        optima scatter; null to draw runs.
+        """
+        return None
+
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Return labels (n,) of strata for the bootstrap, if the law needs runs of each; null to draw from all runs."""
         return None

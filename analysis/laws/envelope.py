@@ -101,7 +101,7 @@ class Envelope(AllocationLaw):
         best_n, best_d, lowest = (
             np.where(inside, part, np.nan) for part in (curves.log_n[best], log_d[best, columns], loss[best, columns])
         )
-        return Optima(flops, best_n, best_d, lowest, np.ones(bins)), int(np.sum(~inside[0]))
+        return Optima(flops, best_n, best_d, lowest, np.ones(bins), np.ones((1, bins))), int(np.sum(~inside[0]))
 
 
 class Curves:

@@ -63,9 +63,10 @@ def ranking(study: Study) -> Table:
     rows = []
     for first, fit in zip(firsts, study.ranked, strict=True):
         best = fit.frontier(target)
-        cells = [cell_with_interval(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
+        told = [] if fit.undetermined else list(best)
+        cells = [cell_with_interval(best.iloc[0], name) if name in told else Cell(DASH) for name in ("N", "D", "loss")]
         rows.append([*first, *cells])
-    return Table((*heads, f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
+    return Table((*heads, f"N at {scientific(target)} FLOPs", "D", study.words.loss_heading), rows, frozenset({1}))
 
 
 def held_out_rows(study: Study, fit: Fit) -> str:
@@ -80,7 +81,7 @@ def held_out_rows(study: Study, fit: Fit) -> str:
 
 def budgets(study: Study) -> Table | None:
     """Return a table of the best allocation of several budgets by each allocating law."""
-    laws = [fit for fit in study.ranked if fit.law.allocates]
+    laws = [fit for fit in study.ranked if fit.law.allocates and not fit.undetermined]
     if not study.target_flops or not laws:
         return None
     low, largest = study.runs.frame["C"].min(), float(study.runs.frame["C"].max())
@@ -102,7 +103,7 @@ def budgets(study: Study) -> Table | None:
                     cell_with_interval(row, "loss"),
                 ]
             )
-    return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
+    return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", study.words.loss_heading), rows, frozenset({4}))
 
 
 def _round_budgets(low: float, high: float) -> list[float]:
@@ -114,7 +115,7 @@ def _round_budgets(low: float, high: float) -> list[float]:
 
 def off_optimum(study: Study, fit: Fit) -> Table | None:
     """Return a table of the cost of spending the target budget on smaller or larger models than the best."""
-    if not (study.target_flops and fit.law.allocates and fit.law.regression):
+    if fit.undetermined or not (study.target_flops and fit.law.allocates and fit.law.regression):
         return None
     best = float(fit.frontier(study.target_flops)["N"].iloc[0])
     if not 1 <= best < math.inf:
@@ -135,7 +136,7 @@ def off_optimum(study: Study, fit: Fit) -> Table | None:
         "Size",
         "N",
         "D",
-        "Loss (nats/token)",
+        study.words.loss_heading,
         "Above the best loss",
         "Equivalent optimal budget (FLOPs)",
         "Compute wasted",
