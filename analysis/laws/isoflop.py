@@ -82,7 +82,9 @@ class IsoFlop(AllocationLaw):
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         groups = self._profiles(frame)
-        return self.refit_optima(self._optima(groups, [profile.row() for profile, _ in groups], weights), params)
+        table = [profile.row() for profile, _ in groups]
+        whole = self._optima(groups, table, np.ones((1, len(frame))))
+        return self.refit_optima(self._optima(groups, table, weights), params, whole)
 
     def _profiles(self, frame: pd.DataFrame) -> list[tuple[IsoFlopProfile, np.ndarray]]:
         """Return the profile of each budget, and the rows that it is made of."""

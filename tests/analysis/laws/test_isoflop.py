@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
+from analysis import Bootstrap, fit
 from analysis.laws.allocation import weighted_line
 from analysis.laws.base import Cost
 from analysis.laws.isoflop import IsoFlop, precisions
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 TRUTH = [1.0, 0.45, 1 / 20, 1 - 0.9 * 0.45, 1.7, 200, 0.14]
@@ -301,3 +303,18 @@ def test_a_budget_that_is_drawn_twice_counts_twice():
     shares = precisions(table["log_n_std"].tolist(), law.estimate(frame).tables["scatter"][0]["variance"]) * counts[0, ::8]
     _, slope = weighted_line(np.log(table["C"].to_numpy()), np.log(table[["N"]].to_numpy().T), shares)
     assert law.resample(frame, params, counts)[0, 1] == pytest.approx(slope[0])
+
+
+def test_the_objective_of_the_best_losses_can_be_fixed_or_chosen_by_rolling_origin():
+    def fitted(objective, heavy):
+        frame = scattered(0.0, budgets=9, noise=0.0005)
+        odd = frame["budget"] == np.sort(frame["budget"].unique())[4]
+        frame.loc[odd, "loss"] *= 1.03 if heavy else 1.0  # an outlying budget, which squares follow and Huber's loss does not
+        return IsoFlop(frontier_objective=objective).estimate(frame)
+
+    huber, squares, rolling = (fitted(objective, heavy=True) for objective in ("huber", "log_mse", "rolling"))
+    assert abs(huber.params[0, 6] - 0.1) < abs(squares.params[0, 6] - 0.1)
+    assert rolling.params.tolist() == huber.params.tolist()
+    assert rolling.tables["frontier"][0]["objective"] == "huber"
+    with pytest.raises(ConfigError, match=r"^law\.frontier_objective: "):
+        IsoFlop(frontier_objective="median")

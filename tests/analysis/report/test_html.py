@@ -152,7 +152,7 @@ def test_held_out_rows_and_influence_are_listed(study, page):
     table = fit_tables.held_out(study.main)
     assert len(table.rows) == len(study.main.holdout["points"])
     assert table.columns[-4:] == ("Measured", "Predicted", "95 % interval", "Relative error")
-    assert fit_tables.influence(study, study.main).rows[0][1].text.startswith("row ")
+    assert fit_tables.influence(study, study.main).rows[0][1].text.startswith("the run with N = ")
     assert "Most influential run for each parameter" in page.text
 
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
 from analysis.formatting import compute, percent, quantity, scientific, share, short, three_decimals
-from analysis.report.narrative import answer, describe_diagnostics
+from analysis.report.narrative import answer, describe_diagnostics, run_name
 
 
 def said(study):
@@ -143,7 +143,7 @@ def test_a_diagnosis_names_the_run_that_moves_most():
     row = study.main.diagnostics["influence"][0]
     text = " ".join(describe_diagnostics(study, study.main))
     errors = f"{abs(row['standard_errors']):.2g} standard errors"
-    assert f"changes no parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
+    assert f"changes no parameter by more than {errors} ({row['parameter']}, without {run_name(study, row['run'])})." in text
     assert "Residuals show no trend." in text
 
 
