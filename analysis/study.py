@@ -54,7 +54,6 @@ class BaseStudy:
         largest = float(self.runs.frame["C"].max()) if largest is None else largest
         return compute_unit(self.config.runs.columns.C, largest)
 
-
     @property
     def words(self) -> Words:
         """The words for N, D and the loss, which are those of their columns."""
@@ -83,12 +82,16 @@ class Study(BaseStudy):
         """Return the held-out error by which a fit is ranked: on the best runs of budgets if laws of the frontier, which
         predict no other runs, are compared with laws of any run; null if nothing was held out.
         """
-        return fit.holdout["best_runs_error"] if fit.holdout and self.on_best_runs(fit) else fit.error
+        if fit.holdout is None:
+            return None
+        return fit.holdout["best_runs_error"] if self.on_best_runs(fit) else fit.error
 
     def on_best_runs(self, fit: Fit) -> bool:
         """Return True if the held-out error of a fit is over the best run of each held-out budget."""
+        if fit.holdout is None:
+            return False
         mixed = any(other.law.best_runs_only for other in self.fits.values() if other.holdout)
-        return bool(fit.holdout) and (fit.law.best_runs_only or (mixed and bool(fit.holdout["best_runs"])))
+        return fit.law.best_runs_only or (mixed and bool(fit.holdout["best_runs"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,10 @@ def withhold_intervals(
     agreeing = [
         name
         for name in params
-        if kinds and any(name not in intervals[kind] for kind in kinds) and name not in fixed and params[name] not in bounds[name]
+        if kinds
+        and any(name not in intervals[kind] for kind in kinds)
+        and name not in fixed
+        and params[name] not in bounds[name]
     ]
     singular = [name for name in diagnostics["singular"] if kinds]
     for name in params:
@@ -166,7 +169,9 @@ def withhold_intervals(
     rest = [name for name in agreeing if name not in singular]
     if rest:
         has = "has" if len(rest) == 1 else "have"
-        diagnostics["warnings"].append(f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter")
+        diagnostics["warnings"].append(
+            f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter"
+        )
 
 
 def describe_run(frame: pd.DataFrame, label: str) -> str:
@@ -196,7 +201,11 @@ def _measure_influence(
     rows = []
     for j, p in enumerate(law.parameters):
         # if E is 0 in every resample except for rounding, it has no meaningful standard error
-        if p.coefficient or not se.get(p.name, 0.0) > 1e-9 * abs(params[p.name]) + 1e-12 or not np.isfinite(left_out[:, j]).any():
+        if (
+            p.coefficient
+            or not se.get(p.name, 0.0) > 1e-9 * abs(params[p.name]) + 1e-12
+            or not np.isfinite(left_out[:, j]).any()
+        ):
             continue
         moves = (left_out[:, j] - params[p.name]) / se[p.name]
         worst = int(np.nanargmax(np.abs(moves)))

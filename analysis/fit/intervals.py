@@ -27,8 +27,8 @@ def widening_factor(law: Law, frame: pd.DataFrame, runs: int) -> float:
     noise.
 
     It is sqrt(n / (n - p) g / (g - 1)) for n points of g runs and p parameters, as in the HC1 standard error (MacKinnon
-    and White 1985), or sqrt(g / (g - 2)) for a line through g resampled budgets. For Huber's and the absolute loss it is 1: in small studies their resamples vary too much by about
-    this factor. ``tests/benchmarks/coverage.py`` measures both.
+    and White 1985), or sqrt(g / (g - 2)) for a line through g resampled budgets. For Huber's and the absolute loss it is 1:
+    in small studies their resamples vary too much by about this factor. ``tests/benchmarks/coverage.py`` measures both.
     """
     if law.clusters(frame) is not None:
         return float(np.sqrt(runs / max(runs - LINE, 1)))

@@ -48,9 +48,9 @@ class AllocationLaw(Law):
     """``N*``, ``D*`` and the loss at them as powers of compute. Each subclass determines these optima in its own way.
 
     N* and D* are fitted by least squares of logarithms. The loss is fitted by ``E + A C^-gamma``, or ``A C^-gamma`` (E is 0)
-    for fewer than four optima. Its objective is ``frontier_objective``; ``rolling`` chooses, of Huber's and squared residuals of
-    log loss, those that better predict each budget from all smaller ones (rolling origin). On the 15 settings of arXiv
-    2406.19146 the choice gains nothing: with few budgets it is as uncertain as the objectives are alike.
+    for fewer than four optima. Its objective is ``frontier_objective``; ``rolling`` chooses, of Huber's and squared residuals
+    of log loss, those that better predict each budget from all smaller ones (rolling origin). On the 15 settings of arXiv
+    2406.19146 the choice gains nothing over Huber's loss.
     """
 
     formula: ClassVar[str] = "N*(C) = N_coefficient C^N_exponent, D*(C) = D_coefficient C^D_exponent, L*(C) = E + A C^-gamma"

@@ -111,8 +111,8 @@ def _rl_power(study: Study, fit: Fit) -> list[str]:
     unit = study.words.tokens if x == "D" else study.compute_unit(at)
     rate = _format_prediction(fit, {"N": n, x: at}, share, flip=True)
     return [
-        f"For the largest model, of {quantity('N', n)} {study.words.parameters}, trained on {quantity(x, at)} {unit}, {BEYOND} times as much"
-        f" as so far, expect a pass rate of {rate}."
+        f"For the largest model, of {quantity('N', n)} {study.words.parameters}, trained on {quantity(x, at)} {unit},"
+        f" {BEYOND} times as much as so far, expect a pass rate of {rate}."
     ]
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
     from analysis.study import Study
 
+
 def answer(study: Study) -> list[str]:
     """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
     return [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
@@ -81,9 +82,9 @@ def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]
     sizes = {"N": words.parameters, "D": words.tokens}
     place = join_words([f"{quantity(name, row[name])} {what}" for name, what in sizes.items() if name in row])
     at = "" if fit.law.best_runs_only or not place else f", at its {place}"
+    predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
     sentences = [
-        f"It predicts {words.of_loss} {with_interval(row['predicted'], row['low'], row['high'], three_decimals)} for the best run"
-        f" of {compute(row['C'])} FLOPs{at}; the measured {words.loss} is {three_decimals(row['measured'])},"
+        f"It predicts {words.of_loss} {predicted} for the best run of {compute(row['C'])} FLOPs{at}; the measured {words.loss} is {three_decimals(row['measured'])},"
         f" {percent(abs(row['relative_error']))} {side} it."
     ]
     if fit.law.allocates and not (fit.law.best_runs_only or fit.undetermined) and row["frontier"] is not None:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import Bootstrap, fit, fit_by
 from analysis.laws.rl_sigmoid import RlSigmoid
 from openr1.errors import ConfigError
 

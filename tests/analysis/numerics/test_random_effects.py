@@ -26,7 +26,7 @@ def test_points_that_scatter_as_their_variances_say_have_none():
 
 
 def test_the_variance_is_never_negative():
-    x, y, variances = draw(0.0)
+    x, _, variances = draw(0.0)
     assert scatter_about_line(x, 1 + 0.5 * x, variances).variance == 0
 
 
