@@ -41,7 +41,9 @@ def number(value: float | None) -> str:
     """Format four digits, as a power of ten if the number is very large or small; a dash for null, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return DASH
-    if abs(value) < UNDERFLOW or 999.95 <= abs(value) < 1e5:
+    if abs(value) < UNDERFLOW:
+        return "0"
+    if 999.95 <= abs(value) < 1e5:
         return f"{value:.0f}"
     return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e3 else scientific(value)
 

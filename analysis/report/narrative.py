@@ -84,8 +84,8 @@ def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]
     at = "" if fit.law.best_runs_only or not place else f", at its {place}"
     predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
     sentences = [
-        f"It predicts {words.of_loss} {predicted} for the best run of {compute(row['C'])} FLOPs{at}; the measured {words.loss} is {three_decimals(row['measured'])},"
-        f" {percent(abs(row['relative_error']))} {side} it."
+        f"It predicts {words.of_loss} {predicted} for the best run of {compute(row['C'])} FLOPs{at}; the measured {words.loss}"
+        f" is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it."
     ]
     if fit.law.allocates and not (fit.law.best_runs_only or fit.undetermined) and row["frontier"] is not None:
         best = with_interval(row["frontier"], row["frontier_low"], row["frontier_high"], three_decimals)

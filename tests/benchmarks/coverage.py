@@ -3,8 +3,8 @@
     python tests/benchmarks/coverage.py [--repetitions 400] [--resamples 1000]
 
 Prints the Markdown tables of docs/analysis.md: a row per design, objective and kind of interval, a column per quantity; and
-the exponent of N of IsoFLOP profiles whose budgets scatter. The prediction is for a budget of 100 times the largest run. With 400 repetitions, 19 of 20 cells of exact intervals are between
-92.9 % and 97.1 %.
+the exponent of N of IsoFLOP profiles whose budgets scatter. The prediction is for a budget of 100 times the largest run. With
+400 repetitions, 19 of 20 cells of exact intervals are between 92.9 % and 97.1 %.
 """
 
 import os
