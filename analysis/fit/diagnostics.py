@@ -228,7 +228,9 @@ def _find_trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict
     points = law.fitted_rows(frame)
     predicted = law.predict(params, points)[0]
     residuals = law.observed(points) - predicted
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if len(points) == 0 or np.ptp(residuals) == 0:
+        return rows
     for name in ("C", "N", "D"):
         if name not in points or points[name].nunique() < 4 or len(points) < 10 or not np.isfinite(residuals).all():
             continue
