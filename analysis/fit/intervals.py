@@ -140,7 +140,20 @@ def likelihood_rise(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> f
     For squared residuals it is the likelihood ratio of normal noise with the scale of the fit. For Huber's and the
     absolute loss it is its robust version, whose rise is scaled by E[psi'] / E[psi^2] (Heritier and Ronchetti 1994).
     """
+    residuals, loss, fitted = law.residuals(params, frame), law.loss, len(law.free(frame))
+    spread = len(residuals) / max(len(residuals) - fitted, 1)  # the residuals of a fit are smaller than the noise
     from scipy.special import ndtri
 
     quantile = ndtri(TAILS[1]) ** 2  # quantile of chi squared with one degree of freedom
-    return quantile / 2 * law.loss.scale(law.residuals(params, frame), len(law.free(frame)))
+    pull = np.mean(loss.influence(residuals) ** 2) * spread
+    if loss.name == "lad":
+        # the density of the residuals at zero, from the share of them in a window about it (Koenker 2005, section 3.4)
+        window = 1.06 * max(np.median(np.abs(residuals)) / 0.6745, 1e-300) * len(residuals) ** -0.2
+        bend = 2 * np.mean(np.abs(residuals) < window) / (2 * window)
+    else:
+        bend = 2.0 if loss.delta is None else np.mean(np.abs(residuals) < loss.delta)
+        if loss.delta is not None:
+            # few residuals are within a small delta, so that their share is estimated in a wider window
+            window = max(loss.delta, 1.06 * np.median(np.abs(residuals)) / 0.6745 * len(residuals) ** -0.2)
+            bend = np.mean(np.abs(residuals) < window) * loss.delta / window
+    return float(quantile * pull / (2 * max(bend, 1e-300)))

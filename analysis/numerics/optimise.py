@@ -7,8 +7,7 @@ time on overhead. Here all problems take their steps together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,14 +30,10 @@ Slopes = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 class Objective:
     """The loss of one residual, summed over the points: ``huber`` and ``log_mse`` of log residuals, ``lad`` their
     absolute value, ``mse`` of the values themselves. Sums differ from means by a factor of n.
-
-    A residual is the curve minus the point. Positive ones, where the curve is above its point, count ``overprediction``
-    times.
     """
 
     name: str = "huber"
     delta: float | None = 1e-3  # residual at which the Huber loss turns from quadratic to linear; null for other losses
-    overprediction: float = 1.0  # factor of the loss of residuals above zero
 
     @property
     def logs(self) -> bool:
@@ -47,19 +42,18 @@ class Objective:
 
     def losses(self, residuals: np.ndarray) -> np.ndarray:
         """Return r^2 / 2 up to ``delta`` and ``delta (|r| - delta / 2)`` beyond (Huber 1964); |r|; or r^2."""
-        size = np.abs(residuals)
         if self.name == "lad":
-            return self._tilted(residuals, size)
+            return np.abs(residuals)
         if self.delta is None:
-            return self._tilted(residuals, residuals**2)
-        return self._tilted(residuals, np.where(size <= self.delta, residuals**2 / 2, self.delta * (size - self.delta / 2)))
+            return residuals**2
+        size = np.abs(residuals)
+        return np.where(size <= self.delta, residuals**2 / 2, self.delta * (size - self.delta / 2))
 
     def influence(self, residuals: np.ndarray) -> np.ndarray:
         """Return the derivative of :meth:`losses`."""
         if self.name == "lad":
-            return self._tilted(residuals, np.sign(residuals))
-        pull = 2 * residuals if self.delta is None else np.clip(residuals, -self.delta, self.delta)
-        return self._tilted(residuals, pull)
+            return np.sign(residuals)
+        return 2 * residuals if self.delta is None else np.clip(residuals, -self.delta, self.delta)
 
     def curvature(self, residuals: np.ndarray) -> np.ndarray:
         """Return the curvature of the parabola that touches :meth:`losses` at the residual and lies above it (iterated
@@ -67,28 +61,8 @@ class Objective:
         """
         size = np.maximum(np.abs(residuals), 1e-12)
         if self.name == "lad":
-            return self._tilted(residuals, 1 / size)
-        bend = np.full_like(residuals, 2.0) if self.delta is None else np.minimum(1, self.delta / size)
-        return self._tilted(residuals, bend)
-
-    def scale(self, residuals: np.ndarray, fitted: int) -> float:
-        """Return the sum that one unit of minus log likelihood amounts to, by residuals (n,) of a fit of ``fitted``
-        parameters: E[psi^2] / E[psi'] (Heritier and Ronchetti 1994), 2 sigma^2 for least squares of normal noise.
-        """
-        size, n = np.abs(residuals), len(residuals)
-        spread = n / max(n - fitted, 1)  # the residuals of a fit are smaller than the noise
-        pull = np.mean(self.influence(residuals) ** 2) * spread
-        # few residuals are near zero or within a small delta: their density is taken in a wider window (Koenker 2005, 3.4)
-        window = max(self.delta or 0, 1.06 * np.median(size) / 0.6745 * n**-0.2, 1e-300)
-        if self.name == "lad":
-            bend = 2 * np.mean(size < window) / (2 * window)
-        else:
-            bend = 2.0 if self.delta is None else np.mean(size < window) * self.delta / window
-        return float(pull / max(bend, 1e-300))
-
-    def _tilted(self, residuals: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return values of residuals, multiplied by ``overprediction`` where the curve is above its point."""
-        return values if self.overprediction == 1 else np.where(residuals > 0, self.overprediction, 1.0) * values
+            return 1 / size
+        return np.full_like(residuals, 2.0) if self.delta is None else np.minimum(1, self.delta / size)
 
 
 @dataclass
@@ -99,11 +73,6 @@ class Regression:
     slopes: Slopes
     observed: np.ndarray  # y, (n,) for all problems or (m, n)
     objective: Objective
-
-    def penalty(self, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what is added to the sums (m,), its gradient (m, p) and its curvature (m, p, p); zeros by default."""
-        m, p = theta.shape
-        return np.zeros(m), np.zeros((m, p)), np.zeros((m, p, p))
 
     def minimise(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Minimise from ``starts`` (m, p); return the minima (m, p) and their sums (m,).
@@ -124,7 +93,7 @@ class Regression:
         """Return the sums (m,); infinite where the curve is not a number."""
         with np.errstate(all="ignore"):
             losses = self.objective.losses(self._residuals(self.curve(theta, rows), rows))
-            sums = np.einsum("mn,mn->m", weights, losses) + self.penalty(theta, rows)[0]
+            sums = np.einsum("mn,mn->m", weights, losses)
         return np.where(np.isfinite(sums), sums, np.inf)
 
     def _batch(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,8 +101,7 @@ class Regression:
             return _bfgs(self, theta, weights, rows)
         spread = np.median(np.abs(self._residuals(self.curve(theta, rows), rows)))
         for share in LAD_DELTAS:
-            smooth = copy(self)
-            smooth.objective = replace(self.objective, name="huber", delta=max(share * spread, 1e-12))
+            smooth = Regression(self.curve, self.slopes, self.observed, Objective("huber", max(share * spread, 1e-12)))
             theta, _ = _bfgs(smooth, theta, weights, rows)
         return theta, self.value(theta, weights, rows)
 
@@ -148,7 +116,7 @@ class Regression:
             jacobian = jacobian / values[..., None]
         residuals = self._residuals(values, rows)
         pull = weights * self.objective.influence(residuals)
-        return residuals, jacobian, np.matmul(pull[:, None, :], jacobian)[:, 0] + self.penalty(theta, rows)[1]
+        return residuals, jacobian, np.matmul(pull[:, None, :], jacobian)[:, 0]
 
 
 def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, iterations: int = 200):
@@ -162,7 +130,7 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
     theta = theta.copy()
     value = problem.value(theta, weights, rows)
     residuals, jacobian, gradient = problem.model(theta, weights, rows)
-    inverse = _least_squares(problem, theta, residuals, jacobian, weights, rows)
+    inverse = _least_squares(problem.objective, residuals, jacobian, weights)
     fresh = np.ones(len(theta), dtype=bool)  # its inverse Hessian is that of least squares
     active = np.flatnonzero(np.isfinite(value) & np.isfinite(gradient).all(axis=1))
     # smallest improvement that counts: that of a residual far below any noise
@@ -192,25 +160,16 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
         fresh[active] = False
         if stalled.any():
             restarted = active[stalled]
-            inverse[restarted] = _least_squares(
-                problem, theta[restarted], residuals[stalled], jacobian[stalled], weights[restarted], rows[restarted]
-            )
+            inverse[restarted] = _least_squares(problem.objective, residuals[stalled], jacobian[stalled], weights[restarted])
             fresh[restarted] = True
         active = active[np.isfinite(slope).all(axis=1)]
     return theta, value
 
 
-def _least_squares(
-    problem: Regression,
-    theta: np.ndarray,
-    residuals: np.ndarray,
-    jacobian: np.ndarray,
-    weights: np.ndarray,
-    rows: np.ndarray,
-) -> np.ndarray:
+def _least_squares(objective: Objective, residuals: np.ndarray, jacobian: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the inverses (m, p, p) of the Hessians of iterated least squares, damped if they are singular."""
-    curvature = (weights * problem.objective.curvature(residuals))[:, :, None]
-    hessian = np.matmul(jacobian.transpose(0, 2, 1), curvature * jacobian) + problem.penalty(theta, rows)[2]
+    curvature = (weights * objective.curvature(residuals))[:, :, None]
+    hessian = np.matmul(jacobian.transpose(0, 2, 1), curvature * jacobian)
     diagonal = np.einsum("mii->mi", hessian)
     # the column of a diverging parameter is nearly 0; scaled up, it would take up the whole step
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True)
