@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 DASH, TIMES = "\u2013", "\u00d7"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ID = 12  # length of a run id in labels
+UNDERFLOW = 1e-60  # smaller numbers come from rounding, and are written as 0
 PLAIN_COMPUTE = 1e5  # smaller values of compute are not FLOPs, but GPU-hours or the like
 
 
@@ -27,7 +29,7 @@ def scientific(value: float) -> str:
     """Format two digits and a power of ten, in Unicode; a dash for NaN and infinity."""
     if not math.isfinite(value):
         return DASH
-    if value == 0:
+    if abs(value) < UNDERFLOW:
         return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     factor = mantissa.removesuffix(".0")
@@ -39,7 +41,9 @@ def number(value: float | None) -> str:
     """Format four digits, as a power of ten if the number is very large or small; a dash for null, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return DASH
-    if value == 0 or 999.95 <= abs(value) < 1e5:
+    if abs(value) < UNDERFLOW:
+        return "0"
+    if 999.95 <= abs(value) < 1e5:
         return f"{value:.0f}"
     return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e3 else scientific(value)
 
@@ -153,6 +157,45 @@ def join_names(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words for N, D and the loss of a study: the usual ones, unless the names of their columns say something else."""
+
+    parameters: str
+    tokens: str
+    loss: str
+
+    @classmethod
+    def of(cls, n: str | None, d: str | None, loss: str | None) -> Words:
+        """Choose the words by the names of the columns; null for columns that are called N, D and loss."""
+        return cls(
+            _word(n, "parameters", ("param", "size", "n")),
+            _word(d, "tokens", ("tok", "d")),
+            _word(loss, "loss", ("loss", "nll", "entropy", "xent", "ce")),
+        )
+
+    @property
+    def of_loss(self) -> str:
+        """The words before a loss, such as "a loss of"."""
+        return "a loss of" if self.loss == "loss" else f"{self.loss} of"
+
+    @property
+    def loss_heading(self) -> str:
+        """The heading of a column of losses."""
+        return "Loss (nats/token)" if self.loss == "loss" else self.loss.capitalize()
+
+    def amount_of_loss(self, text: str) -> str:
+        """Return a written loss with its name, and with its unit if it is known to be nats."""
+        return f"a loss of {text} nats per token" if self.loss == "loss" else f"{self.of_loss} {text}"
+
+
+def _word(column: str | None, usual: str, marks: tuple[str, ...]) -> str:
+    """Return the usual word, or the name of a column that has none of the marks in it (those of up to two letters: is none)."""
+    name = (column or "").lower()
+    known = any(name == mark if len(mark) < 3 else mark in name for mark in marks)
+    return usual if not name or known else name.replace("_", " ")
 
 
 def compute_unit(column: str | None, largest: float) -> str:

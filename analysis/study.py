@@ -18,7 +18,7 @@ from analysis.fit.result import Fit
 from analysis.fit.weights import run_weights
 from analysis.forecast.forecast import Forecast, forecast
 from analysis.forecast.registry import Outcome, verify
-from analysis.formatting import compute_unit
+from analysis.formatting import Words, compute_unit
 from analysis.sources import frame
 from analysis.sources.frame import Runs
 from openr1.errors import ConfigError
@@ -57,6 +57,12 @@ class BaseStudy:
         largest = float(self.runs.frame["C"].max()) if largest is None else largest
         return compute_unit(self.config.runs.columns.C, largest)
 
+    @property
+    def words(self) -> Words:
+        """The words for N, D and the loss, which are those of their columns."""
+        columns = self.config.runs.columns
+        return Words.of(columns.N, columns.D, columns.loss)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study(BaseStudy):
@@ -75,7 +81,22 @@ class Study(BaseStudy):
     @property
     def ranked(self) -> list[Fit]:
         """The fits in the order of their held-out error, smallest first; fits without one last."""
-        return sorted(self.fits.values(), key=lambda fit: (fit.error is None, fit.error))
+        return sorted(self.fits.values(), key=lambda fit: ((error := self.held_out_error(fit)) is None, error))
+
+    def held_out_error(self, fit: Fit) -> float | None:
+        """Return the held-out error by which a fit is ranked: on the best runs of budgets if laws of the frontier, which
+        predict no other runs, are compared with laws of any run; null if nothing was held out.
+        """
+        if fit.holdout is None:
+            return None
+        return fit.holdout["best_runs_error"] if self.on_best_runs(fit) else fit.error
+
+    def on_best_runs(self, fit: Fit) -> bool:
+        """Return True if the held-out error of a fit is over the best run of each held-out budget."""
+        if fit.holdout is None:
+            return False
+        mixed = any(other.law.best_runs_only for other in self.fits.values() if other.holdout)
+        return fit.law.best_runs_only or (mixed and bool(fit.holdout["best_runs"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def chart_frontier(study: Study) -> Chart | None:
     if not target or not laws or "loss" not in frame:
         return None
     largest = float(frame["C"].max())
-    answered = main in laws and largest < target <= FAR * largest
+    answered = main in laws and not main.undetermined and largest < target <= FAR * largest
     best = best_runs(frame[~held_out_mask(study)])
     x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
     fitted_range = FittedRange.of(study, "C")
@@ -73,7 +73,7 @@ def chart_frontier(study: Study) -> Chart | None:
     size = 4.5 if len(best) < MANY else 2.5
     marks.append(run_points(best, "C", best["loss"].to_numpy(), "best run of its budget", BLACK, size=size))
     if main.holdout:
-        marks += held_out_points(main.holdout["budgets"] or main.holdout["points"], "C")
+        marks += held_out_points(main.holdout["best_runs"] or main.holdout["points"], "C")
     if answered:
         marks.append(_answer(main, main.frontier(target).iloc[0]))
     highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))

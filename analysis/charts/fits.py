@@ -113,7 +113,8 @@ def chart_parameters(study: Study) -> Chart | None:
     left_out = []
     for fit in study.fits.values():
         for parameter in fit.law.parameters:
-            if not fit.intervals or parameter.coefficient:
+            known = any(parameter.name in ends for ends in fit.intervals.values())
+            if not known or parameter.coefficient:
                 continue
             if parameter.name in fit.diagnostics["at_bound"]:
                 left_out.append(f"{parameter.name} of the {fit.law.title}")
@@ -212,7 +213,7 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
         Scatter(x=measured, y=predicted, **dots),
         *held_out_points(held, "measured", column(held, "predicted"), **diamonds),
     )
-    note = f"held out: mean error {percent(fit.holdout['mean_relative_error'])}" if fit.holdout and held else ""
+    note = f"held out: mean error {percent(fit.holdout['error'])}" if fit.holdout and held else ""
     above = Panel(across, up, marks, title=fit.law.title, note=note, legend="upper left" if held else "")
 
     x = next((name for name in ("C", *fit.law.predictors, "N") if name in points), None)

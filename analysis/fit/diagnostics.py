@@ -8,7 +8,8 @@ import numpy as np
 
 from analysis.fit.intervals import SIDES, LikelihoodProfile, profile_intervals
 from analysis.fit.parabola_bias import measure_parabola_bias
-from analysis.formatting import join_words, number
+from analysis.fit.undetermined import undetermined
+from analysis.formatting import join_words, number, quantity
 from analysis.laws.base import Law, Solution
 from analysis.laws.regression import CurveLaw
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 FLAT = 0.005  # relative rise of the objective that a threefold change of a determined parameter exceeds
 FEW = 3  # points per parameter below which a fit is unreliable
 RIDGE = 100  # condition number of the scaled Jacobian of a ridge (Belsley, Kuh and Welsch 1980, 3.2)
+SINGULAR = 1e6  # condition number beyond which parameters are not determined, whatever the noise
+LOADING = 0.05  # share of an undetermined direction that makes a parameter undetermined
+NEXT_TO_ZERO = 0.01  # an irreducible loss or rate below this share of the typical response is next to 0
+DESCRIBING = ("N", "D", "U", "C", "lr", "batch", "teacher_loss", "k")  # columns by whose values a run is named
 MOVED = 1.0  # standard errors by which a single run may move a parameter without a warning
 TREND = 1e-3  # p-value of the rank correlation of a trend
 FAILED = 0.05  # share of resamples that may leave the law undetermined without a warning
@@ -34,13 +39,14 @@ def diagnose(
     left_out: np.ndarray | None,
     labels: np.ndarray,
 ) -> dict[str, Any]:
-    """Return ``condition``, ``ridge``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``at_zero``, ``influence``,
-    ``trends`` and ``parabola_bias``, and the same in sentences as ``warnings``.
+    """Return ``condition``, ``ridge``, ``singular``, ``flat``, ``basins``, ``agreeing``, ``at_bound``, ``at_zero``,
+    ``influence``, ``trends`` and ``parabola_bias``, and the same in sentences as ``warnings``. ``undetermined`` is the reason
+    why the runs give no advice on larger budgets, or an empty text.
 
     :param left_out: estimates (g, p) without each run in turn; null if there are none.
     :param labels: the runs (g,) in the order of ``left_out``.
     """
-    condition, ridge = _find_ridge(law, frame, solution.params) if isinstance(law, CurveLaw) else (None, [])
+    condition, ridge, singular = _find_ridge(law, frame, solution.params) if isinstance(law, CurveLaw) else (None, [], [])
     flat = _find_flat(law, frame, solution) if isinstance(law, CurveLaw) else {}
     given = _given(law, frame, params)
     zero = _find_vanished(law, frame, solution.params, params, given)
@@ -49,7 +55,8 @@ def diagnose(
     influence = _measure_influence(law, params, se, left_out, labels)
     trends = _find_trends(law, frame, solution.params)
     free = len(params) - len(given)
-    warnings = [*solution.warnings]
+    reason = undetermined(law, frame, solution.params, bound, [*flat])
+    warnings = [*([reason] if reason else []), *solution.warnings]
     if len(frame) < FEW * free and law.regression:
         warnings.append(f"too few points ({len(frame)} for {free} parameters): intervals and diagnostics are unreliable")
     warnings += [
@@ -58,11 +65,9 @@ def diagnose(
         for p in law.parameters
         if p.name in zero
     ]
-    undetermined = [name for name in edge if name not in zero]
-    if undetermined:
-        warnings.append(
-            f"the runs do not determine {', '.join(undetermined)}: the estimate is at the edge of the plausible range"
-        )
+    edges = [name for name in edge if name not in zero]
+    if edges:
+        warnings.append(f"the runs do not determine {', '.join(edges)}: the estimate is at the edge of the plausible range")
     if solution.basins > 1 and solution.agreeing < 0.5:
         warnings.append(
             f"the starts reached {solution.basins} local optima; {solution.agreeing:.0%} of them reached the best one"
@@ -78,7 +83,7 @@ def diagnose(
     if influence and abs(influence[0]["standard_errors"]) > MOVED:
         row = influence[0]
         warnings.append(
-            f"leaving out {_describe_run(frame, row['run'])} changes {row['parameter']}"
+            f"leaving out {describe_run(frame, row['run'])} changes {row['parameter']}"
             f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
         )
     warnings += [
@@ -89,6 +94,7 @@ def diagnose(
     return {
         "condition": condition,
         "ridge": ridge,
+        "singular": singular,
         "flat": flat,
         "basins": solution.basins,
         "agreeing": solution.agreeing,
@@ -97,6 +103,7 @@ def diagnose(
         "influence": influence,
         "trends": trends,
         "parabola_bias": measure_parabola_bias(law, frame, solution),
+        "undetermined": reason,
         "warnings": warnings,
     }
 
@@ -124,42 +131,101 @@ def _find_vanished(law: Law, frame: pd.DataFrame, vector: np.ndarray, params: di
     return [p.name for p in below if effect[p.name] < VANISHED * size]
 
 
-def _find_ridge(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str]]:
-    """Return the condition number of the Jacobian with columns of length one, and the parameters along its flattest
-    direction.
+def _find_ridge(law: CurveLaw, frame: pd.DataFrame, params: np.ndarray) -> tuple[float | None, list[str], list[str]]:
+    """Return the condition number of the Jacobian with columns of length one, the parameters along its flattest direction,
+    and those along directions that change nothing but rounding.
     """
     jacobian = law.jacobian(params, frame)
     length = np.linalg.norm(jacobian, axis=0)
     if not jacobian.shape[1] or not np.isfinite(jacobian).all():
-        return None, []
-    names = [name for name, used in zip(law.free(frame), length > 0, strict=True) if used]
+        return None, [], []
+    names = np.array([name for name, used in zip(law.free(frame), length > 0, strict=True) if used])
     _, values, directions = np.linalg.svd(jacobian[:, length > 0] / length[length > 0], full_matrices=False)
     condition = float(values[0] / max(values[-1], 1e-300))
     if condition < RIDGE:
-        return condition, []
+        return condition, [], []
     flat = np.abs(directions[-1])
-    return condition, [name for name, share in zip(names, flat, strict=True) if share > 0.3 * flat.max()]
+    idle = np.linalg.norm(directions[values < values[0] / SINGULAR], axis=0)
+    return condition, names[flat > 0.3 * flat.max()].tolist(), names[idle > LOADING].tolist()
 
 
 def _find_flat(law: CurveLaw, frame: pd.DataFrame, solution: Solution) -> dict[str, list[float | None]]:
-    """Return the parameters that can change threefold at nearly the same objective, with the range that they can take."""
+    """Return the parameters that can change threefold at nearly the same objective, with the range that they can take.
+
+    A parameter in the unit of the response that is next to 0, such as an irreducible loss, is determined if it can not be as
+    large as a hundredth of the typical response.
+    """
     profile, value = LikelihoodProfile(law, frame, solution.params), float(solution.value[0])
     allowed = value * (1 + FLAT)
     free = law.free(frame)
-    names = [p.name for p in law.parameters if p.name in free and p.positive and not p.coefficient]
+    typical = NEXT_TO_ZERO * float(np.median(law.observed(law.fitted_rows(frame))))
     start = np.repeat(solution.params, 2, axis=0)
-    flat = [name for name in names if (profile.at(name, SIDES * np.log(3), start)[0] < allowed).any()]
+    flat = []
+    for j, p in enumerate(law.parameters):
+        if p.name not in free or not p.positive or p.coefficient:
+            continue
+        steps = SIDES * np.log(3)
+        if p.linear and 0 < solution.params[0, j] < typical / 3:
+            steps = np.full(2, np.log(typical / solution.params[0, j]))
+        if (profile.at(p.name, steps, start)[0] < allowed).any():
+            flat.append(p.name)
     return profile_intervals(law, frame, solution.params, allowed, flat)
 
 
-def _describe_run(frame: pd.DataFrame, label: str) -> str:
-    """Name what is left out: a run, a point of a single training curve, or a row."""
-    if {"name", "run_id"} & set(frame) and "run" not in frame:
+def withhold_intervals(
+    law: Law,
+    frame: pd.DataFrame,
+    params: dict[str, float],
+    intervals: dict[str, dict[str, list[float | None]]],
+    se: dict[str, float],
+    diagnostics: dict[str, Any],
+) -> None:
+    """Remove intervals and standard errors that would look certain though the runs say nothing, and warn of them.
+
+    These are the parameters along directions that change no prediction of the runs, from which resamples never move away
+    from their start, and those whose resamples all agree.
+    """
+    fixed = law.fixed(frame) if isinstance(law, CurveLaw) else {}
+    bounds = {p.name: (0.0, p.upper) for p in law.parameters}
+    kinds = [kind for kind in intervals if kind != "profile"]
+    agreeing = [
+        name
+        for name in params
+        if kinds
+        and any(name not in intervals[kind] for kind in kinds)
+        and name not in fixed
+        and params[name] not in bounds[name]
+    ]
+    singular = [name for name in diagnostics["singular"] if kinds]
+    for name in params:
+        if name in singular or any(name not in intervals[kind] for kind in kinds):
+            se.pop(name, None)
+            for kind in kinds:
+                intervals[kind].pop(name, None)
+    if singular:
+        diagnostics["warnings"].append(f"{join_words(singular)} have no interval, since other values predict the runs equally")
+    rest = [name for name in agreeing if name not in singular]
+    if rest:
+        has = "has" if len(rest) == 1 else "have"
+        diagnostics["warnings"].append(
+            f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter"
+        )
+
+
+def describe_run(frame: pd.DataFrame, label: str) -> str:
+    """Name what is left out: a run, a budget, a point of a single training curve, or the run with these values."""
+    if {"name", "run_id"} & set(frame) and "run" not in frame and not label.isdigit():
         return f"run {label}"
-    if "run" in frame and frame["run"].nunique() > 1:
+    if "run" in frame and frame["run"].nunique() > 1 and label in set(frame["run"].astype(str)):
         return f"run {label}"
-    step = frame["step"].iloc[int(label)] if "step" in frame else None
-    return f"row {label}" if step is None or step != step else f"the point of step {step:g}"
+    if not label.isdigit():
+        return f"the budget of {quantity('budget', float(label))} FLOPs"
+    row = frame.iloc[int(label)]
+    if "step" in frame and row["step"] == row["step"]:
+        return f"the point of step {row['step']:g}"
+    values = [f"{name} = {quantity(name, float(row[name]))}" for name in DESCRIBING if name in frame]
+    values = values or [f"{name} = {quantity(name, float(row[name]))}" for name in ("loss", "pass_at_1") if name in frame]
+    return f"the run with {join_words(values[:3])}" if values else f"row {label}"
 
 
 def _measure_influence(
@@ -173,7 +239,11 @@ def _measure_influence(
     rows = []
     for j, p in enumerate(law.parameters):
         # if E is 0 in every resample except for rounding, it has no meaningful standard error
-        if p.coefficient or not se[p.name] > 1e-9 * abs(params[p.name]) + 1e-12 or not np.isfinite(left_out[:, j]).any():
+        if (
+            p.coefficient
+            or not se.get(p.name, 0.0) > 1e-9 * abs(params[p.name]) + 1e-12
+            or not np.isfinite(left_out[:, j]).any()
+        ):
             continue
         moves = (left_out[:, j] - params[p.name]) / se[p.name]
         worst = int(np.nanargmax(np.abs(moves)))
@@ -196,7 +266,9 @@ def _find_trends(law: Law, frame: pd.DataFrame, params: np.ndarray) -> list[dict
     points = law.fitted_rows(frame)
     predicted = law.predict(params, points)[0]
     residuals = law.observed(points) - predicted
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if len(points) == 0 or np.ptp(residuals) == 0:
+        return rows
     for name in ("C", "N", "D", "batch"):
         if name not in points or points[name].nunique() < 4 or len(points) < 10 or not np.isfinite(residuals).all():
             continue

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.diagnostics import FAILED, diagnose
+from analysis.fit.diagnostics import FAILED, diagnose, withhold_intervals
+from analysis.fit.held_out import held_out_errors
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
-from analysis.fit.resampling import Bootstrap, Holdout, resampling_groups
+from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
 from analysis.fit.result import Fit, to_json_values
 from analysis.fit.weights import run_weights
 from analysis.laws import Cost, Law
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
-SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that identify the row of a prediction
 REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
 ROWS = 9  # rows of the frontier in fit.json
 FEW_RUNS = 5  # least number of training curves, of which resamples differ enough
@@ -68,14 +68,16 @@ def fit(
     fitted = time.perf_counter()
     names = [parameter.name for parameter in law.parameters]
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
-    draws, left_out, failed = _resample(law, frame, solution.params, bootstrap)
-    runs = _run_labels(frame)
+    together = drawn_together(law, frame)
+    draws, left_out, failed = _resample(law, frame, solution.params, bootstrap, together)
+    runs = _run_labels(frame, together)
     widen = widening_factor(law, frame, len(runs))
     intervals = _compute_intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
     done = time.perf_counter()
 
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
     diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
+    withhold_intervals(law, frame, params, intervals, se, diagnostics)
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals"
@@ -152,11 +154,13 @@ def resolve_law(law: str | Law) -> Law:
     return law_class(law)() if isinstance(law, str) else law
 
 
-def _run_labels(frame: pd.DataFrame) -> np.ndarray:
-    """Return the names of the runs, in the order of ``np.unique(resampling_groups(frame))``; row numbers for runs without
-    a name.
+def _run_labels(frame: pd.DataFrame, together: np.ndarray) -> np.ndarray:
+    """Return the names of the runs, in the order of ``np.unique(together)``; row numbers for runs without a name, and the
+    clusters of a law as they are.
     """
-    labels, first = np.unique(resampling_groups(frame), return_index=True)
+    labels, first = np.unique(together, return_index=True)
+    if len(labels) < len(np.unique(resampling_groups(frame))):
+        return labels
     known = next((name for name in ("name", "run_id") if name in frame and "run" not in frame), None)
     if known is None:
         return labels
@@ -165,7 +169,7 @@ def _run_labels(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _resample(
-    law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap
+    law: Law, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap, together: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None, int]:
     """Return the estimates of the resamples that determine all parameters, the estimates without each run in turn, and
     the number of other resamples.
@@ -173,9 +177,9 @@ def _resample(
     if bootstrap.resamples == 0:
         return None, None, 0
     if len(frame) > MOST_RESAMPLED and isinstance(law, CurveLaw):
-        return _subsample(law, frame, params, bootstrap)
-    together = resampling_groups(frame)
+        return _subsample(law, frame, params, bootstrap, together)
     group_of = np.unique(together, return_inverse=True)[1]
+    strata = None if law.clusters(frame) is not None else law.strata(frame)
     batch = max(1, BATCH // len(frame))
 
     def refit(counts: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
@@ -190,7 +194,7 @@ def _resample(
     priors = len(law.constraints.priors) if isinstance(law, CurveLaw) else 0
     # a prior is uncertain too: each resample draws its centre (randomized maximum a posteriori, Bardsley et al. 2014)
     noise = np.random.default_rng(bootstrap.seed).normal(size=(bootstrap.resamples, priors)) if priors else None
-    draws = refit(bootstrap.counts(together, law.strata(frame)), noise)
+    draws = refit(bootstrap.counts(together, strata), noise)
     left_out = refit(bootstrap.left_out(together))
     good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # False for NaN
     left_out = np.where((np.abs(left_out) < UNDETERMINED).all(axis=1)[:, None], left_out, np.nan)
@@ -198,17 +202,17 @@ def _resample(
 
 
 def _subsample(
-    law: CurveLaw, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap
+    law: CurveLaw, frame: pd.DataFrame, params: np.ndarray, bootstrap: Bootstrap, together: np.ndarray
 ) -> tuple[np.ndarray | None, np.ndarray | None, int]:
     """Resample some of very many rows, and bring the estimates as much closer to that of all rows as these are more.
 
     Politis and Romano 1994, Large sample confidence regions based on subsamples, Annals of Statistics 22: the distance of an
     estimate from the truth shrinks with the root of the number of rows. The logarithms of positive parameters are moved.
     """
-    rows = frame.iloc[np.sort(np.random.default_rng(bootstrap.seed).permutation(len(frame))[:MOST_RESAMPLED])]
-    rows = rows.reset_index(drop=True)
+    chosen = np.sort(np.random.default_rng(bootstrap.seed).permutation(len(frame))[:MOST_RESAMPLED])
+    rows = frame.iloc[chosen].reset_index(drop=True)
     centre = law.resample(rows, params, np.ones((1, len(rows))))
-    draws, left_out, failed = _resample(law, rows, centre, bootstrap)
+    draws, left_out, failed = _resample(law, rows, centre, bootstrap, together[chosen])
     logs = np.array([p.positive for p in law.parameters]) & (params[0] > 0) & (centre[0] > 0)
     closer = np.sqrt(len(rows) / len(frame))
 
@@ -239,7 +243,7 @@ def _compute_intervals(
             ("percentile", percentile_intervals(draws, widen)),
             ("bca", bca_intervals(solution.params[0], draws, left_out, widen)),
         ):
-            intervals[kind] = dict(zip(names, ends.T.tolist(), strict=True))
+            intervals[kind] = {name: pair.tolist() for name, pair in zip(names, ends.T, strict=True) if np.isfinite(pair).all()}
     if bootstrap.profile:
         if not (isinstance(law, CurveLaw) and law.independent):
             raise ConfigError(f"bootstrap.profile: {law.name} is not one curve through independent points and has no profile")
@@ -258,48 +262,7 @@ def _evaluate_holdout(
     train, test = frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
     try:
         train_fit = fit(train, law, bootstrap=bootstrap)
-        targets = law.fitted_rows(test)
+        result = held_out_errors(train_fit, train, test)
     except ConfigError as error:
         return None, None, [f"nothing was held out: {str(error).removeprefix('law: ')}"]
-    points = _compare_with_measured(law, targets, train_fit.predict(targets), *train_fit.interval(targets))
-    budgets = _best_of_budgets(law, test, train_fit) if law.response == "loss" and "budget" in test else []
-    mean, budget_error = (_mean([row["relative_error"] for row in rows]) for rows in (points, budgets))
-    result = {
-        "n": len(test),
-        "n_fitted": len(train),
-        "largest_fitted": float(train["C"].max()) if "C" in train else None,
-        "params": train_fit.params,
-        "mean_relative_error": mean,
-        "mean_absolute_error": _mean([row["predicted"] - row["measured"] for row in points]),
-        "error": mean if budget_error is None else budget_error,
-        "points": points,
-        "budgets": budgets,
-        "warnings": train_fit.diagnostics["warnings"],
-    }
     return train_fit, result, [f"{TRAIN}{warning}" for warning in train_fit.diagnostics["warnings"]]
-
-
-def _best_of_budgets(law: Law, test: pd.DataFrame, train_fit: Fit) -> list[dict[str, Any]]:
-    """Compare the frontier with the best held-out run of each budget."""
-    best = test.loc[test.groupby("budget")["loss"].idxmin()]
-    frontier = train_fit.frontier(best["C"].to_numpy())
-    return (
-        _compare_with_measured(law, best, *(frontier[name] for name in ("loss", "loss_low", "loss_high")))
-        if len(frontier)
-        else []
-    )
-
-
-def _mean(errors: list[float | None]) -> float | None:
-    """Return the mean absolute value; null for none."""
-    sizes = [abs(error) for error in errors if error is not None]
-    return float(np.mean(sizes)) if sizes else None
-
-
-def _compare_with_measured(law: Law, rows: pd.DataFrame, predicted, low, high) -> list[dict[str, Any]]:
-    """Return a dict per row: the measured value, the prediction with its interval, and (predicted - measured) / measured."""
-    table = rows[[name for name in SHOWN if name in rows]].assign(
-        measured=law.observed(rows), predicted=np.asarray(predicted), low=np.asarray(low), high=np.asarray(high)
-    )
-    with np.errstate(all="ignore"):
-        return to_json_values(table.assign(relative_error=table["predicted"] / table["measured"] - 1).to_dict("records"))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+NARROW = 1e-9  # relative width of an interval that is rounding
 SIDES = np.array([-1.0, 1.0])
+LINE = 2  # parameters of a line through budgets
 BISECTIONS = 25  # bisections of a step that is at most 1.6 times too long
 
 
@@ -25,9 +27,11 @@ def widening_factor(law: Law, frame: pd.DataFrame, runs: int) -> float:
     noise.
 
     It is sqrt(n / (n - p) g / (g - 1)) for n points of g runs and p parameters, as in the HC1 standard error (MacKinnon
-    and White 1985). For Huber's and the absolute loss it is 1: in small studies their resamples vary too much by about
-    this factor. ``tests/benchmarks/coverage.py`` measures both.
+    and White 1985), or sqrt(g / (g - 2)) for a line through g resampled budgets. For Huber's and the absolute loss it is 1:
+    in small studies their resamples vary too much by about this factor. ``tests/benchmarks/coverage.py`` measures both.
     """
+    if law.clusters(frame) is not None:
+        return float(np.sqrt(runs / max(runs - LINE, 1)))
     if not isinstance(law, CurveLaw) or law.loss.name not in ("log_mse", "mse"):
         return 1.0
     points, parameters = len(frame), len(law.free(frame))
@@ -39,7 +43,15 @@ def percentile_intervals(draws: np.ndarray, widen: float = 1.0) -> np.ndarray:
     from scipy.special import ndtr, ndtri
 
     with np.errstate(invalid="ignore"):  # between two infinite draws
-        return np.quantile(draws, ndtr(widen * ndtri(TAILS)), axis=0)
+        return _without_zero_width(np.quantile(draws, ndtr(widen * ndtri(TAILS)), axis=0))
+
+
+def _without_zero_width(ends: np.ndarray) -> np.ndarray:
+    """Return ends (2, ...) with NaN for intervals of no width but rounding: resamples that agree hold no scatter, which is no
+    certainty.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.where(ends[1] - ends[0] <= NARROW * np.abs(ends).max(axis=0), np.nan, ends)
 
 
 def bca_intervals(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray, widen: float = 1.0) -> np.ndarray:
@@ -57,13 +69,14 @@ def bca_intervals(estimate: np.ndarray, draws: np.ndarray, left_out: np.ndarray,
     ends = percentile_intervals(drawn, widen)
     with np.errstate(all="ignore"):
         bias = ndtri((np.mean(drawn < flat, axis=0) + np.mean(drawn <= flat, axis=0)) / 2)
-        pull = np.nanmean(jack, axis=0) - jack
+        mean = np.nansum(jack, axis=0) / np.isfinite(jack).sum(axis=0)  # NaN if the law needs every run
+        pull = mean - jack
         acceleration = np.nansum(pull**3, axis=0) / (6 * np.nansum(pull**2, axis=0) ** 1.5)
         reach = bias + widen * ndtri(TAILS)[:, None]
         levels = ndtr(bias + reach / (1 - np.nan_to_num(acceleration) * reach))
         for j in np.flatnonzero(np.isfinite(levels).all(axis=0)):
             ends[:, j] = np.quantile(drawn[:, j], np.sort(levels[:, j]))
-    return ends.reshape(2, *shape)
+    return _without_zero_width(ends.reshape(2, *shape))
 
 
 def profile_intervals(

@@ -15,6 +15,8 @@ from openr1.options.ranges import Flops, OneOf, Or, ProperShare, Seed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.laws import Law
+
 INTERVALS = ("bca", "percentile")
 LEFT_OUT = 500  # largest number of estimates of a jackknife
 
@@ -72,8 +74,8 @@ class Holdout:
 
 @dataclass
 class Bootstrap:
-    """Options of the bootstrap, which draws runs with replacement, with all points of a run, within each budget for a law
-    of budgets.
+    """Options of the bootstrap, which draws runs with replacement, with all points of a run: within each budget for a law of
+    budgets, or whole budgets if there is a single run in each, or if they scatter more than their runs explain.
     """
 
     resamples: Annotated[int, Ge(2), Le(10**6), Or(0)] = 1000  # 0 for no intervals
@@ -85,10 +87,14 @@ class Bootstrap:
         check_ranges(self, "bootstrap")
 
     def counts(self, groups: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
-        """Draw how often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``."""
+        """Draw how often each group of rows is drawn: (resamples, g), in the order of ``np.unique(groups)``.
+
+        Groups are drawn from their stratum. A stratum of one group would always be drawn whole, as if it had no noise:
+        such groups are drawn from one another.
+        """
         rng = np.random.default_rng(self.seed)
         labels, first = np.unique(groups, return_index=True)
-        stratum = np.zeros(len(labels)) if strata is None else strata[first]
+        stratum = np.zeros(len(labels), dtype=int) if strata is None else _pool_lone(strata[first])
         counts = np.zeros((self.resamples, len(labels)))
         for label in np.unique(stratum):
             members = np.flatnonzero(stratum == label)
@@ -102,6 +108,21 @@ class Bootstrap:
             return 1 - np.eye(size)
         member = np.random.default_rng(self.seed).permutation(size) % LEFT_OUT
         return 1.0 - (member == np.arange(LEFT_OUT)[:, None])
+
+
+def _pool_lone(strata: np.ndarray) -> np.ndarray:
+    """Return the strata (g,) by number, with those of a single group pooled; if there is only one such, with its neighbour."""
+    labels, stratum, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    lone, pooled = np.flatnonzero(sizes == 1), np.arange(len(labels))
+    if len(lone):
+        pooled[lone] = lone[0] if len(lone) > 1 else lone[0] + (1 if lone[0] == 0 else -1)
+    return np.minimum(pooled, len(labels) - 1)[stratum]
+
+
+def drawn_together(law: Law, frame: pd.DataFrame) -> np.ndarray:
+    """Return labels (n,) of rows that are resampled together: the clusters of a law, or else the runs."""
+    clusters = law.clusters(frame)
+    return resampling_groups(frame) if clusters is None else clusters
 
 
 def resampling_groups(frame: pd.DataFrame) -> np.ndarray:

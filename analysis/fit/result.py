@@ -227,9 +227,14 @@ class Fit:
         return np.array([list(self.params.values())])
 
     @property
+    def undetermined(self) -> str:
+        """The reason why the runs give no advice on larger budgets, and what to add; an empty text if they give advice."""
+        return self.diagnostics.get("undetermined", "")
+
+    @property
     def error(self) -> float | None:
-        """The mean absolute relative error on held-out runs: on the best run of each held-out budget for a law with a
-        frontier, otherwise on all held-out rows; null if nothing was held out.
+        """The mean absolute relative error on held-out runs at their own N, D and C: on all of them, or, for a law of the
+        frontier, on the best run of each held-out budget; null if nothing was held out.
         """
         return self.holdout["error"] if self.holdout else None
 

@@ -112,6 +112,11 @@ class Law(ABC):
         return True
 
     @property
+    def best_runs_only(self) -> bool:
+        """True for a law of the frontier, which predicts the best run of a budget and no other run."""
+        return False
+
+    @property
     @abstractmethod
     def loss(self) -> Objective:
         """The objective that the estimate minimises."""
@@ -156,6 +161,12 @@ class Law(ABC):
     def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that the law is fitted to, and whose response it predicts."""
         return frame
+
+    def clusters(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Return labels (n,) of rows that the bootstrap draws together though they are of several runs, such as budgets whose
+        optima scatter; null to draw runs.
+        """
+        return None
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Return labels (n,) of strata for the bootstrap, if the law needs runs of each; null to draw from all runs."""

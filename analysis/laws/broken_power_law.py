@@ -52,7 +52,7 @@ class BrokenPowerLaw(CurveLaw):
         ]
         for i in range(1, self.breaks + 1):
             parameters += [
-                Parameter(f"c{i}", f"change of the exponent at break {i}", -3, 3, positive=False, starts=(-1, 1.5)),
+                Parameter(f"c{i}", f"change of the exponent at break {i}", -20, 20, positive=False, starts=(-1, 1.5)),
                 Parameter(f"d{i}", f"{self.x} at break {i}"),
                 Parameter(f"f{i}", f"width of break {i} in log {self.x}", lower=1e-2, upper=10, starts=(0.05, 2)),
             ]

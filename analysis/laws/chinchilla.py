@@ -33,12 +33,14 @@ class Chinchilla(CurveLaw):
     )
 
     def curve(self, x: Inputs, E, A, alpha, B, beta):
-        return E + A * x.N**-alpha + B * x.D**-beta
+        # exponentials of logarithms are faster than powers
+        return E + A * np.exp(-alpha * np.log(x.N)) + B * np.exp(-beta * np.log(x.D))
 
     def slopes(self, x: Inputs, E, A, alpha, B, beta):
-        by_n, by_d = x.N**-alpha, x.D**-beta
+        log_n, log_d = np.log(x.N), np.log(x.D)
+        by_n, by_d = np.exp(-alpha * log_n), np.exp(-beta * log_d)
         n_term, d_term = A * by_n, B * by_d
-        slopes = [np.ones_like(by_n), by_n, -n_term * np.log(x.N), by_d, -d_term * np.log(x.D)]
+        slopes = [np.ones_like(by_n), by_n, -n_term * log_n, by_d, -d_term * log_d]
         return E + n_term + d_term, slopes
 
     def rescaled(self, params, scale):

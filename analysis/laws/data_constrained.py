@@ -138,24 +138,34 @@ class DataConstrained(CurveLaw):
         if fixed:
             return super().starts(points, fixed)
         rows = []
+        ends = None
         for decay in DECAYS:
             x = Inputs(N=points.x.N, D=_effective(points.x.U, points.x.D, decay))
-            laws = self._inner.solve(replace(points, x=x, scale={"N": 1.0, "D": 1.0}), {})
-            rows += [(decay, other, *laws.params[0]) for other in DECAYS]
+            effective = replace(points, x=x, scale={"N": 1.0, "D": 1.0})
+            # the next decay changes little, so that only the first needs a grid of starts
+            ends = (
+                self._inner.solve(effective, {}).params
+                if ends is None
+                else self._inner.refine(effective, {}, ends, np.ones((1, len(points.y))))[0]
+            )
+            rows += [(decay, other, *ends[0]) for other in DECAYS]
         return dict(zip(self.names, np.array(rows).T, strict=True))
 
     def curve(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):
-        optimal = (alpha * A / (beta * B) * x.U**beta) ** (1 / alpha)  # solves alpha A N^-alpha = beta B U^-beta
-        used = np.where(np.real(optimal) < x.N, optimal, x.N)
-        return E + A * _effective(used, x.N, R_N) ** -alpha + B * _effective(x.U, x.D, R_D) ** -beta
+        # N_opt solves alpha A N^-alpha = beta B U^-beta; exponentials of logarithms are faster than powers
+        log_optimal = (np.log(alpha * A / (beta * B)) + beta * np.log(x.U)) / alpha
+        used = np.exp(np.where(np.real(log_optimal) < np.log(x.N), log_optimal, np.log(x.N)))
+        n, d = _effective(used, x.N, R_N), _effective(x.U, x.D, R_D)
+        return E + A * np.exp(-alpha * np.log(n)) + B * np.exp(-beta * np.log(d))
 
     def slopes(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):
         log_optimal = (np.log(alpha * A / (beta * B)) + beta * np.log(x.U)) / alpha
-        excess = np.exp(log_optimal) < x.N
-        used = np.where(excess, np.exp(log_optimal), x.N)
+        excess = log_optimal < np.log(x.N)
+        used = np.exp(np.where(excess, log_optimal, np.log(x.N)))
         n, n_by_decay, n_by_used = _effective_slopes(used, x.N, R_N)
         d, d_by_decay, _ = _effective_slopes(x.U, x.D, R_D)
-        n_term, d_term = A * n**-alpha, B * d**-beta
+        log_n, log_d = np.log(n), np.log(d)
+        n_term, d_term = A * np.exp(-alpha * log_n), B * np.exp(-beta * log_d)
         by_n, by_d = -alpha * n_term / n, -beta * d_term / d
         by_log_used = np.where(excess, by_n * n_by_used * used, 0)
         slopes = [
@@ -163,9 +173,9 @@ class DataConstrained(CurveLaw):
             by_n * n_by_decay,
             np.ones_like(n_term),
             n_term / A + by_log_used / (alpha * A),
-            -n_term * np.log(n) + by_log_used * (1 / alpha - log_optimal) / alpha,
+            -n_term * log_n + by_log_used * (1 / alpha - log_optimal) / alpha,
             d_term / B - by_log_used / (alpha * B),
-            -d_term * np.log(d) + by_log_used * (np.log(x.U) - 1 / beta) / alpha,
+            -d_term * log_d + by_log_used * (np.log(x.U) - 1 / beta) / alpha,
         ]
         return E + n_term + d_term, slopes
 
@@ -183,11 +193,11 @@ def _effective_slopes(unique: np.ndarray, total: np.ndarray, decay: np.ndarray) 
     """Return the effective amount, and its derivatives with respect to the decay and to the unique amount."""
     repeats = total / unique - 1
     share = repeats / decay
-    left = np.exp(-share)
-    worth = unique * (1 - decay * np.expm1(-share))
+    lost = np.expm1(-share)
+    worth = unique * (1 - decay * lost)
     # for a decay above 1e8 times the repeats, the derivative is 0 up to rounding errors
-    by_decay = np.where(share > 1e-8, unique * (-np.expm1(-share) - share * left), 0)
-    return worth, by_decay, worth / unique - (repeats + 1) * left
+    by_decay = np.where(share > 1e-8, unique * (-lost - share * (1 + lost)), 0)
+    return worth, by_decay, worth / unique - (repeats + 1) * (1 + lost)
 
 
 def _without_repeats(frame: pd.DataFrame) -> np.ndarray:

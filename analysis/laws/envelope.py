@@ -69,7 +69,8 @@ class Envelope(AllocationLaw):
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         curves = Curves(frame, self.smooth)
-        return self.refit_optima(self._optima(curves, self.bins, weights[:, curves.rows] > 0)[0], params)
+        whole, _ = self._optima(curves, self.bins, np.ones((1, curves.count), dtype=bool))
+        return self.refit_optima(self._optima(curves, self.bins, weights[:, curves.rows] > 0)[0], params, whole)
 
     def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Select the rows on the envelope: those of the best run at the nearest budget, if that budget has an optimum."""
@@ -101,7 +102,7 @@ class Envelope(AllocationLaw):
         best_n, best_d, lowest = (
             np.where(inside, part, np.nan) for part in (curves.log_n[best], log_d[best, columns], loss[best, columns])
         )
-        return Optima(flops, best_n, best_d, lowest, np.ones(bins)), int(np.sum(~inside[0]))
+        return Optima(flops, best_n, best_d, lowest, np.ones(bins), np.ones((1, bins))), int(np.sum(~inside[0]))
 
 
 class Curves:

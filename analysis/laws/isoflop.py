@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from analysis.formatting import scientific
 from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution, best_runs
 from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
+from analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CURVES = ("parabola", "akima")
+SCATTERED = 0.01  # p-value of the scatter of budgets below which there is a warning
 SHARPEST = 0.5  # share of the median standard deviation; smaller ones, of a handful of runs, are luck
 
 
@@ -31,8 +33,12 @@ class IsoFlop(AllocationLaw):
     warnings.
 
     Budgets are weighted by the inverse variance of log N*, or equally. The variance is that of a bootstrap over the runs of a
-    budget for parabolas, and of a jackknife over its sizes for Akima. A budget without a variance weighs as much as the
-    median one, and none weighs more than four times as much.
+    budget for parabolas, and of a jackknife over its sizes for Akima. A budget without a variance has the median one, and
+    none has less than a quarter of it.
+
+    Minima may scatter about the power law by more than these variances, since budgets differ in more than their runs show.
+    The variance between budgets is then added to that of each, and the bootstrap draws whole budgets, whose scatter holds
+    both variances (Davison and Hinkley 1997, section 3.8).
     """
 
     name: ClassVar[str] = "isoflop"
@@ -60,7 +66,7 @@ class IsoFlop(AllocationLaw):
         groups = self._profiles(frame)
         table = [profile.row() for profile, _ in groups]
         optima = self._optima(groups, table, np.ones((1, len(frame))))
-        left_out = _exclusion_warnings(table)
+        left_out, scatter = _exclusion_warnings(table), _scatter(table)
         count = int(optima.exists.sum())
         if count < 2:
             reasons = f"; {left_out[0]}" if left_out else ""
@@ -68,11 +74,17 @@ class IsoFlop(AllocationLaw):
         solution = self.fit_optima(optima)
         solution.warnings[:0] = left_out
         solution.tables["budgets"] = table
+        if scatter:
+            solution.tables["scatter"] = [{**asdict(scatter), "p": scatter.p_value}]
+            if scatter.p_value < SCATTERED:
+                solution.warnings.append(_scatter_warning(scatter))
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         groups = self._profiles(frame)
-        return self.refit_optima(self._optima(groups, [profile.row() for profile, _ in groups], weights), params)
+        table = [profile.row() for profile, _ in groups]
+        whole = self._optima(groups, table, np.ones((1, len(frame))))
+        return self.refit_optima(self._optima(groups, table, weights), params, whole)
 
     def _profiles(self, frame: pd.DataFrame) -> list[tuple[IsoFlopProfile, np.ndarray]]:
         """Return the profile of each budget, and the rows that it is made of."""
@@ -89,21 +101,65 @@ class IsoFlop(AllocationLaw):
             np.stack([getattr(minimum, name) for minimum in minima], axis=1) for name in ("log_n", "log_d", "loss")
         )
         flops = np.array([profile.flops for profile, _ in groups])
-        shares = precisions([row.get("log_n_std", np.nan) for row in table]) if self.weighted else np.ones(len(table))
-        return Optima(flops, log_n, log_d, loss, shares)
+        shares = self._shares(table) if self.weighted else np.ones(len(table))
+        # a cluster is drawn as often as each of its rows; a budget whose runs are drawn by themselves is drawn once
+        drawn = np.stack([np.maximum(weights[:, rows].min(axis=1), 1) for _, rows in groups], axis=1)
+        return Optima(flops, log_n, log_d, loss, shares, drawn)
+
+    @staticmethod
+    def _shares(table: list[dict]) -> np.ndarray:
+        """Return the weights (n,) of budgets in the fit of N and D."""
+        scatter = _scatter(table)
+        return precisions([row.get("log_n_std", np.nan) for row in table], scatter.variance if scatter else 0.0)
+
+    def clusters(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Return the budgets (n,), if they scatter more than their runs explain or their runs leave no variance; null if
+        training runs go on through several budgets. Budgets without a minimum are drawn with the nearest one that has one.
+        """
+        table = [profile.row() for profile, _ in self._profiles(frame)]
+        scatter, kept = _scatter(table), np.array([row["C"] for row in table if not row["excluded"]])
+        explained = scatter is not None and scatter.variance == 0
+        spanning = "run" in frame and frame["run"].nunique() > 1 and frame.groupby("run")["budget"].nunique().max() > 1
+        if explained or spanning or len(kept) < LEAST:
+            return None
+        distance = np.abs(np.log(frame["budget"].to_numpy()[:, None] / kept))
+        return kept[distance.argmin(axis=1)]
 
 
-def precisions(deviations: list[float]) -> np.ndarray:
-    """Return the inverse variances (n,) of standard deviations, scaled to mean 1.
+def precisions(deviations: list[float], between: float = 0.0) -> np.ndarray:
+    """Return the inverse variances (n,) of standard deviations, scaled to mean 1; equal ones if all variances are 0.
 
-    NaN is replaced by the median, as are all values if the median is 0; none counts more than four times as much as the median.
+    :param deviations: those of log N* of budgets; NaN is replaced by the median, and none is taken to be less than half of it.
+    :param between: the variance between budgets, which is added to each.
     """
-    known = np.isfinite(deviations)
-    median = np.median(np.asarray(deviations)[known]) if known.any() else 0
-    if median == 0:
+    variances = _floored(deviations) ** 2 + between
+    if not (variances > 0).all():
         return np.ones(len(deviations))
-    shares = 1 / np.maximum(np.where(known, deviations, median), SHARPEST * median) ** 2
-    return shares / shares.mean()
+    return 1 / variances / np.mean(1 / variances)
+
+
+def _floored(deviations: list[float]) -> np.ndarray:
+    """Return standard deviations (n,): the median for a missing one, and at least half of it; 0 if none is known."""
+    known = np.isfinite(deviations)
+    median = np.median(np.asarray(deviations)[known]) if known.any() else 0.0
+    return np.maximum(np.where(known, deviations, median), SHARPEST * median)
+
+
+def _scatter(table: list[dict]) -> Scatter | None:
+    """Return the scatter of log N* about its power law; null if it cannot be told from the variances of budgets."""
+    kept = [row for row in table if not row["excluded"]]
+    log_c, log_n = (np.log([row[name] for row in kept]) for name in ("C", "N"))
+    return scatter_about_line(log_c, log_n, _floored([row["log_n_std"] for row in kept]) ** 2)
+
+
+def _scatter_warning(scatter: Scatter) -> str:
+    """Return the warning for budgets that scatter more than their runs explain."""
+    return (
+        f"the minima of budgets scatter about the power law by more than their runs explain: chi-squared is"
+        f" {scatter.chi_squared:.3g} on {scatter.freedom} degrees of freedom; a standard deviation of"
+        f" {np.sqrt(scatter.variance):.2g} in log N* between budgets is added to their own, and intervals are of resampled"
+        " budgets"
+    )
 
 
 def _exclusion_warnings(table: list[dict]) -> list[str]:

@@ -49,6 +49,10 @@ class PowerLaw(CurveLaw):
             Parameter("alpha", "exponent", lower=1e-2, upper=3, starts=(0.01, 2)),
         )
 
+    @property
+    def best_runs_only(self) -> bool:
+        return self.x == "C"
+
     def curve(self, x: Inputs, *params):
         *floor, a, alpha = params
         return sum(floor) + a * getattr(x, self.x) ** -alpha

@@ -17,6 +17,8 @@ from openr1.options.ranges import OneOf
 if TYPE_CHECKING:
     import pandas as pd
 
+SIZES = 3  # least number of model sizes, for the three numbers that depend on N
+
 
 @dataclass
 class RlPower(CurveLaw):
@@ -104,8 +106,15 @@ class RlPower(CurveLaw):
         """Return the model sizes (n,), since k(N) needs all of them."""
         return frame["N"].to_numpy()
 
+    def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Estimate the parameters of each resample; NaN for one of fewer than three model sizes."""
+        sizes = np.unique(frame["N"].to_numpy(), return_inverse=True)[1]
+        drawn = np.stack([(weights[:, sizes == size] > 0).any(axis=1) for size in range(sizes.max() + 1)])
+        draws = super().resample(frame, params, weights)
+        return np.where((drawn.sum(axis=0) >= SIZES)[:, None], draws, np.nan)
+
     def check_runs(self, frame: pd.DataFrame) -> None:
         super().check_runs(frame)
         sizes = frame["N"].nunique()
-        if sizes < 3:
-            raise ConfigError(f"law: rl_power needs runs of at least 3 model sizes; there are {sizes}")
+        if sizes < SIZES:
+            raise ConfigError(f"law: rl_power needs runs of at least {SIZES} model sizes; there are {sizes}")

@@ -42,8 +42,14 @@ class RlSigmoid(CurveLaw):
 
     objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
     R0: Annotated[float, Interval(ge=0, lt=1)] | None = None  # pass rate before training if it was measured; null to fit it
+    R0_column: str | None = None  # column of the pass rate before training, one value in the rows of a fit (or of a group)
     # leave out the noisy first part: runs below this share of the largest compute
     drop: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.R0 is not None and self.R0_column is not None:
+            raise ConfigError("law.R0_column: give R0 or a column of it, not both")
 
     def curve(self, x: Inputs, R0, A, C_mid, B):
         with np.errstate(divide="ignore"):  # at C = 0 nothing is gained
@@ -60,7 +66,24 @@ class RlSigmoid(CurveLaw):
         return {**params, "C_mid": params["C_mid"] / scale["C"]}
 
     def fixed(self, frame: pd.DataFrame) -> dict[str, float]:
+        if self.R0_column is not None:
+            return {"R0": self._measured_start(frame)}
         return {} if self.R0 is None else {"R0": self.R0}
+
+    def _measured_start(self, frame: pd.DataFrame) -> float:
+        """Return the pass rate before training that the rows of a fit share."""
+        import pandas as pd
+
+        if self.R0_column not in frame:
+            raise ConfigError(f"law.R0_column: there is no column {self.R0_column!r}")
+        values = pd.to_numeric(frame[self.R0_column], errors="coerce").unique()
+        if len(values) != 1 or not 0 <= values[0] < 1:
+            shown = ", ".join(f"{value:.4g}" for value in values[:3])
+            raise ConfigError(
+                f"law.R0_column: {self.R0_column} must be one rate from 0 to below 1 in the rows of a fit; it is {shown}."
+                " Fit models of several rates apart: by=COLUMN"
+            )
+        return float(values[0])
 
     def _late(self, frame: pd.DataFrame) -> np.ndarray:
         """Return a mask (n,) of the runs after the first part, see ``drop``."""

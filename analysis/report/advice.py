@@ -43,11 +43,12 @@ SHAPES = {
     "linear": "with a linear decay",
     "wsd": f"with a decay over the last {COOLDOWN:.0%} of them",
 }
-NAMES = {"N": "parameters", "D": "tokens", "k": "samples per problem"}
 
 
 def advise(study: Study, fit: Fit) -> list[str]:
     """Return sentences on how to spend the target budget, or on what to expect beyond the runs."""
+    if fit.undetermined:
+        return [f"There is no advice on larger budgets, since {fit.undetermined}."]
     special = SPECIAL.get(fit.law.name)
     if special:
         return special(study, fit)
@@ -64,9 +65,10 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
     if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
         return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents allow any size."]
     optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
-    loss = f"a loss of {format_optimum(row, 'loss')} nats per token"
+    loss = study.words.amount_of_loss(format_optimum(row, "loss"))
     if fit.law.allocates:
-        advice = f"With {scientific(target)} FLOPs, train {optimum['N']} parameters on {optimum['D']} tokens; expect {loss}."
+        places = f"{optimum['N']} {study.words.parameters} on {optimum['D']} {study.words.tokens}"
+        advice = f"With {scientific(target)} FLOPs, train {places}; expect {loss}."
     else:
         advice = f"With {scientific(target)} FLOPs, expect {loss}."
     factor = target / fit.runs["C"][1]
@@ -92,17 +94,20 @@ def _format_prediction(fit: Fit, row: dict[str, Any], write: Callable[[float], s
 def _one_variable(study: Study, fit: Fit) -> list[str]:
     (x,) = fit.law.predictors
     response = fit.law.response
-    what = {"loss": "a loss of", "coverage": "a coverage of", "error": "an error of"}.get(response, f"{response} =")
-    unit = " nats per token" if response == "loss" else ""
+    what = {"coverage": "a coverage of", "error": "an error of"}.get(response, f"{response} =")
+
+    def amount(text: str) -> str:
+        return study.words.amount_of_loss(text) if response == "loss" else f"{what} {text}"
+
     values = study.runs.frame[x]
     if x == "loss":
         at = BELOW * float(values.min())
         expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
-        return [f"At a loss of {three_decimals(at)}, 10 % below the lowest of the runs, expect {what} {expected}{unit}."]
+        return [f"At a loss of {three_decimals(at)}, 10 % below the lowest of the runs, expect {amount(expected)}."]
     at = BEYOND * float(values.max())
-    named = NAMES.get(x) or study.compute_unit(at)
+    named = {"N": study.words.parameters, "D": study.words.tokens, "k": "samples per problem"}.get(x) or study.compute_unit(at)
     expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
-    return [f"With {quantity(x, at)} {named}, {BEYOND} times the largest run, expect {what} {expected}{unit}."]
+    return [f"With {quantity(x, at)} {named}, {BEYOND} times the largest run, expect {amount(expected)}."]
 
 
 def _rl_sigmoid(study: Study, fit: Fit) -> list[str]:
@@ -124,11 +129,11 @@ def _rl_power(study: Study, fit: Fit) -> list[str]:
     frame, x = study.runs.frame, fit.law.x
     n = float(frame["N"].max())
     at = BEYOND * float(frame.loc[frame["N"] == n, x].max())
-    unit = "tokens" if x == "D" else study.compute_unit(at)
+    unit = study.words.tokens if x == "D" else study.compute_unit(at)
     rate = _format_prediction(fit, {"N": n, x: at}, share, flip=True)
     return [
-        f"For the largest model, of {quantity('N', n)} parameters, trained on {quantity(x, at)} {unit}, {BEYOND} times as much"
-        f" as so far, expect a pass rate of {rate}."
+        f"For the largest model, of {quantity('N', n)} {study.words.parameters}, trained on {quantity(x, at)} {unit},"
+        f" {BEYOND} times as much as so far, expect a pass rate of {rate}."
     ]
 
 
@@ -168,7 +173,8 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
             value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
             unit = " tokens" if name == "batch" else ""
             best.append(f"the best {what} is {with_interval(value, low, high, partial(quantity, name))}{unit}")
-        place = f"{quantity('N', factor * n)} parameters on {quantity('D', factor * d)} tokens, {reach}"
+        words = study.words
+        place = f"{quantity('N', factor * n)} {words.parameters} on {quantity('D', factor * d)} {words.tokens}, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
     return sentences
 
@@ -249,9 +255,11 @@ def _distillation(study: Study, fit: Fit) -> list[str]:
     grid = pd.DataFrame([{**student, "teacher_loss": value} for value in teachers])
     best = float(teachers[np.argmin(fit.predict(grid))])
     loss = _format_prediction(fit, {**student, "teacher_loss": best}, three_decimals)
+    words = study.words
+    size = f"{quantity('N', student['N'])} {words.parameters} trained on {quantity('D', student['D'])} {words.tokens}"
     return [
-        f"For the largest student, of {quantity('N', student['N'])} parameters trained on {quantity('D', student['D'])} tokens,"
-        f" the best teacher within the runs has a loss of {three_decimals(best)}; expect a loss of {loss} nats per token."
+        f"For the largest student, of {size}, the best teacher within the runs has a loss of {three_decimals(best)};"
+        f" expect {words.amount_of_loss(loss)}."
     ]
 
 
@@ -282,7 +290,7 @@ def _downstream(study: Study, fit: Fit) -> list[str]:
     assert isinstance(fit.law, Downstream)
     frame = fit.law.fitted_rows(study.runs.frame)
     at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
-    unit = {"N": "parameters", "D": "tokens", "C": study.compute_unit(at.get("C"))} if "C" in at else NAMES
+    unit = {"N": study.words.parameters, "D": study.words.tokens, "C": study.compute_unit(at.get("C"))}
     place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
     of = "the largest run" if len(at) == 1 else "the largest of the runs"
     if not fit.law.k:

@@ -33,6 +33,6 @@ def optimum(study: GroupedStudy) -> Table | None:
     rows = []
     for group, fit in study.groups.fits.items():
         best = fit.frontier(study.target_flops).iloc[0]
-        rows.append([Cell(group), *(cell_with_interval(best, name) for name in names)])
-    heads = {"N": "N*", "D": "D*", "loss": "Loss (nats/token)"}
+        rows.append([Cell(group), *(Cell(DASH) if fit.undetermined else cell_with_interval(best, name) for name in names)])
+    heads = {"N": "N*", "D": "D*", "loss": study.words.loss_heading}
     return Table((study.groups.by, *(heads[name] for name in names)), rows)

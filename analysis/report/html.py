@@ -39,7 +39,6 @@ def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
         answers={group: narrative.answer(part) for group, part in study.parts.items()},
         group_tables=group_tables,
         held=any(fit.holdout for fit in fits),
-        budgets=any(fit.holdout and fit.holdout["budgets"] for fit in fits),
     )
 
 

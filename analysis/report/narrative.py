@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analysis.fit.diagnostics import describe_run
 from analysis.fit.parabola_bias import bias_at
 from analysis.formatting import (
     compute,
@@ -40,13 +41,17 @@ def _describe_budget(study: Study, fit: Fit) -> list[str]:
     target = study.config.target_loss
     if target is None:
         return []
+    if fit.undetermined:
+        return [f"The budget for {study.words.of_loss} {target:g} is unknown."]
     try:
         budget = fit.budget_for(target)
     except ConfigError as error:
-        return [f"The budget for a loss of {target:g} is unknown: {str(error).split(': ', 1)[-1]}."]
+        return [f"The budget for {study.words.of_loss} {target:g} is unknown: {str(error).split(': ', 1)[-1]}."]
     flops = with_interval(budget["C"], budget["C_low"], budget["C_high"], _budget_written)
-    advice = f": {quantity('N', budget['N'])} parameters on {quantity('D', budget['D'])} tokens" if "N" in budget else ""
-    return [f"A loss of {target:g} takes {flops} FLOPs{advice}."]
+    words = study.words
+    places = f": {quantity('N', budget['N'])} {words.parameters} on {quantity('D', budget['D'])} {words.tokens}"
+    advice = places if "N" in budget else ""
+    return [f"{words.of_loss.capitalize()} {target:g} takes {flops} FLOPs{advice}."]
 
 
 def _budget_written(flops: float) -> str:
@@ -64,17 +69,33 @@ def _describe_holdout(study: Study, fit: Fit) -> list[str]:
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
     where = f" above {compute(largest)} {unit}" if above else " held out"
     runs = f"{count_rows(held['n'], study.runs.frame)}{where}"
-    if not held["budgets"]:
-        them = "it with an error" if held["n"] == 1 else "them with a mean error"
-        return [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
-    row = held["budgets"][-1]
+    count = len(held["points"])
+    them = "it with an error" if held["n"] == 1 else "them with a mean error"
+    if fit.law.best_runs_only and held["n"] > 1:
+        them = "the best run of their budget" if count == 1 else f"the best runs of their {count} budgets"
+        them += f" with {'an' if count == 1 else 'a mean'} error"
+    sentences = [f"Fitted without the {runs}, the law predicts {them} of {percent(fit.error)}."]
+    return [*sentences, *(_describe_best_run(study, held["best_runs"][-1], fit) if held["best_runs"] else [])]
+
+
+def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]:
+    """Return sentences on the best held-out run of the largest budget: predicted at its own N, D and C, and the loss of the
+    compute-optimal run of that budget.
+    """
     side = "above" if row["relative_error"] < 0 else "below"
+    words = study.words
+    sizes = {"N": words.parameters, "D": words.tokens}
+    place = join_words([f"{quantity(name, row[name])} {what}" for name, what in sizes.items() if name in row])
+    at = "" if fit.law.best_runs_only or not place else f", at its {place}"
     predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
-    return [
-        f"Fitted without the {runs}, the law predicts a loss of {predicted} for the"
-        f" best run of {compute(row['C'])} FLOPs; the measured loss is {three_decimals(row['measured'])},"
-        f" {percent(abs(row['relative_error']))} {side} it."
+    sentences = [
+        f"It predicts {words.of_loss} {predicted} for the best run of {compute(row['C'])} FLOPs{at}; the measured {words.loss}"
+        f" is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it."
     ]
+    if fit.law.allocates and not (fit.law.best_runs_only or fit.undetermined) and row["frontier"] is not None:
+        best = with_interval(row["frontier"], row["frontier_low"], row["frontier_high"], three_decimals)
+        sentences.append(f"By the law, the compute-optimal run of that budget would have {words.of_loss} {best}.")
+    return sentences
 
 
 def describe_bias(study: Study, fit: Fit) -> list[str]:
@@ -119,5 +140,5 @@ def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
 
 
 def run_name(study: Study, label: str) -> str:
-    """Return the name of a run in a fit; a run without a name is called by its row."""
-    return label if {"name", "run_id", "run"} & set(study.runs.frame) else f"row {label}"
+    """Return the name of a run in a fit; a run without a name is called by its values."""
+    return label if {"name", "run_id", "run"} & set(study.runs.frame) else describe_run(study.runs.frame, label)

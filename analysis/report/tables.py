@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import DASH, compute, interval, number, percent, quantity, run_label, scientific, times
+from analysis.formatting import DASH, compute, count_rows, interval, number, percent, quantity, run_label, scientific, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,20 +53,35 @@ class Table:
 def ranking(study: Study) -> Table:
     """Return a table of the laws by held-out error, with their advice for the target budget, or else their formulas."""
     target = study.target_flops
+    firsts = [
+        [Cell(fit.law.title), Cell(percent(study.held_out_error(fit))), Cell(held_out_rows(study, fit))] for fit in study.ranked
+    ]
+    heads = ("Law", "Held-out error", "Held-out rows")
     if not target:
-        rows = [[Cell(fit.law.title), Cell(percent(fit.error)), Cell(fit.law.formula, code=True)] for fit in study.ranked]
-        return Table(("Law", "Held-out error", "Formula"), rows, frozenset({1}))
+        rows = [[*first, Cell(fit.law.formula, code=True)] for first, fit in zip(firsts, study.ranked, strict=True)]
+        return Table((*heads, "Formula"), rows, frozenset({1}))
     rows = []
-    for fit in study.ranked:
+    for first, fit in zip(firsts, study.ranked, strict=True):
         best = fit.frontier(target)
-        cells = [cell_with_interval(best.iloc[0], name) if name in best else Cell(DASH) for name in ("N", "D", "loss")]
-        rows.append([Cell(fit.law.title), Cell(percent(fit.error)), *cells])
-    return Table(("Law", "Held-out error", f"N at {scientific(target)} FLOPs", "D", "Loss (nats/token)"), rows, frozenset({1}))
+        told = [] if fit.undetermined else list(best)
+        cells = [cell_with_interval(best.iloc[0], name) if name in told else Cell(DASH) for name in ("N", "D", "loss")]
+        rows.append([*first, *cells])
+    return Table((*heads, f"N at {scientific(target)} FLOPs", "D", study.words.loss_heading), rows, frozenset({1}))
+
+
+def held_out_rows(study: Study, fit: Fit) -> str:
+    """Name the rows of the held-out error of a fit; a dash if nothing was held out."""
+    if not fit.holdout:
+        return DASH
+    if not study.on_best_runs(fit):
+        return count_rows(len(fit.holdout["points"]), study.runs.frame)
+    count = len(fit.holdout["best_runs"])
+    return "best run of a budget" if count == 1 else f"best runs of {count} budgets"
 
 
 def budgets(study: Study) -> Table | None:
     """Return a table of the best allocation of several budgets by each allocating law."""
-    laws = [fit for fit in study.ranked if fit.law.allocates]
+    laws = [fit for fit in study.ranked if fit.law.allocates and not fit.undetermined]
     if not study.target_flops or not laws:
         return None
     low, largest = study.runs.frame["C"].min(), float(study.runs.frame["C"].max())
@@ -88,7 +103,7 @@ def budgets(study: Study) -> Table | None:
                     cell_with_interval(row, "loss"),
                 ]
             )
-    return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", "Loss (nats/token)"), rows, frozenset({4}))
+    return Table(("Budget (FLOPs)", "Law", "N*", "D*", "D*/N*", study.words.loss_heading), rows, frozenset({4}))
 
 
 def _round_budgets(low: float, high: float) -> list[float]:
@@ -100,7 +115,7 @@ def _round_budgets(low: float, high: float) -> list[float]:
 
 def off_optimum(study: Study, fit: Fit) -> Table | None:
     """Return a table of the cost of spending the target budget on smaller or larger models than the best."""
-    if not (study.target_flops and fit.law.allocates and fit.law.regression):
+    if fit.undetermined or not (study.target_flops and fit.law.allocates and fit.law.regression):
         return None
     best = float(fit.frontier(study.target_flops)["N"].iloc[0])
     if not 1 <= best < math.inf:
@@ -121,7 +136,7 @@ def off_optimum(study: Study, fit: Fit) -> Table | None:
         "Size",
         "N",
         "D",
-        "Loss (nats/token)",
+        study.words.loss_heading,
         "Above the best loss",
         "Equivalent optimal budget (FLOPs)",
         "Compute wasted",

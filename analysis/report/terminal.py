@@ -12,6 +12,7 @@ from rich.table import Table
 from analysis.formatting import DASH, count_rows, interval, number, percent, scientific, three_decimals, with_interval
 from analysis.report.advice import format_optimum
 from analysis.report.narrative import answer, describe_bias
+from analysis.report.tables import held_out_rows
 from analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
 from openr1.console import print_table
@@ -78,14 +79,15 @@ def _describe_dropped(study: Study | GroupedStudy) -> str:
 
 def _law_table(study: Study) -> Table:
     """Return a table of the laws in the order of their held-out error."""
-    table = Table("law", "held-out error", header_style="bold", show_lines=True)
+    table = Table("law", "held-out error", "held-out rows", header_style="bold", show_lines=True)
     table.columns[1].justify = "right"
     table.add_column("parameters (95 % interval)", no_wrap=True)
     if study.target_flops:
         table.add_column(f"optimum at {scientific(study.target_flops)} FLOPs", no_wrap=True)
     for fit in study.ranked:
         optimum = [_format_optima(fit, study.target_flops)] if study.target_flops else []
-        table.add_row(fit.law.title, percent(fit.error), _format_parameters(fit), *optimum)
+        error = percent(study.held_out_error(fit))
+        table.add_row(fit.law.title, error, held_out_rows(study, fit), _format_parameters(fit), *optimum)
     return table
 
 
@@ -129,4 +131,6 @@ def _format_optima(fit: Fit, target: float) -> str:
     best = fit.frontier(target)
     if best.empty:
         return DASH
+    if fit.undetermined:
+        return "not determined"
     return "\n".join(f"{name} {format_optimum(best.iloc[0], name)}" for name in ("N", "D", "loss") if name in best)

@@ -6,6 +6,7 @@ import pytest
 from analysis.formatting import (
     DASH,
     TIMES,
+    Words,
     compute,
     count_rows,
     interval,
@@ -114,3 +115,23 @@ def test_runs_and_rows_are_counted():
 def test_long_lists_end():
     assert join_names("abc") == "a, b, c"
     assert join_names("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize("write", [number, scientific])
+def test_numbers_that_underflowed_are_written_as_zero(write):
+    assert write(3e-271) == write(-1e-100) == "0"
+    assert "10" in write(1e-30)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ((None, None, None), ("parameters", "tokens", "a loss of 2.000 nats per token")),
+        (("n_params", "train_tokens", "loss_c4_val"), ("parameters", "tokens", "a loss of 2.000 nats per token")),
+        (("n", "d", "nll"), ("parameters", "tokens", "a loss of 2.000 nats per token")),
+        (("width", "images_seen", "bits_per_byte"), ("width", "images seen", "bits per byte of 2.000")),
+    ],
+)
+def test_the_words_of_a_study_are_those_of_its_columns(columns, words):
+    chosen = Words.of(*columns)
+    assert (chosen.parameters, chosen.tokens, chosen.amount_of_loss("2.000")) == words

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/coverage.py [--repetitions 400] [--resamples 1000]
 
-Prints the Markdown table of docs/analysis.md: a row per design, objective and kind of interval, a column per quantity. The
-prediction is for a budget of 100 times the largest run. With 400 repetitions, 19 of 20 cells of exact intervals are between
-92.9 % and 97.1 %.
+Prints the Markdown tables of docs/analysis.md: a row per design, objective and kind of interval, a column per quantity; and
+the exponent of N of IsoFLOP profiles whose budgets scatter. The prediction is for a budget of 100 times the largest run. With
+400 repetitions, 19 of 20 cells of exact intervals are between 92.9 % and 97.1 %.
 """
 
 import os
@@ -12,6 +12,7 @@ import os
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import argparse
+import itertools
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ import pandas as pd
 
 from analysis import Bootstrap, fit
 from analysis.fit.resampling import INTERVALS
-from analysis.laws import Chinchilla, Cost
+from analysis.laws import Chinchilla, Cost, IsoFlop
 from analysis.sources.frame import tidy
 
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
@@ -93,6 +94,38 @@ def repetition(design: Design, objective: str, seed: int, resamples: int) -> dic
     return covered
 
 
+EXPONENT = 0.49  # of N* in C
+SCATTERED = ((8, 0.0), (8, 0.05), (8, 0.15), (12, 0.15))  # budgets, standard deviation of log N* between them
+
+
+def scattered(budgets: int, between: float, seed: int) -> pd.DataFrame:
+    """Draw budgets of eight sizes each whose best size is off a power law by a normal deviate of log N."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for flops in np.geomspace(1e18, 1e21, budgets):
+        best, off = 0.12 * flops**EXPONENT, between * rng.standard_normal()
+        for n in best * np.geomspace(0.25, 4, 8):
+            loss = 1.8 + 90 * flops**-0.1 + 0.05 * (np.log(n / best) - off) ** 2
+            rows.append({"N": n, "D": flops / 6 / n, "C": flops, "loss": loss * np.exp(0.003 * rng.standard_normal())})
+    return tidy(pd.DataFrame(rows)).frame
+
+
+def covers_exponent(budgets: int, between: float, weighted: bool, seed: int, resamples: int) -> bool:
+    """Return True if the interval of an IsoFLOP fit covers the exponent of N."""
+    frame = scattered(budgets, between, seed)
+    low, high = fit(frame, IsoFlop(weighted=weighted), bootstrap=Bootstrap(resamples, seed)).ci95["N_exponent"]
+    return bool(low <= EXPONENT <= high)
+
+
+def print_scattered(pool: ProcessPoolExecutor, count: int, resamples: int) -> None:
+    """Print the table of IsoFLOP profiles."""
+    print("\n| budgets | SD of log N* between them | weighted | N exponent |\n|---|---|---|---|")
+    for (budgets, between), weighted in itertools.product(SCATTERED, (True, False)):
+        arguments = ([value] * count for value in (budgets, between, weighted))
+        share = np.mean(list(pool.map(covers_exponent, *arguments, range(count), [resamples] * count)))
+        print(f"| {budgets} | {between:g} | {'yes' if weighted else 'no'} | {share:.1%} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=400)
@@ -111,6 +144,7 @@ def main() -> None:
                 share = np.mean([result[kind] for result in results], axis=0)
                 cells = " | ".join(f"{value:.1%}" for value in share)
                 print(f"| {design.title} | {objective} | {kind} | {cells} |", flush=True)
+        print_scattered(pool, chosen.repetitions, chosen.resamples)
 
 
 if __name__ == "__main__":

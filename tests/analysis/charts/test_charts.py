@@ -111,7 +111,7 @@ def test_the_frontier_shows_what_was_held_out_and_the_answer(study):
     (panel,) = chart_study(study)["frontier"].panels
     (held,) = named(panel, "held out")
     assert held.shape == "diamond"
-    assert held.y.tolist() == [row["measured"] for row in study.main.holdout["budgets"]]
+    assert held.y.tolist() == [row["measured"] for row in study.main.holdout["best_runs"]]
     assert "predicted" in held.hover[0]
     (target,) = named(panel, "target")
     row = study.main.frontier(study.target_flops).iloc[0]

@@ -4,6 +4,7 @@ import pytest
 from helpers.studies import isoflop_runs
 
 from analysis import Bootstrap, fit
+from analysis.formatting import quantity
 from analysis.laws import Chinchilla, PowerLaw
 from analysis.sources.frame import tidy
 
@@ -48,7 +49,9 @@ def test_one_run_that_moves_the_fit_is_named():
     result = fit(frame, Chinchilla(objective="log_mse"), bootstrap=SOME)
     worst = result.diagnostics["influence"][0]
     assert worst["run"] == "20"
-    assert warned(result, "leaving out row 20 changes ")
+    row = frame.iloc[20]
+    size, tokens, flops = (quantity(name, row[name]) for name in ("N", "D", "C"))
+    assert warned(result, f"leaving out the run with N = {size}, D = {tokens} and C = {flops} changes ")
     named = fit(frame.assign(name=[f"run {i}" for i in range(25)]), Chinchilla(objective="log_mse"), bootstrap=SOME)
     assert named.diagnostics["influence"][0]["run"] == "run 20"
     nameless = fit(frame.assign(name=None), Chinchilla(objective="log_mse"), bootstrap=SOME)
@@ -106,3 +109,95 @@ def test_a_floor_that_the_law_sets_to_zero_is_no_estimate():
     assert result.params["E"] == 0
     assert result.diagnostics["at_zero"] == result.diagnostics["at_bound"] == []
     assert fit(frame, "isoflop", bootstrap=Bootstrap(0)).diagnostics["at_zero"] == []
+
+
+def test_an_additive_parameter_next_to_zero_is_not_called_undetermined():
+    compute = np.geomspace(1, 300, 30)
+    noise = np.random.default_rng(0).normal(0, 0.003, 30)
+    frame = pd.DataFrame({"C": compute, "pass_at_1": np.clip(0.7 / (1 + (10 / compute) ** 1.5) + noise, 0, 1)})
+    result = fit(frame, "rl_sigmoid", bootstrap=Bootstrap(0))
+    assert result.params["R0"] < 0.01
+    assert "R0" not in result.diagnostics["flat"]
+
+
+@pytest.mark.parametrize("law", ["power_law", "rl_power"])
+def test_intervals_of_one_run_a_stratum_are_not_of_width_zero(law):
+    rng = np.random.default_rng(0)
+    compute = np.geomspace(1e17, 1e21, 9)
+    frame = tidy(pd.DataFrame({"C": compute, "loss": (1.9 + 5e3 * compute**-0.2) * np.exp(rng.normal(0, 0.003, 9))})).frame
+    if law == "rl_power":
+        size, steps = (part.ravel() for part in np.meshgrid(np.geomspace(5e8, 5e10, 8), np.geomspace(1e18, 1e20, 6)))
+        share = 1 / (1 + 2e9 / size)
+        error = np.exp(share * (2.0 + 0.02 * np.log(size) - 0.07 * np.log(steps)) + rng.normal(0, 0.01, len(size)))
+        frame = pd.DataFrame({"N": size, "C": steps, "pass_at_1": 1 - error, "run": size.astype(str)})
+    result = fit(frame, law, bootstrap=SOME)
+    for name, (low, high) in result.ci95.items():
+        assert high - low > 1e-3 * abs(result.params[name])
+    assert result.ci95
+
+
+def test_resamples_that_all_agree_give_no_interval_and_a_warning():
+    frame = pd.DataFrame({"N": np.repeat([5e8, 2e9, 8e9], 6), "C": np.tile(np.geomspace(1e18, 1e20, 6), 3)})
+    share = 1 / (1 + 2e9 / frame["N"])
+    noise = np.random.default_rng(0).normal(0, 0.01, len(frame))
+    frame["pass_at_1"] = 1 - np.exp(share * (2 + 0.02 * np.log(frame["N"]) - 0.07 * np.log(frame["C"])) + noise)
+    frame["run"] = frame["N"].astype(str)  # a run of each of three sizes, all of which the law needs
+    result = fit(frame, "rl_power", bootstrap=SOME)
+    assert result.ci95 == {} == result.se
+    assert warned(result, "have no interval, since all resamples agree")
+    assert np.isnan(result.interval(frame)).all()
+
+
+def law_of(frame):
+    return 1.8 + 480 * frame["N"] ** -0.35 + 2000 * frame["D"] ** -0.37
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "words"),
+    [
+        (np.full(15, 1e8), np.geomspace(1e9, 1e11, 15), "one model size"),
+        (np.geomspace(1e7, 1e9, 15), np.full(15, 1e10), "one number of tokens"),
+        (np.geomspace(1e7, 1e9, 15), 20 * np.geomspace(1e7, 1e9, 15), "all have D = 20 N"),
+        (np.geomspace(1e7, 1e9, 15), 1e5 * np.geomspace(1e7, 1e9, 15) ** 0.5, r"D in proportion to N^0.50"),
+        (np.geomspace(1e8, 1e9, 15), 1e18 / np.geomspace(1e8, 1e9, 15), "one budget"),
+    ],
+)
+@pytest.mark.parametrize("law", ["chinchilla", "overtraining"])
+def test_runs_along_one_line_give_no_advice(law, n, d, words):
+    if law == "overtraining" and "20 N" in words:
+        return  # it refuses them
+    frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
+    noise = np.random.default_rng(0).normal(0, 0.003, 15)
+    result = fit(tidy(frame.assign(loss=law_of(frame) * np.exp(noise))).frame, law, bootstrap=Bootstrap(0))
+    assert words in result.undetermined
+    assert result.undetermined in result.diagnostics["warnings"]
+    assert ": add " in result.undetermined
+
+
+def test_runs_whose_losses_hardly_differ_give_no_advice():
+    n, d = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 1.2e8, 5), np.geomspace(1e9, 1.2e9, 5)))
+    frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
+    noise = np.random.default_rng(0).normal(0, 0.02, 25)
+    result = fit(tidy(frame.assign(loss=law_of(frame) * np.exp(noise))).frame, "chinchilla", bootstrap=Bootstrap(0))
+    assert "little more than their noise" in result.undetermined
+
+
+def test_an_irreducible_loss_of_zero_gives_no_advice():
+    frame = isoflop_runs(8, 8)
+    frame["loss"] = (law_of(frame) - 1.8) * np.exp(np.random.default_rng(0).normal(0, 0.003, 64))
+    assert "do not show an irreducible loss" in fit(frame, "chinchilla", bootstrap=Bootstrap(0)).undetermined
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "overtraining", "isoflop", "power_law"])
+def test_runs_of_several_sizes_and_budgets_give_advice(law):
+    assert fit(isoflop_runs(), law, bootstrap=Bootstrap(0)).undetermined == ""
+
+
+def test_parameters_that_change_no_prediction_have_no_interval():
+    d = np.geomspace(1e9, 1e11, 20)
+    frame = pd.DataFrame({"N": 1e8, "D": d, "C": 6e8 * d})
+    noise = np.random.default_rng(0).normal(0, 0.003, 20)
+    result = fit(tidy(frame.assign(loss=law_of(frame) * np.exp(noise))).frame, "chinchilla", bootstrap=SOME)
+    assert not {"E", "A", "alpha"} & {*result.ci95, *result.se}
+    assert {"B", "beta"} <= set(result.ci95)
+    assert warned(result, "have no interval, since other values predict the runs equally")

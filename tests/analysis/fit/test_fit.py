@@ -45,8 +45,8 @@ def test_runs_of_one_loss_determine_no_law(runs, law, reason):
 @pytest.mark.parametrize("law", ALLOCATING)
 def test_the_largest_budget_is_predicted_from_the_smaller_ones(runs, law):
     result = fit(runs(noise=0.001), law, Holdout(), SMALL)
-    (best,) = result.holdout["budgets"]
-    assert result.error == pytest.approx(abs(best["predicted"] / best["measured"] - 1))
+    (best,) = result.holdout["best_runs"]
+    assert result.holdout["best_runs_error"] == pytest.approx(abs(best["predicted"] / best["measured"] - 1))
     assert result.error < 0.02
     assert best["low"] < best["predicted"] < best["high"]
     assert result.holdout["n"] == 5
@@ -56,8 +56,8 @@ def test_runs_above_a_number_of_flops_are_held_out(runs):
     result = fit(runs(), "chinchilla", Holdout(above_flops=1e12), Bootstrap(0))
     assert result.holdout["n"] == 15
     assert result.holdout["largest_fitted"] < 1e12
-    assert len(result.holdout["budgets"]) == 3
-    assert result.holdout["mean_relative_error"] < 1e-3
+    assert len(result.holdout["best_runs"]) == 3
+    assert result.error < 1e-3
 
 
 def test_a_holdout_that_leaves_too_little_is_a_warning(runs):

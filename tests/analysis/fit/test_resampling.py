@@ -16,6 +16,20 @@ def test_budgets_are_resampled_within():
     assert len(np.unique(Bootstrap(50).counts(np.arange(15), None)[:, :4].sum(axis=1))) > 1
 
 
+@pytest.mark.parametrize("strata", [np.arange(9.0), np.repeat([1.0, 2.0, 3.0, 4.0], [1, 3, 4, 1])])
+def test_strata_of_one_run_are_drawn_from_one_another(strata):
+    counts = Bootstrap(200).counts(np.arange(9), strata)
+    assert (counts.sum(axis=1) == 9).all()
+    assert (counts.std(axis=0) > 0).all()
+
+
+def test_a_single_stratum_of_one_run_is_drawn_with_its_neighbour():
+    for strata, together in (([1.0, 2.0, 2.0, 3.0, 3.0], 3), ([1.0, 1.0, 2.0, 3.0, 3.0], 3)):
+        counts = Bootstrap(200).counts(np.arange(5), np.array(strata))
+        assert (counts[:, :together].sum(axis=1) == together).all()
+        assert (counts.std(axis=0) > 0).all()
+
+
 def test_the_points_of_a_run_stay_together():
     run = np.array(["b", "a", "a", "c", "b", "c", "a"])
     counts = Bootstrap(100).counts(run, None)

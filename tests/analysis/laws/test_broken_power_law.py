@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import Bootstrap, fit
 from analysis.laws.base import Cost
 from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.regression import CurveLaw, Inputs
@@ -138,3 +139,13 @@ def test_too_few_runs_are_refused(truth, least):
     frame = table(truth).head(least - 1)
     with pytest.raises(ConfigError, match=f"needs at least {least} points; there are {least - 1}"):
         law_of(truth).estimate(frame)
+
+
+def test_a_steep_break_is_not_called_implausible():
+    d = np.geomspace(1e6, 1e12, 80)
+    truth = [[0.5, 2.0, 0.02, 5.66, 1e9, 3.0]]
+    law = BrokenPowerLaw(x="D", objective="log_mse")
+    frame = pd.DataFrame({"D": d}).assign(loss=law.predict(np.array(truth), pd.DataFrame({"D": d}))[0])
+    result = fit(frame, law, bootstrap=Bootstrap(0))
+    assert result.params["c1"] > 3
+    assert "c1" not in result.diagnostics["at_bound"]

@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
+from analysis import Bootstrap, fit
 from analysis.laws.allocation import weighted_line
 from analysis.laws.base import Cost
 from analysis.laws.isoflop import IsoFlop, precisions
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 TRUTH = [1.0, 0.45, 1 / 20, 1 - 0.9 * 0.45, 1.7, 200, 0.14]
@@ -242,3 +244,77 @@ def test_the_law_predicts_the_frontier_whatever_the_size():
     assert len(law.fitted_rows(frame)) == 5
     assert np.array_equal(law.strata(frame), frame["budget"])
     assert all(p.name in law.formula for p in law.parameters)
+
+
+def scattered(between, budgets=10, sizes=8, noise=0.002, seed=0):
+    """Return budgets whose best size is off the power law by a normal deviate of log N."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for flops in np.geomspace(1e18, 1e21, budgets):
+        best = 0.12 * flops**0.49
+        off = between * rng.standard_normal()
+        for n in best * np.geomspace(0.25, 4, sizes):
+            loss = 1.8 + 90 * flops**-0.1 + 0.05 * (np.log(n / best) - off) ** 2
+            rows.append({"N": n, "D": flops / 6 / n, "C": flops, "loss": loss * np.exp(noise * rng.standard_normal())})
+    return tidy(pd.DataFrame(rows)).frame
+
+
+def test_scatter_between_budgets_is_told_and_widens_the_interval():
+    calm, rough = (fit(scattered(between), "isoflop", bootstrap=Bootstrap(200)) for between in (0.0, 0.2))
+    words = "scatter about the power law by more than their runs explain"
+    assert not any(words in warning for warning in calm.diagnostics["warnings"])
+    assert any(words in warning for warning in rough.diagnostics["warnings"])
+    (scatter,) = rough.tables["scatter"]
+    assert scatter["freedom"] == 8
+    assert scatter["chi_squared"] > 20
+    assert 0.1 < np.sqrt(scatter["variance"]) < 0.35
+    widths = [np.ptp(result.ci95["N_exponent"]) for result in (calm, rough)]
+    assert widths[1] > 3 * widths[0]
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_intervals_cover_the_exponent_where_budgets_scatter(weighted):
+    inside = []
+    for seed in range(30):
+        result = fit(scattered(0.15, budgets=8, seed=seed), IsoFlop(weighted=weighted), bootstrap=Bootstrap(100, seed))
+        low, high = result.ci95["N_exponent"]
+        inside.append(low < 0.49 < high)
+    assert np.mean(inside) > 0.8  # 95 % but for chance; draws within budgets alone cover about half
+
+
+def test_scatter_between_budgets_evens_their_weights():
+    assert precisions([0.1, 0.2, 0.1], between=100.0) == pytest.approx(np.ones(3), rel=1e-2)
+
+
+def test_whole_budgets_are_drawn_where_they_scatter_or_leave_no_variance():
+    rough = scattered(0.2)
+    assert IsoFlop().clusters(rough).tolist() == pytest.approx(rough["budget"].tolist())
+    assert IsoFlop().clusters(scattered(0.0)) is None
+    assert IsoFlop().clusters(parabolas(sizes=3)) is not None  # a parabola through three runs has no variance
+    assert IsoFlop().clusters(scattered(0.2, budgets=3)) is None  # too few to tell
+
+
+def test_a_budget_that_is_drawn_twice_counts_twice():
+    frame = scattered(0.2, budgets=5)
+    law = IsoFlop()
+    params = law.estimate(frame).params
+    counts = np.repeat([[2.0, 0.0, 1.0, 1.0, 1.0]], 8, axis=1)
+    table = pd.DataFrame(law.estimate(frame).tables["budgets"])
+    shares = precisions(table["log_n_std"].tolist(), law.estimate(frame).tables["scatter"][0]["variance"]) * counts[0, ::8]
+    _, slope = weighted_line(np.log(table["C"].to_numpy()), np.log(table[["N"]].to_numpy().T), shares)
+    assert law.resample(frame, params, counts)[0, 1] == pytest.approx(slope[0])
+
+
+def test_the_objective_of_the_best_losses_can_be_fixed_or_chosen_by_rolling_origin():
+    def fitted(objective, heavy):
+        frame = scattered(0.0, budgets=9, noise=0.0005)
+        odd = frame["budget"] == np.sort(frame["budget"].unique())[4]
+        frame.loc[odd, "loss"] *= 1.03 if heavy else 1.0  # an outlying budget, which squares follow and Huber's loss does not
+        return IsoFlop(frontier_objective=objective).estimate(frame)
+
+    huber, squares, rolling = (fitted(objective, heavy=True) for objective in ("huber", "log_mse", "rolling"))
+    assert abs(huber.params[0, 6] - 0.1) < abs(squares.params[0, 6] - 0.1)
+    assert rolling.params.tolist() == huber.params.tolist()
+    assert rolling.tables["frontier"][0]["objective"] == "huber"
+    with pytest.raises(ConfigError, match=r"^law\.frontier_objective: "):
+        IsoFlop(frontier_objective="median")

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import Bootstrap, fit, fit_by
 from analysis.laws.rl_sigmoid import RlSigmoid
 from openr1.errors import ConfigError
 
@@ -175,3 +176,22 @@ def test_runs_that_cannot_be_fitted_are_refused(options, table, message):
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         RlSigmoid(**options)
+
+
+def test_each_group_has_the_rate_before_training_of_its_own():
+    compute = np.geomspace(1, 200, 24)
+    parts = []
+    for model, start in (("small", 0.2), ("large", 0.45)):
+        rate = start + (0.7 - start) / (1 + (10 / compute) ** 1.5)
+        parts.append(pd.DataFrame({"model": model, "C": compute, "pass_at_1": rate, "before": start}))
+    frame = pd.concat(parts, ignore_index=True)
+    groups = fit_by(frame, "model", RlSigmoid(R0_column="before"), bootstrap=Bootstrap(50))
+    for model, start in (("small", 0.2), ("large", 0.45)):
+        assert groups.fits[model].params["R0"] == start
+        assert "R0" not in groups.fits[model].ci95  # it is given
+    with pytest.raises(ConfigError, match=r"^law\.R0_column: before must be one rate .*; it is 0\.2, 0\.45\. Fit models"):
+        fit(frame, RlSigmoid(R0_column="before"))
+    with pytest.raises(ConfigError, match=r"^law\.R0_column: there is no column 'first'"):
+        fit(frame, RlSigmoid(R0_column="first"))
+    with pytest.raises(ConfigError, match=r"^law\.R0_column: give R0 or a column"):
+        RlSigmoid(R0=0.1, R0_column="before")

@@ -8,7 +8,8 @@ import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
 from analysis.formatting import compute, percent, quantity, scientific, share, short, three_decimals
-from analysis.report.narrative import answer, describe_diagnostics
+from analysis.report.narrative import answer, describe_diagnostics, run_name
+from analysis.report.tables import ranking
 
 
 def said(study):
@@ -36,7 +37,7 @@ def test_a_budget_within_the_runs_is_not_called_extrapolated():
 
 def test_what_was_held_out_is_set_beside_its_prediction():
     study = study_of_kind("budgets")
-    row = study.main.holdout["budgets"][-1]
+    row = study.main.holdout["best_runs"][-1]
     side = "above" if row["relative_error"] < 0 else "below"
     assert f"Fitted without the 5 runs above {scientific(study.main.holdout['largest_fitted'])} FLOPs" in said(study)
     assert f"the measured loss is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it." in said(
@@ -143,7 +144,7 @@ def test_a_diagnosis_names_the_run_that_moves_most():
     row = study.main.diagnostics["influence"][0]
     text = " ".join(describe_diagnostics(study, study.main))
     errors = f"{abs(row['standard_errors']):.2g} standard errors"
-    assert f"changes no parameter by more than {errors} ({row['parameter']}, without row {row['run']})." in text
+    assert f"changes no parameter by more than {errors} ({row['parameter']}, without {run_name(study, row['run'])})." in text
     assert "Residuals show no trend." in text
 
 
@@ -155,3 +156,28 @@ def test_a_diagnosis_tells_of_ridges_basins_and_trends():
     assert "Residuals trend with C (bent, -0.50)." in text
     assert "the runs do not determine E and A separately" in text
     assert "The starts reached 3 local optima; 25% of them reached the best one." in text
+
+
+def test_losses_and_data_of_other_units_are_called_by_their_columns(tmp_path):
+    table = budgets().rename(columns={"D": "images", "loss": "bits_per_byte"})
+    columns = ("runs.columns.D=images", "runs.columns.loss=bits_per_byte", "bootstrap.resamples=0")
+    text = said(study_of(tmp_path, table, "law=chinchilla", *columns))
+    assert "nats" not in text
+    assert "tokens" not in text
+    assert "images; expect bits per byte of " in text
+    assert "the measured bits per byte is " in text
+
+
+def test_runs_that_cannot_tell_are_answered_with_what_to_add(tmp_path):
+    d = np.geomspace(1e9, 1e11, 20)
+    table = pd.DataFrame({"N": 1e8, "D": d, "C": 6e8 * d, "loss": 2.5 + 2000 * d**-0.37})
+    table["loss"] *= np.exp(np.random.default_rng(0).normal(0, 0.002, 20))
+    study = study_of(tmp_path, table, "law=chinchilla", "compare=[chinchilla,power_law]", "target_loss=2.0")
+    text = said(study)
+    assert "There is no advice on larger budgets, since the runs have one model size" in text
+    assert "add runs of other sizes" in text
+    assert "train " not in text
+    assert "The budget for a loss of 2 is unknown." in text
+    assert "compute-optimal" not in text
+    row = next(row for row in ranking(study).rows if row[0].text == "Parametric law")
+    assert [cell.text for cell in row[-3:]] == ["\u2013"] * 3

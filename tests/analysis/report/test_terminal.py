@@ -21,7 +21,7 @@ def test_every_law_is_shown(kind, capsys):
     text = printed(study, capsys)
     assert f"report: {study.report}" in text
     fit = study.main
-    assert percent(fit.error) in text
+    assert percent(study.held_out_error(fit)) in text
     for parameter in fit.law.parameters:
         assert (f"{parameter.name} " in text) or parameter.coefficient
 
@@ -29,7 +29,7 @@ def test_every_law_is_shown(kind, capsys):
 def test_the_best_on_what_was_held_out_is_first(capsys):
     study = study_of_kind("budgets")
     text = printed(study, capsys)
-    places = [text.index(percent(fit.error)) for fit in study.ranked]
+    places = [text.index(percent(study.held_out_error(fit))) for fit in study.ranked]
     assert places == sorted(places)
     assert "FLOPs, train" in text
 
