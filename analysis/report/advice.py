@@ -290,7 +290,9 @@ def _downstream(study: Study, fit: Fit) -> list[str]:
     assert isinstance(fit.law, Downstream)
     frame = fit.law.fitted_rows(study.runs.frame)
     at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
-    unit = {"N": study.words.parameters, "D": study.words.tokens, "C": study.compute_unit(at.get("C"))}
+    unit = {"N": study.words.parameters, "D": study.words.tokens}
+    if "C" in at:
+        unit["C"] = study.compute_unit(at["C"])
     place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
     of = "the largest run" if len(at) == 1 else "the largest of the runs"
     if not fit.law.k:
