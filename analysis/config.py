@@ -21,7 +21,7 @@ from analysis.laws.constraints import read_priors, read_values
 from analysis.laws.custom import law_class
 from analysis.sources.frame import SOURCES, Source
 from openr1.errors import ConfigError
-from openr1.options import load_config, one_line
+from openr1.options import load_config, one_line, one_of
 from openr1.options.ranges import Flops, Positive
 
 
@@ -57,7 +57,9 @@ class FitConfig:
             raise ConfigError(
                 "by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value"
             )
-        for name in self.compare:
+        for place, name in enumerate(self.compare):
+            if ":" not in name:
+                one_of(name, f"compare[{place}]", LAWS)
             law_class(name)
         self.fix, self.priors = read_values(self.fix or {}), read_priors(self.priors or {})
         if self.forecast and (self.fix or self.tie or self.priors):
@@ -97,7 +99,7 @@ def register_schemas() -> None:
 
 
 def register_custom_laws(overrides: Sequence[str]) -> None:
-    """Put the classes of ``law=my.module:MyLaw`` among these overrides into Hydra's group ``law``.
+    """Put the classes such as ``my.module:MyLaw`` that overrides of ``law`` name into Hydra's group.
 
     :raises ConfigError: if there is no such class.
     """

@@ -52,7 +52,7 @@ def fit(
     :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
     :param fix: parameter -> its value.
     :param tie: lists of parameters that are equal.
-    :param priors: parameter -> its :class:`Prior`, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.
+    :param priors: parameter -> its ``Prior``, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.
     :raises ConfigError: if the runs lack a column, or are too few for the law.
     """
     law = resolve_law(law)

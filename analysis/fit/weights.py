@@ -25,8 +25,8 @@ def run_weights(frame: pd.DataFrame, weights: str) -> np.ndarray:
     """
     if weights in RULES:
         values = RULES[weights](frame)
-    elif weights in frame:
-        values = _column(frame, weights)
+    elif weights in frame or f"{weights}_unused" in frame:  # as a tidy frame calls a column named weight
+        values = _column(frame, weights if weights in frame else f"{weights}_unused")
     else:
         raise ConfigError(
             f"weights: must be one of {', '.join(RULES)}, or a column of the runs; there is no column {weights!r}"

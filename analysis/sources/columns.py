@@ -13,6 +13,7 @@ class Columns:
     D: str | None = None  # training tokens
     C: str | None = None  # training FLOPs, or another unit of compute for a law of RL
     loss: str | None = None  # nats per token
+    loss_se: str | None = None  # standard error of the loss, for weights=inverse_variance
     pass_at_1: str | None = None  # share of correct answers
     U: str | None = None  # unique training tokens
     error: str | None = None  # share, on downstream tasks; 1 - pass_at_1 if only that is known

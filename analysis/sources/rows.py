@@ -54,7 +54,7 @@ def has_points(frame: pd.DataFrame) -> bool:
         return False
     repeated = frame["run_id"].notna() & frame["run_id"].duplicated(keep=False)
     rows = frame[repeated]
-    return len(rows) > 0 and int((~rows.duplicated()).sum()) > rows["run_id"].nunique()
+    return len(rows) > 0 and int((~_comparable(rows).duplicated()).sum()) > rows["run_id"].nunique()
 
 
 def exclusion_reasons(
@@ -104,11 +104,16 @@ def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:
         return frame["fingerprint"].notna() & frame.duplicated(["fingerprint", "step"])
     if {"run", "fingerprint"} <= set(frame):
         first = frame.groupby("fingerprint")["run"].transform("first")
-        return frame.duplicated() | (frame["fingerprint"].notna() & (frame["run"] != first))
+        return _comparable(frame).duplicated() | (frame["fingerprint"].notna() & (frame["run"] != first))
     for key in ("fingerprint", "run_id"):
         if key in frame and "run" not in frame:
             return frame[key].notna() & frame[key].duplicated()
-    return frame.duplicated()
+    return _comparable(frame).duplicated()
+
+
+def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows that can be compared: lists and the like, of files with nested values, as text."""
+    return frame.assign(**{name: frame[name].astype(str) for name in frame.select_dtypes("object")})
 
 
 def describe_unread(key: str, numbers: Numbers, texts: pd.Series) -> str:

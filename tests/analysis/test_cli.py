@@ -109,7 +109,7 @@ def test_a_law_that_cannot_be_fitted_does_not_stop_the_others(points, capsys):
 
 def test_laws_are_ranked_by_what_they_were_not_shown(points):
     study = study_of("compare=[power_law,isoflop,chinchilla]", "holdout.fraction=0.2")
-    errors = [fit.error for fit in study.ranked]
+    errors = [study.held_out_error(fit) for fit in study.ranked]
     assert errors == sorted(errors)
     assert len(errors) == 3
     assert study.main.law.name == "chinchilla"

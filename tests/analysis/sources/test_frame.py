@@ -347,3 +347,11 @@ def test_rows_before_training_are_kept_where_a_law_takes_them():
     assert tidy(curve.assign(C=[-1.0, 1.0, 2.0]), needs=needs, zero_compute=True).dropped["reason"].tolist() == [
         "C is negative or infinite"
     ]
+
+
+def test_rows_with_lists_are_compared_by_their_text(table):
+    rows = table()
+    rows["tags"] = [["a", index] for index in range(len(rows))]
+    assert len(tidy(rows).frame) == len(rows)
+    twice = tidy(pd.concat([rows, rows.iloc[:2]], ignore_index=True))
+    assert list(twice.dropped["reason"]) == ["repeats an earlier row"] * 2

@@ -11,7 +11,9 @@ NEEDS = ("N", "D", "loss")
 GRID = [(n, d) for n in (2e7, 6e7, 2e8, 6e8, 2e9, 7e9) for d in (4e8, 4e9, 4e10)]
 STUDY = pd.DataFrame(GRID, columns=["N", "D"])
 STUDY["loss"] = 1.8 + 480 * STUDY["N"] ** -0.35 + 2100 * STUDY["D"] ** -0.37
-OF_N_AND_D = [law for law in (kind() for kind in LAWS.values()) if {"N", "D"} <= set(law.needs) and "C" not in law.needs]
+OF_N_AND_D = [
+    law for law in (kind() for kind in LAWS.values()) if {"N", "D", "loss"} <= set(law.needs) and "C" not in law.needs
+]
 MORE = {"teacher_loss": 2.0, "supervised_loss": 3.0, "lr": 1e-3, "U": 1e9}
 
 
