@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.config import FitConfig
+from analysis.fit.comparison import Comparison, compare_nested
 from analysis.fit.fit import fit
 from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
+from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit
 from analysis.fit.weights import run_weights
 from analysis.forecast.forecast import Forecast, forecast
@@ -72,6 +74,7 @@ class Study(BaseStudy):
     failed: dict[str, str]  # law -> why it could not be fitted
     forecast: Forecast | None = None  # of ``forecast=FLOPs``
     outcomes: list[Outcome] = field(default_factory=list)  # registered forecasts of the study, compared with its runs
+    comparison: Comparison | None = None  # of the law with ``fix`` or ``tie`` and the law without
 
     @property
     def main(self) -> Fit:
@@ -145,7 +148,17 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
         failed=failed,
         forecast=_forecast(config, runs.frame),
         outcomes=verify(config.study_folder, runs.frame),
+        comparison=_compare_with_free(config, fits),
     )
+
+
+def _compare_with_free(config: FitConfig, fits: dict[str, Fit]) -> Comparison | None:
+    """Compare the law under the constraints of the config with the law without them; null if no parameter is fixed or tied."""
+    fitted = fits.get(config.law.name)
+    if fitted is None or fitted.frame is None or not (config.fix or config.tie):
+        return None
+    free = fit(fitted.frame, config.law, bootstrap=Bootstrap(resamples=0), priors=config.priors)
+    return compare_nested(fitted, free, fitted.frame)
 
 
 def _forecast(config: FitConfig, frame: pd.DataFrame) -> Forecast | None:

@@ -33,7 +33,8 @@ def answer(study: Study) -> list[str]:
     """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
     forecast = sentences(study.forecast) if study.forecast else []
     fitted = [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
-    return [*outcome_sentences(study.outcomes), *forecast, *fitted]
+    compared = [str(study.comparison)] if study.comparison else []
+    return [*outcome_sentences(study.outcomes), *forecast, *fitted, *compared]
 
 
 def _describe_budget(study: Study, fit: Fit) -> list[str]:

@@ -13,6 +13,7 @@ from analysis import Fit, cli
 from analysis.config import compose
 from analysis.laws import LAWS
 from analysis.report import terminal
+from analysis.report.narrative import answer
 from analysis.study import analyse
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
@@ -113,6 +114,24 @@ def test_laws_are_ranked_by_what_they_were_not_shown(points):
     assert errors == sorted(errors)
     assert len(errors) == 3
     assert study.main.law.name == "chinchilla"
+
+
+def test_a_law_with_fixed_parameters_is_compared_with_the_free_one(points):
+    study = study_of("fix={E: 0}", "tie=[[alpha,beta]]", "holdout.largest_budgets=0")
+    assert study.main.params["E"] == 0
+    assert study.comparison.freedom == 2
+    assert str(study.comparison) in answer(study)
+    assert study_of("holdout.largest_budgets=0").comparison is None
+
+
+def test_a_forecast_is_in_the_report_and_beside_it(here, points, monkeypatch, capsys):
+    run(monkeypatch, "runs=csv", f"runs.path={points}", "forecast=1e15", "out=fits/far", *FAST)
+    assert "A run of 10¹⁵ FLOPs is forecast to have a loss of" in capsys.readouterr().out.replace("\n", " ")
+    known = json.loads((here / "fits/far/forecast.json").read_text())
+    assert known["runs"][0]["C"] == 1e15
+    page = (here / "fits/far/report.html").read_text()
+    assert "Mean error beyond the origins" in page
+    assert known["chosen"][0] in page
 
 
 def test_any_table_is_fitted_with_its_columns_named(here, table, monkeypatch, capsys):
