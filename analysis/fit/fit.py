@@ -19,6 +19,7 @@ from analysis.laws import Cost, Law
 from analysis.laws.constraints import Constraints, read_priors, read_values
 from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
+from analysis.sources.frame import require_tidy
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[L
     if missing:
         hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
         raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
+    frame = require_tidy(frame, prepared.needs, law.zero_compute)
     if not isinstance(prepared, CurveLaw) or not isinstance(law, CurveLaw):
         if constraints:
             raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")

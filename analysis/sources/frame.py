@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, TIDY, Columns, Keys
+from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, NONNEGATIVE, TIDY, Columns, Keys
 from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from analysis.sources.files import Table
 from analysis.sources.numbers import Notation
@@ -142,6 +142,28 @@ def tidy(
         keys=TIDY,
     )
     return _tidy(Table(table, Notation(decimal, thousands)), request)
+
+
+def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool = False) -> pd.DataFrame:
+    """Return rows with the compute budget of each, of a frame whose needed quantities are all usable numbers.
+
+    :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
+    """
+    for key in set(needs) & set(frame) & set(vars(Columns())) - set(LABELS):
+        values = frame[key]
+        if values.dtype.kind not in "fiu":
+            raise ConfigError(f"{key}: holds text or objects rather than numbers; fit tidy(frame).frame, which reads them")
+        may_be_zero = key in NONNEGATIVE or (zero_compute and key in ("C", "D"))
+        bad = ~(((values >= 0) if may_be_zero else (values > 0)) & (values < float("inf")))
+        if bad.any():
+            kind = "missing, negative or infinite" if may_be_zero else "missing, not positive or infinite"
+            raise ConfigError(
+                f"{key}: {bad.sum()} of {len(frame)} values are {kind}, the first in row {frame.index[bad][0]}; fit"
+                " tidy(frame).frame, which leaves those rows out and says so"
+            )
+    if "C" in frame and "budget" not in frame:
+        return frame.assign(budget=budgets_of(frame["C"].to_numpy(dtype=float), zero_compute))
+    return frame
 
 
 def _tidy(source: Table, request: _Request) -> Runs:

@@ -208,3 +208,19 @@ def test_every_law_with_a_frontier_tells_the_budget_for_a_loss(law):
     budget = result.budget_for(wanted)
     assert budget["C"] == pytest.approx(target, rel=1e-6)
     assert budget["C_low"] <= target <= budget["C_high"]
+
+
+def test_a_frame_that_is_not_tidy_is_fitted_or_refused(table, runs):
+    plain = table(noise=0.003)
+    assert (
+        fit(plain, "isoflop", bootstrap=Bootstrap(0)).params == fit(runs(noise=0.003), "isoflop", bootstrap=Bootstrap(0)).params
+    )
+    for values, line in (
+        (plain["N"].map(str), "N: holds text or objects rather than numbers"),
+        (plain["N"].mask(plain.index == 3), "N: 1 of 25 values are missing, not positive or infinite, the first in row 3"),
+        (plain["N"].mask(plain.index == 4, 0), "N: 1 of 25 values are missing, not positive or infinite, the first in row 4"),
+        (plain["N"].mask(plain.index == 4, np.inf), "N: 1 of 25 values are missing, not positive or infinite"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            fit(plain.assign(N=values), bootstrap=Bootstrap(0))
+        assert str(error.value).startswith(line)
