@@ -54,6 +54,11 @@ class Groups:
         """The law that is fitted to each group."""
         return next(iter(self.fits.values())).law
 
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the parameters of all groups; those of some laws are named by the runs."""
+        return list(dict.fromkeys(name for result in self.fits.values() for name in result.params))
+
     def folder(self, group: str) -> str:
         """Return the name of the folder of a group, such as ``scale=1m``."""
         return f"{_quote_name(self.by)}={_quote_name(group)}"

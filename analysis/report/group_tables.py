@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 def parameters(study: GroupedStudy) -> Table:
     """Return a table of rows, held-out errors, and parameters with intervals; dashes for a group without a fit."""
-    names = [parameter.name for parameter in study.law.parameters]
+    names = study.groups.parameters
     rows = []
     for group, fit in study.groups.fits.items():
         row = [Cell(group), Cell(str(fit.n_points)), Cell(percent(fit.error))]
         for name in names:
             ends = interval(*fit.ends(name))
-            row.append(Cell(number(fit.params[name]), f"({ends})" if ends else ""))
+            row.append(Cell(number(fit.params.get(name)), f"({ends})" if ends else ""))
         rows.append(row)
     rows += [[Cell(group), *[Cell(DASH)] * (len(names) + 2)] for group in study.groups.failed]
     return Table((study.groups.by, "Rows", "Held-out error", *names), rows, frozenset({1, 2}))

@@ -95,7 +95,7 @@ def _group_table(study: GroupedStudy) -> Table:
     """Return a table with a row per group: a column per parameter with its interval, or one column if there are many
     parameters.
     """
-    names = [parameter.name for parameter in study.law.parameters]
+    names = study.groups.parameters
     beside = len(names) <= BESIDE
     table = Table(escape(study.groups.by), "rows", "held-out error", header_style="bold", show_lines=True)
     table.title, table.title_justify = study.law.title, "left"
@@ -113,6 +113,8 @@ def _group_table(study: GroupedStudy) -> Table:
 
 
 def _stack_interval(fit: Fit, name: str) -> str:
+    if name not in fit.params:
+        return DASH
     ends = interval(*fit.ends(name), _format_value)
     return _format_value(fit.params[name]) + (f"\n{ends}" if ends else "")
 
@@ -120,7 +122,8 @@ def _stack_interval(fit: Fit, name: str) -> str:
 def _format_parameters(fit: Fit, names: Sequence[str] = ()) -> str:
     """Format the named parameters with intervals; by default those that are not mere coefficients."""
     names = names or [parameter.name for parameter in fit.law.parameters if not parameter.coefficient]
-    return "\n".join(f"{name} {with_interval(fit.params[name], *fit.ends(name), _format_value)}" for name in names)
+    known = [name for name in names if name in fit.params]
+    return "\n".join(f"{name} {with_interval(fit.params[name], *fit.ends(name), _format_value)}" for name in known)
 
 
 def _format_value(value: float) -> str:

@@ -194,6 +194,7 @@ def test_the_report_names_every_group(study):
     assert optimum(study) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_law_has_a_report_by_groups(kind, tmp_path):
     make, words, _ = KINDS[kind]

@@ -2,20 +2,28 @@ import json
 
 import pandas as pd
 import pytest
+from helpers.studies import isoflop_runs
 
 from analysis import Bootstrap, forecast
 from analysis.forecast.registry import FOLDER, all_outcomes, calibration, read_outcomes, register, verify
+from analysis.laws import Chinchilla
 from analysis.report.html import render_forecasts
 from openr1.errors import ConfigError
 
 RUNS = [{"name": "scale=1m", "fingerprint": "abc"}, {"name": "scale=2m", "fingerprint": "def"}]
 
 
+@pytest.fixture(scope="module")
+def made():
+    """Return runs, and a forecast of two others from them."""
+    frame = isoflop_runs(budgets=7, sizes=5)
+    at = pd.DataFrame({"N": [1e10, 2e10], "D": [1e12, 1e12], "C": [6e22, 12e22]})
+    return frame, forecast(frame, at=at, laws=[Chinchilla()], bootstrap=Bootstrap(resamples=20))
+
+
 @pytest.fixture
-def folder(runs, tmp_path):
-    frame = runs(noise=0.003, budgets=8, sizes=6)
-    at = pd.DataFrame({"N": [1e6, 2e6], "D": [1e8, 1e8], "C": [12e14, 24e14]})
-    result = forecast(frame, at=at, bootstrap=Bootstrap(resamples=20))
+def folder(made, tmp_path):
+    frame, result = made
     register(tmp_path / "study", result, RUNS, ("ladder", frame), "study", "0123")
     return tmp_path / "study"
 
@@ -24,17 +32,16 @@ def test_a_forecast_says_when_and_from_what_it_was_made(folder):
     known = json.loads((folder / FOLDER / "abc.json").read_text())
     assert known["written"].endswith("+00:00")
     assert known["commit"] == "0123"
-    assert known["run"] == {"name": "scale=1m", "fingerprint": "abc", "N": 1e6, "D": 1e8, "C": 12e14}
+    assert known["run"] == {"name": "scale=1m", "fingerprint": "abc", "N": 1e10, "D": 1e12, "C": 6e22}
     assert known["fitted"]["study"] == "ladder"
-    assert known["fitted"]["runs"] == 48
+    assert known["fitted"]["runs"] == 35
     low, high = known["intervals"]["95"]
     assert low < known["predicted"] < high
 
 
-def test_a_registered_forecast_does_not_change(folder, runs):
+def test_a_registered_forecast_does_not_change(folder, made):
     before = (folder / FOLDER / "abc.json").read_bytes()
-    frame = runs(noise=0.01, budgets=8, sizes=6)
-    result = forecast(frame, at=pd.DataFrame({"N": [1e6], "D": [1e8], "C": [12e14]}), bootstrap=Bootstrap(resamples=0))
+    frame, result = made
     with pytest.raises(ConfigError, match="scale=1m has a registered forecast, which does not change"):
         register(folder, result, RUNS[:1], ("ladder", frame), "study", "0123")
     assert (folder / FOLDER / "abc.json").read_bytes() == before

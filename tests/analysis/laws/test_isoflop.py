@@ -272,6 +272,7 @@ def test_scatter_between_budgets_is_told_and_widens_the_interval():
     assert widths[1] > 3 * widths[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [True, False])
 def test_intervals_cover_the_exponent_where_budgets_scatter(weighted):
     inside = []
