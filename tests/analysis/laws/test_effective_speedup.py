@@ -27,7 +27,7 @@ def runs(noise=0.0, recipes=RECIPES, budgets=8, sizes=(0.0,), growth=0.0, x="C")
             for off in sizes:
                 loss = E + A * effective**-ALPHA + 0.1 * off**2
                 rows.append({"recipe": recipe, x: spent, "loss": loss * np.exp(rng.normal(0, noise))})
-    return tidy(pd.DataFrame(rows), needs=(x, "loss")).frame
+    return tidy(pd.DataFrame(rows), needs=(x, "loss"), units_known=True).frame
 
 
 def pair(frame, reference="base", other="muon"):
