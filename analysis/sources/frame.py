@@ -178,7 +178,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     quantities = read_quantities(table, names, request.units, source.notation, keys)
     used = _derive(quantities.values, table, request)
     warnings = [*source.notes, *repeated, *quantities.notes, *_suggest(table, used, names, request)]
-    others, said = _other_columns(table, names, used, keys)
+    others, said = _other_columns(table, names, used, keys, request.units_known)
     if has_points(table) and "run" not in used:
         used["run"] = table["run_id"]
         said.append("rows with the same run_id are points of one run, which resamples keep together")
@@ -250,15 +250,19 @@ def _suggest(table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, s
 
 
 def _other_columns(
-    table: pd.DataFrame, names: Mapping[str, str], used: Mapping[str, Any], keys: Keys
+    table: pd.DataFrame, names: Mapping[str, str], used: Mapping[str, Any], keys: Keys, known: bool
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the columns that hold no quantity, and lines about those that are renamed or left out."""
+    """Return the columns that hold no quantity, and lines about those that are renamed or left out.
+
+    :param known: openr1 wrote the table, so that it is no news which of its columns is taken.
+    """
     said = []
     if "weight" in names:
         said.append(f"rows are weighted by the column {names['weight']!r}")
     others = table.drop(columns=[name for name in table if name in names.values()])
     replaced = [name for name in others if name in used]
-    said += [f"the column {name!r} is left out, since {name} is taken from {names.get(name, '6ND')!r}" for name in replaced]
+    if not known:
+        said += [f"the column {name!r} is left out, since {name} is taken from {names.get(name, '6ND')!r}" for name in replaced]
     others = others.drop(columns=replaced)
     if "weight" in others:
         said.append(
