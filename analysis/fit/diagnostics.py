@@ -185,7 +185,7 @@ def withhold_intervals(
     These are the parameters along directions that change no prediction of the runs, from which resamples never move away
     from their start, and those whose resamples all agree.
     """
-    fixed = law.fixed(frame) if isinstance(law, CurveLaw) else {}
+    fixed = {*law.known(frame), *law.constraints.tied} if isinstance(law, CurveLaw) else set()
     bounds = {p.name: (0.0, p.upper) for p in law.parameters}
     kinds = [kind for kind in intervals if kind != "profile"]
     agreeing = [

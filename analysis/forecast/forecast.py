@@ -13,7 +13,7 @@ from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit, to_json_values
 from analysis.forecast.candidates import Candidate, candidates
 from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
-from analysis.forecast.rolling import errors, scores, validate
+from analysis.forecast.rolling import scores, validate
 from analysis.laws import Law
 from openr1.errors import ConfigError
 
@@ -93,7 +93,8 @@ def forecast(
     targets = _best_allocations(result, flops) if at is None else at.reset_index(drop=True)
     predicted, ends = _predict(frame, targets, [choices[name] for name in chosen], result)
     rows = validation[validation["candidate"] == chosen[0]]
-    noise = estimate_noise(rows, _least_scale(frame, best, result), best.law.response == "loss")
+    logs = best.law.response == "loss"
+    noise = estimate_noise(rows, max(result.scatter or 0.0, seed_noise(frame, best.law.response, logs)), logs)
     largest = float(frame["C"].max())
     table = _with_intervals(targets, predicted, ends, noise, largest)
     origins = sorted(validation["origin"].unique().tolist())
@@ -127,14 +128,6 @@ def _predict(
     median = np.nanmedian(every, axis=0)
     # the interval of the curve covers what the laws differ by
     return median, np.stack([np.fmin(ends[0], every.min(axis=0)), np.fmax(ends[1], every.max(axis=0))])
-
-
-def _least_scale(frame: pd.DataFrame, best: Candidate, result: Fit) -> float:
-    """Return the scatter of the runs about the fit, or between seeds if that is larger."""
-    rows = best.law.fitted_rows(frame)
-    residuals = errors(best.law, result.predict(rows), best.law.observed(rows))
-    scatter = float(np.median(np.abs(residuals)) / 0.7407)  # the scale of Student's t with four degrees of freedom
-    return max(scatter, seed_noise(frame, best.law.response, best.law.response == "loss"))
 
 
 def _with_intervals(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.fit.result import SCATTER_FREEDOM as FREEDOM
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FREEDOM = 4  # degrees of freedom of Student's t: some runs lie far off
 SCALES = np.geomspace(1e-4, 0.3, 40)  # of runs next to the origin
 GROWTHS = np.append(0.0, np.geomspace(1e-4, 0.3, 30))  # per factor of e in compute
 LEVELS = (0.5, 0.8, 0.95)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.columns import LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
+from analysis.sources.exports import is_chart_export
 from analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from analysis.sources.rows import join_columns
 from analysis.sources.units import Unit, parse_option, split_header
@@ -52,7 +53,8 @@ def map_columns(table: pd.DataFrame, columns: Columns, flops_6nd: bool, needs: S
         if (flops_6nd and key == "C") or (absent and key in OPTIONAL and key not in needs):
             continue
         if absent:
-            raise ConfigError(f"{keys.column(key)}: there is no column {name!r}; there are {join_columns(table)}")
+            chart = f". A chart of W&B is read with {keys.setting('layout', 'wandb_chart')}" if is_chart_export(table) else ""
+            raise ConfigError(f"{keys.column(key)}: there is no column {name!r}; there are {join_columns(table)}{chart}")
         if name is None and key != "weight":
             with_unit = [column for column in _texts(table) if (split_header(column, key) or ("",))[0] == key]
             name = key if key in table else with_unit[0] if len(with_unit) == 1 else None

@@ -10,8 +10,6 @@ from openr1.tracking.environment import git_commit
 from openr1.tracking.mlflow import log_study
 from sweeps.planning.plan import PlannedRun
 
-LOSS, FITTED = "eval_loss", "params_non_embedding"
-
 
 def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Path], list[str]]:
     """Forecast the loss of planned runs from the finished runs of a study, and register it in their study and in MLflow.
@@ -23,15 +21,13 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
 
     from analysis.forecast.forecast import forecast
     from analysis.forecast.registry import register
-    from analysis.sources.frame import Columns, MlflowRuns, read
+    from analysis.sources.readers import read_mlflow
 
     done = [run.name for run in runs if run.share_done() == 1]
     if done:
         raise ConfigError(f"forecast: {done[0]} is finished; a forecast is registered before its run exists")
     first = runs[0].config
-    columns = Columns(N=FITTED, D="tokens", C="flops", loss=LOSS)
-    source = MlflowRuns(uri=first.tracking.uri, study=study, columns=columns, where={"stage": runs[0].main.kind})
-    frame = read(source).frame
+    frame = read_mlflow(first.tracking.uri, study, where={"stage": runs[0].main.kind}).frame
     targets = pd.DataFrame([_inputs(run) for run in runs])
     result = forecast(frame, at=targets)
     named = [{"name": run.name, "fingerprint": run.main.fingerprint} for run in runs]
