@@ -15,7 +15,7 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
     """Forecast the loss of planned runs from the finished runs of a study, and register it in their study and in MLflow.
 
     :returns: the files that were written, and a sentence for each run.
-    :raises ConfigError: if a run is finished already, or the study has too few runs to forecast from.
+    :raises ConfigError: if a run has begun, or the study has too few runs to forecast from.
     """
     import pandas as pd
 
@@ -23,9 +23,9 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
     from analysis.forecast.registry import register
     from analysis.sources.readers import read_mlflow
 
-    done = [run.name for run in runs if run.share_done() == 1]
-    if done:
-        raise ConfigError(f"forecast: {done[0]} is finished; a forecast is registered before its run exists")
+    begun = [run.name for run in runs if run.main.share_done() > 0]
+    if begun:
+        raise ConfigError(f"forecast: {begun[0]} has begun; a forecast is registered before its run exists")
     first = runs[0].config
     frame = read_mlflow(first.tracking.uri, study, where={"stage": runs[0].main.kind}).frame
     targets = pd.DataFrame([_inputs(run) for run in runs])
