@@ -21,13 +21,15 @@ def app(cfg: DictConfig) -> None:
     with exiting():
         config = load_config(FitConfig, cfg)
         from analysis import report, study
+        from analysis.progress import on_terminal
         from analysis.report import terminal
 
         check_place(config.directory, "out" if config.out else "outputs")
         overrides = list(HydraConfig.get().overrides.task)
-        result = (study.analyse_groups if config.by else study.analyse)(config, overrides)
-        with writing(config.directory):
-            report.write(result)
+        with on_terminal():
+            result = (study.analyse_groups if config.by else study.analyse)(config, overrides)
+            with writing(config.directory):
+                report.write(result)
         terminal.show(result)
 
 

@@ -15,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import MISSING
 
+from analysis.figures import Figures
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.laws import LAWS, Law
 from analysis.laws.constraints import read_priors, read_values
@@ -45,6 +46,7 @@ class FitConfig:
     stack: bool = False  # forecast the median of all laws that predicted about as well as the best one
     target_flops: Flops | None = None  # budget that the advice is for; null for ten times the largest of the runs
     target_loss: Positive | None = None  # loss whose budget is reported, nats per token
+    figures: Figures = field(default_factory=Figures)
     outputs: str = "outputs"
     out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and LAW_by_COLUMN in it
 

@@ -184,11 +184,34 @@ class Words:
     @property
     def loss_heading(self) -> str:
         """The heading of a column of losses."""
-        return "Loss (nats/token)" if self.loss == "loss" else self.loss.capitalize()
+        return "Loss (nats/token)" if self.loss == "loss" else _heading(self.loss)
+
+    @property
+    def axis_labels(self) -> dict[str, str]:
+        """The usual label of an axis of N, D or the loss -> its label in these words."""
+        labels = {}
+        if self.parameters != "parameters":
+            labels[QUANTITIES["N"][2]] = f"{_heading(self.parameters)} <i>N</i>"
+        if self.tokens != "tokens":
+            labels[QUANTITIES["D"][2]] = f"{_heading(self.tokens)} <i>D</i>"
+        if self.loss != "loss":
+            labels[QUANTITIES["loss"][2]] = _heading(self.loss)
+        return labels
+
+    def meaning(self, text: str) -> str:
+        """Return the meaning of a parameter, without "nats per token" unless the loss is known to be in nats."""
+        if self.loss == "loss":
+            return text
+        return text.replace(", nats per token", "").replace("in nats per token times", "in units of the loss times")
 
     def amount_of_loss(self, text: str) -> str:
         """Return a written loss with its name, and with its unit if it is known to be nats."""
         return f"a loss of {text} nats per token" if self.loss == "loss" else f"{self.of_loss} {text}"
+
+
+def _heading(words: str) -> str:
+    """Begin a heading with a capital letter and keep the others."""
+    return words[:1].upper() + words[1:]
 
 
 def _word(column: str | None, usual: str, marks: tuple[str, ...]) -> str:

@@ -180,7 +180,7 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
         raise ConfigError("by: no column is given")
     runs = frame.read(config.runs, list(config.law.needs), config.law.zero_compute)
     # a column that holds a quantity is called after it
-    by = next((key for key, name in vars(config.runs.columns).items() if name == config.by and key in runs.frame), config.by)
+    by = next((key for key, name in runs.names.items() if name == config.by and key in runs.frame), config.by)
     groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, config.share, **config.constraints)
     labelled = split_by(runs.frame, by)
     _add_unusable_groups(groups, runs, config.by, {*labelled})

@@ -46,4 +46,4 @@ FIGURES = {
 def chart_study(study: Study) -> dict[str, Chart]:
     """Chart what the fits of a study allow, by name, in reading order."""
     charts = {name: draw(study) for name, draw in FIGURES.items()}
-    return {name: chart for name, chart in charts.items() if chart is not None}
+    return {name: chart.relabelled(study.words.axis_labels) for name, chart in charts.items() if chart is not None}

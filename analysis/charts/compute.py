@@ -35,7 +35,7 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, count_rows
+from analysis.formatting import QUANTITIES, count_rows, join_words
 from analysis.laws.base import best_runs
 
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ def chart_frontier(study: Study) -> Chart | None:
     if not target or not laws or "loss" not in frame:
         return None
     largest = float(frame["C"].max())
-    answered = main in laws and not main.undetermined and largest < target <= FAR * largest
+    laws, untold = _split_determined(laws)
+    answered = main in laws and largest < target <= FAR * largest
     best = best_runs(frame[~held_out_mask(study)])
-    x = span(np.array([_smallest(frame, laws), target if answered else 2 * largest]), 0.03, log=True)
+    x = span(np.array([_smallest(frame, [*laws, *untold]), target if answered else 2 * largest]), 0.03, log=True)
     fitted_range = FittedRange.of(study, "C")
     flops = np.unique(np.append(np.geomspace(*x, STEPS), fitted_range.end))
     best, runs = best[best["C"] >= x[0]], thin(frame[frame["C"] >= x[0]])
@@ -92,7 +93,20 @@ def chart_frontier(study: Study) -> Chart | None:
         (*marks, *fitted_range.rules),
         title="Loss against compute",
     )
-    return Chart("Loss against compute", f"{fit_note}.{band}{star}{above}{thinning_note(frame)}", (panel,))
+    return Chart(
+        "Loss against compute", f"{fit_note}.{_name_untold(untold)}{band}{star}{above}{thinning_note(frame)}", (panel,)
+    )
+
+
+def _split_determined(fits: list[Fit]) -> tuple[list[Fit], list[Fit]]:
+    """Split fits into those that the runs determine and those whose frontier they leave open."""
+    return [fit for fit in fits if not fit.undetermined], [fit for fit in fits if fit.undetermined]
+
+
+def _name_untold(fits: list[Fit]) -> str:
+    """Return the sentence of a caption that names laws that are not drawn."""
+    names = join_words([fit.law.title for fit in fits])
+    return f" Not drawn: {names}, whose frontier the runs do not determine." if fits else ""
 
 
 def _smallest(frame: pd.DataFrame, laws: list[Fit]) -> float:
@@ -120,14 +134,14 @@ def _answer(fit: Fit, row: pd.Series) -> Scatter:
 def chart_allocation(study: Study) -> Chart | None:
     """Chart compute-optimal parameters and tokens against compute, up to the target, with the intervals of each law."""
     frame, target = study.runs.frame, study.target_flops
-    laws = [fit for fit in study.fits.values() if fit.law.allocates]
+    laws, untold = _split_determined([fit for fit in study.fits.values() if fit.law.allocates])
     if not target or not laws:
         return None
     largest = float(frame["C"].max())
     x = span(np.array([_smallest(frame, laws), max(target, largest)]), 0.04, log=True)
     flops = np.unique(np.append(np.geomspace(*x, STEPS), largest))
     panels = []
-    for name, what in (("N", "parameters"), ("D", "tokens")):
+    for name, what in (("N", study.words.parameters), ("D", study.words.tokens)):
         marks: list[Mark | Shade] = [Shade(largest, x[1])] if x[1] > largest else []
         lines: list[Mark] = []
         values = []
@@ -144,7 +158,8 @@ def chart_allocation(study: Study) -> Chart | None:
         panels.append(Panel(compute_axis(study, x), y, tuple(marks), title=f"Optimal {what}", legend="upper left"))
     return Chart(
         "Compute-optimal allocation",
-        "Optimal parameters and tokens for a budget, fitted to all runs, with 95 % intervals. Shaded: extrapolated.",
+        f"Optimal {study.words.parameters} and {study.words.tokens} for a budget, fitted to all runs, with 95 % intervals."
+        f" Shaded: extrapolated.{_name_untold(untold)}",
         tuple(panels),
         size=(5.2, 4.1),
     )

@@ -42,6 +42,7 @@ from analysis.formatting import QUANTITIES, interval, number, percent
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
+    from analysis.formatting import Words
     from analysis.study import Study
 
 GRID = 60  # points of a surface along each axis
@@ -63,12 +64,12 @@ def chart_surface(study: Study) -> Chart | None:
     limits = {name: span(frame[name], 0.08, log=True) for name in ("N", "D")}
     n, d = (np.geomspace(*limits[name], GRID) for name in ("N", "D"))
     grid = pd.DataFrame({"N": np.tile(n, GRID), "D": np.repeat(d, GRID)})
-    loss = fit.predict(grid.assign(C=fit.cost(grid["N"], grid["D"]), U=grid["D"])).reshape(GRID, GRID)
+    loss = fit.predict(grid.assign(C=fit.flops_of(grid["N"], grid["D"]), U=grid["D"])).reshape(GRID, GRID)
     scale = Scale(QUANTITIES["loss"][2], float(frame["loss"].min()), float(frame["loss"].max()))
     runs = thin(frame)
     marks: list[Mark | Text] = _contours(n, d, loss, scale)
-    path = fit.frontier(np.geomspace(fit.cost(n[0], d[0]), fit.cost(n[-1], d[-1]), GRID))
-    if {"N", "D"} <= set(path):
+    path = fit.frontier(np.geomspace(fit.flops_of(n[0], d[0]), fit.flops_of(n[-1], d[-1]), GRID))
+    if {"N", "D"} <= set(path) and not fit.undetermined:
         look: dict[str, Any] = {"name": "compute-optimal", "colour": colour(fit.law.name)}
         known = path[["C", "N", "D", "loss"]].to_dict("records")
         text = tuple(hover_text("compute-optimal", **row) for row in known)
@@ -125,11 +126,11 @@ def chart_parameters(study: Study) -> Chart | None:
     kinds = ", ".join(KIND_NAMES[kind] for kind in KINDS if any(kind in fit.intervals for fit in study.fits.values()))
     caption = f"Estimates with 95 % intervals ({kinds}). Intervals that reach the edge of a panel are open."
     caption += f" Not determined by the runs, and not shown: {', '.join(left_out)}." if left_out else ""
-    panels = tuple(_parameter(name, fits) for name, fits in names.items())
+    panels = tuple(_parameter(name, fits, study.words) for name, fits in names.items())
     return Chart("Parameters", caption, panels, columns=min(3, len(panels)), size=(3.6, 2.6))
 
 
-def _parameter(name: str, fits: list[Fit]) -> Panel:
+def _parameter(name: str, fits: list[Fit], words: Words) -> Panel:
     """Return the panel of a parameter."""
     rows = [
         Estimate(
@@ -140,7 +141,7 @@ def _parameter(name: str, fits: list[Fit]) -> Panel:
         if fit.intervals.get(kind, {}).get(name) is not None
     ]
     meaning = min((p.meaning for fit in fits for p in fit.law.parameters if p.name == name), key=len)
-    return estimates(name, meaning, rows)
+    return estimates(name, words.meaning(meaning), rows)
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,8 @@ def _residuals(study: Study, fit: Fit) -> tuple[Panel, Panel]:
 
     log = response in ("lr", "batch", "tau")
     limits = span(np.concatenate([measured, predicted, column(held, "measured"), column(held, "predicted")]), log=log)
-    quantity = QUANTITIES[response][2].removeprefix("Evaluation ")
+    usual = QUANTITIES[response][2]
+    quantity = study.words.axis_labels.get(usual, usual).removeprefix("Evaluation ")
     quantity = f"{quantity[0].lower()}{quantity[1:]}"
     across, up = (axis(response, limits, log, f"{what} {quantity}") for what in ("Measured", "Predicted"))
     marks: tuple[Mark | Rule, ...] = (

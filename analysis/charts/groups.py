@@ -63,7 +63,7 @@ Look = dict[str, str]
 def chart_groups(study: GroupedStudy) -> dict[str, Chart]:
     """Chart a grouped study, by name, in reading order."""
     charts = {"groups": chart_curves(study), "parameters": chart_parameters(study), "predictions": chart_predictions(study)}
-    return {name: chart for name, chart in charts.items() if chart is not None}
+    return {name: chart.relabelled(study.words.axis_labels) for name, chart in charts.items() if chart is not None}
 
 
 def assign_colours(study: GroupedStudy) -> dict[str, str]:
@@ -219,7 +219,7 @@ def chart_parameters(study: GroupedStudy) -> Chart | None:
             if parameter.name in fit.ci95 and fit.se.get(parameter.name)
         ]
         if rows:
-            panels.append(replace(estimates(parameter.name, parameter.meaning, rows), legend=""))
+            panels.append(replace(estimates(parameter.name, study.words.meaning(parameter.meaning), rows), legend=""))
     if not panels:
         return None
     caption = "Parameters of each group with 95 % intervals. Intervals that reach the edge of a panel are open."

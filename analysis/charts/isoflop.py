@@ -80,7 +80,7 @@ def _profile(study: Study, runs: pd.DataFrame, row: dict[str, Any] | None) -> tu
         if sliced is None:
             return np.empty(0), np.empty(0)
         budget = runs["budget"].iloc[0]
-        return n, sliced.predict(pd.DataFrame({"N": n, "D": budget / sliced.cost(n, 1), "C": budget}))
+        return n, sliced.predict(pd.DataFrame({"N": n, "D": budget / sliced.flops_of(n, 1), "C": budget}))
     if not row or row["excluded"]:
         return np.empty(0), np.empty(0)
     assert isinstance(profiles.law, IsoFlop)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -154,6 +154,15 @@ class Chart:
     columns: int = 2
     size: tuple[float, float] = (6.4, 4.4)  # size of a panel in a file, inches
     reported: bool = field(default=True)  # false if its panels are in other charts
+
+    def relabelled(self, labels: Mapping[str, str]) -> Chart:
+        """Return the figure with other labels of axes and colour scales, from the usual label to the new one."""
+
+        def label(part):
+            return part and replace(part, label=labels.get(part.label, part.label))
+
+        panels = (replace(panel, x=label(panel.x), y=label(panel.y), scale=label(panel.scale)) for panel in self.panels)
+        return replace(self, panels=tuple(panels))
 
 
 def colour(law: str) -> str:

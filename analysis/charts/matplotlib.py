@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -31,9 +32,10 @@ from analysis.charts.marks import (
     Text,
     log_ticks,
 )
+from analysis.figures import Figures
 from analysis.formatting import STYLES
 
-STYLE = {
+REPORT = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -51,10 +53,28 @@ STYLE = {
     "savefig.dpi": 200,
     "svg.hashsalt": "openr1",  # equal figures have equal bytes
 }
+PAPER = REPORT | {
+    "font.family": "STIXGeneral",  # has the shapes of Times, and comes with matplotlib
+    "mathtext.fontset": "stix",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "lines.linewidth": 1.2,
+    "axes.linewidth": 0.6,
+    "pdf.fonttype": 42,  # TrueType, which publishers ask for
+}
+RC = {"report": REPORT, "paper": PAPER}
+LEAST_HEIGHT = 2.1  # inches of a panel of a paper
+ROW = 0.17  # inches of a name on an axis of a paper
 SHAPES = {"circle": "o", "diamond": "D", "square": "s", "star": "*"}
 DASHES = {"solid": "-", "dashed": (0, (4, 2)), "dotted": ":"}
 OPAQUE = {"frameon": True, "framealpha": 0.9, "edgecolor": "white"}
 COLOURS = LinearSegmentedColormap.from_list("stops", STOPS)
+RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 PER_TICK = {"x": {"scientific": 0.6}, "y": {}}  # inches per number of a log axis, by format
 USUAL_TICK = {"x": 0.48, "y": 0.22}  # the same for other formats
 ROUND = (1, 2, 2.5, 5, 10)  # steps of a linear axis, times a power of ten
@@ -62,9 +82,15 @@ PER_INCH = {"x": 1.4, "y": 2}  # largest number of numbers per inch of a linear 
 MARGIN = 0.9  # inches of a panel that are not axis
 
 
-def draw(chart: Chart) -> Figure:
-    """Draw a chart."""
-    with mpl.rc_context(STYLE):
+def draw(chart: Chart, figures: Figures | None = None) -> Figure:
+    """Draw a chart.
+
+    :param figures: the style and the width; null for the style of reports.
+    """
+    figures = figures or Figures()
+    if figures.style == "paper":
+        chart = _fit_page(chart, figures)
+    with mpl.rc_context(RC[figures.style]):
         columns = min(chart.columns, len(chart.panels))
         rows = -(-len(chart.panels) // columns)
         figure = Figure(figsize=(chart.size[0] * columns, chart.size[1] * rows), layout="constrained")
@@ -77,6 +103,18 @@ def draw(chart: Chart) -> Figure:
         return figure
 
 
+def _fit_page(chart: Chart, figures: Figures) -> Chart:
+    """Return a chart at the size of a page: a panel a column, without the title of a single panel, legends below."""
+    columns = min(figures.columns, chart.columns, len(chart.panels))
+    width = figures.width / columns
+    names = max(len(axis.names) for panel in chart.panels for axis in (panel.x, panel.y))
+    height = max(chart.size[1] * width / chart.size[0], LEAST_HEIGHT, 0.8 + ROW * names)
+    panels = [replace(panel, legend="shared") if panel.legend == "outside" else panel for panel in chart.panels]
+    if len(panels) == 1:
+        panels = [replace(panels[0], title="")]
+    return replace(chart, panels=tuple(panels), columns=columns, size=(width, height))
+
+
 def _draw_shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
     """Draw one legend below all panels that share it."""
     shared = [axes for axes, panel in zip(grid, chart.panels, strict=False) if panel.legend == "shared"]
@@ -85,18 +123,12 @@ def _draw_shared_legend(figure: Figure, grid: np.ndarray, chart: Chart) -> None:
         figure.legend(entries.values(), entries.keys(), loc="outside lower left", ncols=min(len(entries), 2 * chart.columns))
 
 
-def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG, without a date."""
+def to_bytes(figure: Figure, form: str, style: str = "report") -> bytes:
+    """Return a figure as svg, png or pdf, the same bytes each time."""
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200)
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with mpl.rc_context(RC[style]):
+        figure.savefig(buffer, format=form, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -144,13 +176,18 @@ def _set_axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
 def _set_ticks(along, places, names) -> None:
     """Set the numbers of an axis."""
     along.set_major_locator(FixedLocator(list(places)))
-    along.set_major_formatter(FixedFormatter(list(names)))
+    along.set_major_formatter(FixedFormatter([_raise(name) for name in names]))
     along.set_minor_locator(NullLocator())
 
 
 def _format_label(label: str) -> str:
-    """Convert italics and line breaks for matplotlib."""
-    return re.sub(r"<i>(.*?)</i>", r"$\1$", label).replace("<br>", "\n")
+    """Convert italics, exponents and line breaks for matplotlib."""
+    return _raise(re.sub(r"<i>(.*?)</i>", r"$\1$", label).replace("<br>", "\n"))
+
+
+def _raise(text: str) -> str:
+    """Convert exponents, whose characters not every font has, to formulas."""
+    return re.sub(f"[{''.join(map(chr, RAISED))}]+", lambda found: f"$^{{{found[0].translate(RAISED)}}}$", text)
 
 
 def _draw_colour_bar(axes: Axes, scale: Scale, height: float) -> None:

@@ -173,7 +173,7 @@ def chart_distillation(study: Study) -> Chart | None:
             outline = {"shape": shape, "edge": BLACK if shape == "diamond" else ""}
             marks += [run_points(rows, "teacher_loss", gap, **look, **outline)] if len(rows) else []
             gaps += [gap, known.predict(line) - teachers]
-    y = Axis("Loss above the teacher's (nats/token)", limits=span(np.concatenate(gaps), 0.06))
+    y = Axis(f"{study.words.loss_heading} above the teacher's", limits=span(np.concatenate(gaps), 0.06))
     panel = Panel(axis("teacher_loss", limits), y, tuple(marks), legend="outside", legend_title="N")
     caption = (
         "Difference of the losses of student and teacher, for the students of each size with the most tokens, and the law with"

@@ -15,10 +15,12 @@ from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_in
 from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
 from analysis.fit.result import Fit, to_json_values
 from analysis.fit.weights import run_weights
-from analysis.laws import Cost, Law
+from analysis.formatting import count_rows
+from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints, read_priors, read_values
 from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
+from analysis.progress import tell
 from analysis.sources.frame import require_tidy
 from openr1.errors import ConfigError
 
@@ -63,6 +65,7 @@ def fit(
         frame = frame.assign(weight=run_weights(frame, weights))
     law, frame = _prepare(law, frame, constraints)
     started = time.perf_counter()
+    tell(f"{law.title}: the best of many starts, {count_rows(len(frame), frame)}")
     solution = law.estimate(frame)
     if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
         raise ConfigError(f"runs: all {len(frame)} rows have the same {law.response}; a law needs runs that differ")
@@ -71,6 +74,7 @@ def fit(
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
     together = drawn_together(law, frame)
     draws, left_out, failed = _resample(law, frame, solution.params, bootstrap, together)
+    tell(f"{law.title}: intervals and diagnostics")
     runs = _run_labels(frame, together)
     widen = widening_factor(law, frame, len(runs))
     intervals = _compute_intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
@@ -96,7 +100,7 @@ def fit(
         objective={"name": law.loss.name, "delta": law.loss.delta, "value": float(solution.value[0])},
         n_points=len(frame),
         runs={name: [float(frame[name].min()), float(frame[name].max())] for name in ("N", "D", "C", "loss") if name in frame},
-        cost=Cost.of(frame) if {"N", "D"} <= set(frame) else Cost(),
+        flops_of=TrainingFlops.of(frame) if {"N", "D"} <= set(frame) else TrainingFlops(),
         holdout=held_out,
         frontier_table=[],
         diagnostics=diagnostics,
@@ -190,6 +194,7 @@ def _resample(
             drawn = law
             if noise is not None and isinstance(law, CurveLaw):
                 drawn = law.constrained(replace(law.constraints, noise=noise[rows]))
+            tell(f"{law.title}: {len(counts)} resamples, {rows.start / len(counts):.0%} done")
             parts.append(drawn.resample(frame, params, counts[rows][:, group_of]))
         return np.concatenate(parts)
 
@@ -209,14 +214,15 @@ def _subsample(
     """Resample some of very many rows, and bring the estimates as much closer to that of all rows as these are more.
 
     Politis and Romano 1994, Large sample confidence regions based on subsamples, Annals of Statistics 22: the distance of an
-    estimate from the truth shrinks with the root of the number of rows. The logarithms of positive parameters are moved.
+    estimate from the truth shrinks with the root of the number of rows, or of the runs whose points are drawn together. The
+    logarithms of positive parameters are moved.
     """
     chosen = np.sort(np.random.default_rng(bootstrap.seed).permutation(len(frame))[:MOST_RESAMPLED])
     rows = frame.iloc[chosen].reset_index(drop=True)
     centre = law.resample(rows, params, np.ones((1, len(rows))))
     draws, left_out, failed = _resample(law, rows, centre, bootstrap, together[chosen])
     logs = np.array([p.positive for p in law.parameters]) & (params[0] > 0) & (centre[0] > 0)
-    closer = np.sqrt(len(rows) / len(frame))
+    closer = np.sqrt(len(np.unique(together[chosen])) / len(np.unique(together)))
 
     def move(values: np.ndarray | None) -> np.ndarray | None:
         if values is None:

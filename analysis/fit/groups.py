@@ -15,6 +15,7 @@ from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit, to_json_values
 from analysis.fit.shared import fit_shared
 from analysis.laws.regression import CurveLaw
+from analysis.progress import tell
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -147,6 +148,7 @@ def fit_by(
     result = Groups(by, {}, unlabelled=unlabelled)
     for group, rows in groups.items():
         try:
+            tell(f"group {group}")
             result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap, **options)
         except ConfigError as error:
             result.failed[group] = str(error).removeprefix("law: ")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, CurveRegression
+from analysis.laws.curve_regression import CurveRegression
+from analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd

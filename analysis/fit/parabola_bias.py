@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.base import Cost, Law, Solution
+from analysis.laws.base import Law, Solution, TrainingFlops
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.isoflop import IsoFlop
 from openr1.errors import ConfigError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def measure_parabola_bias(law: Law, frame: pd.DataFrame, solution: Solution) -> dict[str, dict[str, float]] | None:
     """Fit the parametric law to the runs of the fitted budgets, and parabolas to its losses at the same N and D.
 
-    :returns: ``surface``, the parameters of the parametric law; ``cost``, the FLOPs of the runs; and ``parabolas``, the
+    :returns: ``surface``, the parameters of the parametric law; ``flops_of``, the FLOPs of the runs; and ``parabolas``, the
         N_coefficient and N_exponent of N* by the parabolas. None for a law without parabolas, or runs that do not determine
         the parametric law.
     """
@@ -40,10 +40,10 @@ def measure_parabola_bias(law: Law, frame: pd.DataFrame, solution: Solution) -> 
         parabolas = replace(law, weighted=False).estimate(noiseless).params[0]
     except ConfigError:
         return None
-    cost = Cost.of(frame)
+    flops_of = TrainingFlops.of(frame)
     return {
         "surface": dict(zip(parametric.names, surface[0].tolist(), strict=True)),
-        "cost": {"coefficient": cost.coefficient, "exponent": cost.exponent},
+        "flops_of": {"coefficient": flops_of.coefficient, "exponent": flops_of.exponent},
         "parabolas": {"N_coefficient": float(parabolas[0]), "N_exponent": float(parabolas[1])},
     }
 
@@ -55,13 +55,13 @@ def bias_at(bias: dict[str, dict[str, float]], flops: float) -> dict[str, float]
     :returns: ``N`` by the parabolas, ``N_optimal`` of the surface that they are fitted to, ``shift``, the relative difference
         of both, and ``wasted``, the share of the budget that a model of size ``N`` wastes.
     """
-    surface, cost, parabolas = bias["surface"], Cost(**bias["cost"]), bias["parabolas"]
+    surface, flops_of, parabolas = bias["surface"], TrainingFlops(**bias["flops_of"]), bias["parabolas"]
     params = np.array([list(surface.values())])
-    best = {name: float(value[0, 0]) for name, value in Chinchilla().frontier(params, np.array([flops]), cost).items()}
+    best = {name: float(value[0, 0]) for name, value in Chinchilla().frontier(params, np.array([flops]), flops_of).items()}
     n = parabolas["N_coefficient"] * flops ** parabolas["N_exponent"]
     alpha, beta = surface["alpha"], surface["beta"]
-    loss = surface["E"] + surface["A"] * n**-alpha + surface["B"] * (flops / cost(n, 1)) ** -beta
+    loss = surface["E"] + surface["A"] * n**-alpha + surface["B"] * (flops / flops_of(n, 1)) ** -beta
     # along the frontier, the loss above E is a power of the budget with this exponent
-    exponent = alpha * beta / (alpha + cost.exponent * beta)
+    exponent = alpha * beta / (alpha + flops_of.exponent * beta)
     equivalent = ((loss - surface["E"]) / (best["loss"] - surface["E"])) ** (-1 / exponent)
     return {"N": float(n), "N_optimal": best["N"], "shift": float(n / best["N"] - 1), "wasted": float(1 - equivalent)}

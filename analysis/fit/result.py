@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.fit import display
 from analysis.fit.intervals import bca_intervals, percentile_intervals
-from analysis.laws import Cost, Law
+from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints
 from analysis.laws.custom import law_class, law_reference
 from analysis.laws.regression import CurveLaw
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
-NOT_SAVED = ("law", "cost", "draws", "left_out", "without_holdout", "frame")
+NOT_SAVED = ("law", "flops_of", "draws", "left_out", "without_holdout", "frame")
 SCATTER_FREEDOM = 4  # degrees of freedom of Student's t that single runs scatter by: some lie far off
 BISECTIONS = 80  # bisections after which log C is exact to rounding
 
@@ -48,7 +48,7 @@ class Fit:
     objective: dict[str, Any]  # name, delta, value: a sum over the points, not a mean
     n_points: int
     runs: dict[str, list[float]]  # column -> smallest and largest value of the runs
-    cost: Cost
+    flops_of: TrainingFlops
     holdout: dict[str, Any] | None
     frontier_table: list[dict]  # the best allocation of a few budgets, from the smallest of the runs on
     diagnostics: dict[str, Any]  # see analysis.fit.diagnostics.diagnose
@@ -154,12 +154,12 @@ class Fit:
         import pandas as pd
 
         flops = np.atleast_1d(np.asarray(flops, dtype=float))
-        best = self.law.frontier(self.vector, flops, self.cost)
+        best = self.law.frontier(self.vector, flops, self.flops_of)
         if not best:
             return pd.DataFrame({"C": []})
 
         def column_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
-            return lambda params: self.law.frontier(params, flops, self.cost)[name]
+            return lambda params: self.law.frontier(params, flops, self.flops_of)[name]
 
         table = {"C": flops}
         for name, values in best.items():
@@ -183,7 +183,7 @@ class Fit:
                 low, high = np.where(enough, low, middle), np.where(enough, middle, high)
             return np.where(reached, np.exp(high), np.inf)[:, 0]
 
-        if not self.law.frontier(self.vector, np.ones(1), self.cost):
+        if not self.law.frontier(self.vector, np.ones(1), self.flops_of):
             raise ConfigError(
                 f"law: {self.law.name} has no frontier, so that no budget follows from a loss; chinchilla has one"
             )
@@ -197,7 +197,7 @@ class Fit:
     def _best(self, params: np.ndarray, flops: np.ndarray) -> np.ndarray:
         """Return the best response (m, k) of budgets."""
         with np.errstate(all="ignore"):
-            return self.law.frontier(params, flops, self.cost)[self.law.response]
+            return self.law.frontier(params, flops, self.flops_of)[self.law.response]
 
     def off_optimum(self, n: np.ndarray | float, flops: float) -> pd.DataFrame:
         """Return the cost of training other sizes than the best one with a budget, a row per size.
@@ -213,7 +213,7 @@ class Fit:
         if not (self.law.allocates and self.law.regression):
             raise ConfigError(f"law: {self.law.name} does not predict the loss off the optimum; chinchilla does")
         n = np.atleast_1d(np.asarray(n, dtype=float))
-        d = flops / self.cost(n, 1)
+        d = flops / self.flops_of(n, 1)
         table = pd.DataFrame({"N": n, "D": d, "C": flops})
         table["loss"] = self.predict(table)
         table["above"] = table["loss"] - float(self.frontier(flops)["loss"].iloc[0])
@@ -244,7 +244,7 @@ class Fit:
         values["frontier"] = values.pop("frontier_table")
         about = {"title": self.law.title, "formula": self.law.formula, "source": self.law.source}
         return to_json_values(
-            {"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "cost": asdict(self.cost)}
+            {"law": law_reference(self.law), "options": asdict(self.law), **about, **values, "flops_of": asdict(self.flops_of)}
         )
 
     @classmethod
@@ -254,7 +254,9 @@ class Fit:
         law = law_class(values["law"])(**values["options"])
         if values.get("constraints") and isinstance(law, CurveLaw):
             law = law.constrained(Constraints.from_dict(values["constraints"]))
-        return cls(**{**known, "law": law, "cost": Cost(**values["cost"]), "frontier_table": values["frontier"]})
+        return cls(
+            **{**known, "law": law, "flops_of": TrainingFlops(**values["flops_of"]), "frontier_table": values["frontier"]}
+        )
 
     def save(self, directory: str | Path) -> Path:
         """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files with a column per parameter."""

@@ -11,9 +11,11 @@ import numpy as np
 from analysis.fit.fit import fit
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit
-from analysis.laws import Cost
+from analysis.laws import TrainingFlops
 from analysis.laws.base import Parameter, Solution
-from analysis.laws.regression import CurveLaw, CurveRegression, Inputs, Points
+from analysis.laws.curve_regression import CurveRegression
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ def _part(joint: Fit, law: SharedLaw, place: int, rows: pd.DataFrame) -> Fit:
         intervals={kind: own(values) for kind, values in joint.intervals.items()},
         n_points=len(rows),
         runs={name: [float(rows[name].min()), float(rows[name].max())] for name in joint.runs if name in rows},
-        cost=Cost.of(rows) if {"N", "D"} <= set(rows) else Cost(),
+        flops_of=TrainingFlops.of(rows) if {"N", "D"} <= set(rows) else TrainingFlops(),
         diagnostics={**joint.diagnostics, "warnings": [shared, *joint.diagnostics["warnings"]]},
         draws=None if joint.draws is None else joint.draws[:, columns],
         left_out=None if joint.left_out is None else joint.left_out[:, columns],

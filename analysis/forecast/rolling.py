@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.formatting import scientific
+from analysis.progress import tell
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -45,6 +48,7 @@ def validate(frame: pd.DataFrame, candidates: Sequence[Candidate]) -> pd.DataFra
     for origin in limits:
         below, above = frame[frame["C"] <= origin].reset_index(drop=True), frame[frame["C"] > origin]
         for candidate in candidates:
+            tell(f"forecast: {candidate.name}, fitted up to {scientific(origin)} FLOPs and tried beyond")
             law = candidate.law
             targets = law.fitted_rows(above)
             predicted = law.predict(candidate.estimate(below), targets)[0]

@@ -1,6 +1,6 @@
 """Laws, by name. A new law is a class in a module of its own, an entry here, and a file in ``conf/analysis/law``."""
 
-from analysis.laws.base import Cost, Law, Parameter, Solution
+from analysis.laws.base import Law, Parameter, Solution, TrainingFlops
 from analysis.laws.batch_size import BatchSize
 from analysis.laws.broken_power_law import BrokenPowerLaw
 from analysis.laws.chinchilla import Chinchilla
@@ -53,4 +53,4 @@ LAWS: dict[str, type[Law]] = {
     )
 }
 
-__all__ = ["LAWS", "Cost", "Law", "Parameter", "Solution", *(law.__name__ for law in LAWS.values())]
+__all__ = ["LAWS", "TrainingFlops", "Law", "Parameter", "Solution", *(law.__name__ for law in LAWS.values())]

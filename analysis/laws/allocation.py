@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Gt, Le
 
-from analysis.laws.base import Cost, Law, Parameter, Solution
+from analysis.laws.base import Law, Parameter, Solution, TrainingFlops
+from analysis.laws.points import Points
 from analysis.laws.power_law import FLOOR_POINTS, PowerLaw, floor_warning
-from analysis.laws.regression import Points
 from analysis.numerics.optimise import Objective
 from openr1.options.ranges import OneOf
 
@@ -135,7 +135,7 @@ class AllocationLaw(Law):
         """Predict the loss of the frontier at the FLOPs of each row, whatever its size."""
         return self._losses.losses(params[:, 4:], frame["C"].to_numpy(dtype=float))
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         n_coefficient, n_exponent, d_coefficient, d_exponent = (column[:, None] for column in params.T[:4])
         return {
             "N": n_coefficient * flops**n_exponent,

@@ -30,7 +30,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingFlops:
     """Training FLOPs as ``C = coefficient * N^exponent * D``, for which a frontier in C has a closed form.
 
     6ND is (6, 1). If N leaves out embeddings, as it should at small scale (arXiv 2406.19146), the FLOPs of the
@@ -45,11 +45,11 @@ class Cost:
         return self.coefficient * n**self.exponent * d
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> Cost:
+    def of(cls, frame: pd.DataFrame) -> TrainingFlops:
         """Fit the coefficient and the exponent to the FLOPs of runs, by least squares of logarithms; 6ND without a column C."""
         if "C" not in frame:
             return cls()
-        frame = frame[(frame["C"] != 0) & (frame["D"] != 0)]  # before training there is no cost
+        frame = frame[(frame["C"] != 0) & (frame["D"] != 0)]  # before training there are no FLOPs
         log_n, per_token = np.log(frame["N"].to_numpy()), np.log((frame["C"] / frame["D"]).to_numpy())
         spread = np.sum((log_n - log_n.mean()) ** 2)
         exponent = np.sum((log_n - log_n.mean()) * (per_token - per_token.mean())) / spread if spread > 1e-12 else 1.0
@@ -144,7 +144,7 @@ class Law(ABC):
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         """Predict the responses (m, n) of the rows of a frame."""
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         """Return the best allocation of (k,) budgets: those of ``N``, ``D`` and the response, (m, k) each, that the law
         predicts.
         """

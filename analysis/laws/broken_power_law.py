@@ -10,8 +10,9 @@ import numpy as np
 from annotated_types import Interval
 
 from analysis.formatting import scientific
-from analysis.laws.base import Cost, Parameter, Solution
-from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
+from analysis.laws.base import Parameter, Solution, TrainingFlops
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import GRID, CurveLaw
 from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class BrokenPowerLaw(CurveLaw):
         order = np.argsort(breaks[:, :, 1], axis=1)
         return np.hstack([params[:, :3], np.take_along_axis(breaks, order[:, :, None], axis=1).reshape(len(params), -1)])
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         if self.x != "C":
             return {}
         with np.errstate(all="ignore"):  # a resample may leave a break undetermined

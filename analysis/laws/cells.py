@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,15 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Cost, Parameter
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.base import Parameter, TrainingFlops
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 
 
 @dataclass
 class Chinchilla(CurveLaw):
     """Loss against model size and data, by default fitted with the Huber loss of log loss, summed over runs (eq. 3).
 
-    The frontier minimises the loss at a cost ``C = k N^p D``; eq. 4 is the case k = 6, p = 1.
+    The frontier minimises the loss at FLOPs ``C = k N^p D``; eq. 4 is the case k = 6, p = 1.
     """
 
     name: ClassVar[str] = "chinchilla"
@@ -47,9 +48,9 @@ class Chinchilla(CurveLaw):
         n_factor, d_factor = scale["N"] ** -params["alpha"], scale["D"] ** -params["beta"]
         return {**params, "A": params["A"] * n_factor, "B": params["B"] * d_factor}
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         irreducible, a, alpha, b, beta = (column[:, None] for column in params.T)
-        k, p = cost.coefficient, cost.exponent
+        k, p = flops_of.coefficient, flops_of.exponent
         with np.errstate(all="ignore"):  # a resample that does not determine an exponent has no optimum
             ratio = alpha * a / (p * beta * b)
             n = (ratio * (flops / k) ** beta) ** (1 / (alpha + p * beta))

@@ -11,7 +11,8 @@ from annotated_types import Gt, Le
 
 from analysis.laws.base import Parameter
 from analysis.laws.chinchilla import Chinchilla
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

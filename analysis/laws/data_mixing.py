@@ -18,7 +18,8 @@ from analysis.laws.mixing_terms import (
     power_mean,
     power_mean_slopes,
 )
-from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import GRID, CurveLaw
 from analysis.numerics.simplex import minimise_on_simplex
 from analysis.sources.frame import Columns, group_budgets
 from openr1.errors import ConfigError

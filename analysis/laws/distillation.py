@@ -11,7 +11,8 @@ from annotated_types import Gt, Le
 
 from analysis.laws.base import Parameter
 from analysis.laws.broken_power_law import softplus
-from analysis.laws.regression import GRID, CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import GRID, CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.cells import BestOfCells
-from analysis.laws.regression import Inputs, Points
+from analysis.laws.points import Inputs, Points
 from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from analysis.laws.base import Parameter
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.sources.frame import Columns
 from openr1.errors import ConfigError
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Le
 
-from analysis.laws.base import Cost, Parameter
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.base import Parameter, TrainingFlops
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Moe(CurveLaw):
             "omega": params["omega"] - params["zeta"] * log_d,
         }
 
-    def optimum(self, params: np.ndarray, flops: float, experts: float, cost: Cost) -> np.ndarray:
+    def optimum(self, params: np.ndarray, flops: float, experts: float, flops_of: TrainingFlops) -> np.ndarray:
         """Return N, D and the loss (m, 3) of the best division of a budget with a number of experts over active ones.
 
         It is the minimum of the parametric law with the coefficients and exponents of that number.
@@ -112,9 +113,9 @@ class Moe(CurveLaw):
         with np.errstate(all="ignore"):  # a resample that does not determine an exponent has no optimum
             a, alpha = a * np.exp(delta * log_x), alpha + gamma * log_x
             b, beta = b * np.exp(omega * log_x), beta + zeta * log_x
-            ratio = alpha * a / (cost.exponent * beta * b)
-            n = (ratio * (flops / cost.coefficient) ** beta) ** (1 / (alpha + cost.exponent * beta))
-            d = flops / (cost.coefficient * n**cost.exponent)
+            ratio = alpha * a / (flops_of.exponent * beta * b)
+            n = (ratio * (flops / flops_of.coefficient) ** beta) ** (1 / (alpha + flops_of.exponent * beta))
+            d = flops / (flops_of.coefficient * n**flops_of.exponent)
             return np.stack([n, d, irreducible + a * n**-alpha + b * d**-beta], axis=1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.laws.base import Parameter, Solution
 from analysis.laws.cells import BestOfCells
 from analysis.laws.moe import experts_per_active
-from analysis.laws.regression import Inputs, Points
+from analysis.laws.points import Inputs, Points
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class MoeLeverage(BestOfCells):
 
     name: ClassVar[str] = "moe_leverage"
     title: ClassVar[str] = "Efficiency leverage of experts"
-    source: ClassVar[str] = "Tian et al. 2025, arXiv 2507.17702; as eq. 1 of Ling 2.0, arXiv 2510.22115"
+    source: ClassVar[str] = "Tian et al. 2025, arXiv 2507.17702; used for Ling 2.0, arXiv 2510.22115"
 
     granularity: bool = False  # let EL depend on the column granularity too
 

@@ -11,7 +11,8 @@ from annotated_types import Ge, Interval, Le
 
 from analysis.formatting import join_names
 from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Cost, Parameter
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.base import Parameter, TrainingFlops
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
@@ -63,12 +64,12 @@ class Overtraining(CurveLaw):
         by_model, by_data = (scale["M"] / scale["C"]) ** params["eta"], (scale["M"] * scale["C"]) ** -params["eta"]
         return {**params, "a": params["a"] * by_model, "b": params["b"] * by_data}
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         """Return the best allocation, which has the same M at every budget: ``a M^eta = b M^-eta``."""
         irreducible, a, b, eta = (column[:, None] for column in params.T)
         with np.errstate(all="ignore"):  # a resample in which a term vanishes has no optimum
             m = (b / a) ** (1 / (2 * eta))
-            n = (flops / (cost.coefficient * m)) ** (1 / (1 + cost.exponent))
+            n = (flops / (flops_of.coefficient * m)) ** (1 / (1 + flops_of.exponent))
             return {"N": n, "D": m * n, "loss": irreducible + 2 * np.sqrt(a * b) * flops**-eta}
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Cost, Parameter, Solution, best_runs
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.base import Parameter, Solution, TrainingFlops, best_runs
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -122,7 +123,7 @@ class PowerLaw(CurveLaw):
     def residuals(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         return super().residuals(params, self.fitted_rows(frame))
 
-    def frontier(self, params: np.ndarray, flops: np.ndarray, cost: Cost) -> dict[str, np.ndarray]:
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
         return {"loss": self.losses(params, flops)} if self.x == "C" else {}
 
     # without a frame, for laws of budgets, which fit this law to the losses of their optima

@@ -9,7 +9,8 @@ import numpy as np
 from annotated_types import Interval
 
 from analysis.laws.base import Parameter, Solution
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf

@@ -11,7 +11,8 @@ import numpy as np
 from annotated_types import Interval
 
 from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.regression import CurveLaw, Inputs, Points
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from analysis.numerics.rate_changes import RateChanges, rate_changes, warmup_end
 from analysis.sources.schedules import configured, rates_of_runs
 from openr1.errors import ConfigError
@@ -24,7 +25,7 @@ BLOCK = 2_000_000  # changes of the rate, times curves, that are computed at a t
 
 @dataclass
 class Schedule(CurveLaw):
-    """Loss at every step t of runs of one model and batch size, whose learning rates eta differ in their course (eq. 1 to 3).
+    """Loss at every step t of runs of one model and batch size, whose learning rates eta differ in their course.
 
         L(t) = L0 + A S(t)^-alpha - B sum_k (eta_{k-1} - eta_k) G(eta_k^-gamma S_k(t)),    G(x) = 1 - (C x + 1)^-beta
 
@@ -38,7 +39,7 @@ class Schedule(CurveLaw):
 
     name: ClassVar[str] = "schedule"
     title: ClassVar[str] = "Multi-power law"
-    source: ClassVar[str] = "Luo et al. 2025, arXiv 2503.12811, eq. 1 to 3"
+    source: ClassVar[str] = "Luo et al. 2025, arXiv 2503.12811"
     formula: ClassVar[str] = "L(t) = L0 + A S(t)^-alpha - B sum_k (lr_{k-1} - lr_k) (1 - (C lr_k^-gamma S_k(t) + 1)^-beta)"
     predictors: ClassVar[tuple[str, ...]] = ("step", "lr")
     needs: ClassVar[tuple[str, ...]] = ("run", "step", "loss")

@@ -336,7 +336,7 @@ def _moe(study: Study, fit: Fit) -> list[str]:
     budget = study.config.target_flops or BEYOND * float(spent.max())
     sentences = []
     for count in (float(experts.min()), float(experts.max())):
-        best = fit.value_and_interval(partial(law.optimum, flops=budget, experts=count, cost=fit.cost))
+        best = fit.value_and_interval(partial(law.optimum, flops=budget, experts=count, flops_of=fit.flops_of))
         n, d, loss = (
             with_interval(value, low, high, partial(quantity, name))
             for name, value, low, high in zip(("N", "D", "loss"), *best.tolist(), strict=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 from analysis.charts import chart_study
 from analysis.charts.groups import chart_groups
 from analysis.charts.marks import Chart
+from analysis.figures import Figures
 from analysis.forecast.registry import all_outcomes
+from analysis.progress import tell
 from analysis.report.html import render, render_forecasts
 from analysis.study import GroupedStudy, Study
 from openr1.system.files import replacing, write_json
@@ -31,7 +33,7 @@ def write(study: Study | GroupedStudy) -> Path:
             path = fit.save(directory / name)
             if fit is study.main:
                 shutil.copyfile(path, directory / path.name)
-    _write_figures(charts, directory / "figures")
+    _write_figures(charts, study.config.figures, directory / "figures")
     study.runs.frame.to_csv(directory / "points.csv", index=False)
     with replacing(study.report, shared=True) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -50,12 +52,13 @@ def _write_forecasts(study: Study) -> None:
             temporary.write_text(render_forecasts(all_outcomes(studies)), encoding="utf-8")
 
 
-def _write_figures(charts: dict[str, Chart], directory: Path) -> None:
-    """Write each chart as SVG and PNG."""
-    from analysis.charts.matplotlib import draw, png, svg
+def _write_figures(charts: dict[str, Chart], figures: Figures, directory: Path) -> None:
+    """Write each chart in the formats of its style."""
+    from analysis.charts.matplotlib import draw, to_bytes
 
     directory.mkdir(parents=True, exist_ok=True)
     for name, chart in charts.items():
-        figure = draw(chart)
-        (directory / f"{name}.svg").write_bytes(svg(figure))
-        (directory / f"{name}.png").write_bytes(png(figure))
+        tell(f"the figure {name}")
+        figure = draw(chart, figures)
+        for form in figures.formats:
+            (directory / f"{name}.{form}").write_bytes(to_bytes(figure, form, figures.style))

@@ -10,6 +10,7 @@ from analysis.report.tables import MOST, Cell, Table
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
+    from analysis.formatting import Words
     from analysis.study import Study
 
 KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}
@@ -24,7 +25,7 @@ HEADINGS = {
 }
 
 
-def parameters(fit: Fit) -> Table:
+def parameters(fit: Fit, words: Words) -> Table:
     """Return a table of estimates, standard errors, every kind of interval, and estimates without the held-out runs."""
     kinds = [kind for kind in KINDS if kind in fit.intervals]
     rows = []
@@ -33,7 +34,7 @@ def parameters(fit: Fit) -> Table:
         row = [Cell(name, code=True), Cell(number(fit.params[name])), Cell(number(fit.se.get(name)))]
         row += [Cell(_interval(fit, name, kind) or DASH) for kind in kinds]
         row += [Cell(number(fit.holdout["params"][name]))] if fit.holdout else []
-        rows.append([*row, Cell(parameter.meaning)])
+        rows.append([*row, Cell(words.meaning(parameter.meaning))])
     heads = ("Parameter", "Estimate", "Standard error", *(KINDS[kind] for kind in kinds))
     held_out_head = ("Without held-out runs",) if fit.holdout else ()
     return Table((*heads, *held_out_head, "Meaning"), rows, frozenset({1, 2, *([len(heads)] if held_out_head else [])}))

@@ -46,6 +46,7 @@ class Runs:
     frame: pd.DataFrame
     dropped: pd.DataFrame  # rows of the source, with a column ``reason``
     warnings: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # quantity -> its column in the source
 
     def __repr__(self) -> str:
         """Say how many rows there are, the range of each quantity, how many rows are left out and why, and the warnings."""
@@ -200,7 +201,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     warnings += _check(frame, pd.DataFrame(used), quantities, request)
     if "C" in frame:
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
-    return Runs(_without_own_budget(frame, said), dropped.reset_index(drop=True), warnings + said)
+    return Runs(_without_own_budget(frame, said), dropped.reset_index(drop=True), warnings + said, dict(names))
 
 
 def _refuse_repeated_conditions(table: pd.DataFrame, request: _Request) -> None:

@@ -41,9 +41,11 @@ def recipe_steps(config: Config, identify: Callable[[Config], tuple[str, dict[st
     :param identify: returns the fingerprint of a config of one stage, and those of its inputs.
     :raises ConfigError: for the first step that is impossible; the line begins with its key in the recipe.
     """
-    base = {**to_dict(config), "recipe": None}
+    base = to_dict(config)
+    base_steps = base.pop("recipe")["steps"]
+    base["recipe"] = None
     made: dict[str, str] = {}
-    for name, step in (base_steps := to_dict(config)["recipe"]["steps"]).items():
+    for name, step in base_steps.items():
         where = f"recipe.steps.{name}"
         delta = {group: value for group, value in step.items() if value not in ({}, None)}
         later = [other for other in base_steps if other not in made]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -47,17 +48,26 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
     :raises ConfigError: for an unknown key, a wrong type, a missing value, or a value that a dataclass refuses.
     """
     try:
-        composed = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
-        raw = OmegaConf.to_container(composed, resolve=True)
+        composed = OmegaConf.create(dict(cfg)) if not isinstance(cfg, DictConfig) and _has_interpolations(cfg) else cfg
+        raw = OmegaConf.to_container(composed, resolve=True) if isinstance(composed, DictConfig) else dict(composed)
         node = OmegaConf.structured(_form(schema, raw, composed, ""))
         _choose_forms(node, raw, composed, "")
-        merged = cast(DictConfig, OmegaConf.merge(node, raw))
+        merged = cast(DictConfig, OmegaConf.unsafe_merge(node, raw))  # does not copy the node, which is used no more
         check_ranges(merged)
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ConfigError(f"{missing[0]}: no value is given")
         return cast(T, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
+
+
+def _has_interpolations(value: Any) -> bool:
+    """Return True if a text anywhere in plain containers refers to another key."""
+    if isinstance(value, Mapping):
+        return any(_has_interpolations(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_has_interpolations(item) for item in value)
+    return isinstance(value, str) and "${" in value
 
 
 def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
@@ -82,7 +92,7 @@ def load_options(schema: type[T], given: Mapping[str, Any], key: str) -> T:
 def _choose_forms(node: DictConfig, raw: Any, composed: Any, key: str) -> None:
     """Put the subclass that ``raw`` asks for wherever the schema ``node`` allows several."""
     schema = cast(type, OmegaConf.get_type(node))
-    hints = get_type_hints(schema)
+    hints = _hints(schema)
     for name in (field.name for field in fields(schema)):
         value = raw.get(name) if isinstance(raw, Mapping) else None
         if not isinstance(value, Mapping):
@@ -95,6 +105,9 @@ def _choose_forms(node: DictConfig, raw: Any, composed: Any, key: str) -> None:
                 for entry, inner in value.items():
                     below = given[entry] if isinstance(given, DictConfig) else None
                     _choose_form(node[name], entry, get_args(hint)[1], inner, below, f"{key}{name}.{entry}.")
+
+
+_hints = cache(get_type_hints)
 
 
 def _choose_form(parent: DictConfig, name: Any, schema: type, raw: Any, composed: Any, key: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws import Cost
+from analysis.laws import TrainingFlops
 from analysis.sources import frame
 from analysis.sources.frame import Columns, MlflowRuns, Source
 from openr1.errors import ConfigError
@@ -149,14 +149,14 @@ def target_rows(law: Law, sweep: ActiveOptions, done: pd.DataFrame) -> pd.DataFr
     """
     import pandas as pd
 
-    cost, target = Cost.of(done), sweep.target
+    flops_of, target = TrainingFlops.of(done), sweep.target
     n, d = np.nan if target.N is None else target.N, np.nan if target.D is None else target.D
     if target.flops is not None:
-        best = law.frontier(law.estimate(done).params, np.array([target.flops]), cost)
+        best = law.frontier(law.estimate(done).params, np.array([target.flops]), flops_of)
         n, d = float(best["N"][0, 0]), float(best["D"][0, 0])
     if not np.isfinite([n, d]).all():
         raise ConfigError("sweep.target: the law has no optimum at this budget yet; give N and D")
-    return pd.DataFrame({"N": [n], "D": [d], "C": [cost(n, d)]})
+    return pd.DataFrame({"N": [n], "D": [d], "C": [flops_of(n, d)]})
 
 
 def _rows(candidates: Sequence[Candidate]) -> pd.DataFrame:

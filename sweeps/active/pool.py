@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.regression import CurveLaw, CurveRegression, Inputs, Points
+from analysis.laws.curve_regression import CurveRegression
+from analysis.laws.points import Inputs, Points
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

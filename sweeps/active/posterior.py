@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from analysis.laws import Parameter
-from analysis.laws.regression import REFINED, CurveRegression
+from analysis.laws.curve_regression import CurveRegression
+from analysis.laws.regression import REFINED
 from sweeps.active.pool import Pool
 
 WALKERS = 64

@@ -32,7 +32,7 @@ def write_replay(result: ReplayResult, config: PlanConfig, command: str) -> Path
 
     :returns: their directory.
     """
-    from analysis.charts.matplotlib import draw, png, svg
+    from analysis.charts.matplotlib import draw, to_bytes
 
     directory = config.directory
     directory.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,6 @@ def write_replay(result: ReplayResult, config: PlanConfig, command: str) -> Path
     }
     (directory / "replay.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     figure = draw(replay_chart(result))
-    (directory / "replay.svg").write_bytes(svg(figure))
-    (directory / "replay.png").write_bytes(png(figure))
+    (directory / "replay.svg").write_bytes(to_bytes(figure, "svg"))
+    (directory / "replay.png").write_bytes(to_bytes(figure, "png"))
     return directory

@@ -9,7 +9,7 @@ from helpers.studies import KINDS
 
 from analysis import Groups, Holdout, fit, fit_by, report
 from analysis.charts.groups import HUES, assign_colours, chart_groups
-from analysis.charts.matplotlib import draw, svg
+from analysis.charts.matplotlib import draw, to_bytes
 from analysis.config import compose
 from analysis.fit.groups import sort_key, split_by
 from analysis.fit.resampling import Bootstrap
@@ -121,6 +121,13 @@ def test_a_column_of_a_quantity_may_be_called_as_in_the_source(tmp_path):
     assert list(study.groups.fits) == ["450000", "620000", "780000"]
 
 
+def test_a_column_of_a_quantity_that_is_found_by_its_header_may_be_called_as_there(tmp_path):
+    table = curves().rename(columns={"N": "N_M"})
+    study = study_of(tmp_path, table.assign(N_M=table["N_M"] / 1e6), "law=rl_sigmoid", "by=N_M")
+    assert study.groups.by == "N"
+    assert list(study.groups.fits) == ["450000", "620000", "780000"]
+
+
 def test_groups_are_read_as_they_were_written(study, tmp_path):
     study.groups.save(tmp_path)
     read = Groups.load(tmp_path)
@@ -205,7 +212,7 @@ def test_every_law_has_a_report_by_groups(kind, tmp_path):
     drawn = chart_groups(study)
     assert ("groups" in drawn) == (kind not in SEVERAL)
     for chart in drawn.values():
-        assert svg(draw(chart))
+        assert to_bytes(draw(chart), "svg")
     html = render(study, drawn)
     assert study.law.formula.replace("'", "&#39;").replace("<", "&lt;") in html
     assert (optimum(study) is None) == (study.target_flops is None)

@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis import Bootstrap, fit
 from analysis.fit.resampling import INTERVALS
-from analysis.laws import Chinchilla, Cost, IsoFlop
+from analysis.laws import Chinchilla, IsoFlop, TrainingFlops
 from analysis.sources.frame import tidy
 
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
@@ -76,7 +76,7 @@ DESIGNS = (
 
 def quantities(params: np.ndarray, target: float) -> np.ndarray:
     """Return the quantities (m, q) of parameters (m, p)."""
-    best = Chinchilla().frontier(params, np.array([target]), Cost())
+    best = Chinchilla().frontier(params, np.array([target]), TrainingFlops())
     return np.column_stack([params[:, 0], params[:, 2], params[:, 4], *(best[name][:, 0] for name in ("N", "D", "loss"))])
 
 

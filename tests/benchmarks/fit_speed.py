@@ -26,7 +26,7 @@ from helpers.studies import LAW_STUDIES, training_curves
 
 from analysis import Bootstrap, fit
 from analysis.laws import LAWS, Chinchilla
-from analysis.laws.regression import CurveRegression
+from analysis.laws.curve_regression import CurveRegression
 from analysis.numerics.optimise import Objective
 from analysis.sources.frame import FileRuns, read, tidy
 

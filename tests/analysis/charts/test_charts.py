@@ -31,8 +31,9 @@ from analysis.charts.marks import (
     log_ticks,
     span,
 )
-from analysis.charts.matplotlib import draw, png, svg
+from analysis.charts.matplotlib import draw, to_bytes
 from analysis.charts.parts import SHOWN
+from analysis.figures import Figures
 from analysis.fit.resampling import Holdout
 
 
@@ -50,17 +51,23 @@ def named(panel, name, of=Mark):
     return [mark for mark in panel.marks if isinstance(mark, of) and mark.name == name]
 
 
-def test_every_law_has_its_figures_and_all_can_be_drawn(kind):
+def test_every_law_has_its_figures(kind):
     name, study = kind
     figures = chart_study(study)
     assert set(figures) == set(KINDS[name][2])
     for chart in figures.values():
         assert chart.title
         assert chart.caption.endswith(".")
-        ElementTree.fromstring(svg(draw(chart)))
         for panel in plotly.panels(chart):
             go.Figure({"data": panel["data"], "layout": panel["layout"]})  # plotly's own check
             json.dumps(panel, allow_nan=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["report", "paper"])
+def test_every_figure_can_be_drawn(kind, style):
+    for chart in chart_study(kind[1]).values():
+        ElementTree.fromstring(to_bytes(draw(chart, Figures(style)), "svg", style))
 
 
 def test_every_axis_says_what_it_is_of(kind):
@@ -88,8 +95,48 @@ def test_marks_are_of_one_length_and_within_a_panel_named_once(kind):
 def test_files_are_the_same_to_the_byte_when_drawn_again(study):
     one, two = (chart_study(study) for _ in range(2))
     for name in ("frontier", "surface"):
-        assert svg(draw(one[name])) == svg(draw(two[name]))
-        assert png(draw(one[name])) == png(draw(two[name]))
+        assert to_bytes(draw(one[name]), "svg") == to_bytes(draw(two[name]), "svg")
+        assert to_bytes(draw(one[name]), "png") == to_bytes(draw(two[name]), "png")
+
+
+@pytest.mark.parametrize(("columns", "width"), [(1, 3.25), (2, 6.75)])
+def test_figures_of_a_paper_have_the_width_of_its_columns_and_are_the_same_to_the_byte(study, columns, width):
+    figures = Figures("paper", columns)
+    for name in ("allocation", "surface"):
+        chart = chart_study(study)[name]
+        drawn = draw(chart, figures)
+        assert drawn.get_size_inches()[0] == pytest.approx(width)
+        document = to_bytes(drawn, "pdf", "paper")
+        assert document.startswith(b"%PDF")
+        assert b"/FontType /Type3" not in document
+        assert document == to_bytes(draw(chart, figures), "pdf", "paper")
+
+
+def test_a_paper_writes_exponents_that_its_font_has(study):
+    labels = [text.get_text() for text in draw(chart_study(study)["frontier"], Figures("paper")).axes[0].get_xticklabels()]
+    assert any(re.fullmatch(r"10\$\^\{\d+\}\$", label) for label in labels)
+
+
+def test_axes_and_parameters_speak_of_the_columns_that_they_show(tmp_path):
+    table = budgets().rename(columns={"N": "layers", "loss": "bits_per_byte"})
+    named_columns = ["runs.columns.N=layers", "runs.columns.loss=bits_per_byte", "bootstrap.resamples=20"]
+    figures = chart_study(study_of(tmp_path, table, *named_columns))
+    axes = [axis.label for chart in figures.values() for panel in chart.panels for axis in (panel.x, panel.y)]
+    assert {"Bits per byte", "Layers <i>N</i>"} <= set(axes)
+    assert not [label for label in axes if "nats" in label or "arameters" in label]
+    assert "optimal layers" in figures["allocation"].caption.lower()
+
+
+def test_a_frontier_that_the_runs_leave_open_is_not_drawn(tmp_path):
+    n = np.geomspace(1e7, 1e10, 16)
+    runs = pd.DataFrame({"N": n, "D": 20 * n, "C": 120 * n**2, "loss": 1.7 + 500 * n**-0.32})
+    figures = chart_study(study_of(tmp_path, runs, "bootstrap.resamples=20"))
+    assert "allocation" not in figures
+    (panel,) = figures["frontier"].panels
+    assert named(panel, "best run of its budget")
+    assert not named(panel, "Parametric law")
+    assert "Not drawn: Parametric law" in figures["frontier"].caption
+    assert not named(figures["surface"].panels[0], "compute-optimal")
 
 
 def test_the_frontier_is_dashed_where_it_was_not_fitted(study):
@@ -149,7 +196,7 @@ def test_without_profiles_isoflop_curves_are_slices_of_the_law(tmp_path):
     study = study_of(tmp_path, budgets(), "law=chinchilla")
     (panel,) = chart_study(study)["isoflop"].panels
     line = next(mark for mark in panel.marks if isinstance(mark, Line))
-    d = study.runs.frame["budget"].min() / study.main.cost(line.x, 1)
+    d = study.runs.frame["budget"].min() / study.main.flops_of(line.x, 1)
     assert line.y == pytest.approx(study.main.predict(pd.DataFrame({"N": line.x, "D": d})))
     assert not named(panel, "minimum")
 
@@ -215,7 +262,7 @@ def test_predictions_are_those_of_the_fit_that_did_not_see_them(study):
 def test_the_surface_has_the_path_of_the_law_and_labelled_lines(study):
     (panel,) = chart_study(study)["surface"].panels
     (path,) = named(panel, "compute-optimal")
-    best = study.main.frontier(study.main.cost(path.x, path.y))
+    best = study.main.frontier(study.main.flops_of(path.x, path.y))
     assert path.x == pytest.approx(best["N"].to_numpy())
     labels = [mark for mark in panel.marks if isinstance(mark, Text)]
     for label in labels:

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,3 +82,20 @@ def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fit
     assert high - low > 1.05 * np.diff(plain)[0]
     assert squares.interval_of(lambda params: params[:, 2]) == pytest.approx(squares.ci95["alpha"])
     assert fit(frame, "chinchilla", bootstrap=Bootstrap(200)).bootstrap["widened"] == 1
+
+
+@pytest.mark.parametrize("points", [1, 20])
+def test_intervals_from_a_part_of_many_rows_are_as_wide_as_from_all(points, monkeypatch):
+    rng = np.random.default_rng(1)
+    n = np.repeat(np.geomspace(1e6, 1e9, 2000 // points), points)
+    offset = np.repeat(rng.normal(0, 0.01, 2000 // points), points)  # of each run, which its points share
+    loss = (1.9 + 30 * n**-0.25) * np.exp(offset + rng.normal(0, 0.001, len(n)))
+    runs = pd.DataFrame({"N": n, "loss": loss, "run": np.repeat(np.arange(2000 // points), points).astype(str)})
+    law = PowerLaw(x="N")
+    whole = fit(runs, law, bootstrap=Bootstrap(resamples=200))
+    monkeypatch.setattr(sys.modules["analysis.fit.fit"], "MOST_RESAMPLED", 500)
+    part = fit(runs, law, bootstrap=Bootstrap(resamples=200))
+    assert part.params == whole.params
+    for name in ("E", "alpha"):
+        widths = [high - low for low, high in (fitted.ci95[name] for fitted in (part, whole))]
+        assert 0.75 < widths[0] / widths[1] < 1.5

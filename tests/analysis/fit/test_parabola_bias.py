@@ -71,5 +71,5 @@ def test_only_parabolas_have_this_bias_and_it_is_saved(tmp_path):
         assert fit(runs, law, bootstrap=NONE).diagnostics["parabola_bias"] is None
     result = fit(runs, "isoflop", bootstrap=NONE)
     result.save(tmp_path)
-    assert json.loads((tmp_path / "fit.json").read_text())["diagnostics"]["parabola_bias"]["cost"]["exponent"] == 1
+    assert json.loads((tmp_path / "fit.json").read_text())["diagnostics"]["parabola_bias"]["flops_of"]["exponent"] == 1
     assert Fit.load(tmp_path) == result

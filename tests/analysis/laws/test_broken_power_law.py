@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from analysis import Bootstrap, fit
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
 from analysis.laws.broken_power_law import BrokenPowerLaw
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 STEEPER = [1.5, 40.0, 0.1, 0.3, 1e9, 0.3]
@@ -62,10 +63,10 @@ def test_the_law_is_of_the_variable_that_the_option_names(x):
 
 def test_only_a_law_of_compute_has_a_frontier():
     params, flops = np.array([STEEPER, FLATTER]), np.array([1e8, 1e10])
-    assert BrokenPowerLaw(x="D").frontier(params, flops, Cost()) == {}
+    assert BrokenPowerLaw(x="D").frontier(params, flops, TrainingFlops()) == {}
     law = BrokenPowerLaw(x="C")
     np.testing.assert_allclose(
-        law.frontier(params, flops, Cost())["loss"], law.predict(params, pd.DataFrame({"C": flops})), rtol=1e-12
+        law.frontier(params, flops, TrainingFlops())["loss"], law.predict(params, pd.DataFrame({"C": flops})), rtol=1e-12
     )
 
 

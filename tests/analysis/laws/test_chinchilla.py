@@ -4,8 +4,9 @@ import pytest
 from scipy.optimize import approx_fprime, minimize_scalar
 
 from analysis import Bootstrap, fit
-from analysis.laws import Chinchilla, Cost
-from analysis.laws.regression import CurveLaw, CurveRegression
+from analysis.laws import Chinchilla, TrainingFlops
+from analysis.laws.curve_regression import CurveRegression
+from analysis.laws.regression import CurveLaw
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
@@ -42,24 +43,24 @@ def test_a_weight_counts_like_a_repeated_point(runs):
     assert weighted.params == pytest.approx(repeated.params, rel=1e-4)
 
 
-@pytest.mark.parametrize("cost", [Cost(), Cost(54.0, 0.86)])
-def test_the_frontier_is_the_best_size_at_each_cost(truth, true_loss, cost):
-    frontier = Chinchilla().frontier(np.array([list(truth.values())]), np.array([1e12, 1e14]), cost)
+@pytest.mark.parametrize("flops_of", [TrainingFlops(), TrainingFlops(54.0, 0.86)])
+def test_the_frontier_is_the_best_size_at_each_cost(truth, true_loss, flops_of):
+    frontier = Chinchilla().frontier(np.array([list(truth.values())]), np.array([1e12, 1e14]), flops_of)
     for i, flops in enumerate((1e12, 1e14)):
         best = minimize_scalar(
-            lambda log_n, flops=flops: true_loss(np.exp(log_n), flops / cost(np.exp(log_n), 1)),
+            lambda log_n, flops=flops: true_loss(np.exp(log_n), flops / flops_of(np.exp(log_n), 1)),
             bounds=(5, 20),
             options={"xatol": 1e-9},
         )
         assert frontier["loss"][0, i] == pytest.approx(best.fun, rel=1e-9)
         assert frontier["N"][0, i] == pytest.approx(np.exp(best.x), rel=1e-3)
-        assert cost(frontier["N"][0, i], frontier["D"][0, i]) == pytest.approx(flops)
+        assert flops_of(frontier["N"][0, i], frontier["D"][0, i]) == pytest.approx(flops)
 
 
 def test_the_cost_of_6nd_is_found_exactly(table):
     frame = tidy(table().drop(columns="C"), flops_6nd=True).frame
-    cost = Cost.of(frame)
-    assert (cost.coefficient, cost.exponent) == pytest.approx((6, 1))
+    flops_of = TrainingFlops.of(frame)
+    assert (flops_of.coefficient, flops_of.exponent) == pytest.approx((6, 1))
 
 
 def test_slopes_are_those_of_the_curve_in_closed_form_and_by_the_complex_step(runs, truth):

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
 from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 INNER = {"E": 1.87, "A": 521.0, "alpha": 0.35, "B": 1488.0, "beta": 0.37}
@@ -66,7 +67,7 @@ def test_repeats_are_worth_their_decay():
 
 
 def test_parameters_are_in_excess_beyond_the_size_for_which_the_unique_tokens_are_optimal():
-    best = Chinchilla().frontier(PARAMS[:, 2:], np.array([1e20]), Cost())
+    best = Chinchilla().frontier(PARAMS[:, 2:], np.array([1e20]), TrainingFlops())
     law, other = DataConstrained(), PARAMS.copy()
     other[0, 1] = 0.1
     for share, changes in ((0.99, False), (1.5, True)):

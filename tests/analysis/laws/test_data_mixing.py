@@ -8,7 +8,8 @@ from analysis.charts import chart_study
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit
 from analysis.laws import DataMixing
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.report.narrative import answer
 from openr1.errors import ConfigError
 

@@ -6,7 +6,8 @@ from helpers.studies import KINDS, study_of
 from analysis import fit
 from analysis.fit.resampling import Bootstrap
 from analysis.laws.downstream import Downstream
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.report.narrative import answer
 from openr1.errors import ConfigError
 

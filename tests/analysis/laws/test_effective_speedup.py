@@ -4,11 +4,12 @@ import pytest
 
 from analysis import Groups, fit, fit_by
 from analysis.charts.groups import chart_groups
-from analysis.charts.matplotlib import draw, svg
+from analysis.charts.matplotlib import draw, to_bytes
 from analysis.config import compose
 from analysis.fit.resampling import Bootstrap
 from analysis.laws.effective_speedup import TREATED, EffectiveSpeedup
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.report.narrative import answer
 from analysis.sources.frame import tidy
 from analysis.study import analyse, analyse_groups
@@ -146,7 +147,7 @@ def test_a_report_says_what_each_recipe_saves(tmp_path):
     assert sentence.startswith("muon reaches the loss of base with 41")
     assert "of its FLOPs: a speed-up of 2.4" in sentence
     for chart in chart_groups(study).values():
-        svg(draw(chart))
+        to_bytes(draw(chart), "svg")
     curves = chart_groups(study)["groups"]
     assert {mark.name for mark in curves.panels[0].marks} >= {"base", "muon", "slow"}
     study.groups.save(tmp_path / "groups")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
 from analysis.laws.envelope import Curves, Envelope
 from openr1.errors import ConfigError
 
@@ -42,7 +42,7 @@ def test_the_frontier_is_found_again():
     assert n_coefficient * d_coefficient * 6 == pytest.approx(1, rel=1e-6)
     assert floor == pytest.approx(1.7, rel=0.01)
     assert gamma == pytest.approx(0.17, rel=0.02)
-    best = law.frontier(result.params, np.array([1e20, 1e23]), Cost())
+    best = law.frontier(result.params, np.array([1e20, 1e23]), TrainingFlops())
     assert best["loss"][0] == pytest.approx([loss(1e9, 1e20 / 6e9), loss(10**10.5, 1e23 / 6 / 10**10.5)], rel=2e-3)
     assert law.predict(result.params, pd.DataFrame({"C": [1e20]}))[0] == pytest.approx(best["loss"][0, :1])
     assert a > 0

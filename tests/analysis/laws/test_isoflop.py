@@ -5,7 +5,7 @@ from scipy.optimize import minimize_scalar
 
 from analysis import Bootstrap, fit
 from analysis.laws.allocation import weighted_line
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
 from analysis.laws.isoflop import IsoFlop, precisions
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
@@ -237,7 +237,7 @@ def test_the_law_predicts_the_frontier_whatever_the_size():
     frame, law = parabolas(), IsoFlop()
     params = law.estimate(frame).params
     assert law.predict(params, frame)[0] == pytest.approx(1.7 + 200 * frame["C"] ** -0.14, rel=1e-4)
-    best = law.frontier(params, np.array([1e18, 1e22]), Cost())
+    best = law.frontier(params, np.array([1e18, 1e22]), TrainingFlops())
     assert best["N"][0] == pytest.approx([1e18**0.45, 1e22**0.45], rel=1e-3)
     assert best["D"][0] == pytest.approx(np.array([1e18, 1e22]) / (20 * best["N"][0] ** 0.9), rel=1e-3)
     assert best["loss"][0] == pytest.approx([1.7 + 200 * 1e18**-0.14, 1.7 + 200 * 1e22**-0.14], rel=1e-3)

@@ -6,9 +6,10 @@ from scipy.optimize import minimize_scalar
 
 from analysis import fit
 from analysis.fit.resampling import Bootstrap
-from analysis.laws import Chinchilla, Cost, Moe, MoeLeverage
+from analysis.laws import Chinchilla, Moe, MoeLeverage, TrainingFlops
 from analysis.laws.moe import experts_per_active
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from analysis.report.narrative import answer
 from openr1.errors import ConfigError
 
@@ -64,21 +65,21 @@ def test_the_slopes_are_those_of_the_curve_and_units_do_not_matter(study):
     np.testing.assert_allclose(law.curve(scaled, *rescaled.values()), values, rtol=1e-11)
 
 
-@pytest.mark.parametrize("cost", [Cost(), Cost(54.0, 0.86)])
-def test_the_best_size_with_experts_is_the_lowest_of_the_law(cost):
+@pytest.mark.parametrize("flops_of", [TrainingFlops(), TrainingFlops(54.0, 0.86)])
+def test_the_best_size_with_experts_is_the_lowest_of_the_law(flops_of):
     law, budget = Moe(), 1e21
 
     def loss(log_n, count):
         n = np.exp(log_n)
-        frame = pd.DataFrame({"N": [n], "D": [budget / cost(n, 1)], "experts": [count]})
+        frame = pd.DataFrame({"N": [n], "D": [budget / flops_of(n, 1)], "experts": [count]})
         return law.predict(PARAMS, frame)[0, 0]
 
     for count in (1.0, 8.0):
-        n, d, lowest = law.optimum(PARAMS, budget, count, cost)[0]
+        n, d, lowest = law.optimum(PARAMS, budget, count, flops_of)[0]
         best = minimize_scalar(loss, bounds=(15, 28), method="bounded", args=(count,))
         assert lowest == pytest.approx(best.fun, rel=1e-7)
         assert n == pytest.approx(np.exp(best.x), rel=1e-2)
-        assert cost(n, d) == pytest.approx(budget)
+        assert flops_of(n, d) == pytest.approx(budget)
 
 
 def test_the_leverage_is_the_compute_of_a_dense_model_of_the_same_loss():

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
 from analysis.laws.overtraining import Overtraining, TaskError
-from analysis.laws.regression import CurveLaw, Inputs
+from analysis.laws.points import Inputs
+from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 TRUTH = {"E": 1.8, "a": 212.0, "b": 367.0, "eta": 0.136}
@@ -74,11 +75,11 @@ def test_the_bootstrap_centres_on_the_truth():
     assert (draws.std(axis=0) > 0).all()
 
 
-@pytest.mark.parametrize("cost", [Cost(), Cost(54.0, 0.86)])
-def test_the_frontier_has_the_best_tokens_per_parameter_and_spends_the_budget(cost):
+@pytest.mark.parametrize("flops_of", [TrainingFlops(), TrainingFlops(54.0, 0.86)])
+def test_the_frontier_has_the_best_tokens_per_parameter_and_spends_the_budget(flops_of):
     law, flops = Overtraining(), np.array([1e18, 1e21])
-    best = law.frontier(PARAMS, flops, cost)
-    assert cost(best["N"], best["D"])[0] == pytest.approx(flops)
+    best = law.frontier(PARAMS, flops, flops_of)
+    assert flops_of(best["N"], best["D"])[0] == pytest.approx(flops)
     m = best["D"] / best["N"]
     assert m[0, 0] == pytest.approx(m[0, 1])
     for i, budget in enumerate(flops):

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import Cost
+from analysis.laws.base import TrainingFlops
+from analysis.laws.points import Inputs
 from analysis.laws.power_law import PowerLaw
-from analysis.laws.regression import Inputs
 from openr1.errors import ConfigError
 
 TRUTH = {"E": 1.5, "A": 40.0, "alpha": 0.2}
@@ -159,8 +159,8 @@ def test_two_points_are_refused(x, message):
 
 def test_only_a_law_of_compute_has_a_frontier():
     params = np.array([list(TRUTH.values())])
-    assert PowerLaw(x="N").frontier(params, np.array([1e8]), Cost()) == {}
-    assert PowerLaw().frontier(params, np.array([1e8]), Cost())["loss"] == pytest.approx(1.5 + 40 * 1e8**-0.2)
+    assert PowerLaw(x="N").frontier(params, np.array([1e8]), TrainingFlops()) == {}
+    assert PowerLaw().frontier(params, np.array([1e8]), TrainingFlops())["loss"] == pytest.approx(1.5 + 40 * 1e8**-0.2)
 
 
 def test_residuals_and_their_jacobian_are_of_the_frontier():

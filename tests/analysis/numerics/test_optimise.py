@@ -4,7 +4,8 @@ from helpers.studies import isoflop_runs
 from scipy.optimize import minimize
 
 from analysis.laws import Chinchilla
-from analysis.laws.regression import CurveRegression, _nonnegative_least_squares
+from analysis.laws.curve_regression import CurveRegression
+from analysis.numerics.nonnegative import nonnegative_least_squares
 from analysis.numerics.optimise import Objective, Regression
 
 RNG = np.random.default_rng(0)
@@ -80,9 +81,7 @@ def test_a_problem_does_not_depend_on_the_others_of_its_batch():
 def test_coefficients_below_zero_are_left_at_zero():
     design = RNG.normal(size=(3, 20, 3))
     truth = np.array([[1.0, 2, 3], [0, 2, 0], [1, 0, 3]])
-    result = _nonnegative_least_squares(
-        design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]])
-    )
+    result = nonnegative_least_squares(design, np.einsum("mnk,mk->mn", design, truth - [[0, 0, 0], [0.3, 0, 0.3], [0, 0.3, 0]]))
     assert (result >= 0).all()
     assert np.allclose(result[0], truth[0])
     assert result[1, 1] > 1

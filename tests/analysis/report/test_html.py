@@ -130,10 +130,10 @@ def test_other_sizes_cost_more(study):
 
 def test_parameters_have_every_kind_of_interval(tmp_path):
     study = study_of(tmp_path, budgets(), "bootstrap.profile=true")
-    table = fit_tables.parameters(study.main)
+    table = fit_tables.parameters(study.main, study.words)
     assert table.columns[3:6] == ("95 %, percentile", "95 %, BCa", "95 %, profile")
     study.main.intervals["profile"]["alpha"] = [None, 0.5]
-    cells = next(row for row in fit_tables.parameters(study.main).rows if row[0].text == "alpha")
+    cells = next(row for row in fit_tables.parameters(study.main, study.words).rows if row[0].text == "alpha")
     assert cells[5].text == "open to 0.5000"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS, Cost
+from analysis.laws import LAWS, TrainingFlops
 from analysis.sources.frame import MlflowRuns, tidy
 from openr1.errors import ConfigError
 from sweeps import cli
@@ -222,7 +222,8 @@ def test_a_study_goes_on_from_nothing_until_the_interval_is_reached_or_the_allow
         "the interval is within 3 % of the prediction",
         "the allowance covers none of the remaining candidates",
     )
-    assert found.target["predicted"] == pytest.approx(LAW.frontier(TRUTH, np.array([1e22]), Cost())["loss"][0, 0], rel=0.03)
+    loss = LAW.frontier(TRUTH, np.array([1e22]), TrainingFlops())["loss"][0, 0]
+    assert found.target["predicted"] == pytest.approx(loss, rel=0.03)
 
 
 def test_a_study_that_was_killed_in_its_first_runs_goes_on_with_the_others():
