@@ -50,7 +50,7 @@ def runs(tiny, tmp_path):
         ("pretrain", "ddp"),
         ("sft", "ddp"),
         pytest.param("pretrain", "zero2", marks=needs_deepspeed),
-        pytest.param("sft", "zero2", marks=needs_deepspeed),
+        pytest.param("sft", "zero2", marks=[needs_deepspeed, pytest.mark.nightly]),
         pytest.param("pretrain", "zero3", marks=needs_deepspeed),
         pytest.param("lora", "zero3", marks=needs_deepspeed),
     ],
