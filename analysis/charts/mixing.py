@@ -29,7 +29,7 @@ def chart_mixing(study: Study) -> Chart | None:
     shares = [run]
     for factor, hue in ((1, BLUE), (MORE, ORANGE)) if law.form == "joint" else ((1, BLUE),):
         n, d = (factor * float(frame[x].max()) if law.scaled else 1.0 for x in ("N", "D"))
-        value, *ends = fit.value_and_interval(partial(law.optimum, n=n, d=d))
+        value, *ends = fit.value_and_interval(partial(law.optimum, least=law.least_shares(frame), n=n, d=d))
         words = f" at N {quantity('N', n)}, D {quantity('D', d)}" if law.form == "joint" else ""
         marks.append(_points(value, places, law.labels, np.array(ends), f"best mix{words}", hue, "circle"))
         shares += [value, *ends]

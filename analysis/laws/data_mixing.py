@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMS = ("additive", "joint", "exponential")
 PREFIX, SUFFIX = "data.sources.", ".weight"  # of the columns of the runs of a study
+FLAT = 0.1  # exponent of a share below which a hundredth of a source has more than 63 % of the effect of the whole
 TERMS = (("N", "A", "alpha"), ("D", "B", "beta"))
 
 
@@ -260,15 +261,26 @@ class DataMixing(CurveLaw):
                 values[coefficient] = params[coefficient] * scale[x] ** -params[exponent]
         return values
 
-    def optimum(self, params: np.ndarray, n: float = 1.0, d: float = 1.0) -> np.ndarray:
-        """Return the shares (m, sources) of lowest loss for a model of n parameters trained on d tokens."""
+    def least_shares(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the least share (sources,) above 0 of each source that some run leaves out; 0 for the others."""
+        shares = self.shares(frame)
+        return np.where((shares == 0).any(axis=0), np.where(shares > 0, shares, np.inf).min(axis=0), 0)
+
+    def optimum(self, params: np.ndarray, least: np.ndarray, n: float = 1.0, d: float = 1.0) -> np.ndarray:
+        """Return the shares (m, sources) of lowest loss for a model of n parameters trained on d tokens.
+
+        :param least: (sources,), the least share of a source that is not left out and whose exponent is small: such a law
+            promises nearly as much from a trace of it, which no run had, as from all of it.
+        """
         columns = [column[:, None] for column in params.T]
 
         def loss(shares: np.ndarray, rows: np.ndarray) -> np.ndarray:
             with np.errstate(all="ignore"):
                 return self._loss(list(np.moveaxis(shares, -1, 0)), n, d, *(column[rows] for column in columns))
 
-        return minimise_on_simplex(loss, len(params), len(self.weights))
+        m = len(self.weights)
+        flat = params[:, 1 + m : 1 + 2 * m] < FLAT if self.scaled else np.zeros((len(params), m), dtype=bool)
+        return minimise_on_simplex(loss, np.where(flat, least, 0))
 
 
 def _levels(frame: pd.DataFrame, x: str) -> int:

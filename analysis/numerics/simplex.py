@@ -15,35 +15,67 @@ STEP = 1e-30  # size of the complex step
 Function = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def minimise_on_simplex(function: Function, count: int, sources: int) -> np.ndarray:
-    """Return the shares (count, sources) at the minimum of each of ``count`` functions.
+def minimise_on_simplex(function: Function, least: np.ndarray) -> np.ndarray:
+    """Return the shares (functions, sources) at the minimum of each function.
 
     The best point of a grid is refined by mirror descent with the entropy (Beck and Teboulle 2003), whose steps multiply
     shares by ``exp(-step * slope)``, so that they stay positive; the step of each function adapts. Slopes are computed by
-    the complex step. A share that tends to 0 ends below 1e-6, and is set to 0.
+    the complex step. Then sources are left out, one by one, as long as that makes the value lower.
 
     :param function: of shares, real or complex.
+    :param least: (functions, sources), the least share of each source that is not left out.
     """
-    every = np.arange(count)
-    points = _grid(sources)
-    values = np.concatenate([function(points[None, i : i + 50], every) for i in range(0, len(points), 50)], axis=1)
-    shares = points[np.where(np.isfinite(values), values, np.inf).argmin(axis=1)]
-    lowest, step = function(shares[:, None], every)[:, 0], np.ones(count)
+    (count, sources), every = least.shape, np.arange(len(least))
+    there = np.ones((count, sources), dtype=bool)
+    floor = _floor(there, least)
+    points = floor[:, None] + (1 - floor.sum(axis=1))[:, None, None] * _grid(sources)
+    parts = [function(points[:, i : i + 50], every) for i in range(0, points.shape[1], 50)]
+    values = np.concatenate(parts, axis=1)
+    shares = points[every, np.where(np.isfinite(values), values, np.inf).argmin(axis=1)]
+    shares, lowest = _descend(function, shares, there, least)
+    for _ in range(sources - 1):
+        without = np.where(np.eye(sources, dtype=bool), 0, shares[:, None])  # (count, left out, sources)
+        without = without / np.maximum(without.sum(axis=-1, keepdims=True), 1e-300)
+        values = np.where(there, function(without, every), np.inf)
+        out = np.where(np.isfinite(values), values, np.inf).argmin(axis=1)
+        better = values[every, out] < lowest
+        if not better.any():
+            break
+        there[better, out[better]] = False
+        shares[better] = without[better, out[better]]
+        shares, lowest = _descend(function, shares, there, least)
+    return np.where(np.isfinite(lowest)[:, None], shares, np.nan)
+
+
+def _floor(there: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Return the least share (count, sources) of each source that is there, scaled down where they leave no room."""
+    floor = np.where(there, least, 0)
+    return floor / np.maximum(floor.sum(axis=1, keepdims=True) / 0.99, 1)
+
+
+def _descend(function: Function, shares: np.ndarray, there: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Descend from shares (count, sources) without leaving the sources that are there; return the end and the values."""
+    every, floor = np.arange(len(shares)), _floor(there, least)
+    room = 1 - floor.sum(axis=1, keepdims=True)
+    above = np.where(there, np.maximum((shares - floor) / room, 1e-12), 0)  # shares of the room above the floor
+    above /= above.sum(axis=1, keepdims=True)
+    shares = floor + room * above
+    lowest, step = function(shares[:, None], every)[:, 0], np.ones(len(shares))
     for _ in range(STEPS):
         slope = _slopes(function, shares, every)
-        slope -= np.einsum("ms,ms->m", slope, shares)[:, None]
-        length = step / np.maximum(np.abs(slope).max(axis=1), 1e-300)
-        logs = np.log(np.maximum(shares, 1e-300)) - length[:, None] * slope
+        slope -= np.einsum("ms,ms->m", slope, above)[:, None]
+        length = step / np.maximum(np.abs(np.where(there, slope, 0)).max(axis=1), 1e-300)
+        logs = np.where(there, np.log(np.maximum(above, 1e-300)) - length[:, None] * slope, -np.inf)
         moved = np.exp(logs - logs.max(axis=1, keepdims=True))
         moved /= moved.sum(axis=1, keepdims=True)
-        after = function(moved[:, None], every)[:, 0]
+        after = function((floor + room * moved)[:, None], every)[:, 0]
         better = after < lowest
-        shares[better], lowest[better] = moved[better], after[better]
+        above[better], lowest[better] = moved[better], after[better]
+        shares = floor + room * above
         step = np.where(better, np.minimum(1.5 * step, 5), step / 3)
         if (step < 1e-9).all():
             break
-    shares = np.where(shares < 1e-6, 0, shares)
-    return np.where(np.isfinite(lowest)[:, None], shares / shares.sum(axis=1, keepdims=True), np.nan)
+    return shares, lowest
 
 
 def _slopes(function: Function, shares: np.ndarray, rows: np.ndarray) -> np.ndarray:

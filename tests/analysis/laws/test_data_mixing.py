@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,9 +83,9 @@ def test_a_loss_over_several_domains_has_its_best_mix_inside():
     assert law.predict(result.params, frame)[0] == pytest.approx(frame["loss"].to_numpy(), rel=1e-3)
     fine = np.linspace(0, 1, 2001)
     best = fine[np.argmin(0.3**fine * 1.5 ** (1 - fine) + 1.8**fine * 0.4 ** (1 - fine))]
-    assert law.optimum(result.params)[0, 0] == pytest.approx(best, abs=0.03)
+    assert law.optimum(result.params, np.zeros(2))[0, 0] == pytest.approx(best, abs=0.03)
     single = DataMixing(form="exponential", weights=[WEB, CODE])
-    assert single.optimum(np.array([[2.0, 0.6, 1.5]]))[0] == pytest.approx([1, 0], abs=1e-5)
+    assert single.optimum(np.array([[2.0, 0.6, 1.5]]), np.zeros(2))[0] == pytest.approx([1, 0], abs=1e-5)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -92,13 +94,13 @@ def test_the_best_mix_is_the_lowest_of_all_mixes(law):
     web = np.linspace(0, 1, 10001)
     for n, d in ((1e8, 1e9), (1e11, 1e10)):
         losses = law.predict(params, pd.DataFrame({WEB: web, CODE: 1 - web, "N": n, "D": d}))[0]
-        assert law.optimum(params, n, d)[0, 0] == pytest.approx(web[losses.argmin()], abs=1e-3)
+        assert law.optimum(params, np.zeros(2), n, d)[0, 0] == pytest.approx(web[losses.argmin()], abs=1e-3)
 
 
 def test_only_the_joint_law_moves_the_best_mix_with_size():
     for law in LAWS[:2]:
         params = np.array([list(FORMS[law.form].values())])
-        small, large = (law.optimum(params, n, 1e10)[0, 0] for n in (1e7, 1e12))
+        small, large = (law.optimum(params, np.zeros(2), n, 1e10)[0, 0] for n in (1e7, 1e12))
         assert (abs(small - large) > 0.05) == (law.form == "joint")
 
 
@@ -170,10 +172,10 @@ def test_a_term_that_the_runs_cannot_show_is_named():
 
 def test_the_report_has_the_best_mix_with_its_interval():
     study = study_of_kind("data_mixing")
-    truth = DataMixing(weights=["web", "code", "math"]).optimum(np.array([[1.5, 3, 2, 1, 0.3, 0.5, 0.4, 40, 0.25, 300, 0.3]]))[
-        0
-    ]
-    value, low, high = study.main.value_and_interval(study.main.law.optimum)
+    params = np.array([[1.5, 3, 2, 1, 0.3, 0.5, 0.4, 40, 0.25, 300, 0.3]])
+    truth = DataMixing(weights=["web", "code", "math"]).optimum(params, np.zeros(3))[0]
+    least = study.main.law.least_shares(study.runs.frame)
+    value, low, high = study.main.value_and_interval(partial(study.main.law.optimum, least=least))
     assert value == pytest.approx(truth, abs=0.05)
     assert (low <= value).all()
     assert (value <= high).all()
@@ -184,12 +186,25 @@ def test_the_report_has_the_best_mix_with_its_interval():
     assert marks[1].x == pytest.approx(value, abs=1e-3)
 
 
+def test_the_best_mix_promises_nothing_of_traces_that_no_run_had():
+    share = np.array([1, 0.9, 0.75, 0.5, 0.25, 0])  # of the first source; the second one helps at any share, and not at none
+    losses = {2e5: [4.16, 3.80, 3.85, 4.05, 4.26, 11.2], 4e5: [3.68, 3.33, 3.38, 3.58, 3.86, 14.5]}
+    rows = [pd.DataFrame({WEB: share, CODE: 1 - share, "N": 5e4, "D": d, "loss": loss}) for d, loss in losses.items()]
+    frame = pd.concat(rows, ignore_index=True)
+    result = fit(frame, DataMixing(weights=[WEB, CODE]), bootstrap=Bootstrap(resamples=0))
+    best = result.law.optimum(result.vector, result.law.least_shares(frame), 5e4, 4e5)[0]
+    assert best == pytest.approx([0.9, 0.1], abs=0.01)
+    at_best = result.predict(pd.DataFrame({WEB: [best[0]], CODE: [best[1]], "N": [5e4], "D": [4e5]}))
+    assert at_best <= result.predict(frame)[6:].min() + 1e-6
+
+
 @pytest.mark.parametrize("most", [1.0, 0.3])
 def test_a_mix_beyond_the_runs_is_called_an_extrapolation(tmp_path, most):
     frame = runs(LAWS[0], sizes=1, tokens=1, levels=30)
     study = study_of(tmp_path, frame[frame[WEB] <= most], "law=data_mixing")
+    least = study.main.law.least_shares(study.runs.frame)
     outside = any("No run has so extreme a share of" in sentence for sentence in answer(study))
-    assert outside == (study.main.law.optimum(study.main.vector)[0, 0] > most + 0.01)
+    assert outside == (study.main.law.optimum(study.main.vector, least)[0, 0] > most + 0.01)
     assert outside == (most < 1)
 
 
