@@ -310,8 +310,8 @@ def _data_mixing(study: Study, fit: Fit) -> list[str]:
     sentences = []
     for factor in (1, BEYOND) if law.form == "joint" else (1,):
         at = {x: factor * value for x, value in largest.items()}
-        size = {"n": at.get("N", 1.0), "d": at.get("D", 1.0)}
-        best = fit.value_and_interval(partial(law.optimum, least=law.least_shares(frame), **size))
+        n, d = at.get("N", 1.0), at.get("D", 1.0)
+        best = fit.value_and_interval(partial(law.optimum, least=law.least_shares(frame), n=n, d=d))
         parts = zip(law.labels, *best.tolist(), strict=True)
         mix = join_words([f"{with_interval(value, low, high, share)} {name}" for name, value, low, high in parts])
         loss = _format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
