@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.formatting import scientific
 from analysis.progress import tell
+from analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,14 @@ WRONG = 1.0  # error of a candidate that cannot be fitted, and the largest that 
 
 
 def origins(frame: pd.DataFrame) -> list[float]:
-    """Return the largest compute of the runs below each origin; empty if there are too few runs."""
+    """Return the largest compute of the runs below each origin; empty if there are too few runs.
+
+    Runs of one budget, which differ by up to a training step, are all below an origin or all above it.
+    """
     flops = np.sort(frame["C"].to_numpy(dtype=float))
-    limits = np.unique(np.quantile(flops, SHARES, method="lower"))
+    budgets = group_budgets(flops)
+    last = np.searchsorted(budgets, np.unique(np.quantile(budgets, SHARES, method="lower")), side="right") - 1
+    limits = flops[last]
     least = max(LEAST_BELOW, min(12, len(flops) // 3))
     below = np.searchsorted(flops, limits, side="right")
     return limits[(below >= least) & (len(flops) - below >= LEAST_ABOVE)].tolist()

@@ -14,6 +14,15 @@ def test_origins_leave_runs_on_both_sides(runs):
         assert (frame["C"] > origin).sum() >= 2
 
 
+def test_an_origin_never_divides_the_runs_of_a_budget(runs):
+    frame = runs(budgets=8, sizes=6)
+    steps = np.random.default_rng(0).uniform(0.99, 1.01, len(frame))  # budgets are met up to a training step
+    limits = origins(frame.assign(C=frame["C"] * steps))
+    assert limits == pytest.approx(origins(frame), rel=0.02)
+    for limit in limits:
+        assert not ((frame["C"] * steps > limit) & (frame["C"] < 1.05 * limit)).any()
+
+
 def test_few_runs_have_no_origin(runs):
     assert origins(runs(budgets=2, sizes=3)) == []
 
