@@ -215,10 +215,14 @@ def _heading(words: str) -> str:
 
 
 def _word(column: str | None, usual: str, marks: tuple[str, ...]) -> str:
-    """Return the usual word, or the name of a column that has none of the marks in it (those of up to two letters: is none)."""
-    name = (column or "").lower()
+    """Return the usual word, or the name of a column that has none of the marks in it (those of up to two letters: is none).
+
+    Exports put prefixes before names, such as ``config.`` and ``params.``. A name that is no word is quoted.
+    """
+    name = (column or "").rsplit(".", 1)[-1].rsplit("/", 1)[-1].lower()
     known = any(name == mark if len(mark) < 3 else mark in name for mark in marks)
-    return usual if not name or known else name.replace("_", " ")
+    words = name.replace("_", " ")
+    return usual if not name or known else words if words.replace(" ", "").isalpha() else f"'{words}'"
 
 
 def compute_unit(column: str | None, largest: float) -> str:

@@ -20,7 +20,7 @@ from analysis.fit.result import Fit
 from analysis.fit.weights import run_weights
 from analysis.forecast.forecast import Forecast, forecast
 from analysis.forecast.registry import Outcome, verify
-from analysis.formatting import Words, compute_unit
+from analysis.formatting import Words, compute, compute_unit
 from analysis.sources import frame
 from analysis.sources.frame import Runs
 from openr1.errors import ConfigError
@@ -52,18 +52,21 @@ class BaseStudy:
         """The path of the report."""
         return self.config.directory / "report.html"
 
-    def compute_unit(self, largest: float | None = None) -> str:
-        """Return the unit of C: FLOPs, or the name of its column if ``largest`` (default: of the runs) is too small for
-        FLOPs.
-        """
-        largest = float(self.runs.frame["C"].max()) if largest is None else largest
-        return compute_unit(self.config.runs.columns.C, largest)
+    def compute_unit(self) -> str:
+        """Return the unit of C: FLOPs, or the name of its column if the largest C of the runs is too small for FLOPs."""
+        return compute_unit(self.config.runs.columns.C, float(self.runs.frame["C"].max()))
+
+    def amount_of_compute(self, value: float) -> str:
+        """Return compute with its unit."""
+        return f"{compute(value)} {self.compute_unit()}"
 
     @property
     def words(self) -> Words:
         """The words for N, D and the loss, which are those of their columns."""
         columns = self.config.runs.columns
-        return Words.of(columns.N, columns.D, columns.loss)
+        units = self.config.runs.units
+        # a unit that is given says what the numbers become
+        return Words.of(None if units.N else columns.N, None if units.D else columns.D, columns.loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +215,12 @@ def _add_unusable_groups(groups: Groups, runs: Runs, by: str, known: set[str]) -
 
 
 def _target_flops(config: FitConfig, frame: pd.DataFrame, fits: Iterable[Fit]) -> float | None:
-    """Return the budget that the advice is for; null if the runs have no FLOPs, or no law has a frontier."""
+    """Return the budget that the advice is for; null if the runs have no FLOPs, or no law has a frontier.
+
+    :raises ConfigError: if a budget is asked for, and the runs have no FLOPs.
+    """
+    if config.target_flops and "C" not in frame:
+        raise ConfigError("target_flops: the runs have no FLOPs; name runs.columns.C, or set runs.flops_6nd=true")
     if "C" in frame and any(not fit.frontier(1.0).empty for fit in fits):
         return config.target_flops or EXTRAPOLATION * float(frame["C"].max())
     return None

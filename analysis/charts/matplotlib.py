@@ -143,13 +143,13 @@ def _draw_panel(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
             artist.set_zorder(2 + order / 100)
             if mark.name and mark.name not in names and not isinstance(mark, Band):
                 names[mark.name] = None
-                artist.set_label(mark.name)
-    axes.set_title(panel.title)
+                artist.set_label(_raise(mark.name))
+    axes.set_title(_raise(panel.title))
     if panel.note:
-        axes.text(0.97, 0.04, panel.note, transform=axes.transAxes, ha="right", fontsize=8, color=GREY)
+        axes.text(0.97, 0.04, _raise(panel.note), transform=axes.transAxes, ha="right", fontsize=8, color=GREY)
     if names and panel.legend not in ("", "shared"):
         place = {"outside": {"loc": "upper left", "bbox_to_anchor": (1, 1)}}.get(panel.legend, {"loc": panel.legend, **OPAQUE})
-        legend = axes.legend(title=panel.legend_title or None, handletextpad=0.5, **place)
+        legend = axes.legend(title=_format_label(panel.legend_title) or None, handletextpad=0.5, **place)
         legend.set_zorder(5)
     if panel.scale:
         _draw_colour_bar(axes, panel.scale, size[1])
@@ -231,7 +231,9 @@ def _(mark: Band, axes: Axes):
 @_draw_mark.register
 def _(mark: Text, axes: Axes):
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    axes.text(mark.x, mark.y, mark.text, color=mark.colour, fontsize=7, ha="center", va="center", bbox=box, clip_on=True)
+    axes.text(
+        mark.x, mark.y, _raise(mark.text), color=mark.colour, fontsize=7, ha="center", va="center", bbox=box, clip_on=True
+    )
 
 
 @_draw_mark.register

@@ -89,6 +89,10 @@ def fit(
         )
     if draws is not None and "run" in frame and 1 < len(runs) < FEW_RUNS:
         diagnostics["warnings"].append(f"intervals are based on resamples of only {len(runs)} runs, and may be far too narrow")
+    if draws is not None and "run" in frame and frame["run"].nunique() == 1 and len(frame) > 1:
+        diagnostics["warnings"].append(
+            "all rows are points of one run: intervals take them as independent, and may be far too narrow"
+        )
     train_fit, held_out, train_warnings = _evaluate_holdout(law, frame, holdout, bootstrap)
     diagnostics["warnings"] += [line for line in train_warnings if line.removeprefix(TRAIN) not in diagnostics["warnings"]]
     result = Fit(

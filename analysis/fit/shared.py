@@ -141,11 +141,16 @@ def fit_shared(
     frame = pd.concat([rows.assign(**{GROUP: place}) for place, rows in enumerate(groups.values())], ignore_index=True)
     joint_law = SharedLaw(law, list(groups), share)
     joint = fit(frame, joint_law, bootstrap=bootstrap, **options)
-    return {label: _part(joint, joint_law, place, groups[label]) for place, label in enumerate(groups)}
+    ends = np.cumsum([len(rows) for rows in groups.values()])
+    starts = ends - [len(rows) for rows in groups.values()]
+    return {label: _part(joint, joint_law, place, groups[label], starts[place]) for place, label in enumerate(groups)}
 
 
-def _part(joint: Fit, law: SharedLaw, place: int, rows: pd.DataFrame) -> Fit:
-    """Return the fit of one group as one of the base law."""
+def _part(joint: Fit, law: SharedLaw, place: int, rows: pd.DataFrame, start: int) -> Fit:
+    """Return the fit of one group as one of the base law.
+
+    :param start: the place of the first of its rows among all.
+    """
     names = {p.name: law._name(p.name, place) for p in law.base.parameters}
     columns = [law.names.index(name) for name in names.values()]
 
@@ -163,9 +168,32 @@ def _part(joint: Fit, law: SharedLaw, place: int, rows: pd.DataFrame) -> Fit:
         n_points=len(rows),
         runs={name: [float(rows[name].min()), float(rows[name].max())] for name in joint.runs if name in rows},
         flops_of=TrainingFlops.of(rows) if {"N", "D"} <= set(rows) else TrainingFlops(),
-        diagnostics={**joint.diagnostics, "warnings": [shared, *joint.diagnostics["warnings"]]},
+        diagnostics={
+            **joint.diagnostics,
+            "influence": _own_influence(
+                joint.diagnostics["influence"], {long: name for name, long in names.items()}, rows, start
+            ),
+            "warnings": [shared, *joint.diagnostics["warnings"]],
+        },
         draws=None if joint.draws is None else joint.draws[:, columns],
         left_out=None if joint.left_out is None else joint.left_out[:, columns],
         frontier_table=[],
         frame=rows,
     )
+
+
+def _own_influence(
+    influence: list[dict[str, Any]], names: Mapping[str, str], rows: pd.DataFrame, start: int
+) -> list[dict[str, Any]]:
+    """Return the influence of runs on the parameters of a group, where the runs are named or among its rows.
+
+    :param names: parameter of all groups -> that of the group.
+    """
+    own = [{**row, "parameter": names[row["parameter"]]} for row in influence if row["parameter"] in names]
+    unnamed = [row["run"].isdigit() and "run" not in rows for row in own]
+    placed = [int(row["run"]) - start if digits else 0 for row, digits in zip(own, unnamed, strict=True)]
+    return [
+        {**row, "run": str(at)} if digits else row
+        for row, digits, at in zip(own, unnamed, placed, strict=True)
+        if not digits or 0 <= at < len(rows)
+    ]

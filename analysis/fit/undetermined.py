@@ -10,6 +10,7 @@ import numpy as np
 from analysis.formatting import percent, times
 from analysis.laws.base import Law
 from analysis.laws.regression import CurveLaw
+from analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
     if not isinstance(law, CurveLaw) or law.response != "loss":
         return ""
     if law.allocates and {"N", "D"} <= set(frame):
-        reason = _one_direction(frame)
+        reason = one_direction(frame) or _two_values(law, frame)
         if reason:
             return reason
     if not (law.allocates or law.best_runs_only):
@@ -37,9 +38,10 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
     residuals, logs = law.residuals(params, frame), np.log(law.observed(law.fitted_rows(frame)))
     noise = residuals if law.loss.logs else residuals / law.observed(law.fitted_rows(frame))
     if np.var(noise) > NOISY * np.var(logs):
+        left, differ = percent(float(np.var(noise) / np.var(logs))), percent(float(np.expm1(np.ptp(logs))))
         return (
-            f"the losses of the runs differ by {percent(float(np.expm1(np.ptp(logs))))}, little more than their noise, so that"
-            " they do not determine the law: add runs that differ more in size and in tokens"
+            f"the losses of the runs differ by {differ}, and the law leaves {left} of their variance unexplained: it does not"
+            " describe these runs, or they hardly differ but for noise; add runs that differ more in size and in tokens"
         )
     if "E" in at_bound:
         return (
@@ -55,7 +57,20 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
     return ""
 
 
-def _one_direction(frame: pd.DataFrame) -> str:
+def _two_values(law: CurveLaw, frame: pd.DataFrame) -> str:
+    """Return the reason if two values of N, or of D, are to determine a floor, a coefficient and an exponent."""
+    free = {*law.free(frame)} - {*law.constraints.priors}
+    for name, what, unknown in (("N", "model sizes", ("E", "A", "alpha")), ("D", "numbers of tokens", ("E", "B", "beta"))):
+        levels = len(np.unique(group_budgets(frame[name].to_numpy(dtype=float))))
+        if levels == 2 and {*unknown} <= free and not {"alpha", "beta"} & {*law.constraints.tied}:
+            return (
+                f"the runs have two {what}, which do not determine {unknown[0]}, {unknown[1]} and {unknown[2]} together: add a"
+                " third one"
+            )
+    return ""
+
+
+def one_direction(frame: pd.DataFrame) -> str:
     """Return the reason if all runs lie on one line of log N and log D."""
     log_n, log_d = (np.log(frame[name].to_numpy(dtype=float)) for name in ("N", "D"))
     cannot = "so that they cannot tell how to divide compute"

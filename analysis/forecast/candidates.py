@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.fit.undetermined import one_direction
 from analysis.laws import Chinchilla, DataConstrained, Law, Overtraining, PowerLaw
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
@@ -50,13 +51,20 @@ class Candidate:
             return np.full((1, len(self.law.parameters)), np.nan)
 
 
+def on_one_line(frame: pd.DataFrame) -> bool:
+    """Return True if N and D of all runs lie on one line of their logarithms, as with D = 20 N or one model size."""
+    return {"N", "D"} <= set(frame) and bool(one_direction(frame))
+
+
 def candidate_laws(frame: pd.DataFrame) -> list[CurveLaw]:
     """Return the laws of the loss that the columns of the runs allow.
 
     :raises ConfigError: if the runs have no loss, or nothing to predict it from.
     """
     laws: list[CurveLaw] = []
-    if "loss" in frame and {"N", "D", "C"} <= set(frame):
+    if on_one_line(frame) and {"loss", "C"} <= set(frame):
+        laws = [PowerLaw()]  # the effects of N and D cannot be told apart, so that no law of both says where to go
+    elif "loss" in frame and {"N", "D", "C"} <= set(frame):
         laws = [Chinchilla(), Overtraining()]
         if "U" in frame and (frame["D"] > REPEATED * frame["U"]).any():
             laws.append(DataConstrained())

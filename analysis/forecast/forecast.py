@@ -11,7 +11,7 @@ import numpy as np
 from analysis.fit.fit import fit
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit, to_json_values
-from analysis.forecast.candidates import Candidate, candidates
+from analysis.forecast.candidates import Candidate, candidates, on_one_line
 from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
 from analysis.forecast.rolling import scores, validate
 from analysis.laws import Law
@@ -40,6 +40,7 @@ class Forecast:
     largest: float  # FLOPs of the largest run of the fit
     fit: Fit = field(repr=False)  # of the best candidate to all runs
     validation: pd.DataFrame = field(repr=False)
+    along_line: bool = False  # N and D of the runs lie on one line, which the forecast continues
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON, without the validation."""
@@ -99,7 +100,8 @@ def forecast(
     table = _with_intervals(targets, predicted, ends, noise, largest)
     origins = sorted(validation["origin"].unique().tolist())
     names = {str(name): float(score) for name, score in ranked.items()}
-    return Forecast(table, best.law.response, chosen, names, origins, noise, largest, result, validation)
+    along = not laws and on_one_line(frame)
+    return Forecast(table, best.law.response, chosen, names, origins, noise, largest, result, validation, along)
 
 
 def _best_allocations(result: Fit, flops: Any) -> pd.DataFrame:

@@ -42,6 +42,11 @@ class Prior:
         return float(np.log(self.median)) if self.median is not None else float(self.mean or 0)
 
     @property
+    def value(self) -> float:
+        """The mean, or the median."""
+        return float(self.median if self.median is not None else self.mean or 0)
+
+    @property
     def spread(self) -> float:
         """The standard deviation, of the logarithm for a log-normal prior."""
         return float(self.log_sd if self.log_sd is not None else self.sd or 1)

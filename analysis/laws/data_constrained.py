@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 INNER = ("joint", "single_epoch")
 NUMBERS = ("E", "A", "alpha", "B", "beta")  # parameters of the inner law
-DECAYS = np.geomspace(0.5, 500, 8)  # starts of R_D and R_N if all seven parameters are fitted
+# starts of R_D and R_N if all seven parameters are fitted; at the last one, repeated data are as good as new
+DECAYS = np.append(np.geomspace(0.5, 500, 8), 1e6)
 RESTARTS = ((5, 8), (100, 2), (1000, 0.5))  # R_D and R_N along the ridge, anywhere on which a resample may have its optimum
 
 
@@ -139,17 +140,18 @@ class DataConstrained(CurveLaw):
         if fixed:
             return super().starts(points, fixed)
         rows = []
-        ends = None
-        for decay in DECAYS:
-            x = Inputs(N=points.x.N, D=_effective(points.x.U, points.x.D, decay))
-            effective = replace(points, x=x, scale={"N": 1.0, "D": 1.0})
-            # the next decay changes little, so that only the first needs a grid of starts
-            ends = (
-                self._inner.solve(effective, {}).params
-                if ends is None
-                else self._inner.refine(effective, {}, ends, np.ones((1, len(points.y))))[0]
-            )
-            rows += [(decay, other, *ends[0]) for other in DECAYS]
+        for decays in (DECAYS, DECAYS[::-1]):  # each chain may be caught in a poor optimum that the other one avoids
+            ends = None
+            for decay in decays:
+                x = Inputs(N=points.x.N, D=_effective(points.x.U, points.x.D, decay))
+                effective = replace(points, x=x, scale={"N": 1.0, "D": 1.0})
+                # the next decay changes little, so that only the first needs a grid of starts
+                ends = (
+                    self._inner.solve(effective, {}).params
+                    if ends is None
+                    else self._inner.refine(effective, {}, ends, np.ones((1, len(points.y))))[0]
+                )
+                rows += [(decay, other, *ends[0]) for other in DECAYS]
         return dict(zip(self.names, np.array(rows).T, strict=True))
 
     def curve(self, x: Inputs, R_D, R_N, E, A, alpha, B, beta):

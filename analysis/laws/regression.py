@@ -186,25 +186,43 @@ class CurveLaw(Law):
         distinct = 1 + int(np.sum(np.diff(values[order][np.isfinite(values[order])]) > same))
         agreeing = float(np.mean(values <= values[order[0]] + same))
         best, value = problem.to_params(theta[order[:1]]), values[order[:1]]
+        others = [self._solve_at_priors(points, fixed)] if self.constraints.priors else []
         if few is not points or self.constraints.priors:
-            best, value = self.refine(points, fixed, best, np.ones((1, len(points.weights))))
+            ends = [self.refine(points, fixed, start, np.ones((1, len(points.weights))), best) for start in (best, *others)]
+            best, value = min(ends, key=lambda end: end[1][0])
         return Solution(best, value, distinct, agreeing)
+
+    def _solve_at_priors(self, points: Points, fixed: dict[str, float]) -> np.ndarray:
+        """Return the optimum (1, p) with the parameters that have priors at the centres of these: from the optimum without
+        priors, a descent may move them there and leave the others behind.
+        """
+        free = copy(self)
+        free.constraints = replace(self.constraints, priors={})
+        positive = {p.name for p in self.parameters if p.positive}
+        centres = {name: prior.value for name, prior in self.constraints.priors.items()}
+        return free.solve(points, fixed | {k: v for k, v in centres.items() if v > 0 or k not in positive}).params
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return self.refine(self.points(frame), self.known(frame), params, weights)[0]
 
     def refine(
-        self, points: Points, fixed: dict[str, float], params: np.ndarray, weights: np.ndarray
+        self,
+        points: Points,
+        fixed: dict[str, float],
+        params: np.ndarray,
+        weights: np.ndarray,
+        scale_at: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Refine a start to its optimum for each row of counts (m, n); return optima (m, p) and sums (m,).
 
         :param params: one start (1, p), or a start per problem (m, p).
+        :param scale_at: parameters (1, p) whose residuals say how much a prior weighs; by default the first start.
         :returns: NaN for a row that draws fewer points than there are parameters.
         """
         problem = CurveRegression(self, points, fixed, len(weights))
         start = np.broadcast_to(problem.to_theta(params), (len(weights), problem.size))
         weights = weights * points.weights
-        problem.add_priors(start[:1])
+        problem.add_priors(start[:1] if scale_at is None else problem.to_theta(scale_at))
         theta, values = problem.minimise(start, weights)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
         return problem.to_params(theta), values

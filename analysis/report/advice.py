@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import compute, join_words, number, quantity, scientific, share, three_decimals, times, with_interval
+from analysis.formatting import compute, join_words, number, quantity, share, three_decimals, times, with_interval
 from analysis.laws import (
     BatchSize,
     DataMixing,
@@ -63,14 +63,16 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
     target = float(study.target_flops or 0)
     row = fit.frontier(target).iloc[0]
     if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
-        return [f"The runs do not determine how to spend {scientific(target)} FLOPs: the fitted exponents allow any size."]
+        return [
+            f"The runs do not determine how to spend {study.amount_of_compute(target)}: the fitted exponents allow any size."
+        ]
     optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
     loss = study.words.amount_of_loss(format_optimum(row, "loss"))
     if fit.law.allocates:
         places = f"{optimum['N']} {study.words.parameters} on {optimum['D']} {study.words.tokens}"
-        advice = f"With {scientific(target)} FLOPs, train {places}; expect {loss}."
+        advice = f"With {study.amount_of_compute(target)}, train {places}; expect {loss}."
     else:
-        advice = f"With {scientific(target)} FLOPs, expect {loss}."
+        advice = f"With {study.amount_of_compute(target)}, expect {loss}."
     factor = target / fit.runs["C"][1]
     reach = [f"This extrapolates: the budget is {times(factor)} times that of the largest run."] if factor > 1.05 else []
     return [advice, *reach]
@@ -105,7 +107,7 @@ def _one_variable(study: Study, fit: Fit) -> list[str]:
         expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
         return [f"At a loss of {three_decimals(at)}, 10 % below the lowest of the runs, expect {amount(expected)}."]
     at = BEYOND * float(values.max())
-    named = {"N": study.words.parameters, "D": study.words.tokens, "k": "samples per problem"}.get(x) or study.compute_unit(at)
+    named = {"N": study.words.parameters, "D": study.words.tokens, "k": "samples per problem"}.get(x) or study.compute_unit()
     expected = _format_prediction(fit, {x: at}, lambda value: quantity(response, value))
     return [f"With {quantity(x, at)} {named}, {BEYOND} times the largest run, expect {amount(expected)}."]
 
@@ -129,7 +131,7 @@ def _rl_power(study: Study, fit: Fit) -> list[str]:
     frame, x = study.runs.frame, fit.law.x
     n = float(frame["N"].max())
     at = BEYOND * float(frame.loc[frame["N"] == n, x].max())
-    unit = study.words.tokens if x == "D" else study.compute_unit(at)
+    unit = study.words.tokens if x == "D" else study.compute_unit()
     rate = _format_prediction(fit, {"N": n, x: at}, share, flip=True)
     return [
         f"For the largest model, of {quantity('N', n)} {study.words.parameters}, trained on {quantity(x, at)} {unit},"
@@ -268,7 +270,7 @@ def _effective_speedup(study: Study, fit: Fit) -> list[str]:
     assert isinstance(law, EffectiveSpeedup)
     row, x = study.runs.frame.iloc[-1], law.x
     largest = float(study.runs.frame[x].max())
-    unit = "tokens" if x == "D" else study.compute_unit(largest)
+    unit = "tokens" if x == "D" else study.compute_unit()
 
     def describe(at: float) -> tuple[str, str, bool]:
         value, low, high = fit.value_and_interval(partial(law.speedup_at, x=at)).tolist()
@@ -292,7 +294,7 @@ def _downstream(study: Study, fit: Fit) -> list[str]:
     at = {name: BEYOND * float(frame[name].max()) for name in fit.law.x}
     unit = {"N": study.words.parameters, "D": study.words.tokens}
     if "C" in at:
-        unit["C"] = study.compute_unit(at["C"])
+        unit["C"] = study.compute_unit()
     place = " on ".join(f"{quantity(name, value)} {unit[name]}" for name, value in at.items())
     of = "the largest run" if len(at) == 1 else "the largest of the runs"
     if not fit.law.k:
@@ -344,8 +346,8 @@ def _moe(study: Study, fit: Fit) -> list[str]:
         )
         model = "a dense model" if count == 1 else f"{count:g} experts per active one"
         sentences.append(
-            f"With {scientific(budget)} FLOPs and {model}, train {n} active parameters on {d} tokens; expect a loss of {loss}"
-            " nats per token."
+            f"With {study.amount_of_compute(budget)} and {model}, train {n} active parameters on {d} tokens; expect a loss of"
+            f" {loss} nats per token."
         )
     return sentences
 
@@ -360,7 +362,7 @@ def _moe_leverage(study: Study, fit: Fit) -> list[str]:
         gain = fit.value_and_interval(partial(law.leverage, flops=factor * largest, experts=most, granularity=fine)).tolist()
         value = with_interval(gain[0], gain[1], gain[2], times)
         sentences.append(
-            f"At {scientific(factor * largest)} FLOPs, {reach}, a mixture of {most:g} experts per active one"
+            f"At {study.amount_of_compute(factor * largest)}, {reach}, a mixture of {most:g} experts per active one"
             f"{f' and granularity {fine:g}' if law.granularity else ''} is worth {value} times its compute in a dense model."
         )
     return sentences

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.forecast.forecast import RULE
 from analysis.forecast.noise import LEVELS
 from analysis.forecast.registry import Outcome, calibration
-from analysis.formatting import DASH, percent, quantity, scientific, times, with_interval
+from analysis.formatting import DASH, compute, percent, quantity, scientific, times, with_interval
 from analysis.report.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 SHOWN = 12  # candidates in the table of the rule
 
 
-def sentences(forecast: Forecast) -> list[str]:
-    """Return sentences on the predicted response, its intervals, the recipe that it assumes, and the choice of the law."""
+def sentences(forecast: Forecast, unit: str = "FLOPs") -> list[str]:
+    """Return sentences on the predicted response, its intervals, the recipe that it assumes, and the choice of the law.
+
+    :param unit: the unit of compute.
+    """
     lines = []
     for row in forecast.table.to_dict("records"):
         value, curve, run = (
@@ -28,16 +31,18 @@ def sentences(forecast: Forecast) -> list[str]:
                 for low, high in (("curve_low", "curve_high"), ("run_low_95", "run_high_95"))
             ),
         )
-        unit = " nats per token" if forecast.response == "loss" else ""
+        nats = " nats per token" if forecast.response == "loss" else ""
         sizes = [f"{quantity(name, row[name])} {what}" for name, what in (("N", "parameters"), ("D", "tokens")) if name in row]
         lines.append(
-            f"A run of {scientific(row['C'])} FLOPs is forecast to have a {_name(forecast.response)} of {value}{unit}"
+            f"A run of {compute(row['C'])} {unit} is forecast to have a {_name(forecast.response)} of {value}{nats}"
             f" (95 %: {run} for a new run, {curve} for the curve)."
         )
         lines.append(
-            f"It assumes {' on '.join(sizes) or 'the best allocation'} and otherwise the recipe of the runs, and is for"
-            f" {times(row['C'] / forecast.largest)} times the FLOPs of the largest run."
+            f"It assumes {' on '.join(sizes) + ' and otherwise ' if sizes else ''}the recipe of the runs"
+            f"{_describe_line(forecast)}, and is for {times(row['C'] / forecast.largest)} times the {unit} of the largest run."
         )
+        if sizes and forecast.fit.undetermined:
+            lines.append(f"These N and D are those of the law, although {forecast.fit.undetermined}.")
     first = forecast.chosen[0]
     also = f" and {len(forecast.chosen) - 1} more candidates (their median)" if len(forecast.chosen) > 1 else ""
     lines.append(
@@ -45,6 +50,11 @@ def sentences(forecast: Forecast) -> list[str]:
         f" {_error(forecast, forecast.scores[first])}."
     )
     return lines
+
+
+def _describe_line(forecast: Forecast) -> str:
+    """Return what the forecast takes for granted of N and D if those of the runs lie on one line."""
+    return ", whose N and D lie on one line, continued to that compute" if forecast.along_line else ""
 
 
 def _name(response: str) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def answer(study: Study) -> list[str]:
     """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
-    forecast = sentences(study.forecast) if study.forecast else []
+    forecast = sentences(study.forecast, study.compute_unit()) if study.forecast else []
     fitted = [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
     compared = [str(study.comparison)] if study.comparison else []
     return [*outcome_sentences(study.outcomes), *forecast, *fitted, *compared]
@@ -49,14 +49,15 @@ def _describe_budget(study: Study, fit: Fit) -> list[str]:
     except ConfigError as error:
         return [f"The budget for {study.words.of_loss} {target:g} is unknown: {str(error).split(': ', 1)[-1]}."]
     flops = with_interval(budget["C"], budget["C_low"], budget["C_high"], _budget_written)
+    unit = study.compute_unit() if "C" in study.runs.frame else "FLOPs"
     words = study.words
     places = f": {quantity('N', budget['N'])} {words.parameters} on {quantity('D', budget['D'])} {words.tokens}"
     advice = places if "N" in budget else ""
-    return [f"{words.of_loss.capitalize()} {target:g} takes {flops} FLOPs{advice}."]
+    return [f"{words.of_loss.capitalize()} {target:g} takes {flops} {unit}{advice}."]
 
 
 def _budget_written(flops: float) -> str:
-    return scientific(flops) if math.isfinite(flops) else "no budget"
+    return compute(flops) if math.isfinite(flops) else "no budget"
 
 
 def _describe_holdout(study: Study, fit: Fit) -> list[str]:
@@ -65,10 +66,9 @@ def _describe_holdout(study: Study, fit: Fit) -> list[str]:
     if not held:
         return ["No runs were held out, so that the error of extrapolations is unknown."]
     largest = held["largest_fitted"]
-    unit = study.compute_unit(largest) if largest is not None else ""
     mask = study.config.holdout.mask(study.runs.frame)
     above = largest is not None and float(study.runs.frame.loc[mask, "C"].min()) > largest
-    where = f" above {compute(largest)} {unit}" if above else " held out"
+    where = f" above {study.amount_of_compute(largest)}" if above else " held out"
     runs = f"{count_rows(held['n'], study.runs.frame)}{where}"
     count = len(held["points"])
     them = "it with an error" if held["n"] == 1 else "them with a mean error"
@@ -90,8 +90,8 @@ def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]
     at = "" if fit.law.best_runs_only or not place else f", at its {place}"
     predicted = with_interval(row["predicted"], row["low"], row["high"], three_decimals)
     sentences = [
-        f"It predicts {words.of_loss} {predicted} for the best run of {compute(row['C'])} FLOPs{at}; the measured {words.loss}"
-        f" is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it."
+        f"It predicts {words.of_loss} {predicted} for the best run of {study.amount_of_compute(row['C'])}{at};"
+        f" the measured {words.loss} is {three_decimals(row['measured'])}, {percent(abs(row['relative_error']))} {side} it."
     ]
     if fit.law.allocates and not (fit.law.best_runs_only or fit.undetermined) and row["frontier"] is not None:
         best = with_interval(row["frontier"], row["frontier_low"], row["frontier_high"], three_decimals)

@@ -66,7 +66,7 @@ def ranking(study: Study) -> Table:
         told = [] if fit.undetermined else list(best)
         cells = [cell_with_interval(best.iloc[0], name) if name in told else Cell(DASH) for name in ("N", "D", "loss")]
         rows.append([*first, *cells])
-    return Table((*heads, f"N at {scientific(target)} FLOPs", "D", study.words.loss_heading), rows, frozenset({1}))
+    return Table((*heads, f"N at {study.amount_of_compute(target)}", "D", study.words.loss_heading), rows, frozenset({1}))
 
 
 def held_out_rows(study: Study, fit: Fit) -> str:

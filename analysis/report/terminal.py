@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.formatting import DASH, count_rows, interval, number, percent, scientific, three_decimals, with_interval
+from analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
 from analysis.report.advice import format_optimum
 from analysis.report.narrative import answer, describe_bias
 from analysis.report.tables import held_out_rows
@@ -83,7 +83,7 @@ def _law_table(study: Study) -> Table:
     table.columns[1].justify = "right"
     table.add_column("parameters (95 % interval)", no_wrap=True)
     if study.target_flops:
-        table.add_column(f"optimum at {scientific(study.target_flops)} FLOPs", no_wrap=True)
+        table.add_column(f"optimum at {study.amount_of_compute(study.target_flops)}", no_wrap=True)
     for fit in study.ranked:
         optimum = [_format_optima(fit, study.target_flops)] if study.target_flops else []
         error = percent(study.held_out_error(fit))
@@ -104,7 +104,7 @@ def _group_table(study: GroupedStudy) -> Table:
     for name in names if beside else ["parameters (95 % interval)"]:
         table.add_column(name, no_wrap=True)
     if study.target_flops:
-        table.add_column(f"optimum at {scientific(study.target_flops)} FLOPs", no_wrap=True)
+        table.add_column(f"optimum at {study.amount_of_compute(study.target_flops)}", no_wrap=True)
     for group, fit in study.groups.fits.items():
         cells = [_stack_interval(fit, name) for name in names] if beside else [_format_parameters(fit, names)]
         optimum = [_format_optima(fit, study.target_flops)] if study.target_flops else []

@@ -150,7 +150,7 @@ def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool =
 
     :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
     """
-    for key in set(needs) & set(frame) & set(vars(Columns())) - set(LABELS):
+    for key in {*needs, "C"} & set(frame) & set(vars(Columns())) - set(LABELS):
         values = frame[key]
         if values.dtype.kind not in "fiu":
             raise ConfigError(f"{key}: holds text or objects rather than numbers; fit tidy(frame).frame, which reads them")
@@ -183,9 +183,13 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if has_points(table) and "run" not in used:
         used["run"] = table["run_id"]
         said.append("rows with the same run_id are points of one run, which resamples keep together")
+    if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
+        said.append(f"the column {names.get('C', '6ND')!r} has no usable FLOPs, and is left out")
+        used.pop("C")
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
-    needed = [key for key in used if key in (*request.needs, "weight", "run")]
+    # whatever a law needs, budgets, held-out runs and advice are about FLOPs
+    needed = [key for key in used if key in (*request.needs, "C", "weight", "run")]
     reason = mark_unfinished(table, list(request.where))
     texts = {key: table[name] for key, name in names.items()}
     unusable = exclusion_reasons(frame, needed, quantities.numbers, texts, request.zero_compute)
@@ -202,6 +206,11 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "C" in frame:
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
     return Runs(_without_own_budget(frame, said), dropped.reset_index(drop=True), warnings + said, dict(names))
+
+
+def _usable(flops: pd.Series, zero_compute: bool) -> pd.Series:
+    """Return a mask of the rows with FLOPs."""
+    return ((flops >= 0) if zero_compute else (flops > 0)) & (flops < float("inf"))
 
 
 def _refuse_repeated_conditions(table: pd.DataFrame, request: _Request) -> None:

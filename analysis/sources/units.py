@@ -68,7 +68,7 @@ def parse_unit(text: str, key: str) -> Unit | None:
         return Unit(0.01)
     if key in LOSSES and text in ("nat", "nats", "nats/token", "nats per token"):
         return Unit(1.0)
-    if key in LOSSES and text in ("bits/token", "bits per token"):
+    if key in LOSSES and text in ("bit", "bits", "bits/token", "bits per token"):
         return Unit(math.log(2))
     return None
 
