@@ -226,6 +226,15 @@ class Fit:
         """The parameters as an array (1, p), as laws take them."""
         return np.array([list(self.params.values())])
 
+    def known_at(self, flops: float) -> tuple[str, ...]:
+        """Return which of N, D and loss the fit tells of the best run of a budget: none if the runs do not determine the law;
+        beyond the runs, no loss without an irreducible one, for which a few optima are too few.
+        """
+        if self.undetermined:
+            return ()
+        floorless = self.law.best_runs_only and self.params.get("E") == 0 and flops > self.runs["C"][1] * 1.05
+        return ("N", "D") if floorless else ("N", "D", "loss")
+
     @property
     def undetermined(self) -> str:
         """The reason why the runs give no advice on larger budgets, and what to add; an empty text if they give advice."""

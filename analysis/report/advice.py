@@ -67,7 +67,8 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
             f"The runs do not determine how to spend {study.amount_of_compute(target)}: the fitted exponents allow any size."
         ]
     optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
-    loss = study.words.amount_of_loss(format_optimum(row, "loss"))
+    known = "loss" in fit.known_at(target)
+    loss = study.words.amount_of_loss(format_optimum(row, "loss")) if known else _unknown_loss(study)
     if fit.law.allocates:
         places = f"{optimum['N']} {study.words.parameters} on {optimum['D']} {study.words.tokens}"
         advice = f"With {study.amount_of_compute(target)}, train {places}; expect {loss}."
@@ -76,6 +77,12 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
     factor = target / fit.runs["C"][1]
     reach = [f"This extrapolates: the budget is {times(factor)} times that of the largest run."] if factor > 1.05 else []
     return [advice, *reach]
+
+
+def _unknown_loss(study: Study) -> str:
+    """Return what stands for a loss that the runs do not determine."""
+    loss = study.words.loss
+    return f"a lower {loss} than any of the runs, which determine no irreducible {loss} and so not how much lower"
 
 
 def format_optimum(row: pd.Series, name: str) -> str:

@@ -63,7 +63,7 @@ def ranking(study: Study) -> Table:
     rows = []
     for first, fit in zip(firsts, study.ranked, strict=True):
         best = fit.frontier(target)
-        told = [] if fit.undetermined else list(best)
+        told = {*fit.known_at(target)} & {*best}
         cells = [cell_with_interval(best.iloc[0], name) if name in told else Cell(DASH) for name in ("N", "D", "loss")]
         rows.append([*first, *cells])
     return Table((*heads, f"N at {study.amount_of_compute(target)}", "D", study.words.loss_heading), rows, frozenset({1}))

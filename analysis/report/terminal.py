@@ -134,6 +134,5 @@ def _format_optima(fit: Fit, target: float) -> str:
     best = fit.frontier(target)
     if best.empty:
         return DASH
-    if fit.undetermined:
-        return "not determined"
-    return "\n".join(f"{name} {format_optimum(best.iloc[0], name)}" for name in ("N", "D", "loss") if name in best)
+    known = [name for name in fit.known_at(target) if name in best]
+    return "\n".join(f"{name} {format_optimum(best.iloc[0], name)}" for name in known) or "not determined"
