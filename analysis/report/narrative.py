@@ -51,8 +51,12 @@ def _describe_budget(study: Study, fit: Fit) -> list[str]:
     flops = with_interval(budget["C"], budget["C_low"], budget["C_high"], _budget_written)
     unit = study.compute_unit() if "C" in study.runs.frame else "FLOPs"
     words = study.words
-    places = f": {quantity('N', budget['N'])} {words.parameters} on {quantity('D', budget['D'])} {words.tokens}"
-    advice = places if "N" in budget else ""
+    sizes = [
+        f"{quantity(name, budget[name])} {word}"
+        for name, word in (("N", words.parameters), ("D", words.tokens))
+        if name in budget
+    ]
+    advice = f": {' on '.join(sizes)}" if sizes else ""
     return [f"{words.of_loss.capitalize()} {target:g} takes {flops} {unit}{advice}."]
 
 

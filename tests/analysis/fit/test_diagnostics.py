@@ -179,7 +179,7 @@ def test_runs_whose_losses_hardly_differ_give_no_advice():
     frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
     noise = np.random.default_rng(0).normal(0, 0.02, 25)
     result = fit(tidy(frame.assign(loss=law_of(frame) * np.exp(noise))).frame, "chinchilla", bootstrap=Bootstrap(0))
-    assert "little more than their noise" in result.undetermined
+    assert "they hardly differ but for noise" in result.undetermined
 
 
 def test_an_irreducible_loss_of_zero_gives_no_advice():
@@ -201,3 +201,36 @@ def test_parameters_that_change_no_prediction_have_no_interval():
     assert not {"E", "A", "alpha"} & {*result.ci95, *result.se}
     assert {"B", "beta"} <= set(result.ci95)
     assert warned(result, "have no interval, since other values predict the runs equally")
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [
+        ("N", "two model sizes, which do not determine E, A and alpha"),
+        ("D", "two numbers of tokens, which do not determine E, B and beta"),
+    ],
+)
+def test_two_values_of_a_quantity_give_no_advice_whatever_the_noise(of, words):
+    for seed in range(4):
+        few, many = np.array([2e8, 2e9]), np.geomspace(1e9, 1e11, 8)
+        pair = np.meshgrid(few if of == "N" else many / 30, many if of == "N" else few * 30)
+        n, d = (part.ravel() for part in pair)
+        frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
+        noise = np.random.default_rng(seed).normal(0, 0.003, len(n))
+        runs = tidy(frame.assign(loss=law_of(frame) * np.exp(noise))).frame
+        assert words in fit(runs, "chinchilla", bootstrap=Bootstrap(0)).undetermined
+    exponent = "alpha" if of == "N" else "beta"
+    assert not fit(runs, "chinchilla", bootstrap=Bootstrap(0), fix={exponent: 0.35}).undetermined
+
+
+def test_a_single_curve_is_told_to_have_points_that_depend_on_each_other():
+    frame = isoflop_runs(4, 5).assign(run="the only one")
+    assert warned(fit(frame, "chinchilla", bootstrap=Bootstrap(20)), "all rows are points of one run")
+
+
+def test_two_optima_tell_how_to_divide_compute_and_no_loss_beyond_the_runs():
+    frame = isoflop_runs(2, 9)
+    result = fit(frame, "isoflop", bootstrap=Bootstrap(20))
+    largest = float(frame["C"].max())
+    assert result.known_at(10 * largest) == ("N", "D")
+    assert result.known_at(largest) == ("N", "D", "loss")

@@ -54,3 +54,12 @@ def test_what_cannot_be_shared_is_one_line(families):
         fit_by(families, "family", "isoflop", share=["E"], bootstrap=SMALL)
     with pytest.raises(ConfigError, match="share: needs at least two groups"):
         fit_by(families[families["family"] == "qwen"], "family", share=["E"], bootstrap=SMALL)
+
+
+def test_the_influence_of_runs_is_that_of_a_groups_own_rows(families):
+    groups = fit_by(families, "family", share=["E"], bootstrap=SMALL)
+    for name, fitted in groups.fits.items():
+        rows = (families["family"] == name).sum()
+        assert all(int(row["run"]) < rows for row in fitted.diagnostics["influence"])
+        assert {row["parameter"] for row in fitted.diagnostics["influence"]} <= {*fitted.params}
+    assert any(fitted.diagnostics["influence"] for fitted in groups.fits.values())

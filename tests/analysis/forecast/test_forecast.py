@@ -7,6 +7,8 @@ from helpers.studies import LAW_STUDIES, isoflop_runs
 
 from analysis import Bootstrap, forecast
 from analysis.laws import Chinchilla, IsoFlop, RlSigmoid
+from analysis.report.forecasts import sentences
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 SMALL, NONE = Bootstrap(resamples=50), Bootstrap(resamples=0)
@@ -86,3 +88,23 @@ def test_what_cannot_be_forecast_is_one_line(frame, change, options, line):
     with pytest.raises(ConfigError) as error:
         forecast(change(frame), bootstrap=SMALL, **options)
     assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize("line", ["D = 20 N", "one size"])
+def test_runs_along_one_line_are_continued_along_it(line):
+    n = np.geomspace(1e7, 1e9, 16) if line == "D = 20 N" else np.full(16, 1e8)
+    d = 20 * n if line == "D = 20 N" else np.geomspace(1e9, 1e11, 16)
+    frame = tidy(pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "loss": 1.8 + 480 * n**-0.35 + 2000 * d**-0.37})).frame
+    result = forecast(frame, 10 * float(frame["C"].max()), bootstrap=NONE)
+    assert result.along_line
+    assert {name.split(",")[0] for name in result.scores} == {"power_law"}
+    assert "N" not in result.table
+    assert "on one line, continued" in " ".join(sentences(result))
+
+
+def test_runs_of_one_budget_give_no_forecast():
+    n = np.geomspace(1e8, 3e9, 20)
+    d = np.round(1e20 / (6 * n))
+    frame = tidy(pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "loss": 1.8 + 480 * n**-0.35 + 2000 * d**-0.37})).frame
+    with pytest.raises(ConfigError, match="runs of different compute"):
+        forecast(frame, 1e22, bootstrap=NONE)

@@ -104,3 +104,12 @@ def test_an_overprediction_that_counts_more_lowers_the_curve(runs):
         for factor in (1, 10)
     ]
     assert shares[1] < shares[0] / 2
+
+
+def test_a_prior_moves_all_parameters_even_where_the_runs_are_of_two_kinds(runs):
+    one = runs(noise=0.003, budgets=6, sizes=6)
+    frame = one.assign(loss=np.where(np.arange(len(one)) % 2, 1.05, 1.0) * one["loss"])
+    pulled = fit(frame, priors={"E": {"mean": 1.7, "sd": 0.02}}, bootstrap=NONE)
+    held = fit(frame, fix={"E": pulled.params["E"]}, bootstrap=NONE)
+    assert pulled.objective["value"] <= held.objective["value"] * 1.001
+    assert pulled.params == pytest.approx(held.params, rel=1e-3)

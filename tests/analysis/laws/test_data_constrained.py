@@ -9,6 +9,7 @@ from analysis.laws.chinchilla import Chinchilla
 from analysis.laws.data_constrained import DataConstrained
 from analysis.laws.points import Inputs
 from analysis.laws.regression import CurveLaw
+from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 INNER = {"E": 1.87, "A": 521.0, "alpha": 0.35, "B": 1488.0, "beta": 0.37}
@@ -179,3 +180,10 @@ def test_runs_that_do_not_determine_the_law_are_refused(options, change, message
 def test_a_prediction_names_the_column_that_is_missing():
     with pytest.raises(ConfigError, match=r"runs\.columns\.U"):
         DataConstrained().predict(PARAMS, table().drop(columns="U"))
+
+
+def test_the_fit_is_at_least_as_good_as_the_law_without_repeats():
+    n, d = (part.ravel() for part in np.meshgrid(np.geomspace(2e7, 2e9, 6), np.geomspace(2e8, 1e11, 6)))
+    loss = (1.8 + 480 * n**-0.35 + 2100 * d**-0.37) * np.exp(np.random.default_rng(3).normal(0, 0.003, len(n)))
+    frame = tidy(pd.DataFrame({"N": n, "D": d, "U": 1e9, "C": 6 * n * d, "loss": loss})).frame
+    assert DataConstrained().estimate(frame).value[0] <= Chinchilla().estimate(frame).value[0] * 1.001

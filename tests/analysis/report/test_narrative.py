@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.formatting import compute, percent, quantity, scientific, share, short, three_decimals
+from analysis.formatting import Words, compute, percent, quantity, scientific, share, short, three_decimals
 from analysis.report.narrative import answer, describe_diagnostics, run_name
 from analysis.report.tables import ranking
+from openr1.errors import ConfigError
 
 
 def said(study):
@@ -181,3 +182,29 @@ def test_runs_that_cannot_tell_are_answered_with_what_to_add(tmp_path):
     assert "compute-optimal" not in text
     row = next(row for row in ranking(study).rows if row[0].text == "Parametric law")
     assert [cell.text for cell in row[-3:]] == ["\u2013"] * 3
+
+
+def test_compute_has_the_unit_of_its_column_in_every_sentence(tmp_path):
+    table = budgets().assign(gpu_hours=lambda rows: rows["C"] / 3.6e18).drop(columns="C")
+    study = study_of(tmp_path, table, "law=power_law", "runs.columns.C=gpu_hours", "runs.units.C=1", "target_loss=2.3")
+    assert "gpu hours" in said(study)
+    assert "FLOPs" not in said(study)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "word"),
+    [
+        ("config.n_params", {}, "parameters"),
+        ("step", {"D": 524288}, "tokens"),
+        ("images", {}, "images"),
+        ("relative time (process)", {}, "'relative time (process)'"),
+    ],
+)
+def test_words_for_tokens_are_those_of_the_column_unless_a_unit_says_what_they_become(column, unit, word):
+    words = Words.of(column, None, None) if word == "parameters" else Words.of(None, None if unit else column, None)
+    assert word in (words.parameters, words.tokens)
+
+
+def test_a_budget_without_flops_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="target_flops: the runs have no FLOPs"):
+        study_of(tmp_path, budgets().drop(columns="C"), "target_flops=1e22")

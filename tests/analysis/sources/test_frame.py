@@ -355,3 +355,21 @@ def test_rows_with_lists_are_compared_by_their_text(table):
     assert len(tidy(rows).frame) == len(rows)
     twice = tidy(pd.concat([rows, rows.iloc[:2]], ignore_index=True))
     assert list(twice.dropped["reason"]) == ["repeats an earlier row"] * 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, "OOM"])
+def test_rows_without_flops_are_left_out_although_the_law_needs_none(value):
+    table = pd.DataFrame({"N": [1e8, 2e8, 4e8], "D": [1e10, 2e10, 4e10], "loss": [3.0, 2.8, 2.6]})
+    flops = (6 * table["N"] * table["D"]).astype(object)
+    flops[1] = value
+    runs = tidy(table.assign(C=flops), needs=["N", "D", "loss"])
+    assert len(runs.frame) == 2
+    assert runs.dropped["reason"].iloc[0].startswith("C is")
+
+
+def test_a_column_without_any_flops_is_left_out_and_said():
+    table = pd.DataFrame({"N": [1e8, 2e8], "D": [1e10, 2e10], "loss": [3.0, 2.8], "C": ["n/a", "n/a"]})
+    runs = tidy(table, needs=["N", "D", "loss"])
+    assert len(runs.frame) == 2
+    assert "C" not in runs.frame
+    assert "the column 'C' has no usable FLOPs, and is left out" in runs.warnings

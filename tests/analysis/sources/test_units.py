@@ -118,3 +118,8 @@ def test_a_unit_that_is_not_known_is_refused(key, text):
 def test_a_unit_of_a_column_that_is_not_there_is_refused(table):
     with pytest.raises(ConfigError, match=r"^units\.U: the table has no column of U"):
         tidy(table(), units={"U": "B"})
+
+
+@pytest.mark.parametrize("header", ["loss (bits)", "loss [bits/token]", "loss (bits per token)"])
+def test_a_loss_in_bits_is_converted_by_its_header(header):
+    assert split_header(header, "loss")[2].factor == pytest.approx(math.log(2))
