@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.fit.arguments import read_rows, require_columns
 from analysis.fit.result import Fit
 from analysis.laws.regression import CurveLaw
+from analysis.sources.frame import require_tidy
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analysis.sources.frame import Runs
 
 LEVEL = 0.05  # p-value below which the runs contradict the smaller law
 
@@ -36,19 +40,28 @@ class Comparison:
         )
 
 
-def compare_nested(smaller: Fit, larger: Fit, frame: pd.DataFrame) -> Comparison:
+def compare_nested(smaller: Fit, larger: Fit, frame: pd.DataFrame | Runs) -> Comparison:
     """Compare two fits to the same runs, one of which is a special case of the other.
 
     The sums of Huber's or the absolute loss are turned into likelihoods by the residuals of the larger law (Heritier and
     Ronchetti 1994), those of squares by the usual estimate of the variance. AICc: Hurvich and Tsai 1989.
 
-    :raises ConfigError: if the fits are not of curves with one objective, or the smaller law has no fewer parameters.
+    :param frame: the runs that both laws were fitted to.
+    :raises ConfigError: if the fits are to other runs, or not of curves with one objective, of which the larger one takes all
+        that the smaller one does, or the smaller law has no fewer parameters.
     """
     from scipy.stats import chi2
 
+    frame = read_rows(frame)
     small, large = smaller.law, larger.law
     if not isinstance(small, CurveLaw) or not isinstance(large, CurveLaw) or small.loss != large.loss:
         raise ConfigError("compare: nested laws are curves that are fitted with the same objective")
+    if not set(small.needs) <= set(large.needs) or small.best_runs_only != large.best_runs_only:
+        raise ConfigError(f"smaller: {small.name} is no special case of {large.name}, which is fitted to other columns or rows")
+    require_columns(frame, large.needs, "frame", large)
+    frame = require_tidy(frame, large.needs, large.zero_compute)
+    _require_same_runs(smaller, "smaller", frame)
+    _require_same_runs(larger, "larger", frame)
     counts = [len(law.free(frame)) for law in (small, large)]
     if counts[0] >= counts[1]:
         raise ConfigError(f"compare: the smaller law has {counts[0]} fitted parameters, the larger one {counts[1]}")
@@ -60,3 +73,14 @@ def compare_nested(smaller: Fit, larger: Fit, frame: pd.DataFrame) -> Comparison
     n, freedom = len(frame), counts[1] - counts[0]
     extra = [2 * p + 2 * p * (p + 1) / max(n - p - 1, 1) for p in counts]
     return Comparison(statistic, freedom, float(chi2.sf(statistic, freedom)), statistic + extra[0] - extra[1])
+
+
+def _require_same_runs(fit: Fit, argument: str, frame: pd.DataFrame) -> None:
+    """Refuse a fit to other runs than those of a frame, as far as the fit, which may have been loaded, knows its runs.
+
+    :raises ConfigError: naming the fit.
+    """
+    if fit.n_points != len(frame):
+        raise ConfigError(f"{argument}: is fitted to {fit.n_points} rows, and frame has {len(frame)}; fit both laws to these")
+    if fit.frame is not None and not np.array_equal(fit.law.observed(fit.frame), fit.law.observed(frame)):
+        raise ConfigError(f"{argument}: is fitted to other rows than those of frame; fit both laws to its rows")

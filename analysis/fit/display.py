@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.formatting import interval, number, percent
+from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,14 +76,16 @@ def plot(fit: Fit, ax: Axes | None = None, x: str | None = None) -> Axes:
 
     :param x: the column along the axis; by default C, or else the first predictor.
     :returns: the axes, with logarithmic scales except for rates.
-    :raises ValueError: for a fit that was loaded from a file, which has no runs.
+    :raises ConfigError: for a fit that was loaded from a file, which has no runs, or a missing column.
     """
     import matplotlib.pyplot as plt
 
     if fit.frame is None:
-        raise ValueError("a fit that was loaded has no runs to draw; fit them again")
+        raise ConfigError("plot: a fit that was loaded has no runs to draw; fit them again")
     rows = fit.law.fitted_rows(fit.frame)
     column = x or ("C" if "C" in rows else fit.law.predictors[0])
+    if column not in rows:
+        raise ConfigError(f"x: there is no column {column!r}; there are {', '.join(rows.select_dtypes('number'))}")
     ax = plt.gca() if ax is None else ax
     values = rows[column].to_numpy(dtype=float)
     ax.scatter(values, fit.law.observed(rows), s=14, color="#0072b2", label="measured")

@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.fit.arguments import check_option, check_plain_frame, read_rows
 from analysis.fit.diagnostics import FAILED, diagnose, withhold_intervals
 from analysis.fit.held_out import held_out_errors
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
 from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
 from analysis.fit.result import Fit, to_json_values
-from analysis.fit.weights import run_weights
+from analysis.fit.weights import check_weights, run_weights, weighted
 from analysis.formatting import count_rows
 from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints, read_priors, read_values
 from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
 from analysis.progress import tell
-from analysis.sources.frame import require_tidy
+from analysis.sources.frame import mark_told, require_tidy
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analysis.sources.frame import Runs
 
 UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
 REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
@@ -38,8 +41,8 @@ BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
 
 def fit(
-    frame: pd.DataFrame,
-    law: str | Law = "chinchilla",
+    frame: pd.DataFrame | Runs,
+    law: str | Law | type[Law] = "chinchilla",
     holdout: Holdout | None = None,
     bootstrap: Bootstrap | None = None,
     *,
@@ -50,20 +53,28 @@ def fit(
 ) -> Fit:
     """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
 
-    :param law: a name in :data:`analysis.laws.LAWS`, ``module:Class`` of a law of one's own, or a law with options.
+    :param frame: the frame, or the ``Runs`` that hold it.
+    :param law: a name in :data:`analysis.laws.LAWS`, ``module:Class`` of a law of one's own, a law with options, or the
+        class of a law.
     :param holdout: rows that a second fit is not given, and predicts; none by default.
     :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
     :param fix: parameter -> its value.
     :param tie: lists of parameters that are equal.
     :param priors: parameter -> its ``Prior``, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.
-    :raises ConfigError: if the runs lack a column, or are too few for the law.
+    :raises ConfigError: if the runs lack a column, or are too few for the law; for values in another unit.
     """
-    law = resolve_law(law)
+    frame, law = read_rows(frame), resolve_law(law)
+    check_option(holdout, "holdout", Holdout, "Holdout(fraction=0.2)")
+    check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
     bootstrap = bootstrap or Bootstrap()
     constraints = Constraints(read_values(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
     if weights is not None:
-        frame = frame.assign(weight=run_weights(frame, weights))
+        frame = weighted(frame, run_weights(frame, weights))
+    check_weights(frame)
+    given = frame
     law, frame = _prepare(law, frame, constraints)
+    notes = check_plain_frame(given, law.needs)
+    frame = mark_told(frame, [*law.needs, "weight"])  # the fit without the held-out runs need not tell again
     started = time.perf_counter()
     tell(f"{law.title}: the best of many starts, {count_rows(len(frame), frame)}")
     solution = law.estimate(frame)
@@ -83,6 +94,7 @@ def fit(
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
     diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
     withhold_intervals(law, frame, params, intervals, se, diagnostics)
+    diagnostics["warnings"] += notes
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
             f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals"
@@ -159,9 +171,17 @@ def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[L
     return prepared.constrained(constraints or law.constraints), frame
 
 
-def resolve_law(law: str | Law) -> Law:
-    """Return the law of a name or of ``module:Class``, with its default options; a law as it is."""
-    return law_class(law)() if isinstance(law, str) else law
+def resolve_law(law: str | Law | type[Law]) -> Law:
+    """Return the law of a name, of ``module:Class`` or of a class, with its default options; a law as it is.
+
+    :raises ConfigError: for anything else.
+    """
+    law = law_class(law) if isinstance(law, str) else law
+    if isinstance(law, type) and issubclass(law, Law):
+        return law()
+    if not isinstance(law, Law):
+        raise ConfigError(f"law: must be a name, such as 'chinchilla', or a law, such as Chinchilla(), not {law!r}")
+    return law
 
 
 def _run_labels(frame: pd.DataFrame, together: np.ndarray) -> np.ndarray:

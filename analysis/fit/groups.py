@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from analysis.fit.arguments import check_option, read_rows, reading_json
 from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit, to_json_values
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.laws import Law
+    from analysis.sources.frame import Runs
 
 GROUPS_FILE, TABLE_FILE = "groups.json", "groups.csv"
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # suffix of a scale, such as 1.5b -> factor
@@ -112,16 +114,19 @@ class Groups:
 
     @classmethod
     def load(cls, directory: str | Path) -> Groups:
-        """Read what :meth:`save` wrote."""
-        known = json.loads((Path(directory) / GROUPS_FILE).read_text())
-        fits = {row["group"]: Fit.load(Path(directory) / row["folder"]) for row in known["groups"]}
-        return cls(known["by"], fits, known["failed"], known["unlabelled"])
+        """Read what :meth:`save` wrote.
+
+        :raises ConfigError: naming the file, if it is missing or of another version.
+        """
+        with reading_json(Path(directory) / GROUPS_FILE) as known:
+            fits = {row["group"]: Fit.load(Path(directory) / row["folder"]) for row in known["groups"]}
+            return cls(known["by"], fits, known["failed"], known["unlabelled"])
 
 
 def fit_by(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Runs,
     by: str,
-    law: str | Law = "chinchilla",
+    law: str | Law | type[Law] = "chinchilla",
     holdout: Holdout | None = None,
     bootstrap: Bootstrap | None = None,
     share: Sequence[str] = (),
@@ -136,7 +141,8 @@ def fit_by(
 
     :raises ConfigError: for a missing column, or if the law can be fitted to no group.
     """
-    law = resolve_law(law)
+    frame, law = read_rows(frame), resolve_law(law)
+    check_option(holdout, "holdout", Holdout, "Holdout(fraction=0.2)")
     labelled = split_by(frame, by)
     groups = law.select_groups(labelled)
     unlabelled = len(frame) - sum(map(len, labelled.values()))
@@ -184,6 +190,8 @@ def split_by(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
 
     :raises ConfigError: for a column that is missing or has no values.
     """
+    if not isinstance(by, str):
+        raise ConfigError(f"by: must be the name of one column, not {by!r}; for several, make a column of their values")
     if by not in frame:
         columns = ", ".join(_grouping_columns(frame)) or "no columns to group by"
         raise ConfigError(f"by: there is no column {by!r}; there are {columns}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from analysis.fit import display
+from analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
 from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints
@@ -22,6 +23,8 @@ from openr1.system.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from analysis.sources.frame import Runs
 
 FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
 NOT_SAVED = ("law", "flops_of", "draws", "left_out", "without_holdout", "frame")
@@ -89,18 +92,21 @@ class Fit:
         return low, high
 
     @overload
-    def predict(self, frame: pd.DataFrame, interval: None = None) -> np.ndarray: ...
+    def predict(self, frame: pd.DataFrame | Runs, interval: None = None) -> np.ndarray: ...
     @overload
-    def predict(self, frame: pd.DataFrame, interval: Literal["curve", "run"]) -> pd.DataFrame: ...
+    def predict(self, frame: pd.DataFrame | Runs, interval: Literal["curve", "run"]) -> pd.DataFrame: ...
 
-    def predict(self, frame: pd.DataFrame, interval: str | None = None) -> np.ndarray | pd.DataFrame:
+    def predict(self, frame: pd.DataFrame | Runs, interval: str | None = None) -> np.ndarray | pd.DataFrame:
         """Predict the responses (n,) of rows with the columns that the law needs. A law of budgets predicts its frontier.
 
         :param interval: ``curve`` or ``run`` for a frame with ``predicted``, ``low`` and ``high``: the 95 % interval of the
             curve, or of a new run, which has the scatter of the fitted runs too. Neither knows how wrong the law is beyond the
             runs; :func:`analysis.forecast` measures that.
+        :raises ConfigError: for rows that lack a column.
         """
-        predicted = self.law.predict(self.vector, frame)[0]
+        frame = read_frame(frame)
+        with naming_columns(frame, self.law):
+            predicted = self.law.predict(self.vector, frame)[0]
         if interval is None:
             return predicted
         import pandas as pd
@@ -124,9 +130,14 @@ class Fit:
         down, up = np.log(predicted / low), np.log(high / predicted)
         return predicted * np.exp(-np.hypot(down, half)), predicted * np.exp(np.hypot(up, half))
 
-    def interval(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the lower and upper ends (2, n) of the predictions; NaN without a bootstrap."""
-        return self.interval_of(lambda params: self.law.predict(params, frame))
+    def interval(self, frame: pd.DataFrame | Runs) -> np.ndarray:
+        """Return the lower and upper ends (2, n) of the predictions; NaN without a bootstrap.
+
+        :raises ConfigError: for rows that lack a column.
+        """
+        rows = read_frame(frame)
+        with naming_columns(rows, self.law):
+            return self.interval_of(lambda params: self.law.predict(params, rows))
 
     def interval_of(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return the 95 % interval (2, ...) of any function of the parameters.
@@ -150,10 +161,12 @@ class Fit:
 
         Columns ``N_low``, ``N_high`` and so on are the ends of the intervals. The frame has no rows for a law without a
         frontier.
+
+        :raises ConfigError: for a budget that is not a positive finite number.
         """
         import pandas as pd
 
-        flops = np.atleast_1d(np.asarray(flops, dtype=float))
+        flops = positive_numbers(flops, "flops")
         best = self.law.frontier(self.vector, flops, self.flops_of)
         if not best:
             return pd.DataFrame({"C": []})
@@ -171,8 +184,10 @@ class Fit:
         """Return the smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its
         ``N`` and ``D``.
 
+        :param loss: one loss; a list of them would have a budget each.
         :raises ConfigError: for a law without a frontier, or a loss that no budget reaches.
         """
+        loss = positive_number(loss, "loss")
 
         def budgets(params: np.ndarray) -> np.ndarray:
             low, high = np.full((len(params), 1), -50.0), np.full((len(params), 1), 150.0)  # log FLOPs
@@ -212,7 +227,7 @@ class Fit:
 
         if not (self.law.allocates and self.law.regression):
             raise ConfigError(f"law: {self.law.name} does not predict the loss off the optimum; chinchilla does")
-        n = np.atleast_1d(np.asarray(n, dtype=float))
+        n, flops = positive_numbers(n, "n"), positive_number(flops, "flops")
         d = flops / self.flops_of(n, 1)
         table = pd.DataFrame({"N": n, "D": d, "C": flops})
         table["loss"] = self.predict(table)
@@ -280,8 +295,12 @@ class Fit:
 
     @classmethod
     def load(cls, directory: str | Path) -> Fit:
-        """Read what :meth:`save` wrote."""
-        fit = cls.from_dict(json.loads((Path(directory) / FIT_FILE).read_text()))
+        """Read what :meth:`save` wrote.
+
+        :raises ConfigError: naming the file, if it is missing or of another version.
+        """
+        with reading_json(Path(directory) / FIT_FILE) as values:
+            fit = cls.from_dict(values)
         read = {
             name: np.loadtxt(Path(directory) / name, delimiter=",", skiprows=1, ndmin=2)
             for name in (DRAWS_FILE, LEFT_OUT_FILE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.sources.frame import mark_told
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def run_weights(frame: pd.DataFrame, weights: str) -> np.ndarray:
     :param weights: a rule, one of :data:`RULES`, or a column of the frame.
     :raises ConfigError: if the rule needs a column that the frame lacks, or the column holds no weights.
     """
+    if not isinstance(weights, str):
+        raise ConfigError(
+            f"weights: must be one of {', '.join(RULES)}, or the name of a column; for weights of your own write"
+            " fit(frame.assign(w=...), weights='w')"
+        )
     if weights in RULES:
         values = RULES[weights](frame)
     elif weights in frame or f"{weights}_unused" in frame:  # as a tidy frame calls a column named weight
@@ -32,6 +38,20 @@ def run_weights(frame: pd.DataFrame, weights: str) -> np.ndarray:
             f"weights: must be one of {', '.join(RULES)}, or a column of the runs; there is no column {weights!r}"
         )
     return values / values.mean()
+
+
+def check_weights(frame: pd.DataFrame) -> None:
+    """Refuse weights of runs that a fit cannot use.
+
+    :raises ConfigError: if the column ``weight``, where there is one, holds other values than weights.
+    """
+    if "weight" in frame:
+        _column(frame, "weight")
+
+
+def weighted(frame: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
+    """Return runs with weights (n,) that somebody asked for, so that no warning tells of them."""
+    return mark_told(frame.assign(weight=weights), ["weight"])
 
 
 def _column(frame: pd.DataFrame, name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.fit.undetermined import one_direction
+from analysis.fit.weights import weighted
 from analysis.laws import Chinchilla, DataConstrained, Law, Overtraining, PowerLaw
 from analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
@@ -41,7 +42,7 @@ class Candidate:
             return frame
         weights = frame["C"].to_numpy(dtype=float) ** self.power
         weights = weights * (frame["weight"].to_numpy(dtype=float) if "weight" in frame else 1.0)
-        return frame.assign(weight=weights / weights.mean())
+        return weighted(frame, weights / weights.mean())
 
     def estimate(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the parameters (1, p) that the runs give; NaN if they do not determine the law."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.fit import fit
+from analysis.fit.arguments import check_option, positive_numbers, read_rows, require_columns
+from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit, to_json_values
+from analysis.fit.weights import check_weights
 from analysis.forecast.candidates import Candidate, candidates, on_one_line
 from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
 from analysis.forecast.rolling import scores, validate
@@ -19,6 +21,8 @@ from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analysis.sources.frame import Runs
 
 STACKED = 1.25  # score of a candidate over the best one's, up to which it is in the stack
 RULE = (
@@ -61,11 +65,11 @@ class Forecast:
 
 
 def forecast(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Runs,
     flops: float | Sequence[float] | None = None,
     *,
-    at: pd.DataFrame | None = None,
-    laws: Sequence[Law] = (),
+    at: pd.DataFrame | Runs | None = None,
+    laws: str | Law | Sequence[str | Law | type[Law]] = (),
     stack: bool = False,
     bootstrap: Bootstrap | None = None,
 ) -> Forecast:
@@ -74,13 +78,21 @@ def forecast(
     :param frame: a tidy frame of finished runs.
     :param flops: training FLOPs of the runs, each with the best N and D by the law.
     :param at: instead of ``flops``, rows with the columns that the laws need, such as N, D and C.
-    :param laws: the laws to choose from; by default those of the loss that the columns allow.
+    :param laws: the laws to choose from, or their names; by default those of the loss that the columns allow.
     :param stack: predict the median of all candidates that did about as well as the best one, within a quarter.
     :raises ConfigError: if the runs are too few to choose by, or lack a column.
     """
     if (flops is None) == (at is None):
         raise ConfigError("forecast: give FLOPs or rows with N, D and C, and not both")
-    choices = {candidate.name: candidate for candidate in candidates(frame, laws)}
+    check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
+    frame = read_rows(frame)
+    check_weights(frame)
+    known = [resolve_law(law) for law in ([laws] if isinstance(laws, str | Law) else laws)]
+    if at is None:
+        given: np.ndarray | pd.DataFrame = positive_numbers(flops, "flops")
+    else:
+        given = read_rows(at, "at").reset_index(drop=True)
+    choices = {candidate.name: candidate for candidate in candidates(frame, known)}
     validation = validate(frame, list(choices.values()))
     ranked = scores(validation)
     if ranked.empty:
@@ -91,8 +103,12 @@ def forecast(
     chosen = [str(name) for name in (ranked.index[ranked <= STACKED * ranked.iloc[0]] if stack else ranked.index[:1])]
     best = choices[chosen[0]]
     result = fit(best.weighted(frame), best.law, bootstrap=bootstrap)
-    targets = _best_allocations(result, flops) if at is None else at.reset_index(drop=True)
-    predicted, ends = _predict(frame, targets, [choices[name] for name in chosen], result)
+    members = [choices[name] for name in chosen]
+    targets = _best_allocations(result, given) if isinstance(given, np.ndarray) else given
+    for member in members:
+        needs = [name for name in member.law.needs if name != member.law.response]
+        require_columns(targets, ["C", *needs], "flops" if at is None else "at", member.law)
+    predicted, ends = _predict(frame, targets, members, result)
     rows = validation[validation["candidate"] == chosen[0]]
     logs = best.law.response == "loss"
     noise = estimate_noise(rows, max(result.scatter or 0.0, seed_noise(frame, best.law.response, logs)), logs)
@@ -104,11 +120,10 @@ def forecast(
     return Forecast(table, best.law.response, chosen, names, origins, noise, largest, result, validation, along)
 
 
-def _best_allocations(result: Fit, flops: Any) -> pd.DataFrame:
+def _best_allocations(result: Fit, budgets: np.ndarray) -> pd.DataFrame:
     """Return a row per budget with the allocation that the law holds best."""
     import pandas as pd
 
-    budgets = np.atleast_1d(np.asarray(flops, dtype=float))
     frontier = result.frontier(budgets)
     if frontier.empty and set(result.law.predictors) == {"C"}:
         return pd.DataFrame({"C": budgets})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ class Prior:
     log_sd: Positive | None = None  # standard deviation of the natural logarithm: 0.1 is about 10 %
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not is_number(value):
+                raise ConfigError(f"priors.{name}: must be a finite number, not {value!r}")
         check_ranges(self, "priors")
         given = {name for name, value in vars(self).items() if value is not None}
         if given not in ({"mean", "sd"}, {"median", "log_sd"}):
@@ -126,7 +130,7 @@ def read_values(values: Any) -> dict[str, float]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"fix: give parameters and their values, such as {{alpha: 0.35}}, not {values!r}")
     for name, value in values.items():
-        if not _is_number(value):
+        if not is_number(value):
             raise ConfigError(f"fix.{name}: must be a finite number, not {value!r}")
     return {name: float(value) for name, value in values.items()}
 
@@ -145,11 +149,12 @@ def read_priors(values: Any) -> dict[str, Prior]:
             continue
         if not isinstance(value, Mapping) or not set(value) <= set(Prior.__dataclass_fields__):
             raise ConfigError(f"priors.{name}: must be like {PRIOR} or {{E: {{median: 1.7, log_sd: 0.1}}}}, not {value!r}")
-        if wrong := [key for key, number in value.items() if not _is_number(number)]:
+        if wrong := [key for key, number in value.items() if not is_number(number)]:
             raise ConfigError(f"priors.{name}.{wrong[0]}: must be a finite number, not {value[wrong[0]]!r}")
         priors[name] = Prior(**value)
     return priors
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+def is_number(value: Any) -> bool:
+    """Return True for a finite number of Python or NumPy."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from openr1.errors import ConfigError
 
 
 @dataclass
@@ -35,6 +38,21 @@ class Columns:
     family: str | None = None  # family of a model that others trained
     benchmark: str | None = None  # benchmark of a score, in a table with a row per model and benchmark
     score: str | None = None  # share of its points
+
+    @classmethod
+    def of(cls, columns: Columns | Mapping[str, str] | None) -> Columns:
+        """Return columns that are given as such, as a mapping, or not at all.
+
+        :raises ConfigError: for anything else, or a quantity that there is not.
+        """
+        if isinstance(columns, cls):
+            return columns
+        known = cls.__dataclass_fields__
+        if columns is not None and not isinstance(columns, Mapping):
+            raise ConfigError("columns: must be Columns, such as Columns(N='params'), or a mapping, such as {'N': 'params'}")
+        if unknown := [name for name in columns or {} if name not in known]:
+            raise ConfigError(f"columns: there is no quantity {unknown[0]!r}; there are {', '.join(known)}")
+        return cls(**(columns or {}))
 
 
 @dataclass

@@ -37,6 +37,7 @@ __all__ = ["SOURCES", "Columns", "FileRuns", "MlflowRuns", "Runs", "Source", "gr
 
 # columns that the frame has itself, or that a fit would use -> the name of a table's own column of that name
 RESERVED = {"budget": "budget_unused", "weight": "weight_unused"}
+TOLD = "told"  # attribute of a frame: the quantities whose units are checked, and of whose use somebody knows
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +108,7 @@ def read(
 
 def tidy(
     table: pd.DataFrame,
-    columns: Columns | None = None,
+    columns: Columns | Mapping[str, str] | None = None,
     flops_6nd: bool = False,
     where: Mapping[str, Any] | None = None,
     needs: Sequence[str] | None = None,
@@ -120,7 +121,7 @@ def tidy(
 ) -> Runs:
     """Turn any DataFrame into a tidy frame.
 
-    :param columns: the names of the quantities in the table.
+    :param columns: the names of the quantities in the table, or a mapping of each quantity to its name.
     :param flops_6nd: take C = 6ND (arXiv 2001.08361) instead of a column.
     :param where: column -> the value, or the list of values, to keep.
     :param needs: quantities that a usable row must have, if the table has them; a law reports a missing column itself. By
@@ -132,7 +133,7 @@ def tidy(
     :raises ConfigError: for a missing column, several stages, or quantities in other units.
     """
     request = _Request(
-        columns=columns or Columns(),
+        columns=Columns.of(columns),
         flops_6nd=flops_6nd,
         where=where or {},
         needs=DEFAULT_NEEDS if needs is None else needs,
@@ -143,6 +144,18 @@ def tidy(
         keys=TIDY,
     )
     return _tidy(Table(table, Notation(decimal, thousands)), request)
+
+
+def told(frame: pd.DataFrame) -> list[str]:
+    """Return the quantities of a frame that :func:`mark_told` marked; none of a frame that is not from here."""
+    return list(frame.attrs.get(TOLD, ()))
+
+
+def mark_told(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a frame, not a copy of its values, with more quantities of which a fit need not tell again."""
+    frame = frame.copy(deep=False)
+    frame.attrs[TOLD] = [*told(frame), *names]
+    return frame
 
 
 def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool = False) -> pd.DataFrame:
@@ -205,7 +218,8 @@ def _tidy(source: Table, request: _Request) -> Runs:
     warnings += _check(frame, pd.DataFrame(used), quantities, request)
     if "C" in frame:
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
-    return Runs(_without_own_budget(frame, said), dropped.reset_index(drop=True), warnings + said, dict(names))
+    frame = mark_told(_without_own_budget(frame, said), list(used))
+    return Runs(frame, dropped.reset_index(drop=True), warnings + said, dict(names))
 
 
 def _usable(flops: pd.Series, zero_compute: bool) -> pd.Series:

@@ -1,0 +1,154 @@
+"""Arguments of the Python API: what is accepted, and a line that begins with the name of the argument about anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.laws.constraints import is_number
+from analysis.sources.columns import Keys
+from analysis.sources.frame import Runs, told
+from analysis.sources.plausibility import check_units
+from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.laws import Law
+
+
+class _Tidying(Keys):
+    """Names of options in messages about a frame that :func:`analysis.tidy` has not read: a unit is an argument of that."""
+
+    def unit(self, key: str, value: str) -> str:
+        return f"tidy(frame, {super().unit(key, value)})"
+
+
+TIDYING = _Tidying(columns="")
+
+
+def read_frame(frame: Any, argument: str = "frame") -> pd.DataFrame:
+    """Return the rows of a DataFrame, or of the ``Runs`` that the readers and ``tidy`` return.
+
+    :raises ConfigError: for anything else, or several columns of one name.
+    """
+    import pandas as pd
+
+    if isinstance(frame, Runs):
+        return frame.frame
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigError(f"{argument}: must be a DataFrame, or what tidy or read_csv returns, not {_shown(frame)}")
+    if frame.columns.has_duplicates:
+        name = frame.columns[frame.columns.duplicated()][0]
+        raise ConfigError(f"{argument}: several columns are named {name!r}; rename all but one")
+    return frame
+
+
+def read_rows(frame: Any, argument: str = "frame") -> pd.DataFrame:
+    """Return what :func:`read_frame` does, of which there is a row at least.
+
+    :raises ConfigError: if there is none.
+    """
+    frame = read_frame(frame, argument)
+    if frame.empty:
+        raise ConfigError(f"{argument}: has no rows")
+    return frame
+
+
+def check_option(value: Any, argument: str, kind: type, example: str) -> None:
+    """Refuse a value that is not of its class of options, nor null.
+
+    :raises ConfigError: with an example of what to write.
+    """
+    if value is not None and not isinstance(value, kind):
+        raise ConfigError(f"{argument}: must be a {kind.__name__}, such as {example}, not {_shown(value)}")
+
+
+def positive_number(value: Any, argument: str) -> float:
+    """Return one positive finite number.
+
+    :raises ConfigError: for anything else, such as a list.
+    """
+    if not is_number(value) or value <= 0:
+        raise ConfigError(f"{argument}: must be one positive finite number, not {_shown(value)}")
+    return float(value)
+
+
+def positive_numbers(values: Any, argument: str) -> np.ndarray:
+    """Return one or several positive finite numbers as an array (n,).
+
+    :raises ConfigError: for anything else.
+    """
+    try:
+        numbers = np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        numbers = np.full(1, np.nan)
+    if numbers.ndim > 1 or not (np.isfinite(numbers) & (numbers > 0)).all():
+        raise ConfigError(f"{argument}: must be a positive finite number, or a list of them, not {_shown(values)}")
+    return numbers
+
+
+def require_columns(frame: pd.DataFrame, names: Sequence[str], argument: str, law: Law) -> None:
+    """Check that the columns exist which a law predicts from.
+
+    :raises ConfigError: naming those that are missing.
+    """
+    if missing := [name for name in names if name not in frame]:
+        word = "column" if len(missing) == 1 else "columns"
+        raise ConfigError(f"{argument}: lacks the {word} {', '.join(missing)}, which {law.name} needs")
+
+
+@contextmanager
+def naming_columns(frame: pd.DataFrame, law: Law, argument: str = "frame") -> Iterator[None]:
+    """Predict within: only a failure shows which of its columns a law predicts from, since some serve the fit alone.
+
+    :raises ConfigError: naming the columns that are missing.
+    """
+    try:
+        yield
+    except KeyError as error:
+        require_columns(frame, [name for name in law.needs if name != law.response], argument, law)
+        if str(error.args[0]).isidentifier():  # a column that the options of the law name
+            require_columns(frame, [error.args[0]], argument, law)
+        raise
+
+
+def check_plain_frame(frame: pd.DataFrame, needs: Sequence[str]) -> list[str]:
+    """Return warnings of the units and the weights of a frame, as far as :func:`analysis.tidy` has not told of them.
+
+    :raises ConfigError: for values that are certainly in another unit.
+    """
+    known = told(frame)
+    untold = [name for name in needs if name not in known]
+    warnings = ["rows are weighted by the column 'weight'"] if "weight" in frame and "weight" not in known else []
+    return [*warnings, *check_units(frame, untold, {}, TIDYING)]
+
+
+@contextmanager
+def reading_json(path: Path) -> Iterator[Any]:
+    """Give the values of a JSON file that ``save`` wrote.
+
+    :raises ConfigError: naming the file, if it is missing, or no such file of this version.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"directory: {path} cannot be read: {error.strerror}; give the directory that save wrote") from error
+    except ValueError as error:
+        raise ConfigError(f"directory: {path} is not JSON, as if it was cut off: {error}") from error
+    try:
+        yield values
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = f"there is no entry {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise ConfigError(f"directory: {path} is not of this version of the analysis ({reason}); fit the runs again") from error
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: a short one as it is, else its type."""
+    shown = repr(value)
+    return shown if len(shown) <= 40 and "\n" not in shown else f"a {type(value).__name__}"
