@@ -17,6 +17,7 @@ from analysis.forecast.candidates import Candidate, candidates, on_one_line
 from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
 from analysis.forecast.rolling import scores, validate
 from analysis.laws import Law
+from analysis.sources.frame import require_tidy
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def forecast(
     if (flops is None) == (at is None):
         raise ConfigError("forecast: give FLOPs or rows with N, D and C, and not both")
     check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
-    frame = read_rows(frame)
+    frame = require_tidy(read_rows(frame), ())
     check_weights(frame)
     known = [resolve_law(law) for law in ([laws] if isinstance(laws, str | Law) else laws)]
     if at is None:
