@@ -58,7 +58,11 @@ class FormulaLaw(CurveLaw):
             )
         if self.response in names:
             raise ConfigError(f"law.formula: {self.response} is what the formula predicts, and cannot stand in it")
-        if not self.parameters:
+        try:
+            parameters = self.parameters
+        except ArithmeticError as error:
+            raise ConfigError(f"law.formula: {self.formula} cannot be computed: {error.args[-1]}") from error
+        if not parameters:
             raise ConfigError(f"law.formula: {self.formula} has no parameter to fit")
 
     @property
@@ -85,7 +89,11 @@ class FormulaLaw(CurveLaw):
 
     @cached_property
     def _compiled(self) -> Any:
-        return compile(ast.parse(self.formula, mode="eval"), "law.formula", "eval")
+        tree = ast.parse(self.formula, mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant):
+                node.value = float(node.value)  # powers of whole numbers of Python may be of any length
+        return compile(tree, "law.formula", "eval")
 
     @property
     def predictors(self) -> tuple[str, ...]:

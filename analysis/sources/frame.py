@@ -196,6 +196,8 @@ def _tidy(source: Table, request: _Request) -> Runs:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"{keys.runs}: none of {len(table)} rows can be used{why}")
+    if "weight" in frame and not frame["weight"].any():
+        raise ConfigError(f"{keys.column('weight')}: the column {names['weight']!r} is 0 in every row, so that no row counts")
     unread = [key for key in needed if key in quantities.numbers and quantities.numbers[key].unread.any()]
     warnings += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
     warnings += _check(frame, pd.DataFrame(used), quantities, request)

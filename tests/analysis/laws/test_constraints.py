@@ -65,6 +65,8 @@ def test_a_log_normal_prior_holds_a_coefficient(runs, truth):
         ({"fix": {"alfa": 0.3}}, "fix: chinchilla has no parameter 'alfa'; it has E, A, alpha, B, beta"),
         ({"fix": {"alpha": float("nan")}}, "fix.alpha: must be a finite number, not nan"),
         ({"fix": {"alpha": -1}}, "fix.alpha: must be 0 or a positive number, not -1"),
+        ({"fix": {"alpha": 0}}, "fix.alpha: must be from 0.01 to 3, the range of alpha in chinchilla, not 0"),
+        ({"fix": {"alpha": 1e9}}, "fix.alpha: must be from 0.01 to 3, the range of alpha in chinchilla, not 1e+09"),
         ({"fix": {"alpha": "x"}}, "fix.alpha: must be a finite number, not 'x'"),
         ({"fix": 3}, "fix: give parameters and their values"),
         ({"tie": [["alpha"]]}, "tie: each list names two or more different parameters"),
@@ -104,3 +106,9 @@ def test_an_overprediction_that_counts_more_lowers_the_curve(runs):
         for factor in (1, 10)
     ]
     assert shares[1] < shares[0] / 2
+
+
+def test_a_law_whose_parameters_are_all_given_reports_its_errors(runs, truth):
+    result = fit(runs(noise=0.003, budgets=6, sizes=6), fix=truth, bootstrap=SMALL)
+    assert result.params == truth
+    assert 0 < result.objective["value"] < 0.1

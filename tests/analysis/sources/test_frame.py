@@ -355,3 +355,8 @@ def test_rows_with_lists_are_compared_by_their_text(table):
     assert len(tidy(rows).frame) == len(rows)
     twice = tidy(pd.concat([rows, rows.iloc[:2]], ignore_index=True))
     assert list(twice.dropped["reason"]) == ["repeats an earlier row"] * 2
+
+
+def test_weights_that_are_all_0_are_refused(table):
+    with pytest.raises(ConfigError, match="columns.weight: the column 'w' is 0 in every row"):
+        tidy(table().assign(w=0), Columns(weight="w"))
