@@ -358,5 +358,5 @@ def test_rows_with_lists_are_compared_by_their_text(table):
 
 
 def test_weights_that_are_all_0_are_refused(table):
-    with pytest.raises(ConfigError, match="columns.weight: the column 'w' is 0 in every row"):
+    with pytest.raises(ConfigError, match=r"columns\.weight: the column 'w' is 0 in every row"):
         tidy(table().assign(w=0), Columns(weight="w"))
