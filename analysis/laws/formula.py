@@ -52,6 +52,8 @@ class FormulaLaw(CurveLaw):
                 raise ConfigError(f"law.bounds: {name} is no parameter of {self.formula}")
             if not _are_ends(ends):
                 raise ConfigError(f"law.bounds.{name}: give a lower and a higher number, such as [0.01,3]")
+        if unused := [name for name in self.columns if name not in names]:
+            raise ConfigError(f"law.columns: {unused[0]} does not stand in {self.formula}; leave it out")
         if not self.predictors:
             raise ConfigError(
                 f"law.formula: {self.formula} has no column of the runs, such as N, D or C; name others in law.columns"
@@ -91,7 +93,7 @@ class FormulaLaw(CurveLaw):
     def _compiled(self) -> Any:
         tree = ast.parse(self.formula, mode="eval")
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
                 node.value = float(node.value)  # powers of whole numbers of Python may be of any length
         return compile(tree, "law.formula", "eval")
 

@@ -51,6 +51,7 @@ def test_a_saved_formula_predicts_the_same(runs, tmp_path):
         ({"formula": "E + A"}, "law.formula: E + A has no column of the runs"),
         ({"formula": "A/0 + N"}, "law.formula: A/0 + N cannot be computed: float division by zero"),
         ({"formula": "A*N + 10**10**10"}, "law.formula: A*N + 10**10**10 cannot be computed: "),
+        ({"formula": "E + N", "columns": ["foo"]}, "law.columns: foo does not stand in E + N; leave it out"),
         ({"formula": "2*N"}, "law.formula: 2*N has no parameter to fit"),
         ({"formula": "E + N*loss"}, "law.formula: loss is what the formula predicts"),
         ({"formula": "__import__('os').getcwd() + N"}, "law.formula: the functions are"),
