@@ -59,6 +59,8 @@ class FitConfig:
             raise ConfigError(
                 "by: a forecast is of one law fitted to all runs; select the rows of a group with +runs.where.COLUMN=value"
             )
+        if self.stack and not self.forecast:
+            raise ConfigError("stack: is for a forecast; add its compute, such as forecast=1e24, or leave stack out")
         for place, name in enumerate(self.compare):
             if ":" not in name:
                 one_of(name, f"compare[{place}]", LAWS)

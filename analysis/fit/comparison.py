@@ -66,11 +66,12 @@ def compare_nested(smaller: Fit, larger: Fit, frame: pd.DataFrame | Runs) -> Com
     if counts[0] >= counts[1]:
         raise ConfigError(f"compare: the smaller law has {counts[0]} fitted parameters, the larger one {counts[1]}")
     residuals = [-fit.law.residuals(fit.vector, frame) for fit in (smaller, larger) if isinstance(fit.law, CurveLaw)]
-    weights = frame["weight"].to_numpy(dtype=float) if "weight" in frame else np.ones(len(frame))
+    rows = large.fitted_rows(frame)
+    weights = rows["weight"].to_numpy(dtype=float) if "weight" in rows else np.ones(len(rows))
     sums = [float(np.sum(weights * small.loss.losses(values))) for values in residuals]
     unit = large.loss.scale(residuals[1], counts[1])
     statistic = max(2 * (sums[0] - sums[1]) / unit, 0.0)
-    n, freedom = len(frame), counts[1] - counts[0]
+    n, freedom = len(rows), counts[1] - counts[0]
     extra = [2 * p + 2 * p * (p + 1) / max(n - p - 1, 1) for p in counts]
     return Comparison(statistic, freedom, float(chi2.sf(statistic, freedom)), statistic + extra[0] - extra[1])
 

@@ -23,6 +23,7 @@ from analysis.laws.custom import law_class
 from analysis.laws.regression import CurveLaw
 from analysis.progress import tell
 from analysis.sources.frame import mark_told, require_tidy
+from analysis.sources.rows import join_columns
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -162,7 +163,8 @@ def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[L
     missing = [name for name in prepared.needs if name not in frame]
     if missing:
         hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
-        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}")
+        there = join_columns(frame.drop(columns="budget", errors="ignore"))
+        raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}; there are {there}")
     frame = require_tidy(frame, prepared.needs, law.zero_compute)
     if not isinstance(prepared, CurveLaw) or not isinstance(law, CurveLaw):
         if constraints:

@@ -86,6 +86,9 @@ class Constraints:
             if not np.isfinite(value) or (known[name].positive and value < 0):
                 least = "0 or a positive number" if known[name].positive else "a finite number"
                 raise ConfigError(f"fix.{name}: must be {least}, not {value:g}")
+            # a range without an upper end is that of an amount, which may be 0, such as an irreducible loss
+            if np.isfinite(known[name].upper) and not known[name].lower <= value <= known[name].upper:
+                raise ConfigError(f"fix.{name}: must be {_range(known[name])}, the range of {name} in {law}, not {value:g}")
         for group in self.tie:
             if len(group) < 2 or len(set(group)) < len(group):
                 raise ConfigError(f"tie: each list names two or more different parameters, unlike [{', '.join(group)}]")
@@ -112,6 +115,11 @@ class Constraints:
     def tied(self) -> dict[str, str]:
         """Each tied parameter -> the first of its list, whose value it takes."""
         return {name: group[0] for group in self.tie for name in group[1:]}
+
+
+def _range(parameter: Parameter) -> str:
+    low, high = parameter.lower, parameter.upper
+    return f"from {low:g} to {high:g}" if np.isfinite(low) else f"at most {high:g}"
 
 
 def _check_once(key: str, names: Iterable[str]) -> None:

@@ -52,13 +52,19 @@ class FormulaLaw(CurveLaw):
                 raise ConfigError(f"law.bounds: {name} is no parameter of {self.formula}")
             if not _are_ends(ends):
                 raise ConfigError(f"law.bounds.{name}: give a lower and a higher number, such as [0.01,3]")
+        if unused := [name for name in self.columns if name not in names]:
+            raise ConfigError(f"law.columns: {unused[0]} does not stand in {self.formula}; leave it out")
         if not self.predictors:
             raise ConfigError(
                 f"law.formula: {self.formula} has no column of the runs, such as N, D or C; name others in law.columns"
             )
         if self.response in names:
             raise ConfigError(f"law.formula: {self.response} is what the formula predicts, and cannot stand in it")
-        if not self.parameters:
+        try:
+            parameters = self.parameters
+        except ArithmeticError as error:
+            raise ConfigError(f"law.formula: {self.formula} cannot be computed: {error.args[-1]}") from error
+        if not parameters:
             raise ConfigError(f"law.formula: {self.formula} has no parameter to fit")
 
     @property
@@ -85,7 +91,11 @@ class FormulaLaw(CurveLaw):
 
     @cached_property
     def _compiled(self) -> Any:
-        return compile(ast.parse(self.formula, mode="eval"), "law.formula", "eval")
+        tree = ast.parse(self.formula, mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+                node.value = float(node.value)  # powers of whole numbers of Python may be of any length
+        return compile(tree, "law.formula", "eval")
 
     @property
     def predictors(self) -> tuple[str, ...]:

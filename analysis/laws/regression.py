@@ -171,7 +171,31 @@ class CurveLaw(Law):
 
     def estimate(self, frame: pd.DataFrame) -> Solution:
         self.check_runs(frame)
-        return self.solve(self.points(frame), self.known(frame))
+        self._check_weights(frame)
+        solution = self.solve(self.points(frame), self.known(frame))
+        if not np.isfinite(solution.value).all():
+            wanted = "a number above 0" if self.loss.logs else "a finite number"
+            given = ", with the values of fix," if self.constraints.fix else ""
+            raise ConfigError(
+                f"law: {self._reference}, {self.formula},{given} is not {wanted} at every run, whatever was tried"
+            )
+        return solution
+
+    def _check_weights(self, frame: pd.DataFrame) -> None:
+        """Refuse runs too few of which count."""
+        free = len(self.free(frame))
+        used = int((frame["weight"] > 0).sum()) if "weight" in frame else len(frame)
+        if free >= used < len(frame):
+            raise ConfigError(
+                f"law: {self.name} has {free} parameters and needs at least {free + 1} points of a weight above 0; there are"
+                f" {used}; runs.columns.weight, or weights, names the column of weights"
+            )
+
+    @property
+    def _reference(self) -> str:
+        """The name of the law in a message; module and class of a law that comes from elsewhere."""
+        kind = type(self)
+        return self.name if kind.__module__.startswith(f"{__package__}.") else f"{kind.__module__}:{kind.__qualname__}"
 
     def solve(self, points: Points, fixed: dict[str, float], weights: np.ndarray | None = None) -> Solution:
         """Return the best of many starts for points (n,) that all problems share."""

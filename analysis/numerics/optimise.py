@@ -128,6 +128,8 @@ class Regression:
         return np.where(np.isfinite(sums), sums, np.inf)
 
     def _batch(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not theta.shape[1]:  # every parameter is given
+            return theta, self.value(theta, weights, rows)
         if self.objective.name != "lad":
             return _bfgs(self, theta, weights, rows)
         spread = np.median(np.abs(self._residuals(self.curve(theta, rows), rows)))

@@ -149,7 +149,8 @@ def _convert(table: pd.DataFrame, notation: Notation) -> tuple[pd.DataFrame, Not
     columns = []
     for (_, column), known, part in zip(table.items(), filled, cells, strict=True):
         read = part.read("", notation)
-        if read.unread.any() or read.undecided.any():
+        # digits of another script are left to whoever reads a quantity, who says so
+        if read.unread.any() or read.undecided.any() or part.other_digits.any():
             columns.append(column)
         elif known.all() and part.plain.all() and (np.abs(read.values) < 2**53).all():
             columns.append(pd.Series(read.values.astype("int64"), index=column.index))

@@ -14,7 +14,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Table:
     rows: pd.DataFrame
     notation: Notation = PLAIN
     notes: list[str] = field(default_factory=list)
+    other_sheets: tuple[str, ...] = ()  # of the Excel file
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def read_table(path: Path, options: FileOptions, keys: Keys) -> Table:
     found = _find_format(content)
     if content.startswith(OLD_EXCEL):
         raise ConfigError(f"{keys.option('path')}: {path} is an old Excel file; save it as .xlsx or .csv")
+    for option, kind in (("sheet", "excel"), ("separator", "csv")):
+        if getattr(options, option) is not None and found != kind:
+            raise ConfigError(f"{keys.option(option)}: {path.name} is {FORMATS[found]}, which has no {option}s; leave it out")
     wanted = options.format or found
     # JSON lines of a single line may be JSON, and text that begins with a bracket may be CSV
     if found == "csv" or (wanted, found) in (("jsonl", "json"), ("json", "jsonl")):
@@ -91,7 +95,7 @@ def read_table(path: Path, options: FileOptions, keys: Keys) -> Table:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         kind = f"{'an' if found == 'excel' else 'a'} {FORMATS[found]} file"
         raise ConfigError(f"{keys.option('path')}: {path} is not {kind}: {why}") from error
-    return Table(table.rows, table.notation, notes + table.notes)
+    return replace(table, notes=notes + table.notes)
 
 
 def study_name(path: str) -> str:
@@ -194,7 +198,8 @@ def _read_excel(content: bytes, options: FileOptions, keys: Keys) -> Table:
     rows.columns = [str(name).strip() for name in cells.iloc[0]]
     several = len(names) > 1 and options.sheet is None
     note = f"the first of {len(names)} sheets, {names[0]!r}, is read; {keys.option('sheet')} names another"
-    return Table(rows, options.notation, [note] if several else [])
+    others = tuple(name for name in names if name != (options.sheet or names[0]))
+    return Table(rows, options.notation, [note] if several else [], others)
 
 
 def _read_parquet(content: bytes, options: FileOptions, keys: Keys) -> Table:

@@ -25,6 +25,7 @@ from analysis.sources.rows import (
     exclusion_reasons,
     has_points,
     join_columns,
+    parse_number,
     require_one_stage,
     select_rows,
 )
@@ -187,13 +188,22 @@ def _tidy(source: Table, request: _Request) -> Runs:
     _refuse_repeated_conditions(source.rows, request)
     table = add_names(select_rows(source.rows, request.where, keys))
     require_one_stage(table, keys)
-    names = map_columns(table, request.columns, request.flops_6nd, request.needs, keys)
+    try:
+        names = map_columns(table, request.columns, request.flops_6nd, request.needs, keys)
+    except ConfigError as error:
+        if not source.other_sheets:
+            raise
+        others = ", ".join(source.other_sheets)
+        raise ConfigError(f"{error}; {keys.option('sheet')} names another sheet: {others}") from error
     table, repeated = _without_repeated_columns(table)
     quantities = read_quantities(table, names, request.units, source.notation, keys)
     used = _derive(quantities.values, table, request)
-    warnings = [*source.notes, *repeated, *quantities.notes, *_suggest(table, used, names, request)]
+    warnings = [*source.notes, *repeated, *quantities.notes, *_suggest(source, table, used, names, request)]
     others, said = _other_columns(table, names, used, keys, request.units_known)
-    if has_points(table) and "run" not in used:
+    nameless = _without_name(used["run"]) if "run" in used and "run" not in request.needs else None
+    if nameless is not None and nameless.all():
+        said.append(f"run: the column {str(used.pop('run').name)!r} is empty; each row is a run of its own")
+    if "run" not in used and has_points(table.drop(columns="run", errors="ignore")):
         used["run"] = table["run_id"]
         said.append("rows with the same run_id are points of one run, which resamples keep together")
     if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
@@ -202,17 +212,21 @@ def _tidy(source: Table, request: _Request) -> Runs:
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
     # whatever a law needs, budgets, held-out runs and advice are about FLOPs
-    needed = [key for key in used if key in (*request.needs, "C", "weight", "run")]
+    needed = [key for key in used if key in (*request.needs, "C", "weight")]
     reason = mark_unfinished(table, list(request.where))
     texts = {key: table[name] for key, name in names.items()}
     unusable = exclusion_reasons(frame, needed, quantities.numbers, texts, request.zero_compute)
     reason = reason.mask(reason == "", unusable)
     dropped = table.assign(reason=reason)[reason != ""]
     frame = frame[reason == ""].reset_index(drop=True)
+    if "run" in used and "run" not in request.needs:
+        said += _name_runs(frame)
     if frame.empty:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"{keys.runs}: none of {len(table)} rows can be used{why}")
+    if "weight" in frame and not frame["weight"].any():
+        raise ConfigError(f"{keys.column('weight')}: the column {names['weight']!r} is 0 in every row, so that no row counts")
     unread = [key for key in needed if key in quantities.numbers and quantities.numbers[key].unread.any()]
     warnings += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
     warnings += _check(frame, pd.DataFrame(used), quantities, request)
@@ -255,13 +269,24 @@ def _derive(values: Mapping[str, pd.Series], table: pd.DataFrame, request: _Requ
     return used
 
 
-def _suggest(table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, str], request: _Request) -> list[str]:
+def _suggest(
+    source: Table, table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, str], request: _Request
+) -> list[str]:
     """Return lines about columns that may hold what is missing.
 
     :raises ConfigError: with the first of them, if a law needs it.
     """
     missing = [key for key in request.needs if key not in used]
     lines = suggest(table, names, missing, request.keys)
+    if missing and _is_headless(table):
+        first = ", ".join(str(name) for name in table.columns[:4])
+        lines = [
+            f"{request.keys.column(missing[0])}: the table has no header row, since its first row is of numbers ({first});"
+            " put the names of the columns there, such as N,D,C,loss"
+        ]
+    if source.other_sheets and len(missing) == len(request.needs) and not lines:
+        others = ", ".join(source.other_sheets)
+        lines = [f"{request.keys.option('sheet')}: the sheet has no column of {', '.join(missing)}; there are also {others}"]
     if missing and is_chart_export(table):
         option = request.keys.setting("layout", "wandb_chart")
         lines = [
@@ -271,6 +296,28 @@ def _suggest(table: pd.DataFrame, used: Mapping[str, Any], names: Mapping[str, s
     if lines and request.strict:
         raise ConfigError(lines[0])
     return lines
+
+
+def _without_name(runs: pd.Series) -> pd.Series:
+    return runs.isna() | (runs.astype(str).str.strip() == "")
+
+
+def _name_runs(frame: pd.DataFrame) -> list[str]:
+    """Make each row without a run a run of its own, with a line that says so."""
+    nameless = _without_name(frame["run"])
+    if not nameless.any():
+        return []
+    # whole numbers are floats beside missing ones
+    known = frame["run"].map(lambda run: f"{run:.15g}" if isinstance(run, float) else str(run))
+    frame["run"] = known.mask(nameless, "row " + frame.index.astype(str).to_series(index=frame.index))
+    count = int(nameless.sum())
+    return [f"run: {count} row{'s have' if count > 1 else ' has'} no run; each is a run of its own"]
+
+
+def _is_headless(table: pd.DataFrame) -> bool:
+    """Return True if most names of columns are numbers."""
+    names = [str(name) for name in table if isinstance(name, str)]  # those of a data frame may be numbered
+    return sum(parse_number(name) is not None for name in names) > len(names) / 2
 
 
 def _other_columns(

@@ -6,6 +6,7 @@ Points and commas are decimal marks or stand between thousands. A number such as
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 OTHER = {",": ".", ".": ","}
 DECIMAL, THOUSANDS = "decimal", "thousands"
 PLAIN_CHARACTERS = {**dict.fromkeys("\u00a0\u2007\u2009\u202f", " "), "\u2212": "-"}
+# marks of numbers in full-width characters, and in Arabic
+PLAIN_CHARACTERS |= {"\uff0d": "-", "\uff0e": ".", "\uff0c": ",", "\u066b": ".", "\u066c": ","}
+OTHER_DIGIT = r"[^\P{Nd}0-9]"  # a digit of another script, such as Arabic-Indic, or a full-width one
 MISSING = "(?i)^(|-|\u2013|\u2014|nan|na|n/a|none|null|nil|[?])$"
 NUMBER = r"^(?P<number>[+-]?(?:\d[\d., '_]*|[.,]\d+))(?P<power>[eE][+-]?\d+)?\s*(?P<unit>.*)$"
 SPACED = r"^[+-]?\d{1,3}(?:[ '_]\d{3})+(?:[.,]\d*)?$"
@@ -149,6 +153,12 @@ class TextNumbers:
         if not pc.all(pc.string_is_ascii(text)).as_py():
             for character, plain in PLAIN_CHARACTERS.items():
                 text = pc.replace_substring(text, character, plain)
+        self.other_digits = _matches(text, OTHER_DIGIT, OTHER_DIGIT)
+        if self.other_digits.any():
+            written = pc.unique(text.filter(pa.array(self.other_digits))).to_pylist()
+            for character in set("".join(written)):
+                if not character.isascii() and (digit := unicodedata.decimal(character, None)) is not None:
+                    text = pc.replace_substring(text, character, str(digit))
         self.text = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^10(?:\^|\*\*)(\d+)", r"1e\1")
         self.number, self.power, self.unit = self._split()
         self.spaced = _matches(self.number, SPACED, "[ '_]")
@@ -217,6 +227,7 @@ class TextNumbers:
         values[infinite] = np.where(_matches(self.text, "^-")[infinite], -np.inf, np.inf)
         unread = ~(known | undecided | infinite | _matches(self.text, MISSING))
         changed = known & (named | self.spaced | self.decimal[","] | self.undecided[","])
+        changed |= known & self.other_digits
         changed |= known & (self.grouped[","] | self.grouped["."])
         changed |= known & self.undecided["."] & (notation.role(".", self.roles) == THOUSANDS)
         return Numbers(values, known & named, changed, unread, undecided & np.isfinite(factor))

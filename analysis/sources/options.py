@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -102,7 +102,7 @@ class FileRuns(Source):
         notation = Notation(self._mark(self.decimal), self._mark(self.thousands))
         options = FileOptions(self.format, self._mark(self.separator), notation, self.sheet)
         table = read_table(Path(self.path), options, keys)
-        return Table(melt_chart(table.rows, keys), table.notation, table.notes) if self.layout else table
+        return replace(table, rows=melt_chart(table.rows, keys)) if self.layout else table
 
     @staticmethod
     def _mark(word: str | None) -> str | None:

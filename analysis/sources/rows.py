@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analysis.sources.numbers import Numbers
 
+VALUES = 8  # values of a column that a message names
 SHOWN = 3  # rows that a message names
 
 
@@ -27,14 +28,55 @@ def join_columns(table: pd.DataFrame) -> str:
 def select_rows(table: pd.DataFrame, where: Mapping[str, Any], keys: Keys = CONFIG) -> pd.DataFrame:
     """Select the rows that meet all conditions: column -> the value, or the list of values, to keep.
 
-    :raises ConfigError: for a condition on a missing column.
+    :raises ConfigError: for a condition on a missing column, or that no row meets.
     """
     for name, wanted in where.items():
         if name not in table:
             raise ConfigError(f"{keys.option('where')}.{name}: there is no such column; there are {join_columns(table)}")
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-        table = table[table[name].astype(str).isin([str(value) for value in values])]
+        met = _holds_any(table[name], values)
+        if len(table) and not met.any():
+            raise ConfigError(
+                f"{keys.option('where')}.{name}: no row has {' or '.join(map(str, values))}; the column has"
+                f" {_join_values(table[name])}"
+            )
+        table = table[met]
     return table
+
+
+def _holds_any(column: pd.Series, values: Sequence[Any]) -> pd.Series:
+    """Return a mask of the cells that are one of the values: the same text, or the same number however it is written."""
+    import pandas as pd
+
+    met = column.astype(str).isin([str(value) for value in values])
+    if column.dtype == bool:
+        return met
+    numbers = pd.to_numeric(column, errors="coerce")
+    for value in values:
+        number = parse_number(value)
+        if number is not None:
+            met |= (numbers == number).fillna(False).astype(bool)
+    return met
+
+
+def parse_number(value: Any) -> float | None:
+    """Return the number that a value is, or that a text writes; else null."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int):
+        return value  # exactly, however large it is
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _join_values(column: pd.Series) -> str:
+    """Join some of the values of a column, for a message."""
+    values = column.dropna().drop_duplicates() if column.dtype != object else column.dropna().astype(str).drop_duplicates()
+    shown = [f"{value:.15g}" if isinstance(value, float) else str(value)[:40] for value in values.sort_values().iloc[:VALUES]]
+    more = f" and {len(values) - VALUES} more" if len(values) > VALUES else ""
+    return ", ".join(shown) + more if shown else "no values"
 
 
 def require_one_stage(table: pd.DataFrame, keys: Keys) -> None:
@@ -104,7 +146,7 @@ def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:
         return frame["fingerprint"].notna() & frame.duplicated(["fingerprint", "step"])
     if {"run", "fingerprint"} <= set(frame):
         first = frame.groupby("fingerprint")["run"].transform("first")
-        return _comparable(frame).duplicated() | (frame["fingerprint"].notna() & (frame["run"] != first))
+        return _comparable(frame).duplicated() | (frame["fingerprint"].notna() & (frame["run"].fillna("") != first.fillna("")))
     for key in ("fingerprint", "run_id"):
         if key in frame and "run" not in frame:
             return frame[key].notna() & frame[key].duplicated()

@@ -162,9 +162,26 @@ def one_line(error: Exception) -> str:
         # where any key may stand, Hydra takes a new one with a plus
         hint = f"+{key}=… adds it" if schema is dict else hint
         return f"{key}: no such key{there}" + (f"; {hint}" if hint else "")
+    override = re.search(r"Error merging override \+{0,2}([^=]+)=(.*)", str(error))
+    if shape := _describe_shape(str(cause), str(key), *(override.groups() if override else (str(key), ""))):
+        return shape
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
     return f"{key}: {text}" if key and not text.startswith(str(key)) else text
+
+
+def _describe_shape(message: str, key: str, option: str, value: str) -> str:
+    """Say in the words of the command line that a value is a list, or is none; an empty text if that is not what is wrong.
+
+    :param key: where the fault is, which may be but a place in the list.
+    :param option: the option that was given the value.
+    """
+    if "is not a ListConfig" in message:
+        written = f"; write {option}=[{value if key == option or value.startswith('[') else f'[{value}]'}]" if value else ""
+        return f"{option}: is a list{' of lists' * (key != option)}{written}"
+    if re.search(r"'(list|ListConfig)' to string|of type '(list|ListConfig)' could not be converted", message):
+        return f"{option}: takes one value, not a list" + (f" such as {value}" if value else "")
+    return ""
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

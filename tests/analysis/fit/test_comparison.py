@@ -26,3 +26,9 @@ def test_laws_that_are_not_nested_are_refused(runs):
         compare_nested(free, free, frame)
     with pytest.raises(ConfigError, match="with the same objective"):
         compare_nested(fit(frame, "isoflop", bootstrap=NONE), free, frame)
+
+
+def test_laws_of_the_best_runs_are_compared_on_them(runs):
+    frame = runs(noise=0.003, budgets=6, sizes=6)
+    free = fit(frame, "power_law", bootstrap=NONE)
+    assert compare_nested(fit(frame, "power_law", fix={"alpha": 0.1}, bootstrap=NONE), free, frame).freedom == 1

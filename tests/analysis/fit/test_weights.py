@@ -57,6 +57,14 @@ def test_weights_that_cannot_be_had_are_one_line(runs, rule, line):
     assert str(error.value).startswith(line)
 
 
+@pytest.mark.parametrize("law", ["chinchilla", "power_law"])
+def test_rows_of_weight_0_do_not_count_as_points(runs, law):
+    frame = runs(budgets=6, sizes=6)
+    with pytest.raises(ConfigError) as error:
+        fit(frame.assign(weight=0.0), law, bootstrap=NONE)
+    assert "points of a weight above 0; there are 0; runs.columns.weight" in str(error.value)
+
+
 def test_weights_without_compute_are_one_line():
     with pytest.raises(ConfigError, match="weights: recency needs the FLOPs of every run"):
         run_weights(pd.DataFrame({"loss": [1.0]}), "recency")

@@ -65,6 +65,8 @@ def test_a_log_normal_prior_holds_a_coefficient(runs, truth):
         ({"fix": {"alfa": 0.3}}, "fix: chinchilla has no parameter 'alfa'; it has E, A, alpha, B, beta"),
         ({"fix": {"alpha": float("nan")}}, "fix.alpha: must be a finite number, not nan"),
         ({"fix": {"alpha": -1}}, "fix.alpha: must be 0 or a positive number, not -1"),
+        ({"fix": {"alpha": 0}}, "fix.alpha: must be from 0.01 to 3, the range of alpha in chinchilla, not 0"),
+        ({"fix": {"alpha": 1e9}}, "fix.alpha: must be from 0.01 to 3, the range of alpha in chinchilla, not 1e+09"),
         ({"fix": {"alpha": "x"}}, "fix.alpha: must be a finite number, not 'x'"),
         ({"fix": 3}, "fix: give parameters and their values"),
         ({"tie": [["alpha"]]}, "tie: each list names two or more different parameters"),
@@ -113,3 +115,9 @@ def test_a_prior_moves_all_parameters_even_where_the_runs_are_of_two_kinds(runs)
     held = fit(frame, fix={"E": pulled.params["E"]}, bootstrap=NONE)
     assert pulled.objective["value"] <= held.objective["value"] * 1.001
     assert pulled.params == pytest.approx(held.params, rel=1e-3)
+
+
+def test_a_law_whose_parameters_are_all_given_reports_its_errors(runs, truth):
+    result = fit(runs(noise=0.003, budgets=6, sizes=6), fix=truth, bootstrap=SMALL)
+    assert result.params == truth
+    assert 0 < result.objective["value"] < 0.1

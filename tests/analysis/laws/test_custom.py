@@ -81,6 +81,8 @@ def test_the_command_line_takes_the_class_and_its_options(module):
         ("my_laws:Missing", "law: my_laws:Missing must be a dataclass derived from analysis.laws.Law"),
         ("my_laws:Plain", "law: my_laws:Plain must be a dataclass derived from analysis.laws.Law"),
         ("my_laws:Unfinished", "law: my_laws:Unfinished does not define curve, formula, parameters, predictors"),
+        (":MyLaw", "law: :MyLaw must be MODULE:CLASS, such as my.module:MyLaw"),
+        ("my_laws:", "law: my_laws: must be MODULE:CLASS, such as my.module:MyLaw"),
         ("nope", "law: 'nope' is not one of"),
     ],
 )
@@ -88,3 +90,43 @@ def test_what_is_no_law_is_one_line(module, name, line):
     with pytest.raises(ConfigError) as error:
         law_class(name)
     assert str(error.value).startswith(line)
+
+
+HEAD = """
+from dataclasses import dataclass
+from analysis.laws.base import Parameter
+from analysis.laws.regression import CurveLaw
+
+@dataclass
+class Faulty(CurveLaw):
+    name = "faulty"
+    title = source = formula = "faulty"
+    predictors = ("N",)
+    parameters = (Parameter("A", ""), Parameter("a", ""))
+
+    def curve(self, x, A, a):
+        return A * x.N**-a
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("def curve", "def curve("), "law: {m} cannot be imported: SyntaxError"),
+        (("@dataclass", "1 / 0\n@dataclass"), "law: {m} cannot be imported: ZeroDivisionError: division by zero"),
+        (('Parameter("a", "")', 'Parameter("A", "")'), "law: {m}:Faulty has several parameters named 'A'"),
+        (('(Parameter("A", ""), Parameter("a", ""))', "()"), "law: {m}:Faulty has no parameters"),
+        (("x, A, a", "x, A"), "law: {m}:Faulty has a curve that cannot be called as curve(x, A, a): too many"),
+        (("x.N", "x.Q"), "law: {m}:Faulty cannot be used: AttributeError"),
+        (("A * x.N**-a", "A"), "law: {m}:Faulty has a curve of the shape (2, 1), rather than (2, 5)"),
+        (("x.N**-a", "float('nan') * x.N"), "law: {m}:Faulty, faulty, is not a number above 0 at every run"),
+    ],
+)
+def test_a_faulty_law_is_one_line(runs, tmp_path, monkeypatch, request, change, line):
+    name = f"faulty_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(HEAD.replace(*change))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError) as error:
+        fit(runs(), f"{name}:Faulty", bootstrap=NONE)
+    assert str(error.value).startswith(line.format(m=name))
+    assert len(str(error.value).splitlines()) == 1

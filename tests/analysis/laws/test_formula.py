@@ -49,6 +49,9 @@ def test_a_saved_formula_predicts_the_same(runs, tmp_path):
         ({"formula": "E + A*N^-a"}, "law.formula: write ** for powers, not ^"),
         ({"formula": "E +"}, "law.formula: 'E +' cannot be read"),
         ({"formula": "E + A"}, "law.formula: E + A has no column of the runs"),
+        ({"formula": "A/0 + N"}, "law.formula: A/0 + N cannot be computed: float division by zero"),
+        ({"formula": "A*N + 10**10**10"}, "law.formula: A*N + 10**10**10 cannot be computed: "),
+        ({"formula": "E + N", "columns": ["foo"]}, "law.columns: foo does not stand in E + N; leave it out"),
         ({"formula": "2*N"}, "law.formula: 2*N has no parameter to fit"),
         ({"formula": "E + N*loss"}, "law.formula: loss is what the formula predicts"),
         ({"formula": "__import__('os').getcwd() + N"}, "law.formula: the functions are"),
@@ -65,3 +68,15 @@ def test_what_is_no_formula_is_one_line(options, line):
     with pytest.raises(ConfigError) as error:
         FormulaLaw(**options)
     assert str(error.value).startswith(line)
+
+
+def test_a_formula_of_one_linear_parameter_is_fitted(runs):
+    frame = runs(budgets=6, sizes=6).assign(gain=lambda f: 3 * f["N"] ** -0.2)
+    result = fit(frame, FormulaLaw(formula="A*N**-0.2", response="gain"), bootstrap=Bootstrap(resamples=20))
+    assert result.params["A"] == pytest.approx(3, rel=1e-6)
+
+
+def test_a_formula_that_is_no_number_at_the_runs_is_one_line(runs):
+    with pytest.raises(ConfigError) as error:
+        fit(runs(), FormulaLaw(formula="E + A*10**N"), bootstrap=NONE)
+    assert str(error.value).startswith("law: formula, E + A*10**N, is not a number above 0 at every run")

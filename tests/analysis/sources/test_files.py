@@ -12,6 +12,7 @@ import pytest
 
 from analysis.sources.columns import Columns, Units
 from analysis.sources.frame import FileRuns, read
+from analysis.sources.readers import read_file
 from openr1.errors import ConfigError
 
 PLAIN = pd.DataFrame({"N": [2e7, 3e8], "D": [1e9, 4e9], "loss": [3.57, 3.1]})
@@ -212,3 +213,33 @@ def test_excel_without_its_package_says_what_to_install(runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ConfigError, match=r"^runs\.path: Excel files need openpyxl: pip install 'openr1\[excel\]'$"):
         runs("points.xlsx", b"PK\x03\x04 a workbook")
+
+
+def test_a_table_without_a_header_is_named(table, tmp_path):
+    table().to_csv(tmp_path / "points.csv", index=False, header=False)
+    with pytest.raises(ConfigError, match=r"^N: the table has no header row, since its first row is of numbers \("):
+        read_file(tmp_path / "points.csv", needs=["N", "D"])
+
+
+def test_a_sheet_without_the_quantities_names_the_others(table, tmp_path):
+    with pd.ExcelWriter(tmp_path / "points.xlsx") as book:
+        pd.DataFrame({"about": ["x"], "who": ["y"]}).to_excel(book, sheet_name="Notes", index=False)
+        table().to_excel(book, sheet_name="Runs", index=False)
+    with pytest.raises(ConfigError, match=r"^sheet: the sheet has no column of N, D; there are also Runs$"):
+        read_file(tmp_path / "points.xlsx", needs=["N", "D"])
+    with pytest.raises(
+        ConfigError, match=r"^N: there is no column 'n'; there are about, who; sheet names another sheet: Runs$"
+    ):
+        read_file(tmp_path / "points.xlsx", N="n")
+    assert len(read_file(tmp_path / "points.xlsx", sheet="Runs", needs=["N", "D"]).frame) == 25
+
+
+@pytest.mark.parametrize("option", ["sheet", "separator"])
+def test_an_option_of_another_format_is_refused(table, tmp_path, option):
+    path = tmp_path / "points"
+    if option == "sheet":
+        table().to_csv(path, index=False)
+    else:
+        table().to_parquet(path)
+    with pytest.raises(ConfigError, match=f"^{option}: points is (CSV|Parquet), which has no {option}s; leave it out"):
+        read_file(path, **{option: "|"})

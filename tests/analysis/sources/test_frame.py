@@ -99,8 +99,8 @@ def test_points_of_one_run_are_not_the_same_run():
         {"run": ["a", "a", "a", None], "run_id": "x", "C": [1e12, 2e12, 2e12, 3e12], "loss": [3.0, 2.0, 2.0, 1.0]}
     )
     runs = tidy(table, needs=("C", "loss"))
-    assert runs.frame["C"].tolist() == [1e12, 2e12]
-    assert runs.dropped["reason"].tolist() == ["repeats an earlier row", "run is missing or not a number"]
+    assert runs.frame["C"].tolist() == [1e12, 2e12, 3e12]
+    assert runs.dropped["reason"].tolist() == ["repeats an earlier row"]
 
 
 def test_problems_with_the_same_counts_are_not_the_same_problem():
@@ -177,7 +177,7 @@ def test_there_is_nothing_to_compare_without_c_or_d(table):
             "^where.stage: the runs are of several stages .pretrain, sft",
         ),
         ({}, {"where": {"family": "qwen2"}}, "^where.family: there is no such column"),
-        ({"family": "llama"}, {"where": {"family": "qwen2"}}, "runs: none of 0 rows can be used"),
+        ({"family": "llama"}, {"where": {"family": "qwen2"}}, "^where.family: no row has qwen2; the column has llama$"),
         ({"loss": np.nan}, {}, "runs: none of 25 rows can be used: loss is missing"),
         ({"C": 1.0}, {}, "^columns: C is .* times 6ND"),
     ],
@@ -373,3 +373,52 @@ def test_a_column_without_any_flops_is_left_out_and_said():
     assert len(runs.frame) == 2
     assert "C" not in runs.frame
     assert "the column 'C' has no usable FLOPs, and is left out" in runs.warnings
+
+
+def test_weights_that_are_all_0_are_refused(table):
+    with pytest.raises(ConfigError, match=r"columns\.weight: the column 'w' is 0 in every row"):
+        tidy(table().assign(w=0), Columns(weight="w"))
+
+
+@pytest.mark.parametrize("wanted", [1, 1.0, "1", [1, 5]])
+def test_a_condition_compares_numbers_as_numbers(table, wanted):
+    given = table().assign(seed=[np.nan, *([0.0, 1.0] * 12)])
+    assert len(tidy(given, where={"seed": wanted}).frame) == 12
+    assert len(tidy(given.assign(seed=given["seed"].map(str)), where={"seed": wanted}).frame) == 12
+
+
+def test_a_condition_that_no_row_meets_is_named_with_values_that_there_are(table):
+    given = table().assign(seed=[np.nan, *([0.0, 1.0] * 12)], kind="a", data=[[1]] * 25)
+    for where, line in (
+        ({"seed": 3}, "where.seed: no row has 3; the column has 0, 1"),
+        ({"kind": "a", "seed": [3, 4]}, "where.seed: no row has 3 or 4; the column has 0, 1"),
+        ({"kind": 1}, "where.kind: no row has 1; the column has a"),
+        ({"data": 1}, "where.data: no row has 1; the column has [1]"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            tidy(given, where=where)
+        assert str(error.value) == line
+
+
+def test_rows_without_a_run_are_runs_of_their_own(table):
+    for empty in (np.nan, None, " "):
+        runs = tidy(table().assign(run=empty))
+        assert (len(runs.frame), "run" in runs.frame) == (25, False)
+        assert runs.warnings == ["run: the column 'run' is empty; each row is a run of its own"]
+        runs = tidy(table().assign(run=[*(["r0"] * 20), *([empty] * 5)]))
+        assert (len(runs.frame), runs.frame["run"].nunique()) == (25, 6)
+        assert runs.warnings == ["run: 5 rows have no run; each is a run of its own"]
+    numbered = tidy(table().assign(run=[*([1.0] * 20), *([np.nan] * 5)])).frame["run"]
+    assert sorted(numbered.unique()) == ["1", "row 20", "row 21", "row 22", "row 23", "row 24"]
+
+
+def test_rows_without_a_run_or_a_run_id_that_repeat_others_are_left_out(table):
+    given = table().assign(run=[*(["r0"] * 20), *([None] * 5)])
+    assert len(tidy(pd.concat([given, given.iloc[-1:]], ignore_index=True)).frame) == 25
+    points = table().assign(run_id=[*(["a"] * 20), *([None] * 5)])
+    assert tidy(points).frame["run"].nunique() == 6
+
+
+def test_a_law_of_runs_leaves_out_rows_without_one(table):
+    runs = tidy(table().assign(run=[*(["r0"] * 20), *([None] * 5)]), needs=["run", "N", "D", "C", "loss"])
+    assert len(runs.frame) == 20

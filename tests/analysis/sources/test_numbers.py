@@ -4,6 +4,7 @@ import pytest
 
 from analysis.sources.frame import Columns, tidy
 from analysis.sources.numbers import Notation, in_words, read_numbers
+from analysis.sources.readers import read_file
 from openr1.errors import ConfigError
 
 
@@ -149,3 +150,20 @@ def test_numbers_in_words():
         "800",
         "0.05",
     ]
+
+
+@pytest.mark.parametrize("zero", ["\uff10", "\u0660", "\u06f0", "\u0966"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_digits_of_other_scripts_are_read_and_said(table, tmp_path, zero, separator):
+    given = table()
+    digits = {ord(str(digit)): chr(ord(zero) + digit) for digit in range(10)}
+    written = given.assign(N=given["N"].map(lambda value: f"{value:.0f}".translate(digits)))
+    written.to_csv(tmp_path / "points.csv", index=False, sep=separator)
+    runs = read_file(tmp_path / "points.csv")
+    assert runs.frame["N"].tolist() == given["N"].tolist()
+    assert any(line.startswith("N: 25 values such as") for line in runs.warnings)
+
+
+def test_arabic_marks_are_those_of_numbers():
+    column = ["\u0663\u066b\u0665", "\u0661\u066c\u0662\u0663\u0664\u066b\u0665"]
+    assert values(*column, key="loss") == [3.5, 1234.5]

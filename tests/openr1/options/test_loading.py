@@ -131,3 +131,24 @@ def test_an_override_that_cannot_be_parsed_is_named(word, line):
     with pytest.raises(HydraException) as error:
         OverridesParser.create().parse_overrides([word])
     assert one_line(error.value).startswith(line)
+
+
+@dataclass
+class Lists:
+    one: str | None = None
+    number: float = 1.0
+    flat: list[str] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"flat": "E"}, "flat: is a list"),
+        ({"one": ["a", "b"]}, "one: takes one value, not a list"),
+        ({"number": [1.0]}, "number: takes one value, not a list"),
+    ],
+)
+def test_a_list_in_the_place_of_one_value_and_the_reverse_are_one_line(given, line):
+    with pytest.raises(ConfigError) as error:
+        load_config(Lists, given)
+    assert str(error.value) == line
