@@ -23,9 +23,9 @@ from analysis.sources.quantities import Quantities, map_columns, read_quantities
 from analysis.sources.rows import (
     describe_unread,
     exclusion_reasons,
-    has_points,
     join_columns,
     parse_number,
+    points_column,
     require_one_stage,
     select_rows,
 )
@@ -203,9 +203,10 @@ def _tidy(source: Table, request: _Request) -> Runs:
     nameless = _without_name(used["run"]) if "run" in used and "run" not in request.needs else None
     if nameless is not None and nameless.all():
         said.append(f"run: the column {str(used.pop('run').name)!r} is empty; each row is a run of its own")
-    if "run" not in used and has_points(table.drop(columns="run", errors="ignore")):
-        used["run"] = table["run_id"]
-        said.append("rows with the same run_id are points of one run, which resamples keep together")
+    points = points_column(table.drop(columns="run", errors="ignore"), not request.units_known)
+    if "run" not in used and points:
+        used["run"] = table[points]
+        said.append(f"rows with the same {points} are points of one run, which resamples keep together")
     if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
         said.append(f"the column {names.get('C', '6ND')!r} has no usable FLOPs, and is left out")
         used.pop("C")

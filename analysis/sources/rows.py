@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 VALUES = 8  # values of a column that a message names
 SHOWN = 3  # rows that a message names
 
+RUN_NAMES = ("name", "run_name", "run name", "experiment", "experiment_name")  # columns of trackers, in lower case
+STEPS = ("step", "_step", "steps", "iteration", "iter")
+
 
 def join_columns(table: pd.DataFrame) -> str:
     """Join the names of the first columns of a table."""
@@ -88,6 +91,23 @@ def require_one_stage(table: pd.DataFrame, keys: Keys) -> None:
     if len(stages) > 1:
         choice = f"choose one, such as {keys.where('stage', stages[-1])}"
         raise ConfigError(f"{keys.option('where.stage')}: the runs are of several stages ({', '.join(stages)}); {choice}")
+
+
+def points_column(frame: pd.DataFrame, exported: bool) -> str | None:
+    """Return the column whose equal values mark the points of one run: ``run_id``, or in the history that a tracker exports a
+    name beside a step; null if each row is a run.
+
+    :param exported: the table is not of openr1 itself, whose runs may share a name.
+    """
+    if has_points(frame):
+        return "run_id"
+    columns = {str(name).strip().lower(): str(name) for name in frame}
+    if not exported or "run" in columns or not columns.keys() & set(STEPS):
+        return None
+    for name in (columns[key] for key in RUN_NAMES if key in columns):
+        if frame[name].notna().all() and 1 < frame[name].nunique() < len(frame):
+            return name
+    return None
 
 
 def has_points(frame: pd.DataFrame) -> bool:

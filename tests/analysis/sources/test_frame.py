@@ -161,7 +161,8 @@ def test_what_is_counted_beside_6nd_is_no_other_unit(table):
 def test_there_is_nothing_to_compare_without_c_or_d(table):
     for missing in ("C", "D"):
         assert tidy(table().drop(columns=missing), needs=("N", "loss")).warnings == []
-    assert tidy(table().assign(C=np.nan), needs=("N", "D", "loss")).warnings == []
+    empty = tidy(table().assign(C=np.nan), needs=("N", "D", "loss")).warnings
+    assert empty == ["the column 'C' has no usable FLOPs, and is left out"]
     some = table().assign(D=table()["D"] / 1e3, C=[np.nan, 0.0, *table()["C"][2:]])
     with pytest.raises(ConfigError, match="times 6ND"):
         tidy(some, needs=("N", "D", "loss"))
@@ -422,3 +423,14 @@ def test_rows_without_a_run_or_a_run_id_that_repeat_others_are_left_out(table):
 def test_a_law_of_runs_leaves_out_rows_without_one(table):
     runs = tidy(table().assign(run=[*(["r0"] * 20), *([None] * 5)]), needs=["run", "N", "D", "C", "loss"])
     assert len(runs.frame) == 20
+
+
+@pytest.mark.parametrize(("name", "step"), [("Name", "Step"), ("run_name", "_step"), ("name", "iteration")])
+def test_the_rows_of_a_name_beside_a_step_are_points_of_one_run(name, step):
+    table = pd.DataFrame(
+        {name: ["a", "a", "b", "b"], step: [1, 2, 1, 2], "N": 1e8, "D": [1e10, 2e10] * 2, "loss": [3.0, 2.8, 3.1, 2.9]}
+    )
+    runs = tidy(table)
+    assert runs.frame["run"].tolist() == ["a", "a", "b", "b"]
+    assert any(f"rows with the same {name} are points of one run" in line for line in runs.warnings)
+    assert "run" not in tidy(table.assign(**{name: list("abcd")})).frame

@@ -55,7 +55,7 @@ def test_a_header_names_its_unit(key, header, name, factor):
         *(("N", name) for name in ("params", "params_b", "params_total", "params (total)", "N_2", "model_size_large")),
         *(("D", name) for name in ("tokens (train)", "D_test", "tokens_seen")),
         *(("C", name) for name in ("flops", "GPU hours", "C_B", "compute (GPU-hours)")),
-        *(("loss", name) for name in ("loss (C4)", "loss_M", "loss (bits)")),
+        *(("loss", name) for name in ("loss (C4)", "loss_M", "loss (bytes)")),
     ],
 )
 def test_other_headers_name_no_unit(key, header):
