@@ -76,7 +76,9 @@ def chart_frontier(study: Study) -> Chart | None:
     if main.holdout:
         marks += held_out_points(main.holdout["best_runs"] or main.holdout["points"], "C")
     if answered:
-        marks.append(_answer(main, main.frontier(target).iloc[0]))
+        answer = _answer(main, main.frontier(target).iloc[0])
+        marks.append(answer)
+        lowest = min(lowest, float(answer.y[0]))
     highest = min(float(runs["loss"].max()), lowest + HIGH * (float(best["loss"].max()) - lowest))
     fit_note = (
         "Laws are fitted only to the runs left of the dotted line, and dashed beyond it"
