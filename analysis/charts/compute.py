@@ -57,7 +57,7 @@ def chart_frontier(study: Study) -> Chart | None:
         return None
     largest = float(frame["C"].max())
     laws, untold = _split_determined(laws)
-    answered = main in laws and largest < target <= FAR * largest
+    answered = main in laws and "loss" in main.known_at(target) and largest < target <= FAR * largest
     best = best_runs(frame[~held_out_mask(study)])
     x = span(np.array([_smallest(frame, [*laws, *untold]), target if answered else 2 * largest]), 0.03, log=True)
     fitted_range = FittedRange.of(study, "C")
