@@ -60,7 +60,7 @@ def test_weights_that_cannot_be_had_are_one_line(runs, rule, line):
 @pytest.mark.parametrize("law", ["chinchilla", "power_law"])
 def test_rows_of_weight_0_do_not_count_as_points(runs, law):
     frame = runs(budgets=6, sizes=6)
-    with pytest.raises(ConfigError, match="points of a weight above 0; there are [01]; runs.columns.weight"):
+    with pytest.raises(ConfigError, match=r"points of a weight above 0; there are [01]; runs.columns.weight"):
         fit(frame.assign(weight=np.arange(len(frame)) == 0), law, bootstrap=NONE)
     with pytest.raises(ConfigError, match="not all of them 0"):
         fit(frame.assign(weight=0.0), law, bootstrap=NONE)
