@@ -1,4 +1,4 @@
-"""The Python examples of the documents run as they stand there, one page after another."""
+"""The Python examples of the documents run as they stand there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from helpers.source import ROOT
 from helpers.studies import budgets, loss
 
-from analysis import tidy
+from analysis import Holdout, tidy
 from analysis.laws import Chinchilla
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,7 +60,7 @@ def given(code: str) -> dict[str, object]:
             "horizon": 1e20,
         }
     if "fit_by" in code:
-        return {"runs": tidy(reward_curves()), "Holdout": __import__("analysis").Holdout}
+        return {"runs": tidy(reward_curves()), "Holdout": Holdout}
     table = points()
     return {"table": table, "runs": tidy(table.rename(columns={"params": "N", "tokens": "D", "flops": "C"}))}
 
