@@ -141,8 +141,7 @@ def fit_shared(
     frame = pd.concat([rows.assign(**{GROUP: place}) for place, rows in enumerate(groups.values())], ignore_index=True)
     joint_law = SharedLaw(law, list(groups), share)
     joint = fit(frame, joint_law, bootstrap=bootstrap, **options)
-    ends = np.cumsum([len(rows) for rows in groups.values()])
-    starts = ends - [len(rows) for rows in groups.values()]
+    starts = np.cumsum([0, *map(len, groups.values())]).tolist()
     return {label: _part(joint, joint_law, place, groups[label], starts[place]) for place, label in enumerate(groups)}
 
 
@@ -189,11 +188,14 @@ def _own_influence(
 
     :param names: parameter of all groups -> that of the group.
     """
-    own = [{**row, "parameter": names[row["parameter"]]} for row in influence if row["parameter"] in names]
-    unnamed = [row["run"].isdigit() and "run" not in rows for row in own]
-    placed = [int(row["run"]) - start if digits else 0 for row, digits in zip(own, unnamed, strict=True)]
-    return [
-        {**row, "run": str(at)} if digits else row
-        for row, digits, at in zip(own, unnamed, placed, strict=True)
-        if not digits or 0 <= at < len(rows)
-    ]
+    own = []
+    for row in influence:
+        run = row["run"]
+        if run.isdigit() and "run" not in rows:  # a row of all groups
+            place = int(run) - start
+            if not 0 <= place < len(rows):
+                continue
+            run = str(place)
+        if row["parameter"] in names:
+            own.append({**row, "parameter": names[row["parameter"]], "run": run})
+    return own

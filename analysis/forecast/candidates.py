@@ -54,7 +54,12 @@ class Candidate:
 
 def on_one_line(frame: pd.DataFrame) -> bool:
     """Return True if N and D of all runs lie on one line of their logarithms, as with D = 20 N or one model size."""
-    return {"N", "D"} <= set(frame) and bool(one_direction(frame))
+    return _has_sizes(frame) and bool(one_direction(frame))
+
+
+def _has_sizes(frame: pd.DataFrame) -> bool:
+    """Return True if N and D of all runs are known."""
+    return {"N", "D"} <= set(frame) and bool(frame[["N", "D"]].gt(0).all(axis=None))
 
 
 def candidate_laws(frame: pd.DataFrame) -> list[CurveLaw]:
@@ -65,7 +70,7 @@ def candidate_laws(frame: pd.DataFrame) -> list[CurveLaw]:
     laws: list[CurveLaw] = []
     if on_one_line(frame) and {"loss", "C"} <= set(frame):
         laws = [PowerLaw()]  # the effects of N and D cannot be told apart, so that no law of both says where to go
-    elif "loss" in frame and {"N", "D", "C"} <= set(frame):
+    elif _has_sizes(frame) and {"loss", "C"} <= set(frame):
         laws = [Chinchilla(), Overtraining()]
         if "U" in frame and (frame["D"] > REPEATED * frame["U"]).any():
             laws.append(DataConstrained())

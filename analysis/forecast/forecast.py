@@ -86,7 +86,7 @@ def forecast(
     if (flops is None) == (at is None):
         raise ConfigError("forecast: give FLOPs or rows with N, D and C, and not both")
     check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
-    frame = require_tidy(read_rows(frame), ())
+    frame = require_tidy(read_rows(frame), ["C"])
     check_weights(frame)
     known = [resolve_law(law) for law in ([laws] if isinstance(laws, str | Law) else laws)]
     if at is None:

@@ -164,7 +164,8 @@ def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool =
 
     :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
     """
-    for key in {*needs, "C"} & set(frame) & set(vars(Columns())) - set(LABELS):
+    training = ["C"] if concerns_training(frame, needs) else []
+    for key in {*needs, *training} & set(frame) & set(vars(Columns())) - set(LABELS):
         values = frame[key]
         if values.dtype.kind not in "fiu":
             raise ConfigError(f"{key}: holds text or objects rather than numbers; fit tidy(frame).frame, which reads them")
@@ -212,8 +213,9 @@ def _tidy(source: Table, request: _Request) -> Runs:
         used.pop("C")
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
-    # whatever a law needs, budgets, held-out runs and advice are about FLOPs
-    needed = [key for key in used if key in (*request.needs, "C", "weight")]
+    # whatever a law of training needs, its budgets, held-out runs and advice are about FLOPs
+    training = ["C"] if concerns_training(frame, request.needs) else []
+    needed = [key for key in used if key in (*request.needs, *training, "weight")]
     reason = mark_unfinished(table, list(request.where))
     texts = {key: table[name] for key, name in names.items()}
     unusable = exclusion_reasons(frame, needed, quantities.numbers, texts, request.zero_compute)

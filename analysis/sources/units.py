@@ -78,7 +78,7 @@ def parse_option(text: str, key: str) -> Unit | None:
     try:
         factor = float(text)
     except ValueError:
-        known = {"bits": Unit(math.log(2)), "perplexity": Unit(1.0, True), "ppl": Unit(1.0, True)} if key in LOSSES else {}
+        known = {"perplexity": Unit(1.0, True), "ppl": Unit(1.0, True)} if key in LOSSES else {}
         return known.get(text.strip().lower()) or parse_unit(text, key)
     return Unit(factor) if 0 < factor < math.inf else None
 

@@ -108,3 +108,8 @@ def test_runs_of_one_budget_give_no_forecast():
     frame = tidy(pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "loss": 1.8 + 480 * n**-0.35 + 2000 * d**-0.37})).frame
     with pytest.raises(ConfigError, match="runs of different compute"):
         forecast(frame, 1e22, bootstrap=NONE)
+
+
+def test_runs_whose_size_is_not_always_known_are_forecast_by_their_compute(frame):
+    partly = frame.assign(N=frame["N"].where(frame.index != 3))
+    assert {name.split(",")[0] for name in forecast(partly, FAR, bootstrap=NONE).scores} == {"power_law"}

@@ -192,17 +192,23 @@ def test_compute_has_the_unit_of_its_column_in_every_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "unit", "word"),
+    ("column", "word"),
     [
-        ("config.n_params", {}, "parameters"),
-        ("step", {"D": 524288}, "tokens"),
-        ("images", {}, "images"),
-        ("relative time (process)", {}, "'relative time (process)'"),
+        ("params.tokens_seen", "tokens"),
+        ("d", "tokens"),
+        ("images", "images"),
+        ("relative time (process)", "'relative time (process)'"),
     ],
 )
-def test_words_for_tokens_are_those_of_the_column_unless_a_unit_says_what_they_become(column, unit, word):
-    words = Words.of(column, None, None) if word == "parameters" else Words.of(None, None if unit else column, None)
-    assert word in (words.parameters, words.tokens)
+def test_the_word_for_tokens_is_the_name_of_their_column(column, word):
+    assert Words.of(None, column, None).tokens == word
+
+
+def test_a_unit_that_is_given_says_what_a_column_becomes(tmp_path):
+    table = budgets().assign(images=lambda rows: rows["D"] / 524288).drop(columns="D")
+    study = study_of(tmp_path, table, "runs.columns.D=images", "runs.units.D=524288")
+    assert " tokens; expect" in said(study)
+    assert "images" not in said(study)
 
 
 def test_a_budget_without_flops_is_refused(tmp_path):
