@@ -1,6 +1,6 @@
 """The line that says what an analysis is doing."""
 
-from helpers.studies import isoflop_runs
+from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, fit, forecast
 from analysis.progress import telling

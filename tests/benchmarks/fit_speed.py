@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.studies import LAW_STUDIES, training_curves
+from helpers.law_runs import LAW_STUDIES, training_curves
 
 from analysis import Bootstrap, fit
 from analysis.laws import LAWS, Chinchilla

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import LAW_STUDIES, isoflop_runs
+from helpers.law_runs import LAW_STUDIES, isoflop_runs
 
 from analysis import LAWS, Bootstrap, Fit, Holdout, fit
 from analysis.laws import PowerLaw

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import LAW_STUDIES, isoflop_runs
+from helpers.law_runs import LAW_STUDIES, isoflop_runs
 from scipy.stats import bootstrap, t
 
 from analysis import Bootstrap, fit

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import isoflop_runs
+from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, Holdout
 from analysis.fit.resampling import resampling_groups

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import isoflop_runs
+from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, forecast, tidy
 from analysis.laws import Chinchilla

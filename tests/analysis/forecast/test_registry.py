@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from helpers.studies import isoflop_runs
+from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, forecast
 from analysis.forecast.registry import FOLDER, all_outcomes, calibration, read_outcomes, register, verify

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import CRITICAL, batch_sizes
+from helpers.law_runs import CRITICAL, batch_sizes
 
 from analysis import Bootstrap, fit
 from analysis.laws import BatchSize

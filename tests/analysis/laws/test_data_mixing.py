@@ -3,7 +3,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import LAW_STUDIES, mixes, mixtures, study_of, study_of_kind
+from helpers.law_runs import LAW_STUDIES, mixes
+from helpers.studies import mixtures, study_of, study_of_kind
 
 from analysis import fit
 from analysis.charts import chart_study

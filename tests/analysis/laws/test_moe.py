@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import LAW_STUDIES, MOE, experts, study_of_kind
+from helpers.law_runs import LAW_STUDIES, MOE
+from helpers.studies import experts, study_of_kind
 from scipy.optimize import minimize_scalar
 
 from analysis import fit

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.studies import model_scores
+from helpers.law_runs import model_scores
 
 from analysis import Bootstrap, Fit, Holdout, fit
 from analysis.laws import Observational

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.studies import MULTI_POWER, schedule_curves
+from helpers.law_runs import MULTI_POWER, schedule_curves
 
 from analysis import Bootstrap, Holdout, fit
 from analysis.laws import Schedule

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.studies import weight_decays
+from helpers.law_runs import weight_decays
 
 from analysis import Bootstrap, fit
 from analysis.laws import WeightDecay

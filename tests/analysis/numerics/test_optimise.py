@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.studies import isoflop_runs
+from helpers.law_runs import isoflop_runs
 from scipy.optimize import minimize
 
 from analysis.laws import Chinchilla
