@@ -112,6 +112,8 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str, str]] = {
     "weight_decay": (number, "scientific", "Weight decay"),
     "tau": (number, "plain", "Time scale of AdamW <i>τ</i> (share of training)"),
     "score": (share, "plain", "Score"),
+    "kl": (number, "plain", "KL from the start (nats)"),
+    "gold": (three_decimals, "plain", "Gold reward"),
     "samples": (short, "short", "Samples per problem"),
     "correct": (short, "short", "Correct samples"),
 }

@@ -63,9 +63,11 @@ def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
     """Return the panel of laws of one predictor."""
     frame, mask = study.runs.frame, held_out_mask(study)
     drawn = thin(frame[~mask])
-    log = x != "loss"
+    log = x not in ("loss", "kl")
     fitted_range = FittedRange.of(study, x)
     limits = span(frame[x], 0.1, log=log)
+    if x == "kl":
+        limits = (0.0, limits[1])
     at = np.unique(np.append(np.geomspace(*limits, STEPS) if log else np.linspace(*limits, STEPS), fitted_range.end))
     marks: list[Mark | Rule] = [run_points(drawn, x, fits[0].law.observed(drawn), size=4.0)]
     for fit in fits:
@@ -78,7 +80,7 @@ def _against(study: Study, x: str, y: str, fits: list[Fit]) -> Panel:
         marks += held_out_points(fits[0].holdout["points"], frame.loc[mask, x].to_numpy())
     x_axis = compute_axis(study, limits) if x == "C" else axis(x, limits, log=log)
     title = fits[0].law.formula if len(fits) == 1 and len(fits[0].law.formula) < 50 else ""
-    corner = "upper left" if x == "loss" else "upper right"
+    corner = {"loss": "upper left", "kl": "lower right"}.get(x, "upper right")
     return Panel(x_axis, axis(y, span(frame[y], 0.08)), (*marks, *fitted_range.rules), title=title, legend=corner)
 
 

@@ -36,6 +36,8 @@ HOVERED = (
     "pass_at_1",
     "error",
     "coverage",
+    "kl",
+    "gold",
 )
 HELD_OUT = "held out"
 

@@ -16,6 +16,7 @@ from analysis.laws.isoflop import IsoFlop
 from analysis.laws.moe import Moe
 from analysis.laws.moe_leverage import MoeLeverage
 from analysis.laws.observational import Observational
+from analysis.laws.overoptimisation import Overoptimisation
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
@@ -50,6 +51,7 @@ LAWS: dict[str, type[Law]] = {
         DataMixing,
         Moe,
         MoeLeverage,
+        Overoptimisation,
     )
 }
 

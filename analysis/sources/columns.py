@@ -38,6 +38,8 @@ class Columns:
     family: str | None = None  # family of a model that others trained
     benchmark: str | None = None  # benchmark of a score, in a table with a row per model and benchmark
     score: str | None = None  # share of its points
+    kl: str | None = None  # KL divergence of a policy from the policy at the start, nats per answer
+    gold: str | None = None  # reward that is wanted, of a policy that is optimised for another one; of any sign
 
     @classmethod
     def of(cls, columns: Columns | Mapping[str, str] | None) -> Columns:
@@ -76,7 +78,8 @@ class Units:
 COUNTS = ("N", "D", "U", "batch", "k", "samples", "correct")
 LOSSES = ("loss", "teacher_loss", "supervised_loss")
 SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1
-NONNEGATIVE = (*SHARES, "correct", "weight")  # may be 0
+NONNEGATIVE = (*SHARES, "correct", "weight", "kl")  # may be 0
+SIGNED = ("gold",)  # may be any finite number
 LABELS = ("run", "family", "benchmark")  # not numbers
 DEFAULT_NEEDS = ("N", "D", "C", "loss")  # default of the quantities that a usable row must have
 # named by a source for all laws, though its runs may lack them: runs of RL have no loss

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, NONNEGATIVE, TIDY, Columns, Keys
+from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, TIDY, Columns, Keys
 from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from analysis.sources.files import Table
 from analysis.sources.numbers import Notation
@@ -24,10 +24,12 @@ from analysis.sources.rows import (
     describe_unread,
     exclusion_reasons,
     join_columns,
+    least,
     parse_number,
     points_column,
     require_one_stage,
     select_rows,
+    usable,
 )
 from openr1.errors import ConfigError
 
@@ -169,10 +171,11 @@ def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool =
         values = frame[key]
         if values.dtype.kind not in "fiu":
             raise ConfigError(f"{key}: holds text or objects rather than numbers; fit tidy(frame).frame, which reads them")
-        may_be_zero = key in NONNEGATIVE or (zero_compute and key in ("C", "D"))
-        bad = ~(((values >= 0) if may_be_zero else (values > 0)) & (values < float("inf")))
+        bad = ~usable(key, values, zero_compute)
         if bad.any():
-            kind = "missing, negative or infinite" if may_be_zero else "missing, not positive or infinite"
+            kind = {"signed": "missing or infinite", "zero": "missing, negative or infinite"}.get(
+                least(key, zero_compute), "missing, not positive or infinite"
+            )
             raise ConfigError(
                 f"{key}: {bad.sum()} of {len(frame)} values are {kind}, the first in row {frame.index[bad][0]}; fit"
                 " tidy(frame).frame, which leaves those rows out and says so"

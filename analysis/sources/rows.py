@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, Keys
+from analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -145,13 +145,24 @@ def exclusion_reasons(
         reason = reason.mask((reason == "") & values.isna(), f"{key} is missing or not a number")
         if key in LABELS:
             continue
-        may_be_zero = key in NONNEGATIVE or (zero_compute and key in ("C", "D"))
-        least = "negative or infinite" if may_be_zero else "not positive and finite"
-        bad = ~(((values >= 0) if may_be_zero else (values > 0)) & (values < float("inf")))
-        reason = reason.mask((reason == "") & bad, f"{key} is {least}")
+        fault = {"signed": "infinite", "zero": "negative or infinite"}.get(least(key, zero_compute), "not positive and finite")
+        reason = reason.mask((reason == "") & ~usable(key, values, zero_compute), f"{key} is {fault}")
         if key in SHARES:
             reason = reason.mask((reason == "") & (values > 1), f"{key} is above 1")
     return reason.mask((reason == "") & _mark_duplicates(frame), "repeats an earlier row")
+
+
+def least(key: str, zero_compute: bool) -> str:
+    """Return which numbers a quantity may have: ``signed`` for any, ``zero`` for 0 and more, ``positive``."""
+    if key in SIGNED:
+        return "signed"
+    return "zero" if key in NONNEGATIVE or (zero_compute and key in ("C", "D")) else "positive"
+
+
+def usable(key: str, values: pd.Series, zero_compute: bool) -> pd.Series:
+    """Return a mask of the values that are finite numbers that the quantity may have."""
+    bound = {"signed": values == values, "zero": values >= 0}.get(least(key, zero_compute), values > 0)
+    return bound & (values.abs() < float("inf"))
 
 
 def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:

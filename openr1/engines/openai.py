@@ -77,12 +77,13 @@ class Engine(base.Engine):
             while (result := results.get()) is not None:
                 if isinstance(result, BaseException):
                     raise result
-                number, index, completion, prompt_tokens = result
+                number, index, completion, prompt_tokens, taken = result
                 if prompt_tokens is not None:
                     collector.prompt_tokens[number] = prompt_tokens
                 reply = collector.add(number, index, completion)
                 if reply:
                     yield reply
+                call.loop.call_soon_threadsafe(taken.set)
         finally:
             call.cancel()
             thread.join()
@@ -93,8 +94,8 @@ class _Call:
     """One call of ``generate``: its event loop, its connections, its rate limits.
 
     :param jobs: the number of a request and the index of its completion, for each completion.
-    :param report: called with ``(number, index, completion or error, prompt tokens)``, with an exception that ends the call,
-        and at the end with None.
+    :param report: called with ``(number, index, completion or error, prompt tokens, taken)``, with an exception that ends the
+        call, and at the end with None. The event ``taken`` is set when the completion has been saved.
     """
 
     def __init__(
@@ -138,10 +139,12 @@ class _Call:
 
     async def _send(self, client: Any, jobs: Iterator[tuple[int, int]]) -> None:
         for number, index in jobs:
+            taken = asyncio.Event()
             try:
-                self.report((number, index, *await self._complete(client, self.requests[number], index)))
+                self.report((number, index, *await self._complete(client, self.requests[number], index), taken))
             except RequestError as error:
-                self.report((number, index, error, None))
+                self.report((number, index, error, None, taken))
+            await taken.wait()  # a kill then loses no more answers than requests may be under way
 
     async def _complete(self, client: Any, request: Request, index: int) -> tuple[Completion, int | None]:
         """Return one completion and the tokens of its prompt, after as many tries as the config allows."""

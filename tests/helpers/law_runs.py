@@ -257,6 +257,18 @@ def _moe_leverage(granularity: bool = False) -> tuple[pd.DataFrame, Law]:
     return tidy(_from_law(law, truth, frame, "loss"), needs=law.needs).frame, law
 
 
+# a gold reward that is highest at d = exp(alpha/beta - 1) = 4.8, and then falls
+GAO = {"R0": -0.3, "alpha": 0.45, "beta": 0.175}
+
+
+def _overoptimisation(method: str = "rl") -> tuple[pd.DataFrame, Law]:
+    law = LAWS["overoptimisation"](method=method)
+    truth = [GAO["R0"], GAO["alpha"], GAO["beta"] if method == "rl" else 0.07]
+    frame = pd.DataFrame({"kl": np.linspace(0, 8, 40) ** 2 if method == "rl" else np.linspace(0, 2.2, 40) ** 2})
+    gold = law.predict(np.array([truth]), frame)[0] + 0.002 * np.random.default_rng(0).standard_normal(len(frame))
+    return frame.assign(gold=gold), law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -287,5 +299,7 @@ LAW_STUDIES = {
     "data_mixing, exponential": lambda: _data_mixing("exponential"),
     "moe": _moe,
     "moe_leverage": _moe_leverage,
+    "overoptimisation": _overoptimisation,
+    "overoptimisation, best of n": lambda: _overoptimisation("best_of_n"),
     "moe_leverage, granularity": lambda: _moe_leverage(granularity=True),
 }

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.config import compose
 from analysis.laws import LAWS
 from analysis.study import Study, analyse
-from helpers.law_runs import MOE, batch_sizes, mixes, model_scores, schedule_curves, weight_decays
+from helpers.law_runs import GAO, MOE, batch_sizes, mixes, model_scores, schedule_curves, weight_decays
 
 
 def loss(n, d):
@@ -120,6 +120,13 @@ def experts():
     return table.assign(loss=loss * _noise_factors(len(n), 0.0005))
 
 
+def policies():
+    """Return the gold reward of a policy at distances from its start, by the law of over-optimisation."""
+    kl = np.linspace(0, 8, 30) ** 2
+    gold = LAWS["overoptimisation"]().predict(np.array([list(GAO.values())]), pd.DataFrame({"kl": kl}))[0]
+    return pd.DataFrame({"kl": kl, "gold": gold + 0.005 * np.random.default_rng(1).standard_normal(len(kl))})
+
+
 # name of the study -> its table, the overrides of its config, the figures that it has
 EVERY = ("parameters", "residuals")
 ADVISED = ("frontier", "allocation", *EVERY)
@@ -150,6 +157,7 @@ KINDS = {
     "data_mixing": (mixtures, ["law=data_mixing", "law.weights=[web,code,math]"], ("mixing", *EVERY)),
     "moe": (experts, ["law=moe"], EVERY),
     "moe_leverage": (experts, ["law=moe_leverage"], EVERY),
+    "overoptimisation": (policies, ["law=overoptimisation"], ("curve", *EVERY)),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
     "batch_size": (batch_sizes, ["law=batch_size", "holdout.query='D > 3e10'"], ("batch_size", *EVERY)),
     "weight_decay": (weight_decays, ["law=weight_decay"], ("weight_decay", *EVERY)),
