@@ -303,12 +303,12 @@ def _overoptimisation(study: Study, fit: Fit) -> list[str]:
     def write(value: float) -> str:
         return number(value) if math.isfinite(value) else "no limit"
 
-    (kl, *kl_ends), (gold, *gold_ends) = fit.value_and_interval(fit.law.optimum).T.tolist()
+    (kl, kl_low, kl_high), (gold, low, high) = fit.value_and_interval(fit.law.optimum).T.tolist()
     if not math.isfinite(kl):
         return ["The gold reward rises with every step away from the start, so that these runs show no optimum."]
     return [
-        f"The gold reward is highest, {with_interval(gold, *gold_ends, write)}, at a KL of {with_interval(kl, *kl_ends, write)}"
-        " nats from the start."
+        f"The gold reward is highest, {with_interval(gold, low, high, write)}, at a KL of"
+        f" {with_interval(kl, kl_low, kl_high, write)} nats from the start."
     ]
 
 

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
-from analysis.report.predictions import format_optimum
 from analysis.report.narrative import answer, describe_bias
+from analysis.report.predictions import format_optimum
 from analysis.report.tables import held_out_rows
 from analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
