@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -118,13 +120,26 @@ def _guarded(command: Callable[[], object]) -> None:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
         exit_with(ConfigError(f"{place}is not YAML that can be read: {error.problem or error.context}"))
-    except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
+    except (TypeError, ValueError) as error:
+        if not _is_of_choices(error):
             raise
-        exit_with(
-            ConfigError("the choice of a group is a name, such as scale=100k, not a number")
-        )  # Hydra does not name the group
+        exit_with(ConfigError(_describe_choice(sys.argv[1:])))  # Hydra does not name the group
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has closed it
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _is_of_choices(error: Exception) -> bool:
+    """Return True for an error that Hydra raises where the choice of a group is not a name."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.endswith(("hydra/_internal/defaults_list.py", "hydra/core/default_element.py"))
+
+
+def _describe_choice(words: Sequence[str]) -> str:
+    """Say which word of a command line chooses something else than a name."""
+    for word in words:
+        group, _, value = word.partition("=")
+        if re.fullmatch(r"\+{0,2}[\w/@]+", group) and re.fullmatch(r"[-+.\d].*|\[.*\]|(?i:true|false)", value):
+            return f"{group.lstrip('+')}: {value} is not the name of a choice, such as scale=100k"
+    return "the choice of a group is a name, such as scale=100k, not a number"

@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 GRAMMAR = "override_grammar"  # in the errors of Hydra about an override that cannot be parsed
 
+# ends of the messages about a value in the place of a section of options, or of named entries
+SECTION = "holds several options; set one as {}.NAME=VALUE"
+ENTRIES = "holds several entries; add one as +{}.NAME=VALUE"
+
 # keys of version 0.1, and their names since; refused with the new name for one release
 RENAMED_KEYS = {
     "stage.exam": "stage.eval",
@@ -96,6 +100,8 @@ def _choose_forms(node: DictConfig, raw: Any, composed: Any, key: str) -> None:
     for name in (field.name for field in fields(schema)):
         value = raw.get(name) if isinstance(raw, Mapping) else None
         if not isinstance(value, Mapping):
+            if value not in (None, "???") and all(map(is_dataclass, _alternatives(hints[name]))):
+                raise ConfigError(f"{key}{name}: {SECTION.format(f'{key}{name}')}")
             continue
         given = composed[name] if isinstance(composed, DictConfig) else None
         for hint in _alternatives(hints[name]):
@@ -181,6 +187,8 @@ def _describe_shape(message: str, key: str, option: str, value: str) -> str:
         return f"{option}: is a list{' of lists' * (key != option)}{written}"
     if re.search(r"'(list|ListConfig)' to string|of type '(list|ListConfig)' could not be converted", message):
         return f"{option}: takes one value, not a list" + (f" such as {value}" if value else "")
+    if re.match(r"Invalid type assigned|Cannot merge DictConfig with|Cannot assign \w+ to Dict", message):
+        return f"{key}: {(ENTRIES if 'to Dict' in message else SECTION).format(key)}"
     return ""
 
 

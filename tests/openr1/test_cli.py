@@ -54,7 +54,8 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 512 tokens"),
         ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is neither a directory"),
         ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
-        ("scale=9", "openr1: the choice of a group is a name, such as scale=100k, not a number"),
+        ("scale=9", "openr1: scale: 9 is not the name of a choice, such as scale=100k"),
+        ("compute=[1]", "openr1: compute: [1] is not the name of a choice, such as scale=100k"),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )

@@ -134,10 +134,17 @@ def test_an_override_that_cannot_be_parsed_is_named(word, line):
 
 
 @dataclass
+class Section:
+    name: str | None = None
+
+
+@dataclass
 class Lists:
     one: str | None = None
     number: float = 1.0
     flat: list[str] = field(default_factory=list)
+    section: Section = field(default_factory=Section)
+    entries: dict[str, Section] = field(default_factory=dict)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +153,12 @@ class Lists:
         ({"flat": "E"}, "flat: is a list"),
         ({"one": ["a", "b"]}, "one: takes one value, not a list"),
         ({"number": [1.0]}, "number: takes one value, not a list"),
+        ({"section": 3}, "section: holds several options; set one as section.NAME=VALUE"),
+        ({"section": [3]}, "section: holds several options; set one as section.NAME=VALUE"),
+        ({"entries": 3}, "entries: holds several entries; add one as +entries.NAME=VALUE"),
     ],
 )
-def test_a_list_in_the_place_of_one_value_and_the_reverse_are_one_line(given, line):
+def test_a_value_a_list_and_a_section_in_the_place_of_another_are_one_line(given, line):
     with pytest.raises(ConfigError) as error:
         load_config(Lists, given)
     assert str(error.value) == line
