@@ -4,7 +4,7 @@ A product of an ``m x k`` and a ``k x n`` matrix costs ``2 m k n``, a multiplica
 for each element of a weight matrix. With W the elements of all weight matrices that one token uses, its forward pass costs
 
     2 W                              projections of attention, feed-forward blocks, router and the token's experts
-    + 2 V d                          the head, tied or not (vocabulary V, width d)
+    + 2 V d                          the head, tied or not (vocabulary V, width d); of a reward model 2 d, one number a token
     + sum over layers 2 H (q + v) K  attention: each of H heads weighs K keys of size q and adds up K values of size v
 
 Position i attends to i keys, so over a context of T tokens the mean K is (T + 1) / 2; with a sliding window of S positions it
@@ -88,7 +88,7 @@ def six_nd(params: float, tokens: float) -> float:
 
 
 def _head(shape: Shape) -> float:
-    return 2.0 * shape.width * shape.vocab_size
+    return 2.0 * shape.width * (shape.labels or shape.vocab_size)
 
 
 def _weights(shape: Shape) -> float:
