@@ -8,6 +8,7 @@ from openr1.distributed.devices import require_device
 from openr1.distributed.launcher import check_processes
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.runs.scoring_models import check_scoring_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -22,6 +23,7 @@ def check_requirements(config: Config) -> None:
     check_processes(config)
     if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
         require_device("engine.device", getattr(config.engine, "device", "cpu"))
+    check_scoring_models(config)
     if config.stage.trains:
         require_device("compute.device", config.compute.device)
         _check_attention(config.model.attention)

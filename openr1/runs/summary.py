@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
-from openr1.evaluation.recipe_table import HEADS, recipe_rows
+from openr1.evaluation.recipe_table import heads_of, recipe_rows
 from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
@@ -22,8 +22,8 @@ def show_trial(trial: TrialResult, config: Config) -> None:
     for name, result in trial.stages.items():
         _show_stage(name, result, console)
     if config.recipe and (rows := recipe_rows(finished_stages(trial.stages))):
-        table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
-        for head in HEADS[2:]:
+        table = Table(*heads_of(rows)[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in heads_of(rows)[2:]:
             table.add_column(head, justify="right")
         for row in rows:
             table.add_row(*row)
@@ -122,6 +122,10 @@ def _scores(result: StageResult) -> Rows:
         largest = f"{name}_at_{metrics['samples']:.0f}"
         if largest in metrics and metrics["samples"] > 1:
             rows.append((largest.replace("_at_", "@"), f"{metrics[largest]:.3f}"))
+    if (best := f"best_of_{metrics['samples']:.0f}") in metrics:
+        rows.append((f"best of {metrics['samples']:.0f}, by the chosen reward", f"{metrics[best]:.3f}"))
+    if "mean_score" in metrics:
+        rows.append(("mean score", f"{metrics['mean_score']:.3f}"))
     if metrics["unjudged"]:
         rows.append(("problems without a verdict", f"{metrics['unjudged']:,.0f}"))
     rows.append(("answers in the right format", f"{metrics['format_rate']:.1%}"))

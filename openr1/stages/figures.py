@@ -51,8 +51,12 @@ SCORES: tuple[str, ...] = (
     "response_tokens",
     "pass_at_*",
     "maj_at_*",
+    "best_of_*",
+    "mean_score",
+    "flops_reward",
 )
 CURATION: tuple[str, ...] = ("rows_*", "problems_*", "tokens_before", "tokens_after", "flops_teacher", "wall_seconds")
+CURATION += ("flops", "flops_reward")
 LEDGER: tuple[str, ...] = (
     "written",
     "completions",

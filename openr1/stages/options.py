@@ -10,6 +10,7 @@ from omegaconf import MISSING
 
 from openr1.engines.options import Sampling
 from openr1.options.ranges import Count, CountOrZero, OneOf, Share, Tokens
+from openr1.rewards.options import ScoringTerm
 from openr1.rl.options import EvalOptions, GroupOptions, LossOptions, VllmOptions
 from openr1.training.options import LoraOptions
 
@@ -99,6 +100,8 @@ class EvaluateStage(AskStage):
     kind: str = "evaluate"
     samples: Count = 4
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
+    # reward that chooses the best of n answers, for the metrics best_of_N beside pass_at_N; null for none
+    best_of: ScoringTerm | None = None
     makes: ClassVar[str] = "scores"
 
     @property

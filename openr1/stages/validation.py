@@ -9,8 +9,18 @@ from openr1.data.options import ArtifactSource
 from openr1.engines.options import Sampling, check_engine
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.rewards.options import check_scoring_term
 from openr1.rl.validation import check_policy
-from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
+from openr1.stages.options import (
+    STAGES,
+    AskStage,
+    CurateStage,
+    EvaluateStage,
+    GenerateStage,
+    GrpoStage,
+    PretrainStage,
+    RejectStage,
+)
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -27,6 +37,8 @@ def check_stage(config: Config) -> None:
         raise ConfigError("stage.sampling.n: stage.samples sets the number of answers a problem")
     if config.model.checkpoint:
         check_content("model.checkpoint", config.model.checkpoint, "model")
+    if isinstance(stage, EvaluateStage) and stage.best_of is not None:
+        check_scoring_term(stage.best_of, "stage.best_of")
     answers = getattr(stage, "answers", None)
     if answers:
         check_content("stage.answers", answers, "answers", "scores")
