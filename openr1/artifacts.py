@@ -22,7 +22,7 @@ from openr1.system.records import DamagedFile, Record, read_record, write_record
 
 RECORD = "artifact.json"
 STARTED = "run.json"  # names the tracked run
-NAME = re.compile(r"([a-z]+)-([0-9a-f]{16})")
+NAME = re.compile(r"([a-z_]+)-([0-9a-f]{16})")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -32,6 +32,7 @@ class Answers:
     tokens: list[int | None]
     finished: list[bool]
     reasoned: list[bool]  # reasons before the answer
+    readability: list[float] = field(default_factory=list)  # score of each answer, in [0, 1]; empty if it was not measured
     score: list[float | None] | None = None  # by the reward that chooses the best of n; None if there is no such reward
 
     @property
@@ -54,6 +55,7 @@ def grouped(
     votes: Callable[[Sequence[Mapping[str, Any]]], list[str | None]],
     formatted: Callable[[str], bool],
     reasoned: Callable[[str], bool],
+    readable: Callable[[str], float] | None = None,
 ) -> Iterator[Answers]:
     """Group answers by problem.
 
@@ -61,6 +63,7 @@ def grouped(
     :param votes: function from the rows of one problem to votes of a majority: equal answers are equal, None is no answer.
     :param formatted: tells whether a completion keeps to the format.
     :param reasoned: tells whether a completion reasons before it answers.
+    :param readable: function from a completion to the score of its readability; None not to measure it.
     """
     for _, group in groupby(rows, key=lambda row: row["problem_id"]):
         samples = list(group)
@@ -73,6 +76,7 @@ def grouped(
             [row["tokens"] for row in samples],
             [bool(row["finished"]) for row in samples],
             [reasoned(row["completion"] or "") for row in samples],
+            [readable(row["completion"] or "") for row in samples] if readable else [],
             [row["score"] for row in samples] if "score" in samples[0] else None,
         )
 
@@ -151,6 +155,9 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
     metrics["format_rate"] = _mean([value for problem in answers for value in problem.formatted])
     metrics["reasoned_rate"] = _mean([value for problem in answers for value in problem.reasoned])
     metrics["finished_rate"] = _mean([value for problem in answers for value in problem.finished])
+    readable = [value for problem in answers for value in problem.readability]
+    if readable:
+        metrics["readability"] = _mean(readable)
     if tokens:
         metrics["response_tokens"] = _mean(tokens)
     if not graded:

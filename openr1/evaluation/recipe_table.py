@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FILE = "stages.md"
-HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "tokens", "FLOPs so far")
-SCORED_HEADS = (*HEADS[:6], "mean score", *HEADS[6:])  # of evaluations with stage.best_of
+HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "readable", "tokens", "FLOPs so far")
+SCORED_HEADS = (*HEADS[:7], "mean score", *HEADS[7:])  # of evaluations with stage.best_of
+CELLS = ("pass_at_1", "format_rate", "reasoned_rate", "readability")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def recipe_rows(stages: Iterable[FinishedStage]) -> list[tuple[str, ...]]:
             flops += stage.metrics.get("flops", 0.0)
         elif stage.checkpoint in makers:
             scores = stage.metrics
-            cells = [f"{scores[key]:.3f}" if key in scores else "" for key in ("pass_at_1", "format_rate", "reasoned_rate")]
+            cells = [f"{scores[key]:.3f}" if key in scores else "" for key in CELLS]
             interval = f"{scores['pass_at_1_low']:.3f} to {scores['pass_at_1_high']:.3f}" if cells[0] else ""
             tokens = f"{scores['response_tokens']:.1f}" if "response_tokens" in scores else ""
             score = ([f"{scores['mean_score']:.3f}"] if "mean_score" in scores else [""]) if scored else []

@@ -57,8 +57,8 @@ def load_reward_model(key: str, checkpoint: str, revision: str | None = None, **
     config = _config(key, checkpoint, revision)
     if not _is_classifier(config):
         raise ConfigError(
-            f"{key}: {checkpoint} is a {_class_name(config)}, which gives no reward; give a checkpoint with a head of one label, "
-            "such as stage=reward_model makes"
+            f"{key}: {checkpoint} is a {_class_name(config)}, which gives no reward; give a checkpoint with a head of one "
+            "label, as stage=reward_model makes"
         )
     if config.num_labels != 1:
         raise ConfigError(f"{key}: {checkpoint} has a head of {config.num_labels} labels; a reward model has 1")

@@ -22,6 +22,7 @@ from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.models.checkpoints import UnknownFamily, checkpoint_shape
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.models.reward_scoring import score_ids
 from openr1.options.ranges import Count, FreeText, OneOf
 from openr1.rewards.base import Sample
 from openr1.rewards.model_based import PARTS, ModelReward, ModelRewardOptions
@@ -76,40 +77,21 @@ class RewardModel(ModelReward):
         config = self.model.config.get_text_config()
         self.reader = TextReader(options, key, config.vocab_size)
         self.context: int = config.max_position_embeddings
-        if config.pad_token_id is None:
-            config.pad_token_id = self.reader.pad
 
     def rate_texts(self, samples: Sequence[Sample], texts: Sequence[str]) -> list[float | str]:
-        """Return the reward of each prompt with its text. Texts of similar length share a forward pass."""
+        """Return the reward of each prompt with its text."""
         encoded = [self.reader.encode(sample.problem.prompt, text) for sample, text in zip(samples, texts, strict=True)]
         scores: list[float | str] = [
             f"{len(ids)} tokens are beyond the reward model's {self.context} positions" if isinstance(ids, list) else ids
             for ids in encoded
         ]
         fitting = [(place, ids) for place, ids in enumerate(encoded) if isinstance(ids, list) and len(ids) <= self.context]
-        fitting.sort(key=lambda pair: len(pair[1]))
-        size = self.options.batch_size
-        for start in range(0, len(fitting), size):
-            batch = fitting[start : start + size]
-            for (place, ids), reward in zip(batch, self._forward([ids for _, ids in batch]), strict=True):
-                scores[place] = reward
-                if self.shape:
-                    self.flops += len(ids) * flops.forward_flops(self.shape, len(ids))
+        rewards = score_ids(self.model, [ids for _, ids in fitting], self.options.batch_size)
+        for (place, ids), reward in zip(fitting, rewards, strict=True):
+            scores[place] = reward
+            if self.shape:
+                self.flops += len(ids) * flops.forward_flops(self.shape, len(ids))
         return scores
-
-    def _forward(self, batch: Sequence[list[int]]) -> list[float]:
-        import torch
-
-        longest, pad = max(map(len, batch)), self.model.config.get_text_config().pad_token_id
-        ids = torch.full((len(batch), longest), pad)
-        mask = torch.zeros_like(ids)
-        for row, tokens in enumerate(batch):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        device = self.model.device
-        with torch.inference_mode():
-            logits = self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits
-        return [float(value) for value in logits[:, 0].float().cpu()]
 
     def close(self) -> None:
         del self.model
@@ -133,7 +115,6 @@ class TextReader:
     """The tokens of a prompt and an answer, as a reward model reads them.
 
     :param vocabulary: rows of the model's embedding.
-    :ivar pad: the token that fills shorter texts of a batch.
     :raises ConfigError: if the model has no tokenizer, or one that does not fit.
     """
 
@@ -157,7 +138,6 @@ class TextReader:
                 f"{key}.model: the tokenizer of {options.model} has {len(tokenizer)} tokens, but its embedding has "
                 f"{vocabulary} rows; the two do not belong together"
             )
-        self.pad: int = self.encoder.special.pad
 
     def encode(self, prompt: str, text: str) -> list[int] | str:
         """Return the token ids, or the reason why the model cannot read the text."""

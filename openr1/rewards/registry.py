@@ -11,6 +11,7 @@ from openr1.rewards.language import language_consistency
 from openr1.rewards.length import cosine, length, soft_overlong_punishment
 from openr1.rewards.model_based import model_reward
 from openr1.rewards.preference import PreferenceOptions, RewardModel, RewardModelOptions
+from openr1.rewards.readability import readability
 from openr1.rewards.repetition import repetition_penalty
 
 REWARDS: dict[str, Reward] = {
@@ -23,6 +24,7 @@ REWARDS: dict[str, Reward] = {
     "repetition_penalty": repetition_penalty,
     "soft_overlong_punishment": soft_overlong_punishment,
     "language_consistency": language_consistency,
+    "readability": readability,
     "code": code,
     "binary_code": binary_code,
     "code_format": code_format,

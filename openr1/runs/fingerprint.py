@@ -23,7 +23,7 @@ from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
-from openr1.runs.scoring_models import scoring_models
+from openr1.stages.scoring_models import scoring_models
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 

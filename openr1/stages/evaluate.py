@@ -161,7 +161,7 @@ def scores_markdown(
     if "mean_score" in scores:
         names, titles = [*names, "mean_score"], [*titles, "mean score"]
     heads = ["problems", "pass@1", "95 % interval", *titles]
-    heads += ["format", "reasoned", "tokens"]
+    heads += ["format", "reasoned", "readable", "tokens"]
     again = f", verified again from {config.stage.answers}" if config.stage.answers else ""
     lines = [f"# Evaluation on {config.data.name}: {samples} answers a problem{again}", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
@@ -171,7 +171,7 @@ def scores_markdown(
     for name, row in rows.items():
         interval = f"{row['pass_at_1_low']:.3f} to {row['pass_at_1_high']:.3f}" if "pass_at_1" in row else ""
         cells = [f"{row['problems']:,.0f}", _cell(row, "pass_at_1"), interval, *(_cell(row, name) for name in names)]
-        cells += [_cell(row, "format_rate"), _cell(row, "reasoned_rate")]
+        cells += [_cell(row, name) for name in ("format_rate", "reasoned_rate", "readability")]
         cells += [f"{row['response_tokens']:.0f}" if "response_tokens" in row else ""]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if scores["unjudged"]:

@@ -46,6 +46,7 @@ SCORES: tuple[str, ...] = (
     "unjudged",
     "samples",
     "format_rate",
+    "readability",
     "reasoned_rate",
     "finished_rate",
     "response_tokens",
@@ -55,6 +56,7 @@ SCORES: tuple[str, ...] = (
     "mean_score",
     "flops_reward",
 )
+PREFERENCES: tuple[str, ...] = ("eval_accuracy*", "calibration_*", "eval_pairs", "reward_mean", "reward_std")
 CURATION: tuple[str, ...] = ("rows_*", "problems_*", "tokens_before", "tokens_after", "flops_teacher", "wall_seconds")
 CURATION += ("flops", "flops_reward")
 LEDGER: tuple[str, ...] = (
@@ -71,6 +73,7 @@ LEDGER: tuple[str, ...] = (
 FIGURES: dict[str, tuple[str, ...]] = {
     "pretrain": (*TRAINING, "eval_bits_per_byte", *MODEL),
     "sft": (*TRAINING, *MODEL),
+    "reward_model": (*TRAINING, *PREFERENCES, *MODEL),
     "generate": ANSWERS,
     "curate": CURATION,
     "reject": (*ANSWERS, *CURATION),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from omegaconf import MISSING
 
 from openr1.engines.options import Sampling
@@ -26,7 +26,9 @@ class StageConfig:
     trains: ClassVar[bool] = False  # the stage has a budget, and data to train on
     multiprocess: ClassVar[bool] = False  # the stage can run on several processes
     rollouts: ClassVar[bool] = False  # the stage trains on its own answers to problems
-    makes: ClassVar[str] = ""  # content of its artifact: model, answers, examples or scores
+    pairs: ClassVar[bool] = False  # the stage trains on preference pairs
+    labels: ClassVar[int | None] = None  # numbers that its model gives in place of the logits of tokens; None for those
+    makes: ClassVar[str] = ""  # content of its artifact: model, reward_model, answers, examples or scores
 
     @property
     def needs_model(self) -> bool:
@@ -66,6 +68,24 @@ class SftStage(StageConfig):
     trains: ClassVar[bool] = True
     multiprocess: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
+
+
+@dataclass
+class RewardModelStage(StageConfig):
+    """A reward model is trained on preference pairs by the loss of Bradley and Terry, -log sigmoid(better - worse reward)."""
+
+    kind: str = "reward_model"
+    eval_points: Count = 5
+    log_points: Count = 50
+    eval_every_tokens: Tokens | None = None
+    margin: bool = False  # demand of each pair the margin of the data: -log sigmoid(better - worse reward - margin)
+    # coefficient of the mean of (better + worse reward)^2 in the loss, which centres rewards (arXiv 2312.09244); null for none
+    centring: Annotated[float, Gt(0), Le(1e3)] | None = None
+    trains: ClassVar[bool] = True
+    multiprocess: ClassVar[bool] = True
+    pairs: ClassVar[bool] = True
+    labels: ClassVar[int | None] = 1
+    makes: ClassVar[str] = "reward_model"
 
 
 @dataclass
@@ -168,6 +188,16 @@ class GrpoStage(StageConfig):
 
 
 STAGES: dict[str, type[StageConfig]] = {
-    stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage, RejectStage, GrpoStage)
+    stage.kind: stage
+    for stage in (
+        PretrainStage,
+        SftStage,
+        GenerateStage,
+        CurateStage,
+        EvaluateStage,
+        RejectStage,
+        RewardModelStage,
+        GrpoStage,
+    )
 }
 StageConfig.kinds = STAGES

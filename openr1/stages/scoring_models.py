@@ -1,4 +1,4 @@
-"""The rewards of a run that a model gives: where the config names their models, and what must be there for them."""
+"""The rewards of a run that a model gives, and where the config names their models."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from openr1.artifacts import NAME, Store
 from openr1.curation.options import Preferred, steps_of
-from openr1.distributed.devices import require_device
-from openr1.rewards.judge import JudgeOptions, check_judge
 from openr1.rewards.options import is_model_based, term_options
-from openr1.rewards.preference import RewardModelOptions, check_reward_model
+from openr1.rewards.preference import RewardModelOptions
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -89,21 +86,3 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
         return replace(config, stage=replace(stage, steps=steps))
     best_of = replace(stage.best_of, options=changed("stage.best_of.options", stage.best_of.options))
     return replace(config, stage=replace(stage, best_of=best_of))
-
-
-def check_scoring_models(config: Config) -> None:
-    """Refuse a run whose reward models cannot score, or whose judges do not answer. Models that do not exist yet are left out.
-
-    :raises ConfigError: for the first.
-    """
-    store = Store(config.paths.artifacts)
-    for one in scoring_models(config):
-        if isinstance(one.options, JudgeOptions):
-            check_judge(one.options, one.key)
-            continue
-        require_device(f"{one.key}.device", one.options.device)
-        artifact = store.get(one.options.model)
-        if artifact is None and NAME.fullmatch(one.options.model):
-            continue  # an earlier step of a recipe makes it
-        options = replace(one.options, model=str(artifact.model)) if artifact else one.options
-        check_reward_model(options, one.key)
