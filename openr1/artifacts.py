@@ -22,7 +22,7 @@ from openr1.system.records import DamagedFile, Record, read_record, write_record
 
 RECORD = "artifact.json"
 STARTED = "run.json"  # names the tracked run
-NAME = re.compile(r"([a-z]+)-([0-9a-f]{16})")
+NAME = re.compile(r"([a-z_]+)-([0-9a-f]{16})")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Artifact:
 
     def shown(self) -> list[Path]:
         """Return the files that are shown with the tracked run: cards, scores, and graded answers."""
-        cards = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json")]
+        cards = [path for path in sorted(self.path.iterdir()) if path.suffix in (".md", ".json", ".csv")]
         answers = sorted(self.data.glob("*.parquet")) if self.kind == "evaluate" else []
         return [path for path in cards if path.name not in (RECORD, STARTED)] + answers
 

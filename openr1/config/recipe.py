@@ -18,7 +18,7 @@ from openr1.options import load_config
 
 WHOLE = ("stage", "budget")  # groups that a step replaces as a whole, not key by key
 NAMED = ("kind", "family", "name")  # a group with one of these keys, such as another data=, replaces that of the run too
-FREE = ("sources", "held_out", "options", "checkpoints", "terms")  # as do nodes whose keys users choose
+FREE = ("sources", "held_out", "options", "checkpoints", "terms", "by_task")  # as do nodes whose keys users choose
 UNMADE = "0" * 16
 
 

@@ -13,7 +13,8 @@ from openr1.data.language import SCRIPTS
 from openr1.data.options import SOURCES, SourceConfig
 from openr1.errors import ConfigError
 from openr1.options import load_options
-from openr1.options.ranges import Count, CountOrZero, OneOf, Positive, PositiveShare, Seed, Share
+from openr1.options.ranges import Count, CountOrZero, OneOf, Positive, PositiveShare, ProperShare, Seed, Share
+from openr1.rewards.options import ScoringTerm, check_scoring_term
 
 OF = ("completion", "prompt")
 
@@ -193,11 +194,32 @@ class Select(CurationStep):
     seed: Seed = 0
 
 
+@dataclass
+class Preferred(CurationStep):
+    """Keep the answers that a reward prefers: the best ones of every problem, or those above a quantile of all answers.
+
+    Raw scores are compared, before any normalisation. A row without a score, or without a completion, is dropped.
+    """
+
+    kind: str = "preferred"
+    function: str = MISSING  # a name in openr1.rewards.REWARDS, such as preference or judge, or package.module:function
+    options: dict[str, Any] = field(default_factory=dict)  # options of the reward
+    best_of: Count | None = None  # answers to keep of every problem, those with the highest scores; ties go to the first
+    # share of all scored answers that is dropped, those with the lowest scores; answers at the quantile are kept
+    quantile: ProperShare | None = None
+
+    def check_values(self, key: str) -> None:
+        if (self.best_of is None) == (self.quantile is None):
+            given = "neither is given" if self.best_of is None else "both are given"
+            raise ConfigError(f"{key}: best_of or quantile decides what is kept; {given}")
+        check_scoring_term(ScoringTerm(self.function, self.options), key)
+
+
 STEPS: dict[str, type[CurationStep]] = {
     step.kind: step
     for step in (
         *(Verify, Errors, Finished, Format, Length, Language, PassRate),
-        *(ExactDedupe, NearDedupe, Decontaminate, Balance, Select),
+        *(ExactDedupe, NearDedupe, Decontaminate, Balance, Select, Preferred),
     )
 }
 

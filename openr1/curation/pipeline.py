@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openr1.curation import decontamination, deduplication, filters, selection
+from openr1.curation import decontamination, deduplication, filters, preference, selection
 from openr1.curation.card import Card, Count, Example, StepCard, sort_by_count
 from openr1.curation.filters import Verifier
 from openr1.curation.options import CurationStep
+from openr1.curation.preference import OpenRater
 from openr1.curation.rows import Decision, Rows
 from openr1.data.snippets import snippet
 from openr1.errors import RunError
@@ -41,6 +42,7 @@ FUNCTIONS: dict[str, Callable[..., Decision]] = {
     "decontaminate": decontamination.decontaminate,
     "balance": selection.balance,
     "select": selection.select,
+    "preferred": preference.keep_preferred,
 }
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ def curate(
     steps: Mapping[str, CurationStep],
     *,
     verifier: Verifier | None = None,
+    open_rater: OpenRater | None = None,
     cache: Path | None = None,
     folder: Path | None = None,
     processes: int = 1,
@@ -69,8 +72,9 @@ def curate(
     :param table: generated samples, one per row, as :func:`openr1.curation.table.read_samples` reads them.
     :param steps: steps by name, from :func:`openr1.curation.options.steps_of`.
     :param verifier: judge of samples; needed if a verify step meets rows without a verdict.
+    :param open_rater: opens the rater of a preferred step.
     :param cache: folder of the hashes of evaluation sets; None to keep none.
-    :param folder: folder of verdicts until the curation is done, so that a killed one resumes there.
+    :param folder: folder of verdicts and scores until the curation is done, so that a killed one resumes there.
     :param processes: maximum number of processes that read texts.
     :param key: where the steps stand in the config, for messages.
     :param progress: called with the name of a step, its number of finished rows, and its number of rows.
@@ -89,7 +93,9 @@ def curate(
         own: dict[str, dict[str, Any]] = {"decontaminate": {"cache": cache or Path(temporary)}}
         for name, step in steps.items():
             start, place, size = time.perf_counter(), f"{key}.{name}", len(rows)
-            own["verify"] = {"verifier": verifier, "folder": folder, "progress": partial(progress, name)}
+            resumable: dict[str, Any] = {"folder": folder, "progress": partial(progress, name)}
+            own["verify"] = {"verifier": verifier, **resumable}
+            own["preferred"] = {"open_rater": open_rater, **resumable, "folder": folder / name if folder else None}
             progress(name, 0, size)
             decision = FUNCTIONS[step.kind](rows, step, place, **own.get(step.kind, {}))
             left = rows.keep(decision.kept, decision.columns)

@@ -120,22 +120,29 @@ def answer_rows(problem: Problem, asked: ProblemAnswers, samples: int) -> list[d
     return rows
 
 
-def answer_columns() -> pa.Schema:
-    """Return the columns of a table of answers: those of a table of samples, and ``prompt_tokens`` as counted by the model."""
+def answer_columns(scored: bool = False) -> pa.Schema:
+    """Return the columns of a table of answers: those of a table of samples, and ``prompt_tokens`` as counted by the model.
+
+    :param scored: with ``score``, by the reward that chooses the best of n.
+    """
     import pyarrow as pa
 
     names = [field for field in answer_schema() if field.name != "pass_rate"]
-    return pa.schema([*names, pa.field("prompt_tokens", pa.int64())])
+    more = [pa.field("score", pa.float64())] if scored else []
+    return pa.schema([*names, pa.field("prompt_tokens", pa.int64()), *more])
 
 
-def write_answers(folder: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    """Write rows as ``data/answers.parquet``, whole or not at all. The same rows give the same bytes."""
+def write_answers(folder: Path, rows: Iterable[dict[str, Any]], scored: bool = False) -> Path:
+    """Write rows as ``data/answers.parquet``, whole or not at all. The same rows give the same bytes.
+
+    :param scored: the rows have scores.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     target = folder / "data" / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    schema, remaining = answer_columns(), iter(rows)
+    schema, remaining = answer_columns(scored), iter(rows)
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         while batch := list(islice(remaining, BATCH)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))

@@ -39,6 +39,7 @@ class Index:
     held_out: np.ndarray  # bool
     key: np.ndarray  # uint64; documents are stored in ascending order of it
     size: np.ndarray  # UTF-8 bytes
+    prompts: frozenset[int] = frozenset()  # hashes of the prompts of preference pairs, of the side that is used
 
 
 def build_corpus(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, folder: Path) -> None:
@@ -51,6 +52,7 @@ def build_corpus(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths
         name: index_source(source, fraction if isinstance(source, Procedural) else 1.0, SPLITS[1:])
         for name, source in held_out.items()
     }
+    _refuse_shared_prompts(indices, test)
     log.info("read %s", ", ".join(f"{name}: {len(i.size):,} documents, {i.size.sum():,} bytes" for name, i in indices.items()))
     if is_trained(model, scale):
         log.info("training a byte-level BPE of %d tokens", data.tokenizer.vocab_size)
@@ -65,6 +67,17 @@ def build_corpus(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths
     write_record(folder / RECORD, record)
 
 
+def _refuse_shared_prompts(train: dict[str, Index], test: dict[str, Index]) -> None:
+    """Refuse preference pairs to train on whose prompt is that of a pair of ``data.held_out``."""
+    for name, index in train.items():
+        for other, held_out in test.items():
+            if shared := index.prompts & held_out.prompts:
+                raise ConfigError(
+                    f"data.held_out.{other}: {len(shared)} of its {len(held_out.prompts)} prompts are in "
+                    f"data.sources.{name} too; take them out of one of the two"
+                )
+
+
 def index_source(source: Source, eval_fraction: float, needed: Sequence[str] = SPLITS) -> Index:
     """Read a source once, and split it by content.
 
@@ -75,10 +88,14 @@ def index_source(source: Source, eval_fraction: float, needed: Sequence[str] = S
     :raises ConfigError: if the source or a needed side is empty.
     """
     held_out, key, size = [], [], []
+    prompts: dict[int, bool] = {}
     for document in _log_progress(source.documents(), f"reading {source.key}"):
         held_out.append(unit("split", document.prompt or document.completion) < eval_fraction)
-        key.append(hash64("order", document.prompt, document.completion))
-        size.append(len(document.prompt.encode()) + len(document.completion.encode()))
+        texts = [document.prompt, *_answers(document)]
+        key.append(hash64("order", *texts))
+        size.append(sum(len(text.encode()) for text in texts))
+        if document.rejected is not None:
+            prompts[hash64("problem", document.prompt)] = held_out[-1]
     if not size:
         raise ConfigError(f"{source.key}: holds no document with text")
     if ("train" in needed and all(held_out)) or ("eval" in needed and not any(held_out)):
@@ -87,7 +104,13 @@ def index_source(source: Source, eval_fraction: float, needed: Sequence[str] = S
             f"data.eval_fraction: {eval_fraction:g} leaves none of the {len(size)} documents of {source.key} for {side}; "
             f"{change} it or add documents"
         )
-    return Index(np.array(held_out), np.array(key, dtype=np.uint64), np.array(size, dtype=np.int64))
+    used = frozenset(prompt for prompt, side in prompts.items() if side == ("train" not in needed))
+    return Index(np.array(held_out), np.array(key, dtype=np.uint64), np.array(size, dtype=np.int64), used)
+
+
+def _answers(document: Document) -> list[str]:
+    """Return the completion of a document; of a preference pair, both answers."""
+    return [document.completion] if document.rejected is None else [document.completion, document.rejected]
 
 
 def tokenizer_texts(data: DataConfig, sources: dict[str, Source], indices: dict[str, Index]) -> Iterator[str]:
@@ -105,7 +128,7 @@ def tokenizer_texts(data: DataConfig, sources: dict[str, Source], indices: dict[
         repeats = _repeats(indices[name], shares[name] * total)
         for document, times in zip(source.documents(), repeats.tolist(), strict=True):
             for _ in range(times):
-                yield from filter(None, (document.completion, document.prompt))
+                yield from filter(None, (*_answers(document), document.prompt))
 
 
 def _repeats(index: Index, budget: float) -> np.ndarray:
@@ -124,14 +147,24 @@ def tokenise(source: Source, index: Index, encoder: Encoder, folder: Path) -> di
     raw = folder / "raw"
     dtype = np.dtype(np.uint16 if encoder.size <= 2**16 else np.uint32)
     lengths, prompt_tokens, prompt_bytes = [], [], []
+    pairs = PairColumns()
     with raw.open("wb") as file:
         for batch in _batches(_log_progress(source.documents(), f"tokenising {source.key}")):
-            for document, (ids, prompt) in zip(batch, encoder(batch), strict=True):
+            encoded = encoder(batch)
+            rejected = [document._replace(completion=document.rejected) for document in batch if document.rejected is not None]
+            worse = iter(encoder(rejected) if rejected else [])
+            for document, (ids, prompt) in zip(batch, encoded, strict=True):
                 file.write(np.array(ids, dtype=dtype).tobytes())
                 lengths.append(len(ids))
+                if document.rejected is not None:
+                    others = next(worse)[0]
+                    file.write(np.array(others, dtype=dtype).tobytes())
+                    lengths[-1] += len(others)
+                    pairs.add(document, len(ids))
                 prompt_tokens.append(prompt)
                 prompt_bytes.append(len(document.prompt.encode()))
     columns = {"prompt_tokens": np.array(prompt_tokens), "bytes": index.size, "prompt_bytes": np.array(prompt_bytes)}
+    columns |= pairs.arrays()
     ends = np.cumsum(lengths)
     tokens = np.memmap(raw, dtype=dtype, mode="r")
     order = np.argsort(index.key, kind="stable")
@@ -168,12 +201,37 @@ def write_documents(
         np.save(folder / f"{name}.npy", column[chosen])
 
 
+class PairColumns:
+    """Columns of the token cache that only preference pairs have: a pair is one document, its better answer first."""
+
+    def __init__(self) -> None:
+        self.chosen_tokens: list[int] = []
+        self.margins: list[float] = []
+        self.prompts: list[int] = []
+
+    def add(self, document: Document, chosen_tokens: int) -> None:
+        self.chosen_tokens.append(chosen_tokens)
+        self.margins.append(np.nan if document.margin is None else document.margin)
+        self.prompts.append(hash64("problem", document.prompt))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the columns by the names of their files; none without pairs."""
+        if not self.prompts:
+            return {}
+        margins = np.array(self.margins, dtype=np.float64)
+        return {
+            "chosen_tokens": np.array(self.chosen_tokens),
+            "margins": margins,
+            "prompts": np.array(self.prompts, dtype=np.uint64),
+        }
+
+
 def _batches(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
     batch: list[Document] = []
     size = 0
     for document in documents:
         batch.append(document)
-        size += len(document.prompt) + len(document.completion)
+        size += len(document.prompt) + sum(map(len, _answers(document)))
         if size >= BATCH:
             yield batch
             batch, size = [], 0

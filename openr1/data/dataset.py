@@ -15,7 +15,7 @@ from openr1.data.corpus import HELD_OUT, RECORD, build_corpus
 from openr1.data.hashing import digest
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.options import DataConfig, Paths
-from openr1.data.sequences import Documents, Examples, Packed, Sequences, View
+from openr1.data.sequences import Documents, Examples, Packed, Pairs, Sequences, View
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.errors import ConfigError
@@ -29,23 +29,29 @@ if TYPE_CHECKING:
 
 PROMPT_DEFAULTS = {"chat": False, "system": None, "instruction": "{prompt}"}
 CORPORA = "data"  # folder of the token caches
+PAIRS = 1  # raised when the same preference pairs give other sequences
 LAYOUT = 1  # raised when the same documents give another cache
 TEMPLATE = 2  # raised when the same documents give other tokens in a chat
 log = logging.getLogger(__name__)
 
 
-def fingerprint(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False) -> str:
+def fingerprint(
+    data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False, pairs: bool = False
+) -> str:
     """Return the SHA-256 of all that decides the sequences of a run: tokens, mixing, cutting, caps and evaluation.
 
     Hub data sets are loaded for it; other sources are only hashed.
 
     :param examples: one document per sequence, as for supervised fine-tuning, instead of packed text.
+    :param pairs: one preference pair per sequence, as for a reward model.
     """
-    return _fingerprint(data, _corpus_digest(data, model, scale, paths), examples)
+    return _fingerprint(data, _corpus_digest(data, model, scale, paths), examples, pairs)
 
 
-def _fingerprint(data: DataConfig, corpus: str, examples: bool) -> str:
+def _fingerprint(data: DataConfig, corpus: str, examples: bool, pairs: bool) -> str:
     options = {key: getattr(data, key) for key in ("context", "eval_tokens", "unique_tokens")}
+    if pairs:
+        options["pairs"] = PAIRS
     if data.held_out:
         options["held_out"] = source_weights(data.held_out)
     elif data.reference:
@@ -71,13 +77,16 @@ def _shares(weights: dict[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items() if weight}
 
 
-def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False) -> Dataset:
+def prepare(
+    data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Paths, examples: bool = False, pairs: bool = False
+) -> Dataset:
     """Open the token cache of a data config, and build it first if it does not exist or is damaged.
 
     Several processes may call this at once, and a killed process leaves no broken cache.
 
     :param model, scale: name the checkpoint whose tokenizer is used, if any.
     :param examples: one document per sequence, as for supervised fine-tuning, instead of packed text.
+    :param pairs: one preference pair per sequence, as for a reward model.
     :raises ConfigError: for a source that is missing, empty or in another format, and for a split or cap that leaves nothing.
     """
     corpus = _corpus_digest(data, model, scale, paths)
@@ -96,7 +105,8 @@ def prepare(data: DataConfig, model: ModelConfig, scale: ScaleConfig, paths: Pat
                 partial.rename(folder)
                 log.info("data %s: %s is ready after %.1f s", data.name, folder, time.perf_counter() - start)
     vocab_size = data.tokenizer.vocab_size if is_trained(model, scale) else None
-    return Dataset(data, folder, _fingerprint(data, corpus, examples), examples, vocab_size)
+    kind = Pairs if pairs else Examples if examples else Packed
+    return Dataset(data, folder, _fingerprint(data, corpus, examples, pairs), kind, vocab_size)
 
 
 def token_caches(paths: Paths) -> list[Path]:
@@ -127,7 +137,8 @@ class Dataset:
 
     :param vocab_size: rows of the embedding; None for the number of tokens in the tokenizer.
     :ivar path: the token cache; several configs may share one.
-    :ivar tokens_per_sequence: ``context``, or the mean length of the mix's examples.
+    :ivar tokens_per_sequence: ``context``, or the mean length of the mix's examples, or of both sides of its pairs.
+    :ivar attended: ``context``; of pairs, the length of a sequence whose attention costs as much for a token as theirs.
     :ivar unique_tokens: distinct training tokens, after the cap.
     :ivar bytes_per_token: bytes of the evaluation set per token that its loss counts; bits per byte is loss / ln 2 / this.
     :ivar sources: by name: documents, tokens and bytes of both splits, ``unique_tokens`` that a run may use, and the number of
@@ -135,7 +146,14 @@ class Dataset:
     :ivar held_out: the same, for the sources that are for evaluation only.
     """
 
-    def __init__(self, data: DataConfig, path: Path, fingerprint: str, examples: bool, vocab_size: int | None) -> None:
+    def __init__(
+        self,
+        data: DataConfig,
+        path: Path,
+        fingerprint: str,
+        kind: type[Packed] | type[Examples] | type[Pairs],
+        vocab_size: int | None,
+    ) -> None:
         record = read_record(path / RECORD).content
         self.path, self.fingerprint, self.tokenizer_path = path, fingerprint, path / "tokenizer"
         self.vocab_size: int = record["size"] if vocab_size is None else vocab_size
@@ -144,7 +162,6 @@ class Dataset:
         self.context = data.context
         self.shares = _shares(source_weights(data.sources))
         self.eval_shares = _shares(source_weights(data.held_out) if data.held_out else reference_weights(data))
-        kind = Examples if examples else Packed
         self._train = self._views(kind, "data.sources", path, "train")
         if data.held_out:
             self._eval = self._views(kind, "data.held_out", path / HELD_OUT, "eval")
@@ -158,6 +175,8 @@ class Dataset:
                     raise ConfigError(f"data.unique_tokens: the share of data.sources.{name}, {share}, is below one sequence")
         means = {name: float(view.lengths.mean()) for name, view in self._train.items()}
         self.tokens_per_sequence = 1 / sum(share / means[name] for name, share in self.shares.items())
+        lengths = {name: view.attended() for name, view in self._train.items() if isinstance(view, Pairs)}
+        self.attended = sum(self.shares[name] * length for name, length in lengths.items()) if lengths else self.context
         unique = {name: int(view.lengths.sum()) for name, view in self._train.items()}
         self.unique_tokens: int = sum(unique.values())
         self._held_out = self._evaluation(data.eval_tokens)
@@ -186,7 +205,9 @@ class Dataset:
                     self.context,
                 )
 
-    def _views(self, kind: type[Packed] | type[Examples], group: str, folder: Path, split: str) -> dict[str, View]:
+    def _views(
+        self, kind: type[Packed] | type[Examples] | type[Pairs], group: str, folder: Path, split: str
+    ) -> dict[str, View]:
         names = self.shares if split == "train" else self.eval_shares
         views: dict[str, View] = {name: kind(Documents(folder / name / split), self.context) for name in names}
         for name, view in views.items():
@@ -210,6 +231,20 @@ class Dataset:
         """Return the held-out sequences, the same for every run: in proportion to the weights, each at most once, at most
         ``eval_tokens`` tokens."""
         return self._held_out
+
+    def without_margin(self) -> list[str]:
+        """Return the names of the sources with preference pairs to train on that do not say how much better an answer is."""
+        pairs = {name: view for name, view in self._train.items() if isinstance(view, Pairs)}
+        return [name for name, view in pairs.items() if np.isnan(view.documents.margins[view.kept]).any()]
+
+    def evaluation_prompts(self) -> np.ndarray:
+        """Return a hash of the prompt of each held-out pair, shape ``(pairs,)``, in the order of :meth:`evaluation`."""
+        prompts = np.zeros(len(self._held_out), dtype=np.uint64)
+        for number, view in enumerate(self._eval.values()):
+            if isinstance(view, Pairs):
+                chosen = self._held_out.choice == number
+                prompts[chosen] = view.documents.prompts[view.kept[self._held_out.items[chosen]]]
+        return prompts
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Load the tokenizer as one of ``transformers``."""

@@ -18,11 +18,16 @@ BLANK = "a text or an answer of white space"
 
 
 class Document(NamedTuple):
-    """One text to train on. Plain text is a completion without a prompt; a conversation also has the turns before its last."""
+    """One text to train on. Plain text is a completion without a prompt; a conversation also has the turns before its last.
+
+    A preference pair has the better answer as completion, and beside it the worse one.
+    """
 
     completion: str
     prompt: str = ""
     turns: tuple[Turn, ...] = ()
+    rejected: str | None = None  # the worse answer of a preference pair
+    margin: float | None = None  # how much better the completion is, in the unit of the data; None if they do not say
 
 
 class Columns:
@@ -35,10 +40,14 @@ class Columns:
     """
 
     def __init__(
-        self, key: str, config: FilesSource | HubSource, names: dict[str, str] | None = None, labels: Sequence[str] = ()
+        self,
+        key: str,
+        config: FilesSource | HubSource | None = None,
+        names: dict[str, str] | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
         self.key, self.labels = key, labels
-        self.names = names or _document_columns(key, config)
+        self.names = names or (_document_columns(key, config) if config else {})
         self.seen: set[str] = set()
         self.last: tuple[str, Sequence[str]] = "", ()  # where columns were last picked, and the columns that existed there
         self.read, self.left = 0, Counter[str]()

@@ -26,6 +26,7 @@ class SourceConfig:
 
     kind: str = MISSING
     kinds: ClassVar[dict[str, type[SourceConfig]]]
+    pairs: ClassVar[bool] = False  # its documents are preference pairs
     # share of the mix's training tokens, relative to the other sources; it may be 0 if data.reference is set
     weight: NotNegative = 1.0
 
@@ -109,12 +110,76 @@ class ArtifactSource(SourceConfig):
     artifact: str = MISSING  # its name, its directory, or in a recipe @STEP
 
 
+@dataclass
+class PairColumns:
+    """Columns of a table of preference pairs; a nested column has a dotted path."""
+
+    prompt: str | None = "prompt"  # text or turns; null if the answers are conversations that begin with it
+    chosen: str = "chosen"  # the better answer, or with label the first: text, one turn, or a conversation that ends with it
+    rejected: str = "rejected"  # the worse answer, or with label the second
+    label: str | None = None  # column that says which answer is better; null if the two columns say it
+    first: list[Any] = field(default_factory=list)  # its values that prefer the first answer, such as [-3, -2, -1]
+    second: list[Any] = field(default_factory=list)  # its values that prefer the second; any other value prefers neither
+    margin: str | None = None  # column of a number that says how much better, of which the sign does not count
+    scores: list[str] = field(default_factory=list)  # two columns in place of margin: the scores of the better and the worse
+
+
+@dataclass
+class PreferenceFilesSource(SourceConfig):
+    """Preference pairs of local tables: JSON, CSV or Parquet files."""
+
+    kind: str = "preference_files"
+    path: str = MISSING  # a file, a directory or a glob
+    # jsonl, json, csv, tsv or parquet; null to derive it from the suffix of the file name
+    format: Annotated[str, OneOf(FORMATS)] | None = None
+    columns: PairColumns = field(default_factory=PairColumns)
+    pairs: ClassVar[bool] = True
+
+
+@dataclass
+class PreferenceHubSource(SourceConfig):
+    """Preference pairs of a Hugging Face data set: a Hub id, or the local directory of one."""
+
+    kind: str = "preference_hub"
+    path: str = MISSING
+    subset: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    max_rows: Count | None = None
+    columns: PairColumns = field(default_factory=PairColumns)
+    pairs: ClassVar[bool] = True
+
+
+@dataclass
+class ReadabilitySource(SourceConfig):
+    """Preference pairs whose better answer is more readable: the oracle's reasoning about a task, written well and badly."""
+
+    kind: str = "readability"
+    task: str = "sums"  # a name in openr1.data.tasks.TASKS, whose oracle writes traces
+    problems: Count = 20_000  # distinct problems, training and evaluation together
+    pairs_each: Count = 1  # pairs of each problem
+    # noise of the preferences: the chance that the better answer is preferred is sigmoid(difference of scores / temperature);
+    # 0 for none
+    temperature: NotNegative = 0.0
+    seed: Seed = 0  # seed of the problems and of the pairs, independent of the run's seed
+    options: dict[str, Any] = field(default_factory=dict)  # the task's difficulty parameters
+    pairs: ClassVar[bool] = True
+
+    @property
+    def of_task(self) -> TaskSource:
+        """The problems of the pairs."""
+        return TaskSource(task=self.task, problems=self.problems, seed=self.seed, options=self.options)
+
+
 SOURCES: dict[str, type[SourceConfig]] = {
     "python_stdlib": PythonStdlibSource,
     "files": FilesSource,
     "hub": HubSource,
     "task": TaskSource,
     "artifact": ArtifactSource,
+    "preference_files": PreferenceFilesSource,
+    "preference_hub": PreferenceHubSource,
+    "readability": ReadabilitySource,
 }
 SourceConfig.kinds = SOURCES
 
@@ -173,6 +238,26 @@ def check_data(data: DataConfig) -> None:
                 raise ConfigError(f"{key}: {name} is a reserved name; rename the source")
             if isinstance(source, TaskSource):
                 options_of(key, source)
+            if isinstance(source, ReadabilitySource):
+                options_of(key, source.of_task)
+            if isinstance(source, PreferenceFilesSource | PreferenceHubSource):
+                _check_pair_columns(f"{key}.columns", source.columns)
+
+
+def _check_pair_columns(key: str, columns: PairColumns) -> None:
+    if columns.chosen == columns.rejected:
+        raise ConfigError(f"{key}.rejected: is {columns.rejected!r} as columns.chosen is; name the column of the other answer")
+    if columns.scores and len(columns.scores) != 2:
+        raise ConfigError(f"{key}.scores: needs two columns, of the better and of the worse answer, not {len(columns.scores)}")
+    if columns.scores and (columns.margin is not None or columns.label is not None):
+        given = "margin" if columns.margin is not None else "label"
+        raise ConfigError(f"{key}.scores: cannot be given beside {given}; give one of them")
+    if columns.label is not None and not (columns.first and columns.second):
+        raise ConfigError(f"{key}.label: needs columns.first and columns.second, its values that prefer either answer")
+    if columns.label is None and (columns.first or columns.second):
+        raise ConfigError(f"{key}.first: is for a table with columns.label")
+    if both := set(map(str, columns.first)) & set(map(str, columns.second)):
+        raise ConfigError(f"{key}.second: {sorted(both)[0]} prefers the first answer already")
 
 
 def _check_reference(data: DataConfig) -> None:

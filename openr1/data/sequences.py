@@ -17,7 +17,9 @@ class Documents:
     """Tokens of one split of one source, memory-mapped.
 
     ``tokens`` are the concatenated documents; document i is ``tokens[offsets[i]:offsets[i + 1]]``. ``prompt_tokens``, ``bytes``
-    and ``prompt_bytes`` have one entry per document; ``bytes`` includes the prompt.
+    and ``prompt_bytes`` have one entry per document; ``bytes`` includes the prompt. A preference pair is one document, the
+    ``chosen_tokens`` of the better answer with its prompt before those of the worse one; ``margins`` are NaN where unknown, and
+    ``prompts`` are hashes of the prompts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,6 +51,18 @@ class Documents:
     @cached_property
     def prompt_bytes(self) -> np.ndarray:
         return self._load("prompt_bytes")
+
+    @cached_property
+    def chosen_tokens(self) -> np.ndarray:
+        return self._load("chosen_tokens")
+
+    @cached_property
+    def margins(self) -> np.ndarray:
+        return self._load("margins")
+
+    @cached_property
+    def prompts(self) -> np.ndarray:
+        return self._load("prompts")
 
 
 class Span(NamedTuple):
@@ -120,11 +134,51 @@ class Examples(View):
         return Span(float(size), int((self.lengths[items] - documents.prompt_tokens[chosen]).sum()))
 
 
+class Pairs(View):
+    """One preference pair per sequence; a pair with an answer that is longer than ``context`` with its prompt is dropped.
+
+    The length of a pair is the tokens of both sides.
+    """
+
+    def __init__(self, documents: Documents, context: int) -> None:
+        self.documents = documents
+        lengths, chosen = np.diff(documents.offsets), documents.chosen_tokens
+        self.kept = np.flatnonzero((chosen <= context) & (lengths - chosen <= context))
+        self.lengths = lengths[self.kept]
+        self.dropped = len(lengths) - len(self.kept)
+
+    def rows(self, items: np.ndarray) -> list[Row]:
+        chosen = self.kept[items]
+        starts, ends = self.documents.offsets[chosen], self.documents.offsets[chosen + 1]
+        middles = starts + self.documents.chosen_tokens[chosen]
+        tokens = self.documents.tokens
+        return [
+            {
+                "chosen_ids": tokens[start:middle].astype(np.int64),
+                "rejected_ids": tokens[middle:end].astype(np.int64),
+                "margin": margin,
+            }
+            for start, middle, end, margin in zip(starts, middles, ends, self.documents.margins[chosen], strict=True)
+        ]
+
+    def span(self, items: np.ndarray) -> Span:
+        return Span(float(self.documents.bytes[self.kept[items]].sum()), int(self.lengths[items].sum()))
+
+    def attended(self) -> float:
+        """Return the length of a sequence in which a token attends to as many others as the mean token of the pairs.
+
+        Over sides of L tokens, it is the mean of L weighted by L, the sum of L squared over the sum of L.
+        """
+        first = self.documents.chosen_tokens[self.kept[: len(self.lengths)]].astype(float)
+        second = self.lengths - first
+        return float((first**2 + second**2).sum() / self.lengths.sum())
+
+
 class Sequences:
     """A map-style dataset: sequence i of a run is sequence ``items[i]`` of source ``choice[i]``.
 
     Packed: ``{"input_ids"}`` of shape ``(context,)``. Examples: ``{"input_ids", "completion_mask"}`` of shape ``(length,)``.
-    All arrays are int64.
+    Pairs: ``{"chosen_ids", "rejected_ids"}`` of two lengths, and ``"margin"``, a number. All arrays are int64.
 
     :param views: views by source.
     :param choice: index of the source of each sequence, shape ``(n,)``.

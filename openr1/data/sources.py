@@ -174,8 +174,12 @@ class Hub(Source):
         options = {"kind": "hub", **{name: getattr(config, name) for name in names}}
         options |= optional_columns(config)
         if root.is_dir():
-            return {**options, "files": hash_files(files_under(root), self.cache)}
+            return {**options, "files": self.local_files()}
         return {**options, "path": config.path, "fingerprint": self.table._fingerprint}
+
+    def local_files(self) -> str:
+        """Return the hash of the files of a local data set."""
+        return hash_files(files_under(Path(self.config.path)), self.cache)
 
     def read(self) -> Iterator[Document]:
         columns = Columns(self.key, self.config)
@@ -248,9 +252,15 @@ def open_sources(data: DataConfig, paths: Paths, group: str = "sources") -> dict
     """
     cache, artifacts = Path(paths.cache), Path(paths.artifacts)
     configs: dict[str, SourceConfig] = getattr(data, group)
-    return {
-        name: SOURCE_CLASSES[config.kind](f"data.{group}.{name}", config, cache, artifacts) for name, config in configs.items()
-    }
+    return {name: _source_class(config)(f"data.{group}.{name}", config, cache, artifacts) for name, config in configs.items()}
+
+
+def _source_class(config: SourceConfig) -> type[Source]:
+    if config.pairs:
+        from openr1.data.preference_sources import PREFERENCE_CLASSES  # it builds on the classes here
+
+        return PREFERENCE_CLASSES[config.kind]
+    return SOURCE_CLASSES[config.kind]
 
 
 def optional_columns(config: FilesSource | HubSource) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from openr1.engines.base import Completion, Reply, ReplyCollector, Request, Requ
 from openr1.engines.options import OpenAIEngine, Sampling
 from openr1.errors import ConfigError, RunError
 
+CHECK_SECONDS = 10.0  # for the answer of a server that is only to be there
 LONGEST_WAIT = 60.0  # seconds between two tries, unless the server asks for more
 CHARACTERS = 3  # of a token, at least: an estimate for the rate limit until the server has counted
 
@@ -52,19 +53,18 @@ class RateLimit:
 
 
 class Engine(base.Engine):
-    """An engine that asks a server."""
+    """An engine that asks a server.
 
-    def __init__(self, config: OpenAIEngine, sampling: Sampling | None = None) -> None:
+    :ivar place: where its options stand in the config, for messages.
+    """
+
+    def __init__(self, config: OpenAIEngine, sampling: Sampling | None = None, place: str = "engine") -> None:
         super().__init__(sampling)
         if not config.model:
-            raise ConfigError("engine.model: no model is given; give the name by which the server knows it")
-        try:
-            import openai
-        except ImportError as error:
-            raise ConfigError("engine.kind: the package openai is not installed") from error
-        self.openai = openai
-        self.config = config
-        self.key = os.environ[config.api_key_env] if config.api_key_env else "none"
+            raise ConfigError(f"{place}.model: no model is given; give the name by which the server knows it")
+        self.openai = _import_openai(place)
+        self.config, self.place = config, place
+        self.key = _api_key(config)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
         collector = ReplyCollector(requests, sampling.n)
@@ -90,6 +90,42 @@ class Engine(base.Engine):
             call.loop.close()
 
 
+def check_server(config: OpenAIEngine, place: str = "engine") -> None:
+    """Refuse a server that does not answer, or refuses the key. Nothing is generated.
+
+    :param place: where the options stand in the config, for messages.
+    :raises ConfigError: with what is wrong.
+    """
+    openai = _import_openai(place)
+    timeout = min(config.timeout, CHECK_SECONDS)
+    try:
+        client = openai.OpenAI(base_url=config.base_url, api_key=_api_key(config), max_retries=0, timeout=timeout)
+        with client:
+            client.models.list()
+    except openai.AuthenticationError as error:
+        raise ConfigError(f"{place}.api_key_env: the server refuses the key in {config.api_key_env}") from error
+    except openai.APIConnectionError as error:  # a time-out is one too
+        raise ConfigError(f"{place}.base_url: no server answers at {config.base_url}") from error
+    except openai.APIStatusError:
+        pass  # not every server lists its models, but this one answers
+    except Exception as error:  # an address that is none, or a reply that is no list, raise many types
+        if not isinstance(error, openai.APIError | ValueError):
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"{place}.base_url: {config.base_url} cannot be asked: {reason}") from error
+
+
+def _import_openai(place: str) -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise ConfigError(f"{place}.kind: the package openai is not installed") from error
+    return openai
+
+
+def _api_key(config: OpenAIEngine) -> str:
+    return os.environ[config.api_key_env] if config.api_key_env else "none"
+
+
 class _Call:
     """One call of ``generate``: its event loop, its connections, its rate limits.
 
@@ -106,7 +142,7 @@ class _Call:
         jobs: list[tuple[int, int]],
         report: Callable[[Any], None],
     ) -> None:
-        self.openai, self.config, self.key = engine.openai, engine.config, engine.key
+        self.openai, self.config, self.key, self.place = engine.openai, engine.config, engine.key, engine.place
         self.requests, self.sampling, self.report = requests, sampling, report
         self.starts, self.tokens = RateLimit(self.config.requests_per_minute), RateLimit(self.config.tokens_per_minute)
         self.answered = False  # the server has answered at least once
@@ -169,7 +205,7 @@ class _Call:
             except openai.APIConnectionError as error:
                 reason = f"no connection: {error.__cause__ or error}"
                 if attempt == config.retries and not self.answered:
-                    raise RunError(f"engine.base_url: no server answers at {config.base_url}") from error
+                    raise RunError(f"{self.place}.base_url: no server answers at {config.base_url}") from error
             except openai.APIStatusError as error:
                 reason = f"{error.status_code}: {' '.join(error.message.split())}"
                 self._refuse_fatal(error, reason)
@@ -219,13 +255,13 @@ class _Call:
 
         :raises RunError: for a wrong key, an unknown model or endpoint, or an account without funds.
         """
-        key, where = self.config.api_key_env, self.config.base_url
+        key, where, place = self.config.api_key_env, self.config.base_url, self.place
         if error.status_code == 401:
-            raise RunError(f"engine.api_key_env: the server refuses the key in {key}; {reason}") from error
+            raise RunError(f"{place}.api_key_env: the server refuses the key in {key}; {reason}") from error
         if error.status_code == 404:
-            raise RunError(f"engine.model: {where} has no {self.config.model}, or not this endpoint; {reason}") from error
+            raise RunError(f"{place}.model: {where} has no {self.config.model}, or not this endpoint; {reason}") from error
         if error.status_code == 402 or error.code == "insufficient_quota":
-            raise RunError(f"engine.base_url: the account at {where} has no funds; {reason}") from error
+            raise RunError(f"{place}.base_url: the account at {where} has no funds; {reason}") from error
 
 
 def _seconds(header: str | None) -> float:

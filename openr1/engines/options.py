@@ -106,14 +106,15 @@ ENGINES: dict[str, type[EngineConfig]] = {engine.kind: engine for engine in (Tra
 EngineConfig.kinds = ENGINES
 
 
-def check_engine(config: EngineConfig) -> None:
+def check_engine(config: EngineConfig, key: str = "engine") -> None:
     """Refuse wrong options of an engine, before anything is loaded.
 
+    :param key: where the options stand in the config, for messages.
     :raises ConfigError: for the first key that is wrong.
     """
-    check_ranges(config, "engine")
+    check_ranges(config, key)
     variable = getattr(config, "api_key_env", None)
     if variable and not os.environ.get(variable):
         raise ConfigError(
-            f"engine.api_key_env: the environment has no {variable}; set it, or give null for a server without keys"
+            f"{key}.api_key_env: the environment has no {variable}; set it, or give null for a server without keys"
         )

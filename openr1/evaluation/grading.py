@@ -20,7 +20,7 @@ class Grader:
 
     def __init__(self, config: RewardConfig) -> None:
         """Start without processes; a missing sandbox is a ConfigError once a program is to be run."""
-        self.scorer = Scorer(replace(config, terms={"accuracy": TermConfig()}))
+        self.scorer = Scorer(replace(config, terms={"accuracy": TermConfig()}, by_task={}))
 
     def __enter__(self) -> Grader:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from openr1.data.readability import readability
 from openr1.data.tasks.base import Problem
 from openr1.evaluation import metrics
 from openr1.evaluation.grading import votes
@@ -23,4 +24,4 @@ def follows_template(completion: str, opened: bool = False) -> bool:
 
 def grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[metrics.Answers]:
     """Yield the answers of each problem, from rows with verdicts."""
-    return metrics.grouped(rows, votes, follows_template, has_reasoning)
+    return metrics.grouped(rows, votes, follows_template, has_reasoning, lambda completion: readability(completion).score)

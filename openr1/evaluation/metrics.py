@@ -1,4 +1,4 @@
-"""Metrics of a model's answers: pass@1 with its interval, pass@k, maj@k and lengths, by task and difficulty.
+"""Metrics of a model's answers: pass@1 with its interval, pass@k, maj@k, best of n and lengths, by task and difficulty.
 
 All metrics follow from one table with a row per answer, which an evaluation stores, so that others can be computed later.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+
+from openr1.evaluation.best_of_n import best_of_n
 
 LEVEL = 0.95
 DIFFICULTIES = 10  # maximum number of rows by difficulty of a task; more values are binned
@@ -30,6 +32,8 @@ class Answers:
     tokens: list[int | None]
     finished: list[bool]
     reasoned: list[bool]  # reasons before the answer
+    readability: list[float] = field(default_factory=list)  # score of each answer, in [0, 1]; empty if it was not measured
+    score: list[float | None] | None = None  # by the reward that chooses the best of n; None if there is no such reward
 
     @property
     def graded(self) -> list[bool]:
@@ -51,6 +55,7 @@ def grouped(
     votes: Callable[[Sequence[Mapping[str, Any]]], list[str | None]],
     formatted: Callable[[str], bool],
     reasoned: Callable[[str], bool],
+    readable: Callable[[str], float] | None = None,
 ) -> Iterator[Answers]:
     """Group answers by problem.
 
@@ -58,6 +63,7 @@ def grouped(
     :param votes: function from the rows of one problem to votes of a majority: equal answers are equal, None is no answer.
     :param formatted: tells whether a completion keeps to the format.
     :param reasoned: tells whether a completion reasons before it answers.
+    :param readable: function from a completion to the score of its readability; None not to measure it.
     """
     for _, group in groupby(rows, key=lambda row: row["problem_id"]):
         samples = list(group)
@@ -70,6 +76,8 @@ def grouped(
             [row["tokens"] for row in samples],
             [bool(row["finished"]) for row in samples],
             [reasoned(row["completion"] or "") for row in samples],
+            [readable(row["completion"] or "") for row in samples] if readable else [],
+            [row["score"] for row in samples] if "score" in samples[0] else None,
         )
 
 
@@ -147,6 +155,9 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
     metrics["format_rate"] = _mean([value for problem in answers for value in problem.formatted])
     metrics["reasoned_rate"] = _mean([value for problem in answers for value in problem.reasoned])
     metrics["finished_rate"] = _mean([value for problem in answers for value in problem.finished])
+    readable = [value for problem in answers for value in problem.readability]
+    if readable:
+        metrics["readability"] = _mean(readable)
     if tokens:
         metrics["response_tokens"] = _mean(tokens)
     if not graded:
@@ -162,6 +173,24 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
         ]
         if voted and len(voted) == len(graded):
             metrics[f"maj_at_{k}"] = _mean([majority_at_k(problem.graded, problem.vote, k) for problem in voted])
+    return metrics | _preference(answers, graded, samples)
+
+
+def _preference(answers: Sequence[Answers], graded: Sequence[Answers], samples: int) -> dict[str, float]:
+    """Return ``best_of_N`` and ``mean_score``; nothing if no reward scored the answers."""
+    metrics: dict[str, float] = {}
+    known = [value for problem in answers for value in problem.score or () if value is not None]
+    if known:
+        metrics["mean_score"] = _mean(known)
+    # an answer without a verdict cannot be chosen, since nobody knows whether it is right
+    judged = [
+        [(right, value) for right, value in zip(problem.right, problem.score, strict=True) if right is not None]
+        for problem in graded
+        if problem.score is not None
+    ]
+    for n in ks(samples)[1:]:
+        if sufficient := [pairs for pairs in judged if len(pairs) >= n]:
+            metrics[f"best_of_{n}"] = _mean([best_of_n(*zip(*pairs, strict=True), n) for pairs in sufficient])
     return metrics
 
 

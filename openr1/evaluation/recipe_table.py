@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FILE = "stages.md"
-HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "tokens", "FLOPs so far")
+HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "readable", "tokens", "FLOPs so far")
+SCORED_HEADS = (*HEADS[:7], "mean score", *HEADS[7:])  # of evaluations with stage.best_of
+CELLS = ("pass_at_1", "format_rate", "reasoned_rate", "readability")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class FinishedStage:
 
 
 def recipe_rows(stages: Iterable[FinishedStage]) -> list[tuple[str, ...]]:
-    """Return a row for each evaluation of an earlier stage's artifact, with the cells that :data:`HEADS` names."""
+    """Return a row for each evaluation of an earlier stage's artifact, with the cells that :func:`heads_of` names."""
+    stages = list(stages)
+    scored = any("mean_score" in stage.metrics for stage in stages)
     makers: dict[str, tuple[str, str]] = {}
     flops, rows = 0.0, []
     for stage in stages:
@@ -36,14 +40,21 @@ def recipe_rows(stages: Iterable[FinishedStage]) -> list[tuple[str, ...]]:
             flops += stage.metrics.get("flops", 0.0)
         elif stage.checkpoint in makers:
             scores = stage.metrics
-            cells = [f"{scores[key]:.3f}" if key in scores else "" for key in ("pass_at_1", "format_rate", "reasoned_rate")]
+            cells = [f"{scores[key]:.3f}" if key in scores else "" for key in CELLS]
             interval = f"{scores['pass_at_1_low']:.3f} to {scores['pass_at_1_high']:.3f}" if cells[0] else ""
             tokens = f"{scores['response_tokens']:.1f}" if "response_tokens" in scores else ""
-            rows.append((*makers[stage.checkpoint], cells[0], interval, *cells[1:], tokens, f"{flops:.3g}"))
+            score = ([f"{scores['mean_score']:.3f}"] if "mean_score" in scores else [""]) if scored else []
+            rows.append((*makers[stage.checkpoint], cells[0], interval, *cells[1:], *score, tokens, f"{flops:.3g}"))
     return rows
+
+
+def heads_of(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the heads of the columns of :func:`recipe_rows`."""
+    return SCORED_HEADS if rows and len(rows[0]) == len(SCORED_HEADS) else HEADS
 
 
 def markdown(rows: list[tuple[str, ...]]) -> str:
     """Format the rows as a Markdown table."""
-    lines = [HEADS, ("---", "---", *["---:"] * (len(HEADS) - 2)), *rows]
+    heads = heads_of(rows)
+    lines = [heads, ("---", "---", *["---:"] * (len(heads) - 2)), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

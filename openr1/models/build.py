@@ -9,7 +9,7 @@ from openr1.models.families import FAMILIES, KEYS
 from openr1.models.shape import Shape
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from openr1.models.options import ModelConfig
 
@@ -34,6 +34,20 @@ def build(
     """
     import torch
     import transformers
+
+    config = family_config(model, shape, bos_token_id=bos_token_id, eos_token_id=eos_token_id, pad_token_id=pad_token_id)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return transformers.AutoModelForCausalLM.from_config(config, attn_implementation=model.attention, dtype=dtype)
+
+
+def family_config(model: ModelConfig, shape: Shape, **arguments_beside: Any) -> PreTrainedConfig:
+    """Return the config of transformers that gives a model of the family this shape, without dropout.
+
+    :param arguments_beside: further arguments of the config class, such as the ids of special tokens.
+    :raises ConfigError: if transformers refuses a value of ``model.options``.
+    """
+    import transformers
     from huggingface_hub.errors import StrictDataclassError
 
     family = FAMILIES[shape.family]
@@ -45,11 +59,7 @@ def build(
         arguments["query_pre_attn_scalar"] = shape.head_size
     arguments["initializer_range"] = model.init_std or (2 / (5 * shape.width)) ** 0.5
     arguments |= {"rope_parameters": rope, "attention_dropout": 0.0, **family.fixed, **model.options}
-    arguments |= {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
     try:
-        config = getattr(transformers, family.config_class)(**arguments)
+        return getattr(transformers, family.config_class)(**arguments | arguments_beside)
     except StrictDataclassError as error:
         raise ConfigError(f"model.options: {' '.join(str(error).split())}") from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return transformers.AutoModelForCausalLM.from_config(config, attn_implementation=model.attention, dtype=dtype)

@@ -62,9 +62,10 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
     return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
 
 
-def refuse_code(checkpoint: str, revision: str | None) -> None:
+def refuse_code(checkpoint: str, revision: str | None, key: str = "model.checkpoint") -> None:
     """Refuse a checkpoint that names code of its own, for which transformers would otherwise ask at the terminal.
 
+    :param key: where the checkpoint stands in the config, for messages.
     :raises ConfigError: if its config or tokenizer names code.
     """
     from transformers import PreTrainedConfig
@@ -76,13 +77,13 @@ def refuse_code(checkpoint: str, revision: str | None) -> None:
     with suppress(OSError):
         files["tokenizer_config.json"] = get_tokenizer_config(checkpoint, revision=revision)
     for name, content in files.items():
-        _refuse_auto_map(checkpoint, name, content)
+        _refuse_auto_map(checkpoint, name, content, key)
 
 
-def _refuse_auto_map(checkpoint: str, name: str, content: dict[str, Any]) -> None:
+def _refuse_auto_map(checkpoint: str, name: str, content: dict[str, Any], key: str = "model.checkpoint") -> None:
     if "auto_map" in content:
         raise ConfigError(
-            f"model.checkpoint: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
+            f"{key}: {name} of {checkpoint} names code of its own (auto_map), which is never run; if "
             "transformers has this model, delete auto_map from a copy and give the copy, otherwise choose another one"
         )
 
@@ -102,12 +103,24 @@ def load_model(key: str, checkpoint: str, revision: str | None, **options: Any) 
     :param key: where the checkpoint stands in the config, for messages.
     :raises ConfigError: if it cannot be loaded, or its pickled weights hold anything but tensors.
     """
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+
+    return load_with(AutoModelForCausalLM, key, checkpoint, revision, **options)
+
+
+def load_with(auto_class: Any, key: str, checkpoint: str, revision: str | None, **options: Any) -> Any:
+    """Load a checkpoint with a class of transformers whose ``from_pretrained`` chooses the model's own class.
+
+    :param auto_class: such as ``AutoModelForCausalLM``.
+    :param key: where the checkpoint stands in the config, for messages.
+    :returns: what ``from_pretrained`` gives for ``options``.
+    :raises ConfigError: if it cannot be loaded, or its pickled weights hold anything but tensors.
+    """
+    from safetensors import SafetensorError
 
     refuse_code(checkpoint, revision)
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        return auto_class.from_pretrained(
             checkpoint, revision=revision or "main", trust_remote_code=False, weights_only=True, **options
         )
     except UnpicklingError as error:  # its text advises to run the code

@@ -4,7 +4,7 @@ A product of an ``m x k`` and a ``k x n`` matrix costs ``2 m k n``, a multiplica
 for each element of a weight matrix. With W the elements of all weight matrices that one token uses, its forward pass costs
 
     2 W                              projections of attention, feed-forward blocks, router and the token's experts
-    + 2 V d                          the head, tied or not (vocabulary V, width d)
+    + 2 V d                          the head, tied or not (vocabulary V, width d); of a reward model 2 d, one number a token
     + sum over layers 2 H (q + v) K  attention: each of H heads weighs K keys of size q and adds up K values of size v
 
 Position i attends to i keys, so over a context of T tokens the mean K is (T + 1) / 2; with a sliding window of S positions it
@@ -27,7 +27,7 @@ from __future__ import annotations
 from openr1.models.shape import Shape, attention_weights, ff_weights, lora_weights
 
 
-def forward_flops(shape: Shape, context: int, causal: bool = True) -> float:
+def forward_flops(shape: Shape, context: float, causal: bool = True) -> float:
     """Return the FLOPs of one token's forward pass, the mean over a sequence of ``context`` tokens.
 
     :param causal: count the keys that a token attends to; False counts the whole sequence, as Chinchilla and PyTorch do.
@@ -35,7 +35,7 @@ def forward_flops(shape: Shape, context: int, causal: bool = True) -> float:
     return _layers(shape, context, causal) + _head(shape)
 
 
-def training_flops(shape: Shape, context: int, recompute: bool = False, causal: bool = True) -> float:
+def training_flops(shape: Shape, context: float, recompute: bool = False, causal: bool = True) -> float:
     """Return the FLOPs of one token's forward and backward pass, the mean over a sequence of ``context`` tokens.
 
     :param recompute: with activation (gradient) checkpointing, which runs the layers, not the head, forward once more.
@@ -44,7 +44,7 @@ def training_flops(shape: Shape, context: int, recompute: bool = False, causal: 
     return 3.0 * forward_flops(shape, context, causal) + again
 
 
-def lora_training_flops(shape: Shape, context: int, rank: int, recompute: bool = False, causal: bool = True) -> float:
+def lora_training_flops(shape: Shape, context: float, rank: int, recompute: bool = False, causal: bool = True) -> float:
     """Return the FLOPs of one token's forward and backward pass if only low-rank adapters are trained (LoRA, arXiv 2106.09685).
 
     With A the elements of the adapters of all linear layers in the blocks, a forward pass costs 2 A more than without them, and
@@ -88,20 +88,20 @@ def six_nd(params: float, tokens: float) -> float:
 
 
 def _head(shape: Shape) -> float:
-    return 2.0 * shape.width * shape.vocab_size
+    return 2.0 * shape.width * (shape.labels or shape.vocab_size)
 
 
 def _weights(shape: Shape) -> float:
     return 2.0 * (shape.depth * attention_weights(shape) + ff_weights(shape, active=True))
 
 
-def _layers(shape: Shape, context: int, causal: bool) -> float:
+def _layers(shape: Shape, context: float, causal: bool) -> float:
     keys = (shape.depth - shape.windowed_layers) * _keys(context, None, causal)
     keys += shape.windowed_layers * _keys(context, shape.window, causal)
     return _weights(shape) + 2.0 * shape.heads * (shape.qk_size + shape.v_size) * keys
 
 
-def _keys(context: int, window: int | None, causal: bool) -> float:
+def _keys(context: float, window: int | None, causal: bool) -> float:
     """Return the mean number of keys that a token of a sequence attends to: the mean of ``min(i, window)`` for i from 1 on."""
     if not causal:
         return float(context)

@@ -70,6 +70,8 @@ class Shape:
     dense_layers: int = 0
     groups: int = 1  # of experts; a token is routed to experts of `active_groups` of them
     active_groups: int = 1
+    # numbers that a head without bias gives in place of the logits of tokens, such as the reward; None for a language model
+    labels: int | None = None
 
     @property
     def moe_layers(self) -> int:
@@ -147,12 +149,15 @@ class ParamCount:
     total: int
     active: int  # parameters that one token uses: all but the experts that it is not routed to
     non_embedding: int  # active ones without the token embedding and the head: the N of scaling laws
-    embedding: int  # parameters of the token embedding, and of the head if it is not tied
+    embedding: int  # parameters of the token embedding, and of the head if it is not tied, or of the head of labels
 
 
 def count(shape: Shape) -> ParamCount:
     """Count parameters exactly, as they are in the model that :func:`openr1.models.build.build` makes."""
-    embedding = shape.vocab_size * shape.width * (1 if shape.tie_embeddings else 2)
+    if shape.labels:  # openr1.models.reward_models.build_reward_model
+        embedding = (shape.vocab_size + shape.labels) * shape.width
+    else:
+        embedding = shape.vocab_size * shape.width * (1 if shape.tie_embeddings else 2)
     others = shape.depth * attention_weights(shape) + vector_weights(shape)
     active, total = (others + ff_weights(shape, active=active) for active in (True, False))
     return ParamCount(total + embedding, active + embedding, active, embedding)

@@ -27,6 +27,7 @@ class Task:
     samples: tuple[Sample, ...]
     score: PartialScore = field(default_factory=PartialScore)
     term: str | None = None  # name of the reward of groups
+    terms: frozenset[str] | None = None  # names of the rewards to compute; None for all
 
 
 @dataclass(frozen=True)

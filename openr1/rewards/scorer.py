@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from openr1.errors import RunError
 from openr1.rewards.base import Sample, Verdict, Verified
-from openr1.rewards.options import RewardConfig, check_reward
+from openr1.rewards.by_task import TaskWeights
+from openr1.rewards.model_based import ModelReward
+from openr1.rewards.options import RewardConfig, check_reward, is_model_based, term_options
 from openr1.rewards.pool import WorkerPool
 from openr1.rewards.protocol import LATE, VERDICT, PartialScore, Task
 from openr1.rewards.registry import REWARDS
@@ -44,7 +48,12 @@ class Scorer:
     answer is *wrong*, since an answer that cannot be judged is not right; if the gold answer could not be read in time, there
     is no verdict. If a process dies at a step, there is neither value nor verdict.
 
+    Rewards that a model gives are computed in this process, where their models are opened once. With ``reward.by_task``, the
+    terms of a sample are those of its problem.
+
     It may be called from any thread; calls wait for each other.
+
+    :ivar weights: the terms of each problem.
 
     >>> from openr1.data.tasks.base import Problem
     >>> from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
@@ -56,19 +65,27 @@ class Scorer:
     ({'accuracy': 1.0, 'format': 1.0}, 1.5, 0.0)
     """
 
-    def __init__(self, config: RewardConfig) -> None:
+    def __init__(self, config: RewardConfig, cache: Path | None = None, sources: Mapping[str, str] | None = None) -> None:
         """Check the config.
 
+        :param cache: folder of caches; None to keep no scores of judges.
+        :param sources: id of a problem -> name of its source, if ``reward.by_task`` names sources.
         :raises ConfigError: for a wrong mix, and for rewards of programs without a working sandbox.
         """
         check_reward(config)
-        self.config = config
+        self.config, self.cache = config, cache
+        self.weights = TaskWeights(config, sources)
+        functions = {name: term.function or name for name, term in config.terms.items()}
+        self._model_based = {name: function for name, function in functions.items() if is_model_based(function)}
+        self._models: dict[str, ModelReward] = {}
+        self._taken = 0.0  # FLOPs that take_flops has returned
         self._sandbox = build_sandbox(config.sandbox, config.sandbox_options, config.limits)
         self._sandbox_runs = False
         rewards = (REWARDS.get(term.function or name) for name, term in config.terms.items())
         if any(reward and reward.needs == "tests" for reward in rewards):
             self._check_sandbox()
-        self._pool = WorkerPool(config)
+        rules = {name: term for name, term in config.terms.items() if name not in self._model_based}
+        self._pool = WorkerPool(replace(config, terms=rules, by_task={}))
         self._lock = threading.Lock()
         self._end = weakref.finalize(self, self._pool.close)
 
@@ -79,9 +96,30 @@ class Scorer:
         self.close()
 
     def close(self) -> None:
-        """End the processes. A later call starts new ones."""
+        """End the processes, and free the models. A later call starts new ones."""
         with self._lock:
             self._pool.close()
+            while self._models:
+                self._models.popitem()[1].close()
+            self._taken = 0.0
+
+    def open_models(self) -> None:
+        """Open the models of the mix that are not open yet, so that one that cannot be opened is known before it is needed.
+
+        :raises ConfigError: for a model that cannot be opened, or gives no reward.
+        """
+        for name, function in self._model_based.items():
+            if name not in self._models:
+                key = f"reward.terms.{name}.options"
+                opens, options = REWARDS[function].opens, self.config.terms[name].options
+                assert opens is not None
+                self._models[name] = opens(term_options(function, options, key), key, self.cache)
+
+    def take_flops(self) -> float:
+        """Return the FLOPs that reward models have spent since the last call."""
+        spent = sum(model.flops for model in self._models.values()) - self._taken
+        self._taken += spent
+        return spent
 
     def verdicts(self, samples: Sequence[Sample]) -> list[bool | str | None]:
         """Judge each answer: True, False, or the reason why there is no verdict.
@@ -93,34 +131,60 @@ class Scorer:
             raise ValueError("no term of the mix needs a verdict, as accuracy does")
         return [score.reason if score.correct is None else score.correct for score in scores]
 
-    def score(self, groups: Sequence[Sequence[Sample]]) -> list[list[Score]]:
+    def score(self, groups: Sequence[Sequence[Sample]], model_based: bool = True) -> list[list[Score]]:
         """Score samples, in the order given.
 
         :param groups: the samples of one prompt each.
+        :param model_based: compute the rewards that a model gives; False for those of rules alone.
         :raises ConfigError: for a reward that cannot be imported, or for programs without a sandbox.
         :raises RunError: if a step fails on every one of many samples, and is therefore broken.
         """
         with self._lock:
             try:
-                return self._score(groups)
+                return self._score(groups, model_based)
             except BaseException:
                 self._pool.close()  # busy processes would answer the next call
                 raise
 
-    def _score(self, groups: Sequence[Sequence[Sample]]) -> list[list[Score]]:
-        flat = [sample for group in groups for sample in group]
-        if not flat:
+    def _score(self, groups: Sequence[Sequence[Sample]], model_based: bool) -> list[list[Score]]:
+        if not any(groups):
             return [[] for _ in groups]
+        scores = self._score_by_rules(groups)
+        if model_based:
+            self.open_models()
+            for name, model in self._models.items():
+                self._score_by_model(groups, scores, name, model)
+        # a step that fails for one task may not be one of another
+        labelled = defaultdict(list)
+        for group, group_scores in zip(groups, scores, strict=True):
+            for sample, score in zip(group, group_scores, strict=True):
+                labelled[self.weights.label(sample.problem)].append(score)
+        for of_label in labelled.values():
+            refuse_broken(of_label)
+        return [
+            [self._total(sample, score) for sample, score in zip(group, group_scores, strict=True)]
+            for group, group_scores in zip(groups, scores, strict=True)
+        ]
+
+    def _score_by_rules(self, groups: Sequence[Sequence[Sample]]) -> list[list[PartialScore]]:
+        """Compute the verdicts and the rewards of rules in the processes."""
+        if not self._pool.config.terms:
+            return [[PartialScore() for _ in group] for group in groups]
+        flat = [sample for group in groups for sample in group]
         ready = self._pool.start(len(flat))
-        if any(ready.needs.values()) and any(sample.problem.kind == "code" for sample in flat):
+        needing = {name for name, need in ready.needs.items() if need}
+        if any(sample.problem.kind == "code" and needing & set(self.weights.of(sample.problem)) for sample in flat):
             self._check_sandbox()
-        results = iter(self._pool.process([Task((sample,)) for sample in flat]))
+        results = iter(self._pool.process([Task((sample,), terms=self._named(sample)) for sample in flat]))
         scores = [[next(results).score for _ in group] for group in groups]
         group_terms = [name for name, grouped in ready.groups.items() if grouped]
         if group_terms:
             self._score_groups(groups, scores, group_terms)
-        refuse_broken([score for group in scores for score in group])
-        return [[self._total(score) for score in group] for group in scores]
+        return scores
+
+    def _named(self, sample: Sample) -> frozenset[str] | None:
+        """Return the terms of a sample; None for all."""
+        return frozenset(self.weights.of(sample.problem)) if self.config.by_task else None
 
     def _score_groups(self, groups: Sequence[Sequence[Sample]], scores: list[list[PartialScore]], terms: list[str]) -> None:
         """Compute the rewards of groups, on samples with their verdicts."""
@@ -129,17 +193,30 @@ class Scorer:
             pairs = zip(group, group_scores, strict=True)
             samples = tuple(Verified.of(sample, score.verdict) if score.verdict else sample for sample, score in pairs)
             for name in terms if samples else ():
-                tasks.append(Task(samples, term=name))
-                names.append(name)
-                owners.append(group_scores)
+                if name in self.weights.of(samples[0].problem):
+                    tasks.append(Task(samples, term=name))
+                    names.append(name)
+                    owners.append(group_scores)
         for name, group_scores, result in zip(names, owners, self._pool.process(tasks), strict=True):
             for score, value in zip(group_scores, result.values, strict=True):
                 score.values[name] = value
                 score.errors |= result.score.errors
 
-    def _total(self, score: PartialScore) -> Score:
+    def _score_by_model(
+        self, groups: Sequence[Sequence[Sample]], scores: list[list[PartialScore]], name: str, model: ModelReward
+    ) -> None:
+        """Compute one reward that a model gives, for the groups whose problems have it."""
+        wanted = [place for place, group in enumerate(groups) if group and name in self.weights.of(group[0].problem)]
+        for place, (values, reasons) in zip(wanted, model.score([groups[place] for place in wanted]), strict=True):
+            for score, value, reason in zip(scores[place], values, reasons, strict=True):
+                score.values[name] = value
+                if reason is not None:
+                    score.errors[name] = reason
+
+    def _total(self, sample: Sample, score: PartialScore) -> Score:
+        weights = self.weights.of(sample.problem)
         values = {name: score.values.get(name) for name in self.config.terms}
-        parts = [self.config.terms[name].weight * value for name, value in values.items() if value is not None]
+        parts = [weights[name] * value for name, value in values.items() if value is not None and name in weights]
         correct = score.verdict.correct if score.verdict else None
         return Score(values, sum(parts) if parts else None, correct, score.errors, score.verdict)
 

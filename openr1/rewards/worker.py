@@ -41,8 +41,6 @@ class Worker:
         self.connection, self.config = connection, config
         self.terms = {term.name: term for term in build_terms(config)}
         self.sandbox = build_sandbox(config.sandbox, config.sandbox_options, config.limits)
-        needs = {term.reward.needs for term in self.terms.values()}
-        self.judges, self.run_all = bool(needs - {None}), "tests" in needs
         groups = {name: term.reward.group for name, term in self.terms.items()}
         connection.send(Ready(groups, {name: term.reward.needs for name, term in self.terms.items()}))
 
@@ -53,11 +51,13 @@ class Worker:
             values = self._evaluate(self.terms[task.term], task.samples, score, len(task.samples))
             return TaskResult(score, values)
         [sample] = task.samples
-        if self.judges and score.verdict is None:
-            score.verdict = self._judge(sample, score)
+        terms = {name: term for name, term in self.terms.items() if task.terms is None or name in task.terms}
+        needs = {term.reward.needs for term in terms.values()} - {None}
+        if needs and score.verdict is None:
+            score.verdict = self._judge(sample, score, run_all="tests" in needs)
         if score.verdict:
             sample = Verified.of(sample, score.verdict)
-        for name, term in self.terms.items():
+        for name, term in terms.items():
             if name not in score.values and not term.reward.group:
                 [score.values[name]] = self._evaluate(term, [sample], score, 1)
         return TaskResult(score)
@@ -67,7 +67,7 @@ class Worker:
         signal.alarm(math.ceil(seconds) + 5)
         self.connection.send(StepStart(name, stage, seconds, score))
 
-    def _judge(self, sample: Sample, score: PartialScore) -> Verdict:
+    def _judge(self, sample: Sample, score: PartialScore, run_all: bool) -> Verdict:
         limit, mathematics = self.config.time_limit, sample.problem.kind == "math"
         if sample.problem.kind == "code":
             limit += self.sandbox.provider.longest_seconds
@@ -88,7 +88,7 @@ class Worker:
         self._begin_step(VERDICT, current, START_SECONDS if mathematics else limit, score)
         try:
             with _limit_memory(PARSE_MEMORY if mathematics else None):
-                return judge_answer(sample, self.sandbox, self.run_all, progress)
+                return judge_answer(sample, self.sandbox, run_all, progress)
         except OutOfTime:
             score.errors[VERDICT] = f"{LATE} {limit:g} s"
             return wrong_verdict(sample) if current == "completion" else Verdict()

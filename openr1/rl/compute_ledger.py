@@ -1,4 +1,4 @@
-"""Compute ledger of reinforcement learning: FLOPs of rollouts, of scoring probabilities and of updates, each by itself."""
+"""Compute ledger of reinforcement learning: FLOPs of rollouts, rewards, scoring probabilities and updates, each by itself."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ class ComputeLedger:
     flops_train: float = 0.0  # updates
     flops_eval: float = 0.0  # evaluations and probes, which are not part of ``flops``
     score_seconds: float = 0.0  # seconds that rewards took
+    flops_reward: float = 0.0  # forward passes of reward models over the answers of rollouts
 
     @property
     def flops(self) -> float:
         """Return the compute of reinforcement learning."""
-        return self.flops_rollout + self.flops_score + self.flops_train
+        return self.flops_rollout + self.flops_score + self.flops_train + self.flops_reward
 
     def row(self) -> dict[str, float]:
-        """Return the cumulative amounts that a row of the curves has."""
-        names = ("written", "completions", "tokens", "flops_rollout", "flops_score", "flops_train")
+        """Return the cumulative amounts that a row of the curves has; ``flops_reward`` only if a reward model scores."""
+        names: tuple[str, ...] = ("written", "completions", "tokens", "flops_rollout", "flops_score", "flops_train")
+        names += ("flops_reward",) if self.flops_reward else ()
         return {name: getattr(self, name) for name in names} | {"flops": self.flops}
 
     def add_rollout(self, lengths: Lengths, flops: AnswerFlops) -> None:

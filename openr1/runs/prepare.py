@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact, Store
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.models.reward_models import is_reward_model
 from openr1.models.shape import Shape
 from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
-from openr1.runs.inputs import input_artifacts, missing_artifacts, with_local_checkpoint
+from openr1.runs.inputs import input_artifacts, is_served, missing_artifacts, with_local_checkpoint
 from openr1.runs.requirements import check_requirements
 from openr1.tracking.progress import share_done
 from openr1.training import branching
@@ -126,7 +127,14 @@ def check_can_begin(config: Config, identity: tuple[str, dict[str, str]] | None 
 def _check_checkpoint(config: Config) -> None:
     """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer."""
     checkpoint = checkpoint_of(config.model, config.scale)
-    if checkpoint and config.stage.trains and config.stage.kind != "pretrain":
+    if not checkpoint or not config.stage.needs_model:
+        return
+    if not config.stage.pairs and not is_served(config) and is_reward_model(checkpoint, config.model.revision):
+        raise ConfigError(
+            f"model.checkpoint: {checkpoint} is a reward model, which writes no text; stage={config.stage.kind} needs a "
+            "language model"
+        )
+    if config.stage.trains and config.stage.kind != "pretrain":
         from openr1.engines.end_tokens import check_end_tokens
 
         check_end_tokens(checkpoint, config.model.revision, config.data.chat)
@@ -135,6 +143,12 @@ def _check_checkpoint(config: Config) -> None:
 def _dataset(config: Config) -> Dataset | None:
     if not config.stage.trains or config.stage.rollouts:
         return None
-    if config.stage.kind != "sft" and config.budget.epochs is None:
+    if config.stage.kind != "sft" and not config.stage.pairs and config.budget.epochs is None:
         resolve(config)  # an impossible budget is refused before the data are tokenised
-    return prepare_dataset(config)
+    dataset = prepare_dataset(config)
+    if config.stage.pairs and config.stage.margin and (names := dataset.without_margin()):
+        raise ConfigError(
+            f"stage.margin: data.sources.{names[0]} has pairs without a margin; name its column in columns.margin or "
+            "columns.scores, or set stage.margin=false"
+        )
+    return dataset

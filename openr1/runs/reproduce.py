@@ -76,7 +76,7 @@ def reproduce(uri: str, run_id: str, overrides: list[str], outputs: str) -> None
             measured, before = trial.metrics[name], original.metrics[name]
             console.print(f"original {name} {before:.6f}, now {measured:.6f}, difference {measured - before:+.2e}")
     result = list(trial.stages.values())[-1]
-    content, tag = ("weights", "model_sha256") if result.config.stage.makes == "model" else ("data", "data_sha256")
+    content, tag = ("weights", "model_sha256") if result.config.stage.trains else ("data", "data_sha256")
     if result.artifact.fingerprint == original.tags["fingerprint"]:
         same = result.artifact.sha256() == original.tags[tag]
         verdict = (

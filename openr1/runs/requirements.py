@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from openr1.artifacts import NAME, Store
 from openr1.distributed.devices import require_device
 from openr1.distributed.launcher import check_processes
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.rewards.judge import JudgeOptions, check_judge
+from openr1.rewards.preference import check_reward_model
+from openr1.stages.scoring_models import scoring_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -17,14 +22,34 @@ if TYPE_CHECKING:
 def check_requirements(config: Config) -> None:
     """Refuse a run that this machine cannot begin.
 
-    :raises ConfigError: without a GPU for a run on one or enough of them, or without the library of its attention or strategy.
+    :raises ConfigError: without a GPU for a run on one or enough of them, without the library of its attention or strategy,
+        or without a reward model that can score or a judge that answers.
     """
     check_processes(config)
     if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
         require_device("engine.device", getattr(config.engine, "device", "cpu"))
+    _check_scoring_models(config)
     if config.stage.trains:
         require_device("compute.device", config.compute.device)
         _check_attention(config.model.attention)
+
+
+def _check_scoring_models(config: Config) -> None:
+    """Refuse a run whose reward models cannot score, or whose judges do not answer. Models that do not exist yet are left out.
+
+    :raises ConfigError: for the first.
+    """
+    store = Store(config.paths.artifacts)
+    for one in scoring_models(config):
+        if isinstance(one.options, JudgeOptions):
+            check_judge(one.options, one.key)
+            continue
+        require_device(f"{one.key}.device", one.options.device)
+        artifact = store.get(one.options.model)
+        if artifact is None and NAME.fullmatch(one.options.model):
+            continue  # an earlier step of a recipe makes it
+        options = replace(one.options, model=str(artifact.model)) if artifact else one.options
+        check_reward_model(options, one.key)
 
 
 def _check_attention(name: str) -> None:

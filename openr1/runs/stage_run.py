@@ -128,7 +128,7 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():
                 tracked.log_file(path)
-            content = "model_sha256" if config.stage.makes == "model" else "data_sha256"
+            content = "model_sha256" if config.stage.trains else "data_sha256"
             tracked.tag(**{content: artifact.sha256()}, reused=reused)
     return StageResult(config, artifact, estimate, tracked.run_id, reused)
 

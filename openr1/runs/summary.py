@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
-from openr1.evaluation.recipe_table import HEADS, recipe_rows
+from openr1.evaluation.recipe_table import heads_of, recipe_rows
 from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
@@ -22,8 +22,8 @@ def show_trial(trial: TrialResult, config: Config) -> None:
     for name, result in trial.stages.items():
         _show_stage(name, result, console)
     if config.recipe and (rows := recipe_rows(finished_stages(trial.stages))):
-        table = Table(*HEADS[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
-        for head in HEADS[2:]:
+        table = Table(*heads_of(rows)[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in heads_of(rows)[2:]:
             table.add_column(head, justify="right")
         for row in rows:
             table.add_row(*row)
@@ -44,14 +44,15 @@ def _show_stage(name: str, result: StageResult, console: Console) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     train = _policy if stage.rollouts else _training
-    rows = {"model": train, "answers": _answers, "examples": _examples, "scores": _scores}[stage.makes](result)
+    tables = {"model": train, "reward_model": _reward_model, "answers": _answers, "examples": _examples, "scores": _scores}
+    rows = tables[stage.makes](result)
     for row in rows:
         table.add_row(*row)
-    verb = {"model": "training", "answers": "answering", "examples": "curation", "scores": "answering"}[stage.makes]
+    verb = "training" if stage.trains else "curation" if stage.makes == "examples" else "answering"
     speed = f", {metrics['tokens_per_second']:,.0f} tokens a second" if "tokens_per_second" in metrics else ""
     table.add_row(f"{verb} time", f"{metrics['wall_seconds']:.1f} s{speed}")
     console.print(table)
-    path = result.artifact.model if stage.makes == "model" else result.artifact.path
+    path = result.artifact.model if stage.trains else result.artifact.path
     console.print(f"{stage.makes:<8} {path}", soft_wrap=True)
 
 
@@ -68,6 +69,17 @@ def _training(result: StageResult) -> Rows:
     ]
     if "eval_bits_per_byte" in metrics:
         rows.append(("bits per byte", f"{metrics['eval_bits_per_byte']:.4f}"))
+    return rows
+
+
+def _reward_model(result: StageResult) -> Rows:
+    metrics, rows = result.metrics, _training(result)
+    interval = f"{metrics['eval_accuracy_low']:.3f} to {metrics['eval_accuracy_high']:.3f}"
+    rows[-1] = ("eval_loss", f"{metrics['eval_loss']:.4f} nats a pair; 0.6931 is chance")
+    rows.append(("held-out accuracy (95 % interval)", f"{metrics['eval_accuracy']:.3f} ({interval})"))
+    rows.append(("expected calibration error", f"{metrics['calibration_error']:.3f}"))
+    if "calibration_slope" in metrics:
+        rows.append(("calibration slope (1 is calibrated)", f"{metrics['calibration_slope']:.3f}"))
     return rows
 
 
@@ -122,9 +134,15 @@ def _scores(result: StageResult) -> Rows:
         largest = f"{name}_at_{metrics['samples']:.0f}"
         if largest in metrics and metrics["samples"] > 1:
             rows.append((largest.replace("_at_", "@"), f"{metrics[largest]:.3f}"))
+    if (best := f"best_of_{metrics['samples']:.0f}") in metrics:
+        rows.append((f"best of {metrics['samples']:.0f}, by the chosen reward", f"{metrics[best]:.3f}"))
+    if "mean_score" in metrics:
+        rows.append(("mean score", f"{metrics['mean_score']:.3f}"))
     if metrics["unjudged"]:
         rows.append(("problems without a verdict", f"{metrics['unjudged']:,.0f}"))
     rows.append(("answers in the right format", f"{metrics['format_rate']:.1%}"))
+    if "readability" in metrics:
+        rows.append(("readability", f"{metrics['readability']:.3f}"))
     if "reasoned_rate" in metrics:
         rows.append(("answers that reason first", f"{metrics['reasoned_rate']:.1%}"))
     if "response_tokens" in metrics:

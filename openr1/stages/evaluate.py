@@ -1,4 +1,7 @@
-"""Evaluation: a model answers held-out problems, and verified answers give pass@1 with its interval, pass@k and maj@k."""
+"""Evaluation: a model answers held-out problems, and verified answers give pass@1 with its interval, pass@k and maj@k.
+
+With ``stage.best_of``, a reward scores every answer, and the best of n stands beside pass@k.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import groupby, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.data import problems
@@ -15,9 +20,12 @@ from openr1.engines.generate import answer_problems, depends_on_batch, engine_an
 from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.evaluation import metrics
+from openr1.evaluation.best_of_n import FILE as CURVE
+from openr1.evaluation.best_of_n import add_scores, curve_csv, curve_markdown
 from openr1.evaluation.grading import Grader, row_sample
 from openr1.evaluation.grouping import grouped
 from openr1.rewards.base import VERDICTS as VERSION
+from openr1.rewards.rater import Rater
 from openr1.system.files import write_json
 from openr1.system.records import read_sealed, write_sealed
 from openr1.training.context import StageContext
@@ -57,7 +65,7 @@ def run(context: StageContext) -> dict[str, float]:
     results = {name: of_model[name] for name in MODEL_METRICS if name in of_model}
     results |= {**scores, **stats.metrics(), "wall_seconds": seconds}
     if context.estimate.shape and stats.counted:
-        results["flops_eval"] = stats.flops
+        results["flops_eval"] = stats.flops + scores.get("flops_reward", 0.0)
     if stats.completion_tokens and not journal.resumed:
         results["tokens_per_second"] = stats.completion_tokens / seconds
     return results
@@ -94,11 +102,20 @@ def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]
     :param samples: most answers to a problem.
     :returns: the scores.
     """
-    write_answers(context.folder, add_verdicts(context, shards))
+    best_of, spent = context.config.stage.best_of, list[float]()
+    with _open_rater(context) if best_of else nullcontext() as rater:
+        if rater is not None:
+            shards = add_scores(shards, rater, context.folder / VERDICTS, spent)
+        write_answers(context.folder, add_verdicts(context, shards), scored=rater is not None)
     answers = list(grouped(read_answers(context.folder)))
     scores = metrics.score(answers, samples)
     write_scores(context, scores, metrics.breakdown(answers, samples), samples)
-    return scores
+    return scores | ({"flops_reward": sum(spent)} if any(spent) else {})
+
+
+def _open_rater(context: StageContext) -> Rater:
+    config = context.config
+    return Rater(config.stage.best_of, "stage.best_of", config.reward, Path(config.paths.cache))
 
 
 def add_verdicts(context: StageContext, shards: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -130,6 +147,8 @@ def write_scores(
     content["verdicts"] = VERSION
     write_json(context.folder / "scores.json", content)
     (context.folder / "scores.md").write_text(scores_markdown(config, scores, parts, samples))
+    if config.stage.best_of is not None:
+        (context.folder / CURVE).write_text(curve_csv(scores, metrics.ks(samples)))
 
 
 def scores_markdown(
@@ -137,9 +156,12 @@ def scores_markdown(
 ) -> str:
     """Return a table of the scores by task and difficulty, in Markdown."""
     last = metrics.ks(samples)[-1]
-    names = [name for name in (f"pass_at_{last}", f"maj_at_{last}") if name in scores and last > 1]
-    heads = ["problems", "pass@1", "95 % interval", *(name.replace("_at_", "@") for name in names)]
-    heads += ["format", "reasoned", "tokens"]
+    names = [name for name in (f"pass_at_{last}", f"maj_at_{last}", f"best_of_{last}") if name in scores and last > 1]
+    titles = [name.replace("_at_", "@").replace("best_of_", "best of ") for name in names]
+    if "mean_score" in scores:
+        names, titles = [*names, "mean_score"], [*titles, "mean score"]
+    heads = ["problems", "pass@1", "95 % interval", *titles]
+    heads += ["format", "reasoned", "readable", "tokens"]
     again = f", verified again from {config.stage.answers}" if config.stage.answers else ""
     lines = [f"# Evaluation on {config.data.name}: {samples} answers a problem{again}", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
@@ -149,11 +171,13 @@ def scores_markdown(
     for name, row in rows.items():
         interval = f"{row['pass_at_1_low']:.3f} to {row['pass_at_1_high']:.3f}" if "pass_at_1" in row else ""
         cells = [f"{row['problems']:,.0f}", _cell(row, "pass_at_1"), interval, *(_cell(row, name) for name in names)]
-        cells += [_cell(row, "format_rate"), _cell(row, "reasoned_rate")]
+        cells += [_cell(row, name) for name in ("format_rate", "reasoned_rate", "readability")]
         cells += [f"{row['response_tokens']:.0f}" if "response_tokens" in row else ""]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if scores["unjudged"]:
         lines += ["", f"{scores['unjudged']:,.0f} problems have no verdict and count neither as right nor as wrong."]
+    if config.stage.best_of is not None:
+        lines += ["", f"## Best of n by {config.stage.best_of.function}", "", *curve_markdown(scores, metrics.ks(samples))]
     return "\n".join(lines) + "\n"
 
 

@@ -46,13 +46,19 @@ SCORES: tuple[str, ...] = (
     "unjudged",
     "samples",
     "format_rate",
+    "readability",
     "reasoned_rate",
     "finished_rate",
     "response_tokens",
     "pass_at_*",
     "maj_at_*",
+    "best_of_*",
+    "mean_score",
+    "flops_reward",
 )
+PREFERENCES: tuple[str, ...] = ("eval_accuracy*", "calibration_*", "eval_pairs", "reward_mean", "reward_std")
 CURATION: tuple[str, ...] = ("rows_*", "problems_*", "tokens_before", "tokens_after", "flops_teacher", "wall_seconds")
+CURATION += ("flops", "flops_reward")
 LEDGER: tuple[str, ...] = (
     "written",
     "completions",
@@ -67,6 +73,7 @@ LEDGER: tuple[str, ...] = (
 FIGURES: dict[str, tuple[str, ...]] = {
     "pretrain": (*TRAINING, "eval_bits_per_byte", *MODEL),
     "sft": (*TRAINING, *MODEL),
+    "reward_model": (*TRAINING, *PREFERENCES, *MODEL),
     "generate": ANSWERS,
     "curate": CURATION,
     "reject": (*ANSWERS, *CURATION),

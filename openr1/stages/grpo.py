@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from openr1.data import problems
 from openr1.data.tasks.problem import Problem
@@ -12,6 +13,7 @@ from openr1.engines.generate import build_request
 from openr1.evaluation.grading import Grader
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards import Scorer
+from openr1.rewards.by_task import check_tasks
 from openr1.rl import preflight
 from openr1.rl.budget import AnswerFlops
 from openr1.rl.callback import PolicyCallback
@@ -37,8 +39,12 @@ def run(context: StageContext) -> dict[str, float]:
     weights = {name: source.weight for name, source in config.data.sources.items()}
     # not the cached tokenizer, since TRL changes its padding side
     tokenizer = load_checkpoint.__wrapped__(checkpoint_of(config.model, config.scale), config.model.revision)
-    model = initial_model(context).to(config.compute.device)
-    with Scorer(config.reward) as scorer, Grader(config.reward) as grader:
+    check_tasks(config.reward, {name: [problem.task for problem in of_source] for name, of_source in sources.items()})
+    source_of = {problem.id: name for name, of_source in sources.items() for problem in of_source}
+    scorer = Scorer(config.reward, Path(config.paths.cache), source_of if config.reward.by_task else None)
+    with scorer, Grader(config.reward) as grader:
+        scorer.open_models()
+        model = initial_model(context).to(config.compute.device)
         generator: PolicyGenerator
         generator = VllmPolicyGenerator(config) if config.engine.kind == "vllm" else LivePolicyGenerator(model, config)
 

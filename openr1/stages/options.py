@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from omegaconf import MISSING
 
 from openr1.engines.options import Sampling
 from openr1.options.ranges import Count, CountOrZero, OneOf, Share, Tokens
+from openr1.rewards.options import ScoringTerm
 from openr1.rl.options import EvalOptions, GroupOptions, LossOptions, VllmOptions
 from openr1.training.options import LoraOptions
 
@@ -25,7 +26,9 @@ class StageConfig:
     trains: ClassVar[bool] = False  # the stage has a budget, and data to train on
     multiprocess: ClassVar[bool] = False  # the stage can run on several processes
     rollouts: ClassVar[bool] = False  # the stage trains on its own answers to problems
-    makes: ClassVar[str] = ""  # content of its artifact: model, answers, examples or scores
+    pairs: ClassVar[bool] = False  # the stage trains on preference pairs
+    labels: ClassVar[int | None] = None  # numbers that its model gives in place of the logits of tokens; None for those
+    makes: ClassVar[str] = ""  # content of its artifact: model, reward_model, answers, examples or scores
 
     @property
     def needs_model(self) -> bool:
@@ -68,6 +71,24 @@ class SftStage(StageConfig):
 
 
 @dataclass
+class RewardModelStage(StageConfig):
+    """A reward model is trained on preference pairs by the loss of Bradley and Terry, -log sigmoid(better - worse reward)."""
+
+    kind: str = "reward_model"
+    eval_points: Count = 5
+    log_points: Count = 50
+    eval_every_tokens: Tokens | None = None
+    margin: bool = False  # demand of each pair the margin of the data: -log sigmoid(better - worse reward - margin)
+    # coefficient of the mean of (better + worse reward)^2 in the loss, which centres rewards (arXiv 2312.09244); null for none
+    centring: Annotated[float, Gt(0), Le(1e3)] | None = None
+    trains: ClassVar[bool] = True
+    multiprocess: ClassVar[bool] = True
+    pairs: ClassVar[bool] = True
+    labels: ClassVar[int | None] = 1
+    makes: ClassVar[str] = "reward_model"
+
+
+@dataclass
 class AskStage(StageConfig):
     """Options of a stage that asks a model: the number of problems and answers, and the sampling."""
 
@@ -99,6 +120,8 @@ class EvaluateStage(AskStage):
     kind: str = "evaluate"
     samples: Count = 4
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
+    # reward that chooses the best of n answers, for the metrics best_of_N beside pass_at_N; null for none
+    best_of: ScoringTerm | None = None
     makes: ClassVar[str] = "scores"
 
     @property
@@ -165,6 +188,16 @@ class GrpoStage(StageConfig):
 
 
 STAGES: dict[str, type[StageConfig]] = {
-    stage.kind: stage for stage in (PretrainStage, SftStage, GenerateStage, CurateStage, EvaluateStage, RejectStage, GrpoStage)
+    stage.kind: stage
+    for stage in (
+        PretrainStage,
+        SftStage,
+        GenerateStage,
+        CurateStage,
+        EvaluateStage,
+        RejectStage,
+        RewardModelStage,
+        GrpoStage,
+    )
 }
 StageConfig.kinds = STAGES

@@ -19,4 +19,6 @@ def run(context: StageContext) -> dict[str, float]:
     start, folder = time.perf_counter(), context.folder / SAMPLED
     metrics = generate.generate_answers(context, folder)
     metrics |= curate.curate_answers(context, [folder / "data" / FILE])
+    if "flops" in metrics:
+        metrics["flops"] += metrics.get("flops_reward", 0.0)
     return {**metrics, "wall_seconds": time.perf_counter() - start}

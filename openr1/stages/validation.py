@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openr1.artifacts import NAME
-from openr1.data.options import ArtifactSource
+from openr1.data.options import SOURCES, ArtifactSource
 from openr1.engines.options import Sampling, check_engine
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.rewards.options import check_scoring_term
 from openr1.rl.validation import check_policy
-from openr1.stages.options import STAGES, AskStage, CurateStage, GenerateStage, GrpoStage, PretrainStage, RejectStage
+from openr1.stages.options import (
+    STAGES,
+    AskStage,
+    CurateStage,
+    EvaluateStage,
+    GenerateStage,
+    GrpoStage,
+    PretrainStage,
+    RejectStage,
+)
+from openr1.stages.scoring_models import scoring_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -26,7 +37,13 @@ def check_stage(config: Config) -> None:
     if getattr(stage, "sampling", Sampling()).n != 1:
         raise ConfigError("stage.sampling.n: stage.samples sets the number of answers a problem")
     if config.model.checkpoint:
-        check_content("model.checkpoint", config.model.checkpoint, "model")
+        wanted = ("model", "reward_model") if stage.pairs else ("model",)
+        check_content("model.checkpoint", config.model.checkpoint, *wanted)
+    if isinstance(stage, EvaluateStage) and stage.best_of is not None:
+        check_scoring_term(stage.best_of, "stage.best_of")
+    for one in scoring_models(config):
+        if one.model is not None:
+            check_content(f"{one.key}.model", one.model, "reward_model")
     answers = getattr(stage, "answers", None)
     if answers:
         check_content("stage.answers", answers, "answers", "scores")
@@ -97,6 +114,16 @@ def check_content(key: str, reference: str, *wanted: str) -> None:
 
 def _check_source(key: str, source: SourceConfig, config: Config) -> None:
     kind = config.stage.kind
+    if config.stage.pairs and not source.pairs:
+        known = ", ".join(name for name, options in SOURCES.items() if options.pairs)
+        raise ConfigError(f"{key}: stage={kind} needs preference pairs; a {source.kind} source has none; use {known}")
+    if source.pairs:
+        if not config.stage.pairs:
+            trainers = ", ".join(name for name, options in STAGES.items() if options.pairs)
+            raise ConfigError(
+                f"{key}: a {source.kind} source has preference pairs, which stage={kind} cannot use; they are for {trainers}"
+            )
+        return
     if isinstance(source, ArtifactSource):
         check_content(f"{key}.artifact", source.artifact, "examples", "answers")
     if STAGES[kind].rollouts or issubclass(STAGES[kind], AskStage):

@@ -7,7 +7,7 @@ imported, since a sweep resolves hundreds of runs in its parent process.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from openr1.data import vocab_size
@@ -117,22 +117,30 @@ def initial_shape(config: Config) -> Shape:
     :raises ConfigError: if there is no such model.
     """
     if checkpoint_of(config.model, config.scale):
-        return checkpoint_shape(config.model, config.scale, config.data.context)
-    return solve_shape(config.model, config.scale, vocab_size(config.data, config.model, config.scale), config.data.context)
+        shape = checkpoint_shape(config.model, config.scale, config.data.context)
+    else:
+        size = vocab_size(config.data, config.model, config.scale)
+        shape = solve_shape(config.model, config.scale, size, config.data.context)
+    return _with_head(config, shape)
+
+
+def _with_head(config: Config, shape: Shape) -> Shape:
+    """Return the shape with the head that the stage trains."""
+    return shape if shape.labels == config.stage.labels else replace(shape, labels=config.stage.labels)
 
 
 def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None = None) -> TokenBudget:
     """Resolve the budget of a run.
 
-    :param dataset: needed if the length of a sequence or the number of unique tokens depends on the data: for ``stage=sft`` and
-        ``budget.epochs``.
+    :param dataset: needed if the length of a sequence or the number of unique tokens depends on the data: for ``stage=sft``,
+        ``stage=reward_model`` and ``budget.epochs``.
     :param shape: shape of the model, if the run starts from one that does not exist yet.
     :raises ConfigError: if the budget is below one step, or needs a data set that is not prepared.
     """
     context, given = config.data.context, config.budget
-    shape = shape or initial_shape(config)
+    shape = _with_head(config, shape) if shape else initial_shape(config)
     params = count(shape)
-    flops_per_token = _flops_per_token(config, shape)
+    flops_per_token = _flops_per_token(config, shape, dataset.attended if dataset else context)
     length = dataset.tokens_per_sequence if dataset else context
 
     tokens: float | None
@@ -198,13 +206,13 @@ def _check_warmup(config: Config, budget: TokenBudget) -> None:
         )
 
 
-def _flops_per_token(config: Config, shape: Shape) -> float:
-    """Return the training FLOPs of one token."""
+def _flops_per_token(config: Config, shape: Shape, context: float) -> float:
+    """Return the training FLOPs of one token of a sequence of ``context`` tokens."""
     lora, recompute = getattr(config.stage, "lora", None), config.compute.gradient_checkpointing
     if lora is None or lora.rank is None:
-        return flops.training_flops(shape, config.data.context, recompute)
+        return flops.training_flops(shape, context, recompute)
     try:
-        return flops.lora_training_flops(shape, config.data.context, lora.rank, recompute)
+        return flops.lora_training_flops(shape, context, lora.rank, recompute)
     except ValueError as error:
         raise ConfigError(f"stage.lora: {error}") from error
 

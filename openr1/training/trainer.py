@@ -51,15 +51,20 @@ EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 def initial_model(context: StageContext) -> PreTrainedModel:
     """Load the checkpoint that a run starts from, or build a model of its scale with seeded weights."""
     config = context.config
-    torch.set_num_threads(threads_per_process(config.compute))
-    set_seed(config.seed)
-    disable_progress_bar()
+    prepare_process(context)
     if checkpoint_of(config.model, config.scale):
         return load(config.model, config.scale)
     data = context.tokens
     return build(
         config.model, context.budget.shape, config.seed, eos_token_id=data.eos_token_id, pad_token_id=data.pad_token_id
     )
+
+
+def prepare_process(context: StageContext) -> None:
+    """Set the threads and the seeds of this process, before it makes its model."""
+    torch.set_num_threads(threads_per_process(context.config.compute))
+    set_seed(context.config.seed)
+    disable_progress_bar()
 
 
 def limit_to_one_device(args: TrainingArguments) -> TrainingArguments:
@@ -267,19 +272,22 @@ def save_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Pat
     barrier()
 
 
-def train_on_tokens(trainer: Trainer, context: StageContext, sequences: Sequences) -> dict[str, float]:
+def train_on_tokens(
+    trainer: Trainer, context: StageContext, sequences: Sequences, callback: TrainingCallback | None = None
+) -> dict[str, float]:
     """Train on given tokens with :func:`train_and_save`.
 
     :param sequences: the training data of the whole run, in order; the trainer has it, or a view of it.
+    :param callback: one that knows further curves; None for those of every stage.
     :returns: the metrics of the finished run.
     """
     budget, config, data = context.token_budget, context.config, context.tokens
     trainer.held_out = data.evaluation()
-    callback = TrainingCallback(context)
+    callback = callback or TrainingCallback(context)
     model_metrics = train_and_save(trainer, callback, data.tokenizer())
     rows = map(json.loads, (context.folder / HISTORY).read_text().splitlines())
     last = [row for row in rows if "eval_loss" in row][-1]
-    eval_flops = len(trainer.held_out) * data.tokens_per_sequence * flops.forward_flops(budget.shape, config.data.context)
+    eval_flops = len(trainer.held_out) * data.tokens_per_sequence * flops.forward_flops(budget.shape, data.attended)
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
     seconds = model_metrics["wall_seconds"] - callback.seconds_before
     first_step = context.estimate.first_step

@@ -15,7 +15,7 @@ from openr1.options import flatten
 from openr1.training.budget import TokenBudget
 from openr1.training.context import RunEstimate
 
-STEPPED = ("pretrain", "sft")  # stages whose time is that of their training steps
+STEPPED = ("pretrain", "sft", "reward_model")  # stages whose time is that of their training steps
 SAME = 0.5  # conditions at a smaller distance count as the same
 # keys of a config: runs that differ in one are not comparable
 DECISIVE = ("stage.kind", "compute.device", "compute.precision", "compute.processes", "compute.strategy")

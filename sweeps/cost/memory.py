@@ -39,7 +39,7 @@ def peak_memory(config: Config, estimate: RunEstimate) -> float | None:
     shape, kind = estimate.shape, config.stage.kind
     if shape is None:
         return None
-    if kind in ("pretrain", "sft"):
+    if kind in ("pretrain", "sft", "reward_model"):
         return training_memory(config, shape, estimate.budget) if isinstance(estimate.budget, TokenBudget) else None
     if is_served(config) or config.engine.kind == "vllm":
         return None
@@ -60,7 +60,10 @@ def training_memory(config: Config, shape: Shape, budget: TokenBudget) -> float:
     micro, _ = split_batch(budget.batch, config.compute.processes, config.compute.micro_batch)
     context = config.data.context
     state = state_memory(config, shape)
-    step = state + micro * context * activation_memory(config, shape, context)
+    sides = 2 if config.stage.pairs else 1  # answers of a sequence of the batch
+    step = state + micro * sides * context * activation_memory(config, shape, context)
+    if shape.labels:
+        return step  # its evaluation keeps no logits of tokens
     rows = max(1, min(64, EVALUATED // (context * shape.vocab_size), config.data.eval_tokens // context))
     gradients = 4.0 * _trained_params(config, shape)
     evaluation = state - gradients + rows * context * 2 * 4.0 * shape.vocab_size
@@ -99,7 +102,7 @@ def activation_memory(config: Config, shape: Shape, context: int) -> float:
     layers = shape.depth * (norms + attention) + blocks
     if config.compute.gradient_checkpointing:
         layers = layers / shape.depth + shape.depth * shape.width * half
-    return layers + 3 * shape.vocab_size * 4 + (2 * shape.width + 1) * 4 + shape.width * half
+    return layers + 3 * (shape.labels or shape.vocab_size) * 4 + (2 * shape.width + 1) * 4 + shape.width * half
 
 
 def cache_memory(config: Config, shape: Shape, tokens: int) -> float:

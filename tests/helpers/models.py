@@ -6,6 +6,7 @@ from pathlib import Path
 from openr1.data.tokenizer import train_bpe
 from openr1.models.build import build
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.models.reward_models import build_reward_model
 from openr1.models.shape import solve_shape
 
 TINY = ScaleConfig("tiny", 2e5, 64, 3, 2, 1)  # heads of 32, as vLLM needs them
@@ -32,5 +33,19 @@ def write_model(folder: Path, family="qwen2", scale=TINY, context=CONTEXT, std=0
     tokens.chat_template = template
     ids = {"eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
     build(model, solve_shape(model, scale, len(tokens), context), seed=0, **ids).save_pretrained(folder)
+    tokens.save_pretrained(folder)
+    return str(folder)
+
+
+def write_reward_model(folder: Path, family="qwen2", labels=1, context=CONTEXT, std=0.3, template=None) -> str:
+    """Write a reward model from scratch to a directory, or a classifier with another number of labels."""
+    model, tokens = ModelConfig(family, init_std=std), tokenizer()
+    tokens.chat_template = template
+    ids = {"eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
+    built = build_reward_model(model, solve_shape(model, TINY, len(tokens), context), seed=0, **ids)
+    if labels != 1:
+        built.config.num_labels = labels
+        built = type(built)(built.config)
+    built.save_pretrained(folder)
     tokens.save_pretrained(folder)
     return str(folder)

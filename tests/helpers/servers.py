@@ -1,4 +1,4 @@
-"""A server with OpenAI's interface that adds up, and fails by plan if told to."""
+"""A server with OpenAI's interface that adds up, or judges, and fails by plan if told to."""
 
 import json
 import random
@@ -13,6 +13,7 @@ class SumsServer(ThreadingHTTPServer):
 
     :ivar asked: the prompts.
     :ivar failures: draws which requests fail, and how; None for a server that never fails.
+    :ivar verdict: replies to what a judge is asked to score, given the response between its marks.
     """
 
     daemon_threads = True
@@ -23,6 +24,18 @@ class SumsServer(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.failures: random.Random | None = None
         self.lock = threading.Lock()
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+        self.verdict = lambda response: f'{{"score": {len(response) % 11}}}'
+
+    def judge(self, body):
+        """Reply to a chat as a judge does."""
+        question = body["messages"][-1]["content"]
+        with self.lock:
+            self.asked.append(question)
+        text = self.verdict(question.partition("<response>\n")[2].removesuffix("\n</response>"))
+        choices = [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]
+        usage = {"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59}
+        return {"id": "x", "object": "chat.completion", "choices": choices, "usage": usage}
 
     def handle_error(self, *_):
         """Say nothing of clients that were killed."""
@@ -34,16 +47,20 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        self.reply(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/chat/completions"):
+            return self.reply(200, self.server.judge(body))
         with self.server.lock:
             self.server.asked.append(body["prompt"])
             failure = self.server.failures.choice([*FAILURES, *[None] * 8]) if self.server.failures else None
         time.sleep(0.02)
         if failure:
-            FAILURES[failure](self)
-        else:
-            self.reply(200, completions(body))
+            return FAILURES[failure](self)
+        return self.reply(200, completions(body))
 
     def reply(self, status, value, **headers):
         content = value if isinstance(value, bytes) else json.dumps(value).encode()

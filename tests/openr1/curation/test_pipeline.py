@@ -45,7 +45,7 @@ def steps(tmp_path):
 
 
 def test_every_kind_of_step_has_options_and_a_function():
-    assert set(STEPS) == set(FUNCTIONS) == set(ALL)
+    assert set(STEPS) == set(FUNCTIONS) == {*ALL, "preferred"}
 
 
 def test_a_whole_curation_is_the_same_in_one_process_and_in_two(steps, monkeypatch):

@@ -1,6 +1,7 @@
 from openr1.evaluation.recipe_table import FinishedStage, markdown, recipe_rows
 
 SCORES = {"pass_at_1": 0.5, "pass_at_1_low": 0.4, "pass_at_1_high": 0.6, "format_rate": 1.0, "reasoned_rate": 0.25}
+SCORES["readability"] = 0.75
 
 
 def trained(name, flops):
@@ -17,10 +18,10 @@ def test_a_row_for_each_evaluation_of_what_the_recipe_made():
     last = evaluated(more.artifact, {"unjudged": 3, "reasoned_rate": 1.0})
     rows = recipe_rows([base, evaluated(base.artifact, SCORES), other, more, last])
     assert rows == [
-        ("base", "sft", "0.500", "0.400 to 0.600", "1.000", "0.250", "", "1e+10"),
-        ("more", "sft", "", "", "", "1.000", "", "3e+10"),
+        ("base", "sft", "0.500", "0.400 to 0.600", "1.000", "0.250", "0.750", "", "1e+10"),
+        ("more", "sft", "", "", "", "1.000", "", "", "3e+10"),
     ]
-    assert markdown(rows).splitlines()[2] == "| base | sft | 0.500 | 0.400 to 0.600 | 1.000 | 0.250 |  | 1e+10 |"
+    assert markdown(rows).splitlines()[2] == "| base | sft | 0.500 | 0.400 to 0.600 | 1.000 | 0.250 | 0.750 |  | 1e+10 |"
 
 
 def test_without_a_recipe_there_is_no_table():

@@ -40,7 +40,8 @@ def test_every_shipped_mix_can_be_built(name):
 
 def test_every_reward_of_the_facts_is_there_with_options_of_its_own():
     named = "accuracy format tag_count reasoning_steps length cosine repetition_penalty soft_overlong_punishment"
-    assert set(REWARDS) == set(f"{named} language_consistency code binary_code code_format".split())
+    model_based = "preference harmlessness judge"
+    assert set(REWARDS) == set(f"{named} language_consistency readability code binary_code code_format {model_based}".split())
     assert all(isinstance(reward, Reward) and reward.options() is not None for reward in REWARDS.values())
 
 

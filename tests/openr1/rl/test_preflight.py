@@ -13,7 +13,7 @@ PROBLEMS = {"sums": [Problem("1+1=", "2", "1+1")]}
 def scorer(right, empty, empty_tags):
     """A scorer that gives these rewards to the oracle's answer, an empty one, and one with empty tags."""
     scores = [Score({"accuracy": total}, total) for total in (right, empty, empty_tags)]
-    return SimpleNamespace(config=SimpleNamespace(terms={}), score=lambda groups: [scores for _ in groups])
+    return SimpleNamespace(config=SimpleNamespace(terms={}), score=lambda groups, model_based: [scores for _ in groups])
 
 
 @pytest.mark.parametrize("rewards", [(1.0, 0.0, 0.0), (1.0, 0.0, 0.5), (1.0, 0.0, None), (None, 0.0, 0.0), (0.0, -1.0, 0.0)])
