@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -120,29 +120,29 @@ def answer_rows(problem: Problem, asked: ProblemAnswers, samples: int) -> list[d
     return rows
 
 
-def answer_columns(scored: bool = False) -> pa.Schema:
+def answer_columns(scores: Sequence[str] = ()) -> pa.Schema:
     """Return the columns of a table of answers: those of a table of samples, and ``prompt_tokens`` as counted by the model.
 
-    :param scored: with ``score``, by the reward that chooses the best of n.
+    :param scores: further columns, of scores: ``score`` by the reward that chooses the best of n, ``gold`` by the one wanted.
     """
     import pyarrow as pa
 
     names = [field for field in answer_schema() if field.name != "pass_rate"]
-    more = [pa.field("score", pa.float64())] if scored else []
+    more = [pa.field(name, pa.float64()) for name in scores]
     return pa.schema([*names, pa.field("prompt_tokens", pa.int64()), *more])
 
 
-def write_answers(folder: Path, rows: Iterable[dict[str, Any]], scored: bool = False) -> Path:
+def write_answers(folder: Path, rows: Iterable[dict[str, Any]], scores: Sequence[str] = ()) -> Path:
     """Write rows as ``data/answers.parquet``, whole or not at all. The same rows give the same bytes.
 
-    :param scored: the rows have scores.
+    :param scores: columns of scores that the rows have.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     target = folder / "data" / FILE
     target.parent.mkdir(parents=True, exist_ok=True)
-    schema, remaining = answer_columns(scored), iter(rows)
+    schema, remaining = answer_columns(scores), iter(rows)
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         while batch := list(islice(remaining, BATCH)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))

@@ -34,6 +34,7 @@ class Answers:
     reasoned: list[bool]  # reasons before the answer
     readability: list[float] = field(default_factory=list)  # score of each answer, in [0, 1]; empty if it was not measured
     score: list[float | None] | None = None  # by the reward that chooses the best of n; None if there is no such reward
+    gold: list[float | None] | None = None  # by the reward that is wanted; None if there is none
 
     @property
     def graded(self) -> list[bool]:
@@ -77,7 +78,7 @@ def grouped(
             [bool(row["finished"]) for row in samples],
             [reasoned(row["completion"] or "") for row in samples],
             [readable(row["completion"] or "") for row in samples] if readable else [],
-            [row["score"] for row in samples] if "score" in samples[0] else None,
+            *([row[name] for row in samples] if name in samples[0] else None for name in ("score", "gold")),
         )
 
 
@@ -177,11 +178,22 @@ def score(answers: Sequence[Answers], samples: int) -> dict[str, float]:
 
 
 def _preference(answers: Sequence[Answers], graded: Sequence[Answers], samples: int) -> dict[str, float]:
-    """Return ``best_of_N`` and ``mean_score``; nothing if no reward scored the answers."""
+    """Return ``best_of_N``, ``mean_score``, ``gold`` and ``best_of_gold_N``; nothing if no reward scored the answers."""
     metrics: dict[str, float] = {}
     known = [value for problem in answers for value in problem.score or () if value is not None]
     if known:
         metrics["mean_score"] = _mean(known)
+    wanted = [value for problem in answers for value in problem.gold or () if value is not None]
+    if wanted:
+        metrics["gold"] = _mean(wanted)
+    both = [
+        [(value, score) for value, score in zip(problem.gold, problem.score, strict=True) if value is not None]
+        for problem in answers
+        if problem.gold is not None and problem.score is not None
+    ]
+    for n in ks(samples)[1:]:
+        if sufficient := [pairs for pairs in both if len(pairs) >= n]:
+            metrics[f"best_of_gold_{n}"] = _mean([best_of_n(*zip(*pairs, strict=True), n) for pairs in sufficient])
     # an answer without a verdict cannot be chosen, since nobody knows whether it is right
     judged = [
         [(right, value) for right, value in zip(problem.right, problem.score, strict=True) if right is not None]

@@ -13,13 +13,15 @@ from openr1.evaluation import metrics
 from openr1.evaluation.grading import Grader
 from openr1.evaluation.grouping import grouped
 from openr1.rewards import Sample
+from openr1.rewards.rater import Rater
+from openr1.rl.divergence import StartDivergence
 from openr1.rl.generation import PolicyGenerator
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
 
 # metrics of an evaluation that belong in the curves
-EVAL_METRICS = ("pass_at_1", "format_rate", "reasoned_rate", "finished_rate", "response_tokens")
+EVAL_METRICS = ("pass_at_1", "format_rate", "reasoned_rate", "finished_rate", "response_tokens", "gold", "eval_kl")
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,26 @@ class PolicyScores:
     :ivar metrics: those of ``EVAL_METRICS``.
     :ivar interval: 95 % interval of the pass rate.
     :ivar lengths: of each answer, the tokens of its prompt and its own.
+    :ivar flops: of all that the evaluation computed beside the answers.
     """
 
     metrics: dict[str, float]
     interval: tuple[float, float]
     lengths: Sequence[tuple[int, int]]
+    flops: float = 0.0
 
 
 class PolicyEvaluation:
-    """Evaluation of a policy on the held-out problems of a config."""
+    """Evaluation of a policy on the held-out problems of a config.
 
-    def __init__(self, config: Config, grader: Grader) -> None:
-        self.config, self.grader = config, grader
+    :param divergence: measures the KL divergence from the policy at the start; None not to measure it.
+    :param gold: rater of the reward that is wanted; None if there is none.
+    """
+
+    def __init__(
+        self, config: Config, grader: Grader, divergence: StartDivergence | None = None, gold: Rater | None = None
+    ) -> None:
+        self.config, self.grader, self.divergence, self.gold = config, grader, divergence, gold
         self.problems = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
 
     def __call__(self, generator: PolicyGenerator) -> PolicyScores:
@@ -52,13 +62,22 @@ class PolicyEvaluation:
         data, seed = self.config.data, self.config.seed
         replies = generator.generate([build_request(problem, data, samples, seed) for problem in self.problems])
         pairs = [(problem, to_asked(reply.reply)) for problem, reply in zip(self.problems, replies, strict=True)]
-        verdicts = self.grader(
-            [Sample(problem, a.text, a.tokens, a.finished) for problem, answered in pairs for a in answered.answers]
-        )
+        groups = [[Sample(problem, a.text, a.tokens, a.finished) for a in answered.answers] for problem, answered in pairs]
+        verdicts = self.grader([sample for group in groups for sample in group])
         rows = [row for problem, answered in pairs for row in answer_rows(problem, answered, samples)]
         for row, verdict in zip(rows, verdicts, strict=True):
             row["verified"] = verdict if isinstance(verdict, bool) else None
+        flops = 0.0
+        if self.gold:
+            before = self.gold.flops
+            rated = (score for group in self.gold.rate(groups) for score in group)
+            for row, score in zip(rows, rated, strict=True):
+                row["gold"] = None if isinstance(score, str) else score
+            flops += self.gold.flops - before
         scores = metrics.score(list(grouped(rows)), samples)
+        if self.divergence:
+            scores["eval_kl"] = self.divergence(replies)
+            flops += self.divergence.flops(replies)
         interval = (scores.get("pass_at_1_low", 0.0), scores.get("pass_at_1_high", 1.0))
         eval_metrics = {name: scores[name] for name in EVAL_METRICS if name in scores}
-        return PolicyScores(eval_metrics, interval, [length for reply in replies for length in reply.lengths])
+        return PolicyScores(eval_metrics, interval, [length for reply in replies for length in reply.lengths], flops)

@@ -64,6 +64,7 @@ class PolicyTrainer(GRPOTrainer):
     def _score_policy(self) -> PolicyScores:
         scores = self.evaluation(self.rollouts.generator)
         self.rollouts.ledger.add_evaluation(scores.lengths, self.rollouts.flops)
+        self.rollouts.ledger.flops_eval += scores.flops
         return scores
 
     @contextmanager

@@ -34,6 +34,11 @@ def check_policy(config: Config) -> None:
         raise ConfigError("stage.sampling.stop: a policy in training must end its answers itself; give none")
     if config.optim.lr is None:
         raise ConfigError("optim.lr: stage=grpo has no rule for it; give a value, or optim=rl")
+    if stage.measure_kl and (stage.sampling.temperature, stage.sampling.top_p, stage.sampling.top_k) != (1.0, 1.0, None):
+        raise ConfigError(
+            "stage.measure_kl: is measured over answers that are sampled from the whole policy; give"
+            " stage.sampling.temperature=1 stage.sampling.top_p=1 stage.sampling.top_k=null"
+        )
     if stage.vllm.server and config.engine.kind != "vllm":
         raise ConfigError("stage.vllm.server: is for engine=vllm")
 

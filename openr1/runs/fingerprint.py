@@ -23,7 +23,7 @@ from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
-from openr1.stages.scoring_models import scoring_models
+from openr1.stages.scoring_models import SCORING, scoring_models
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 
@@ -125,6 +125,7 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts |= _generation_parts(config, resolved)
         parts["reward"] = _reward_parts(resolved["reward"])
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
+        parts["stage"] |= _scoring_parts(config)
     return parts
 
 
@@ -138,18 +139,19 @@ def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:
     return parts | ({"by_task": reward["by_task"]} if reward["by_task"] else {})
 
 
-def _best_of_parts(config: Config) -> dict[str, Any]:
-    """Return the part of an evaluation's config that decides how the best of n is chosen; nothing if it is not."""
-    best_of = getattr(config.stage, "best_of", None)
-    if best_of is None:
-        return {}
-    return {"best_of": {"function": best_of.function, "options": fingerprinted_options(best_of.function, best_of.options)}}
+def _scoring_parts(config: Config) -> dict[str, Any]:
+    """Return the part of a stage's config that decides how answers are compared; nothing if they are not."""
+    terms = {key: term for key in SCORING if (term := getattr(config.stage, key, None)) is not None}
+    return {
+        key: {"function": term.function, "options": fingerprinted_options(term.function, term.options)}
+        for key, term in terms.items()
+    }
 
 
 def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
     if getattr(config.stage, "answers", None):
-        return {"stage": {"kind": config.stage.kind, **_best_of_parts(config)}}
-    parts = {"stage": resolved["stage"] | _best_of_parts(config)}
+        return {"stage": {"kind": config.stage.kind, **_scoring_parts(config)}}
+    parts = {"stage": resolved["stage"] | _scoring_parts(config)}
     if config.stage.kind in ("curate", "reject"):
         # artifacts and evaluation sets count as inputs, by their content; the order of steps matters
         steps = steps_of("stage.steps", config.stage.steps)

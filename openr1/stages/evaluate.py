@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from openr1.training.context import StageContext
 if TYPE_CHECKING:
     from openr1.config.schema import Config
 
+RATED = {"best_of": "score", "gold": "gold"}  # option of the stage that is a reward -> the column of its scores
 VERDICTS = "verdicts"  # folder of the verdicts on each shard, so that a resumed run does not run programs again
 # metrics that an evaluation copies from the model's own run: with the pass rate they are a point of a scaling law
 MODEL_METRICS: tuple[str, ...] = ("params_total", "params_active", "params_non_embedding", "tokens", "unique_tokens", "epochs")
@@ -102,20 +103,22 @@ def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]
     :param samples: most answers to a problem.
     :returns: the scores.
     """
-    best_of, spent = context.config.stage.best_of, list[float]()
-    with _open_rater(context) if best_of else nullcontext() as rater:
-        if rater is not None:
-            shards = add_scores(shards, rater, context.folder / VERDICTS, spent)
-        write_answers(context.folder, add_verdicts(context, shards), scored=rater is not None)
+    stage, spent = context.config.stage, list[float]()
+    columns = {column: key for key, column in RATED.items() if getattr(stage, key) is not None}
+    with ExitStack() as stack:
+        for column, key in columns.items():
+            rater = stack.enter_context(_open_rater(context, key))
+            shards = add_scores(shards, column, rater, context.folder / VERDICTS, spent)
+        write_answers(context.folder, add_verdicts(context, shards), tuple(columns))
     answers = list(grouped(read_answers(context.folder)))
     scores = metrics.score(answers, samples)
     write_scores(context, scores, metrics.breakdown(answers, samples), samples)
     return scores | ({"flops_reward": sum(spent)} if any(spent) else {})
 
 
-def _open_rater(context: StageContext) -> Rater:
+def _open_rater(context: StageContext, key: str) -> Rater:
     config = context.config
-    return Rater(config.stage.best_of, "stage.best_of", config.reward, Path(config.paths.cache))
+    return Rater(getattr(config.stage, key), f"stage.{key}", config.reward, Path(config.paths.cache))
 
 
 def add_verdicts(context: StageContext, shards: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -158,8 +161,9 @@ def scores_markdown(
     last = metrics.ks(samples)[-1]
     names = [name for name in (f"pass_at_{last}", f"maj_at_{last}", f"best_of_{last}") if name in scores and last > 1]
     titles = [name.replace("_at_", "@").replace("best_of_", "best of ") for name in names]
-    if "mean_score" in scores:
-        names, titles = [*names, "mean_score"], [*titles, "mean score"]
+    for name in ("mean_score", "gold"):
+        if name in scores:
+            names, titles = [*names, name], [*titles, name.replace("_", " ")]
     heads = ["problems", "pass@1", "95 % interval", *titles]
     heads += ["format", "reasoned", "readable", "tokens"]
     again = f", verified again from {config.stage.answers}" if config.stage.answers else ""

@@ -54,6 +54,7 @@ SCORES: tuple[str, ...] = (
     "maj_at_*",
     "best_of_*",
     "mean_score",
+    "gold",
     "flops_reward",
 )
 PREFERENCES: tuple[str, ...] = ("eval_accuracy*", "calibration_*", "eval_pairs", "reward_mean", "reward_std")
@@ -79,7 +80,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "reject": (*ANSWERS, *CURATION),
     # those of the model are copied from its own run
     "evaluate": (*SCORES, *ANSWERS, *TRAINING, "eval_bits_per_byte", *MODEL),
-    "grpo": (*SCORES, *LEDGER, *MODEL, "reward*", "signal_rate", "steps", "epochs", "score_seconds", "wall_seconds"),
+    "grpo": (*SCORES, "eval_kl", *LEDGER, *MODEL, "reward*", "signal_rate", "steps", "epochs", "score_seconds", "wall_seconds"),
 }
 
 

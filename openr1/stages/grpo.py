@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from openr1.evaluation.grading import Grader
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards import Scorer
 from openr1.rewards.by_task import check_tasks
+from openr1.rewards.rater import Rater
 from openr1.rl import preflight
 from openr1.rl.budget import AnswerFlops
 from openr1.rl.callback import PolicyCallback
 from openr1.rl.compute_ledger import ComputeLedger
+from openr1.rl.divergence import StartDivergence
 from openr1.rl.evaluation import EVAL_METRICS, PolicyEvaluation
 from openr1.rl.generation import LivePolicyGenerator, PolicyGenerator, VllmPolicyGenerator
 from openr1.rl.rollouts import Rollouts
@@ -42,7 +45,9 @@ def run(context: StageContext) -> dict[str, float]:
     check_tasks(config.reward, {name: [problem.task for problem in of_source] for name, of_source in sources.items()})
     source_of = {problem.id: name for name, of_source in sources.items() for problem in of_source}
     scorer = Scorer(config.reward, Path(config.paths.cache), source_of if config.reward.by_task else None)
-    with scorer, Grader(config.reward) as grader:
+    gold = config.stage.gold
+    rated = Rater(gold, "stage.gold", config.reward, Path(config.paths.cache)) if gold else nullcontext()
+    with scorer, Grader(config.reward) as grader, rated as rater:
         scorer.open_models()
         model = initial_model(context).to(config.compute.device)
         generator: PolicyGenerator
@@ -59,7 +64,11 @@ def run(context: StageContext) -> dict[str, float]:
         if isinstance(generator, VllmPolicyGenerator):
             generator.trainer = trainer
         trainer.rollouts = rollouts
-        trainer.evaluation = PolicyEvaluation(replace(config, stage=config.stage.evaluation), grader)
+        divergence = None
+        if config.stage.measure_kl:
+            bfloat16 = config.compute.precision == "bfloat16"
+            divergence = StartDivergence(model, context.budget.shape, tokenizer.pad_token_id, bfloat16)
+        trainer.evaluation = PolicyEvaluation(replace(config, stage=config.stage.evaluation), grader, divergence, rater)
         metrics = train_and_save(trainer, PolicyCallback(context, rollouts), tokenizer)
     return metrics | policy_metrics(context, rollouts)
 

@@ -122,6 +122,9 @@ class EvaluateStage(AskStage):
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
     # reward that chooses the best of n answers, for the metrics best_of_N beside pass_at_N; null for none
     best_of: ScoringTerm | None = None
+    gold: ScoringTerm | None = (
+        None  # reward that is wanted, for the metric gold, and best_of_gold_N with best_of; null for none
+    )
     makes: ClassVar[str] = "scores"
 
     @property
@@ -173,6 +176,8 @@ class GrpoStage(StageConfig):
     groups: GroupOptions = field(default_factory=GroupOptions)
     eval: EvalOptions = field(default_factory=EvalOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
+    gold: ScoringTerm | None = None  # reward that is wanted: evaluations measure it, as gold, and nothing learns from it
+    measure_kl: bool = False  # evaluations measure the KL divergence from the policy at the start, as eval_kl in nats an answer
     log_every: Count = 1  # steps between two points of the curves
     eval_every_tokens: Tokens | None = None  # further evaluations, at the first step beyond each multiple of so many tokens
     log_completions: CountOrZero = 32  # answers in the table of a rollout that MLflow gets at every evaluation; 0 for no table
@@ -184,7 +189,7 @@ class GrpoStage(StageConfig):
     @property
     def evaluation(self) -> EvaluateStage:
         """Return the options of the evaluation during training, which samples as the rollouts do."""
-        return EvaluateStage(samples=self.eval.samples, problems=self.eval.problems, sampling=self.sampling)
+        return EvaluateStage(samples=self.eval.samples, problems=self.eval.problems, sampling=self.sampling, gold=self.gold)
 
 
 STAGES: dict[str, type[StageConfig]] = {

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
 
 
+SCORING = ("best_of", "gold")  # options of stages that are a reward each, by which answers are compared
+
+
 @dataclass(frozen=True)
 class ScoringModel:
     """A reward of a run that a model gives.
@@ -53,8 +56,9 @@ def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         for name, step in steps_of("stage.steps", stage.steps).items():
             if isinstance(step, Preferred):
                 yield f"preferred.{name}", f"stage.steps.{name}.options", step.function, step.options
-    elif getattr(stage, "best_of", None) is not None:
-        yield "best_of", "stage.best_of.options", stage.best_of.function, stage.best_of.options
+    for key in SCORING:
+        if (term := getattr(stage, key, None)) is not None:
+            yield key, f"stage.{key}.options", term.function, term.options
 
 
 def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Config:
@@ -69,13 +73,15 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
     def changed(key: str, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "model": found[key]} if key in found else options
 
-    stage, reward = config.stage, config.reward
+    scoring = {key: term for key in SCORING if (term := getattr(config.stage, key, None)) is not None}
+    scoring = {key: replace(term, options=changed(f"stage.{key}.options", term.options)) for key, term in scoring.items()}
+    stage, reward = replace(config.stage, **scoring), config.reward
     if stage.rollouts:
         terms = {
             name: replace(term, options=changed(f"reward.terms.{name}.options", term.options))
             for name, term in reward.terms.items()
         }
-        return replace(config, reward=replace(reward, terms=terms))
+        return replace(config, stage=stage, reward=replace(reward, terms=terms))
     if stage.kind in ("curate", "reject"):
         steps = {
             name: {**step, "options": changed(f"stage.steps.{name}.options", step["options"])}
@@ -84,5 +90,4 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
             for name, step in stage.steps.items()
         }
         return replace(config, stage=replace(stage, steps=steps))
-    best_of = replace(stage.best_of, options=changed("stage.best_of.options", stage.best_of.options))
-    return replace(config, stage=replace(stage, best_of=best_of))
+    return replace(config, stage=stage)

@@ -15,13 +15,12 @@ from openr1.stages.options import (
     STAGES,
     AskStage,
     CurateStage,
-    EvaluateStage,
     GenerateStage,
     GrpoStage,
     PretrainStage,
     RejectStage,
 )
-from openr1.stages.scoring_models import scoring_models
+from openr1.stages.scoring_models import SCORING, scoring_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -39,8 +38,9 @@ def check_stage(config: Config) -> None:
     if config.model.checkpoint:
         wanted = ("model", "reward_model") if stage.pairs else ("model",)
         check_content("model.checkpoint", config.model.checkpoint, *wanted)
-    if isinstance(stage, EvaluateStage) and stage.best_of is not None:
-        check_scoring_term(stage.best_of, "stage.best_of")
+    for key in SCORING:
+        if (term := getattr(stage, key, None)) is not None:
+            check_scoring_term(term, f"stage.{key}")
     for one in scoring_models(config):
         if one.model is not None:
             check_content(f"{one.key}.model", one.model, "reward_model")

@@ -271,3 +271,30 @@ def test_evaluations_come_at_multiples_of_tokens_too(rl):
     beyond = [step for step in (1, 2, 3) if tokens[step] // every > tokens[step - 1] // every]
     assert 0 < len(beyond) < 3
     assert [row["step"] for row in rows(result) if "pass_at_1" in row] == [0, *beyond, 4]
+
+
+def test_what_is_wanted_and_the_divergence_are_measured_and_nothing_learns_from_them(rl):
+    plain = run_stage(composed(*rl), quiet=True)
+    gold = "stage.gold={function:helpers.pluggable:digits}"
+    measured = run_stage(composed(*rl, gold, "stage.measure_kl=true"), quiet=True)
+    assert measured.artifact.sha256() == plain.artifact.sha256()
+    assert measured.artifact.name != plain.artifact.name
+    evaluations = [row for row in rows(measured) if "eval_kl" in row]
+    assert [row["step"] for row in evaluations] == [0, 2, 4]
+    assert evaluations[0]["eval_kl"] == 0 < evaluations[1]["eval_kl"] < evaluations[2]["eval_kl"]
+    assert all(row["gold"] > 0 for row in evaluations)
+    assert measured.metrics["gold"] == evaluations[-1]["gold"]
+    assert measured.metrics["flops_eval"] > plain.metrics["flops_eval"]
+    assert measured.metrics["flops"] == plain.metrics["flops"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["stage.gold={function:readable}"], "stage.gold.function: 'readable' is not one of accuracy"),
+        (["stage.measure_kl=true", "stage.sampling.temperature=0.7"], "stage.measure_kl: is measured over answers"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(rl, overrides, line):
+    with pytest.raises(ConfigError, match=line):
+        composed(*rl, *overrides)
