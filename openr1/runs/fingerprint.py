@@ -101,7 +101,9 @@ def rule_versions(config: Config) -> dict[str, int]:
 
 
 def _is_off(option: Any) -> bool:
-    return option is None or option is False or option == [] or (isinstance(option, dict) and option.get("rank", 0) is None)
+    if isinstance(option, dict):  # adapters without a rank, a reward without a function
+        return any(option.get(name, 0) is None for name in ("rank", "function"))
+    return option is None or option is False or option == []
 
 
 def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
@@ -135,13 +137,14 @@ def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:
         for name, term in reward["terms"].items()
     }
     parts = {"terms": terms, "time_limit": reward["time_limit"]}
-    return parts | ({"by_task": reward["by_task"]} if reward["by_task"] else {})
+    by_task = {task: {name: float(weight) for name, weight in weights.items()} for task, weights in reward["by_task"].items()}
+    return parts | ({"by_task": by_task} if by_task else {})
 
 
 def _best_of_parts(config: Config) -> dict[str, Any]:
     """Return the part of an evaluation's config that decides how the best of n is chosen; nothing if it is not."""
     best_of = getattr(config.stage, "best_of", None)
-    if best_of is None:
+    if best_of is None or best_of.function is None:
         return {}
     return {"best_of": {"function": best_of.function, "options": fingerprinted_options(best_of.function, best_of.options)}}
 

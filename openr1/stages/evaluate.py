@@ -102,8 +102,8 @@ def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]
     :param samples: most answers to a problem.
     :returns: the scores.
     """
-    best_of, spent = context.config.stage.best_of, list[float]()
-    with _open_rater(context) if best_of else nullcontext() as rater:
+    spent: list[float] = []
+    with _open_rater(context) if context.config.stage.best_of.function else nullcontext() as rater:
         if rater is not None:
             shards = add_scores(shards, rater, context.folder / VERDICTS, spent)
         write_answers(context.folder, add_verdicts(context, shards), scored=rater is not None)
@@ -147,7 +147,7 @@ def write_scores(
     content["verdicts"] = VERSION
     write_json(context.folder / "scores.json", content)
     (context.folder / "scores.md").write_text(scores_markdown(config, scores, parts, samples))
-    if config.stage.best_of is not None:
+    if config.stage.best_of.function:
         (context.folder / CURVE).write_text(curve_csv(scores, metrics.ks(samples)))
 
 
@@ -176,7 +176,7 @@ def scores_markdown(
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if scores["unjudged"]:
         lines += ["", f"{scores['unjudged']:,.0f} problems have no verdict and count neither as right nor as wrong."]
-    if config.stage.best_of is not None:
+    if config.stage.best_of.function:
         lines += ["", f"## Best of n by {config.stage.best_of.function}", "", *curve_markdown(scores, metrics.ks(samples))]
     return "\n".join(lines) + "\n"
 

@@ -120,8 +120,7 @@ class EvaluateStage(AskStage):
     kind: str = "evaluate"
     samples: Count = 4
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
-    # reward that chooses the best of n answers, for the metrics best_of_N beside pass_at_N; null for none
-    best_of: ScoringTerm | None = None
+    best_of: ScoringTerm = field(default_factory=ScoringTerm)  # reward that chooses the best of n answers, beside pass@k
     makes: ClassVar[str] = "scores"
 
     @property

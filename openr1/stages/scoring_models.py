@@ -53,7 +53,7 @@ def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         for name, step in steps_of("stage.steps", stage.steps).items():
             if isinstance(step, Preferred):
                 yield f"preferred.{name}", f"stage.steps.{name}.options", step.function, step.options
-    elif getattr(stage, "best_of", None) is not None:
+    elif stage.kind == "evaluate" and stage.best_of.function is not None:
         yield "best_of", "stage.best_of.options", stage.best_of.function, stage.best_of.options
 
 

@@ -39,7 +39,7 @@ def check_stage(config: Config) -> None:
     if config.model.checkpoint:
         wanted = ("model", "reward_model") if stage.pairs else ("model",)
         check_content("model.checkpoint", config.model.checkpoint, *wanted)
-    if isinstance(stage, EvaluateStage) and stage.best_of is not None:
+    if isinstance(stage, EvaluateStage):
         check_scoring_term(stage.best_of, "stage.best_of")
     for one in scoring_models(config):
         if one.model is not None:
