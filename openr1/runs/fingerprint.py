@@ -16,6 +16,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.curation import decontamination
 from openr1.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import digest, hash_files
+from openr1.data.readability import RULE as READABILITY
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
@@ -89,6 +90,8 @@ def rule_versions(config: Config) -> dict[str, int]:
     rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
+    if "readability" in rewards:
+        versions["readability"] = READABILITY
     return versions
 
 
