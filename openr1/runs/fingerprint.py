@@ -16,6 +16,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.curation import decontamination
 from openr1.curation.options import CurationStep, Decontaminate, Preferred, steps_of
 from openr1.data.hashing import digest, hash_files
+from openr1.data.readability import RULE as READABILITY
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
@@ -23,7 +24,7 @@ from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
-from openr1.stages.scoring_models import scoring_models
+from openr1.stages.scoring_models import scoring_functions, scoring_models
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 
@@ -92,9 +93,11 @@ def rule_versions(config: Config) -> dict[str, int]:
     versions = {}
     if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
         versions["verdicts"] = VERDICTS
-    rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
+    rewards = scoring_functions(config)
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
+    if "readability" in rewards:
+        versions["readability"] = READABILITY
     if any(isinstance(one.options, JudgeOptions) for one in scoring_models(config)):
         versions["judge"] = PROMPTS
     return versions

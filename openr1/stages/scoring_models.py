@@ -43,6 +43,11 @@ def scoring_models(config: Config) -> list[ScoringModel]:
     ]
 
 
+def scoring_functions(config: Config) -> set[str]:
+    """Return the names of the rewards that a run computes, of rules and of models."""
+    return {function for _, _, function, _ in _terms(config)}
+
+
 def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield the rewards that a run computes: name of the input, key of the options, function, and options."""
     stage = config.stage
