@@ -6,13 +6,15 @@ The final stage of R1 (arXiv 2501.12948, section 2.3.4) combines them so: rules 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.data.tasks.base import Problem
     from openr1.rewards.options import RewardConfig
+
+MAX_WEIGHT = 1e6  # of a term, on either side of 0
 
 
 class TaskWeights:
@@ -26,7 +28,10 @@ class TaskWeights:
 
     def __init__(self, config: RewardConfig, sources: Mapping[str, str] | None = None) -> None:
         self.all = {name: term.weight for name, term in config.terms.items()}
-        self.by_task, self.sources = config.by_task, sources or {}
+        self.by_task = {
+            task: {name: float(weight) for name, weight in weights.items()} for task, weights in config.by_task.items()
+        }
+        self.sources = sources or {}
 
     def label(self, problem: Problem) -> str | None:
         """Return the key of ``reward.by_task`` that a problem falls under; None if it falls under none."""
@@ -51,6 +56,14 @@ def check_by_task(config: RewardConfig, key: str = "reward") -> None:
             if name not in config.terms:
                 known = ", ".join(config.terms) or "none"
                 raise ConfigError(f"{key}.by_task.{task}.{name}: is not a term of {key}.terms; there are {known}")
+            if not _is_weight(weights[name]):
+                allowed = f"a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
+                raise ConfigError(f"{key}.by_task.{task}.{name}: must be {allowed}, not {weights[name]!r}")
+
+
+def _is_weight(value: Any) -> bool:
+    # OmegaConf does not convert the numbers of a mapping within a mapping
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_WEIGHT
 
 
 def check_tasks(config: RewardConfig, tasks: Mapping[str, Sequence[str]], key: str = "reward") -> None:

@@ -8,24 +8,22 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, Le
-from omegaconf import MISSING
 
 from openr1.errors import ConfigError
 from openr1.options import check_ranges, load_options
 from openr1.options.ranges import OneOf, Seconds
-from openr1.rewards.by_task import check_by_task
+from openr1.rewards.by_task import MAX_WEIGHT, check_by_task
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS, Limits
 
 PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-Weight = Annotated[float, Interval(ge=-1e6, le=1e6)]
 
 
 @dataclass
 class TermConfig:
     """Options of one reward of a mix."""
 
-    weight: Weight = 1.0
+    weight: Annotated[float, Interval(ge=-MAX_WEIGHT, le=MAX_WEIGHT)] = 1.0
     function: str | None = None  # a name in openr1.rewards.REWARDS or package.module:function; null for the term's own name
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -41,7 +39,7 @@ class RewardConfig:
     terms: dict[str, TermConfig] = field(default_factory=dict)
     # task or source of the data -> the terms that its answers are scored by, with their weights; a task that is not named here
     # has all terms. Terms that a task does not name are not computed for it
-    by_task: dict[str, dict[str, Weight]] = field(default_factory=dict)
+    by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     time_limit: Seconds = 10.0  # seconds for each step of a sample: the verdict on its answer, or one reward
     workers: Annotated[int, Ge(1), Le(4096)] | None = None  # processes that score; null for one per core
     sandbox: Annotated[str, OneOf(PROVIDERS)] = "bubblewrap"  # runs programs: a name in openr1.rewards.sandbox.PROVIDERS
@@ -53,7 +51,7 @@ class RewardConfig:
 class ScoringTerm:
     """Options of one reward by which answers are compared: in curation, and to choose the best of n."""
 
-    function: str = MISSING  # a name in openr1.rewards.REWARDS or package.module:function
+    function: str | None = None  # a name in openr1.rewards.REWARDS or package.module:function; null for none
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,6 +75,10 @@ def check_scoring_term(term: ScoringTerm, key: str) -> None:
     :param key: where it stands in the config.
     :raises ConfigError: for the first key that is wrong, or an option that means nothing where raw scores are compared.
     """
+    if term.function is None:
+        if term.options:
+            raise ConfigError(f"{key}.options: belong to a reward; give {key}.function")
+        return
     if term.function not in REWARDS and not PATH.fullmatch(term.function):
         _refuse_function(key, term.function)
     if is_model_based(term.function):

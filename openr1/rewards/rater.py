@@ -35,6 +35,7 @@ class Rater:
         """
         self.model: ModelReward | None = None
         self.scorer: Scorer | None = None
+        assert term.function is not None
         if is_model_based(term.function):
             opens = REWARDS[term.function].opens
             assert opens is not None

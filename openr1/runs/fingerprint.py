@@ -16,6 +16,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.curation import decontamination
 from openr1.curation.options import CurationStep, Decontaminate, Preferred, steps_of
 from openr1.data.hashing import digest, hash_files
+from openr1.data.readability import RULE as READABILITY
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.base import VERDICTS
@@ -23,7 +24,7 @@ from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
-from openr1.stages.scoring_models import SCORING, scoring_models
+from openr1.stages.scoring_models import comparing_terms, scoring_functions, scoring_models
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 
@@ -92,16 +93,20 @@ def rule_versions(config: Config) -> dict[str, int]:
     versions = {}
     if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
         versions["verdicts"] = VERDICTS
-    rewards = {term.function or name for name, term in config.reward.terms.items()} if stage.rollouts else set()
+    rewards = scoring_functions(config)
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
+    if "readability" in rewards:
+        versions["readability"] = READABILITY
     if any(isinstance(one.options, JudgeOptions) for one in scoring_models(config)):
         versions["judge"] = PROMPTS
     return versions
 
 
 def _is_off(option: Any) -> bool:
-    return option is None or option is False or option == [] or (isinstance(option, dict) and option.get("rank", 0) is None)
+    if isinstance(option, dict):  # adapters without a rank, a reward without a function
+        return any(option.get(name, 0) is None for name in ("rank", "function"))
+    return option is None or option is False or option == []
 
 
 def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
@@ -136,15 +141,15 @@ def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:
         for name, term in reward["terms"].items()
     }
     parts = {"terms": terms, "time_limit": reward["time_limit"]}
-    return parts | ({"by_task": reward["by_task"]} if reward["by_task"] else {})
+    by_task = {task: {name: float(weight) for name, weight in weights.items()} for task, weights in reward["by_task"].items()}
+    return parts | ({"by_task": by_task} if by_task else {})
 
 
 def _scoring_parts(config: Config) -> dict[str, Any]:
     """Return the part of a stage's config that decides how answers are compared; nothing if they are not."""
-    terms = {key: term for key in SCORING if (term := getattr(config.stage, key, None)) is not None}
     return {
         key: {"function": term.function, "options": fingerprinted_options(term.function, term.options)}
-        for key, term in terms.items()
+        for key, term in comparing_terms(config.stage).items()
     }
 
 

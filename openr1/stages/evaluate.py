@@ -26,6 +26,7 @@ from openr1.evaluation.grading import Grader, row_sample
 from openr1.evaluation.grouping import grouped
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.rater import Rater
+from openr1.stages.scoring_models import comparing_terms
 from openr1.system.files import write_json
 from openr1.system.records import read_sealed, write_sealed
 from openr1.training.context import StageContext
@@ -103,8 +104,8 @@ def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]
     :param samples: most answers to a problem.
     :returns: the scores.
     """
-    stage, spent = context.config.stage, list[float]()
-    columns = {column: key for key, column in RATED.items() if getattr(stage, key) is not None}
+    spent: list[float] = []
+    columns = {RATED[key]: key for key in comparing_terms(context.config.stage)}
     with ExitStack() as stack:
         for column, key in columns.items():
             rater = stack.enter_context(_open_rater(context, key))
@@ -150,7 +151,7 @@ def write_scores(
     content["verdicts"] = VERSION
     write_json(context.folder / "scores.json", content)
     (context.folder / "scores.md").write_text(scores_markdown(config, scores, parts, samples))
-    if config.stage.best_of is not None:
+    if config.stage.best_of.function:
         (context.folder / CURVE).write_text(curve_csv(scores, metrics.ks(samples)))
 
 
@@ -180,7 +181,7 @@ def scores_markdown(
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if scores["unjudged"]:
         lines += ["", f"{scores['unjudged']:,.0f} problems have no verdict and count neither as right nor as wrong."]
-    if config.stage.best_of is not None:
+    if config.stage.best_of.function:
         lines += ["", f"## Best of n by {config.stage.best_of.function}", "", *curve_markdown(scores, metrics.ks(samples))]
     return "\n".join(lines) + "\n"
 

@@ -46,7 +46,7 @@ def run(context: StageContext) -> dict[str, float]:
     source_of = {problem.id: name for name, of_source in sources.items() for problem in of_source}
     scorer = Scorer(config.reward, Path(config.paths.cache), source_of if config.reward.by_task else None)
     gold = config.stage.gold
-    rated = Rater(gold, "stage.gold", config.reward, Path(config.paths.cache)) if gold else nullcontext()
+    rated = Rater(gold, "stage.gold", config.reward, Path(config.paths.cache)) if gold.function else nullcontext()
     with scorer, Grader(config.reward) as grader, rated as rater:
         scorer.open_models()
         model = initial_model(context).to(config.compute.device)
@@ -60,14 +60,14 @@ def run(context: StageContext) -> dict[str, float]:
             preflight.check_rewards(scorer, sources, ending)
         sampler, flops = ProblemSampler(sources, weights, config.seed), AnswerFlops(config, context.budget.shape)
         rollouts = Rollouts(config, sampler, generator, scorer, flops, ComputeLedger())
+        divergence = None  # before the trainer, which replaces the forward pass of its model
+        if config.stage.measure_kl:
+            bfloat16 = config.compute.precision == "bfloat16"
+            divergence = StartDivergence(model, context.budget.shape, tokenizer.pad_token_id, bfloat16)
         trainer = build_trainer(context, model, tokenizer, rollouts)
         if isinstance(generator, VllmPolicyGenerator):
             generator.trainer = trainer
         trainer.rollouts = rollouts
-        divergence = None
-        if config.stage.measure_kl:
-            bfloat16 = config.compute.precision == "bfloat16"
-            divergence = StartDivergence(model, context.budget.shape, tokenizer.pad_token_id, bfloat16)
         trainer.evaluation = PolicyEvaluation(replace(config, stage=config.stage.evaluation), grader, divergence, rater)
         metrics = train_and_save(trainer, PolicyCallback(context, rollouts), tokenizer)
     return metrics | policy_metrics(context, rollouts)

@@ -120,11 +120,8 @@ class EvaluateStage(AskStage):
     kind: str = "evaluate"
     samples: Count = 4
     answers: str | None = None  # artifact of answers to verify again, by name or directory; no model is asked
-    # reward that chooses the best of n answers, for the metrics best_of_N beside pass_at_N; null for none
-    best_of: ScoringTerm | None = None
-    gold: ScoringTerm | None = (
-        None  # reward that is wanted, for the metric gold, and best_of_gold_N with best_of; null for none
-    )
+    best_of: ScoringTerm = field(default_factory=ScoringTerm)  # reward that chooses the best of n answers, beside pass@k
+    gold: ScoringTerm = field(default_factory=ScoringTerm)  # reward that is wanted: gold, and best_of_gold_N with best_of
     makes: ClassVar[str] = "scores"
 
     @property
@@ -176,7 +173,8 @@ class GrpoStage(StageConfig):
     groups: GroupOptions = field(default_factory=GroupOptions)
     eval: EvalOptions = field(default_factory=EvalOptions)
     vllm: VllmOptions = field(default_factory=VllmOptions)
-    gold: ScoringTerm | None = None  # reward that is wanted: evaluations measure it, as gold, and nothing learns from it
+    # reward that is wanted: evaluations measure it, as gold, and nothing learns from it
+    gold: ScoringTerm = field(default_factory=ScoringTerm)
     measure_kl: bool = False  # evaluations measure the KL divergence from the policy at the start, as eval_kl in nats an answer
     log_every: Count = 1  # steps between two points of the curves
     eval_every_tokens: Tokens | None = None  # further evaluations, at the first step beyond each multiple of so many tokens

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from openr1.curation.options import Preferred, steps_of
-from openr1.rewards.options import is_model_based, term_options
+from openr1.rewards.options import ScoringTerm, is_model_based, term_options
 from openr1.rewards.preference import RewardModelOptions
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
+    from openr1.stages.options import StageConfig
 
-
-SCORING = ("best_of", "gold")  # options of stages that are a reward each, by which answers are compared
+COMPARING = ("best_of", "gold")  # options of stages that are one reward each, by which answers are compared
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,17 @@ def scoring_models(config: Config) -> list[ScoringModel]:
     ]
 
 
+def scoring_functions(config: Config) -> set[str]:
+    """Return the names of the rewards that a run computes, of rules and of models."""
+    return {function for _, _, function, _ in _terms(config)}
+
+
+def comparing_terms(stage: StageConfig) -> dict[str, ScoringTerm]:
+    """Return the rewards by which a stage compares answers, by the option that names each."""
+    terms = {key: getattr(stage, key) for key in COMPARING if hasattr(stage, key)}
+    return {key: term for key, term in terms.items() if term.function is not None}
+
+
 def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield the rewards that a run computes: name of the input, key of the options, function, and options."""
     stage = config.stage
@@ -56,9 +67,8 @@ def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         for name, step in steps_of("stage.steps", stage.steps).items():
             if isinstance(step, Preferred):
                 yield f"preferred.{name}", f"stage.steps.{name}.options", step.function, step.options
-    for key in SCORING:
-        if (term := getattr(stage, key, None)) is not None:
-            yield key, f"stage.{key}.options", term.function, term.options
+    for key, term in comparing_terms(stage).items():
+        yield key, f"stage.{key}.options", str(term.function), term.options
 
 
 def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Config:
@@ -73,9 +83,11 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
     def changed(key: str, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "model": found[key]} if key in found else options
 
-    scoring = {key: term for key in SCORING if (term := getattr(config.stage, key, None)) is not None}
-    scoring = {key: replace(term, options=changed(f"stage.{key}.options", term.options)) for key, term in scoring.items()}
-    stage, reward = replace(config.stage, **scoring), config.reward
+    compared = {
+        key: replace(term, options=changed(f"stage.{key}.options", term.options))
+        for key, term in comparing_terms(config.stage).items()
+    }
+    stage, reward = replace(config.stage, **compared), config.reward
     if stage.rollouts:
         terms = {
             name: replace(term, options=changed(f"reward.terms.{name}.options", term.options))

@@ -20,7 +20,7 @@ from openr1.stages.options import (
     PretrainStage,
     RejectStage,
 )
-from openr1.stages.scoring_models import SCORING, scoring_models
+from openr1.stages.scoring_models import COMPARING, scoring_models
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -38,9 +38,9 @@ def check_stage(config: Config) -> None:
     if config.model.checkpoint:
         wanted = ("model", "reward_model") if stage.pairs else ("model",)
         check_content("model.checkpoint", config.model.checkpoint, *wanted)
-    for key in SCORING:
-        if (term := getattr(stage, key, None)) is not None:
-            check_scoring_term(term, f"stage.{key}")
+    for key in COMPARING:
+        if hasattr(stage, key):
+            check_scoring_term(getattr(stage, key), f"stage.{key}")
     for one in scoring_models(config):
         if one.model is not None:
             check_content(f"{one.key}.model", one.model, "reward_model")

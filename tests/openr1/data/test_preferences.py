@@ -161,6 +161,13 @@ def test_stages_and_sources_must_fit(table):
         composed("stage=sft", "data=readability")
 
 
+def test_sharded_training_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"^compute.strategy: stage=reward_model trains on several processes by ddp, not by zer"
+    ):
+        composed("stage=reward_model", "data=readability", "compute=zero2")
+
+
 def test_a_prompt_on_both_sides_is_refused(table, tmp_path):
     test = tmp_path / "test.jsonl"
     test.write_text(json.dumps(ROWS[3] | {"chosen": "Three."}) + "\n" + json.dumps(ROWS[0] | {"prompt": "New"}) + "\n")

@@ -275,7 +275,7 @@ def test_evaluations_come_at_multiples_of_tokens_too(rl):
 
 def test_what_is_wanted_and_the_divergence_are_measured_and_nothing_learns_from_them(rl):
     plain = run_stage(composed(*rl), quiet=True)
-    gold = "stage.gold={function:helpers.pluggable:digits}"
+    gold = "stage.gold.function=helpers.pluggable:digits"
     measured = run_stage(composed(*rl, gold, "stage.measure_kl=true"), quiet=True)
     assert measured.artifact.sha256() == plain.artifact.sha256()
     assert measured.artifact.name != plain.artifact.name
@@ -291,7 +291,7 @@ def test_what_is_wanted_and_the_divergence_are_measured_and_nothing_learns_from_
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["stage.gold={function:readable}"], "stage.gold.function: 'readable' is not one of accuracy"),
+        (["stage.gold.function=readable"], "stage.gold.function: 'readable' is not one of accuracy"),
         (["stage.measure_kl=true", "stage.sampling.temperature=0.7"], "stage.measure_kl: is measured over answers"),
     ],
 )
