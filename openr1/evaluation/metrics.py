@@ -6,6 +6,7 @@ All metrics follow from one table with a row per answer, which an evaluation sto
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ import numpy as np
 from openr1.evaluation.best_of_n import best_of_n
 
 LEVEL = 0.95
+TASKS = 20  # maximum number of tasks with a metric of their own
+NAME = r"[^A-Za-z0-9_-]"  # no part of the name of a metric
 DIFFICULTIES = 10  # maximum number of rows by difficulty of a task; more values are binned
 
 
@@ -216,6 +219,17 @@ def breakdown(answers: Sequence[Answers], samples: int) -> dict[str, dict[str, d
         for name, low, high in _bins([level for level, _ in levels]):
             parts[task][name] = score([problem for level, problem in levels if low <= level <= high], samples)
     return parts
+
+
+def task_rates(parts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """Return the pass rate of each task as ``pass_at_1_TASK``, from :func:`breakdown`.
+
+    :returns: nothing for one task, whose pass rate is that of all problems, or for more than ``TASKS``.
+    """
+    if not 1 < len(parts) <= TASKS:
+        return {}
+    rates = {task: levels["all"]["pass_at_1"] for task, levels in parts.items() if "pass_at_1" in levels["all"]}
+    return {f"pass_at_1_{re.sub(NAME, '_', task)}": rate for task, rate in rates.items()}
 
 
 def _bins(values: Sequence[float]) -> list[tuple[str, float, float]]:

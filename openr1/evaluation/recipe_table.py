@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 FILE = "stages.md"
-HEADS = ("after", "stage", "pass@1", "95 % interval", "format", "reasoned", "readable", "tokens", "FLOPs so far")
-SCORED_HEADS = (*HEADS[:7], "mean score", *HEADS[7:])  # of evaluations with stage.best_of
-CELLS = ("pass_at_1", "format_rate", "reasoned_rate", "readability")
+PASS_RATE = "pass_at_1"
+ENDS = ("_low", "_high")  # of the interval of a pass rate
+# head of a column -> the metric of its cells; a column without a value is left out
+COLUMNS = {
+    "format": "format_rate",
+    "reasoned": "reasoned_rate",
+    "readable": "readability",
+    "mean score": "mean_score",
+    "gold": "gold",
+}
 
 
 @dataclass(frozen=True)
@@ -28,33 +35,48 @@ class FinishedStage:
     metrics: Mapping[str, float]
 
 
-def recipe_rows(stages: Iterable[FinishedStage]) -> list[tuple[str, ...]]:
-    """Return a row for each evaluation of an earlier stage's artifact, with the cells that :func:`heads_of` names."""
-    stages = list(stages)
-    scored = any("mean_score" in stage.metrics for stage in stages)
+@dataclass(frozen=True)
+class RecipeTable:
+    """A row for each evaluation of what an earlier stage of the recipe made. Without rows there is no table."""
+
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        lines = [self.heads, ("---", "---", *["---:"] * (len(self.heads) - 2)), *self.rows]
+        return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def recipe_table(stages: Iterable[FinishedStage]) -> RecipeTable:
+    """Return the table of a recipe: pass rates, with one for each task if there are several, and FLOPs."""
     makers: dict[str, tuple[str, str]] = {}
-    flops, rows = 0.0, []
+    flops, evaluated = 0.0, []
     for stage in stages:
         if stage.makes != "scores":
             makers[stage.artifact] = (stage.name, stage.kind)
             flops += stage.metrics.get("flops", 0.0)
         elif stage.checkpoint in makers:
-            scores = stage.metrics
-            cells = [f"{scores[key]:.3f}" if key in scores else "" for key in CELLS]
-            interval = f"{scores['pass_at_1_low']:.3f} to {scores['pass_at_1_high']:.3f}" if cells[0] else ""
-            tokens = f"{scores['response_tokens']:.1f}" if "response_tokens" in scores else ""
-            score = ([f"{scores['mean_score']:.3f}"] if "mean_score" in scores else [""]) if scored else []
-            rows.append((*makers[stage.checkpoint], cells[0], interval, *cells[1:], *score, tokens, f"{flops:.3g}"))
-    return rows
+            evaluated.append((makers[stage.checkpoint], stage.metrics, flops))
+    of_tasks = _of_tasks([scores for _, scores, _ in evaluated])
+    columns = {head: name for head, name in COLUMNS.items() if any(name in scores for _, scores, _ in evaluated)}
+    rows = []
+    for made, scores, spent in evaluated:
+        interval = "{:.3f} to {:.3f}".format(*(scores[PASS_RATE + end] for end in ENDS)) if PASS_RATE in scores else ""
+        rates = [_cell(scores, f"{PASS_RATE}_{task}") for task in of_tasks]
+        tokens = f"{scores['response_tokens']:.1f}" if "response_tokens" in scores else ""
+        cells = [_cell(scores, PASS_RATE), interval, *rates, *(_cell(scores, name) for name in columns.values())]
+        rows.append((*made, *cells, tokens, f"{spent:.3g}"))
+    heads = ("after", "stage", "pass@1", "95 % interval", *of_tasks, *columns, "tokens", "FLOPs so far")
+    return RecipeTable(heads, rows)
 
 
-def heads_of(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the heads of the columns of :func:`recipe_rows`."""
-    return SCORED_HEADS if rows and len(rows[0]) == len(SCORED_HEADS) else HEADS
+def _of_tasks(scores: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return the tasks that have a pass rate of their own, in the order in which they appear."""
+    first = f"{PASS_RATE}_"
+    names = dict.fromkeys(name for one in scores for name in one if name.startswith(first) and not name.endswith(ENDS))
+    return [name.removeprefix(first) for name in names]
 
 
-def markdown(rows: list[tuple[str, ...]]) -> str:
-    """Format the rows as a Markdown table."""
-    heads = heads_of(rows)
-    lines = [heads, ("---", "---", *["---:"] * (len(heads) - 2)), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+def _cell(scores: Mapping[str, float], name: str) -> str:
+    return f"{scores[name]:.3f}" if name in scores else ""

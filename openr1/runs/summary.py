@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
-from openr1.evaluation.recipe_table import heads_of, recipe_rows
+from openr1.evaluation.recipe_table import recipe_table
 from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
@@ -21,11 +21,11 @@ def show_trial(trial: TrialResult, config: Config) -> None:
     console = Console()
     for name, result in trial.stages.items():
         _show_stage(name, result, console)
-    if config.recipe and (rows := recipe_rows(finished_stages(trial.stages))):
-        table = Table(*heads_of(rows)[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
-        for head in heads_of(rows)[2:]:
+    if config.recipe and (stages := recipe_table(finished_stages(trial.stages))).rows:
+        table = Table(*stages.heads[:2], title=f"{config.recipe.name}, after each stage", title_justify="left")
+        for head in stages.heads[2:]:
             table.add_column(head, justify="right")
-        for row in rows:
+        for row in stages.rows:
             table.add_row(*row)
         console.print(table)
     tracked = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from openr1.config.recipe import RecipeStep
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
-from openr1.evaluation.recipe_table import FILE, FinishedStage, markdown, recipe_rows
+from openr1.evaluation.recipe_table import FILE, FinishedStage, recipe_table
 from openr1.runs.plan import run_steps
 from openr1.runs.prepare import PreparedRun, check_can_begin, prepare
 from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
@@ -117,8 +117,8 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
             tracked.tag(**{f"step.{step.name}": results[step.name].run_id})
         trial_result = TrialResult(results, tracked.run_id)
         tracked.summarise(trial_result.metrics, 0)
-        if rows := recipe_rows(finished_stages(results)):
-            tracked.log_text(markdown(rows), FILE)
+        if (table := recipe_table(finished_stages(results))).rows:
+            tracked.log_text(table.markdown(), FILE)
     return _noted(trial_result)
 
 

@@ -113,8 +113,9 @@ def grade_and_score(context: StageContext, shards: Iterable[list[dict[str, Any]]
         write_answers(context.folder, add_verdicts(context, shards), tuple(columns))
     answers = list(grouped(read_answers(context.folder)))
     scores = metrics.score(answers, samples)
-    write_scores(context, scores, metrics.breakdown(answers, samples), samples)
-    return scores | ({"flops_reward": sum(spent)} if any(spent) else {})
+    parts = metrics.breakdown(answers, samples)
+    write_scores(context, scores, parts, samples)
+    return scores | metrics.task_rates(parts) | ({"flops_reward": sum(spent)} if any(spent) else {})
 
 
 def _open_rater(context: StageContext, key: str) -> Rater:

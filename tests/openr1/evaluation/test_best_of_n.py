@@ -1,9 +1,10 @@
 import itertools
 import random
 
+import numpy as np
 import pytest
 
-from openr1.evaluation.best_of_n import add_scores, best_of_n, curve_csv, curve_markdown
+from openr1.evaluation.best_of_n import add_scores, best_of_n, curve, curve_csv, curve_markdown
 from openr1.evaluation.metrics import Answers, score
 
 
@@ -60,7 +61,9 @@ def test_metrics_have_the_best_of_n_beside_pass_at_k():
 def test_the_curve_is_a_table():
     scores = {"pass_at_1": 0.25, "pass_at_2": 0.5, "best_of_2": 0.375}
     assert curve_markdown(scores, [1, 2])[2:] == ["| 1 | 0.250 | 0.250 | 0.250 |", "| 2 | 0.500 |  | 0.375 |"]
-    assert curve_csv(scores, [1, 2]) == "k,coverage,majority,best_of_n\n1,0.25,0.25,0.25\n2,0.5,,0.375\n"
+    assert curve_csv(scores, [1, 2]) == (
+        "k,coverage,majority,best_of_n,gold,kl\n1,0.25,0.25,0.25,,0.0\n2,0.5,,0.375,,0.1931471805599453\n"
+    )
 
 
 def test_a_killed_evaluation_scores_no_shard_twice(tmp_path):
@@ -79,9 +82,22 @@ def test_a_killed_evaluation_scores_no_shard_twice(tmp_path):
         return [[row("a", "1"), row("a", None), row("b", "22")], [row("c", "333")]]
 
     rater, spent = Rater(), []
-    first = list(add_scores(shards(), rater, tmp_path, spent))
+    first = list(add_scores(shards(), "score", rater, tmp_path, spent))
     assert [[one["score"] for one in shard] for shard in first] == [[1.0, None, 2.0], [3.0]]
     again, spent_again = Rater(), []
-    assert list(add_scores(shards(), again, tmp_path, spent_again)) == first
+    assert list(add_scores(shards(), "score", again, tmp_path, spent_again)) == first
     assert again.flops == 0
     assert spent_again == spent == [10.0, 10.0]
+
+
+def test_the_gold_reward_of_the_best_of_n_is_beside_its_distance():
+    answers = Answers(
+        "t", None, [True] * 2, [None] * 2, [True] * 2, [1] * 2, [True] * 2, [True] * 2, score=[2.0, 1.0], gold=[0.1, 0.9]
+    )
+    metrics = score([answers], 2)
+    assert metrics["gold"] == 0.5
+    assert metrics["best_of_gold_2"] == 0.1  # the answer that scores more is the worse one
+    first, second = curve(metrics, [1, 2])
+    assert first[-2:] == (0.5, 0.0)
+    assert second[-2:] == (0.1, pytest.approx(np.log(2) - 0.5))
+    assert curve_markdown(metrics, [1, 2])[0] == "| n | pass@n | maj@n | best of n | its gold reward | KL (nats) |"

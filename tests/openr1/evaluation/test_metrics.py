@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from openr1.evaluation.metrics import Answers, breakdown, clustered, grouped, ks, majority_at_k, pass_at_k, score
+from openr1.evaluation.metrics import Answers, breakdown, clustered, grouped, ks, majority_at_k, pass_at_k, score, task_rates
 
 
 def answers(right, vote=None, task="sums", difficulty=None, tokens=None):
@@ -112,3 +112,13 @@ def test_rows_are_grouped_by_problem():
     assert (first.right, first.vote, first.formatted) == ([True, False], ["1", "2"], [False, True])
     assert first.reasoned == [False, False]
     assert second.right == [True]
+
+
+def test_each_of_several_tasks_has_its_pass_rate():
+    parts = {
+        "sums": {"all": {"pass_at_1": 0.5}},
+        "number theory": {"all": {"pass_at_1": 0.25}},
+        "code": {"all": {"unjudged": 2}},
+    }
+    assert task_rates(parts) == {"pass_at_1_sums": 0.5, "pass_at_1_number_theory": 0.25}
+    assert task_rates({"sums": parts["sums"]}) == task_rates({f"{i}": parts["sums"] for i in range(21)}) == {}
