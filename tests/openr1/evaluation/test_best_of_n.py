@@ -1,5 +1,6 @@
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_best_of_n_of_many_answers_is_exact():
 
 def of(right, scores):
     count = len(right)
-    return Answers("t", None, right, [None] * count, [True] * count, [1] * count, [True] * count, [True] * count, scores)
+    return Answers("t", None, right, [None] * count, [True] * count, [1] * count, [True] * count, [True] * count, score=scores)
 
 
 def test_metrics_have_the_best_of_n_beside_pass_at_k():
@@ -91,9 +92,7 @@ def test_a_killed_evaluation_scores_no_shard_twice(tmp_path):
 
 
 def test_the_gold_reward_of_the_best_of_n_is_beside_its_distance():
-    answers = Answers(
-        "t", None, [True] * 2, [None] * 2, [True] * 2, [1] * 2, [True] * 2, [True] * 2, score=[2.0, 1.0], gold=[0.1, 0.9]
-    )
+    answers = replace(of([True] * 2, [2.0, 1.0]), gold=[0.1, 0.9])
     metrics = score([answers], 2)
     assert metrics["gold"] == 0.5
     assert metrics["best_of_gold_2"] == 0.1  # the answer that scores more is the worse one
