@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
+from openr1.console import console as open_console
+from openr1.console import print_table
 from openr1.evaluation.recipe_table import recipe_table
 from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
@@ -18,7 +20,7 @@ Rows = list[tuple[str, str]]
 
 def show_trial(trial: TrialResult, config: Config) -> None:
     """Print the metrics and the artifact of every stage, and where the trial is tracked."""
-    console = Console()
+    console = open_console()
     for name, result in trial.stages.items():
         _show_stage(name, result, console)
     if config.recipe and (stages := recipe_table(finished_stages(trial.stages))).rows:
@@ -27,7 +29,7 @@ def show_trial(trial: TrialResult, config: Config) -> None:
             table.add_column(head, justify="right")
         for row in stages.rows:
             table.add_row(*row)
-        console.print(table)
+        print_table(table, console)
     tracked = f"run {trial.run_id} of study {config.study!r} in {config.tracking.uri}"
     if trial.reused:
         trained = any(result.config.stage.trains for result in trial.stages.values())
@@ -51,7 +53,7 @@ def _show_stage(name: str, result: StageResult, console: Console) -> None:
     verb = "training" if stage.trains else "curation" if stage.makes == "examples" else "answering"
     speed = f", {metrics['tokens_per_second']:,.0f} tokens a second" if "tokens_per_second" in metrics else ""
     table.add_row(f"{verb} time", f"{metrics['wall_seconds']:.1f} s{speed}")
-    console.print(table)
+    print_table(table, console)
     path = result.artifact.model if stage.trains else result.artifact.path
     console.print(f"{stage.makes:<8} {path}", soft_wrap=True)
 
