@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
+from analysis.charts.marks import BLACK, GREEN, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
 from analysis.charts.parts import (
     UNLIMITED,
     FittedRange,
@@ -133,8 +133,10 @@ def chart_pass_at_k(study: Study) -> Chart | None:
         *law_marks(fit, "k", at, values, ends, FittedRange(fitted_k), look),
         Scatter(x=rows["k"].to_numpy(dtype=float), y=rows["coverage"].to_numpy(), name="measured", colour=BLACK, hover=text),
         *held_out_points(held, "k"),
+        *(chosen := _chosen_points(frame)),
     ]
     spread = values if ends is None else np.concatenate([values, *ends])
+    spread = np.concatenate([spread, *(points.y for points in chosen)])
     low, high = span(np.append(spread, rows["coverage"]), 0.05)
     panel = Panel(
         axis("k", span(at, 0.02, log=True), log=True),
@@ -147,6 +149,16 @@ def chart_pass_at_k(study: Study) -> Chart | None:
         f"Coverage by the unbiased estimate; {fit.law.formula} with its 95 % interval, dashed beyond the largest measured k."
     )
     return Chart(fit.law.title, caption, (panel,))
+
+
+def _chosen_points(frame: pd.DataFrame) -> list[Scatter]:
+    """Return the pass rates of the one answer that is chosen among k, from a table as ``stage=evaluate`` writes it."""
+    shown = []
+    for column_name, name, shape, tone in (("best_of_n", "best of k", "square", GREEN), ("majority", "maj@k", "diamond", GREY)):
+        if {"k", column_name} <= set(frame):
+            rows = frame[["k", column_name]].astype(float).dropna()
+            shown.append(Scatter(x=rows["k"].to_numpy(), y=rows[column_name].to_numpy(), name=name, colour=tone, shape=shape))
+    return shown
 
 
 def chart_distillation(study: Study) -> Chart | None:

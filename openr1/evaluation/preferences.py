@@ -72,8 +72,8 @@ def calibration_bins(differences: np.ndarray, bins: int = BINS) -> list[Bin]:
     for number in range(bins):
         chosen = place == number
         if chosen.any():
-            edges = [0.5 + (number + i) / (2 * bins) for i in (0, 1)]
-            rows.append(Bin(*edges, int(chosen.sum()), float(chance[chosen].mean()), float(right[chosen].mean())))
+            low, high = (0.5 + (number + i) / (2 * bins) for i in (0, 1))
+            rows.append(Bin(low, high, int(chosen.sum()), float(chance[chosen].mean()), float(right[chosen].mean())))
     return rows
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENS = 16_384  # of one batch with its padding, at most, unless a single text is longer
@@ -41,7 +42,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def score_ids(
-    model: PreTrainedModel, ids: Sequence[Sequence[int]], batch: int = 32, forward: Callable[..., Any] | None = None
+    model: PreTrainedModel, ids: Sequence[Sequence[int] | np.ndarray], batch: int = 32, forward: Callable[..., Any] | None = None
 ) -> list[float]:
     """Return the reward of each sequence of tokens; the model keeps its mode.
 

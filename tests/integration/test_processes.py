@@ -41,7 +41,10 @@ def runs(tiny, tmp_path):
     columns = {"path": pairs, "prompt": "question", "completion": "reply"}
     sft = ["stage=sft", *(f"data.sources.files.{key}={value}" for key, value in columns.items())]
     sft += ["optim.batch_tokens=400", "compute.micro_batch=8", "budget.steps=6"]
-    return {"pretrain": tiny, "sft": [*tiny, *sft], "lora": [*tiny, *sft, "stage.lora.rank=4"]}
+    rewards = ["stage=reward_model", "data=readability", "data.sources.readability.problems=300", "optim.batch_tokens=1400"]
+    rewards += [option for option in tiny if not option.startswith(("data", "optim.batch_tokens"))]
+    rewards += ["data.eval_tokens=4096", "data.eval_fraction=0.2", "budget.steps=6"]
+    return {"pretrain": tiny, "sft": [*tiny, *sft], "lora": [*tiny, *sft, "stage.lora.rank=4"], "rewards": rewards}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def runs(tiny, tmp_path):
     [
         ("pretrain", "ddp"),
         ("sft", "ddp"),
+        ("rewards", "ddp"),
         pytest.param("pretrain", "zero2", marks=needs_deepspeed),
         pytest.param("sft", "zero2", marks=[needs_deepspeed, pytest.mark.nightly]),
         pytest.param("pretrain", "zero3", marks=needs_deepspeed),
@@ -56,7 +60,7 @@ def runs(tiny, tmp_path):
     ],
 )
 def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     overrides = [*runs[kind], "stage.log_points=6"]
     single = run_stage(composed(*overrides), quiet=True)
@@ -71,7 +75,8 @@ def test_two_processes_give_what_one_gives(runs, tmp_path, kind, strategy):
         assert after.keys() == before.keys()
         for name in before.keys() & COMPARED:
             assert after[name] == pytest.approx(before[name], abs=1e-5, rel=1e-6)
-    whole, again = (AutoModelForCausalLM.from_pretrained(each.artifact.model).state_dict() for each in (single, two))
+    auto_class = AutoModelForSequenceClassification if kind == "rewards" else AutoModelForCausalLM
+    whole, again = (auto_class.from_pretrained(each.artifact.model).state_dict() for each in (single, two))
     assert whole.keys() == again.keys()
     # softmax does not see the biases of keys: their gradient is rounding, which Adam makes as large as any other
     seen = [name for name in whole if not name.endswith("k_proj.bias")]

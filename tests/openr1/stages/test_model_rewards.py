@@ -36,12 +36,12 @@ def reward_model(tmp_path_factory):
 
 @pytest.fixture
 def rl(sums, student, reward_model):
-    """Overrides of four steps on sums, rewarded by rules, and on lists, by preference."""
-    others = ("arithmetic", "countdown", "linear", "modular", "strings", "multiple_choice")
+    """Overrides of four steps on sums, rewarded by rules, and on arithmetic, by preference."""
+    others = ("lists", "countdown", "linear", "modular", "strings", "multiple_choice")
     data = ["data=tasks", *(f"~data.sources.{name}" for name in others), "data.eval_fraction=0.2", "scale=30k"]
-    data += ["data.sources.sums.problems=300", "data.sources.lists.problems=100"]
+    data += ["data.sources.sums.problems=300", "data.sources.arithmetic.problems=100", "data.context=96"]
     term = f"{{function:harmlessness,weight:0.5,options:{{model:{reward_model.path}}}}}"
-    by_task = "+reward.by_task={sums:{accuracy:1,format:0.5},lists:{nice:2}}"
+    by_task = "+reward.by_task={sums:{accuracy:1,format:0.5},arithmetic:{nice:2}}"
     mix = ["reward=r1_zero", f"+reward.terms={{nice:{term}}}", by_task]
     return [*data, *SHORT, *mix, f"model.checkpoint={student.model}", sums[-1]]
 
@@ -89,7 +89,7 @@ def test_the_reward_model_counts_by_its_content_and_the_rest_by_what_it_changes(
         assert identify(composed(*rl, f"+reward.terms.nice.options.{name}={value}"))[0] == first, same
     for change in ("of=summary", "clip=2.0", "normalise=none", "instruction='Add {prompt}'"):
         assert identify(composed(*rl, f"+reward.terms.nice.options.{change}"))[0] != first, change
-    assert identify(composed(*rl, "reward.by_task.lists.nice=1"))[0] != first
+    assert identify(composed(*rl, "reward.by_task.arithmetic.nice=1"))[0] != first
     copied = tmp_path / "copied"
     copied.mkdir()
     for path in reward_model.model.iterdir():
@@ -110,8 +110,8 @@ def refused(*overrides, ran=False):
 def test_what_cannot_be_is_refused_before_anything_is_written(rl, student, tmp_path):
     model = "reward.terms.nice.options.model"
     line = refused(*rl, "+reward.by_task={chess:{nice:1}}")
-    assert line == "reward.by_task.chess: is no source or task of the data; there are sums, lists"
-    assert refused(*rl, "+reward.by_task.lists.acuracy=1").startswith("reward.by_task.lists.acuracy: ")
+    assert line == "reward.by_task.chess: is no source or task of the data; there are sums, arithmetic"
+    assert refused(*rl, "+reward.by_task.arithmetic.acuracy=1").startswith("reward.by_task.arithmetic.acuracy: ")
     assert refused(*rl, "stage.loss.aggregation=normalize_then_sum").startswith("stage.loss.aggregation: normalises each term")
     line = refused(*rl, f"{model}=sft-0123456789abcdef")
     assert line == f"{model}: stage=sft makes model; reward_model are made by reward_model"
@@ -121,7 +121,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(rl, student, tmp_p
     assert line.endswith("is a Qwen2ForCausalLM, which gives no reward; stage=reward_model makes one")
     assert refused(*rl, f"{model}=/nowhere", ran=True).startswith(f"{model}: '/nowhere' is neither a directory")
     judge = "{function:judge,options:{model:m,rubric:clear,api_key_env:null,base_url:'http://127.0.0.1:9/v1'}}"
-    line = refused(*rl, f"+reward.terms.judge={judge}", ran=True)
+    line = refused(*rl, f"+reward.terms={{judge:{judge}}}", ran=True)
     assert line == "reward.terms.judge.options.base_url: no server answers at http://127.0.0.1:9/v1"
     assert not (tmp_path / "outputs" / "artifacts").exists()
 

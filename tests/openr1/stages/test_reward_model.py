@@ -16,7 +16,9 @@ from openr1.errors import ConfigError
 from openr1.evaluation.preferences import preference_metrics
 from openr1.models.reward_models import load_reward_model
 from openr1.models.reward_scoring import score_texts
+from openr1.models.shape import solve_shape
 from openr1.runs.fingerprint import identify
+from openr1.runs.prepare import prepare as prepare_run
 from openr1.runs.stage_run import run_stage
 
 PAIRS = ["stage=reward_model", "data=readability", "data.sources.readability.problems=300", "data.eval_fraction=0.2"]
@@ -163,3 +165,11 @@ def test_a_margin_that_the_data_lack_is_refused(tmp_path):
     config = replace(config, data=composed(*options, "stage=reward_model", "data.eval_fraction=0.2").data)
     with pytest.raises(ConfigError, match=r"^stage.margin: data.sources.pairs has pairs without a margin; name its column in"):
         run_stage(config, quiet=True)
+
+
+def test_it_is_planned_on_a_model_that_an_earlier_step_will_make(tmp_path):
+    made = solve_shape(composed("scale=30k").model, composed("scale=30k").scale, 258, 160)
+    earlier = "sft-0123456789abcdef"
+    run = prepare_run(compose(tmp_path, f"model.checkpoint={earlier}"), shapes={earlier: made})
+    assert run.estimate.shape == replace(made, labels=1)
+    assert run.dataset is None
