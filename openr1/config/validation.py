@@ -37,6 +37,7 @@ def validate(config: Config) -> None:
     check_optim(config.optim)
     check_compute(config.compute)
     _processes(config)
+    _further_tokens(config)
     check_reward(config.reward)
     if config.recipe is None:
         check_stage(config)
@@ -74,6 +75,23 @@ def _data(config: Config) -> None:
         raise ConfigError(f"optim.batch_tokens: {batch:g} is below one sequence of data.context={data.context} tokens")
     if data.chat and stage.trains and not checkpoint_of(config.model, config.scale):
         raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
+
+
+def _further_tokens(config: Config) -> None:
+    """Check multi-token prediction against the stage that trains it."""
+    depth, stage, data = config.model.mtp.depth, config.stage, config.data
+    if not depth or config.recipe is not None or not stage.trains:
+        return
+    if stage.rollouts:
+        raise ConfigError(
+            f"model.mtp.depth: stage={stage.kind} has no loss of further tokens; give 0, which leaves out modules of the checkpoint"
+        )
+    if getattr(stage, "lora", None) is not None and stage.lora.rank is not None:
+        raise ConfigError("model.mtp.depth: adapters are trained without multi-token prediction; give 0, or stage.lora.rank=null")
+    if depth > data.context - 2:
+        raise ConfigError(
+            f"model.mtp.depth: {depth} leaves no token to predict in data.context={data.context}; at most {data.context - 2}"
+        )
 
 
 def _processes(config: Config) -> None:

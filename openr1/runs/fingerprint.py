@@ -18,6 +18,7 @@ from openr1.curation.options import Decontaminate, steps_of
 from openr1.data.hashing import digest, hash_files
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
+from openr1.models.mtp_files import FOLDER
 from openr1.rewards.base import VERDICTS
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
@@ -103,8 +104,10 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     parts["model"].pop("checkpoints")
     if "model" in inputs:
         # a checkpoint is known by its content, wherever it lies, and decides the shape
-        parts["model"] = {key: parts["model"][key] for key in ("attention", "options")}
+        parts["model"] = {key: parts["model"][key] for key in ("attention", "options", "mtp")}
         parts.pop("scale")
+    if not config.model.mtp.depth:  # options of modules that there are not do not count
+        parts["model"].pop("mtp")
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
@@ -144,8 +147,9 @@ def _generation_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any
 
 
 def checkpoint_fingerprint(checkpoint: str, revision: str | None, cache: Path) -> str:
-    """Return what identifies a checkpoint: a hash of its files, wherever they lie, or the id and revision of a Hub model."""
+    """Return what identifies a checkpoint: a hash of its files (with modules of multi-token prediction), wherever they lie, or the id and revision of a Hub model."""
     folder = Path(checkpoint)
     if not folder.is_dir():
         return f"{checkpoint}@{revision or 'main'}"
-    return hash_files([path for path in sorted(folder.iterdir()) if path.is_file()], cache)[:16]
+    files = [path for place in (folder, folder / FOLDER) if place.is_dir() for path in sorted(place.iterdir())]
+    return hash_files([path for path in files if path.is_file()], cache)[:16]

@@ -7,7 +7,7 @@ imported, since a sweep resolves hundreds of runs in its parent process.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from openr1.data import vocab_size
@@ -16,7 +16,7 @@ from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
 from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
-from openr1.training.schedule import Phases, phases_of
+from openr1.training.schedule import Phases, phases_of, weight_change
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -111,6 +111,11 @@ def phases(config: Config, budget: Budget) -> Phases:
     return phases_of(config.optim, budget.steps, budget.batch_tokens if isinstance(budget, TokenBudget) else None)
 
 
+def shared_until(config: Config, budget: Budget) -> int:
+    """Return the step up to which a longer run is the same: before the decay, and before the weight of further tokens changes."""
+    return min(phases(config, budget).stable_until, weight_change(config.model.mtp, budget.steps))
+
+
 def initial_shape(config: Config) -> Shape:
     """Return the shape of the model that a run starts from: that of its checkpoint, or of its scale.
 
@@ -130,7 +135,7 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
     :raises ConfigError: if the budget is below one step, or needs a data set that is not prepared.
     """
     context, given = config.data.context, config.budget
-    shape = shape or initial_shape(config)
+    shape = replace(shape or initial_shape(config), mtp_depth=config.model.mtp.depth)
     params = count(shape)
     flops_per_token = _flops_per_token(config, shape)
     length = dataset.tokens_per_sequence if dataset else context
