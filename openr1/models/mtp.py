@@ -95,7 +95,9 @@ class MultiTokenPrediction(nn.Module):
         ]
 
     def _take_arguments(self, layer: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        self.arguments = {name: value for name, value in kwargs.items() if name not in ("past_key_values", "hidden_states")}
+        if layer.training:
+            unused = ("past_key_values", "hidden_states")
+            self.arguments = {name: value for name, value in kwargs.items() if name not in unused}
 
     def _take_hidden(self, base: nn.Module, args: Any, output: Any) -> None:
         self.hidden = output.last_hidden_state

@@ -13,6 +13,18 @@ from openr1.errors import ConfigError
 FOLDER, WEIGHTS, CONFIG = "mtp", "model.safetensors", "config.json"
 
 
+def check_modules(checkpoint: str | None) -> None:
+    """Refuse a model that has no modules to draft with.
+
+    :raises ConfigError: for such a model.
+    """
+    if not saved_depth(checkpoint):
+        raise ConfigError(
+            f"engine.speculative: {checkpoint} has no modules of multi-token prediction ({FOLDER}/); leave it null, or give a "
+            "model that was trained with model.mtp.depth=1"
+        )
+
+
 def saved_depth(checkpoint: str | Path | None) -> int:
     """Return the number of modules beside a model; 0 for a model without any, or one of the Hub.
 

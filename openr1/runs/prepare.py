@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact, Store
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.models.mtp_files import check_modules
 from openr1.models.shape import Shape
 from openr1.runs.dataset import prepare_dataset
 from openr1.runs.estimate import estimate_run
@@ -124,8 +125,10 @@ def check_can_begin(config: Config, identity: tuple[str, dict[str, str]] | None 
 
 
 def _check_checkpoint(config: Config) -> None:
-    """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer."""
-    checkpoint = checkpoint_of(config.model, config.scale)
+    """Refuse a model that cannot be fine-tuned, one whose tokenizer or chat template cannot end an answer, or that cannot draft."""
+    checkpoint, asks = checkpoint_of(config.model, config.scale), config.stage.needs_model and not config.stage.trains
+    if asks and getattr(config.engine, "speculative", None):
+        check_modules(checkpoint)
     if checkpoint and config.stage.trains and config.stage.kind != "pretrain":
         from openr1.engines.end_tokens import check_end_tokens
 
