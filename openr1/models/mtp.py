@@ -153,9 +153,10 @@ def attach(model: PreTrainedModel, depth: int, seed: int, checkpoint: str | None
     :raises ConfigError: if the modules of the checkpoint do not fit.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEEDS + seed)
         modules = MultiTokenPrediction(model, depth)
-        modules.layers.apply(model._init_weights)
+        for number, module in enumerate(modules.layers, 1):
+            torch.manual_seed(number * SEEDS + seed)
+            module.apply(model._init_weights)
     if checkpoint and saved_depth(checkpoint):
         _load(modules, Path(checkpoint) / FOLDER)
     fixed = {name: tensor for name, tensor in modules.named_buffers() if name.endswith("e_score_correction_bias")}

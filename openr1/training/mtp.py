@@ -27,7 +27,7 @@ class MultiTokenLoss:
     model: Any
     state: Any
     _metrics: dict[str, dict[str, list[float]]]
-    _weighted: Tensor | float = 0.0  # what the modules add to the loss of the last forward pass
+    _next_token_loss: Tensor  # of the last forward pass, without what the modules add to it
 
     @property
     def modules(self) -> MultiTokenPrediction | None:
@@ -45,9 +45,8 @@ class MultiTokenLoss:
         # like the loss of the next token: divided by the targets of the step on all ranks, whose gradients are then averaged
         factor = self.weight() * world_size() / (len(sums) * num_items_in_batch)
         self._note(sums.detach(), counts)
-        weighted = factor * sums.sum()
-        self._weighted = weighted.detach()
-        return loss + weighted
+        self._next_token_loss = loss.detach()
+        return loss + factor * sums.sum()
 
     def weight(self) -> float:
         """Return the weight of the modules' loss in the step under way."""
@@ -58,7 +57,7 @@ class MultiTokenLoss:
     def training_step(self, *arguments: Any, **options: Any) -> Tensor:
         """Return the loss of the next token, after a step that minimises the sum of both."""
         loss = super().training_step(*arguments, **options)  # type: ignore[misc]
-        return loss if self.modules is None else loss - self._weighted
+        return loss if self.modules is None else self._next_token_loss
 
     def _note(self, sums: Tensor, counts: Tensor) -> None:
         totals = torch.stack([sums, counts.to(sums)])
