@@ -43,12 +43,12 @@ class Batch:
         """Run one forward pass.
 
         :param tokens: the newest token of each completion under way.
-        :param drafts: with speculation, a guess at the token after each of them. Its keys are in the slot, and count only if the
-            caller adds it to ``lengths``.
+        :param drafts: with speculation, a guess at the token after each of them. Its keys come into the slot, but count only
+            if the caller adds it to ``lengths``.
         :param prompts: token ids of each prompt that joins, and the items that begin with it. A prompt is computed once for
             all of them.
-        :returns: logits [completions + drafts, vocabulary] of the next token of each completion, those that joined included, and
-            then of the token after each draft.
+        :returns: logits [completions + drafts, vocabulary] of the next token of each completion, those that joined included,
+            and then of the token after each draft.
         """
         device, rows = self.model.device, align(len(tokens))
         unused = [0] * (rows - len(tokens))

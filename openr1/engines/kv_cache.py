@@ -1,12 +1,13 @@
 """Keys and values of the completions under way, and the attention over them.
 
-A forward pass is one row of tokens: the newest token of each completion, then with speculation a draft of the token after it for
-each, then the whole prompts that join. transformers calls :func:`attention` instead of its own attention (its
+A forward pass is one row of tokens: the newest token of each completion, then with speculation a draft of the token after it,
+then the whole prompts that join. transformers calls :func:`attention` instead of its own attention (its
 ``AttentionInterface``), so that it needs no cache, mask or padding.
 
 Each completion has a slot in which its keys are stored from the left, and a step attends over all slots at once. A row thus
 meets the same numbers in the same places whatever shares the batch, and kernels that treat rows alike give it the same result
-to the bit; drafts are attended from in a step of their own, of the same form. Sizes are multiples of :data:`ALIGN`, because kernels compute a remainder with other instructions.
+to the bit. The drafts attend in a step of their own, which has the same form. Sizes are multiples of :data:`ALIGN`, because
+kernels compute a remainder with other instructions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speculative decoding with multi-token prediction: the first module guesses one token, and the next pass of the model verifies it.
+"""Speculative decoding with multi-token prediction: a module guesses a token, and the next pass of the model verifies it.
 
 A pass of the model reads the newest token of each completion and a draft of the token after it. The model's own token is drawn
 at the first place, with the random number of that place. If it is the draft, the pass has also given the distribution after it,

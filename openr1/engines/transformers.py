@@ -3,9 +3,9 @@
 Completions are generated in a continuous batch (:mod:`openr1.engines.batch`): one that ends makes room for the next. Each draws
 its tokens with random numbers of its own, seeded by its request (:meth:`Request.sample_seed`). On a processor in float32 a row
 is independent of the other rows to the bit, so the model and the request alone decide a completion: requested alone, among
-others, or after a resume, it is the same. With ``engine.speculative=mtp`` a pass may add two tokens to a completion, and the text
-is still the same (:mod:`openr1.engines.speculation`). In 16 bits and on GPUs this holds up to rounding, which rarely changes a
-token.
+others, or after a resume, it is the same. With ``engine.speculative=mtp`` a pass may add two tokens to a completion, and the
+text is still the same (:mod:`openr1.engines.speculation`). In 16 bits and on GPUs this holds up to rounding, which rarely
+changes a token.
 """
 
 from __future__ import annotations

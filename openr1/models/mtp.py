@@ -14,8 +14,8 @@ DeepSeek's released weights and of ``MtpLayer`` in transformers. The training lo
 
 where T counts the labels of the next-token loss, whatever k is. The modules are a submodule ``mtp`` of the model while it is
 trained, so that optimiser, checkpoints and data parallelism know of them, and stand beside its weights in ``mtp/`` when it is
-saved: a saved model is one of transformers without them. transformers itself leaves out such modules of DeepSeek-V3's checkpoints
-when it loads a model (``_keys_to_ignore_on_load_unexpected``), and reads them for ``generate(use_mtp=True)`` only.
+saved: a saved model is one of transformers without them. transformers itself leaves out such modules of DeepSeek-V3's
+checkpoints when it loads a model (``_keys_to_ignore_on_load_unexpected``), and reads them for ``generate(use_mtp=True)`` only.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class MultiTokenPrediction(nn.Module):
             self.losses = self.loss_sums(model, kwargs["input_ids"], labels, kwargs.get("position_ids"))
             self.hidden = None
 
-    def loss_sums(
-        self, model: PreTrainedModel, ids: Tensor, labels: Tensor, positions: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def loss_sums(self, model: PreTrainedModel, ids: Tensor, labels: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute the losses after a forward pass of the model over the same tokens.
 
         :param ids: [batch, tokens]; ``labels`` are the same, or -100 where the loss does not count.

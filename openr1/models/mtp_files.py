@@ -1,6 +1,6 @@
 """Files of multi-token prediction beside a saved model. Light, so that a plan of runs imports nothing heavy.
 
-They have a folder of their own within that of the model, since some libraries load every file of weights that lies beside its config.
+They have a folder of their own within that of the model, since some libraries load all weights that lie beside its config.
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ def saved_depth(checkpoint: str | Path | None) -> int:
     try:
         return int(json.loads(path.read_text())["depth"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"model.checkpoint: {path} is damaged; it holds the number of modules, such as {{\"depth\": 1}}") from error
+        raise ConfigError(f"model.checkpoint: {path} is damaged; it gives the number of modules as depth, such as 1") from error

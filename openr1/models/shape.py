@@ -144,7 +144,7 @@ def vector_weights(shape: Shape) -> int:
 def mtp_block(shape: Shape) -> Shape:
     """Return the shape of a model of one layer, the one in a module of multi-token prediction.
 
-    It is of the kind of the model's last layer, or where layers have windows, of the last one without a window, if there is one.
+    It is of the kind of the model's last layer or, where layers have windows, of the last one without a window.
     """
     windowed = int(shape.windowed_layers == shape.depth)
     return replace(shape, depth=1, dense_layers=int(shape.moe_layers == 0), windowed_layers=windowed, mtp_depth=0)

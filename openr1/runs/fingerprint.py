@@ -147,7 +147,10 @@ def _generation_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any
 
 
 def checkpoint_fingerprint(checkpoint: str, revision: str | None, cache: Path) -> str:
-    """Return what identifies a checkpoint: a hash of its files (with modules of multi-token prediction), wherever they lie, or the id and revision of a Hub model."""
+    """Return what identifies a checkpoint: a hash of its files, wherever they lie, or the id and revision of a Hub model.
+
+    Modules of multi-token prediction are among the files.
+    """
     folder = Path(checkpoint)
     if not folder.is_dir():
         return f"{checkpoint}@{revision or 'main'}"

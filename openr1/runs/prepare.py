@@ -125,7 +125,7 @@ def check_can_begin(config: Config, identity: tuple[str, dict[str, str]] | None 
 
 
 def _check_checkpoint(config: Config) -> None:
-    """Refuse a model that cannot be fine-tuned, one whose tokenizer or chat template cannot end an answer, or that cannot draft."""
+    """Refuse a model that cannot draft, or one to fine-tune whose tokenizer or chat template cannot end an answer."""
     checkpoint, asks = checkpoint_of(config.model, config.scale), config.stage.needs_model and not config.stage.trains
     if asks and getattr(config.engine, "speculative", None):
         check_modules(checkpoint)

@@ -112,7 +112,7 @@ def phases(config: Config, budget: Budget) -> Phases:
 
 
 def shared_until(config: Config, budget: Budget) -> int:
-    """Return the step up to which a longer run is the same: before the decay, and before the weight of further tokens changes."""
+    """Return the step up to which a longer run is the same: before the decay and the change of ``model.mtp.weight``."""
     return min(phases(config, budget).stable_until, weight_change(config.model.mtp, budget.steps))
 
 

@@ -19,8 +19,8 @@ METRIC = "mtp_loss"
 class MultiTokenLoss:
     """Mixin of a Trainer that trains the modules of its model, if it has any.
 
-    The loss that is logged stays that of the next token, so that runs with and without modules are comparable. ``mtp_loss`` is the
-    mean over the modules of their loss in nats a target, without its weight.
+    The loss that is logged stays that of the next token, so that runs with and without modules are comparable. ``mtp_loss`` is
+    the mean over the modules of their loss in nats a target, without its weight.
     """
 
     context: StageContext

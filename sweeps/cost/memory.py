@@ -15,9 +15,9 @@ size q and values of size v, and a gated feed-forward block of size f:
 
 Norms are in float32; under autocast all else is in half precision. A norm of queries and keys keeps them twice. Where attention
 is not fused (``model.attention=eager``) each head keeps the weights of all keys, and keys and values of its own. With gradient
-checkpointing a block keeps its input only, and one block at a time all of the above. A module of multi-token prediction adds what a
-model of one layer keeps, its head included, and its two further norms. For latent attention and experts the
-estimate is about two thirds of the activations: copies on the way to an expert, or joined to a rotated part, are not counted.
+checkpointing a block keeps its input only, and one block at a time all of the above. A module of multi-token prediction adds
+what a model of one layer keeps, its head included, and its two further norms. For latent attention and experts the estimate is
+about two thirds of the activations: copies on the way to an expert, or joined to a rotated part, are not counted.
 """
 
 from __future__ import annotations

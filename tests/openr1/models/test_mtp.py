@@ -124,8 +124,8 @@ def test_losses_are_those_of_the_equations():
 def test_losses_of_packed_examples_are_those_of_each_alone(family):
     _, net, modules = made(family, {"sliding_window": 8} if family == "gemma3" else {}, depth=2)
     rng = np.random.default_rng(0)
-    lengths = (11, 6, 5, 9, 3)
-    examples = [{"input_ids": rng.integers(1, VOCAB, size=n), "completion_mask": (np.arange(n) >= 2).astype(int)} for n in lengths]
+    masks = [(np.arange(length) >= 2).astype(int) for length in (11, 6, 5, 9, 3)]
+    examples = [{"input_ids": rng.integers(1, VOCAB, size=len(mask)), "completion_mask": mask} for mask in masks]
     batch = pack(examples, 20)
     assert len(batch["input_ids"]) < len(examples)
     net.train()(**batch, use_cache=False)

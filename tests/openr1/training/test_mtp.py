@@ -58,7 +58,8 @@ def test_modules_are_trained_and_stand_beside_the_model(plain, trained):
     assert "mtp_loss" not in plain.metrics
     assert not (plain.artifact.model / "mtp").exists()
     # they are a part of what is hashed
-    assert trained.artifact.hashes.keys() - plain.artifact.hashes.keys() == {"model/mtp/model.safetensors", "model/mtp/config.json"}
+    of_modules = {"model/mtp/model.safetensors", "model/mtp/config.json"}
+    assert trained.artifact.hashes.keys() - plain.artifact.hashes.keys() == of_modules
     whole = trained.artifact.sha256()
     (trained.artifact.model / "mtp" / "model.safetensors").rename(moved := trained.artifact.path / "moved")
     assert trained.artifact.sha256() != whole
@@ -160,8 +161,8 @@ def test_only_options_that_count_are_in_the_fingerprint(tiny):
         return identify(composed(*tiny, *options))[0]
 
     assert mark() == mark("model.mtp.weight=0.2") == mark("model.mtp.late_from=0.1")
-    marks = {mark(), mark(MTP), mark("model.mtp.depth=2"), mark(MTP, "model.mtp.weight=0.2"), mark(MTP, "model.mtp.late_from=0.1")}
-    assert len(marks) == 5
+    changed = ([], ["model.mtp.depth=2"], ["model.mtp.weight=0.2"], ["model.mtp.late_from=0.1"])
+    assert len({mark(), *(mark(MTP, *options) for options in changed)}) == 5
 
 
 def test_modules_count_as_the_content_of_a_checkpoint(trained, tmp_path):
@@ -182,10 +183,12 @@ def test_modules_count_as_the_content_of_a_checkpoint(trained, tmp_path):
         (["model.mtp.late_from=1.5"], r"^model\.mtp\.late_from: must be from 0 to 1, not 1\.5"),
         ([MTP, "data.context=2"], r"^model\.mtp\.depth: 1 leaves no token to predict in data\.context=2; at most 0"),
         (["model.mtp.depth=7", "data.context=8"], r"^model\.mtp\.depth: 7 leaves no token .* at most 6"),
-        ([MTP, "stage=sft_lora"], r"^model\.mtp\.depth: adapters are trained without multi-token prediction; give 0, or "),
+        ([MTP, "compute=zero2"], r"^compute\.strategy: zero2 cannot shard model\.mtp; give ddp, or model\.mtp\.depth=0"),
+        ([MTP, "compute.compile=true"], r"^compute\.compile: modules of model\.mtp are not compiled; give false, or "),
+        ([MTP, "stage=sft_lora"], r"^model\.mtp\.depth: adapters are trained without such modules; give 0, or "),
         (
             [MTP, "stage=grpo", "data=sums", "reward=r1_zero", "optim=rl", "budget.steps=2", "model.checkpoint=x"],
-            r"^model\.mtp\.depth: stage=grpo has no loss of further tokens; give 0, which leaves out modules",
+            r"^model\.mtp\.depth: stage=grpo has no loss of further tokens; give 0, which leaves the modules out$",
         ),
     ],
 )
