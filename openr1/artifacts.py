@@ -58,7 +58,8 @@ class Artifact:
 
     def sha256(self) -> str:
         """Return a hash of the weights, or of the data: equal for runs that are equal to the bit."""
-        paths = [*sorted(self.model.glob("*.safetensors")), *sorted(self.data.glob("*.parquet"))]
+        weights = [path for pattern in ("*.safetensors", "mtp/*.safetensors") for path in sorted(self.model.glob(pattern))]
+        paths = [*weights, *sorted(self.data.glob("*.parquet"))]
         if len(paths) == 1 and (known := self.hashes.get(paths[0].relative_to(self.path).as_posix())):
             return known
         whole = hashlib.sha256()

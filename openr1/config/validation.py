@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from openr1.data.options import check_data
+from openr1.distributed.deepspeed import is_sharded
 from openr1.distributed.options import check_compute
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
@@ -37,6 +38,7 @@ def validate(config: Config) -> None:
     check_optim(config.optim)
     check_compute(config.compute)
     _processes(config)
+    _further_tokens(config)
     check_reward(config.reward)
     if config.recipe is None:
         check_stage(config)
@@ -74,6 +76,27 @@ def _data(config: Config) -> None:
         raise ConfigError(f"optim.batch_tokens: {batch:g} is below one sequence of data.context={data.context} tokens")
     if data.chat and stage.trains and not checkpoint_of(config.model, config.scale):
         raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
+
+
+def _further_tokens(config: Config) -> None:
+    """Check multi-token prediction against the stage that trains it."""
+    depth, stage, data = config.model.mtp.depth, config.stage, config.data
+    if not depth or config.recipe is not None or not stage.trains:
+        return
+    if stage.rollouts:
+        raise ConfigError(
+            f"model.mtp.depth: stage={stage.kind} has no loss of further tokens; give 0, which leaves the modules out"
+        )
+    if getattr(stage, "lora", None) is not None and stage.lora.rank is not None:
+        raise ConfigError("model.mtp.depth: adapters are trained without such modules; give 0, or stage.lora.rank=null")
+    if is_sharded(config.compute):
+        raise ConfigError(f"compute.strategy: {config.compute.strategy} cannot shard model.mtp; give ddp, or model.mtp.depth=0")
+    if config.compute.compile:
+        raise ConfigError("compute.compile: modules of model.mtp are not compiled; give false, or model.mtp.depth=0")
+    if depth > data.context - 2:
+        raise ConfigError(
+            f"model.mtp.depth: {depth} leaves no token to predict in data.context={data.context}; at most {data.context - 2}"
+        )
 
 
 def _processes(config: Config) -> None:

@@ -153,6 +153,10 @@ class Engine(ABC):
     @abstractmethod
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]: ...
 
+    def metrics(self) -> dict[str, float]:
+        """Return what the engine has measured beside its replies, by the names of metrics."""
+        return {}
+
     def close(self) -> None:  # noqa: B027 - most engines hold nothing else
         """Free what the engine holds."""
 

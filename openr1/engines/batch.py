@@ -21,6 +21,8 @@ class Batch:
 
     :param slots: maximum number of completions.
     :ivar items: an object of the caller for each completion.
+    :ivar rows: of the newest tokens in the last forward pass, and of the drafts if there were any, the unused ones included.
+    :ivar joined: the prompts that joined in it.
     """
 
     def __init__(self, model: PreTrainedModel, slots: int) -> None:
@@ -28,19 +30,33 @@ class Batch:
         self.slots = Slots(align(slots))
         self.items: list[Any] = []
         self.lengths: list[int] = []  # of each completion, the tokens whose keys and values are in its slot
+        self.rows = 0
+        self.joined: list[JoiningPrompt] = []
 
     @torch.inference_mode()
-    def step(self, tokens: Sequence[int], prompts: Sequence[tuple[Sequence[int], Sequence[Any]]] = ()) -> Tensor:
+    def step(
+        self,
+        tokens: Sequence[int],
+        prompts: Sequence[tuple[Sequence[int], Sequence[Any]]] = (),
+        drafts: Sequence[int] = (),
+    ) -> Tensor:
         """Run one forward pass.
 
         :param tokens: the newest token of each completion under way.
+        :param drafts: with speculation, a guess at the token after each of them. Its keys come into the slot, but count only
+            if the caller adds it to ``lengths``.
         :param prompts: token ids of each prompt that joins, and the items that begin with it. A prompt is computed once for
             all of them.
-        :returns: logits [completions, vocabulary] of the next token of each completion, those that joined included.
+        :returns: logits [completions + drafts, vocabulary] of the next token of each completion, those that joined included,
+            and then of the token after each draft.
         """
         device, rows = self.model.device, align(len(tokens))
-        ids, positions, joining = list(tokens) + [0] * (rows - len(tokens)), list(self.lengths), []
-        positions += [0] * (rows - len(tokens))
+        unused = [0] * (rows - len(tokens))
+        ids, positions, joining = [*tokens, *unused], [*self.lengths, *unused], []
+        if drafts:
+            ids += [*drafts, *unused]
+            positions += [*(length + 1 for length in self.lengths), *unused]
+        blocks = 2 if drafts else 1
         last, repeats = list(range(len(tokens))), [1] * len(tokens)
         for prompt, items in prompts:
             slots = slice(len(self.items), len(self.items) + len(items))
@@ -53,9 +69,11 @@ class Batch:
             self.lengths += [len(prompt)] * len(items)
         for i in range(len(tokens)):
             self.lengths[i] += 1
+        last += range(rows, rows + len(drafts))
+        repeats += [1] * len(drafts)
 
         spare = align(len(ids)) - len(ids)
-        length = align(max(self.lengths))
+        length = align(max(self.lengths) + blocks - 1)
         self.slots.reserve(length)
         places = torch.tensor(positions + [0] * spare, device=device)
         kept = last + [last[-1]] * (align(len(last)) - len(last))
@@ -64,8 +82,9 @@ class Batch:
             position_ids=places[None],
             use_cache=False,
             logits_to_keep=torch.tensor(kept, device=device),
-            slots=ForwardPass(self.slots, places[:rows], length, joining),
+            slots=ForwardPass(self.slots, places[: blocks * rows].view(blocks, rows), length, joining),
         )
+        self.rows, self.joined = rows, joining
         logits = output.logits[0, : len(last)]
         return logits.repeat_interleave(torch.tensor(repeats, device=device), dim=0) if max(repeats) > 1 else logits
 

@@ -1,11 +1,13 @@
 """Keys and values of the completions under way, and the attention over them.
 
-A forward pass is one row of tokens: the newest token of each completion, then the whole prompts that join. transformers calls
-:func:`attention` instead of its own attention (its ``AttentionInterface``), so that it needs no cache, mask or padding.
+A forward pass is one row of tokens: the newest token of each completion, then with speculation a draft of the token after it,
+then the whole prompts that join. transformers calls :func:`attention` instead of its own attention (its
+``AttentionInterface``), so that it needs no cache, mask or padding.
 
 Each completion has a slot in which its keys are stored from the left, and a step attends over all slots at once. A row thus
 meets the same numbers in the same places whatever shares the batch, and kernels that treat rows alike give it the same result
-to the bit. Sizes are multiples of :data:`ALIGN`, because kernels compute a remainder with other instructions.
+to the bit. The drafts attend in a step of their own, which has the same form. Sizes are multiples of :data:`ALIGN`, because
+kernels compute a remainder with other instructions.
 """
 
 from __future__ import annotations
@@ -40,20 +42,20 @@ class ForwardPass:
     """The layout of one forward pass."""
 
     slots: Slots
-    positions: Tensor  # [decoding]: place of each completion's newest token in its slot
+    positions: Tensor  # [blocks, decoding]: place of each completion's newest token in its slot, and of its draft
     length: int  # of the longest slot, the tokens of this pass included
     prompts: list[JoiningPrompt] = field(default_factory=list)
-    masks: dict[int | None, Tensor] = field(default_factory=dict)
+    masks: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
 
-    def mask(self, window: int | None) -> Tensor:
-        """Return the keys that each completion attends to: [decoding, 1, 1, length]."""
-        if window not in self.masks:
-            place, last = torch.arange(self.length, device=self.positions.device)[None], self.positions[:, None]
+    def mask(self, block: int, window: int | None) -> Tensor:
+        """Return the keys that each token of a block attends to: [decoding, 1, 1, length]."""
+        if (block, window) not in self.masks:
+            place, last = torch.arange(self.length, device=self.positions.device)[None], self.positions[block][:, None]
             visible = place <= last
             if window is not None:
                 visible &= place > last - window
-            self.masks[window] = visible[:, None, None]
-        return self.masks[window]
+            self.masks[block, window] = visible[:, None, None]
+        return self.masks[block, window]
 
 
 class Slots:
@@ -110,21 +112,22 @@ def attention(
     heads, groups = query.shape[1], query.shape[1] // key.shape[1]
     out = value.new_zeros((1, query.shape[2], heads, value.shape[-1]))  # stays zero for padding
     keys, values = slots.slots.layer(module.layer_idx, key, value)
-    rows = len(slots.positions)
-    if rows:
-        index = torch.arange(rows, device=key.device)
-        keys[index, :, slots.positions] = key[0, :, :rows].transpose(0, 1)
-        values[index, :, slots.positions] = value[0, :, :rows].transpose(0, 1)
+    blocks, rows = slots.positions.shape
+    for block in range(blocks if rows else 0):
+        part = slice(block * rows, (block + 1) * rows)
+        index, places = torch.arange(rows, device=key.device), slots.positions[block]
+        keys[index, :, places] = key[0, :, part].transpose(0, 1)
+        values[index, :, places] = value[0, :, part].transpose(0, 1)
         # query heads that share a key head become queries of that head, so that its keys are not copied
-        grouped = query[0, :, :rows].transpose(0, 1).reshape(rows, -1, groups, query.shape[-1])
+        grouped = query[0, :, part].transpose(0, 1).reshape(rows, -1, groups, query.shape[-1])
         mixed = scaled_dot_product_attention(
             grouped,
             keys[:rows, :, : slots.length],
             values[:rows, :, : slots.length],
-            attn_mask=slots.mask(sliding_window).expand(-1, -1, groups, -1),
+            attn_mask=slots.mask(block, sliding_window).expand(-1, -1, groups, -1),
             scale=scaling,
         )
-        out[0, :rows] = mixed.reshape(rows, heads, -1)
+        out[0, part] = mixed.reshape(rows, heads, -1)
     for prompt in slots.prompts:
         part, length = slice(prompt.start, prompt.stop), prompt.stop - prompt.start
         mask = None if sliding_window is None or length <= sliding_window else _window(length, sliding_window, key.device)

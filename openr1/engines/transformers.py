@@ -3,13 +3,16 @@
 Completions are generated in a continuous batch (:mod:`openr1.engines.batch`): one that ends makes room for the next. Each draws
 its tokens with random numbers of its own, seeded by its request (:meth:`Request.sample_seed`). On a processor in float32 a row
 is independent of the other rows to the bit, so the model and the request alone decide a completion: requested alone, among
-others, or after a resume, it is the same. In 16 bits and on GPUs this holds up to rounding, which rarely changes a token.
+others, or after a resume, it is the same. With ``engine.speculative=mtp`` a pass may add two tokens to a completion, and the
+text is still the same (:mod:`openr1.engines.speculation`). In 16 bits and on GPUs this holds up to rounding, which rarely
+changes a token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from transformers import PreTrainedModel
@@ -22,8 +25,11 @@ from openr1.engines.batch import Batch, prepare
 from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine
 from openr1.engines.sampling import draw, uniforms
+from openr1.engines.speculation import Speculator
 from openr1.errors import ConfigError
+from openr1.models import mtp
 from openr1.models.checkpoints import load_model
+from openr1.models.mtp_files import check_modules
 
 
 @dataclass
@@ -38,6 +44,7 @@ class PendingCompletion:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     uniforms: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # [limit], once it is under way
+    draft: int = 0  # with speculation, a guess at the next token
 
 
 class Engine(base.Engine):
@@ -55,6 +62,7 @@ class Engine(base.Engine):
             raise ConfigError("engine.model: no model is given; give a directory or a Hub id")
         self.codec = Codec(config.model, config.revision)
         self.model = (self._load_model() if model is None else model).eval()
+        self.speculator = Speculator(self.model.mtp) if config.speculative else None
         self.context = config.context or self.model.config.get_text_config().max_position_embeddings
         self.packed = prepare(self.model)
 
@@ -62,7 +70,11 @@ class Engine(base.Engine):
         config = self.config
         disable_progress_bar()
         require_device("engine.device", config.device)
+        if config.speculative:
+            check_modules(config.model)
         model = load_model("engine.model", config.model or "", config.revision, dtype=config.dtype)
+        if config.speculative:
+            mtp.attach(model, 1, seed=0, checkpoint=config.model)
         return model.to(config.device)
 
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]:
@@ -93,19 +105,29 @@ class Engine(base.Engine):
         running: list[PendingCompletion] = batch.items
         while waiting or running:
             tokens = [pending.ids[-1] for pending in running]
+            drafts = [pending.draft for pending in running] if self.speculator else []
             joining: list[tuple[list[int], list[PendingCompletion]]] = []
             # a pass with prompts is slower than one without, so prompts wait to join together
             if not running or size - len(running) >= max(1, size // 8):
                 joining = self._admit(waiting, size - len(running))
-            logits = batch.step(tokens, joining)
+            logits = batch.step(tokens, joining, drafts)
+            logits, after_drafts = logits[: len(running)], logits[len(running) :]
             draws = torch.stack([pending.uniforms[len(pending.ids)] for pending in running]).to(logits.device)
             drawn, logprobs = draw(logits, draws, sampling)
             for pending, token, logprob in zip(running, drawn.tolist(), logprobs.tolist(), strict=True):
                 pending.ids.append(token)
                 pending.logprobs.append(logprob)
-            ended = self._find_ended(running, sampling.stop)
+            find_ended = partial(self._find_ended, running, sampling.stop)
+            ended = find_ended(range(len(running)))
+            if self.speculator:
+                ended |= self.speculator.accept(batch, after_drafts, sampling, ended, find_ended)
+                if len(ended) < len(running):
+                    self.speculator.draft(batch, sampling)
             for slot in sorted(ended, reverse=True):
                 yield batch.remove(slot), ended[slot]
+
+    def metrics(self) -> dict[str, float]:
+        return self.speculator.metrics() if self.speculator else {}
 
     def _admit(self, waiting: list[PendingCompletion], free: int) -> list[tuple[list[int], list[PendingCompletion]]]:
         """Take at most ``free`` completions from the end of ``waiting``: prompts, with the completions that begin with each."""
@@ -125,13 +147,14 @@ class Engine(base.Engine):
             free -= 1
         return joining
 
-    def _find_ended(self, running: list[PendingCompletion], stop: list[str]) -> dict[int, Completion]:
-        """Return, by slot, the completions that end with their last token."""
-        stopped = self._find_stopped(running, stop) if stop else [False] * len(running)
+    def _find_ended(self, running: list[PendingCompletion], stop: list[str], slots: Sequence[int]) -> dict[int, Completion]:
+        """Return, by slot, the completions among ``slots`` that end with their last token."""
+        chosen = [running[slot] for slot in slots]
+        stopped = self._find_stopped(chosen, stop) if stop else [False] * len(chosen)
         ended = {}
-        for slot, pending in enumerate(running):
+        for slot, pending, is_stopped in zip(slots, chosen, stopped, strict=True):
             at_end = pending.ids[-1] in self.codec.end
-            if not (at_end or stopped[slot] or len(pending.ids) == pending.limit):
+            if not (at_end or is_stopped or len(pending.ids) == pending.limit):
                 continue
             [text] = self.codec.decode([pending.ids])
             cut = min((text.index(word) for word in stop if word in text), default=None)

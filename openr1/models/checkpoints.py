@@ -42,7 +42,7 @@ def checkpoint_shape(model: ModelConfig, scale: ScaleConfig, context: int) -> Sh
     fields = {field: getattr(config, key) for field, key in keys.items() if hasattr(config, key)}
     fields.setdefault("head_size", config.hidden_size // config.num_attention_heads)
     fields["windowed_layers"] = getattr(config, "layer_types", []).count("sliding_attention")
-    return Shape(family=name, **fields)
+    return Shape(family=name, mtp_depth=model.mtp.depth, **fields)
 
 
 def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConfig:

@@ -19,16 +19,18 @@ Other counts differ:
 - Chinchilla (arXiv 2203.15556, appendix F) counts every query with all T keys, masked ones too, as do PaLM's model FLOPs and
   ``torch.utils.flop_counter`` (``causal=False`` here); it also counts the token embedding, a look-up, as a product of 2 V d,
   and the softmax. We count what a causal kernel computes, so that training and generation with a cache agree.
+- Modules of multi-token prediction (:mod:`openr1.models.mtp`) count in training only. Each costs a layer, the head, and a
+  projection of 2 d to d for every token, the last ones of a sequence included, whose targets lie beyond it.
 - We leave out norms, activations, biases, rotary embeddings and the optimiser: for a token they are of order d, not d squared.
 """
 
 from __future__ import annotations
 
-from openr1.models.shape import Shape, attention_weights, ff_weights, lora_weights
+from openr1.models.shape import Shape, attention_weights, ff_weights, lora_weights, mtp_block
 
 
 def forward_flops(shape: Shape, context: float, causal: bool = True) -> float:
-    """Return the FLOPs of one token's forward pass, the mean over a sequence of ``context`` tokens.
+    """Return the FLOPs of one token's forward pass, the mean over a sequence of ``context`` tokens, to predict the next token.
 
     :param causal: count the keys that a token attends to; False counts the whole sequence, as Chinchilla and PyTorch do.
     """
@@ -41,7 +43,17 @@ def training_flops(shape: Shape, context: float, recompute: bool = False, causal
     :param recompute: with activation (gradient) checkpointing, which runs the layers, not the head, forward once more.
     """
     again = _layers(shape, context, causal) if recompute else 0.0
-    return 3.0 * forward_flops(shape, context, causal) + again
+    if recompute and shape.mtp_depth:
+        again += shape.mtp_depth * _layers(mtp_block(shape), context, causal)
+    return 3.0 * (forward_flops(shape, context, causal) + mtp_flops(shape, context, causal)) + again
+
+
+def mtp_flops(shape: Shape, context: float, causal: bool = True) -> float:
+    """Return the FLOPs of one token's forward pass through all modules of multi-token prediction and their heads."""
+    if not shape.mtp_depth:
+        return 0.0
+    block = mtp_block(shape)
+    return shape.mtp_depth * (_layers(block, context, causal) + 4.0 * shape.width**2 + _head(shape))
 
 
 def lora_training_flops(shape: Shape, context: float, rank: int, recompute: bool = False, causal: bool = True) -> float:

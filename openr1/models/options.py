@@ -10,9 +10,19 @@ from omegaconf import MISSING
 
 from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES
-from openr1.options.ranges import OneOf, Parameters, Positive
+from openr1.options.ranges import OneOf, Parameters, Positive, Share
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
+
+
+@dataclass
+class MtpOptions:
+    """Multi-token prediction (DeepSeek-V3, arXiv 2412.19437, section 2.2): modules that predict further tokens in training."""
+
+    depth: Annotated[int, Ge(0), Le(8)] = 0  # modules, the k-th of which predicts the token k + 1 ahead; 0 for none
+    weight: Annotated[float, Ge(0), Le(1e3)] = 0.3  # of their mean loss, beside the loss of the next token
+    weight_late: Annotated[float, Ge(0), Le(1e3)] = 0.1  # the weight from `late_from` on
+    late_from: Share = 0.676  # share of the steps; DeepSeek-V3 lowers the weight after 10 of 14.8 trillion tokens
 
 
 @dataclass
@@ -29,6 +39,7 @@ class ModelConfig:
     # standard deviation of the weights of a model from scratch; null for sqrt(2 / (5 width)), see openr1.models.build
     init_std: Annotated[float, Gt(0), Le(100)] | None = None
     attention: Annotated[str, OneOf(ATTENTION)] = "sdpa"  # the attention implementation of transformers
+    mtp: MtpOptions = field(default_factory=MtpOptions)
     options: dict[str, Any] = field(default_factory=dict)  # further arguments of the family's transformers config class
 
 

@@ -72,6 +72,7 @@ class Shape:
     active_groups: int = 1
     # numbers that a head without bias gives in place of the logits of tokens, such as the reward; None for a language model
     labels: int | None = None
+    mtp_depth: int = 0  # modules of multi-token prediction (openr1.models.mtp), which only training and drafts use
 
     @property
     def moe_layers(self) -> int:
@@ -142,25 +143,48 @@ def vector_weights(shape: Shape) -> int:
     return shape.depth * layer + shape.width
 
 
+def mtp_block(shape: Shape) -> Shape:
+    """Return the shape of a model of one layer, the one in a module of multi-token prediction.
+
+    It is of the kind of the model's last layer or, where layers have windows, of the last one without a window.
+    """
+    windowed = int(shape.windowed_layers == shape.depth)
+    return replace(shape, depth=1, dense_layers=int(shape.moe_layers == 0), windowed_layers=windowed, mtp_depth=0)
+
+
+def mtp_weights(shape: Shape) -> int:
+    """Count the elements of all modules of multi-token prediction, which share embedding and head with the model.
+
+    Each has a layer, a projection of 2 width to width, a norm of each of its two inputs, and one of its output.
+    """
+    block = mtp_block(shape)
+    layer = attention_weights(block) + ff_weights(block, active=False) + vector_weights(block)  # the last norm among them
+    return shape.mtp_depth * (layer + 2 * shape.width**2 + 2 * shape.width)
+
+
 @dataclass(frozen=True)
 class ParamCount:
-    """Numbers of parameters. A tied embedding is one matrix and counts once."""
+    """Numbers of parameters. A tied embedding is one matrix and counts once.
+
+    All but ``mtp`` are those of the model that is saved and used, without modules of multi-token prediction.
+    """
 
     total: int
     active: int  # parameters that one token uses: all but the experts that it is not routed to
     non_embedding: int  # active ones without the token embedding and the head: the N of scaling laws
     embedding: int  # parameters of the token embedding, and of the head if it is not tied, or of the head of labels
+    mtp: int = 0  # parameters of the modules of multi-token prediction, all experts included
 
 
 def count(shape: Shape) -> ParamCount:
-    """Count parameters exactly, as they are in the model that :func:`openr1.models.build.build` makes."""
+    """Count parameters exactly, as in what :func:`openr1.models.build.build` and :func:`openr1.models.mtp.attach` make."""
     if shape.labels:  # openr1.models.reward_models.build_reward_model
         embedding = (shape.vocab_size + shape.labels) * shape.width
     else:
         embedding = shape.vocab_size * shape.width * (1 if shape.tie_embeddings else 2)
     others = shape.depth * attention_weights(shape) + vector_weights(shape)
     active, total = (others + ff_weights(shape, active=active) for active in (True, False))
-    return ParamCount(total + embedding, active + embedding, active, embedding)
+    return ParamCount(total + embedding, active + embedding, active, embedding, mtp_weights(shape) if shape.mtp_depth else 0)
 
 
 def size_of(shape: Shape, model: ModelConfig, scale: ScaleConfig) -> str:
@@ -198,6 +222,7 @@ def solve_shape(model: ModelConfig, scale: ScaleConfig, vocab_size: int, context
         heads=scale.heads,
         ff=0,
         tie_embeddings=model.tie_embeddings,
+        mtp_depth=model.mtp.depth,
         **fields | _shape_options(model),
     )
     if base.experts:

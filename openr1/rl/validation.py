@@ -20,6 +20,8 @@ def check_policy(config: Config) -> None:
     :raises ConfigError: for the first key that is wrong.
     """
     stage = config.stage
+    if getattr(config.engine, "speculative", None):
+        raise ConfigError("engine.speculative: stage=grpo trains no modules that could draft; leave it null")
     _check_loss(stage)
     _check_groups(stage)
     _check_budget(config)

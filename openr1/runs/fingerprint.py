@@ -19,6 +19,7 @@ from openr1.data.hashing import digest, hash_files
 from openr1.data.readability import RULE as READABILITY
 from openr1.data.words import RULE as WORDS
 from openr1.models.checkpoints import checkpoint_of
+from openr1.models.mtp_files import FOLDER
 from openr1.rewards.base import VERDICTS
 from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
@@ -116,8 +117,10 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     parts["model"].pop("checkpoints")
     if "model" in inputs:
         # a checkpoint is known by its content, wherever it lies, and decides the shape
-        parts["model"] = {key: parts["model"][key] for key in ("attention", "options")}
+        parts["model"] = {key: parts["model"][key] for key in ("attention", "options", "mtp")}
         parts.pop("scale")
+    if not config.model.mtp.depth:  # options of modules that there are not do not count
+        parts["model"].pop("mtp")
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
@@ -184,8 +187,12 @@ def _generation_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any
 
 
 def checkpoint_fingerprint(checkpoint: str, revision: str | None, cache: Path) -> str:
-    """Return what identifies a checkpoint: a hash of its files, wherever they lie, or the id and revision of a Hub model."""
+    """Return what identifies a checkpoint: a hash of its files, wherever they lie, or the id and revision of a Hub model.
+
+    Modules of multi-token prediction are among the files.
+    """
     folder = Path(checkpoint)
     if not folder.is_dir():
         return f"{checkpoint}@{revision or 'main'}"
-    return hash_files([path for path in sorted(folder.iterdir()) if path.is_file()], cache)[:16]
+    files = [path for place in (folder, folder / FOLDER) if place.is_dir() for path in sorted(place.iterdir())]
+    return hash_files([path for path in files if path.is_file()], cache)[:16]

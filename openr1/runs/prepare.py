@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from openr1.artifacts import Artifact, Store
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.models.mtp_files import check_modules
 from openr1.models.reward_models import is_reward_model
 from openr1.models.shape import Shape
 from openr1.runs.dataset import prepare_dataset
@@ -125,7 +126,7 @@ def check_can_begin(config: Config, identity: tuple[str, dict[str, str]] | None 
 
 
 def _check_checkpoint(config: Config) -> None:
-    """Refuse a model that cannot be fine-tuned: one whose tokenizer or chat template cannot end an answer."""
+    """Refuse a model that cannot write or draft, or one to fine-tune whose tokenizer or chat template cannot end an answer."""
     checkpoint = checkpoint_of(config.model, config.scale)
     if not checkpoint or not config.stage.needs_model:
         return
@@ -134,6 +135,8 @@ def _check_checkpoint(config: Config) -> None:
             f"model.checkpoint: {checkpoint} is a reward model, which writes no text; stage={config.stage.kind} needs a "
             "language model"
         )
+    if not config.stage.trains and getattr(config.engine, "speculative", None):
+        check_modules(checkpoint)
     if config.stage.trains and config.stage.kind != "pretrain":
         from openr1.engines.end_tokens import check_end_tokens
 

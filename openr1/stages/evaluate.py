@@ -61,6 +61,7 @@ def run(context: StageContext) -> dict[str, float]:
             report=context.report,
             shape=context.estimate.shape,
         )
+        measured = engine.metrics()
     seconds = time.perf_counter() - start
     scores = grade_and_score(context, answer_shards(journal, config.stage.samples), config.stage.samples)
     of_model = context.inputs["model"].metrics if "model" in context.inputs else {}
@@ -70,6 +71,7 @@ def run(context: StageContext) -> dict[str, float]:
         results["flops_eval"] = stats.flops + scores.get("flops_reward", 0.0)
     if stats.completion_tokens and not journal.resumed:
         results["tokens_per_second"] = stats.completion_tokens / seconds
+        results |= measured
     return results
 
 

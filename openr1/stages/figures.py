@@ -16,6 +16,7 @@ MODEL: tuple[str, ...] = (
     "params_active",
     "params_non_embedding",
     "params_trained",
+    "params_mtp",
     "peak_memory_bytes",
     "gpu_hours",
 )
@@ -30,7 +31,7 @@ TRAINING: tuple[str, ...] = (
     "flops_6nd",
     "flops_new",
 )
-TRAINING += ("flops_teacher", "tokens_per_second", "eval_seconds", "wall_seconds", "mfu")
+TRAINING += ("mtp_loss", "flops_teacher", "tokens_per_second", "eval_seconds", "wall_seconds", "mfu")
 ANSWERS: tuple[str, ...] = (
     "problems",
     "failed",
@@ -41,7 +42,7 @@ ANSWERS: tuple[str, ...] = (
     "flops",
     "wall_seconds",
 )
-ANSWERS += ("flops_teacher", "tokens_per_second")
+ANSWERS += ("flops_teacher", "tokens_per_second", "draft_tokens", "acceptance_rate")
 SCORES: tuple[str, ...] = (
     "unjudged",
     "samples",

@@ -31,6 +31,7 @@ def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
     journal = Journal(context.folder, asked, stage.shard)
     options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
     oracles = not stage.needs_model
+    measured: dict[str, float] = {}
     if oracles:
         answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
         stats = answer_problems(journal, answer, whole_shards=True, **options)
@@ -38,6 +39,7 @@ def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
         with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
             answer = engine_answerer(engine, config.data, samples, config.seed)
             stats = answer_problems(journal, answer, whole_shards=depends_on_batch(config.engine), **options)
+            measured = engine.metrics()
     seconds = time.perf_counter() - start
     write_answers(folder, (row for problem, answers in journal.asked() for row in answer_rows(problem, answers, samples)))
     metrics = {**stats.metrics(), "wall_seconds": seconds}
@@ -45,4 +47,5 @@ def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
         metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}
     if stats.completion_tokens and not journal.resumed:
         metrics["tokens_per_second"] = stats.completion_tokens / seconds
+        metrics |= measured
     return metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transformers import Trainer, TrainingArguments
 
 from openr1.training.context import StageContext
+from openr1.training.mtp import MultiTokenLog, MultiTokenLoss
 from openr1.training.trainer import (
     HeldOutEvaluation,
     collate,
@@ -15,7 +16,7 @@ from openr1.training.trainer import (
 )
 
 
-class PretrainTrainer(HeldOutEvaluation, Trainer):
+class PretrainTrainer(HeldOutEvaluation, MultiTokenLoss, MultiTokenLog, Trainer):
     """Trainer that evaluates on held-out data."""
 
 

@@ -9,6 +9,7 @@ import datasets
 from trl import SFTConfig, SFTTrainer
 
 from openr1.training.context import StageContext
+from openr1.training.mtp import MultiTokenLoss
 from openr1.training.packing import check_isolation, pack
 from openr1.training.trainer import (
     HeldOutEvaluation,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 
-class CompletionTrainer(HeldOutEvaluation, SFTTrainer):
+class CompletionTrainer(HeldOutEvaluation, MultiTokenLoss, SFTTrainer):
     """Trainer that evaluates on held-out data."""
 
 

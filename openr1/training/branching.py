@@ -20,7 +20,7 @@ from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, check_format, read_record, write_record
-from openr1.training.budget import Budget, TokenBudget, phases
+from openr1.training.budget import Budget, TokenBudget, phases, shared_until
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -30,6 +30,7 @@ KEPT = "kept"  # folder of an artifact: the states that a trunk kept, as checkpo
 BEGINNING = "beginning.json"  # values that decide the steps before the decay
 LAYOUT = re.compile(r"(zero[23] of \d+)?")  # as openr1.distributed.deepspeed.checkpoint_layout returns it
 # keys of optim that affect the steps before the decay only through the resolved values beside them
+CHANGES = ("weight_late", "late_from")  # keys of model.mtp that affect the steps from `late_from` on only
 RESOLVED = ("lr", "lr_rule", "lr_scale", "batch_tokens", "batch_rule", "schedule", "warmup", "warmup_tokens", "decay")
 
 
@@ -43,7 +44,7 @@ def first_step(config: Config, budget: TokenBudget) -> int:
     reference = getattr(config.stage, "trunk", None)
     if reference is None:
         return 0
-    last = min(phases(config, budget).stable_until, budget.steps - 1)
+    last = min(shared_until(config, budget), budget.steps - 1)
     trunk = Store(config.paths.artifacts).get(reference)
     if trunk is None:
         return last
@@ -52,7 +53,7 @@ def first_step(config: Config, budget: TokenBudget) -> int:
         raise ConfigError(f"stage.trunk: {trunk.name} kept no state for this compute; its run needs stage.keep_states")
     if steps[0] > last:
         kept = f"kept its state after {', '.join(map(str, steps))} steps"
-        raise ConfigError(f"stage.trunk: {trunk.name} {kept}; this run decays from step {last} on")
+        raise ConfigError(f"stage.trunk: {trunk.name} {kept}; this run {_change(config, budget)[0]} from step {last} on")
     return max(step for step in steps if step <= last)
 
 
@@ -65,13 +66,21 @@ def kept_steps(config: Config, budget: Budget, first: int) -> set[int]:
     kept = set()
     for place, tokens in enumerate(getattr(config.stage, "keep_states", ())):
         assert isinstance(budget, TokenBudget)
-        step, last = round(tokens / budget.batch_tokens), phases(config, budget).stable_until
+        step, last = round(tokens / budget.batch_tokens), shared_until(config, budget)
         if not first < step <= last:
+            _, change = _change(config, budget)
             begin, end = (f"{steps * budget.batch_tokens:,.0f}" for steps in (first, last))
-            where = f"not between the first step of this run, at {begin}, and its decay, at {end}"
+            where = f"not between the first step of this run, at {begin}, and {change}, at {end}"
             raise ConfigError(f"stage.keep_states[{place}]: {tokens:,.0f} tokens are {where}")
         kept.add(step)
     return kept
+
+
+def _change(config: Config, budget: TokenBudget) -> tuple[str, str]:
+    """Return what makes a run differ from a longer one, as a verb and as a noun."""
+    if shared_until(config, budget) == phases(config, budget).stable_until:
+        return "decays", "its decay"
+    return "has model.mtp.weight_late", "the change of its model.mtp.weight"
 
 
 def check_trunk(config: Config, budget: Budget | None, parts: dict[str, Any], inputs: dict[str, str]) -> None:
@@ -153,6 +162,8 @@ def _beginning(config: Config, budget: Budget | None, parts: dict[str, Any], inp
     assert isinstance(budget, TokenBudget)
     parts = parts | {"stage": {"kind": config.stage.kind}, "budget": {}}
     parts["optim"] = {key: value for key, value in parts["optim"].items() if key not in RESOLVED}
+    if "mtp" in parts["model"]:
+        parts["model"] = parts["model"] | {"mtp": {k: v for k, v in parts["model"]["mtp"].items() if k not in CHANGES}}
     steps = phases(config, budget)
     return flatten({key: value for key, value in parts.items() if value != {}}) | {
         "optim.lr": budget.lr,

@@ -16,7 +16,7 @@ from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
 from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
-from openr1.training.schedule import Phases, phases_of
+from openr1.training.schedule import Phases, phases_of, weight_change
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -111,6 +111,11 @@ def phases(config: Config, budget: Budget) -> Phases:
     return phases_of(config.optim, budget.steps, budget.batch_tokens if isinstance(budget, TokenBudget) else None)
 
 
+def shared_until(config: Config, budget: Budget) -> int:
+    """Return the step up to which a longer run is the same: before the decay and the change of ``model.mtp.weight``."""
+    return min(phases(config, budget).stable_until, weight_change(config.model.mtp, budget.steps))
+
+
 def initial_shape(config: Config) -> Shape:
     """Return the shape of the model that a run starts from: that of its checkpoint, or of its scale.
 
@@ -139,6 +144,7 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
     """
     context, given = config.data.context, config.budget
     shape = _with_head(config, shape) if shape else initial_shape(config)
+    shape = replace(shape, mtp_depth=config.model.mtp.depth)
     params = count(shape)
     flops_per_token = _flops_per_token(config, shape, dataset.attended if dataset else context)
     length = dataset.tokens_per_sequence if dataset else context

@@ -29,7 +29,7 @@ WINDOW = "window.json"  # in a checkpoint: what was measured since the last row 
 AGREE_SECONDS = 2.0  # most seconds between two times that the ranks ask each other whether they were interrupted
 # names of metrics in transformers' logs -> in the curves
 METRIC_NAMES = {"loss": "train_loss", "learning_rate": "lr", "grad_norm": "grad_norm"}
-METRIC_NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy")}
+METRIC_NAMES |= {name: name for name in ("eval_loss", "eval_bits_per_byte", "mean_token_accuracy", "mtp_loss")}
 
 
 class TrainingCallback(TrainerCallback):

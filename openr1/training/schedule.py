@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from openr1.models.options import MtpOptions
 from openr1.training.options import OptimConfig
 
 
@@ -39,6 +40,11 @@ def phases_of(optim: OptimConfig, steps: int, batch_tokens: float | None) -> Pha
         warmup = round(optim.warmup_tokens / batch_tokens)
     decay = {"wsd": round(optim.decay * steps), "constant": 0}.get(optim.schedule, steps - warmup)
     return Phases(steps, warmup, decay)
+
+
+def weight_change(mtp: MtpOptions, steps: int) -> int:
+    """Return the number of steps with the first weight of multi-token prediction; all of them if there is but one weight."""
+    return steps if not mtp.depth or mtp.weight == mtp.weight_late else round(mtp.late_from * steps)
 
 
 def learning_rates(optim: OptimConfig, phases: Phases, peak: float) -> np.ndarray:

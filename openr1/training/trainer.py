@@ -30,7 +30,7 @@ from transformers.utils.logging import disable_progress_bar
 from openr1.distributed import deepspeed
 from openr1.distributed.collectives import barrier, gather, rank, world_size
 from openr1.distributed.launcher import threads_per_process
-from openr1.models import flops
+from openr1.models import flops, mtp
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, load
 from openr1.models.moe_balance import LoadBalance
@@ -49,15 +49,19 @@ EVAL_LOGITS = 2**25  # elements of the largest tensor that an evaluation makes
 
 
 def initial_model(context: StageContext) -> PreTrainedModel:
-    """Load the checkpoint that a run starts from, or build a model of its scale with seeded weights."""
+    """Load the checkpoint that a run starts from, or build a model of its scale with seeded weights; with ``model.mtp.depth``,
+    attach modules of multi-token prediction."""
     config = context.config
     prepare_process(context)
-    if checkpoint_of(config.model, config.scale):
-        return load(config.model, config.scale)
-    data = context.tokens
-    return build(
-        config.model, context.budget.shape, config.seed, eos_token_id=data.eos_token_id, pad_token_id=data.pad_token_id
-    )
+    checkpoint = checkpoint_of(config.model, config.scale)
+    if checkpoint:
+        model = load(config.model, config.scale)
+    else:
+        tokens = {"eos_token_id": context.tokens.eos_token_id, "pad_token_id": context.tokens.pad_token_id}
+        model = build(config.model, context.budget.shape, config.seed, **tokens)
+    if config.model.mtp.depth:
+        mtp.attach(model, config.model.mtp.depth, config.seed, checkpoint)
+    return model
 
 
 def prepare_process(context: StageContext) -> None:
@@ -236,6 +240,7 @@ def train_and_save(trainer: Trainer, callback: TrainingCallback, tokenizer: PreT
         "params_active": budget.params.active,
         "params_non_embedding": budget.params.non_embedding,
         "params_trained": params_trained,
+        **({"params_mtp": budget.params.mtp} if budget.params.mtp else {}),
         "wall_seconds": seconds,
         "peak_memory_bytes": max(gather(memory.bytes())),
     }
@@ -260,14 +265,20 @@ def _checkpoints_as_in_memory(model: nn.Module) -> Iterator[None]:
 
 
 def save_model(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save the trained model on the first rank, for ``from_pretrained``. Adapters are merged into it, and saved beside it."""
+    """Save the trained model on the first rank, for ``from_pretrained``.
+
+    Adapters are merged into it, and saved beside it; modules of multi-token prediction are saved in its folder ``mtp/``.
+    """
     deepspeed.gather_weights(trainer)
     if not rank():
         model = trainer.model
         if hasattr(model, "merge_and_unload"):
             model.save_pretrained(folder / "adapter")
             model = model.merge_and_unload()
+        modules = mtp.detach(model)
         model.save_pretrained(folder / "model")
+        if modules is not None:
+            mtp.save(modules, folder / "model")
         tokenizer.save_pretrained(folder / "model")
     barrier()
 
@@ -285,10 +296,12 @@ def train_on_tokens(
     trainer.held_out = data.evaluation()
     callback = callback or TrainingCallback(context)
     model_metrics = train_and_save(trainer, callback, data.tokenizer())
-    rows = map(json.loads, (context.folder / HISTORY).read_text().splitlines())
-    last = [row for row in rows if "eval_loss" in row][-1]
+    history = [json.loads(line) for line in (context.folder / HISTORY).read_text().splitlines()]
+    last = [row for row in history if "eval_loss" in row][-1]
     eval_flops = len(trainer.held_out) * data.tokens_per_sequence * flops.forward_flops(budget.shape, data.attended)
     metrics = {name: last[name] for name in ("eval_loss", "eval_bits_per_byte") if name in last}
+    if measured := [row["mtp_loss"] for row in history if "mtp_loss" in row]:
+        metrics["mtp_loss"] = measured[-1]
     seconds = model_metrics["wall_seconds"] - callback.seconds_before
     first_step = context.estimate.first_step
     metrics |= model_metrics | {

@@ -15,15 +15,16 @@ size q and values of size v, and a gated feed-forward block of size f:
 
 Norms are in float32; under autocast all else is in half precision. A norm of queries and keys keeps them twice. Where attention
 is not fused (``model.attention=eager``) each head keeps the weights of all keys, and keys and values of its own. With gradient
-checkpointing a block keeps its input only, and one block at a time all of the above. For latent attention and experts the
-estimate is about two thirds of the activations: copies on the way to an expert, or joined to a rotated part, are not counted.
+checkpointing a block keeps its input only, and one block at a time all of the above. A module of multi-token prediction adds
+what a model of one layer keeps, its head included, and its two further norms. For latent attention and experts the estimate is
+about two thirds of the activations: copies on the way to an expert, or joined to a rotated part, are not counted.
 """
 
 from __future__ import annotations
 
 from openr1.config.schema import Config
 from openr1.models.families import FAMILIES
-from openr1.models.shape import Shape, count, lora_weights
+from openr1.models.shape import Shape, count, lora_weights, mtp_block
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import is_served
@@ -72,7 +73,7 @@ def training_memory(config: Config, shape: Shape, budget: TokenBudget) -> float:
 
 def state_memory(config: Config, shape: Shape) -> float:
     """Return the bytes of weights, gradients and moments."""
-    total, trained, compute = count(shape).total, _trained_params(config, shape), config.compute
+    total, trained, compute = _params(config, shape), _trained_params(config, shape), config.compute
     # processes that the weights, and gradients and moments, are divided between
     division = {"zero2": (1, compute.processes), "zero3": (compute.processes, compute.processes)}
     weights_by, moments_by = division.get(compute.strategy, (1, 1))
@@ -81,9 +82,15 @@ def state_memory(config: Config, shape: Shape) -> float:
     return (weights + half) / weights_by + 12.0 * trained / moments_by
 
 
+def _params(config: Config, shape: Shape) -> int:
+    """Count all parameters of a stage that trains, modules of multi-token prediction included."""
+    params = count(shape)
+    return params.total + (params.mtp if config.stage.kind in ("pretrain", "sft") else 0)
+
+
 def _trained_params(config: Config, shape: Shape) -> float:
     lora = getattr(config.stage, "lora", None)
-    return float(count(shape).total if lora is None or lora.rank is None else lora_weights(shape, lora.rank))
+    return float(_params(config, shape) if lora is None or lora.rank is None else lora_weights(shape, lora.rank))
 
 
 def activation_memory(config: Config, shape: Shape, context: int) -> float:
@@ -102,7 +109,12 @@ def activation_memory(config: Config, shape: Shape, context: int) -> float:
     layers = shape.depth * (norms + attention) + blocks
     if config.compute.gradient_checkpointing:
         layers = layers / shape.depth + shape.depth * shape.width * half
-    return layers + 3 * (shape.labels or shape.vocab_size) * 4 + (2 * shape.width + 1) * 4 + shape.width * half
+    model = layers + 3 * (shape.labels or shape.vocab_size) * 4 + (2 * shape.width + 1) * 4 + shape.width * half
+    if not shape.mtp_depth:
+        return model
+    # two norms and what they are joined to; the input of one is kept already, since the head needs it
+    joining = (3 * shape.width + 2) * 4 + 2 * shape.width * half
+    return model + shape.mtp_depth * (joining + activation_memory(config, mtp_block(shape), context))
 
 
 def cache_memory(config: Config, shape: Shape, tokens: int) -> float:

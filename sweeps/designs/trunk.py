@@ -19,7 +19,7 @@ from omegaconf import MISSING
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, Tokens
 from openr1.runs.fingerprint import identify
-from openr1.training.budget import phases, resolve
+from openr1.training.budget import resolve, shared_until
 from sweeps.config import SweepConfig
 from sweeps.designs.base import Design, Finished, Overrides
 from sweeps.designs.brackets import require_different
@@ -122,7 +122,7 @@ class Trunk(Design[TrunkSweep]):
             raise ConfigError(f"sweep.{self.sweep.key}: two durations of scale={scale} have the same number of steps")
         if self.sweep.separate or len(runs) == 1:
             return [TrunkRun(run, budget.flops) for run, budget in zip(runs, budgets, strict=True)]
-        decays = [phases(config, budget).stable_until for config, budget in zip(configs, budgets, strict=True)]
+        decays = [shared_until(config, budget) for config, budget in zip(configs, budgets, strict=True)]
         keep = sorted({step * budgets[0].batch_tokens for step in decays[1:]})
         trunk = (*runs[0], override("stage.keep_states", keep))
         name = f"pretrain-{identify(self.compose(trunk))[0]}"

@@ -29,12 +29,13 @@ STRATEGIES = [
     pytest.param("zero2", marks=needs_deepspeed),
     pytest.param("zero3", marks=needs_deepspeed),
 ]
-COMPARED = {"train_loss", "eval_loss", "grad_norm", "lr", "tokens", "flops"}
+COMPARED = {"train_loss", "mtp_loss", "eval_loss", "grad_norm", "lr", "tokens", "flops"}
 
 
 @pytest.fixture
 def runs(tiny, tmp_path):
-    """Return overrides by what is trained: text, or completions in several forward passes, with all weights or adapters."""
+    """Return overrides by what is trained: text, with a module of multi-token prediction or without, or completions in several
+    forward passes, with all weights or adapters."""
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"question": f"{i * 7919 % 1000} ?" * (1 + i % 3), "reply": " yes" * (1 + i % 4)} for i in range(300)]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -44,13 +45,15 @@ def runs(tiny, tmp_path):
     rewards = ["stage=reward_model", "data=readability", "data.sources.readability.problems=300", "optim.batch_tokens=1400"]
     rewards += [option for option in tiny if not option.startswith(("data", "optim.batch_tokens"))]
     rewards += ["data.eval_tokens=4096", "data.eval_fraction=0.2", "budget.steps=6"]
-    return {"pretrain": tiny, "sft": [*tiny, *sft], "lora": [*tiny, *sft, "stage.lora.rank=4"], "rewards": rewards}
+    mtp = [*tiny, "model.mtp.depth=1", "compute.micro_batch=1"]
+    return {"pretrain": tiny, "mtp": mtp, "sft": [*tiny, *sft], "lora": [*tiny, *sft, "stage.lora.rank=4"], "rewards": rewards}
 
 
 @pytest.mark.parametrize(
     ("kind", "strategy"),
     [
         ("pretrain", "ddp"),
+        ("mtp", "ddp"),
         ("sft", "ddp"),
         ("rewards", "ddp"),
         pytest.param("pretrain", "zero2", marks=needs_deepspeed),

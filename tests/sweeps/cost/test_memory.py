@@ -4,6 +4,7 @@ import pytest
 import torch
 from helpers.configs import composed
 
+from openr1.models import mtp
 from openr1.models.build import build
 from openr1.models.shape import count
 from openr1.runs.estimate import estimate_run
@@ -16,6 +17,8 @@ def kept(config):
     """Bytes that the forward pass keeps for the backward pass, for each token; without weights."""
     shape = estimate_run(config).shape
     model = build(config.model, shape, 0).train()
+    if shape.mtp_depth:
+        mtp.attach(model, shape.mtp_depth, 0)
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     storages, alive = {}, []
 
@@ -40,6 +43,8 @@ def kept(config):
         ["model=gemma3", "scale=500k"],
         ["model=llama", "scale=500k", "model.attention=eager"],
         ["model=qwen2", "scale=500k", "data.context=256"],
+        ["model=llama", "scale=500k", "model.mtp.depth=1"],
+        ["model=gemma3", "scale=500k", "model.mtp.depth=2"],
     ],
     ids=" ".join,
 )
@@ -47,16 +52,21 @@ def test_activations_are_those_that_pytorch_keeps(overrides):
     config = composed(*overrides)
     shape = estimate_run(config).shape
     # logits and their gradient are there beside what is kept, a logarithm of them
-    expected = activation_memory(config, shape, config.data.context) - 2 * 4 * shape.vocab_size
+    expected = activation_memory(config, shape, config.data.context) - (1 + shape.mtp_depth) * 2 * 4 * shape.vocab_size
     assert expected == pytest.approx(kept(config), rel=0.02)
 
 
-def test_states_are_those_of_adam():
-    config = composed("scale=30k")
+@pytest.mark.parametrize("depth", [0, 1])
+def test_states_are_those_of_adam(depth):
+    config = composed("scale=30k", f"model.mtp.depth={depth}")
     shape = estimate_run(config).shape
     model = build(config.model, shape, 0)
+    if depth:
+        mtp.attach(model, depth, 0)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
-    model(input_ids=torch.zeros((1, 8), dtype=torch.long), labels=torch.zeros((1, 8), dtype=torch.long)).loss.backward()
+    tokens = torch.zeros((1, 8), dtype=torch.long)
+    loss = model.train()(input_ids=tokens, labels=tokens).loss
+    (loss + model.mtp.losses[0].sum() if depth else loss).backward()
     optimiser.step()
     tensors = [*model.parameters(), *(weight.grad for weight in model.parameters())]
     tensors += [value for state in optimiser.state.values() for key, value in state.items() if key != "step"]
