@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from openr1.data.options import check_data
+from openr1.distributed.deepspeed import is_sharded
 from openr1.distributed.options import check_compute
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
@@ -21,6 +22,8 @@ from openr1.training.options import check_budget, check_optim
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
+
+DEFAULTS = {"kind": "adamw", "parametrization": "standard"}  # of optim
 
 
 def validate(config: Config) -> None:
@@ -36,6 +39,7 @@ def validate(config: Config) -> None:
     check_budget(config.budget)
     check_optim(config.optim)
     check_compute(config.compute)
+    _optimiser(config)
     _processes(config)
     check_reward(config.reward)
     if config.recipe is None:
@@ -74,6 +78,20 @@ def _data(config: Config) -> None:
         raise ConfigError(f"optim.batch_tokens: {batch:g} is below one sequence of data.context={data.context} tokens")
     if data.chat and stage.trains and not checkpoint_of(config.model, config.scale):
         raise ConfigError("data.chat: a model from scratch has no chat template; give model.checkpoint")
+
+
+def _optimiser(config: Config) -> None:
+    """Check the optimiser and the parametrization against the stage and the processes."""
+    optim, stage = config.optim, config.stage
+    if not stage.trains or (optim.kind == "adamw" and optim.parametrization == "standard"):
+        return
+    key, value = ("kind", optim.kind) if optim.kind != "adamw" else ("parametrization", optim.parametrization)
+    if getattr(stage, "lora", None) is not None and stage.lora.rank is not None:
+        raise ConfigError(f"optim.{key}: {value} is not defined for adapters; give {DEFAULTS[key]}, or stage.lora.rank=null")
+    if optim.kind == "muon" and is_sharded(config.compute):
+        raise ConfigError(
+            f"optim.kind: muon needs whole matrices, which compute.strategy={config.compute.strategy} shards; give ddp"
+        )
 
 
 def _processes(config: Config) -> None:

@@ -112,12 +112,25 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
         if parts[group][key] is None:  # null options do not count
             parts[group].pop(key)
+    _drop_unused(parts["optim"], config)
     parts["stage"].pop("trunk", None)  # it counts as an input
     if config.stage.rollouts:
         parts |= _generation_parts(config, resolved)
         parts["reward"] = {"terms": resolved["reward"]["terms"], "time_limit": config.reward.time_limit}
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
     return parts
+
+
+def _drop_unused(optim: dict[str, Any], config: Config) -> None:
+    """Remove options of the optimiser that do not count, so that those of runs with the default ones are as they always were."""
+    if config.optim.kind == "adamw":
+        optim.pop("kind")
+        optim.pop("muon")
+    if config.optim.parametrization == "standard":
+        optim.pop("parametrization")
+        optim.pop("base")
+    elif optim["base"]:
+        optim["base"].pop("name")
 
 
 def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from openr1.distributed.devices import require_device
 from openr1.distributed.launcher import check_processes
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.training.parametrization import parametrization_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -38,12 +39,16 @@ def _check_attention(name: str) -> None:
 
 
 def check_build(config: Config, shape: Shape | None) -> None:
-    """Build the model of a run without its weights, if it has ``model.options``, which only transformers know.
+    """Build the model of a run without its weights, if it has ``model.options``, which only transformers know, or a
+    parametrization, whose base must have all tensors of the model.
 
     :param shape: of the model that is trained from scratch; None for a run without one.
     :raises ConfigError: if transformers cannot build it.
     """
-    if not shape or not config.stage.trains or not config.model.options or checkpoint_of(config.model, config.scale):
+    if not shape or not config.stage.trains or checkpoint_of(config.model, config.scale):
+        return
+    parametrization = parametrization_of(config, shape)
+    if not config.model.options and parametrization is None:
         return
     import torch
 
@@ -51,7 +56,7 @@ def check_build(config: Config, shape: Shape | None) -> None:
 
     try:
         with torch.device("meta"):
-            build(config.model, shape, config.seed)
+            build(config.model, shape, config.seed, parametrization=parametrization)
     except ConfigError:
         raise
     except Exception as error:  # of any type, raised somewhere in a model of transformers
