@@ -29,8 +29,8 @@ class Transfer:
     :ivar small_n, large_n: parameters of the cells.
     :ivar small, large: the best learning rates.
     :ivar regret: loss at ``small`` above the best one, in the largest cell, in nats a token.
-    :ivar at_least: the learning rate ``small`` is beyond those that were tried in the largest cell, so that the loss is that of the
-        nearest one.
+    :ivar at_least: the learning rate ``small`` is beyond those that were tried in the largest cell, so that the loss is that of
+        the nearest one.
     """
 
     small_n: float
@@ -44,8 +44,8 @@ class Transfer:
 def transfer_of(frame: pd.DataFrame, law: Hyperparameter, bootstrap: Bootstrap) -> Transfer:
     """Return the transfer from the smallest cell of a study to the largest, by parameters times tokens.
 
-    The loss at a learning rate is that of the parabola within the runs that it is fitted to, and between the measured ones beyond
-    them. Intervals are percentiles of resamples of the runs within each cell.
+    The loss at a learning rate is that of the parabola within the runs that it is fitted to, and between the measured ones
+    beyond them. Intervals are percentiles of resamples of the runs within each cell.
 
     :raises ConfigError: if there is one model size only, if a cell has no optimum, or if its grid is of batch sizes too.
     """

@@ -54,7 +54,7 @@ class Surface:
         return SurfaceMinimum(np.where(between[:, None], place, np.nan), np.where(between, value, np.nan), curvature)
 
     def at(self, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the value (m,) of the surface at a place (m, d) for each row of weights (m, n); NaN where it is not determined."""
+        """Return the value (m,) of the surface at a place (m, d) for each row of weights (m, n); NaN if undetermined."""
         coefficients = least_squares(self.design, self.values, weights)
         at = (places - self.centre) / self.reach
         products = at[:, self.pairs[0]] * at[:, self.pairs[1]]

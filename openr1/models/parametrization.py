@@ -1,4 +1,4 @@
-"""Parametrizations: how initial weights and learning rates follow the width and depth, so that one learning rate fits all sizes.
+"""Parametrizations: initial weights and learning rates that follow the width and depth, so that one rate fits all sizes.
 
 ``mup`` is the maximal update parametrization (Tensor Programs V, arXiv 2203.03466, table 8, for Adam), ``completep`` adds the
 depth (CompleteP, arXiv 2505.01618, table 1, alpha = 1). Both are relative to a base size, at which they change nothing.
@@ -51,8 +51,8 @@ class Parametrization:
 class TensorRule:
     """Factors on the initial weights and on AdamW's learning rate and epsilon of one tensor.
 
-    The factor on its weight decay is 1 / ``lr``: learning rate x weight decay is the same for all tensors and sizes, as CompleteP
-    has it (its table 1), and as transfer needs it (arXiv 2405.13698).
+    The factor on its weight decay is 1 / ``lr``: learning rate x weight decay is the same for all tensors and sizes, as in
+    CompleteP (its table 1), and as transfer needs it (arXiv 2405.13698).
 
     :ivar role: embedding, head, hidden (matrix), router or vector (gain or bias).
     :ivar muon_lr: factor on the learning rate of updates whose spectral norm is 1 at every size, as those of Muon.
@@ -88,8 +88,8 @@ def tensor_rules(
 ) -> dict[str, TensorRule]:
     """Return the rule of every parameter.
 
-    A matrix has its inputs in its last dimension and its outputs in the one before; experts are stacked before these. Ratios are
-    those of its own inputs and outputs, since the feed-forward size and the ranks of latent attention need not grow as the width.
+    A matrix has its inputs in its last dimension and its outputs in the one before; experts are stacked before these. Ratios
+    are those of its own inputs and outputs, since feed-forward sizes and ranks of latent attention may not grow as the width.
 
     :param sizes, base_sizes: name -> size of each parameter of the model, and of the model of the base size.
     :raises ConfigError: if the base has no such parameter.

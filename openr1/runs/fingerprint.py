@@ -122,7 +122,7 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
 
 
 def _drop_unused(optim: dict[str, Any], config: Config) -> None:
-    """Remove options of the optimiser that do not count, so that those of runs with the default ones are as they always were."""
+    """Remove options of the optimiser that do not count: an option that is off leaves fingerprints as they are."""
     if config.optim.kind == "adamw":
         optim.pop("kind")
         optim.pop("muon")

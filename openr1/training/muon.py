@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal before each step (Keller Jordan 2024; arXiv 2502.16982), beside AdamW.
 
-``torch.optim.Muon`` takes no tensors that stack matrices, such as the experts of a layer, and no other tensors, which would need
-a second optimiser with a state and a schedule of its own. This class is one optimiser for all tensors: a schedule, a checkpoint
+``torch.optim.Muon`` takes no tensors that stack matrices, such as the experts of a layer, and no vectors, which would need a
+second optimiser with a state and a schedule of its own. This class is one optimiser for all tensors: a schedule, a checkpoint
 and a resume treat it as AdamW.
 """
 
@@ -71,8 +71,8 @@ def matrices(tensor: torch.Tensor, halves: bool) -> torch.Tensor:
 def update_scale(name: str, rows: int, columns: int) -> float:
     """Return the factor on an orthogonal update of a matrix (rows, columns).
 
-    ``original`` (Keller Jordan 2024) gives an update of spectral norm sqrt(max(1, rows / columns)), ``match_rms_adamw`` one whose
-    elements have a root mean square of 0.2, which AdamW's have too (Moonlight, arXiv 2502.16982, section 2.2).
+    ``original`` (Keller Jordan 2024) gives an update of spectral norm sqrt(max(1, rows / columns)), ``match_rms_adamw`` one
+    whose elements have a root mean square of 0.2, which AdamW's have too (Moonlight, arXiv 2502.16982, section 2.2).
     """
     return math.sqrt(max(1.0, rows / columns)) if name == "original" else 0.2 * math.sqrt(max(rows, columns))
 

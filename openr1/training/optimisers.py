@@ -1,4 +1,4 @@
-"""Optimisers of a run: the learning rate, weight decay and epsilon of every tensor, by ``optim.kind`` and ``optim.parametrization``."""
+"""Optimisers of a run: the learning rate, weight decay and epsilon of every tensor, by its kind and parametrization."""
 
 from __future__ import annotations
 

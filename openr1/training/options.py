@@ -38,7 +38,7 @@ class MuonOptions:
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.95
     nesterov: bool = True
     steps: Annotated[int, Interval(ge=1, le=99)] = 5  # Newton-Schulz steps
-    # size of an update of an A x B matrix: 0.2 sqrt(max(A, B)), as large as one of AdamW (arXiv 2502.16982), or sqrt(max(1, A / B))
+    # factor on an A x B update: match_rms_adamw 0.2 sqrt(max(A, B)) (arXiv 2502.16982), original sqrt(max(1, A / B))
     scale: Annotated[str, OneOf(UPDATE_SCALES)] = "match_rms_adamw"
     adamw_lr_scale: Positive = 1.0  # factor on the learning rate of the tensors that AdamW trains
 
@@ -50,7 +50,7 @@ class OptimConfig:
     # adamw, or muon for the matrices within layers and AdamW for all other tensors (embeddings, head, gains, biases, router)
     kind: Annotated[str, OneOf(OPTIMISERS)] = "adamw"
     muon: MuonOptions = field(default_factory=MuonOptions)
-    # standard, mup (arXiv 2203.03466) or completep (arXiv 2505.01618): the learning rate and initial weights of each tensor by size
+    # learning rate and initial weights of each tensor by size: standard, mup (arXiv 2203.03466), completep (2505.01618)
     parametrization: Annotated[str, OneOf(PARAMETRIZATIONS)] = "standard"
     base: ScaleConfig | None = (
         None  # the size that lr and the initial weights are of, for mup and completep: scale@optim.base=50k

@@ -37,8 +37,8 @@ def base_shape(config: Config, shape: Shape) -> Shape:
 def parametrization_of(config: Config, shape: Shape) -> Parametrization | None:
     """Return the parametrization of a run; None for the standard one.
 
-    A checkpoint must have been initialised in the same one, since its weights hold the multipliers; later stages may train it in
-    the standard one, as any other checkpoint.
+    A checkpoint must have been initialised in the same one, since its weights hold the multipliers; later stages may train it
+    in the standard one, as any other checkpoint.
 
     :raises ConfigError: if there is no base of this kind, or the checkpoint was initialised in another parametrization.
     """
@@ -52,8 +52,8 @@ def parametrization_of(config: Config, shape: Shape) -> Parametrization | None:
     found = checkpoint_parametrization(config.model, config.scale)
     if found is None or found.kind != kind:
         raise ConfigError(
-            f"optim.parametrization: {checkpoint} was initialised in {found.kind if found else 'standard'}, not {kind}; weights "
-            "hold the multipliers of their parametrization, so give that one, or standard"
+            f"optim.parametrization: {checkpoint} was initialised in {found.kind if found else 'standard'}, not {kind}; "
+            "weights hold the multipliers of their parametrization, so give that one, or standard"
         )
     for name in ("width", "depth", "heads"):
         if getattr(found.base, name) != getattr(base, name):
