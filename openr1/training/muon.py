@@ -28,6 +28,12 @@ class Muon(AdamW):
     or stacks of them (n, A, B).
     """
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the state, of which AdamW would read the number of steps of every parameter."""
+        groups = state["param_groups"]
+        super().__setstate__(state | {"param_groups": [group for group in groups if not group.get("muon")]})
+        self.param_groups = groups
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step with the gradients of the parameters."""
