@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.config import FitConfig
 from analysis.fit.comparison import Comparison, compare_nested
@@ -17,10 +17,12 @@ from analysis.fit.fit import fit
 from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit
+from analysis.fit.transfer import Transfer, transfer_of
 from analysis.fit.weights import run_weights
 from analysis.forecast.forecast import Forecast, forecast
 from analysis.forecast.registry import Outcome, verify
 from analysis.formatting import Words, compute, compute_unit
+from analysis.laws import Hyperparameter
 from analysis.sources import frame
 from analysis.sources.frame import Runs
 from openr1.errors import ConfigError
@@ -78,6 +80,8 @@ class Study(BaseStudy):
     forecast: Forecast | None = None  # of ``forecast=FLOPs``
     outcomes: list[Outcome] = field(default_factory=list)  # registered forecasts of the study, compared with its runs
     comparison: Comparison | None = None  # of the law with ``fix`` or ``tie`` and the law without
+    transfer: Transfer | None = None  # of the best learning rate from the smallest size to the largest, for law=hyperparameter
+    no_transfer: str = ""  # why that is not known
 
     @property
     def main(self) -> Fit:
@@ -120,6 +124,11 @@ class GroupedStudy(BaseStudy):
         """The law that is fitted to each group."""
         return self.groups.law
 
+    @property
+    def transfers(self) -> dict[str, Transfer]:
+        """The transfer of the learning rate in each group in which it is known."""
+        return {label: part.transfer for label, part in self.parts.items() if part.transfer}
+
 
 def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     """Read the runs and fit the laws to all of them. Nothing is written.
@@ -152,7 +161,18 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
         forecast=_forecast(config, runs.frame),
         outcomes=verify(config.study_folder, runs.frame),
         comparison=_compare_with_free(config, fits),
+        **_transfer(config, fits.get("hyperparameter")),
     )
+
+
+def _transfer(config: FitConfig, fitted: Fit | None) -> dict[str, Any]:
+    """Return the transfer of the learning rate of a study, or why it is not known, as fields of :class:`Study`."""
+    if fitted is None or fitted.frame is None or not isinstance(fitted.law, Hyperparameter):
+        return {}
+    try:
+        return {"transfer": transfer_of(fitted.frame, fitted.law, config.bootstrap)}
+    except ConfigError as error:
+        return {"no_transfer": str(error)}
 
 
 def _compare_with_free(config: FitConfig, fits: dict[str, Fit]) -> Comparison | None:
@@ -198,6 +218,7 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
             overrides=overrides,
             fits={config.law.name: fit},
             failed={},
+            **_transfer(config, fit),
         )
         for group, fit in groups.fits.items()
     }

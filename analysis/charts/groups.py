@@ -40,6 +40,7 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
+from analysis.charts.transfer import chart_transfer
 from analysis.fit.groups import parse_size
 from analysis.formatting import number, percent, share
 from analysis.laws import EffectiveSpeedup, RlPower
@@ -62,7 +63,13 @@ Look = dict[str, str]
 
 def chart_groups(study: GroupedStudy) -> dict[str, Chart]:
     """Chart a grouped study, by name, in reading order."""
-    charts = {"groups": chart_curves(study), "parameters": chart_parameters(study), "predictions": chart_predictions(study)}
+    transfer = chart_transfer(study, assign_colours(study))
+    charts = {
+        "groups": chart_curves(study),
+        "transfer": transfer,
+        "parameters": chart_parameters(study),
+        "predictions": chart_predictions(study),
+    }
     return {name: chart.relabelled(study.words.axis_labels) for name, chart in charts.items() if chart is not None}
 
 

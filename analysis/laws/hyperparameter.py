@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 import numpy as np
@@ -14,10 +14,12 @@ from analysis.numerics.optimise import Objective
 from analysis.numerics.quadratic_surfaces import Surface, least_squares
 from analysis.sources.frame import group_budgets
 from openr1.errors import ConfigError
+from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OBJECTIVES = ("loss", "error")
 SAME = 0.1  # range of log N or log D below which it counts as constant
 TOGETHER = 1e-3  # 1 - r^2 of log N and log D below which their exponents cannot be told apart
 
@@ -50,6 +52,7 @@ class Hyperparameter(Law):
     source: ClassVar[str] = "Li et al. 2025 (Step Law), arXiv 2503.04715; Porian et al. 2024, arXiv 2406.19146"
     response: ClassVar[str] = "lr"
 
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "loss"  # column that is lowest at the best learning rate: loss, or error
     batch: bool = False  # fit the best batch size, in tokens, too
     nearest: Annotated[int, Interval(ge=3, le=10**6)] = 5  # learning rates, and batch sizes, that a cell is fitted to
 
@@ -60,7 +63,13 @@ class Hyperparameter(Law):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return ("N", "D", "loss", *self.targets)
+        return ("N", "D", self.objective, *self.targets)
+
+    def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
+        """Return the law of the loss, and rows with the objective in its place."""
+        if self.objective == "loss" or self.objective not in frame:
+            return self, frame
+        return replace(self, objective="loss"), frame.assign(loss=frame[self.objective])
 
     @property
     def formula(self) -> str:

@@ -53,6 +53,18 @@ class Surface:
         place = self.centre + self.reach * place
         return SurfaceMinimum(np.where(between[:, None], place, np.nan), np.where(between, value, np.nan), curvature)
 
+    def at(self, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the value (m,) of the surface at a place (m, d) for each row of weights (m, n); NaN if undetermined."""
+        coefficients = least_squares(self.design, self.values, weights)
+        at = (places - self.centre) / self.reach
+        products = at[:, self.pairs[0]] * at[:, self.pairs[1]]
+        return np.einsum("mi,mi->m", coefficients, np.concatenate([np.ones((len(at), 1)), at, products], axis=1))
+
+    def covers(self, places: np.ndarray) -> np.ndarray:
+        """Return a mask (m,) of the places (m, d) within the range of the points."""
+        at = (places - self.centre) / self.reach
+        return ((self.low <= at) & (at <= self.high)).all(axis=1)
+
 
 def least_squares(design: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return coefficients (m, p) for a design (n, p), targets (n,) or (m, n) and weights (m, n); NaN if they are not

@@ -109,7 +109,24 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
         words = study.words
         place = f"{quantity('N', factor * n)} {words.parameters} on {quantity('D', factor * d)} {words.tokens}, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
-    return sentences
+    return [*sentences, *describe_transfer(study)]
+
+
+def describe_transfer(study: Study) -> list[str]:
+    """Return a sentence on what the best learning rate of the smallest size loses at the largest one."""
+    if study.transfer is None:
+        return (
+            [f"How well the learning rate transfers over sizes is unknown: {study.no_transfer}."] if study.no_transfer else []
+        )
+    transfer, words = study.transfer, study.words
+    small, large = (quantity("N", n) for n in (transfer.small_n, transfer.large_n))
+    rate, best = (with_interval(*ends, partial(quantity, "lr")) for ends in (transfer.small, transfer.large))
+    at_least = "at least " if transfer.at_least else ""
+    regret = with_interval(*transfer.regret, lambda value: f"{value:.4f}")
+    return [
+        f"The best learning rate of {small} {words.parameters}, {rate}, loses {at_least}{regret} nats at {large}, whose best "
+        f"learning rate is {best}."
+    ]
 
 
 def _batch_size(study: Study, fit: Fit) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import DASH, interval, number, percent
+from analysis.formatting import DASH, interval, number, percent, quantity, times
 from analysis.report.tables import Cell, Table, cell_with_interval
 
 if TYPE_CHECKING:
@@ -23,6 +23,36 @@ def parameters(study: GroupedStudy) -> Table:
         rows.append(row)
     rows += [[Cell(group), *[Cell(DASH)] * (len(names) + 2)] for group in study.groups.failed]
     return Table((study.groups.by, "Rows", "Held-out error", *names), rows, frozenset({1, 2}))
+
+
+def transfer(study: GroupedStudy) -> Table | None:
+    """Return a table of how well the learning rate of the smallest size does at the largest; null for another law."""
+    if not any(part.transfer or part.no_transfer for part in study.parts.values()):
+        return None
+    rows = []
+    for group, part in study.parts.items():
+        known = part.transfer
+        if known is None:
+            rows.append([Cell(group), *[Cell(DASH)] * 3, Cell(DASH, part.no_transfer)])
+            continue
+        cells = []
+        for n, ends in ((known.small_n, known.small), (known.large_n, known.large)):
+            cells.append(Cell(quantity("lr", ends[0]), _interval(ends, "lr") + f" at {quantity('N', n)}"))
+        ratio = Cell(times(known.small[0] / known.large[0]))
+        ends = interval(*known.regret[1:], _nats)
+        least = "at least " if known.at_least else ""
+        rows.append([Cell(group), *cells, ratio, Cell(least + _nats(known.regret[0]), f"({ends})" if ends else "")])
+    heads = ("Best learning rate of the smallest size", "Of the largest size", "Ratio", "Regret (nats per token)")
+    return Table((study.groups.by, *heads), rows, frozenset({3}))
+
+
+def _nats(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _interval(ends: tuple[float, float, float], name: str) -> str:
+    text = interval(*ends[1:], lambda value: quantity(name, value))
+    return f"({text})" if text else ""
 
 
 def optimum(study: GroupedStudy) -> Table | None:

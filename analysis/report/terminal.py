@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
+from analysis.report.advice_by_law import describe_transfer
 from analysis.report.narrative import answer, describe_bias
 from analysis.report.predictions import format_optimum
 from analysis.report.tables import held_out_rows
@@ -55,6 +56,9 @@ def _print_groups(study: GroupedStudy, console: Console) -> None:
         console.print(f"[yellow]rows without {escape(study.groups.by)}, in no group:[/] {study.groups.unlabelled}")
     for group, fit in study.groups.fits.items():
         _print_warnings(group, fit, console)
+    for group, part in study.parts.items():
+        for sentence in describe_transfer(part):
+            console.print(f"[bold]{escape(group)}:[/] {escape(sentence)}")
 
 
 def _print_header(study: Study | GroupedStudy, console: Console) -> None:

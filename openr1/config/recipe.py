@@ -18,6 +18,7 @@ from openr1.options import load_config
 
 WHOLE = ("stage", "budget")  # groups that a step replaces as a whole, not key by key
 NAMED = ("kind", "family", "name")  # a group with one of these keys, such as another data=, replaces that of the run too
+KEY_BY_KEY = ("optim",)  # groups that never are, though they have such a key
 FREE = ("sources", "held_out", "options", "checkpoints", "terms", "by_task")  # as do nodes whose keys users choose
 UNMADE = "0" * 16
 
@@ -83,7 +84,8 @@ def merged(base: dict[str, Any], delta: dict[str, Any], free: tuple[str, ...] = 
     result = dict(base)
     for key, value in delta.items():
         nested = isinstance(value, dict) and isinstance(base.get(key), dict)
-        whole = key in (*free, *FREE) or (nested and any(name in value for name in NAMED))
+        named = nested and key not in KEY_BY_KEY and any(name in value for name in NAMED)
+        whole = key in (*free, *FREE) or named
         result[key] = merged(base[key], value, ()) if nested and not whole else value
     return result
 

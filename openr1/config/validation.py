@@ -23,6 +23,8 @@ from openr1.training.options import check_budget, check_optim
 if TYPE_CHECKING:
     from openr1.config.schema import Config
 
+DEFAULTS = {"kind": "adamw", "parametrization": "standard"}  # of optim
+
 
 def validate(config: Config) -> None:
     """Refuse an impossible config of one stage, before anything is trained. The steps of a recipe are checked one by one.
@@ -37,6 +39,7 @@ def validate(config: Config) -> None:
     check_budget(config.budget)
     check_optim(config.optim)
     check_compute(config.compute)
+    _optimiser(config)
     _processes(config)
     _further_tokens(config)
     check_reward(config.reward)
@@ -83,7 +86,7 @@ def _further_tokens(config: Config) -> None:
     depth, stage, data = config.model.mtp.depth, config.stage, config.data
     if not depth or config.recipe is not None or not stage.trains:
         return
-    if stage.rollouts:
+    if stage.rollouts or stage.pairs:
         raise ConfigError(
             f"model.mtp.depth: stage={stage.kind} has no loss of further tokens; give 0, which leaves the modules out"
         )
@@ -93,9 +96,32 @@ def _further_tokens(config: Config) -> None:
         raise ConfigError(f"compute.strategy: {config.compute.strategy} cannot shard model.mtp; give ddp, or model.mtp.depth=0")
     if config.compute.compile:
         raise ConfigError("compute.compile: modules of model.mtp are not compiled; give false, or model.mtp.depth=0")
+    if config.optim.parametrization != "standard":
+        raise ConfigError(
+            f"optim.parametrization: {config.optim.parametrization} has no rules for modules of model.mtp; give standard, or"
+            " model.mtp.depth=0"
+        )
     if depth > data.context - 2:
         raise ConfigError(
             f"model.mtp.depth: {depth} leaves no token to predict in data.context={data.context}; at most {data.context - 2}"
+        )
+
+
+def _optimiser(config: Config) -> None:
+    """Check the optimiser and the parametrization against the stage and the processes."""
+    optim, stage = config.optim, config.stage
+    if not stage.trains or (optim.kind == "adamw" and optim.parametrization == "standard"):
+        return
+    key, value = ("kind", optim.kind) if optim.kind != "adamw" else ("parametrization", optim.parametrization)
+    if stage.pairs:
+        raise ConfigError(
+            f"optim.{key}: {value} is defined for language models, not for stage={stage.kind}; give {DEFAULTS[key]}"
+        )
+    if getattr(stage, "lora", None) is not None and stage.lora.rank is not None:
+        raise ConfigError(f"optim.{key}: {value} is not defined for adapters; give {DEFAULTS[key]}, or stage.lora.rank=null")
+    if optim.kind == "muon" and is_sharded(config.compute):
+        raise ConfigError(
+            f"optim.kind: muon needs whole matrices, which compute.strategy={config.compute.strategy} shards; give ddp"
         )
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
+from openr1.models.options import ModelConfig
+from openr1.models.parametrization import RECORD, Parametrization, TensorRule, rules_of, scale_initial_weights
 from openr1.models.shape import Shape
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedConfig, PreTrainedModel
-
-    from openr1.models.options import ModelConfig
 
 
 def build(
@@ -23,6 +24,7 @@ def build(
     bos_token_id: int | None = None,
     eos_token_id: int | None = None,
     pad_token_id: int | None = None,
+    parametrization: Parametrization | None = None,
 ) -> PreTrainedModel:
     """Build a model without dropout, with weights that its family's own initialiser draws from the seed.
 
@@ -30,20 +32,29 @@ def build(
     arXiv 1910.05895). That is the customary 0.02 at width 1,000, and four times as much at width 64, where 0.02 leaves a model
     on a plateau for hundreds of steps: ``experiment=init_small`` measures it.
 
+    :param parametrization: None for the standard one; in any other, the standard deviation is that of the base size, times the
+        factor of each tensor.
     :raises ConfigError: if transformers refuses a value of ``model.options``.
     """
     import torch
     import transformers
 
-    config = family_config(model, shape, bos_token_id=bos_token_id, eos_token_id=eos_token_id, pad_token_id=pad_token_id)
+    ids = {"bos_token_id": bos_token_id, "eos_token_id": eos_token_id, "pad_token_id": pad_token_id}
+    width = parametrization.base.width if parametrization else None
+    config = family_config(model, shape, width, **ids)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return transformers.AutoModelForCausalLM.from_config(config, attn_implementation=model.attention, dtype=dtype)
+        built = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=model.attention, dtype=dtype)
+    if parametrization:
+        scale_initial_weights(built, shape, parameter_rules(parametrization, shape, built))
+        setattr(built.config, RECORD, parametrization.record())
+    return built
 
 
-def family_config(model: ModelConfig, shape: Shape, **arguments_beside: Any) -> PreTrainedConfig:
+def family_config(model: ModelConfig, shape: Shape, width: int | None = None, **arguments_beside: Any) -> PreTrainedConfig:
     """Return the config of transformers that gives a model of the family this shape, without dropout.
 
+    :param width: width from which the standard deviation of the initial weights follows; None for that of the shape.
     :param arguments_beside: further arguments of the config class, such as the ids of special tokens.
     :raises ConfigError: if transformers refuses a value of ``model.options``.
     """
@@ -57,9 +68,21 @@ def family_config(model: ModelConfig, shape: Shape, **arguments_beside: Any) -> 
         # arXiv 2503.19786, section 2: layers with a sliding window keep the base frequency of 10,000
         rope = {"full_attention": rope, "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
         arguments["query_pre_attn_scalar"] = shape.head_size
-    arguments["initializer_range"] = model.init_std or (2 / (5 * shape.width)) ** 0.5
+    arguments["initializer_range"] = model.init_std or (2 / (5 * (width or shape.width))) ** 0.5
     arguments |= {"rope_parameters": rope, "attention_dropout": 0.0, **family.fixed, **model.options}
     try:
         return getattr(transformers, family.config_class)(**arguments | arguments_beside)
     except StrictDataclassError as error:
         raise ConfigError(f"model.options: {' '.join(str(error).split())}") from error
+
+
+def parameter_rules(parametrization: Parametrization, shape: Shape, built: nn.Module) -> dict[str, TensorRule]:
+    """Return the rule of every parameter of a model, from its sizes and those of a model of the base size.
+
+    :raises ConfigError: if the base lacks a parameter that the model has.
+    """
+    import torch
+
+    with torch.device("meta"):
+        base = build(ModelConfig(family=shape.family), parametrization.base, seed=0)
+    return rules_of(parametrization, shape, built, base)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
+from openr1.models.parametrization import RECORD, Parametrization
 from openr1.models.shape import Shape
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ def checkpoint_shape(model: ModelConfig, scale: ScaleConfig, context: int) -> Sh
     fields.setdefault("head_size", config.hidden_size // config.num_attention_heads)
     fields["windowed_layers"] = getattr(config, "layer_types", []).count("sliding_attention")
     return Shape(family=name, mtp_depth=model.mtp.depth, **fields)
+
+
+def checkpoint_parametrization(model: ModelConfig, scale: ScaleConfig) -> Parametrization | None:
+    """Return the parametrization that the checkpoint was initialised in; None for the standard one.
+
+    :raises ConfigError: if there is no such checkpoint, or its family is unknown.
+    """
+    record = getattr(_checkpoint_config(model, scale), RECORD, None)
+    return Parametrization.of_record(record) if record else None
 
 
 def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConfig:

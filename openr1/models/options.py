@@ -65,14 +65,15 @@ def check_model(model: ModelConfig, scale: ScaleConfig) -> None:
         raise ConfigError(f"model.pretrained: {model.family} has no checkpoint for scale={scale.name}; it has some for {known}")
 
 
-def check_scale(scale: ScaleConfig) -> None:
+def check_scale(scale: ScaleConfig, key: str = "scale") -> None:
     """Refuse wrong options of ``scale=``.
 
+    :param key: where the options stand in the config.
     :raises ConfigError: for the first key that is wrong.
     """
     if scale.width % scale.heads:
-        raise ConfigError(f"scale.width: {scale.width} is not a multiple of scale.heads={scale.heads}")
+        raise ConfigError(f"{key}.width: {scale.width} is not a multiple of {key}.heads={scale.heads}")
     if scale.width // scale.heads % 2:
-        raise ConfigError(f"scale.heads: heads of {scale.width // scale.heads} are odd; rotary embeddings need an even size")
+        raise ConfigError(f"{key}.heads: heads of {scale.width // scale.heads} are odd; rotary embeddings need an even size")
     if scale.heads % scale.kv_heads:
-        raise ConfigError(f"scale.kv_heads: {scale.kv_heads} does not divide scale.heads={scale.heads}")
+        raise ConfigError(f"{key}.kv_heads: {scale.kv_heads} does not divide {key}.heads={scale.heads}")

@@ -10,6 +10,7 @@ from openr1.data.problems import Extent
 from openr1.models import flops
 from openr1.models.shape import Shape, count
 from openr1.training.budget import Budget, initial_shape
+from openr1.training.parametrization import parametrization_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -78,7 +79,9 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
     """
     stage, given = config.stage, config.budget
     assert config.optim.lr is not None  # openr1.rl.validation.check_policy
-    shape = shape or initial_shape(config)
+    if shape is None:
+        shape = initial_shape(config)
+        parametrization_of(config, shape)  # refuses a base or a checkpoint that does not fit
     prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
     answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
     rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)

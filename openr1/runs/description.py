@@ -29,6 +29,11 @@ def artifact_tag(run: PreparedRun) -> str:
     return str(run.store.path(run.kind, run.fingerprint).absolute())
 
 
+def optimiser_label(config: Config) -> str:
+    """Return the optimiser and the parametrization of a run, by which ``openr1-fit by=optimiser`` groups runs."""
+    return f"{config.optim.kind} {config.optim.parametrization}"
+
+
 def run_tags(run: PreparedRun, trial: str) -> dict[str, object]:
     """Return the tags of a run in MLflow."""
     config, shape = run.config, run.estimate.shape
@@ -42,6 +47,7 @@ def run_tags(run: PreparedRun, trial: str) -> dict[str, object]:
         "seed": config.seed,
         "config_hash": digest(to_dict(config))[:16],
         "fingerprint": run.fingerprint,
+        "optimiser": optimiser_label(config) if config.stage.trains else None,
         **{f"input.{name}": value for name, value in run.inputs.items()},
         "artifact": artifact_tag(run),
     }

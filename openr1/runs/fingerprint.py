@@ -128,6 +128,7 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
         if parts[group][key] is None:  # null options do not count
             parts[group].pop(key)
+    _drop_unused(parts["optim"], config)
     parts["stage"].pop("trunk", None)  # it counts as an input
     if config.stage.rollouts:
         parts |= _generation_parts(config, resolved)
@@ -154,6 +155,18 @@ def _scoring_parts(config: Config) -> dict[str, Any]:
         key: {"function": term.function, "options": fingerprinted_options(term.function, term.options)}
         for key, term in comparing_terms(config.stage).items()
     }
+
+
+def _drop_unused(optim: dict[str, Any], config: Config) -> None:
+    """Remove options of the optimiser that do not count: an option that is off leaves fingerprints as they are."""
+    if config.optim.kind == "adamw":
+        optim.pop("kind")
+        optim.pop("muon")
+    if config.optim.parametrization == "standard":
+        optim.pop("parametrization")
+        optim.pop("base")
+    elif optim["base"]:
+        optim["base"].pop("name")
 
 
 def _untrained_parts(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:

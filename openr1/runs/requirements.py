@@ -13,6 +13,7 @@ from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.judge import JudgeOptions, check_judge
 from openr1.rewards.preference import check_reward_model
 from openr1.stages.scoring_models import scoring_models
+from openr1.training.parametrization import parametrization_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -63,12 +64,16 @@ def _check_attention(name: str) -> None:
 
 
 def check_build(config: Config, shape: Shape | None) -> None:
-    """Build the model of a run without its weights, if it has ``model.options``, which only transformers know.
+    """Build the model of a run without its weights, if it has ``model.options``, which only transformers know, or a
+    parametrization, whose base must have all tensors of the model.
 
     :param shape: of the model that is trained from scratch; None for a run without one.
     :raises ConfigError: if transformers cannot build it.
     """
-    if not shape or not config.stage.trains or not config.model.options or checkpoint_of(config.model, config.scale):
+    if not shape or not config.stage.trains or checkpoint_of(config.model, config.scale):
+        return
+    parametrization = parametrization_of(config, shape)
+    if not config.model.options and parametrization is None:
         return
     import torch
 
@@ -76,7 +81,7 @@ def check_build(config: Config, shape: Shape | None) -> None:
 
     try:
         with torch.device("meta"):
-            build(config.model, shape, config.seed)
+            build(config.model, shape, config.seed, parametrization=parametrization)
     except ConfigError:
         raise
     except Exception as error:  # of any type, raised somewhere in a model of transformers

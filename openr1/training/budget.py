@@ -16,6 +16,7 @@ from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
 from openr1.models.shape import ParamCount, Shape, count, solve_shape
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
+from openr1.training.parametrization import base_shape, parametrization_of
 from openr1.training.schedule import Phases, phases_of, weight_change
 
 if TYPE_CHECKING:
@@ -143,7 +144,11 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
     :raises ConfigError: if the budget is below one step, or needs a data set that is not prepared.
     """
     context, given = config.data.context, config.budget
-    shape = _with_head(config, shape) if shape else initial_shape(config)
+    if shape is None:
+        shape = initial_shape(config)
+        parametrization_of(config, shape)  # refuses a base or a checkpoint that does not fit
+    else:
+        shape = _with_head(config, shape)
     shape = replace(shape, mtp_depth=config.model.mtp.depth)
     params = count(shape)
     flops_per_token = _flops_per_token(config, shape, dataset.attended if dataset else context)
@@ -187,8 +192,10 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
             "raise it or lower optim.batch_tokens"
         )
     lr = config.optim.lr
+    standard = config.optim.parametrization == "standard"
+    base = params if standard else count(base_shape(config, shape))  # the learning rate of other parametrizations is the base's
     if lr is None:
-        lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](params.non_embedding, steps * batch * length)
+        lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](base.non_embedding, steps * batch * length)
     budget = TokenBudget(
         shape=shape,
         params=params,

@@ -40,6 +40,7 @@ class TrainingCallback(TrainerCallback):
         self.trainer: Any = None
         self.resumed: Path | None = None  # the checkpoint that training went on from
         self.seconds_before = 0.0  # seconds of training before a resume
+        self.lr_scale = 1.0  # the logged learning rate as a multiple of the run's
         self.interrupted: int | None = None  # the signal after which the run ends with its next checkpoint
         self.log_steps, self.eval_steps = self.log_and_eval_steps()
         self.kept_steps = branching.kept_steps(context.config, context.budget, context.estimate.first_step)
@@ -177,7 +178,10 @@ class TrainingCallback(TrainerCallback):
         return due
 
     def on_log(self, args, state, control, logs: dict[str, float], **_) -> None:
-        self.write_row(self.select_metrics(logs), state.global_step)
+        metrics = self.select_metrics(logs)
+        if "lr" in metrics and self.lr_scale != 1:
+            metrics["lr"] /= self.lr_scale
+        self.write_row(metrics, state.global_step)
 
     def write_row(self, metrics: dict[str, float], step: int) -> None:
         """Write a row of the curves.

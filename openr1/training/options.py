@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Le, MultipleOf
 
 from openr1.errors import ConfigError
-from openr1.options.ranges import Flops, NotNegative, OneOf, Share, Tokens
+from openr1.models.options import ScaleConfig, check_scale
+from openr1.models.parametrization import PARAMETRIZATIONS
+from openr1.options.ranges import Flops, NotNegative, OneOf, Positive, Share, Tokens
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 
 BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")
+OPTIMISERS = ("adamw", "muon")
+UPDATE_SCALES = ("match_rms_adamw", "original")
 
 
 @dataclass
@@ -28,9 +32,29 @@ class BudgetConfig:
 
 
 @dataclass
-class OptimConfig:
-    """``optim=``: AdamW and its schedule. A null ``lr`` or ``batch_tokens`` follows from the rule beside it."""
+class MuonOptions:
+    """Muon of ``optim.kind=muon``: momentum whose matrices are made orthogonal by Newton-Schulz steps."""
 
+    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.95
+    nesterov: bool = True
+    steps: Annotated[int, Interval(ge=1, le=99)] = 5  # Newton-Schulz steps
+    # factor on an A x B update: match_rms_adamw 0.2 sqrt(max(A, B)) (arXiv 2502.16982), original sqrt(max(1, A / B))
+    scale: Annotated[str, OneOf(UPDATE_SCALES)] = "match_rms_adamw"
+    adamw_lr_scale: Positive = 1.0  # factor on the learning rate of the tensors that AdamW trains
+
+
+@dataclass
+class OptimConfig:
+    """``optim=``: the optimiser and its schedule. A null ``lr`` or ``batch_tokens`` follows from the rule beside it."""
+
+    # adamw, or muon for the matrices within layers and AdamW for all other tensors (embeddings, head, gains, biases, router)
+    kind: Annotated[str, OneOf(OPTIMISERS)] = "adamw"
+    muon: MuonOptions = field(default_factory=MuonOptions)
+    # learning rate and initial weights of each tensor by size: standard, mup (arXiv 2203.03466), completep (2505.01618)
+    parametrization: Annotated[str, OneOf(PARAMETRIZATIONS)] = "standard"
+    base: ScaleConfig | None = (
+        None  # the size that lr and the initial weights are of, for mup and completep: scale@optim.base=50k
+    )
     lr: Annotated[float, Gt(0), Le(1e3)] | None = None
     lr_rule: Annotated[str, OneOf(LR_RULES)] = "small"  # a name in openr1.training.hyperparameters.LR_RULES
     lr_scale: Annotated[float, Gt(0), Le(1e6)] = 1.0  # factor on the learning rate of the rule
@@ -74,5 +98,14 @@ def check_optim(optim: OptimConfig) -> None:
 
     :raises ConfigError: for the first key that is wrong.
     """
+    if optim.parametrization != "standard":
+        if optim.base is None:
+            raise ConfigError(
+                f"optim.base: optim.parametrization={optim.parametrization} is relative to a base size; give optim=mup or "
+                "optim=completep, whose base is 50k, or another one with +scale@optim.base=100k"
+            )
+        check_scale(optim.base, "optim.base")
+    if optim.kind != "muon" and optim.muon != MuonOptions():
+        raise ConfigError(f"optim.muon: is for optim.kind=muon, not optim.kind={optim.kind}")
     if optim.schedule == "wsd" and optim.warmup_tokens is None and optim.warmup + optim.decay > 1:
         raise ConfigError(f"optim.decay: warmup={optim.warmup} and decay={optim.decay} are more than the whole run")

@@ -40,6 +40,8 @@ from openr1.training.budget import phases, split_batch
 from openr1.training.callback import CHECKPOINTS, HISTORY, TrainingCallback
 from openr1.training.context import StageContext
 from openr1.training.memory import PeakMemory
+from openr1.training.optimisers import logged_lr_scale, optimiser_of
+from openr1.training.parametrization import parametrization_of
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -57,8 +59,15 @@ def initial_model(context: StageContext) -> PreTrainedModel:
     if checkpoint:
         model = load(config.model, config.scale)
     else:
-        tokens = {"eos_token_id": context.tokens.eos_token_id, "pad_token_id": context.tokens.pad_token_id}
-        model = build(config.model, context.budget.shape, config.seed, **tokens)
+        data, shape = context.tokens, context.budget.shape
+        model = build(
+            config.model,
+            shape,
+            config.seed,
+            eos_token_id=data.eos_token_id,
+            pad_token_id=data.pad_token_id,
+            parametrization=parametrization_of(config, shape),
+        )
     if config.model.mtp.depth:
         mtp.attach(model, config.model.mtp.depth, config.seed, checkpoint)
     return model
@@ -229,6 +238,10 @@ def train_and_save(trainer: Trainer, callback: TrainingCallback, tokenizer: PreT
         trainer.remove_callback(terminal_callback)
     trainer.add_callback(callback)
     trainer.add_callback(LoadBalance(trainer.model))
+    decayed, parametrization = trainer.get_decay_parameter_names(trainer.model), parametrization_of(config, budget.shape)
+    optimiser = optimiser_of(config.optim, trainer.model, budget.shape, budget.lr, decayed, parametrization)
+    if optimiser:
+        trainer.optimizer_cls_and_kwargs, callback.lr_scale = optimiser, logged_lr_scale(optimiser)
     memory = PeakMemory(config.compute.device)
     with _checkpoints_as_in_memory(trainer.model), deferred():
         trainer.train(resume_from_checkpoint=callback.prepare_resume())
