@@ -114,9 +114,7 @@ def _optimiser(config: Config) -> None:
         return
     key, value = ("kind", optim.kind) if optim.kind != "adamw" else ("parametrization", optim.parametrization)
     if stage.pairs:
-        raise ConfigError(
-            f"optim.{key}: {value} is defined for language models, not for stage={stage.kind}; give {DEFAULTS[key]}"
-        )
+        raise ConfigError(f"optim.{key}: {value} is not defined for stage={stage.kind}; give {DEFAULTS[key]}")
     if getattr(stage, "lora", None) is not None and stage.lora.rank is not None:
         raise ConfigError(f"optim.{key}: {value} is not defined for adapters; give {DEFAULTS[key]}, or stage.lora.rank=null")
     if optim.kind == "muon" and is_sharded(config.compute):

@@ -194,19 +194,22 @@ def _preference(answers: Sequence[Answers], graded: Sequence[Answers], samples: 
         for problem in answers
         if problem.gold is not None and problem.score is not None
     ]
-    for n in ks(samples)[1:]:
-        if sufficient := [pairs for pairs in both if len(pairs) >= n]:
-            metrics[f"best_of_gold_{n}"] = _mean([best_of_n(*zip(*pairs, strict=True), n) for pairs in sufficient])
     # an answer without a verdict cannot be chosen, since nobody knows whether it is right
     judged = [
-        [(right, value) for right, value in zip(problem.right, problem.score, strict=True) if right is not None]
+        [(float(right), value) for right, value in zip(problem.right, problem.score, strict=True) if right is not None]
         for problem in graded
         if problem.score is not None
     ]
-    for n in ks(samples)[1:]:
-        if sufficient := [pairs for pairs in judged if len(pairs) >= n]:
-            metrics[f"best_of_{n}"] = _mean([best_of_n(*zip(*pairs, strict=True), n) for pairs in sufficient])
+    for name, problems in (("best_of_gold", both), ("best_of", judged)):
+        for n in ks(samples)[1:]:
+            if sufficient := [pairs for pairs in problems if len(pairs) >= n]:
+                metrics[f"{name}_{n}"] = _mean([_best_of(pairs, n) for pairs in sufficient])
     return metrics
+
+
+def _best_of(pairs: Sequence[tuple[float, float | None]], n: int) -> float:
+    """Return :func:`best_of_n` of answers with their values and scores."""
+    return best_of_n([value for value, _ in pairs], [score for _, score in pairs], n)
 
 
 def breakdown(answers: Sequence[Answers], samples: int) -> dict[str, dict[str, dict[str, float]]]:

@@ -152,7 +152,7 @@ def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:
 def _scoring_parts(config: Config) -> dict[str, Any]:
     """Return the part of a stage's config that decides how answers are compared; nothing if they are not."""
     return {
-        key: {"function": term.function, "options": fingerprinted_options(term.function, term.options)}
+        key: {"function": term.function, "options": fingerprinted_options(str(term.function), term.options)}
         for key, term in comparing_terms(config.stage).items()
     }
 

@@ -67,8 +67,8 @@ def _terms(config: Config) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
         for name, step in steps_of("stage.steps", stage.steps).items():
             if isinstance(step, Preferred):
                 yield f"preferred.{name}", f"stage.steps.{name}.options", step.function, step.options
-    for key, term in comparing_terms(stage).items():
-        yield key, f"stage.{key}.options", str(term.function), term.options
+    for key, comparing in comparing_terms(stage).items():
+        yield key, f"stage.{key}.options", str(comparing.function), comparing.options
 
 
 def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Config:
@@ -83,11 +83,12 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
     def changed(key: str, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "model": found[key]} if key in found else options
 
-    compared = {
+    compared: dict[str, Any] = {
         key: replace(term, options=changed(f"stage.{key}.options", term.options))
         for key, term in comparing_terms(config.stage).items()
     }
-    stage, reward = replace(config.stage, **compared), config.reward
+    stage: Any = replace(config.stage, **compared)
+    reward = config.reward
     if stage.rollouts:
         terms = {
             name: replace(term, options=changed(f"reward.terms.{name}.options", term.options))
