@@ -98,6 +98,8 @@ class TaskSource(SourceConfig):
     task: str = MISSING  # a name in openr1.data.tasks.TASKS
     problems: Count = 20_000  # distinct problems, training and evaluation together
     reasoned: Share = 0.5  # share of the completions that reason before they answer
+    # rewrite the reasoning as a step a line and a summary, with each defect of readability by this chance; null keeps the trace
+    defects: Share | None = None
     seed: Seed = 0  # seed of the problems, independent of the run's seed
     options: dict[str, Any] = field(default_factory=dict)  # the task's difficulty parameters
 

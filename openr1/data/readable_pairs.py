@@ -67,9 +67,9 @@ def _pair(problem: Problem, steps: list[str], rng: random.Random) -> tuple[str, 
     return None
 
 
-def drawn_defects(rng: random.Random) -> frozenset[str]:
-    """Draw the defects of one answer, each with the chance :data:`DEFECT`."""
-    return frozenset([defect for defect in DEFECTS if rng.random() < DEFECT])
+def drawn_defects(rng: random.Random, chance: float = DEFECT) -> frozenset[str]:
+    """Draw the defects of one answer, each with the same chance."""
+    return frozenset([defect for defect in DEFECTS if rng.random() < chance])
 
 
 def write_answer(problem: Problem, steps: list[str], defects: frozenset[str], rng: random.Random) -> str:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from openr1.artifacts import Store
 from openr1.data.documents import Columns, Document
 from openr1.data.formats import FORMATS, files_under, find_files, formats_of, read_text
-from openr1.data.hashing import hash_files, unit
+from openr1.data.hashing import hash_files
 from openr1.data.options import ArtifactSource, DataConfig, FilesSource, HubSource, Paths, SourceConfig, TaskSource
+from openr1.data.readable_pairs import VERSION as LAYOUT
 from openr1.data.tables import Row, read_rows
-from openr1.data.tasks import direct_completion, generate, options_of, reasoned_completion
+from openr1.data.tasks import generate, options_of
+from openr1.data.traces import oracle_completion
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -227,13 +229,13 @@ class Procedural(Source):
     def content(self) -> dict[str, Any]:
         task, options = options_of(self.key, self.config)
         request = {name: getattr(self.config, name) for name in ("task", "problems", "reasoned", "seed")}
-        return {"kind": "task", **request, "options": vars(options), "version": task.version}
+        # counts only if given, so that older fingerprints stay valid
+        layout = {} if self.config.defects is None else {"defects": self.config.defects, "layout": LAYOUT}
+        return {"kind": "task", **request, **layout, "options": vars(options), "version": task.version}
 
     def read(self) -> Iterator[Document]:
         for problem in generate(self.key, self.config):
-            reasons = unit("reasoned", problem.prompt) < self.config.reasoned
-            completion = reasoned_completion(problem) if reasons else direct_completion(problem)
-            yield Document(completion, problem.prompt)
+            yield Document(oracle_completion(problem, self.config), problem.prompt)
 
 
 SOURCE_CLASSES: dict[str, type[Source]] = {

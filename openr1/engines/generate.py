@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from openr1.data.answers import Answer, ProblemAnswers
 from openr1.data.chat import conversation, instructed
-from openr1.data.hashing import hash64, unit
-from openr1.data.tasks import Problem, direct_completion, reasoned_completion
+from openr1.data.hashing import hash64
+from openr1.data.tasks import Problem
+from openr1.data.traces import oracle_completion
 from openr1.engines import Engine, Reply, Request, open_engine
 from openr1.engines.journal import Journal, fill_journal
 from openr1.errors import RunError
@@ -19,7 +20,7 @@ from openr1.models.checkpoints import checkpoint_of
 from openr1.models.shape import Shape
 
 if TYPE_CHECKING:
-    from openr1.data.options import DataConfig, SourceConfig
+    from openr1.data.options import DataConfig, TaskSource
     from openr1.engines.options import EngineConfig, Sampling
     from openr1.models.options import ModelConfig, ScaleConfig
 
@@ -81,20 +82,17 @@ def to_asked(reply: Reply) -> ProblemAnswers:
     return ProblemAnswers(reply.id, tuple(answers), reply.prompt_tokens, reply.error)
 
 
-def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[str, SourceConfig]) -> Answerer:
-    """Return a function that answers problems with the traces of their tasks, or else with the bare answers.
-
-    :class:`openr1.data.options.TaskSource` sets the share of traces.
+def oracle_answerer(problems: Mapping[str, Sequence[Problem]], sources: Mapping[str, TaskSource]) -> Answerer:
+    """Return a function that answers problems as the oracles of their tasks do (:mod:`openr1.data.traces`).
 
     :param problems: by source.
     """
-    share = {problem.id: sources[name].reasoned for name, of_source in problems.items() for problem in of_source}
+    source_of = {problem.id: sources[name] for name, of_source in problems.items() for problem in of_source}
 
     def answer(problems: Sequence[Problem]) -> Iterator[ProblemAnswers]:
         for problem in problems:
-            write = reasoned_completion if unit("reasoned", problem.prompt) < share[problem.id] else direct_completion
             try:
-                yield ProblemAnswers(problem.id, (Answer(write(problem)),))
+                yield ProblemAnswers(problem.id, (Answer(oracle_completion(problem, source_of[problem.id])),))
             except ValueError as error:  # some tasks have a verifier but no answers
                 yield ProblemAnswers(problem.id, error=str(error))
 

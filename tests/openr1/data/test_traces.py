@@ -1,0 +1,37 @@
+import pytest
+
+from openr1.data.options import TaskSource
+from openr1.data.readability import readability
+from openr1.data.tasks import generate, reasoned_completion, verify
+from openr1.data.traces import oracle_completion
+
+
+def sums(**options):
+    return TaskSource(task="sums", problems=200, reasoned=1, options={"min_terms": 3, "max_terms": 4}, **options)
+
+
+@pytest.fixture(scope="module")
+def problems():
+    return generate("data.sources.sums", sums())
+
+
+def test_without_defects_of_layout_a_trace_is_readable_and_right(problems):
+    for problem in problems:
+        text = oracle_completion(problem, sums(defects=0))
+        assert readability(text).score == 1
+        assert verify(problem, text)
+        assert text == oracle_completion(problem, sums(defects=0))
+
+
+def test_defects_make_it_less_readable_and_leave_it_right(problems):
+    texts = [oracle_completion(problem, sums(defects=0.35)) for problem in problems]
+    assert all(verify(problem, text) for problem, text in zip(problems, texts, strict=True))
+    scores = [readability(text).score for text in texts]
+    assert 0.05 < sum(score == 1 for score in scores) / len(scores) < 0.35
+    assert min(scores) < 0.6
+
+
+def test_a_bare_trace_and_a_bare_answer_are_as_they_were(problems):
+    problem = problems[0]
+    assert oracle_completion(problem, sums()) == reasoned_completion(problem)
+    assert oracle_completion(problem, TaskSource(task="sums", reasoned=0, defects=0)) == f"<answer>{problem.answer}</answer>"
