@@ -10,6 +10,7 @@ another one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class RewardModel(ModelReward):
         self.shape = reward_shape(options)
         config = self.model.config.get_text_config()
         self.reader = TextReader(options, key, config.vocab_size)
-        self.context: int = config.max_position_embeddings
+        self.context: float = getattr(config, "max_position_embeddings", None) or math.inf
 
     def rate_texts(self, samples: Sequence[Sample], texts: Sequence[str]) -> list[float | str]:
         """Return the reward of each prompt with its text."""

@@ -89,6 +89,8 @@ def verify_again(context: StageContext) -> dict[str, float]:
     shards = iter(lambda: [row for answers in islice(by_problem, context.config.stage.shard) for row in answers], [])
     scores = grade_and_score(context, shards, max(sizes.values()))
     of_model = {name: source.metrics[name] for name in MODEL_METRICS if name in source.metrics}
+    if "flops_reward" in scores:
+        scores["flops_eval"] = scores["flops_reward"]
     return {**of_model, **scores, "answers": sizes.total(), "wall_seconds": time.perf_counter() - start}
 
 
