@@ -237,6 +237,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     warnings += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
     warnings += _check(frame, pd.DataFrame(used), quantities, request)
     if "C" in frame:
+        frame = frame.copy()  # in one block, since its columns were added one by one
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
     frame = mark_told(_without_own_budget(frame, said), list(used))
     return Runs(frame, dropped.reset_index(drop=True), warnings + said, dict(names))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from openr1.tracking.mlflow import TrackedRun
 
 CHOICES = ("stage", "role")  # a condition on one of these selects among trials and steps
-MEASURED = ("loss", "pass_at_1", "error", "coverage")  # measurements that make a step a point of a curve
+MEASURED = ("loss", "pass_at_1", "error", "coverage", "gold", "kl")  # measurements that make a step a point of a curve
 CUMULATIVE = ("D", "C", "U")  # quantities that grow during a run
 AMOUNTS = ("flops", "params_non_embedding", "tokens")  # metrics of every run that trains
 STEP = "step."  # prefix of the tags of a trial that hold the run ids of its steps

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import cast
 
 from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
+from openr1.data.options import TaskSource
 from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine, oracle_answerer
 from openr1.engines.journal import Journal
 from openr1.training.context import StageContext
@@ -33,7 +35,8 @@ def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
     oracles = not stage.needs_model
     measured: dict[str, float] = {}
     if oracles:
-        answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), config.data.sources)
+        sources = cast(dict[str, TaskSource], config.data.sources)
+        answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), sources)
         stats = answer_problems(journal, answer, whole_shards=True, **options)
     else:
         with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
