@@ -30,7 +30,9 @@ class LrSweep(SweepConfig):
 
     kind: str = "lr"
     scales: list[str] = field(default_factory=list)  # sizes of the ladder; empty for that of the config
-    tokens_per_param: list[Annotated[float, Gt(0), Le(1e9)]] = field(default_factory=lambda: [TOKENS_PER_PARAM])  # D / N of each size
+    tokens_per_param: list[Annotated[float, Gt(0), Le(1e9)]] = field(
+        default_factory=lambda: [TOKENS_PER_PARAM]
+    )  # D / N of each size
     tokens: list[Tokens] = field(default_factory=list)  # D of every size, instead of tokens_per_param
     rates: Annotated[list[Positive], MinLen(MIN_LEVELS)] = field(
         default_factory=lambda: [0.25, 0.5, 1.0, 2.0, 4.0]
@@ -131,7 +133,9 @@ class Lr(Design[LrSweep]):
             self._require_own_budgets()
             return sorted((self._cell_of_size(size) for size in sizes), key=lambda cell: -cell.flops)
         if self.sweep.step is not None:
-            raise ConfigError(f"sweep.step: {self.sweep.step!r} is a step of a recipe, and these runs are of one stage; leave it out")
+            raise ConfigError(
+                f"sweep.step: {self.sweep.step!r} is a step of a recipe, and these runs are of one stage; leave it out"
+            )
         self.training_config()
         extents = self.sweep.tokens or self.sweep.tokens_per_param
         cells = [self._cell(size, extent) for size, extent in itertools.product(sizes, extents)]
@@ -162,7 +166,9 @@ class Lr(Design[LrSweep]):
             trained = [name for name, of_step in steps.items() if of_step.stage.trains]
             if self.sweep.step not in trained:
                 given = "null" if self.sweep.step is None else repr(self.sweep.step)
-                raise ConfigError(f"sweep.step: must be a step of the recipe that trains, one of {', '.join(trained)}, not {given}")
+                raise ConfigError(
+                    f"sweep.step: must be a step of the recipe that trains, one of {', '.join(trained)}, not {given}"
+                )
             config, group = steps[self.sweep.step], f"++recipe.steps.{self.sweep.step}.optim"
         lr = config.optim.lr
         if lr is None:

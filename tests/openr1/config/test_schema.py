@@ -33,6 +33,7 @@ BESIDE = {
     ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
     ("sweep", "grpo"): ["data=sums", MODEL],
     **{("recipe", name): ["data=sums"] for name in ("r1_distill", "distill_trained", "distill_unverified", "r1_zero", "r1")},
+    ("recipe", "base_sft"): ["data=sums"],
     **{("data", name): ["stage=evaluate", MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
     **{("benchmark", name): [MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
 }
