@@ -62,6 +62,7 @@ ui: install  ## the MLflow UI on the store of the studies
 benchmark: install  ## speed of training, start-up, searches, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/mtp_step.py
+	$(BIN)/python tests/benchmarks/muon_step.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/sweep_overhead.py
 	$(BIN)/python tests/benchmarks/fit_speed.py

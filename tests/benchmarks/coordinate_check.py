@@ -1,14 +1,14 @@
 """Sizes of activations over width and over depth after a few steps, in each parametrization: flat if a learning rate transfers.
 
-    python tests/benchmarks/coordinate_check.py                                        # qwen3, AdamW, widths 64 to 512, depths 2 to 32
+    python tests/benchmarks/coordinate_check.py                                   # qwen3, AdamW
     python tests/benchmarks/coordinate_check.py --families qwen2 llama gemma3 deepseek_v3 --kind muon
-    python tests/benchmarks/coordinate_check.py --out docs/coordinate_check.svg        # and a figure of the first family
+    python tests/benchmarks/coordinate_check.py --out docs/coordinate_check.svg   # and a figure of the first family
 
-Models of several widths (at depth 2) and of several depths (at width 64) take five steps on text of the Python standard library,
-from three seeds. Printed are the exponents of two sizes in width and in depth: of the mean absolute activation after the steps
-("size"), and of its mean absolute change since the initial weights ("change"). An exponent near 0 means that the size does not
-depend on the model, as mup has it over width and completep over both; 0.5 means that four times the width doubles it. The
-baseline is ``standard``. Attention and feed-forward blocks are measured before the multiplier of completep, base depth / depth.
+Models of several widths (at depth 2) and of several depths (at width 64) take five steps on text of the Python standard
+library. Printed are the exponents of two sizes in width and in depth: of the mean absolute activation after the steps ("size"),
+and of its mean absolute change since the initial weights ("change"). An exponent near 0 means that the size does not depend on
+the model, as mup has it over width and completep over both; 0.5 means that four times the width doubles it. The baseline is
+``standard``. Attention and feed-forward blocks are measured before the multiplier of completep, base depth / depth.
 """
 
 import argparse

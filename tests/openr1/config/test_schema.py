@@ -36,10 +36,8 @@ BESIDE = {
     ("data", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", "stage=evaluate", MODEL],
     ("benchmark", "livecodebench"): ["data.held_out.livecodebench.path=/data/test*.jsonl", MODEL],
     ("sweep", "grpo"): ["data=sums", MODEL],
-    **{
-        ("recipe", name): ["data=sums"]
-        for name in ("r1_distill", "distill_trained", "distill_unverified", "r1_zero", "r1", "r1_preference")
-    },
+    **{("recipe", path.stem): ["data=sums"] for path in (CONF / "recipe").glob("*.yaml")},
+    ("recipe", "domains"): ["data=domains"],
     **{("data", name): ["stage=evaluate", MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
     **{("benchmark", name): [MODEL] for name in ("aime_2024", "aime_2025", "math_500", "gpqa_diamond")},
 }

@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from analysis.sources.frame import read, tidy
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
+from sweeps.designs.base import Finished
 from sweeps.designs.lr import Lr, LrSweep
 
 CELLS = {"scales": ["70k", "200k"], "tokens": [1e6, 4e6]}
@@ -118,10 +120,54 @@ def test_a_study_that_cannot_be_is_one_line(options, line):
         Lr(LrSweep(**{**CELLS, **options}), compose).next([])
 
 
-def test_reinforcement_learning_has_no_given_tokens():
-    config = composed("stage=grpo", "data=sums", "model.checkpoint=sft-0123456789abcdef", "optim=rl", "budget.steps=10")
-    with pytest.raises(ConfigError, match=r"^stage: sweep=lr has runs that train on given tokens"):
-        Lr(LrSweep(), lambda _: config).next([])
+POLICY = ("stage=grpo", "data=sums", "model.checkpoint=sft-0123456789abcdef", "optim=rl", "budget.steps=10")
+RECIPE = ("data=sums", "recipe=r1_zero", "recipe.steps.zero.optim.lr=1e-4")
+MAXIMAL = {"rates": [0.5, 1, 2], "objective": "pass_at_1", "direction": "maximize"}
+
+
+def rewarded(sweep, *overrides, best):
+    """Run what a design asks for, with pass rates that are highest at a learning rate."""
+    design, finished, rounds = Lr(sweep, cache(lambda more: composed(*overrides, *more))), [], 0
+    while runs := design.next(finished):
+        rounds += 1
+        for run in runs:
+            rate = 0.8 - math.log(float(run[-1].partition("=")[2]) / best) ** 2
+            finished.append(Finished(run, None, {"pass_at_1": rate}))
+    return finished, rounds, design.report(finished)
+
+
+def test_the_learning_rate_of_reinforcement_learning_is_that_of_the_highest_pass_rate():
+    sweep = LrSweep(**MAXIMAL)
+    finished, rounds, report = rewarded(sweep, *POLICY, "optim.lr=1e-4", best=4e-4)
+    assert [run.overrides for run in finished[:3]] == [("optim.lr=5e-05",), ("optim.lr=0.0001",), ("optim.lr=0.0002",)]
+    assert rounds == 3
+    assert report == ["all runs: highest pass_at_1 0.8000 at learning rate 0.0004, 4 times that of the config; bracketed"]
+
+
+def test_the_learning_rate_of_a_step_of_a_recipe_is_swept_at_each_size():
+    sweep = LrSweep(scales=["50k", "100k"], step="zero", **MAXIMAL)
+    finished, _, report = rewarded(sweep, *RECIPE, best=1e-4)
+    assert finished[0].overrides == ("scale=100k", "++recipe.steps.zero.optim.lr=5e-05")
+    assert composed(*RECIPE, *finished[0].overrides).recipe.steps["zero"].optim["lr"] == 5e-5
+    assert len(finished) == 6
+    assert report[1].startswith("scale=50k: highest pass_at_1 0.8000 at learning rate 0.0001, 1 times")
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "line"),
+    [
+        ({"tokens": [1e6]}, POLICY, r"^sweep\.tokens: runs of a recipe and of stage=grpo have the budgets of the config"),
+        ({"tokens_per_param": [5]}, POLICY, r"^sweep\.tokens_per_param: "),
+        ({"batches": [0.5, 1, 2]}, POLICY, r"^sweep\.batches: "),
+        ({}, RECIPE, r"^sweep\.step: must be a step of the recipe that trains, one of base, zero, not null"),
+        ({"step": "eval_base"}, RECIPE, r"^sweep\.step: .* not 'eval_base'"),
+        ({"step": "base"}, RECIPE, r"^recipe\.steps\.base\.optim\.lr: sweep=lr needs a value"),
+        ({"step": "base"}, (), r"^sweep\.step: 'base' is a step of a recipe, and these runs are of one stage"),
+    ],
+)
+def test_runs_that_are_not_of_given_tokens_have_the_budgets_of_the_config(options, overrides, line):
+    with pytest.raises(ConfigError, match=line):
+        Lr(LrSweep(**options), lambda more: composed(*overrides, *more)).next([])
 
 
 @pytest.mark.integration
