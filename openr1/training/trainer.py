@@ -59,8 +59,8 @@ def initial_model(context: StageContext) -> PreTrainedModel:
     if checkpoint:
         model = load(config.model, config.scale)
     else:
-        tokens = {"eos_token_id": context.tokens.eos_token_id, "pad_token_id": context.tokens.pad_token_id}
-        model = build(config.model, context.budget.shape, config.seed, **tokens)
+        data, shape = context.tokens, context.budget.shape
+        model = build(config.model, shape, config.seed, eos_token_id=data.eos_token_id, pad_token_id=data.pad_token_id)
     if config.model.mtp.depth:
         mtp.attach(model, config.model.mtp.depth, config.seed, checkpoint)
     return model
