@@ -42,7 +42,10 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def score_ids(
-    model: PreTrainedModel, ids: Sequence[Sequence[int] | np.ndarray], batch: int = 32, forward: Callable[..., Any] | None = None
+    model: PreTrainedModel,
+    ids: Sequence[Sequence[int] | np.ndarray],
+    batch: int = 32,
+    forward: Callable[..., Any] | None = None,
 ) -> list[float]:
     """Return the reward of each sequence of tokens; the model keeps its mode.
 
