@@ -72,17 +72,17 @@ def add_scores(
         yield rows
 
 
-def curve(scores: dict[str, float], ns: Sequence[int]) -> list[tuple[int, float | None, float | None, float | None]]:
-    """Return a row for each n: n, pass@n, maj@n and the best of n; None where a metric is not known."""
+def curve(scores: dict[str, float], ns: Sequence[int]) -> list[tuple[int, list[float | None]]]:
+    """Return for each n: n, and pass@n, maj@n and the best of n; None where a metric is not known."""
     first = {name: scores["pass_at_1"] for name in ("maj_at_1", "best_of_1") if "pass_at_1" in scores}
     known = first | scores  # of one answer, all three are its pass rate
-    return [(n, *(known.get(f"{name}_{n}") for name in ("pass_at", "maj_at", "best_of"))) for n in ns]
+    return [(n, [known.get(f"{name}_{n}") for name in ("pass_at", "maj_at", "best_of")]) for n in ns]
 
 
 def curve_markdown(scores: dict[str, float], ns: Sequence[int]) -> list[str]:
     """Return the lines of a table of :func:`curve`."""
     lines = ["| n | pass@n | maj@n | best of n |", "|---:|---:|---:|---:|"]
-    for n, *cells in curve(scores, ns):
+    for n, cells in curve(scores, ns):
         lines.append(f"| {n} | " + " | ".join("" if cell is None else f"{cell:.3f}" for cell in cells) + " |")
     return lines
 
@@ -90,6 +90,6 @@ def curve_markdown(scores: dict[str, float], ns: Sequence[int]) -> list[str]:
 def curve_csv(scores: dict[str, float], ns: Sequence[int]) -> str:
     """Return :func:`curve` as a table that ``openr1-fit law=pass_at_k`` reads: k, coverage, majority, best_of_n."""
     lines = ["k,coverage,majority,best_of_n"]
-    for n, *cells in curve(scores, ns):
+    for n, cells in curve(scores, ns):
         lines.append(f"{n}," + ",".join("" if cell is None else repr(cell) for cell in cells))
     return "\n".join(lines) + "\n"

@@ -190,7 +190,8 @@ def _preference(answers: Sequence[Answers], graded: Sequence[Answers], samples: 
     ]
     for n in ks(samples)[1:]:
         if sufficient := [pairs for pairs in judged if len(pairs) >= n]:
-            metrics[f"best_of_{n}"] = _mean([best_of_n(*zip(*pairs, strict=True), n) for pairs in sufficient])
+            chances = [best_of_n([right for right, _ in pairs], [value for _, value in pairs], n) for pairs in sufficient]
+            metrics[f"best_of_{n}"] = _mean(chances)
     return metrics
 
 

@@ -74,7 +74,8 @@ def with_reward_models(config: Config, form: Callable[[str, str], str]) -> Confi
     def changed(key: str, options: dict[str, Any]) -> dict[str, Any]:
         return {**options, "model": found[key]} if key in found else options
 
-    stage, reward = config.stage, config.reward
+    stage: Any = config.stage  # of a subclass
+    reward = config.reward
     if stage.rollouts:
         terms = {
             name: replace(term, options=changed(f"reward.terms.{name}.options", term.options))
