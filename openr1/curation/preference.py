@@ -46,7 +46,8 @@ def keep_preferred(
         raise ConfigError(f"{key}: there is nothing to score answers with")
     rows.require(key, "problem_id", *PROBLEM_COLUMNS, *SAMPLE_COLUMNS)
     present = rows.column("completion").is_valid().to_numpy(zero_copy_only=False)
-    reasons, scores = np.where(present, None, "no completion").astype(object), np.full(len(rows), np.nan)
+    reasons, scores = np.full(len(rows), None, dtype=object), np.full(len(rows), np.nan)
+    reasons[~present] = "no completion"
     notes: dict[str, object] = {}
     flops = 0.0
     with open_rater(options, key) as rater:

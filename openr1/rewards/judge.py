@@ -67,7 +67,16 @@ class JudgeOptions(ModelRewardOptions):
     @property
     def engine(self) -> OpenAIEngine:
         """Return the options of the engine that asks the server."""
-        same = ("model", "base_url", "api_key_env", "timeout", "retries", "backoff", "concurrency", "requests_per_minute")
+        same: tuple[str, ...] = (
+            "model",
+            "base_url",
+            "api_key_env",
+            "timeout",
+            "retries",
+            "backoff",
+            "concurrency",
+            "requests_per_minute",
+        )
         same += ("tokens_per_minute", "max_tokens_key")
         return OpenAIEngine(**{name: getattr(self, name) for name in same}, options=dict(self.request), opens_think=False)
 

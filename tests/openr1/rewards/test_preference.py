@@ -200,7 +200,7 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path):
             mix("m", {"sums": {"helpful": "much"}}),
             "reward.by_task.sums.helpful: must be a number from -1e+06 to 1e+06, not 'much'",
         ),
-        (mix("m", {"sums": {"helpful": float("nan")}}), "reward.by_task.sums.helpful: must be a number from"),
+        (mix("m", {"sums": {"helpful": float("nan")}}), "reward.by_task.sums.helpful: must be a finite number, not nan"),
         (mix("m", {"sums": {}}), "reward.by_task.sums: no term is named; there are helpful, harmless"),
         (
             RewardConfig({"preference": TermConfig(options={"model": "m", "clip": 0})}),
