@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from openr1.data.problems import Extent
@@ -79,9 +79,13 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
     """
     stage, given = config.stage, config.budget
     assert config.optim.lr is not None  # openr1.rl.validation.check_policy
+<<<<<<< HEAD
     if shape is None:
         shape = initial_shape(config)
         parametrization_of(config, shape)  # refuses a base or a checkpoint that does not fit
+=======
+    shape = replace(shape or initial_shape(config), mtp_depth=0)  # modules of an earlier stage are left out
+>>>>>>> mtp
     prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
     answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
     rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)

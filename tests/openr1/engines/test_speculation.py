@@ -62,7 +62,14 @@ def replies(opened, sampling, asked=None):
 
 @pytest.mark.parametrize(
     ("family", "scale"),
-    [*((family, {}) for family in FAMILIES), ("llama", {"scale": WIDE})],
+    [
+        ("qwen2", {}),
+        pytest.param("qwen3", {}, marks=pytest.mark.slow),
+        pytest.param("llama", {}, marks=pytest.mark.slow),
+        ("gemma3", {}),
+        ("deepseek_v3", {}),
+        ("llama", {"scale": WIDE}),
+    ],
     ids=[*FAMILIES, "packed"],
 )
 def test_completions_are_those_without_drafts_to_the_bit(folder_of, family, scale):
