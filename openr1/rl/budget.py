@@ -79,13 +79,10 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
     """
     stage, given = config.stage, config.budget
     assert config.optim.lr is not None  # openr1.rl.validation.check_policy
-<<<<<<< HEAD
     if shape is None:
         shape = initial_shape(config)
         parametrization_of(config, shape)  # refuses a base or a checkpoint that does not fit
-=======
-    shape = replace(shape or initial_shape(config), mtp_depth=0)  # modules of an earlier stage are left out
->>>>>>> mtp
+    shape = replace(shape, mtp_depth=0)  # modules of an earlier stage are left out
     prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
     answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
     rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)
