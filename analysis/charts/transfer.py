@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def _rates(study: GroupedStudy, law: Hyperparameter, hues: dict[str, str]) -> Pa
         rows, fit = cells[label], study.parts[label].main
         d = float(np.exp(np.log(rows["D"]).mean()))
         known = fit.value_and_interval(partial(law.optimum, target="lr", n=n, d=d))
-        look = {"colour": hue, "name": label}
+        look: dict[str, Any] = {"colour": hue, "name": label}
         marks += law_marks(fit, "N", n, known[0], None, UNLIMITED, look, y="lr")
         lr = rows["lr"].to_numpy()
         marks.append(Scatter(x=rows["N"].to_numpy(), y=lr, edge=BLACK, size=6.0, hover=hover_texts(rows), **look))
