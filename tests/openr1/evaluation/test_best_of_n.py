@@ -46,7 +46,7 @@ def test_best_of_n_of_many_answers_is_exact():
 
 def of(right, scores):
     count = len(right)
-    return Answers("t", None, right, [None] * count, [True] * count, [1] * count, [True] * count, [True] * count, scores)
+    return Answers("t", None, right, [None] * count, [True] * count, [1] * count, [True] * count, [True] * count, score=scores)
 
 
 def test_metrics_have_the_best_of_n_beside_pass_at_k():
