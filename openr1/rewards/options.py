@@ -37,14 +37,14 @@ class RewardConfig:
     """
 
     terms: dict[str, TermConfig] = field(default_factory=dict)
-    # task or source of the data -> the terms that its answers are scored by, with their weights; a task that is not named here
-    # has all terms. Terms that a task does not name are not computed for it
-    by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
     time_limit: Seconds = 10.0  # seconds for each step of a sample: the verdict on its answer, or one reward
     workers: Annotated[int, Ge(1), Le(4096)] | None = None  # processes that score; null for one per core
     sandbox: Annotated[str, OneOf(PROVIDERS)] = "bubblewrap"  # runs programs: a name in openr1.rewards.sandbox.PROVIDERS
     sandbox_options: dict[str, Any] = field(default_factory=dict)  # options of the sandbox
     limits: Limits = field(default_factory=Limits)
+    # task or source of the data -> the terms that its answers are scored by, with their weights; a task that is not named here
+    # has all terms. Terms that a task does not name are not computed for it
+    by_task: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass

@@ -35,7 +35,7 @@ def test_composing_a_config_imports_nothing_heavy(arguments, tmp_path):
 def test_help_lists_groups_and_choices_and_no_schema(tmp_path):
     text = openr1("--help", cwd=tmp_path).stdout
     assert "model: deepseek_v3, gemma3, llama, qwen2, qwen3" in text
-    assert "stage: curate, curate_open_r1, evaluate, generate, grpo, pretrain, reject, sft, sft_lora" in text
+    assert "stage: curate, curate_open_r1, evaluate, generate, grpo, pretrain, reject, reward_model, sft, sft_lora" in text
     assert "PretrainStage" not in text
 
 
@@ -47,7 +47,7 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("optim.foo=1", "openr1: optim.foo: no such key; there are lr, lr_rule"),
+        ("optim.foo=1", "openr1: optim.foo: no such key; there are kind, muon, parametrization, base, lr, lr_rule"),
         ("model=qwen9", "openr1: model=qwen9: is not one of deepseek_v3, gemma3"),
         ("optim.lr=fast", "openr1: optim.lr: Value 'fast' of type 'str' could not be converted to Float"),
         ("scale.width=65", "openr1: scale.width: 65 is not a multiple of scale.heads=2"),

@@ -28,7 +28,7 @@ def test_defects_make_it_less_readable_and_leave_it_right(problems):
     assert all(verify(problem, text) for problem, text in zip(problems, texts, strict=True))
     scores = [readability(text).score for text in texts]
     assert 0.05 < sum(score == 1 for score in scores) / len(scores) < 0.35
-    assert min(scores) < 0.6
+    assert min(scores) <= 0.6
 
 
 def test_a_bare_trace_and_a_bare_answer_are_as_they_were(problems):

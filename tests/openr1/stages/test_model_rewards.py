@@ -187,7 +187,7 @@ def test_an_evaluation_has_the_best_of_n_by_a_reward(sums, student, scripted):
         text = (result.artifact.path / "scores.md").read_text()
         assert "| 4 | 1.000 |" in text
         assert "Best of n by judge" in text
-        assert (result.artifact.path / "best_of_n.csv").read_text().splitlines()[0] == "k,coverage,majority,best_of_n"
+        assert (result.artifact.path / "best_of_n.csv").read_text().splitlines()[0] == "k,coverage,majority,best_of_n,gold,kl"
         # the same answers by another reward, without asking the model or the judge
         again = ["stage=evaluate", f"stage.answers={result.artifact.name}", "+stage.best_of={function: tag_count}", sums[-1]]
         other = run_stage(composed("data=python_stdlib", *again), quiet=True)
