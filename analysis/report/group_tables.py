@@ -39,9 +39,9 @@ def transfer(study: GroupedStudy) -> Table | None:
         for n, ends in ((known.small_n, known.small), (known.large_n, known.large)):
             cells.append(Cell(quantity("lr", ends[0]), _interval(ends, "lr") + f" at {quantity('N', n)}"))
         ratio = Cell(times(known.small[0] / known.large[0]))
-        ends = interval(*known.regret[1:], _nats)
+        spread = interval(*known.regret[1:], _nats)
         least = "at least " if known.at_least else ""
-        rows.append([Cell(group), *cells, ratio, Cell(least + _nats(known.regret[0]), f"({ends})" if ends else "")])
+        rows.append([Cell(group), *cells, ratio, Cell(least + _nats(known.regret[0]), f"({spread})" if spread else "")])
     heads = ("Best learning rate of the smallest size", "Of the largest size", "Ratio", "Regret (nats per token)")
     return Table((study.groups.by, *heads), rows, frozenset({3}))
 
