@@ -27,11 +27,17 @@ from openr1.models.reward_scoring import score_ids
 from openr1.options.ranges import Count, FreeText, OneOf
 from openr1.rewards.base import Sample
 from openr1.rewards.model_based import PARTS, ModelReward, ModelRewardOptions
+from openr1.system.files import write_json
+from openr1.system.records import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from openr1.data.options import DataConfig
     from openr1.models.shape import Shape
+
+PROMPT_FORM = "prompt_form.json"  # beside a reward model
+PROMPT_KEYS = ("chat", "system", "instruction")  # options of the data that decide how a prompt is put
 
 # models that a term uses now: (reference, revision, device) -> the model
 LOADED: WeakValueDictionary[tuple[str, str | None, str], Any] = WeakValueDictionary()
@@ -45,14 +51,15 @@ class RewardModelOptions(ModelRewardOptions):
     revision: str | None = None  # branch, tag or commit of a Hub model
     batch_size: Count = 32  # texts in a forward pass
     device: Annotated[str, OneOf(("cpu", "cuda"))] = "cpu"
-    chat: bool | None = None  # data.chat of the reward model's training; null: a chat if its tokenizer has a chat template
-    system: FreeText | None = None  # data.system of its training
-    instruction: str = "{prompt}"  # data.instruction of its training
+    # how texts are read; null as in the model's training; one from elsewhere reads a chat if its tokenizer has a chat template
+    chat: bool | None = None
+    system: FreeText | None = None  # the system turn; null as in its training
+    instruction: str | None = None  # text around the prompt, which {prompt} stands for; null as in its training
 
     unfingerprinted: ClassVar[tuple[str, ...]] = ("model", "revision", "device")
 
     def __post_init__(self) -> None:
-        if "{prompt}" not in self.instruction:
+        if self.instruction is not None and "{prompt}" not in self.instruction:
             raise ValueError(f"instruction: {self.instruction!r} must contain {{prompt}}, the place of the prompt")
 
 
@@ -112,6 +119,17 @@ def load_shared(options: RewardModelOptions, key: str) -> Any:
     return model
 
 
+def write_prompt_form(folder: Path, data: DataConfig) -> None:
+    """Write beside a reward model how its training put prompts, so that it is asked as it was trained."""
+    write_json(folder / PROMPT_FORM, {name: getattr(data, name) for name in PROMPT_KEYS})
+
+
+def read_prompt_form(folder: Path) -> dict[str, Any]:
+    """Return what :func:`write_prompt_form` wrote; nothing for a model from elsewhere."""
+    file = folder / PROMPT_FORM
+    return read_json(file) if file.is_file() else {}
+
+
 class TextReader:
     """The tokens of a prompt and an answer, as a reward model reads them.
 
@@ -129,8 +147,9 @@ class TextReader:
             raise ConfigError(f"{key}.model: {options.model} holds no tokenizer")  # transformers would make an empty one
         try:
             tokenizer: PreTrainedTokenizerBase = load_checkpoint(options.model, options.revision)
-            chat = bool(tokenizer.chat_template) if options.chat is None else options.chat
-            data = DataConfig(name="reward", chat=chat, system=options.system, instruction=options.instruction)
+            given = {name: value for name in PROMPT_KEYS if (value := getattr(options, name)) is not None}
+            trained = {"chat": bool(tokenizer.chat_template), **read_prompt_form(folder)}
+            data = DataConfig(name="reward", **trained | given)
             self.encoder = encoder_for(data, tokenizer)
         except ConfigError as error:  # names the key of the policy's model
             raise ConfigError(f"{key}.model: {str(error).removeprefix('model.checkpoint: ')}") from error

@@ -16,6 +16,7 @@ from openr1.distributed.collectives import rank
 from openr1.evaluation.preferences import preference_markdown, preference_metrics, preference_table
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.reward_models import build_reward_model, start_reward_model
+from openr1.rewards.preference import write_prompt_form
 from openr1.system.files import write_json
 from openr1.training.context import StageContext
 from openr1.training.pairs import PairCallback, PairEvaluation
@@ -59,6 +60,7 @@ def run(context: StageContext) -> dict[str, float]:
     if not rank():
         table = preference_table(trainer.rewards, found)
         write_json(context.folder / f"{FILE}.json", {"data": context.config.data.name, **table})
+        write_prompt_form(context.folder / "model", context.config.data)
         title = f"Reward model on {context.config.data.name}"
         (context.folder / f"{FILE}.md").write_text(preference_markdown(title, table))
     return metrics | found

@@ -1,5 +1,6 @@
 """Rewards by a reward model of 0.2 million random parameters."""
 
+import shutil
 import statistics
 
 import pytest
@@ -7,12 +8,20 @@ import torch
 from helpers.models import TEMPLATE, tokenizer, write_model, write_reward_model
 from transformers import AutoModelForSequenceClassification
 
+from openr1.data.options import DataConfig
 from openr1.data.tasks.base import Problem
 from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.rewards import REWARDS, RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.model_based import normalise, scored_text
-from openr1.rewards.preference import LOADED, RewardModel, RewardModelOptions, check_reward_model, reward_shape
+from openr1.rewards.preference import (
+    LOADED,
+    RewardModel,
+    RewardModelOptions,
+    check_reward_model,
+    reward_shape,
+    write_prompt_form,
+)
 
 ANSWERS = ("<think>1+1 is 2</think><answer>2</answer>", "<think>no</think><answer>3</answer>", "<think>for ever")
 PROBLEM = Problem("1+1=", "2", task="sums")
@@ -52,6 +61,14 @@ def test_a_reward_is_that_of_the_text_as_training_reads_it(folder, templated):
         assert told.rate(of("2"))[0] == pytest.approx(logit(templated, "1+1=2"), abs=1e-5)
     with opened(folder, instruction="Add {prompt}") as instructed:
         assert instructed.rate(of("2"))[0] == pytest.approx(logit(folder, "Add 1+1=2"), abs=1e-5)
+
+
+def test_a_model_is_asked_as_it_was_trained(folder, tmp_path):
+    trained = shutil.copytree(folder, tmp_path / "model")
+    write_prompt_form(trained, DataConfig(name="pairs", instruction="Add {prompt}"))
+    with opened(str(trained)) as as_trained, opened(str(trained), instruction="{prompt}") as told:
+        assert as_trained.rate(of("2"))[0] == pytest.approx(logit(folder, "Add 1+1=2"), abs=1e-5)
+        assert told.rate(of("2"))[0] == pytest.approx(logit(folder, "1+1=2"), abs=1e-5)
 
 
 def test_a_batch_gives_what_each_text_gives(folder):

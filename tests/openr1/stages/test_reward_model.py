@@ -17,6 +17,7 @@ from openr1.evaluation.preferences import preference_metrics
 from openr1.models.reward_models import load_reward_model
 from openr1.models.reward_scoring import score_texts
 from openr1.models.shape import solve_shape
+from openr1.rewards.preference import read_prompt_form
 from openr1.runs.fingerprint import identify
 from openr1.runs.prepare import prepare as prepare_run
 from openr1.runs.stage_run import run_stage
@@ -47,6 +48,7 @@ def test_the_artifact_is_a_model_of_transformers(trained):
     ours, tokenizer = load_reward_model("key", str(result.artifact.model)), AutoTokenizer.from_pretrained(result.artifact.model)
     rewards = score_texts(ours, tokenizer, ["1+2+3=<think>1+2=3\n3+3=6\nso 6</think><answer>6</answer>", "1+2+3="])
     assert rewards[0] != rewards[1]
+    assert read_prompt_form(result.artifact.model) == {"chat": False, "system": None, "instruction": "{prompt}"}
 
 
 def test_metrics_and_tables_are_those_of_the_saved_model(trained):
