@@ -57,7 +57,8 @@ def load_config(schema: type[T], cfg: DictConfig | Mapping[str, Any]) -> T:
     """
     try:
         composed = OmegaConf.create(dict(cfg)) if not isinstance(cfg, DictConfig) and _has_interpolations(cfg) else cfg
-        raw = OmegaConf.to_container(composed, resolve=True) if isinstance(composed, DictConfig) else dict(composed)
+        plain = OmegaConf.to_container(composed, resolve=True) if isinstance(composed, DictConfig) else dict(composed)
+        raw = cast(dict[str, Any], plain)
         form = _form(schema, raw, composed, "")
         typed = isinstance(composed, DictConfig) and OmegaConf.get_type(composed) is not dict
         if typed or not set(raw) <= set(typed_fields(form)):
@@ -84,7 +85,7 @@ def _load_field(form: type, name: str, raw: Mapping[str, Any]) -> Any:
 def _one_field(form: type, name: str) -> type:
     """Return a dataclass of one field of another, so that errors name the same keys."""
     [declared] = [one for one in fields(form) if one.name == name]
-    default = {"default": declared.default, "default_factory": declared.default_factory}
+    default: dict[str, Any] = {"default": declared.default, "default_factory": declared.default_factory}
     return make_dataclass(form.__name__, [(name, typed_fields(form)[name], field(**default))])
 
 
