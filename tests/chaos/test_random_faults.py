@@ -10,7 +10,7 @@ from helpers.chaos_kinds import kinds
 from helpers.servers import sums_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
-DAILY = ("run", "study")
+DAILY = ("run",)
 NAMES = [pytest.param(name, marks=[] if name in DAILY else pytest.mark.nightly) for name in kinds(Path(), "")]
 
 
