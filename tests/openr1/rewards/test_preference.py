@@ -128,7 +128,7 @@ MODELS = {"helpful": TermConfig(0.5, "preference"), "harmless": TermConfig(2.0, 
 
 def mix(folder, by_task=None, **rules):
     terms = {name: TermConfig(term.weight, term.function, {"model": folder}) for name, term in MODELS.items()}
-    return RewardConfig({**rules, **terms}, by_task or {}, workers=1)
+    return RewardConfig({**rules, **terms}, by_task=by_task or {}, workers=1)
 
 
 def test_models_score_in_this_process_once_loaded_and_rules_in_theirs(folder):
@@ -165,7 +165,7 @@ def test_every_task_has_its_own_terms_and_weights(folder):
 
 def test_a_source_is_named_before_a_task():
     config = RewardConfig(
-        {"accuracy": TermConfig(), "format": TermConfig()}, {"hard": {"format": 1.0}, "sums": {"accuracy": 1.0}}
+        {"accuracy": TermConfig(), "format": TermConfig()}, by_task={"hard": {"format": 1.0}, "sums": {"accuracy": 1.0}}
     )
     with Scorer(config, sources={PROBLEM.id: "hard"}) as scorer:
         assert scorer.weights.of(PROBLEM) == {"format": 1.0}
