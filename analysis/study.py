@@ -169,8 +169,9 @@ def _transfer(config: FitConfig, fitted: Fit | None) -> dict[str, Any]:
     """Return the transfer of the learning rate of a study, or why it is not known, as fields of :class:`Study`."""
     if fitted is None or fitted.frame is None or not isinstance(fitted.law, Hyperparameter):
         return {}
+    response = getattr(config.law, "objective", "loss")
     try:
-        return {"transfer": transfer_of(fitted.frame, fitted.law, config.bootstrap)}
+        return {"transfer": transfer_of(fitted.frame, fitted.law, config.bootstrap, response)}
     except ConfigError as error:
         return {"no_transfer": str(error)}
 

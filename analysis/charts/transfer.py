@@ -68,6 +68,9 @@ def _regrets(study: GroupedStudy, hues: dict[str, str]) -> Panel:
             Scatter(x=np.array([value]), y=np.array([place]), colour=hues[label], size=6.0, hover=(text,), ends=bars, along="x")
         )
         ends += [end for end in (value, low, high) if np.isfinite(end)]
-    x = Axis("Loss above the best (nats per token)", limits=span(np.array(ends), 0.06))
+    of_error = any(transfer.response == "error" for transfer in study.transfers.values())
+    x = Axis(
+        "Error rate above the best" if of_error else "Loss above the best (nats per token)", limits=span(np.array(ends), 0.06)
+    )
     y = Axis("", names=tuple(study.transfers), limits=(len(study.transfers) - 0.4, -0.6))
     return Panel(x, y, tuple(marks), legend="", title="Regret at the largest size")

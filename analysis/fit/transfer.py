@@ -28,7 +28,8 @@ class Transfer:
 
     :ivar small_n, large_n: parameters of the cells.
     :ivar small, large: the best learning rates.
-    :ivar regret: loss at ``small`` above the best one, in the largest cell, in nats a token.
+    :ivar regret: loss at ``small`` above the best one, in the largest cell.
+    :ivar response: ``loss``, in nats a token, or ``error``, a share.
     :ivar at_least: the learning rate ``small`` is beyond those that were tried in the largest cell, so that the loss is that of
         the nearest one.
     """
@@ -38,15 +39,17 @@ class Transfer:
     small: Interval
     large: Interval
     regret: Interval
+    response: str = "loss"
     at_least: bool = False
 
 
-def transfer_of(frame: pd.DataFrame, law: Hyperparameter, bootstrap: Bootstrap) -> Transfer:
+def transfer_of(frame: pd.DataFrame, law: Hyperparameter, bootstrap: Bootstrap, response: str = "loss") -> Transfer:
     """Return the transfer from the smallest cell of a study to the largest, by parameters times tokens.
 
     The loss at a learning rate is that of the parabola within the runs that it is fitted to, and between the measured ones
     beyond them. Intervals are percentiles of resamples of the runs within each cell.
 
+    :param response: what the column of losses holds, ``loss`` or ``error``.
     :raises ConfigError: if there is one model size only, if a cell has no optimum, or if its grid is of batch sizes too.
     """
     cells = Cells(frame, law)
@@ -76,6 +79,7 @@ def transfer_of(frame: pd.DataFrame, law: Hyperparameter, bootstrap: Bootstrap) 
         small=_interval(np.exp(at.place[:, 0])),
         large=_interval(np.exp(best.place[:, 0])),
         regret=_interval(np.maximum(regret, 0.0)),
+        response=response,
         at_least=not runs.min() <= at.place[0, 0] <= runs.max(),
     )
 

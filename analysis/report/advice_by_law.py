@@ -122,9 +122,9 @@ def describe_transfer(study: Study) -> list[str]:
     small, large = (quantity("N", n) for n in (transfer.small_n, transfer.large_n))
     rate, best = (with_interval(*ends, partial(quantity, "lr")) for ends in (transfer.small, transfer.large))
     at_least = "at least " if transfer.at_least else ""
-    regret = with_interval(*transfer.regret, lambda value: f"{value:.4f}")
+    regret = with_interval(*transfer.regret, lambda value: f"{value:.4f}") + (" nats" if transfer.response == "loss" else "")
     return [
-        f"The best learning rate of {small} {words.parameters}, {rate}, loses {at_least}{regret} nats at {large}, whose best "
+        f"The best learning rate of {small} {words.parameters}, {rate}, loses {at_least}{regret} at {large}, whose best "
         f"learning rate is {best}."
     ]
 

@@ -42,7 +42,9 @@ def transfer(study: GroupedStudy) -> Table | None:
         spread = interval(*known.regret[1:], _nats)
         least = "at least " if known.at_least else ""
         rows.append([Cell(group), *cells, ratio, Cell(least + _nats(known.regret[0]), f"({spread})" if spread else "")])
-    heads = ("Best learning rate of the smallest size", "Of the largest size", "Ratio", "Regret (nats per token)")
+    of_error = any(part.transfer and part.transfer.response == "error" for part in study.parts.values())
+    regret = "Regret (error rate)" if of_error else "Regret (nats per token)"
+    heads = ("Best learning rate of the smallest size", "Of the largest size", "Ratio", regret)
     return Table((study.groups.by, *heads), rows, frozenset({3}))
 
 

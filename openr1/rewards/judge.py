@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -67,18 +67,9 @@ class JudgeOptions(ModelRewardOptions):
     @property
     def engine(self) -> OpenAIEngine:
         """Return the options of the engine that asks the server."""
-        same: tuple[str, ...] = (
-            "model",
-            "base_url",
-            "api_key_env",
-            "timeout",
-            "retries",
-            "backoff",
-            "concurrency",
-            "requests_per_minute",
-        )
-        same += ("tokens_per_minute", "max_tokens_key")
-        return OpenAIEngine(**{name: getattr(self, name) for name in same}, options=dict(self.request), opens_think=False)
+        shared = {one.name for one in fields(OpenAIEngine)} & {one.name for one in fields(self)}
+        same = {name: getattr(self, name) for name in sorted(shared)}
+        return OpenAIEngine(**same, options=dict(self.request), opens_think=False)
 
     @property
     def sampling(self) -> Sampling:

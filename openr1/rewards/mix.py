@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from openr1.errors import ConfigError
 from openr1.options import load_options
 from openr1.rewards.base import Reward, Sample
-from openr1.rewards.options import RewardConfig, TermConfig
+from openr1.rewards.model_based import ModelReward
+from openr1.rewards.options import RewardConfig, TermConfig, term_options
 from openr1.rewards.registry import REWARDS
 
 
@@ -36,6 +38,18 @@ class Term:
         if not all(value is None or math.isfinite(value) for value in values):
             raise ValueError("a value is not finite; None means no value")
         return values
+
+
+def open_model(function: str, options: Mapping[str, Any], key: str, cache: Path | None) -> ModelReward:
+    """Open the model of a reward that a model gives.
+
+    :param key: where the options stand in the config, for messages.
+    :param cache: folder of caches; None to keep no scores of judges.
+    :raises ConfigError: for wrong options, or a model that cannot be opened, or gives no reward.
+    """
+    opens = REWARDS[function].opens
+    assert opens is not None
+    return opens(term_options(function, options, key), key, cache)
 
 
 def build_terms(config: RewardConfig) -> list[Term]:

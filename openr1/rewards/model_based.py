@@ -13,7 +13,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from openr1.options.ranges import OneOf, Positive
@@ -124,13 +123,3 @@ def model_reward(options: type[ModelRewardOptions], opens: Any) -> Reward:
         return values
 
     return Reward(score_once, options, group=True, opens=opens)
-
-
-def open_model(reward: Reward, options: Any, key: str, cache: Path | None) -> ModelReward:
-    """Open the model of a reward.
-
-    :param key: where the options stand in the config, for messages.
-    :raises ConfigError: if the model cannot be opened, or gives no reward.
-    """
-    assert reward.opens is not None
-    return reward.opens(options, key, cache)

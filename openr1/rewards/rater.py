@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from openr1.rewards.base import Sample
+from openr1.rewards.mix import open_model
 from openr1.rewards.model_based import ModelReward
-from openr1.rewards.options import RewardConfig, ScoringTerm, TermConfig, is_model_based, term_options
-from openr1.rewards.registry import REWARDS
+from openr1.rewards.options import RewardConfig, ScoringTerm, TermConfig, is_model_based
 from openr1.rewards.scorer import Score, Scorer
 
 NAME = "score"  # of the only term of a mix
@@ -37,9 +37,7 @@ class Rater:
         self.scorer: Scorer | None = None
         assert term.function is not None
         if is_model_based(term.function):
-            opens = REWARDS[term.function].opens
-            assert opens is not None
-            self.model = opens(term_options(term.function, term.options, f"{key}.options"), f"{key}.options", cache)
+            self.model = open_model(term.function, term.options, f"{key}.options", cache)
         else:
             self.scorer = Scorer(replace(config, terms={NAME: TermConfig(1.0, term.function, term.options)}, by_task={}))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openr1.data.readability import LONGEST
+from openr1.data.readability import readability as measure
 from openr1.options.ranges import Count
 from openr1.rewards.base import Sample, reward
 
@@ -23,6 +24,4 @@ def readability(samples: Sequence[Sample], options: ReadabilityOptions) -> list[
 
     It says nothing about whether the answer is right, so it belongs beside a term that does.
     """
-    from openr1.data.readability import readability as measure
-
     return [measure(sample.completion, options.longest).score for sample in samples]

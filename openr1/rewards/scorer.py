@@ -12,8 +12,9 @@ from pathlib import Path
 from openr1.errors import RunError
 from openr1.rewards.base import Sample, Verdict, Verified
 from openr1.rewards.by_task import TaskWeights
+from openr1.rewards.mix import open_model
 from openr1.rewards.model_based import ModelReward
-from openr1.rewards.options import RewardConfig, check_reward, is_model_based, term_options
+from openr1.rewards.options import RewardConfig, check_reward, is_model_based
 from openr1.rewards.pool import WorkerPool
 from openr1.rewards.protocol import LATE, VERDICT, PartialScore, Task
 from openr1.rewards.registry import REWARDS
@@ -111,9 +112,7 @@ class Scorer:
         for name, function in self._model_based.items():
             if name not in self._models:
                 key = f"reward.terms.{name}.options"
-                opens, options = REWARDS[function].opens, self.config.terms[name].options
-                assert opens is not None
-                self._models[name] = opens(term_options(function, options, key), key, self.cache)
+                self._models[name] = open_model(function, self.config.terms[name].options, key, self.cache)
 
     def take_flops(self) -> float:
         """Return the FLOPs that reward models have spent since the last call."""

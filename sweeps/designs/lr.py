@@ -61,7 +61,7 @@ class Cell(NamedTuple):
     :ivar tokens: D; None for the budget of the config.
     :ivar lr: that of the config.
     :ivar batch: tokens a step, that of the config.
-    :ivar flops: of a run with the batch size of the config.
+    :ivar cost: FLOPs of a run with the batch size of the config; where runs have a budget of their own, parameters.
     :ivar axes: learning rates, and batch sizes in tokens, of the first round.
     :ivar group: where the learning rate stands in the config.
     """
@@ -70,7 +70,7 @@ class Cell(NamedTuple):
     tokens: float | None
     lr: float
     batch: float
-    flops: float
+    cost: float
     axes: tuple[tuple[float, ...], ...]
     group: str = "optim"
 
@@ -131,7 +131,7 @@ class Lr(Design[LrSweep]):
         sizes: list[Overrides] = [(override("scale", scale),) for scale in self.sweep.scales] or [()]
         if config.recipe is not None or config.stage.rollouts:
             self._require_own_budgets()
-            return sorted((self._cell_of_size(size) for size in sizes), key=lambda cell: -cell.flops)
+            return sorted((self._cell_of_size(size) for size in sizes), key=lambda cell: -cell.cost)
         if self.sweep.step is not None:
             raise ConfigError(
                 f"sweep.step: {self.sweep.step!r} is a step of a recipe, and these runs are of one stage; leave it out"
@@ -139,7 +139,7 @@ class Lr(Design[LrSweep]):
         self.training_config()
         extents = self.sweep.tokens or self.sweep.tokens_per_param
         cells = [self._cell(size, extent) for size, extent in itertools.product(sizes, extents)]
-        return sorted(cells, key=lambda cell: -cell.flops)
+        return sorted(cells, key=lambda cell: -cell.cost)
 
     @property
     def _sign(self) -> int:

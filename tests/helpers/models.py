@@ -10,6 +10,15 @@ from openr1.models.reward_models import build_reward_model
 from openr1.models.shape import solve_shape
 
 TINY = ScaleConfig("tiny", 2e5, 64, 3, 2, 1)  # heads of 32, as vLLM needs them
+WIDE = ScaleConfig("wide", 6e5, 192, 2, 6, 2)  # its linear layers are large enough to be packed
+# families with the options of a small model
+FAMILIES = {
+    "qwen2": {},
+    "qwen3": {},
+    "llama": {},
+    "gemma3": {"sliding_window": 20, "sliding_window_pattern": 2},
+    "deepseek_v3": {},
+}
 CONTEXT = 256
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}{{ eos_token }}{% endfor %}"

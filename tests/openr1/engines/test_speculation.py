@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.models import write_model
+from helpers.models import FAMILIES, WIDE, write_model
 
 from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.options import TransformersEngine
@@ -14,16 +14,7 @@ from openr1.engines.speculation import Speculator
 from openr1.errors import ConfigError
 from openr1.models import mtp
 from openr1.models.checkpoints import load_model
-from openr1.models.options import ScaleConfig
 
-FAMILIES = {
-    "qwen2": {},
-    "qwen3": {},
-    "llama": {},
-    "gemma3": {"sliding_window": 20, "sliding_window_pattern": 2},
-    "deepseek_v3": {},
-}
-WIDE = ScaleConfig("wide", 6e5, 192, 2, 6, 2)  # its linear layers are large enough to be packed
 SAMPLINGS = [
     Sampling(temperature=0, max_tokens=16),
     Sampling(max_tokens=16, temperature=1.5, top_p=0.95, top_k=200, stop=["77", "us "]),

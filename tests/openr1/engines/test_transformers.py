@@ -2,7 +2,7 @@ import random
 
 import pytest
 import torch
-from helpers.models import CONTEXT, TEMPLATE
+from helpers.models import CONTEXT, FAMILIES, TEMPLATE, WIDE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openr1.data.sources import Document
@@ -11,16 +11,6 @@ from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.end_tokens import check_end_tokens
 from openr1.engines.options import TransformersEngine
 from openr1.errors import ConfigError
-from openr1.models.options import ScaleConfig
-
-FAMILIES = {
-    "qwen2": {},
-    "qwen3": {},
-    "llama": {},
-    "gemma3": {"sliding_window": 20, "sliding_window_pattern": 2},
-    "deepseek_v3": {},
-}
-WIDE = ScaleConfig("wide", 6e5, 192, 2, 6, 2)  # its linear layers are large enough to be packed
 
 
 def prompts(count, seed=0, longest=60):
