@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+# a number, a list, or a truth value, in the place of the choice of a group
+NOT_A_NAME = re.compile(r"(?:[-+]?[\d._]+(?:[eE][-+]?\d+)?,?)+|\[.*\]|(?i:true|false)")
 PIPED_WIDTH = 100  # least number of columns of output that is no terminal
 WIDEST = 10_000
 traces = False  # user-facing errors show their stack trace
@@ -138,8 +141,10 @@ def _is_of_choices(error: Exception) -> bool:
 
 def _describe_choice(words: Sequence[str]) -> str:
     """Say which word of a command line chooses something else than a name."""
+    roots = (files("conf"), files("conf") / "analysis")
     for word in words:
         group, _, value = word.partition("=")
-        if re.fullmatch(r"\+{0,2}[\w/@]+", group) and re.fullmatch(r"[-+.\d].*|\[.*\]|(?i:true|false)", value):
+        name = group.lstrip("+").partition("@")[0]
+        if name and any((root / name).is_dir() for root in roots) and NOT_A_NAME.fullmatch(value):
             return f"{group.lstrip('+')}: {value} is not the name of a choice, such as scale=100k"
     return "the choice of a group is a name, such as scale=100k, not a number"

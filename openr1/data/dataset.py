@@ -235,7 +235,7 @@ class Dataset:
     def without_margin(self) -> list[str]:
         """Return the names of the sources with preference pairs to train on that do not say how much better an answer is."""
         pairs = {name: view for name, view in self._train.items() if isinstance(view, Pairs)}
-        return [name for name, view in pairs.items() if np.isnan(view.documents.margins[view.kept]).any()]
+        return [name for name, view in pairs.items() if np.isnan(view.documents.margins[view.kept[: len(view.lengths)]]).any()]
 
     def evaluation_prompts(self) -> np.ndarray:
         """Return a hash of the prompt of each held-out pair, shape ``(pairs,)``, in the order of :meth:`evaluation`."""

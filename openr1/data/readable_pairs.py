@@ -52,7 +52,9 @@ def readable_pairs(problems: list[Problem], pairs_each: int, temperature: float,
 
 
 def steps_of(problem: Problem) -> list[str]:
-    """Return the steps of a problem's trace."""
+    """Return the steps of a problem's trace; none of code, whose trace is a program."""
+    if problem.kind == "code":
+        return []
     return [step for line in problem.trace.splitlines() if line.strip() for step in split_steps(line.strip())]
 
 

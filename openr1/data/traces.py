@@ -18,7 +18,7 @@ def oracle_completion(problem: Problem, source: TaskSource) -> str:
     """
     if unit("reasoned", problem.prompt) >= source.reasoned:
         return direct_completion(problem)
-    steps = steps_of(problem) if source.defects is not None and problem.kind != "code" else []
+    steps = steps_of(problem) if source.defects is not None else []
     if len(steps) < 2:
         return reasoned_completion(problem)
     rng = random.Random(hash64("defects", problem.prompt))

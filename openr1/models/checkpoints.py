@@ -128,7 +128,7 @@ def load_with(auto_class: Any, key: str, checkpoint: str, revision: str | None, 
     """
     from safetensors import SafetensorError
 
-    refuse_code(checkpoint, revision)
+    refuse_code(checkpoint, revision, key)
     try:
         return auto_class.from_pretrained(
             checkpoint, revision=revision or "main", trust_remote_code=False, weights_only=True, **options

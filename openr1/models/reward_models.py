@@ -54,15 +54,23 @@ def load_reward_model(key: str, checkpoint: str, revision: str | None = None, **
     :raises ConfigError: if there is no such checkpoint, it names code of its own, it has no head or more labels than one, or
         it cannot be loaded.
     """
+    config = reward_model_config(key, checkpoint, revision)
+    return _load(key, checkpoint, revision, config, options, new_head=False).eval()
+
+
+def reward_model_config(key: str, checkpoint: str, revision: str | None = None) -> PreTrainedConfig:
+    """Read the config of a reward model.
+
+    :raises ConfigError: if there is no such checkpoint, it names code of its own, or it has no head of one label.
+    """
     config = _config(key, checkpoint, revision)
     if not _is_classifier(config):
         raise ConfigError(
-            f"{key}: {checkpoint} is a {_class_name(config)}, which gives no reward; give a checkpoint with a head of one "
-            "label, as stage=reward_model makes"
+            f"{key}: {checkpoint} is a {_class_name(config)}, which gives no reward; stage=reward_model makes one"
         )
     if config.num_labels != 1:
         raise ConfigError(f"{key}: {checkpoint} has a head of {config.num_labels} labels; a reward model has 1")
-    return _load(key, checkpoint, revision, config, options, new_head=False).eval()
+    return config
 
 
 def start_reward_model(key: str, checkpoint: str, revision: str | None, seed: int, **options: Any) -> PreTrainedModel:

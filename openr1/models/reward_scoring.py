@@ -6,8 +6,8 @@ last bits of floating-point sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,15 +41,9 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return [*([bos] if starts and ids[:1] != [bos] else []), *ids, *([] if eos is None or ids[-1:] == [eos] else [eos])]
 
 
-def score_ids(
-    model: PreTrainedModel,
-    ids: Sequence[Sequence[int] | np.ndarray],
-    batch: int = 32,
-    forward: Callable[..., Any] | None = None,
-) -> list[float]:
+def score_ids(model: PreTrainedModel, ids: Sequence[Sequence[int] | np.ndarray], batch: int = 32) -> list[float]:
     """Return the reward of each sequence of tokens; the model keeps its mode.
 
-    :param forward: called instead of the model, if the model is wrapped.
     :raises ValueError: for a sequence without tokens.
     """
     import torch
@@ -69,7 +63,7 @@ def score_ids(
                 input_ids[row, : len(ids[place])] = torch.as_tensor(ids[place])
                 attention[row, : len(ids[place])] = 1
             inputs = {"input_ids": input_ids.to(model.device), "attention_mask": attention.to(model.device)}
-            logits = (forward or model)(**inputs, use_cache=False).logits
+            logits = model(**inputs, use_cache=False).logits
             for place, reward in zip(places, logits[:, 0].float().tolist(), strict=True):
                 rewards[place] = reward
     model.train(training)

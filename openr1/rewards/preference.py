@@ -187,21 +187,7 @@ def check_reward_model(options: RewardModelOptions, key: str) -> None:
     :param key: where the options stand in the config.
     :raises ConfigError: for a model that does not exist, has another head than one label, or whose tokenizer does not fit.
     """
-    from transformers import AutoConfig
+    from openr1.models.reward_models import reward_model_config
 
-    from openr1.models.checkpoints import refuse_code
-    from openr1.models.reward_models import is_reward_model
-
-    refuse_code(options.model, options.revision, f"{key}.model")
-    try:
-        config: Any = AutoConfig.from_pretrained(options.model, revision=options.revision or "main", trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"{key}.model: {options.model!r} is neither a directory with a config.json nor a Hub id that can be reached"
-        ) from error
-    if not is_reward_model(options.model, options.revision):
-        kind = (config.architectures or [config.model_type])[0]
-        raise ConfigError(f"{key}.model: {options.model} is a {kind}, which gives no reward; stage=reward_model makes one")
-    if config.num_labels != 1:
-        raise ConfigError(f"{key}.model: {options.model} has a head of {config.num_labels} labels; a reward model has 1")
+    config = reward_model_config(f"{key}.model", options.model, options.revision)
     TextReader(options, key, config.get_text_config().vocab_size)

@@ -42,8 +42,7 @@ class PairEvaluation(HeldOutEvaluation):
         """Measure the metrics of the held-out pairs, log them, and call the callbacks, as ``Trainer.evaluate`` does."""
         start = time.perf_counter()
         with self.compute_loss_context_manager():
-            wrapped = self.model_wrapped if self.is_deepspeed_enabled else None
-            self.rewards = score_pairs(self.model, self.held_out, wrapped)
+            self.rewards = score_pairs(self.model, self.held_out)
         found = preference_metrics(self.rewards, self.context.tokens.evaluation_prompts())
         metrics = {name: found[name] for name in CURVES}
         self.eval_seconds += time.perf_counter() - start
@@ -55,16 +54,13 @@ class PairEvaluation(HeldOutEvaluation):
         return metrics
 
 
-def score_pairs(model: PreTrainedModel, pairs: Sequences, forward: Any = None) -> np.ndarray:
-    """Return the rewards of the better and the worse answer of each pair, shape ``(pairs, 2)``. The ranks share the work.
-
-    :param forward: called instead of the model, if the model is wrapped.
-    """
+def score_pairs(model: PreTrainedModel, pairs: Sequences) -> np.ndarray:
+    """Return the rewards of the better and the worse answer of each pair, shape ``(pairs, 2)``. The ranks share the work."""
     each = math.ceil(len(pairs) / world_size())
-    # all ranks have as many pairs, in whose forward passes sharded weights are gathered; the surplus does not count
+    # all ranks have as many pairs; the surplus does not count
     places = [min(rank() * each + i, len(pairs) - 1) for i in range(each)]
     rows = pairs.__getitems__(places)
     ids = [row[side] for row in rows for side in ("chosen_ids", "rejected_ids")]
-    rewards = score_ids(model, ids, SCORED, forward)
+    rewards = score_ids(model, ids, SCORED)
     shared = [reward for part in gather(rewards) for reward in part]
     return np.array(shared, dtype=float).reshape(-1, 2)[: len(pairs)]

@@ -56,11 +56,12 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
         ("scale=9", "openr1: scale: 9 is not the name of a choice, such as scale=100k"),
         ("compute=[1]", "openr1: compute: [1] is not the name of a choice, such as scale=100k"),
+        ("seed=1 scale=100k budget=3", "openr1: budget: 3 is not the name of a choice, such as scale=100k"),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )
 def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
-    done = openr1(override, "hydra.run.dir=run", cwd=tmp_path)
+    done = openr1(*override.split(), "hydra.run.dir=run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(line)
     assert len(done.stderr.splitlines()) == 1
