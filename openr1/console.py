@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# a number, a list, or a truth value, in the place of the choice of a group
-NOT_A_NAME = re.compile(r"(?:[-+]?[\d._]+(?:[eE][-+]?\d+)?,?)+|\[.*\]|(?i:true|false)")
+# a number, a list, a truth value or null, in the place of the choice of a group
+NOT_A_NAME = re.compile(r"(?:[-+]?[\d._]+(?:[eE][-+]?\d+)?,?)+|\[.*\]|(?i:true|false|null|none)")
 PIPED_WIDTH = 100  # least number of columns of output that is no terminal
 WIDEST = 10_000
 traces = False  # user-facing errors show their stack trace

@@ -78,6 +78,11 @@ class Overoptimisation(CurveLaw):
 
     def check_runs(self, frame: pd.DataFrame) -> None:
         super().check_runs(frame)
+        distances, free = frame["kl"].nunique(), len(self.parameters) - len(self.known(frame))
+        if distances < free:
+            raise ConfigError(
+                f"law: {self.name} has {free} parameters and needs as many different values of kl; there are {distances}"
+            )
         if self.loss.logs and not (self.observed(frame) > 0).all():
             raise ConfigError(f"law.objective: {self.objective} takes logarithms; a gold reward of 0 or below needs mse")
 

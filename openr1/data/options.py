@@ -258,8 +258,29 @@ def _check_pair_columns(key: str, columns: PairColumns) -> None:
         raise ConfigError(f"{key}.label: needs columns.first and columns.second, its values that prefer either answer")
     if columns.label is None and (columns.first or columns.second):
         raise ConfigError(f"{key}.first: is for a table with columns.label")
-    if both := set(map(str, columns.first)) & set(map(str, columns.second)):
+    first, second = (_labels(f"{key}.{name}", getattr(columns, name)) for name in ("first", "second"))
+    if both := first & second:
         raise ConfigError(f"{key}.second: {sorted(both)[0]} prefers the first answer already")
+    if columns.prompt is not None and columns.prompt in (columns.chosen, columns.rejected):
+        raise ConfigError(f"{key}.prompt: is {columns.prompt!r}, a column of answers; name that of prompts, or give null")
+    if len(set(columns.scores)) < len(columns.scores):
+        raise ConfigError(f"{key}.scores: names {columns.scores[0]!r} twice; every margin would be 0")
+
+
+def _labels(key: str, values: list[Any]) -> set[str]:
+    """Return the labels of a table that some values of the config stand for, as :func:`openr1.data.cells.label` reads them."""
+    from openr1.data.cells import label
+
+    labels = set()
+    for place, value in enumerate(values):
+        try:
+            text = None if isinstance(value, list) else label(value)
+        except ValueError:
+            text = None
+        if text is None:
+            raise ConfigError(f"{key}[{place}]: must be text or a number, not {value!r}")
+        labels.add(text)
+    return labels
 
 
 def _check_reference(data: DataConfig) -> None:

@@ -182,9 +182,13 @@ def _form(schema: type, raw: Any, composed: Any, key: str) -> type:
 
 def one_line(error: Exception) -> str:
     """Put an error of Hydra or OmegaConf into one line that begins with the key and says what is allowed."""
-    if isinstance(error, MissingConfigException) and error.options:
+    if isinstance(error, MissingConfigException):
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-        return f"{group}={choice}: is not one of {', '.join(error.options)}"
+        return (
+            f"{group}={choice}: is not one of {', '.join(error.options)}"
+            if error.options
+            else f"{group}={choice}: is no choice"
+        )
     if GRAMMAR in str(error):
         found = re.search(r"(?:override|input|error at:) '(?!<EOF>)(.+?)'(?:\s|$)", str(error))
         word = found[1] if found else "an override"
@@ -207,6 +211,8 @@ def one_line(error: Exception) -> str:
         hint = f"+{key}=… adds it" if schema is dict else hint
         return f"{key}: no such key{there}" + (f"; {hint}" if hint else "")
     override = re.search(r"Error merging override \+{0,2}([^=]+)=(.*)", str(error))
+    if override and override[1].endswith(f".{key}"):
+        key = override[1]  # of an entry of a mapping, OmegaConf names the last part alone
     if shape := _describe_shape(str(cause), str(key), *(override.groups() if override else (str(key), ""))):
         return shape
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]

@@ -57,6 +57,11 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("scale=9", "openr1: scale: 9 is not the name of a choice, such as scale=100k"),
         ("compute=[1]", "openr1: compute: [1] is not the name of a choice, such as scale=100k"),
         ("seed=1 scale=100k budget=3", "openr1: budget: 3 is not the name of a choice, such as scale=100k"),
+        ("scale=30k compute=null", "openr1: compute: null is not the name of a choice"),
+        (
+            "+reward.by_task.sums=3",
+            "openr1: reward.by_task.sums: holds several entries; add one as +reward.by_task.sums.NAME=VALUE",
+        ),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )

@@ -53,6 +53,7 @@ def test_points_before_the_reward_turns_do_not_show_over_optimisation():
     [
         ({"kl": -1.0}, {}, "kl: 40 of 40 values are missing, negative or infinite"),
         ({"gold": np.inf}, {}, "gold: 40 of 40 values are missing or infinite"),
+        ({"kl": 0.0}, {}, "law: overoptimisation has 3 parameters and needs as many different values of kl; there are 1"),
         ({}, {"objective": "huber"}, "law.objective: huber takes logarithms; a gold reward of 0 or below needs mse"),
     ],
 )
