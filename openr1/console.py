@@ -146,5 +146,5 @@ def _describe_choice(words: Sequence[str]) -> str:
         group, _, value = word.partition("=")
         name = group.lstrip("+").partition("@")[0]
         if name and any((root / name).is_dir() for root in roots) and NOT_A_NAME.fullmatch(value):
-            return f"{group.lstrip('+')}: {value} is not the name of a choice, such as scale=100k"
-    return "the choice of a group is a name, such as scale=100k, not a number"
+            return f"{group.lstrip('+')}: {value} is not the name of a choice; --help lists them"
+    return "the choice of a group is a name, not a number; --help lists the names"

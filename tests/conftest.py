@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from helpers.compositions import remember_compositions
 from helpers.configs import tiny_run, write_text
 from helpers.stores import TEMPLATE, copy_empty_stores
 
@@ -35,6 +36,12 @@ def empty_store(shared_folder):
     """Have MLflow stores in SQLite begin as copies of an empty one."""
     os.environ[TEMPLATE] = str(shared_folder / "empty" / "mlflow.db")
     copy_empty_stores()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compositions():
+    """Compose the shipped configs once for each choice of groups."""
+    remember_compositions()
 
 
 @pytest.fixture(scope="session")

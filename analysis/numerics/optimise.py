@@ -6,13 +6,15 @@ time on overhead. Here all problems take their steps together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-CHUNK = 60_000  # values of a batch at a time, which fit into the cache
+CHUNK = 30_000  # values of a batch at a time, which fit into the cache
 LAD_DELTAS = (
     1e-2,
     1e-3,
@@ -112,10 +114,18 @@ class Regression:
         weights = np.broadcast_to(weights, (size, self.observed.shape[-1]))
         step = max(1, CHUNK // max(self.observed.shape[-1], 1))
         theta, value = np.array(starts, dtype=float), np.empty(size)
-        with np.errstate(all="ignore"):  # a step that is too long overflows, and is shortened
-            for first in range(0, size, step):
-                rows = np.arange(first, min(first + step, size))
+
+        def solve(first: int) -> None:
+            rows = np.arange(first, min(first + step, size))
+            with np.errstate(all="ignore"):  # a step that is too long overflows, and is shortened
                 theta[rows], value[rows] = self._batch(theta[rows], weights[rows], rows)
+
+        chunks = range(0, size, step)
+        if len(chunks) < 2:
+            list(map(solve, chunks))
+        else:  # NumPy computes outside Python's lock, so that threads share the work; a chunk depends on no other
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(solve, chunks))
         return theta, value
 
     def value(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
+from analysis.sources.columns import DISTINCT, LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
 from analysis.sources.exports import is_chart_export
 from analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from analysis.sources.rows import join_columns
@@ -60,6 +60,10 @@ def map_columns(table: pd.DataFrame, columns: Columns, flops_6nd: bool, needs: S
             name = key if key in table else with_unit[0] if len(with_unit) == 1 else None
         if name is not None:
             names[key] = name
+    holders: dict[str, str] = {}
+    for key in (key for key in names if key in DISTINCT):
+        if (other := holders.setdefault(names[key], key)) != key:
+            raise ConfigError(f"{keys.column(key)}: is {names[key]!r}, the column of {other}; name that of {key}")
     twice = table.columns[table.columns.duplicated()]
     for key, name in names.items():
         if name in twice:
@@ -149,6 +153,8 @@ def _examples(key: str) -> str:
         return "such as PF-days or EFLOPs"
     if "loss" in key:
         return "nats, bits or perplexity"
+    if key == "kl":
+        return "nats or bits"
     return "percent" if key in SHARES else "such as k, M, B or T"
 
 

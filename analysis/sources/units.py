@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from analysis.sources.columns import COUNTS, LOSSES, SHARES
+from analysis.sources.columns import COUNTS, LOSSES, NATS, SHARES
 
 THOUSANDS = {
     1e3: ("k", "thousand", "thousands"),
@@ -46,6 +46,7 @@ class Unit:
 def parse_unit(text: str, key: str) -> Unit | None:
     """Return the unit that a text certainly names for a quantity, such as ``B`` for N or ``PF-days`` for C; else null."""
     text = text.strip().lower().replace("\u00d7", "x").replace("\u00b7", "*")
+    per = "answer" if key == "kl" else "token"
     if key in COUNTS:
         text = COUNTED.sub(" ", text).strip()
         short = SHORT_COUNT.fullmatch(text)
@@ -66,9 +67,9 @@ def parse_unit(text: str, key: str) -> Unit | None:
             return Unit(10.0 ** int(power) if power else float(text.lstrip("x* ")))
     if key in SHARES and text in ("%", "percent", "per cent", "pct"):
         return Unit(0.01)
-    if key in LOSSES and text in ("nat", "nats", "nats/token", "nats per token"):
+    if key in NATS and text in ("nat", "nats", f"nats/{per}", f"nats per {per}"):
         return Unit(1.0)
-    if key in LOSSES and text in ("bit", "bits", "bits/token", "bits per token"):
+    if key in NATS and text in ("bit", "bits", f"bits/{per}", f"bits per {per}"):
         return Unit(math.log(2))
     return None
 

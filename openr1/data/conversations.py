@@ -7,6 +7,7 @@ with such a call is left out, since the call is not text and the turns after it 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,17 @@ def turns_of(cell: Any) -> tuple[Turn, ...] | None:
     turns = [_turn(raw) for raw in cell]
     texts = tuple(turn for turn in turns if turn is not None)
     return texts if len(texts) == len(turns) else None
+
+
+def is_json(text: str) -> bool:
+    """Return True for the JSON text of a conversation, as tables without nested columns hold it."""
+    if not re.match(r"\s*\[\s*\{", text):
+        return False
+    try:
+        turns = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return all(isinstance(turn, dict) and ({"role", "content"} <= set(turn) or {"from", "value"} <= set(turn)) for turn in turns)
 
 
 def require_answer(turns: Sequence[Turn]) -> None:

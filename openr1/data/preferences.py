@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from openr1.data.options import PairColumns, PreferenceFilesSource, PreferenceHu
 from openr1.data.tables import Row
 from openr1.errors import ConfigError
 
-VERSION = 1  # raised when the same rows give other pairs
+VERSION = 2  # raised when the same rows give other pairs
 EQUAL = "two answers that are the same"
 TIE = "a label that prefers neither answer"
 APART = "answers to different prompts"
@@ -70,10 +70,10 @@ class PairReader(Columns):
         cells = {option: self.cell(option, row) for option in self.names}
         if any(is_missing(cell) or cell in ("", []) for option, cell in cells.items() if option not in ("margin", "label")):
             return EMPTY
-        better, worse = self._answer("chosen", row), self._answer("rejected", row)
+        better, worse = (self._answer(option, cells[option], row) for option in ("chosen", "rejected"))
         if better is None or worse is None:
             return NO_TEXT
-        prompt = self._prompt(row, better, worse)
+        prompt = self._prompt(cells.get("prompt"), row, better, worse)
         if isinstance(prompt, str):
             return prompt
         if not better.text.strip() or not worse.text.strip():
@@ -81,26 +81,25 @@ class PairReader(Columns):
         if better.text == worse.text:
             return EQUAL
         if self.columns.label is not None:
-            preferred = self._preferred(row)
+            preferred = self._preferred(cells["label"], row)
             if preferred is None:
                 return TIE
             self.classes[preferred] += 1
             if preferred == "second":
                 better, worse = worse, better
-        margin = self._margin(row)
+        margin = self._margin(cells, row)
         if margin is not None and margin < 0:
             return CONTRADICTED
         # a prompt of one turn is a plain prompt, which gets the instruction and the system turn of the config
         turns = prompt if len(prompt) > 1 else ()
         return Document(better.text, conversations.user_text(prompt), turns, rejected=worse.text, margin=margin)
 
-    def _answer(self, option: str, row: Row) -> _Answer | None:
-        cell = self.cell(option, row)
-        if isinstance(cell, str):
+    def _answer(self, option: str, cell: Any, row: Row) -> _Answer | None:
+        if isinstance(cell, str) and not conversations.is_json(cell):
             return _Answer(cell, ())
-        if not isinstance(cell, list):
+        if not isinstance(cell, str | list):
             raise self.refuse(option, row, cell, "text or turns")
-        turns = self._read_turns(option, conversations.turns_of, row)
+        turns = self._read_turns(option, conversations.turns_of, cell, row)
         if turns is None:
             return None
         if turns[-1]["role"] != "assistant":
@@ -109,7 +108,7 @@ class PairReader(Columns):
             )
         return _Answer(turns[-1]["content"], turns[:-1])
 
-    def _prompt(self, row: Row, better: _Answer, worse: _Answer) -> tuple[Turn, ...] | str:
+    def _prompt(self, cell: Any, row: Row, better: _Answer, worse: _Answer) -> tuple[Turn, ...] | str:
         """Return the turns before the answers, or the reason to leave the row out."""
         if better.before != worse.before:
             return APART
@@ -117,23 +116,21 @@ class PairReader(Columns):
             return better.before if conversations.user_text(better.before) else EMPTY
         if self.columns.prompt is None:
             raise ConfigError(f"{self.key}.prompt: the answers of {row.where} hold no prompt; name the column of the prompts")
-        cell = self.cell("prompt", row)
-        if isinstance(cell, str):
+        if isinstance(cell, str) and not conversations.is_json(cell):
             return ({"role": "user", "content": cell},) if cell.strip() else EMPTY
-        if not isinstance(cell, list):
+        if not isinstance(cell, str | list):
             raise self.refuse("prompt", row, cell, "text or turns")
-        turns = self._read_turns("prompt", conversations.prompt_of, row)
+        turns = self._read_turns("prompt", conversations.prompt_of, cell, row)
         return NO_TEXT if turns is None else turns
 
-    def _read_turns(self, option: str, read: Any, row: Row) -> Any:
+    def _read_turns(self, option: str, read: Any, cell: str | list[Any], row: Row) -> Any:
         try:
-            return read(self.cell(option, row))
+            return read(cell)
         except ValueError as error:
             raise ConfigError(f"{self.key}.{option}: {row.where} {error}") from error
 
-    def _preferred(self, row: Row) -> str | None:
+    def _preferred(self, cell: Any, row: Row) -> str | None:
         """Return ``first`` or ``second``; None for a label that prefers neither."""
-        cell = self.cell("label", row)
         try:
             value = label(cell)
         except ValueError as error:
@@ -145,15 +142,14 @@ class PairReader(Columns):
                 return preferred
         return None
 
-    def _margin(self, row: Row) -> float | None:
+    def _margin(self, cells: Mapping[str, Any], row: Row) -> float | None:
         if self.columns.scores:
-            better, worse = (self._number(option, row) for option in SCORES)
+            better, worse = (self._number(option, cells[option], row) for option in SCORES)
             return None if better is None or worse is None else better - worse
-        margin = self._number("margin", row) if self.columns.margin is not None else None
+        margin = self._number("margin", cells["margin"], row) if self.columns.margin is not None else None
         return None if margin is None else abs(margin)
 
-    def _number(self, option: str, row: Row) -> float | None:
-        cell = self.cell(option, row)
+    def _number(self, option: str, cell: Any, row: Row) -> float | None:
         if is_missing(cell) or cell == "":
             return None
         try:

@@ -54,9 +54,9 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("budget.tokens=10", "openr1: budget.tokens: 10 is 10 tokens, below one step of 512 tokens"),
         ("model.checkpoint=/nowhere", "openr1: model.checkpoint: '/nowhere' is neither a directory"),
         ("+reward.terms.accuracy.options.foo=1", "openr1: reward.terms.accuracy.options.foo: no such key"),
-        ("scale=9", "openr1: scale: 9 is not the name of a choice, such as scale=100k"),
-        ("compute=[1]", "openr1: compute: [1] is not the name of a choice, such as scale=100k"),
-        ("seed=1 scale=100k budget=3", "openr1: budget: 3 is not the name of a choice, such as scale=100k"),
+        ("scale=9", "openr1: scale: 9 is not the name of a choice; --help lists them"),
+        ("compute=[1]", "openr1: compute: [1] is not the name of a choice; --help lists them"),
+        ("seed=1 scale=100k budget=3", "openr1: budget: 3 is not the name of a choice; --help lists them"),
         ("scale=30k compute=null", "openr1: compute: null is not the name of a choice"),
         (
             "+reward.by_task.sums=3",

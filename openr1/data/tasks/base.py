@@ -50,22 +50,25 @@ class Task(ABC):
         capacity = self.capacity(options)
         if capacity is not None and count > capacity:
             raise ValueError(f"problems: at most {capacity} distinct {self.name} have these options")
-        return self._first(count, self.stream(seed, options))
+        first = list(islice(self.stream(seed, options), count))
+        if len(first) < count:
+            raise ValueError(f"problems: only {len(first)} distinct ones of {self.name} were found with these options")
+        return first
 
     def held_out(self, count: int, seed: int, options: Any, fraction: float) -> list[Problem]:
         """Return the first ``count`` problems that :func:`is_held_out`, for tests; about ``count / fraction`` are drawn.
 
-        :raises ValueError: as :meth:`generate` does.
+        :raises ValueError: ``options: ...`` if there are not so many, and as :meth:`generate` does.
         """
         if not 0 < fraction < 1:
             raise ValueError("fraction: must be between 0 and 1")
         problems = (problem for problem in self.stream(seed, options) if is_held_out(problem, fraction))
-        return self._first(count, problems)
-
-    def _first(self, count: int, problems: Iterator[Problem]) -> list[Problem]:
         first = list(islice(problems, count))
         if len(first) < count:
-            raise ValueError(f"problems: only {len(first)} distinct ones of {self.name} were found with these options")
+            raise ValueError(
+                f"options: leave {len(first)} held-out problems of {self.name}, of {count} that are asked for; wider options "
+                f"or a larger data.eval_fraction (now {fraction:g}) give more"
+            )
         return first
 
     def verify(self, problem: Problem, completion: str) -> bool:

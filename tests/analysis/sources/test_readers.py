@@ -32,6 +32,11 @@ def test_runs_say_what_they_are(path):
     assert others == ["  the file is read with semicolons between its columns and decimal commas"]
 
 
+def test_one_column_is_not_two_quantities(path):
+    with pytest.raises(ConfigError, match=r"^loss: is 'tokens', the column of D; name that of loss$"):
+        read_csv(path, N="params", D="tokens", loss="tokens")
+
+
 def test_columns_that_are_not_named_are_suggested(path):
     warnings = read_file(path).warnings
     assert warnings[1:] == [

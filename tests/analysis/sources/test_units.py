@@ -37,6 +37,8 @@ PF_DAY = 8.64e19
         ("C", "train_EFLOPs", "train", 1e18),
         ("C", "flops_1e18", "flops", 1e18),
         ("loss", "loss (bits/token)", "loss", math.log(2)),
+        ("kl", "kl (bits)", "kl", math.log(2)),
+        ("kl", "KL [nats per answer]", "KL", 1.0),
         ("pass_at_1", "accuracy (%)", "accuracy", 0.01),
     ],
 )

@@ -45,14 +45,22 @@ def test_pairs_of_text(table):
     assert (first.rejected, first.margin, first.turns) == ("It may be 0.", None, ())
 
 
+@pytest.mark.parametrize("as_text", [False, True])
 @pytest.mark.parametrize("form", ["conversations", "one turn", "turns before"])
-def test_pairs_of_turns_are_those_of_text(table, form):
+def test_pairs_of_turns_are_those_of_text(table, form, as_text):
     before = [USER] if form == "conversations" else []
     prompt = USER["content"] if form != "turns before" else [{"role": "system", "content": "Be brief."}, USER]
-    rows = [{"prompt": prompt, "chosen": [*before, answer("3.")], "rejected": [*before, answer("4.")]}]
-    [pair] = read(table(rows))
+    row = {"prompt": prompt, "chosen": [*before, answer("3.")], "rejected": [*before, answer("4.")]}
+    if as_text:  # as a CSV file holds them
+        row = {name: cell if isinstance(cell, str) else json.dumps(cell) for name, cell in row.items()}
+    [pair] = read(table([row]))
     assert (pair.completion, pair.prompt, pair.rejected) == ("3.", USER["content"], "4.")
     assert [turn["role"] for turn in pair.turns] == (["system", "user"] if form == "turns before" else [])
+
+
+def test_text_that_only_looks_like_turns_is_text(table):
+    [pair] = read(table([{"prompt": "[{", "chosen": '[{"a": 1}]', "rejected": "[{}"}]))
+    assert (pair.completion, pair.prompt, pair.rejected) == ('[{"a": 1}]', "[{", "[{}")
 
 
 def test_conversations_need_no_column_of_prompts(table):

@@ -292,7 +292,7 @@ def test_held_out_problems_are_those_that_a_corpus_holds_out(name, configure):
 def test_held_out_problems_come_to_an_end():
     source = TaskSource(task="sums", options={"maximum": 1, "max_terms": 2})
     assert len(held_out("key", source, 1, 0.5)) == 1
-    with pytest.raises(ConfigError, match=r"^key\.problems: only \d distinct ones of sums"):
+    with pytest.raises(ConfigError, match=r"^key\.options: leave \d held-out problems of sums, of 5 that"):
         held_out("key", source, 5, 0.5)
     with pytest.raises(ConfigError, match=r"^key\.fraction: "):
         held_out("key", source, 5, 0.0)
