@@ -49,7 +49,9 @@ def is_json(text: str) -> bool:
         turns = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return all(isinstance(turn, dict) and ({"role", "content"} <= set(turn) or {"from", "value"} <= set(turn)) for turn in turns)
+    return all(
+        isinstance(turn, dict) and ({"role", "content"} <= set(turn) or {"from", "value"} <= set(turn)) for turn in turns
+    )
 
 
 def require_answer(turns: Sequence[Turn]) -> None:

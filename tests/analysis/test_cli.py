@@ -124,6 +124,7 @@ def test_a_law_with_fixed_parameters_is_compared_with_the_free_one(points):
     assert study_of("holdout.largest_budgets=0").comparison is None
 
 
+@pytest.mark.slow
 def test_a_forecast_is_in_the_report_and_beside_it(here, points, monkeypatch, capsys):
     run(monkeypatch, "runs=csv", f"runs.path={points}", "forecast=1e15", "out=fits/far", *FAST)
     assert "A run of 10¹⁵ FLOPs is forecast to have a loss of" in capsys.readouterr().out.replace("\n", " ")
@@ -204,6 +205,7 @@ def test_a_users_error_is_one_line_and_nothing_is_written(here, points, monkeypa
     assert list(here.iterdir()) == [points]
 
 
+@pytest.mark.slow
 def test_points_before_training_are_fitted_and_have_no_place_on_a_logarithmic_axis(here, monkeypatch, capsys):
     compute = np.append([0.0, 0.0], np.geomspace(0.3, 50, 30))
     rate = 0.3 + 0.35 * compute**1.5 / (6**1.5 + compute**1.5)
@@ -221,6 +223,7 @@ def test_points_before_training_are_fitted_and_have_no_place_on_a_logarithmic_ax
     assert "Not shown: 4 runs before training." in (here / "all/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_what_was_read_otherwise_is_said_on_the_terminal_and_in_the_report(here, table, monkeypatch, capsys):
     given = table(noise=0.003)
     given["N"] = given["N"].map("{:,.0f}".format)

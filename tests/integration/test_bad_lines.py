@@ -21,7 +21,7 @@ FILES = {
 }
 LATE = "model.options: transformers cannot"  # known once the data are prepared, of which the size of the model follows
 PARTS = 20
-DAILY = 2  # parts that are not nightly
+DAILY = 1  # parts that are not nightly
 
 
 def read_lines() -> list[tuple[str, str, str]]:

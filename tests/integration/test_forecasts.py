@@ -7,7 +7,7 @@ from helpers.cli import succeed
 
 from openr1.tracking import mlflow as tracking
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.nightly]
 SMALL = ["study=ladder", "optim.batch_tokens=512", "data.eval_tokens=1024", "sweep.calibrate=false"]
 RUN = ["study=ladder", "optim.batch_tokens=512", "data.eval_tokens=1024", "scale=50k", "budget.tokens=4e4"]
 

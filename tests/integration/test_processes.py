@@ -52,11 +52,11 @@ def runs(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "strategy"),
     [
-        ("pretrain", "ddp"),
+        pytest.param("pretrain", "ddp", marks=pytest.mark.nightly),
         ("mtp", "ddp"),
         ("sft", "ddp"),
         ("rewards", "ddp"),
-        pytest.param("pretrain", "zero2", marks=needs_deepspeed),
+        pytest.param("pretrain", "zero2", marks=[needs_deepspeed, pytest.mark.nightly]),
         pytest.param("sft", "zero2", marks=[needs_deepspeed, pytest.mark.nightly]),
         pytest.param("pretrain", "zero3", marks=needs_deepspeed),
         pytest.param("lora", "zero3", marks=needs_deepspeed),

@@ -111,7 +111,9 @@ def test_a_killed_worker_loses_no_finished_trial_and_its_running_one_is_tried_ag
     assert all("was killed" in trial.user_attrs["failure"] for trial in after if trial.state.name == "FAIL")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "journal", "postgresql"])
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.nightly) for kind in ("sqlite", "journal")), "postgresql"]
+)
 def test_workers_share_a_storage(start_worker, tmp_path, kind, request):
     if kind == "postgresql":
         storage = request.getfixturevalue("postgres")

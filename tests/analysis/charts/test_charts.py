@@ -51,6 +51,7 @@ def named(panel, name, of=Mark):
     return [mark for mark in panel.marks if isinstance(mark, of) and mark.name == name]
 
 
+@pytest.mark.slow
 def test_every_law_has_its_figures(kind):
     name, study = kind
     figures = chart_study(study)
@@ -99,6 +100,7 @@ def test_files_are_the_same_to_the_byte_when_drawn_again(study):
         assert to_bytes(draw(one[name]), "png") == to_bytes(draw(two[name]), "png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "width"), [(1, 3.25), (2, 6.75)])
 def test_figures_of_a_paper_have_the_width_of_its_columns_and_are_the_same_to_the_byte(study, columns, width):
     figures = Figures("paper", columns)

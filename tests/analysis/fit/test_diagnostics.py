@@ -152,6 +152,7 @@ def law_of(frame):
     return 1.8 + 480 * frame["N"] ** -0.35 + 2000 * frame["D"] ** -0.37
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "d", "words"),
     [
@@ -174,6 +175,7 @@ def test_runs_along_one_line_give_no_advice(law, n, d, words):
     assert ": add " in result.undetermined
 
 
+@pytest.mark.slow
 def test_runs_whose_losses_hardly_differ_give_no_advice():
     n, d = (part.ravel() for part in np.meshgrid(np.geomspace(1e8, 1.2e8, 5), np.geomspace(1e9, 1.2e9, 5)))
     frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d})
@@ -193,6 +195,7 @@ def test_runs_of_several_sizes_and_budgets_give_advice(law):
     assert fit(isoflop_runs(), law, bootstrap=Bootstrap(0)).undetermined == ""
 
 
+@pytest.mark.slow
 def test_parameters_that_change_no_prediction_have_no_interval():
     d = np.geomspace(1e9, 1e11, 20)
     frame = pd.DataFrame({"N": 1e8, "D": d, "C": 6e8 * d})
@@ -203,6 +206,7 @@ def test_parameters_that_change_no_prediction_have_no_interval():
     assert warned(result, "have no interval, since other values predict the runs equally")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of", "words"),
     [

@@ -84,6 +84,7 @@ def test_intervals_of_least_squares_are_widened_for_the_parameters_that_were_fit
     assert fit(frame, "chinchilla", bootstrap=Bootstrap(200)).bootstrap["widened"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [1, 20])
 def test_intervals_from_a_part_of_many_rows_are_as_wide_as_from_all(points, monkeypatch):
     rng = np.random.default_rng(1)

@@ -44,6 +44,7 @@ def test_few_model_sizes_determine_the_critical_batch_size(sizes, given):
     assert any("E is set to 0" in warning for warning in result.diagnostics["warnings"]) == (sizes == 2)
 
 
+@pytest.mark.slow
 def test_the_best_of_runs_of_one_batch_size_counts():
     law, frame = BatchSize(), batch_sizes()
     worse = frame.assign(loss=frame["loss"] * 1.05, lr=1.0)
@@ -52,6 +53,7 @@ def test_the_best_of_runs_of_one_batch_size_counts():
     assert len(law.fitted_rows(both)) == len(frame)
 
 
+@pytest.mark.slow
 def test_too_small_batches_leave_a_trend():
     frame = batch_sizes(noise=0.0)
     frame["loss"] += 0.02 * np.log(frame["batch"] / frame["batch"].median()) ** 2

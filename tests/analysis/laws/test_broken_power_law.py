@@ -142,6 +142,7 @@ def test_too_few_runs_are_refused(truth, least):
         law_of(truth).estimate(frame)
 
 
+@pytest.mark.slow
 def test_a_steep_break_is_not_called_implausible():
     d = np.geomspace(1e6, 1e12, 80)
     truth = [[0.5, 2.0, 0.02, 5.66, 1e9, 3.0]]

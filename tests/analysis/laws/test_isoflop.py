@@ -206,6 +206,7 @@ def test_a_resample_is_a_fit_to_the_runs_drawn(options):
     assert result[1, :4] == pytest.approx(law.estimate(drawn).params[0, :4], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"nearest": 5}, {"curve": "akima"}])
 def test_resamples_scatter_as_studies_do(options):
     law = IsoFlop(**options)

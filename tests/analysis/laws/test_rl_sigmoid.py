@@ -69,6 +69,7 @@ def test_the_first_part_can_be_left_out():
     assert law.resample(noisy, params, weights) == pytest.approx(every, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_the_resamples_spread_as_repeated_studies_do():
     law = RlSigmoid()
     studies = [curve(noise=0.004, seed=seed) for seed in range(60)]

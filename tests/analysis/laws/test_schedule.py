@@ -47,6 +47,7 @@ def test_a_rate_that_rises_again_raises_the_loss():
     assert Schedule().predict(TRUTH, frame)[0] == pytest.approx(by_definition(rates, [999, 1100, 2000], 0), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_law_is_found_again_and_predicts_another_schedule():
     seen, other = curves(shapes=("constant", "cosine"), noise=0.0), curves(shapes=("wsd", "linear"), noise=0.0)
     law = Schedule()
@@ -63,6 +64,7 @@ def test_a_schedule_that_was_held_out_is_predicted():
     assert result.holdout["error"] < 0.001
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_that_was_held_out_still_knows_the_beginning():
     frame = curves(noise=0.0)
     result = fit(frame, Schedule(), Holdout(query="step > 3000"), NONE)
@@ -116,6 +118,7 @@ def test_the_config_of_a_run_tells_its_rates():
         Schedule().prepare(table.assign(**{"budget.resolved.steps": "2000"}))
 
 
+@pytest.mark.slow
 def test_what_is_not_known_of_a_warm_up_is_said():
     frame = curves()
     for table, said in ((frame, False), (frame[frame["step"] > 1].reset_index(drop=True), True)):

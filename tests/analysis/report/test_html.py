@@ -188,6 +188,7 @@ def test_warnings_of_the_runs_and_failed_laws_are_told(tmp_path):
     assert study.command in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_law_has_a_report(kind):
     study = study_of_kind(kind)

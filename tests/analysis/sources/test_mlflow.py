@@ -72,6 +72,7 @@ def words(uri, study, *more):
     return [f"runs.study={study}", f"runs.uri={uri}", "bootstrap.resamples=20", *more]
 
 
+@pytest.mark.slow
 def test_the_trials_of_recipes_are_the_rows_and_neither_their_study_nor_their_steps(tracks):
     result = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED))
     assert len(result.frame) == 24
@@ -87,6 +88,7 @@ def test_the_steps_are_the_rows_where_their_stage_is_chosen(tracks):
     assert result.loc[result["recipe"].isna(), "loss"].tolist() == [9]  # the teacher is of both recipes
 
 
+@pytest.mark.slow
 def test_one_law_for_each_recipe(tracks, tmp_path):
     study = analyse_groups(compose(words(tracks, "distill", "law=chinchilla", "by=recipe", f"out={tmp_path}")))
     assert list(study.groups.fits) == ["plain", "verified"]

@@ -48,6 +48,7 @@ def test_every_kind_of_step_has_options_and_a_function():
     assert set(STEPS) == set(FUNCTIONS) == {*ALL, "preferred"}
 
 
+@pytest.mark.slow
 def test_a_whole_curation_is_the_same_in_one_process_and_in_two(steps, monkeypatch):
     monkeypatch.setattr("openr1.curation.rows.BYTES_PER_PROCESS", 100)
     made, evaluation = synthetic(300)

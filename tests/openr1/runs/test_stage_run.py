@@ -155,6 +155,7 @@ def test_training_goes_on_from_a_checkpoint_whatever_the_rung_says(tiny):
     assert result.artifact.metrics["eval_loss"] < first.metrics["eval_loss"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_completions_only(tiny, tmp_path):
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("".join(json.dumps({"question": f"{i * 7919 % 1000} ?", "reply": " yes"}) + "\n" for i in range(300)))
@@ -166,6 +167,7 @@ def test_fine_tuning_learns_completions_only(tiny, tmp_path):
     assert "eval_bits_per_byte" not in result.artifact.metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["wsd", "cosine", "linear", "constant"])
 def test_schedules_warm_up_to_the_peak_and_end_where_they_say(tiny, schedule):
     overrides = [f"optim.schedule={schedule}", "optim.warmup=0.25", "optim.lr=0.01", "stage.log_points=12"]
@@ -204,6 +206,7 @@ def test_a_deleted_experiment_is_refused_before_anything_is_made(tiny, tmp_path)
     assert {path.name.partition(".")[0] for path in (tmp_path / "outputs").iterdir()} == {"mlflow"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_ends_before_its_record_is_written_is_continued(tiny, monkeypatch, number):
     """It was created in MLflow, and nothing on the disk says so."""

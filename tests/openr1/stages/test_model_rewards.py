@@ -81,6 +81,7 @@ def test_a_mixed_set_of_problems_is_rewarded_by_task_and_a_killed_run_ends_with_
     assert found["score_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_reward_model_counts_by_its_content_and_the_rest_by_what_it_changes(rl, reward_model, tmp_path):
     first, inputs = identify(composed(*rl))
     assert inputs["reward.nice"] == reward_model.name
@@ -166,6 +167,7 @@ def test_rejection_sampling_keeps_what_the_reward_model_prefers(sums, student, r
     assert pq.read_table(result.artifact.data / "examples.parquet").num_rows == 6
 
 
+@pytest.mark.slow
 def test_an_evaluation_has_the_best_of_n_by_a_reward(sums, student, scripted):
     """By a judge that likes long answers, of which the longest is right."""
     scripted(answer=lambda prompt, i: f"<answer>{eval(prompt[:-1]) + 3 - i}</answer>" + " " * i)

@@ -32,6 +32,7 @@ def evaluation(tuned, tmp_path):
     return [*SUMS, "stage=evaluate", *sampling, f"model.checkpoint={tuned.path}", f"paths.outputs={tmp_path}/outputs"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_trains_a_module(tuned):
     assert saved_depth(tuned.model) == 1
     modules = load_file(tuned.model / "mtp" / "model.safetensors")
@@ -41,6 +42,7 @@ def test_fine_tuning_trains_a_module(tuned):
     assert "train_loss" in tuned.history()[0]
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_drafts_has_the_same_answers_and_says_how_many_were_accepted(evaluation, tmp_path):
     plain = run_stage(composed(*evaluation), quiet=True)
     config = composed(*evaluation, SPECULATIVE, f"paths.artifacts={tmp_path}/drafts", "study=drafts")

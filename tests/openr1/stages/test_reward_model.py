@@ -101,6 +101,7 @@ def test_flops_are_what_pytorch_counts(trained):
     assert result.metrics["flops"] == pytest.approx(budget.flops_per_token * result.metrics["tokens"])
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(trained, tmp_path, monkeypatch):
     from openr1.training import trainer
 
@@ -123,6 +124,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, tmp_path, monkeypatch):
     assert (again.artifact.path / "preferences.json").read_text() == (whole.artifact.path / "preferences.json").read_text()
 
 
+@pytest.mark.slow
 def test_it_starts_from_a_language_model_and_goes_on_from_a_reward_model(trained, student, tmp_path):
     result, folder = trained
     first = run_stage(compose(tmp_path, "data.context=96", f"model.checkpoint={student.model}"), quiet=True)
@@ -149,6 +151,7 @@ def test_a_language_model_is_not_made_of_a_reward_model(trained, student, tmp_pa
         run_stage(config, quiet=True)
 
 
+@pytest.mark.slow
 def test_margin_and_centring_change_what_is_learned(trained, tmp_path):
     result, _ = trained
     centred = run_stage(compose(tmp_path, "stage.centring=0.5"), quiet=True)

@@ -80,6 +80,7 @@ def test_a_trunk_goes_on_from_a_shorter_one(tiny, trunk):
     assert last.artifact.sha256() == run_stage(composed(*tiny, *LONG, "budget.steps=34"), quiet=True).artifact.sha256()
 
 
+@pytest.mark.slow
 def test_curves_of_a_branch_begin_with_those_of_its_trunk(tiny, trunk):
     config = composed(*tiny, *SHORT, f"stage.trunk={trunk.artifact.name}", "study=branches")
     branch = run_stage(config, quiet=True)

@@ -66,6 +66,7 @@ def test_modules_are_trained_and_stand_beside_the_model(plain, trained):
     moved.rename(trained.artifact.model / "mtp" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_with_weight_0_the_model_and_its_curves_are_those_without_modules(tiny, plain):
     """To the bit: the losses in the curves are of the next token alone, and gradients are clipped together."""
     zero = run_stage(composed(*tiny, MTP, "model.mtp.weight=0", "model.mtp.weight_late=0"), quiet=True)
@@ -121,6 +122,7 @@ def kept(steps):
     return f"stage.keep_states={[step * STEP for step in steps]}"
 
 
+@pytest.mark.slow
 def test_a_branch_is_the_separate_run_to_the_bit(tiny):
     """It leaves the trunk before the weight changes, which is before the decay here."""
     trunk = run_stage(composed(*tiny, *LONG, kept([3, 6])), quiet=True)
@@ -145,6 +147,7 @@ def test_a_state_after_the_change_of_the_weight_is_of_no_use(tiny):
     assert estimate_run(composed(*tiny, *LONG, kept([15]), "model.mtp.weight_late=0.3")).units == 24
 
 
+@pytest.mark.slow
 def test_a_model_with_modules_is_trained_on_with_them(tiny, trained):
     """Its modules go on from where they were, further ones begin anew, and without ``model.mtp.depth`` they are left out."""
     start = [*tiny, f"model.checkpoint={trained.artifact.name}", "stage.log_points=12"]

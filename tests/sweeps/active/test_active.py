@@ -131,6 +131,7 @@ def test_flops_are_saved_up_for_a_run_that_is_too_dear_for_now():
     assert active(state, far.costs.sum(), far.costs.sum(), 1)
 
 
+@pytest.mark.slow
 def test_a_replay_reaches_the_error_of_the_full_table_on_part_of_its_flops(written):
     replay = Replay(path=str(written), seeds=2, shares=[0.05, 0.25], choosers=["active", "cheapest"])
     found = run_replay(read_pool(LAW, replay), ActiveOptions(), replay)
@@ -159,6 +160,7 @@ def run(monkeypatch, *words):
     cli.main()
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_a_replay(written, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run(monkeypatch, "sweep=active", f"replay.path={written}", "replay.seeds=1", "replay.shares=[0.1]")

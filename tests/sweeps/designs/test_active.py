@@ -42,6 +42,7 @@ def design(*given, **options):
     return some
 
 
+@pytest.mark.slow
 def test_rounds_go_on_until_the_allowance_is_used(store):
     made, asked = store
     some = design("study=mine", allowance=Allowance(flops=1e20))

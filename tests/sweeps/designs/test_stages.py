@@ -103,6 +103,7 @@ def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
 
 
 @pytest.mark.integration
+@pytest.mark.nightly
 def test_the_whole_command_divides_a_budget(tmp_path):
     small = [
         "scale=50k",

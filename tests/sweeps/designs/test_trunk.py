@@ -169,6 +169,7 @@ def test_runs_that_share_no_beginning_are_one_line(tiny, overrides, sweep, says)
 
 
 @pytest.mark.integration
+@pytest.mark.nightly
 def test_a_study_of_trunks_is_that_of_separate_runs_for_less(tiny, tmp_path):
     plain = [override for override in tiny if not override.startswith(("budget.", "scale="))]
     options = [*plain, "sweep=trunk", "sweep.scales=[30k]", f"sweep.tokens={TOKENS}"]

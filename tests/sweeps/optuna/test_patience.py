@@ -102,6 +102,7 @@ def locked_for(path, seconds):
     locked.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "ends_well"), [(0.3, True), (1.5, False)])
 def test_a_search_goes_on_after_its_file_was_locked(tmp_path, monkeypatch, seconds, ends_well):
     monkeypatch.setattr(storage, "ATTEMPT_SECONDS", 0.05)

@@ -34,6 +34,7 @@ def all_at_once(studies, act):
         return list(pool.map(one, studies))
 
 
+@pytest.mark.slow
 def test_one_worker_gets_a_trial_that_waits(studies):
     for i in range(20):
         studies[0].enqueue_trial({"x": i})
@@ -43,6 +44,7 @@ def test_one_worker_gets_a_trial_that_waits(studies):
     assert sorted(found) == list(range(20))
 
 
+@pytest.mark.slow
 def test_one_worker_tries_a_lost_trial_again(studies):
     for _ in range(20):
         number = studies[0].ask().number

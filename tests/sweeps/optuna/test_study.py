@@ -55,6 +55,7 @@ def test_known_configs_come_first_and_once(tmp_path):
             opened(sweep_of(tmp_path, enqueue=[params]), space)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_draws_from_the_space(tmp_path, name):
     axes = ["x=range(0,4)", "kind=a,b"] if name in ("grid", "bruteforce") else [X, "n=int(interval(1,8))", "kind=a,b"]

@@ -33,6 +33,7 @@ def test_the_number_of_trials_is_the_total_however_often_the_command_is_given(tm
     assert len({trial.params["x"] for trial in worker.study.trials}) == 6
 
 
+@pytest.mark.slow
 def test_workers_at_once_make_no_trial_too_many(tmp_path):
     sweep, space = sweep_of(tmp_path, n_trials=9), space_of(X)
     workers = [worker_of(sweep, space, parabola, n_jobs=2) for _ in range(3)]

@@ -92,6 +92,7 @@ def rented(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.slow
 def test_programs(rented, rental):
     rented.provider.check_available()
     program = "n = int(input())\nwhile n == 0: pass\nprint(n ** 2)\nif n == 3: raise SystemExit(1)"
@@ -99,6 +100,7 @@ def test_programs(rented, rental):
     assert rental.started == rental.stopped == 2  # one for the check, one for the program
 
 
+@pytest.mark.slow
 def test_outcomes(rented):
     failed = rented.execute("import sys\nprint('it\\'s \"out\" $HOME')\nprint('err', file=sys.stderr)\nsys.exit(3)")
     assert (failed.stdout, failed.stderr, failed.exit_code, failed.status) == ('it\'s "out" $HOME\n', "err\n", 3, "exited")
