@@ -23,6 +23,8 @@ INNER = ("joint", "single_epoch")
 NUMBERS = ("E", "A", "alpha", "B", "beta")  # parameters of the inner law
 # starts of R_D and R_N if all seven parameters are fitted; at the last one, repeated data are as good as new
 DECAYS = np.append(np.geomspace(0.5, 500, 8), 1e6)
+RACE = 20  # steps after which only the best restart of a resample goes on, and others whose sums are above its sum by
+SAME, MARGIN = 1e-5, 0.03  # a share between these: below the first one, they have reached the same optimum
 RESTARTS = ((5, 8), (100, 2), (1000, 0.5))  # R_D and R_N along the ridge, anywhere on which a resample may have its optimum
 
 
@@ -125,13 +127,17 @@ class DataConstrained(CurveLaw):
             fixed = dict(zip(NUMBERS, inner.T, strict=True))
         else:
             fixed = self.known(frame)
-        ends = [self.refine(points, fixed, params, weights)]
-        for decays in RESTARTS:
-            other = params.copy()
-            other[:, :2] = decays
-            ends.append(self.refine(points, fixed, other, weights))
-        best = np.argmin([value for _, value in ends], axis=0)
-        draws = np.stack([end for end, _ in ends])[best, np.arange(len(weights))]
+        starts = [params, *(np.concatenate([[decays], params[:1, 2:]], axis=1) for decays in RESTARTS)]
+        ends, values = map(
+            np.stack, zip(*(self.refine(points, fixed, start, weights, params[:1], RACE) for start in starts), strict=True)
+        )
+        with np.errstate(invalid="ignore"):  # a resample of too few points has no end
+            excess = values / values.min(axis=0) - 1
+        near = ((excess > SAME) & (excess < MARGIN)) | (np.arange(len(values))[:, None] == values.argmin(axis=0))
+        for end, value, rows in zip(ends, values, near, strict=True):
+            known = {name: each[rows] if np.ndim(each) else each for name, each in fixed.items()}
+            end[rows], value[rows] = self.refine(points, known, end[rows], weights[rows], params[:1])
+        draws = ends[np.where(near, values, np.inf).argmin(axis=0), np.arange(len(weights))]
         draws[np.isnan(draws).any(axis=1)] = np.nan
         return draws
 

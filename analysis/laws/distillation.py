@@ -111,16 +111,19 @@ class Distillation(CurveLaw):
         return {**drawn, "A_d": share * total, "B_d": (1 - share) * total}
 
     def curve(self, x: Inputs, c0, c1, d1, f1, A_d, alpha_d, B_d, beta_d, gamma_d):
-        power = (A_d * x.N**-alpha_d + B_d * x.D**-beta_d) ** gamma_d
-        return x.teacher_loss + np.exp(_log_factor(x, c0, c1, d1, f1)) * power
+        # exponentials of logarithms are faster than powers
+        total = A_d * np.exp(-alpha_d * np.log(x.N)) + B_d * np.exp(-beta_d * np.log(x.D))
+        return x.teacher_loss + np.exp(_log_factor(x, c0, c1, d1, f1) + gamma_d * np.log(total))
 
     def slopes(self, x: Inputs, c0, c1, d1, f1, A_d, alpha_d, B_d, beta_d, gamma_d):
         distance = (np.log(x.teacher_loss / x.supervised_loss) - np.log(d1)) / f1
         bend = softplus(distance)
         beyond = np.exp(distance - bend)
-        n_term, d_term = A_d * x.N**-alpha_d, B_d * x.D**-beta_d
+        log_n, log_d = np.log(x.N), np.log(x.D)
+        n_term, d_term = A_d * np.exp(-alpha_d * log_n), B_d * np.exp(-beta_d * log_d)
         total = n_term + d_term
-        gap = np.exp(-c0 * np.log(x.teacher_loss) - c1 * f1 * bend) * total**gamma_d
+        log_total = np.log(total)
+        gap = np.exp(-c0 * np.log(x.teacher_loss) - c1 * f1 * bend + gamma_d * log_total)
         by_total = gap * gamma_d / total
         slopes = [
             -gap * np.log(x.teacher_loss),
@@ -128,10 +131,10 @@ class Distillation(CurveLaw):
             gap * c1 * beyond / d1,
             gap * c1 * (distance * beyond - bend),
             by_total * n_term / A_d,
-            -by_total * n_term * np.log(x.N),
+            -by_total * n_term * log_n,
             by_total * d_term / B_d,
-            -by_total * d_term * np.log(x.D),
-            gap * np.log(total),
+            -by_total * d_term * log_d,
+            gap * log_total,
         ]
         return x.teacher_loss + gap, slopes
 

@@ -16,7 +16,7 @@ from analysis.laws.base import Law, Solution
 from analysis.laws.constraints import Constraints
 from analysis.laws.curve_regression import STEP, CurveRegression
 from analysis.laws.points import Inputs, Points
-from analysis.numerics.optimise import OBJECTIVES, Objective
+from analysis.numerics.optimise import OBJECTIVES, STEPS, Objective
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -236,18 +236,20 @@ class CurveLaw(Law):
         params: np.ndarray,
         weights: np.ndarray,
         scale_at: np.ndarray | None = None,
+        steps: int = STEPS,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Refine a start to its optimum for each row of counts (m, n); return optima (m, p) and sums (m,).
 
         :param params: one start (1, p), or a start per problem (m, p).
         :param scale_at: parameters (1, p) whose residuals say how much a prior weighs; by default the first start.
+        :param steps: largest number of steps of the search.
         :returns: NaN for a row that draws fewer points than there are parameters.
         """
         problem = CurveRegression(self, points, fixed, len(weights))
         start = np.broadcast_to(problem.to_theta(params), (len(weights), problem.size))
         weights = weights * points.weights
         problem.add_priors(start[:1] if scale_at is None else problem.to_theta(scale_at))
-        theta, values = problem.minimise(start, weights)
+        theta, values = problem.minimise(start, weights, steps)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
         return problem.to_params(theta), values
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 CHUNK = 30_000  # values of a batch at a time, which fit into the cache
+STEPS = 200  # largest number of steps of a search
 LAD_DELTAS = (
     1e-2,
     1e-3,
@@ -105,10 +106,11 @@ class Regression:
     objective: Objective
     penalty: Penalty | None = None  # added to the sums
 
-    def minimise(self, starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def minimise(self, starts: np.ndarray, weights: np.ndarray, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
         """Minimise from ``starts`` (m, p); return the minima (m, p) and their sums (m,).
 
         :param weights: (m, n), or (1, n) for all problems. A resample is the count of each point.
+        :param steps: largest number of steps of the search; few of them tell good starts from poor ones.
         """
         size = len(starts)
         weights = np.broadcast_to(weights, (size, self.observed.shape[-1]))
@@ -118,7 +120,7 @@ class Regression:
         def solve(first: int) -> None:
             rows = np.arange(first, min(first + step, size))
             with np.errstate(all="ignore"):  # a step that is too long overflows, and is shortened
-                theta[rows], value[rows] = self._batch(theta[rows], weights[rows], rows)
+                theta[rows], value[rows] = self._batch(theta[rows], weights[rows], rows, steps)
 
         chunks = range(0, size, step)
         if len(chunks) < 2:
@@ -137,16 +139,16 @@ class Regression:
                 sums = sums + self.penalty(theta, rows)[0]
         return np.where(np.isfinite(sums), sums, np.inf)
 
-    def _batch(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _batch(self, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
         if not theta.shape[1]:  # every parameter is given
             return theta, self.value(theta, weights, rows)
         if self.objective.name != "lad":
-            return _bfgs(self, theta, weights, rows)
+            return _bfgs(self, theta, weights, rows, steps)
         spread = np.median(np.abs(self._residuals(self.curve(theta, rows), rows)))
         for share in LAD_DELTAS:
             smooth = copy(self)
             smooth.objective = replace(self.objective, name="huber", delta=max(share * spread, 1e-12))
-            theta, _ = _bfgs(smooth, theta, weights, rows)
+            theta, _ = _bfgs(smooth, theta, weights, rows, steps)
         return theta, self.value(theta, weights, rows)
 
     def _residuals(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -164,7 +166,7 @@ class Regression:
         return residuals, jacobian, gradient + self.penalty(theta, rows)[1] if self.penalty else gradient
 
 
-def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, iterations: int = 200):
+def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.ndarray, steps: int):
     """Minimise a batch by BFGS with a backtracking line search (Nocedal and Wright, *Numerical Optimization*, ch. 3 and
     6).
 
@@ -180,7 +182,7 @@ def _bfgs(problem: Regression, theta: np.ndarray, weights: np.ndarray, rows: np.
     active = np.flatnonzero(np.isfinite(value) & np.isfinite(gradient).all(axis=1))
     # smallest improvement that counts: that of a residual far below any noise
     floor = 1e-9 * (problem.objective.delta or 1e-6) ** 2
-    for _ in range(iterations):
+    for _ in range(steps):
         if not len(active):
             break
         step = -np.matmul(inverse[active], gradient[active][:, :, None])[:, :, 0]
