@@ -192,9 +192,10 @@ def resolve(config: Config, dataset: Dataset | None = None, shape: Shape | None 
             "raise it or lower optim.batch_tokens"
         )
     lr = config.optim.lr
-    standard = config.optim.parametrization == "standard"
-    base = params if standard else count(base_shape(config, shape))  # the learning rate of other parametrizations is the base's
     if lr is None:
+        standard = config.optim.parametrization == "standard"
+        # the learning rate of other parametrizations is the base's
+        base = params if standard else count(base_shape(config, shape))
         lr = config.optim.lr_scale * LR_RULES[config.optim.lr_rule](base.non_embedding, steps * batch * length)
     budget = TokenBudget(
         shape=shape,
