@@ -49,7 +49,8 @@ def mix_experts(module: nn.Module, rows: Tensor, chosen: Tensor, weights: Tensor
         padded = rows.new_zeros((align(len(row)), rows.shape[-1]))
         padded[: len(row)] = rows[row]
         hidden = compat.apply_gate(module, nn.functional.linear(padded, module.gate_up_proj[expert]))
-        parts[row, place] = nn.functional.linear(hidden, module.down_proj[expert])[: len(row)]
+        out = nn.functional.linear(hidden, module.down_proj[expert])[: len(row)]
+        parts[row, place] = out.to(parts.dtype)  # autocast gives 16 bits
     return (parts * weights[..., None]).sum(1).to(rows.dtype)
 
 

@@ -18,7 +18,7 @@ from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
 from openr1.rl.preflight import check_probabilities, report_signal
 from openr1.rl.rollouts import Rollouts, reward_column
 from openr1.training.context import StageContext
-from openr1.training.trainer import training_arguments
+from openr1.training.trainer import limit_to_one_device, training_arguments
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -90,7 +90,7 @@ def build_trainer(
     return PolicyTrainer(
         model=model,
         reward_funcs=[_reward_function(name) for name in terms],
-        args=GRPOConfig(**grpo_arguments(context), reward_weights=weights),
+        args=limit_to_one_device(GRPOConfig(**grpo_arguments(context), reward_weights=weights)),
         train_dataset=placeholder,
         processing_class=tokenizer,
         rollout_func=rollouts,
