@@ -12,6 +12,7 @@ import datasets
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
+from openr1.distributed.devices import wait_for_device
 from openr1.engines.options import VllmEngine
 from openr1.rl.completions_table import completion_rows
 from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
@@ -69,6 +70,7 @@ class PolicyTrainer(GRPOTrainer):
 
     @contextmanager
     def _evaluation_time(self) -> Iterator[None]:
+        wait_for_device(self.context.config.compute.device)  # the updates before are no part of the evaluation
         start = time.perf_counter()
         yield
         self.eval_seconds += time.perf_counter() - start
