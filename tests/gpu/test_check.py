@@ -77,7 +77,9 @@ def test_all_parts_work_in_their_tiny_form(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "out.json").read_text())
     assert {name: part["ended"] for name, part in result["parts"].items()} == dict.fromkeys(result["parts"], "done")
-    assert result["tiny"] and result["card"] and result["versions"]["torch"] == torch.__version__
+    assert result["tiny"]
+    assert result["card"]
+    assert result["versions"]["torch"] == torch.__version__
     figures = {(figure["part"], figure["name"]): figure for figure in result["figures"]}
     failed = [figure for figure in result["figures"] if figure["note"].startswith("failed")]
     assert not failed
