@@ -38,7 +38,7 @@ def run(setting, figures) -> None:
                 figures.add(name, None, note="left out: the time is over")
                 continue
             with figures.attempt(name):
-                words = [f"scale={scale}", f"budget.steps={steps}", "stage.eval_points=1", f"stage.log_points={steps // 2}"]
+                words = [f"scale={scale}", f"budget.steps={steps}", "stage.eval_points=1", "stage.log_points=4"]
                 words += [f"compute.micro_batch={micro_batch}", f"compute.compile={compiled}"]
                 measure(composed(*common, *words), name, setting, figures)
 
