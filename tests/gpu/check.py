@@ -35,7 +35,7 @@ def run_part(name: str, folder: Path, seconds: float, tiny: bool) -> dict:
 
     :returns: how it ended, its seconds, its figures and what it says about the machine.
     """
-    figures, log = folder / f"{name}.jsonl", folder / f"{name}.log"
+    figures, log = folder / f"{name}.figures", folder / f"{name}.log"
     figures.touch()
     words = [sys.executable, __file__, "--part", name, "--folder", str(folder), "--seconds", str(seconds)]
     start = time.perf_counter()

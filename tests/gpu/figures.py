@@ -23,7 +23,7 @@ class Figures:
 
     def __init__(self, part: str, folder: Path, seconds: float, judged: bool) -> None:
         self.part, self.folder, self.judged = part, folder, judged
-        self.file = folder / f"{part}.jsonl"
+        self.file = folder / f"{part}.figures"
         self.end = time.monotonic() + seconds
 
     @property

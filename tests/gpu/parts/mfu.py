@@ -30,7 +30,7 @@ def run(setting, figures) -> None:
     pretrain.training_arguments = with_backend
     common = [*setting.train, f"paths.outputs={figures.folder}/mfu", f"paths.cache={figures.folder}/cache", "optim.lr=1e-4"]
     if setting.device == "cpu":
-        common += ["data=files", f"data.sources.files.path={write_text(figures.folder / 'mfu.jsonl')}"]
+        common += ["data=files", f"data.sources.files.path={write_text(figures.folder / 'text_mfu.jsonl')}"]
     for compiled in (False, True):
         for scale, (micro_batch, steps) in setting.trained.items():
             name = f"{scale}, {'compiled' if compiled else 'not compiled'}"

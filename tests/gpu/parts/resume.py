@@ -41,7 +41,7 @@ def run(setting, figures) -> None:
 
 
 def config_of(setting, folder: Path, name: str):
-    text = folder / "resume.jsonl"
+    text = folder / "text_resume.jsonl"
     if not text.exists():
         write_text(text)
     words = ["data=files", f"data.sources.files.path={text}", f"paths.outputs='{folder}/{name}'", f"paths.cache={folder}/cache"]

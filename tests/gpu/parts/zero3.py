@@ -17,7 +17,7 @@ def run(setting, figures) -> None:
     if importlib.util.find_spec("deepspeed") is None:
         figures.add("ZeRO-3 on one device", None, note="left out: DeepSpeed is not installed (the extra deepspeed)")
         return
-    words = ["data=files", f"data.sources.files.path={write_text(figures.folder / 'zero3.jsonl')}"]
+    words = ["data=files", f"data.sources.files.path={write_text(figures.folder / 'text_zero3.jsonl')}"]
     words += [
         f"budget.steps={STEPS}",
         f"stage.log_points={STEPS}",
