@@ -49,8 +49,7 @@ def mix_experts(module: nn.Module, rows: Tensor, chosen: Tensor, weights: Tensor
         padded = rows.new_zeros((align(len(row)), rows.shape[-1]))
         padded[: len(row)] = rows[row]
         hidden = compat.apply_gate(module, nn.functional.linear(padded, module.gate_up_proj[expert]))
-        out = nn.functional.linear(hidden, module.down_proj[expert])[: len(row)]
-        parts[row, place] = out.to(parts.dtype)  # autocast gives 16 bits
+        parts[row, place] = nn.functional.linear(hidden, module.down_proj[expert])[: len(row)]
     return (parts * weights[..., None]).sum(1).to(rows.dtype)
 
 
@@ -60,10 +59,13 @@ ExpertsInterface.register(NAME, mix_experts)
 def pack(model: PreTrainedModel) -> dict[str, PackedLinear]:
     """Replace the linear layers and experts of a model in float32 on a processor; leave any other model as it is.
 
+    Under autocast it computes in 16 bits, which the layers of oneDNN do not take.
+
+
     :returns: the layers that hold a copy of their weights, by name.
     """
     packed: dict[str, PackedLinear] = {}
-    if model.device.type != "cpu" or model.dtype != torch.float32:
+    if model.device.type != "cpu" or model.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return packed
     experts = compat.find_experts(model)
     if experts and all(map(compat.has_plain_experts, experts)):

@@ -2,7 +2,7 @@ import random
 
 import pytest
 import torch
-from helpers.models import CONTEXT, FAMILIES, TEMPLATE, WIDE
+from helpers.models import CONTEXT, FAMILIES, TEMPLATE, TINY, WIDE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openr1.data.sources import Document
@@ -241,9 +241,9 @@ def test_a_model_that_is_not_there_is_refused(tmp_path):
         open_engine(TransformersEngine(model=str(tmp_path)))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_under_autocast_keys_and_values_have_16_bits_and_logprobs_are_the_models(model_at, family):
-    folder = model_at(family, **FAMILIES[family])
+@pytest.mark.parametrize(("family", "scale"), [*((family, TINY) for family in FAMILIES), ("qwen2", WIDE)])
+def test_under_autocast_keys_and_values_have_16_bits_and_logprobs_are_the_models(model_at, family, scale):
+    folder = model_at(family, scale=scale, **FAMILIES[family])
     with torch.autocast("cpu", torch.bfloat16):  # as a policy in training answers on a GPU
         engine = open_engine(TransformersEngine(model=folder, batch_size=4))
         [reply] = engine.generate([Request("a", prompt="3 plus 21 is", n=4)], Sampling(max_tokens=30))
