@@ -61,7 +61,6 @@ def pack(model: PreTrainedModel) -> dict[str, PackedLinear]:
 
     Under autocast it computes in 16 bits, which the layers of oneDNN do not take.
 
-
     :returns: the layers that hold a copy of their weights, by name.
     """
     packed: dict[str, PackedLinear] = {}
