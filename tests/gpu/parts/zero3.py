@@ -3,10 +3,13 @@
 import importlib.util
 import os
 import socket
+from dataclasses import replace
 
+from accelerate.state import AcceleratorState
 from helpers.configs import composed, write_text
 
 from openr1.distributed import deepspeed
+from openr1.distributed.launcher import process_environment
 from openr1.runs.stage_run import run_stage
 
 STEPS = 4
@@ -29,8 +32,10 @@ def run(setting, figures) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # a group of one process; the config itself takes one process for a run without DeepSpeed
+    # a group of one process, as accelerate launch makes it; the config itself takes one process for a run without DeepSpeed
     os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"ACCELERATE_USE_DEEPSPEED": "true", **process_environment(replace(config.compute, processes=2))}
+    AcceleratorState._reset_state(reset_partial_state=True)  # that of the run before
     deepspeed.is_sharded = lambda compute: compute.strategy in deepspeed.STRATEGIES
     sharded = run_stage(config, quiet=True).artifact
     rows = [[row for row in artifact.history() if "train_loss" in row] for artifact in (plain, sharded)]
