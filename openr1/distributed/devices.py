@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from openr1.distributed.options import ComputeConfig
 
 
 def require_device(key: str, device: str) -> None:
@@ -15,3 +23,20 @@ def require_device(key: str, device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"{key}: cuda needs a GPU, and torch finds none on this machine; cpu is allowed")
+
+
+def own_device(compute: ComputeConfig) -> torch.device:
+    """Return the device of this process: each process of a run has a GPU of its own, by its number on this machine."""
+    import torch
+
+    if compute.device == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if compute.processes > 1 else torch.cuda.current_device())
+
+
+def wait_for_device(device: str) -> None:
+    """Wait until a GPU has done what it was given, since it works while the program goes on; a processor has done it."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()

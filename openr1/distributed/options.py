@@ -28,7 +28,8 @@ class ComputeConfig:
     micro_batch: Count | None = None  # most sequences in one forward pass on one device; null for all of a step
     gradient_checkpointing: bool = False
     compile: bool = False
-    # peak FLOPs a second of one device at this precision, for model FLOPs utilisation
+    # peak FLOPs a second of one device at this precision, for model FLOPs utilisation; null for that of the GPU in bfloat16, if
+    # openr1.distributed.peaks has it
     peak_flops: Annotated[float, Gt(0), Le(1e21), Unit("FLOPs a second")] | None = None
     price_per_hour: Positive | None = None  # price of one device, in any currency
     checkpoint_minutes: Minutes | None = 10.0  # minutes between two checkpoints, at most; null for no limit

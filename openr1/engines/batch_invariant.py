@@ -59,10 +59,12 @@ ExpertsInterface.register(NAME, mix_experts)
 def pack(model: PreTrainedModel) -> dict[str, PackedLinear]:
     """Replace the linear layers and experts of a model in float32 on a processor; leave any other model as it is.
 
+    Under autocast it computes in 16 bits, which the layers of oneDNN do not take.
+
     :returns: the layers that hold a copy of their weights, by name.
     """
     packed: dict[str, PackedLinear] = {}
-    if model.device.type != "cpu" or model.dtype != torch.float32:
+    if model.device.type != "cpu" or model.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return packed
     experts = compat.find_experts(model)
     if experts and all(map(compat.has_plain_experts, experts)):

@@ -109,6 +109,8 @@ def attention(
     :param slots: the layout of the pass, as handed to the model's forward method.
     :returns: [1, tokens, heads, size]
     """
+    # autocast leaves the keys in float32 after their rotation, and would cast all of them again in every step
+    key = key.to(value.dtype)
     heads, groups = query.shape[1], query.shape[1] // key.shape[1]
     out = value.new_zeros((1, query.shape[2], heads, value.shape[-1]))  # stays zero for padding
     keys, values = slots.slots.layer(module.layer_idx, key, value)

@@ -103,11 +103,12 @@ class LivePolicyGenerator(PolicyGenerator):
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         assert isinstance(config.engine, TransformersEngine)
         options = replace(config.engine, model=_checkpoint(config), revision=config.model.revision)
-        self.engine = Engine(options, config.stage.sampling, copy.deepcopy(model, shared))
+        self.autocast = (model.device.type, torch.bfloat16, config.compute.precision == "bfloat16")
+        with torch.autocast(*self.autocast):  # the engine tries the model, whose attention may take 16 bits only
+            self.engine = Engine(options, config.stage.sampling, copy.deepcopy(model, shared))
         self.codec = self.engine.codec
         weights = dict(model.named_parameters(remove_duplicate=False))
         self.copies = [(layer, weights[f"{name}.weight"]) for name, layer in self.engine.packed.items()]
-        self.autocast = (model.device.type, torch.bfloat16, config.compute.precision == "bfloat16")
 
     def generate(self, requests: Sequence[Request]) -> list[PolicyReply]:
         with torch.inference_mode():

@@ -12,13 +12,14 @@ import datasets
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
+from openr1.distributed.devices import wait_for_device
 from openr1.engines.options import VllmEngine
 from openr1.rl.completions_table import completion_rows
 from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
 from openr1.rl.preflight import check_probabilities, report_signal
 from openr1.rl.rollouts import Rollouts, reward_column
 from openr1.training.context import StageContext
-from openr1.training.trainer import training_arguments
+from openr1.training.trainer import limit_to_one_device, training_arguments
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -69,6 +70,7 @@ class PolicyTrainer(GRPOTrainer):
 
     @contextmanager
     def _evaluation_time(self) -> Iterator[None]:
+        wait_for_device(self.context.config.compute.device)  # the updates before are no part of the evaluation
         start = time.perf_counter()
         yield
         self.eval_seconds += time.perf_counter() - start
@@ -90,7 +92,7 @@ def build_trainer(
     return PolicyTrainer(
         model=model,
         reward_funcs=[_reward_function(name) for name in terms],
-        args=GRPOConfig(**grpo_arguments(context), reward_weights=weights),
+        args=limit_to_one_device(GRPOConfig(**grpo_arguments(context), reward_weights=weights)),
         train_dataset=placeholder,
         processing_class=tokenizer,
         rollout_func=rollouts,

@@ -123,6 +123,8 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts["model"].pop("mtp")
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
+    if config.compute.gradient_checkpointing and config.budget.flops is not None:
+        parts["compute"]["gradient_checkpointing"] = True  # its FLOPs leave fewer for steps
     if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
         parts["compute"]["processes"] = config.compute.processes  # each process draws its own dropout
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):

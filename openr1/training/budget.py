@@ -220,6 +220,14 @@ def _check_warmup(config: Config, budget: TokenBudget) -> None:
         )
 
 
+def model_flops_per_token(config: Config, shape: Shape, context: float) -> float:
+    """Return the training FLOPs of one token without those that gradient checkpointing spends once more.
+
+    They are those of model FLOPs utilisation, which does not count recomputation (PaLM, arXiv 2204.02311, section 4.1).
+    """
+    return _flops_per_token(replace(config, compute=replace(config.compute, gradient_checkpointing=False)), shape, context)
+
+
 def _flops_per_token(config: Config, shape: Shape, context: float) -> float:
     """Return the training FLOPs of one token of a sequence of ``context`` tokens."""
     lora, recompute = getattr(config.stage, "lora", None), config.compute.gradient_checkpointing

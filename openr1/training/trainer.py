@@ -29,15 +29,18 @@ from transformers.utils.logging import disable_progress_bar
 
 from openr1.distributed import deepspeed
 from openr1.distributed.collectives import barrier, gather, rank, world_size
+from openr1.distributed.devices import wait_for_device
 from openr1.distributed.launcher import threads_per_process
+from openr1.distributed.peaks import peak_flops
 from openr1.models import flops, mtp
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, load
 from openr1.models.moe_balance import LoadBalance
 from openr1.system.interrupts import deferred
 from openr1.tracking import observer
-from openr1.training.budget import phases, split_batch
+from openr1.training.budget import model_flops_per_token, phases, split_batch
 from openr1.training.callback import CHECKPOINTS, HISTORY, TrainingCallback
+from openr1.training.compat import look_for_lomo_once
 from openr1.training.context import StageContext
 from openr1.training.memory import PeakMemory
 from openr1.training.optimisers import logged_lr_scale, optimiser_of
@@ -128,6 +131,14 @@ def training_arguments(context: StageContext) -> dict[str, Any]:
         "report_to": [],
         "disable_tqdm": True,
     }
+    if compute.device == "cuda":
+        arguments |= {
+            # compilation would turn TF32 on, for this run and those after it in this process: then not only precision would
+            # decide a result, and angles of rotary embeddings would have ten bits
+            "tf32": False,
+            # a batch is copied while the GPU still works on the one before; otherwise the program waits for it at each batch
+            "accelerator_config": {"non_blocking": True},
+        }
     return arguments | (deepspeed.training_arguments(compute) if deepspeed.is_sharded(compute) else {})
 
 
@@ -213,6 +224,7 @@ class HeldOutEvaluation:
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure the loss, log it, and call the callbacks, as ``Trainer.evaluate`` does."""
+        wait_for_device(self.context.config.compute.device)  # the steps before are no part of the evaluation
         start = time.perf_counter()
         with self.compute_loss_context_manager():
             wrapped = self.model_wrapped if self.is_deepspeed_enabled else None  # gathers the weights, and casts
@@ -238,6 +250,9 @@ def train_and_save(trainer: Trainer, callback: TrainingCallback, tokenizer: PreT
         trainer.remove_callback(terminal_callback)
     trainer.add_callback(callback)
     trainer.add_callback(LoadBalance(trainer.model))
+    # transformers counts the parameters anew in every forward pass, for a sum of FLOPs that nothing reads
+    trainer.floating_point_ops = lambda inputs: 0
+    look_for_lomo_once()
     decayed, parametrization = trainer.get_decay_parameter_names(trainer.model), parametrization_of(config, budget.shape)
     optimiser = optimiser_of(config.optim, trainer.model, budget.shape, budget.lr, decayed, parametrization)
     if optimiser:
@@ -333,7 +348,7 @@ def train_on_tokens(
         metrics["flops_new"] = context.estimate.flops_new
     if context.flops_teacher is not None:
         metrics["flops_teacher"] = context.flops_teacher
-    if config.compute.peak_flops:
-        peak = config.compute.processes * config.compute.peak_flops
-        metrics["mfu"] = budget.flops_per_token * metrics["tokens_per_second"] / peak
+    if peak := peak_flops(config.compute):
+        model_flops = model_flops_per_token(config, budget.shape, data.attended)
+        metrics["mfu"] = model_flops * metrics["tokens_per_second"] / (config.compute.processes * peak)
     return metrics

@@ -40,9 +40,9 @@ def test_accelerate_understands_what_it_is_given(tmp_path, strategy, device, how
     assert hidden == ("" if device == "cpu" else None)
 
 
-def test_a_gpu_group_trains_in_bfloat16_and_knows_its_peak():
+def test_a_gpu_group_trains_in_bfloat16():
     compute = composed("compute=zero3", "compute.device=cuda", "compute.processes=8").compute
-    assert (compute.precision, compute.micro_batch, compute.threads, compute.peak_flops) == ("bfloat16", 32, None, 989e12)
+    assert (compute.precision, compute.micro_batch, compute.threads) == ("bfloat16", 32, None)
     written = deepspeed_config(compute)
     assert written["zero_optimization"]["stage"] == 3
     assert written["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}

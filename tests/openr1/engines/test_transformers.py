@@ -2,12 +2,13 @@ import random
 
 import pytest
 import torch
-from helpers.models import CONTEXT, FAMILIES, TEMPLATE, WIDE
+from helpers.models import CONTEXT, FAMILIES, TEMPLATE, TINY, WIDE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder, load_checkpoint
 from openr1.engines import Request, Sampling, open_engine
+from openr1.engines.batch import Batch
 from openr1.engines.end_tokens import check_end_tokens
 from openr1.engines.options import TransformersEngine
 from openr1.errors import ConfigError
@@ -238,3 +239,25 @@ def test_an_architecture_with_a_memory_of_its_own_is_refused(tmp_path, model_at)
 def test_a_model_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"^model\.checkpoint: no tokenizer"):
         open_engine(TransformersEngine(model=str(tmp_path)))
+
+
+@pytest.mark.parametrize(("family", "scale"), [*((family, TINY) for family in FAMILIES), ("qwen2", WIDE)])
+def test_under_autocast_keys_and_values_have_16_bits_and_logprobs_are_the_models(model_at, family, scale):
+    folder = model_at(family, scale=scale, **FAMILIES[family])
+    with torch.autocast("cpu", torch.bfloat16):  # as a policy in training answers on a GPU
+        engine = open_engine(TransformersEngine(model=folder, batch_size=4))
+        [reply] = engine.generate([Request("a", prompt="3 plus 21 is", n=4)], Sampling(max_tokens=30))
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        ids = raw_ids(tokenizer, "3 plus 21 is")
+        batch = Batch(engine.model, 1)
+        batch.step([], [(ids[0].tolist(), [None])])
+        batch.step([5])
+        assert {tensor.dtype for tensors in batch.slots.layers.values() for tensor in tensors} == {torch.bfloat16}
+        differences = []
+        for completion in reply.completions:
+            whole = torch.cat([ids, torch.tensor([completion.token_ids])], dim=1)
+            with torch.no_grad():
+                logprobs = model(whole).logits[0, ids.shape[1] - 1 : -1].float().log_softmax(-1)
+            own = logprobs.gather(-1, whole[0, ids.shape[1] :, None])[:, 0]
+            differences.append((torch.tensor(completion.logprobs) - own).abs().mean())
+    assert sum(differences) / len(differences) < 0.1  # rounding; logits of these models have a deviation of some nats

@@ -96,6 +96,13 @@ def test_what_changes_the_result_changes_the_fingerprint(tiny, change):
     assert identify(composed(*tiny))[0] != identify(composed(*tiny, change))[0]
 
 
+def test_gradient_checkpointing_counts_where_its_flops_decide_the_steps(tiny):
+    steps = [*tiny, "compute.gradient_checkpointing=true"]
+    assert identify(composed(*tiny))[0] == identify(composed(*steps))[0]
+    flops = ["budget.steps=null", "budget.flops=1e9"]
+    assert identify(composed(*tiny, *flops))[0] != identify(composed(*steps, *flops))[0]
+
+
 @pytest.mark.parametrize("change", ["study=x", "tracking.experiment=x", "compute.threads=2", "compute.checkpoint_steps=2"])
 def test_where_and_how_a_run_executes_does_not(tiny, change):
     assert identify(composed(*tiny))[0] == identify(composed(*tiny, change))[0]

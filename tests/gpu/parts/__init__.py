@@ -1,0 +1,1 @@
+"""Parts of the check on a GPU, one a module: ``run(setting, figures)`` measures and adds its figures."""
