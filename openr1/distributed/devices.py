@@ -1,8 +1,14 @@
-"""Devices of this machine."""
+"""Devices of this machine, and of the processes of a run."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from openr1.errors import ConfigError
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
 
 
 def require_device(key: str, device: str) -> None:
@@ -15,3 +21,22 @@ def require_device(key: str, device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"{key}: cuda needs a GPU, and torch finds none on this machine; cpu is allowed")
+
+
+def asking_device(config: Config) -> str:
+    """Return the device of each engine of a stage that asks a model: that of ``engine.device``; vLLM takes a GPU if there is one."""
+    device = getattr(config.engine, "device", None)
+    if device is None:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def keep_own_gpu(rank: int) -> None:
+    """Hide all GPUs from this process but that of its rank, which has the number 0 from then on, for every library.
+
+    It must be called before CUDA is initialised.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[rank] if visible else str(rank)
