@@ -154,7 +154,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
             metrics = run_in_process(stage_context(run, folder, tracked), quiet)
     observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
     artifact = run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
-    if distributed:  # nobody observes its processes
+    if distributed and run.config.stage.trains:  # nobody observes its processes
         observer.report_again(artifact.history(), run.config.stage.eval_every_tokens)
     return artifact
 
