@@ -24,7 +24,7 @@ def require_device(key: str, device: str) -> None:
 
 
 def asking_device(config: Config) -> str:
-    """Return the device of each engine of a stage that asks a model: that of ``engine.device``; vLLM takes a GPU if there is one."""
+    """Return the device of each engine of a stage that asks a model: ``engine.device``; vLLM takes a GPU if there is one."""
     device = getattr(config.engine, "device", None)
     if device is None:
         import torch

@@ -1,8 +1,8 @@
 """Launcher of a run on several processes: ``accelerate launch`` on the resolved config, which is saved beside the run.
 
 The process of the run opens and closes the tracked run and publishes the artifact. The ranks train, or share the problems of a
-stage that asks a model (:mod:`openr1.runs.worker`); the first rank reports progress and tracks the curves. Each rank holds a pipe
-to the process that started it, and exits when that process ends for any reason.
+stage that asks a model (:mod:`openr1.runs.worker`); the first rank reports progress and tracks the curves. Each rank holds a
+pipe to the process that started it, and exits when that process ends for any reason.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def check_processes(config: Config) -> None:
 def launched_compute(config: Config) -> ComputeConfig:
     """Return the options that the processes of a run are started with.
 
-    Processes that ask a model have no state of training to shard, whatever ``compute.strategy`` is. They see all devices, since the
-    engine and each reward have an option of their own for it.
+    Processes that ask a model have no state of training to shard, whatever ``compute.strategy`` is. They see all devices, since
+    the engine and each reward have an option of their own for it.
     """
     if config.stage.trains:
         return config.compute

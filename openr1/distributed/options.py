@@ -23,7 +23,7 @@ class ComputeConfig:
     parallel_trials: Annotated[int, Ge(1), Le(10_000), Or(-1)] = -1
     # processes of a stage that trains or asks a model, each with a device of its own; other stages use one
     processes: Annotated[int, Ge(1), Le(65_536)] = 1
-    strategy: Annotated[str, OneOf(("none", "ddp", *STRATEGIES))] = "none"  # of training on several processes: ddp, zero2 or zero3
+    strategy: Annotated[str, OneOf(("none", "ddp", *STRATEGIES))] = "none"  # for several processes: ddp, zero2 or zero3
     port: Annotated[int, Interval(ge=0, le=65_535)] = 0  # port at which the processes find each other; 0 for a free one
     micro_batch: Count | None = None  # most sequences in one forward pass on one device; null for all of a step
     gradient_checkpointing: bool = False

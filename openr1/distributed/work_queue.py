@@ -1,7 +1,7 @@
 """A queue of work that the processes of one run share: each takes the next piece whenever it is free.
 
-No piece depends on another one, so the processes need no collective operations. They meet at a key-value store of torch, that of
-their launcher, and a process that waits for none of the others may be as slow as it is.
+No piece depends on another one, so the processes need no collective operations. They meet at a key-value store of torch, that
+of their launcher, and no process but the first waits for others.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 While a stage runs, ``answers/`` holds a file for every ``stage.shard`` problems, with a line for each problem. If the answers
 of an engine depend on the batch, a whole shard is asked at a time, and its file is written once it is complete; otherwise each
 answer is appended as soon as it arrives. A run that is killed at any moment thus resumes with the missing problems, and ends
-with the same rows as one that is not. Of several processes, all but the first append to files of their own in ``answers/ranks/``,
-and every reader sees all files of a shard as one (:mod:`openr1.engines.shared_journal` shares the problems).
+with the same rows as one that is not.
+
+Of several processes, all but the first append to files of their own in ``answers/ranks/``, and the files of a shard are read as
+one (:mod:`openr1.engines.shared_journal` shares the problems).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def content(artifact):
 
 def test_two_processes_make_the_artifact_of_one(asked, tmp_path):
     words, rewards = asked
-    scored = [f"stage.{key}={{function: preference, options: {{model: {rewards}}}}}" for key in ("best_of", "gold")]
+    scored = [f"+stage.{key}={{function: preference, options: {{model: {rewards}}}}}" for key in ("best_of", "gold")]
     options = [*words, "stage=evaluate", *scored]
     one = run_stage(composed(*options, f"paths.outputs={tmp_path}/one"), quiet=True)
     # what shards the state of training shares problems all the same

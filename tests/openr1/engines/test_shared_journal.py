@@ -1,6 +1,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from torch.distributed import HashStore
@@ -48,10 +49,8 @@ def share(folder, processes, whole_shards=False, meet=False, dies_after=None, re
                 reports.append(count)
 
         journal = Journal(folder, PROBLEMS, 4, rank)
-        try:
+        with suppress(Killed):
             fill_shared_journal(journal, answer, whole_shards, report, 2, WorkQueue(store, rank, processes))
-        except Killed:
-            pass
 
     with ThreadPoolExecutor(processes) as threads:
         list(threads.map(run, range(processes)))
