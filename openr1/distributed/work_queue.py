@@ -6,21 +6,21 @@ of their launcher, and no process but the first waits for others.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import distributed
 
 POLL_SECONDS = 0.2
-FOREVER = timedelta(days=365)  # a process that ends takes the others with it, so nobody waits in vain
 # variables of the environment by which torch and vLLM find the other processes of a group
 GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE")
 
-PIECES, TAKEN, DONE, RESULT = "pieces", "taken", "done", "result"  # keys of the store
+PLAN, TAKEN, DONE, RESULT = "plan", "taken", "done", "result"  # keys of the store
 
 
 class WorkQueue:
@@ -28,10 +28,12 @@ class WorkQueue:
 
     >>> store = distributed.HashStore()
     >>> first, second = (WorkQueue(store, rank, 2) for rank in range(2))
-    >>> first.offer(["a", "b", "c"])
-    >>> pieces = first.pieces(), second.pieces()
-    >>> next(pieces[1]), next(pieces[0]), next(pieces[1]), next(pieces[0], None)
-    ('a', 'b', 'c', None)
+    >>> first.offer("ends", 3)
+    >>> second.plan()
+    'ends'
+    >>> one, other = first.pieces(), second.pieces()
+    >>> next(other), next(one), next(other), next(one, "none is left")
+    (0, 1, 2, 'none is left')
     """
 
     def __init__(self, store: distributed.Store, rank: int, processes: int) -> None:
@@ -42,16 +44,24 @@ class WorkQueue:
         """True in the process that offers the work, collects the results and makes the artifact of them."""
         return self.rank == 0
 
-    def offer(self, pieces: Sequence[Any]) -> None:
-        """Offer pieces of work, which are values of JSON, to all processes."""
-        self.store.set(PIECES, json.dumps(pieces))
+    def offer(self, plan: Any, pieces: int) -> None:
+        """Offer pieces of work to all processes.
 
-    def pieces(self) -> Iterator[Any]:
-        """Take a piece and yield it, until none is left. Waits until the first process has offered them."""
-        self.store.wait([PIECES], FOREVER)
-        pieces = json.loads(self.store.get(PIECES))
-        while (number := self.store.add(TAKEN, 1) - 1) < len(pieces):
-            yield pieces[number]
+        :param plan: a value of JSON that tells what each piece is.
+        """
+        # the store of torch refuses values of more than some megabytes
+        packed = zlib.compress(json.dumps([plan, pieces]).encode())
+        self.store.set(PLAN, base64.b64encode(packed).decode())
+
+    def plan(self) -> Any:
+        """Return what the first process has offered; wait until it has."""
+        return self._offered()[0]
+
+    def pieces(self) -> Iterator[int]:
+        """Take the next piece and yield its number, until none is left."""
+        pieces = self._offered()[1]
+        while (number := self.store.add(TAKEN, 1) - 1) < pieces:
+            yield number
 
     def count(self, amount: int) -> None:
         """Count so much as done, by this process."""
@@ -62,7 +72,7 @@ class WorkQueue:
         return self.store.add(DONE, 0)
 
     def finish(self, result: Any) -> None:
-        """Hand a value of JSON to the first process: this process has taken all that was left, and has done it."""
+        """Hand a value of JSON to the first process: this process has done all that it took, and nothing is left."""
         self.store.set(f"{RESULT}/{self.rank}", json.dumps(result))
 
     def results(self, waiting: Callable[[], None]) -> list[Any]:
@@ -71,10 +81,18 @@ class WorkQueue:
         :param waiting: called again and again until then.
         """
         keys = [f"{RESULT}/{rank}" for rank in range(self.processes)]
+        self._wait(keys, waiting)
+        return [json.loads(self.store.get(key)) for key in keys]
+
+    def _offered(self) -> list[Any]:
+        self._wait([PLAN], lambda: None)
+        return json.loads(zlib.decompress(base64.b64decode(self.store.get(PLAN))))
+
+    def _wait(self, keys: list[str], waiting: Callable[[], None]) -> None:
+        # the store's own wait cannot be interrupted by a signal
         while not self.store.check(keys):
             waiting()
             time.sleep(POLL_SECONDS)
-        return [json.loads(self.store.get(key)) for key in keys]
 
 
 def join_queue() -> WorkQueue:

@@ -15,7 +15,7 @@ from openr1.data.tasks.base import Problem
 from openr1.distributed.work_queue import WorkQueue
 from openr1.engines.journal import Journal
 
-Shards = list[tuple[int, list[Problem]]]  # the numbers of shards, and their problems without answers
+LEFT, ANSWERED = "1", "0"  # marks of the problems in a plan
 
 
 def fill_shared_journal(
@@ -47,15 +47,23 @@ def fill_shared_journal(
         journal.resumed = journal.done
         if whole_shards and len(journal.shards) < queue.processes:
             print(few_shards(journal, queue.processes), file=sys.stderr)
-        queue.offer(shard_pieces(missing) if whole_shards else problem_pieces(journal, missing, queue.processes))
-        report(journal.done * samples, {})
-    for piece in queue.pieces():
         if whole_shards:
-            shard, left = piece
+            queue.offer([(shard, len(problems)) for shard, problems in missing], len(missing))
+        else:
+            left = {problem.id for _, problems in missing for problem in problems}
+            marks = "".join(LEFT if problem.id in left else ANSWERED for problem in journal.problems)
+            queue.offer(marks, min(queue.processes, len(left)))
+        report(journal.done * samples, {})
+    plan = queue.plan()
+    if whole_shards:
+        for piece in queue.pieces():
+            shard, unanswered = plan[piece]
             journal.write(shard, answer(journal.shards[shard]))
-            count(left)
-            continue
-        for asked in answer([journal.problems[place] for place in piece]):
+            count(unanswered)
+        return
+    problems = [problem for problem, mark in zip(journal.problems, plan, strict=True) if mark == LEFT]
+    for piece in queue.pieces():
+        for asked in answer(problems[piece :: queue.processes]):
             journal.append(asked)
             count(1)
 
@@ -64,18 +72,6 @@ def report_shared(journal: Journal, report: Callable[[int, dict[str, float]], No
     """Report the answers of all processes."""
     journal.done = journal.resumed + queue.done()
     report(journal.done * samples, {})
-
-
-def shard_pieces(missing: Shards) -> list[tuple[int, int]]:
-    """Return pieces of work of a shard each: its number, and how many of its problems have no answers."""
-    return [(shard, len(problems)) for shard, problems in missing]
-
-
-def problem_pieces(journal: Journal, missing: Shards, processes: int) -> list[list[int]]:
-    """Return a piece of work for each process: the places of its problems among all. None is empty."""
-    left = {problem.id for _, problems in missing for problem in problems}
-    places = [place for place, problem in enumerate(journal.problems) if problem.id in left]
-    return [piece for first in range(processes) if (piece := places[first::processes])]
 
 
 def few_shards(journal: Journal, processes: int) -> str:

@@ -16,10 +16,11 @@ def test_each_piece_is_taken_once_by_whoever_is_free():
         queue = WorkQueue(store, rank, 3)
         if queue.is_first:
             time.sleep(0.05)  # the others wait for it
-            queue.offer([[number, number + 1] for number in range(40)])
+            queue.offer(["any", {"plan": 1}], 40)
+        assert queue.plan() == ["any", {"plan": 1}]
         taken = []
-        for first, _ in queue.pieces():
-            taken.append(first)
+        for number in queue.pieces():
+            taken.append(number)
             time.sleep(0.01 * (rank == 1))
             queue.count(2)
         return taken
@@ -61,5 +62,15 @@ def test_a_process_of_the_launcher_joins_and_leaves_the_group(monkeypatch):
 def test_there_may_be_less_work_than_processes(count):
     store = HashStore()
     first, second = (WorkQueue(store, rank, 2) for rank in range(2))
-    first.offer(["only"] * count)
-    assert [*second.pieces(), *first.pieces()] == ["only"] * count
+    first.offer(None, count)
+    assert [*second.pieces(), *first.pieces()] == [0] * count
+
+
+def test_a_plan_of_millions_fits_into_the_store():
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True)
+    first, second = (WorkQueue(store, rank, 2) for rank in range(2))
+    plan = "".join("01"[number * 2654435761 % 2**32 > 2**31] for number in range(5_000_000))
+    first.offer(plan, 2)
+    assert second.plan() == plan
