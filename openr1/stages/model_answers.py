@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from openr1.data.answers import ProblemAnswers
 from openr1.data.tasks import Problem
+from openr1.distributed.launcher import threads_per_process
 from openr1.engines import Engine
 from openr1.engines.base import engine_metrics
 from openr1.engines.generate import GenerationStats, count_answers, depends_on_batch, engine_answerer, open_run_engine
 from openr1.engines.journal import Journal, fill_journal
 from openr1.engines.shared_journal import fill_shared_journal, report_shared
 from openr1.training.context import StageContext
+
+if TYPE_CHECKING:
+    from openr1.config.schema import Config
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ def ask_model(context: StageContext, problems: Sequence[Problem]) -> RunAnswers 
 
         def answer(asked: Sequence[Problem]) -> Iterator[ProblemAnswers]:
             if not engines:
+                if queue is None:  # the launcher has limited the threads of several processes
+                    limit_threads(config)
                 engines.append(stack.enter_context(open_run_engine(config.engine, config.model, config.scale, stage.sampling)))
             return engine_answerer(engines[0], config.data, stage.samples, config.seed)(asked)
 
@@ -67,3 +74,11 @@ def ask_model(context: StageContext, problems: Sequence[Problem]) -> RunAnswers 
         report_shared(journal, report, stage.samples, queue)
     stats = count_answers(journal, stage.samples, stage.max_failed, context.estimate.shape)
     return RunAnswers(journal, stats, engine_metrics(counts))
+
+
+def limit_threads(config: Config) -> None:
+    """Limit the threads of an engine of transformers on a processor to ``compute.threads``, since the last bits depend on them."""
+    if config.engine.kind == "transformers" and config.engine.device == "cpu":
+        import torch
+
+        torch.set_num_threads(threads_per_process(config.compute))

@@ -13,7 +13,7 @@ from openr1.distributed.work_queue import WorkQueue
 from openr1.engines import Completion, Engine, Reply
 from openr1.engines.base import engine_metrics
 from openr1.stages import evaluate, generate, model_answers, reject
-from openr1.stages.model_answers import ask_model
+from openr1.stages.model_answers import ask_model, limit_threads
 from openr1.training.context import RunEstimate, StageContext
 
 SUMS = ["data=sums", "data.sources.sums.problems=120", "data.eval_fraction=0.3"]
@@ -101,6 +101,18 @@ def test_an_engine_is_opened_only_where_something_is_left_to_ask(tmp_path, model
     assert again[0].stats == first.stats
     assert first.speed_metrics(2.0)["tokens_per_second"] == first.stats.completion_tokens / 2
     assert again[0].speed_metrics(2.0) == {}  # a resumed run has no speed
+
+
+def test_one_process_has_the_threads_of_each_of_several(tmp_path, model, engines, monkeypatch):
+    limited = []
+    monkeypatch.setattr("torch.set_num_threads", limited.append)
+    context = context_of(tmp_path, model, "stage=generate", "compute.threads=3")
+    generate.run(context)
+    assert limited == [3]
+    by_two(generate.run, replace(context, folder=tmp_path / "two"))
+    assert limited == [3]  # the launcher has set those of the others
+    limit_threads(composed("engine=vllm"))
+    assert limited == [3]
 
 
 def test_engines_that_drafted_nothing_have_no_rate():
