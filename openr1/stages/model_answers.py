@@ -77,7 +77,7 @@ def ask_model(context: StageContext, problems: Sequence[Problem]) -> RunAnswers 
 
 
 def limit_threads(config: Config) -> None:
-    """Limit the threads of an engine of transformers on a processor to ``compute.threads``, since the last bits depend on them."""
+    """Limit the threads of transformers on a processor to ``compute.threads``, since the last bits depend on them."""
     if config.engine.kind == "transformers" and config.engine.device == "cpu":
         import torch
 
