@@ -1,10 +1,14 @@
+import multiprocessing
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from torch.distributed import HashStore
+from torch.distributed import HashStore, TCPStore
 
 from openr1.data.answers import Answer, ProblemAnswers
 from openr1.data.tasks.base import Problem
@@ -122,6 +126,41 @@ def test_what_a_killed_run_has_answered_is_not_asked_again_by_any_number_of_proc
         again = share(tmp_path, processes, whole_shards)
     assert Counter(problem for of_one in again for problem in of_one) == Counter({problem.id for problem in PROBLEMS} - kept)
     assert list(Journal(tmp_path, PROBLEMS, 4).asked()) == expected()
+
+
+def _fill_until_killed(folder, port, rank):
+    """Fill a journal in a process of its own, slowly; the second process kills itself at its sixth answer."""
+    asked = []
+
+    def answer(problems):
+        for problem in problems:
+            asked.append(problem.id)
+            if rank == 1 and len(asked) == 6:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield answers_to(problem)
+            time.sleep(0.2)
+
+    queue = WorkQueue(TCPStore("127.0.0.1", port), rank, 2)
+    fill_shared_journal(Journal(folder, PROBLEMS, 4, rank), answer, False, lambda *_: None, 2, queue)
+
+
+def test_processes_that_are_killed_lose_no_answer(tmp_path):
+    fork, store = multiprocessing.get_context("fork"), TCPStore("127.0.0.1", 0, is_master=True)
+    processes = [fork.Process(target=_fill_until_killed, args=(tmp_path, store.port, rank)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    processes[1].join(60)
+    assert processes[1].exitcode == -signal.SIGKILL
+    processes[0].kill()
+    processes[0].join(60)
+    journal = Journal(tmp_path, PROBLEMS, 4)
+    kept = [asked.problem for shard in range(len(journal.shards)) for asked in journal.read(shard)]
+    own = [problem.id for problem in PROBLEMS[1::2][:5]]
+    assert set(own) < set(kept)  # all that the second process had answered
+    assert len(kept) < len(PROBLEMS)
+    again = share(tmp_path, 2)
+    assert Counter([*kept, *(problem for of_one in again for problem in of_one)]) == Counter(each.id for each in PROBLEMS)
+    assert list(journal.asked()) == expected()
 
 
 def test_the_first_process_reports_the_answers_of_all(tmp_path):
