@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data.options import check_data
 from openr1.distributed.deepspeed import is_sharded
+from openr1.distributed.launcher import is_distributed
 from openr1.distributed.options import check_compute
 from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
@@ -126,9 +127,28 @@ def _optimiser(config: Config) -> None:
 def _processes(config: Config) -> None:
     """Check a run on several processes."""
     compute, stage = config.compute, config.stage
-    if compute.processes == 1 or config.recipe is not None or not stage.trains:
+    if compute.processes == 1 or config.recipe is not None:
+        return
+    if not stage.trains:
+        if is_distributed(config):
+            _shared_engine(config)
         return
     if not stage.multiprocess:
         raise ConfigError(f"compute.processes: stage={stage.kind} trains on one process, not {compute.processes}")
     if stage.pairs and compute.strategy != "ddp":
         raise ConfigError(f"compute.strategy: stage={stage.kind} trains on several processes by ddp, not by {compute.strategy}")
+
+
+def _shared_engine(config: Config) -> None:
+    """Check the engine of a stage whose problems several processes share."""
+    engine, processes = config.engine, config.compute.processes
+    if engine.served:
+        raise ConfigError(
+            f"compute.processes: a server answers the requests of engine={engine.kind}, which one process sends; give 1, and "
+            "engine.concurrency for the requests under way at once"
+        )
+    if getattr(engine, "tensor_parallel", 1) > 1:
+        raise ConfigError(
+            f"engine.tensor_parallel: each of compute.processes={processes} has one GPU, and a copy of the model; give 1, or "
+            f"compute.processes=1 for one copy on {engine.tensor_parallel} GPUs"
+        )

@@ -1,4 +1,4 @@
-"""Devices of this machine."""
+"""Devices of this machine, and of the processes of a run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from openr1.distributed.options import ComputeConfig
+    from openr1.config.schema import Config
 
 
 def require_device(key: str, device: str) -> None:
@@ -40,3 +41,22 @@ def wait_for_device(device: str) -> None:
         import torch
 
         torch.cuda.synchronize()
+
+
+def asking_device(config: Config) -> str:
+    """Return the device of each engine of a stage that asks a model: ``engine.device``; vLLM takes a GPU if there is one."""
+    device = getattr(config.engine, "device", None)
+    if device is None:
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def keep_own_gpu(rank: int) -> None:
+    """Hide all GPUs from this process but that of its rank, which has the number 0 from then on, for every library.
+
+    It must be called before CUDA is initialised.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[rank] if visible else str(rank)

@@ -1,8 +1,8 @@
 """Launcher of a run on several processes: ``accelerate launch`` on the resolved config, which is saved beside the run.
 
-The process of the run opens and closes the tracked run and publishes the artifact. The ranks train (:mod:`openr1.runs.worker`);
-the first rank reports progress and tracks the curves. Each rank holds a pipe to the process that started it, and exits when
-that process ends for any reason.
+The process of the run opens and closes the tracked run and publishes the artifact. The ranks train, or share the problems of a
+stage that asks a model (:mod:`openr1.runs.worker`); the first rank reports progress and tracks the curves. Each rank holds a
+pipe to the process that started it, and exits when that process ends for any reason.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded
+from openr1.distributed.devices import asking_device
 from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.system.files import write_json
 from openr1.system.interrupts import INTERRUPT_SECONDS
@@ -37,8 +39,8 @@ SECONDARY_ERRORS = ("DistBackendError", "DistNetworkError", "DistStoreError", "g
 
 
 def is_distributed(config: Config) -> bool:
-    """Return True if a run uses several processes."""
-    return config.compute.processes > 1 and config.stage.multiprocess
+    """Return True if a run uses several processes, to train or to ask a model."""
+    return config.compute.processes > 1 and config.stage.multiprocess and config.stage.needs_model
 
 
 def check_processes(config: Config) -> None:
@@ -48,16 +50,29 @@ def check_processes(config: Config) -> None:
     """
     if not is_distributed(config):
         return
-    compute = config.compute
-    if compute.strategy in STRATEGIES and importlib.util.find_spec("deepspeed") is None:
+    compute, trains = config.compute, config.stage.trains
+    if trains and compute.strategy in STRATEGIES and importlib.util.find_spec("deepspeed") is None:
         raise ConfigError(f"compute.strategy: {compute.strategy} needs DeepSpeed: pip install 'openr1[deepspeed]'")
-    if compute.device == "cuda":
+    if (compute.device if trains else asking_device(config)) == "cuda":
         import torch
 
         if torch.cuda.device_count() < compute.processes:
             raise ConfigError(
                 f"compute.processes: {compute.processes} need a GPU each; this machine has {torch.cuda.device_count()}"
             )
+
+
+def launched_compute(config: Config) -> ComputeConfig:
+    """Return the options that the processes of a run are started with.
+
+    Processes that ask a model have no state of training to shard, whatever ``compute.strategy`` is. They see all devices, since
+    the engine and each reward have an option of their own for it.
+    """
+    if config.stage.trains:
+        return config.compute
+    import torch
+
+    return replace(config.compute, strategy="ddp", device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:

@@ -21,7 +21,7 @@ class ComputeConfig:
     threads: Annotated[int, Ge(1), Le(4096)] | None = 1  # CPU threads of the run; null for all cores
     # trials of a study that run at once on one machine; -1 for one a core
     parallel_trials: Annotated[int, Ge(1), Le(10_000), Or(-1)] = -1
-    # processes of a training stage, each with a device of its own; other stages use one
+    # processes of a stage that trains or asks a model, each with a device of its own; other stages use one
     processes: Annotated[int, Ge(1), Le(65_536)] = 1
     strategy: Annotated[str, OneOf(("none", "ddp", *STRATEGIES))] = "none"  # for several processes: ddp, zero2 or zero3
     port: Annotated[int, Interval(ge=0, le=65_535)] = 0  # port at which the processes find each other; 0 for a free one

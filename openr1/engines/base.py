@@ -153,9 +153,13 @@ class Engine(ABC):
     @abstractmethod
     def _generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Reply]: ...
 
+    def counts(self) -> dict[str, int]:
+        """Return what the engine has counted beside its replies. The counts of several engines add up."""
+        return {}
+
     def metrics(self) -> dict[str, float]:
         """Return what the engine has measured beside its replies, by the names of metrics."""
-        return {}
+        return engine_metrics(self.counts())
 
     def close(self) -> None:  # noqa: B027 - most engines hold nothing else
         """Free what the engine holds."""
@@ -165,3 +169,15 @@ class Engine(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def engine_metrics(counts: Mapping[str, int]) -> dict[str, float]:
+    """Return what engines have measured, by the names of metrics.
+
+    :param counts: sums of :meth:`Engine.counts`.
+    """
+    if "draft_tokens" not in counts:
+        return {}
+    drafted = counts["draft_tokens"]
+    rate = {"acceptance_rate": counts["accepted_tokens"] / drafted} if drafted else {}
+    return {"draft_tokens": drafted, **rate}

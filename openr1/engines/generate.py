@@ -162,6 +162,14 @@ def answer_problems(
     :raises RunError: if more problems fail than ``max_failed`` allows; the next run asks those again.
     """
     fill_journal(journal, answer, whole_shards, report, samples)
+    return count_answers(journal, samples, max_failed, shape)
+
+
+def count_answers(journal: Journal, samples: int, max_failed: float, shape: Shape | None) -> GenerationStats:
+    """Count the answers of a full journal (arguments of :func:`answer_problems`).
+
+    :raises RunError: if more problems fail than ``max_failed`` allows; the next run asks those again.
+    """
     stats, first = GenerationStats(), None
     for _, asked in journal.asked():
         stats.add(asked, samples, shape)

@@ -4,6 +4,9 @@ While a stage runs, ``answers/`` holds a file for every ``stage.shard`` problems
 of an engine depend on the batch, a whole shard is asked at a time, and its file is written once it is complete; otherwise each
 answer is appended as soon as it arrives. A run that is killed at any moment thus resumes with the missing problems, and ends
 with the same rows as one that is not.
+
+Of several processes, all but the first append to files of their own in ``answers/ranks/``, and the files of a shard are read as
+one (:mod:`openr1.engines.shared_journal` shares the problems).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from openr1.data.answers import ProblemAnswers
 from openr1.data.tasks.base import Problem
 from openr1.system.files import replacing
 
-FOLDER = "answers"
+FOLDER, RANKS = "answers", "ranks"
 
 
 class Journal:
@@ -25,28 +28,37 @@ class Journal:
     :param folder: the folder of the run.
     :param problems: all problems, in the order of the data, which decides the shards.
     :param shard: problems in a shard.
+    :param rank: of the process that appends answers.
     :ivar done: problems that are answered.
     :ivar resumed: of these, problems that earlier runs have answered.
     """
 
-    def __init__(self, folder: Path, problems: Sequence[Problem], shard: int) -> None:
+    def __init__(self, folder: Path, problems: Sequence[Problem], shard: int, rank: int = 0) -> None:
         self.folder, self.problems, self.size = folder / FOLDER, problems, shard
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.own = self.folder / RANKS / str(rank) if rank else self.folder
+        self.own.mkdir(parents=True, exist_ok=True)
         self.shards = [problems[start : start + shard] for start in range(0, len(problems), shard)]
         self.place = {problem.id: number // shard for number, problem in enumerate(problems)}
         self.done = 0
         self.resumed = 0
 
     def path(self, shard: int) -> Path:
-        """Return the file of a shard."""
+        """Return the file of a whole shard, or of what the first process has answered of it."""
         return self.folder / f"{shard:06}.jsonl"
+
+    def others(self, shard: int) -> list[Path]:
+        """Return the files that further processes have written of a shard."""
+        ranks = self.folder / RANKS
+        folders = sorted(ranks.iterdir()) if ranks.exists() else []
+        return [path for folder in folders if (path := folder / self.path(shard).name).exists()]
 
     def read(self, shard: int) -> list[ProblemAnswers]:
         """Read the answers of a shard, in the order of its problems."""
         path = self.path(shard)
-        # a kill may have cut off a line, which then has no line end
-        lines = path.read_text().split("\n")[:-1] if path.exists() else []
-        by_problem = {asked.problem: asked for asked in map(ProblemAnswers.read, lines)}
+        by_problem: dict[str, ProblemAnswers] = {}
+        for each in (*self.others(shard), *([path] if path.exists() else [])):
+            # a kill may have cut off a line, which then has no line end
+            by_problem |= {asked.problem: asked for asked in map(ProblemAnswers.read, each.read_text().split("\n")[:-1])}
         return [by_problem[problem.id] for problem in self.shards[shard] if problem.id in by_problem]
 
     def missing(self) -> Iterator[tuple[int, list[Problem]]]:
@@ -60,7 +72,7 @@ class Journal:
 
     def cut_unfinished(self) -> None:
         """Remove the line that a kill left unfinished, and lines that were changed, so that new ones can be appended."""
-        for path in sorted(self.folder.glob("*.jsonl")):
+        for path in sorted(self.folder.rglob("*.jsonl")):
             *lines, unfinished = path.read_bytes().split(b"\n")
             whole = [line for line in lines if _is_whole(line)]
             if damaged := len(lines) - len(whole):
@@ -71,7 +83,7 @@ class Journal:
 
     def append(self, asked: ProblemAnswers) -> None:
         """Append the answers to one problem."""
-        with self.path(self.place[asked.problem]).open("a") as file:
+        with (self.own / self.path(self.place[asked.problem]).name).open("a") as file:
             file.write(asked.line())
         self.done += 1
 
@@ -80,6 +92,8 @@ class Journal:
         lines = [asked.line() for asked in answers]
         with replacing(self.path(shard)) as temporary:
             temporary.write_text("".join(lines))
+        for path in self.others(shard):  # it has all of them
+            path.unlink()
         self.done += len(lines)
 
     def forget_failures(self, samples: int) -> None:

@@ -131,10 +131,9 @@ class Speculator:
         tokens = torch.tensor([[*ids, *[0] * spare]], device=device)
         return self.modules.draft(batch.model, hidden, tokens, positions[None], slots=slots)
 
-    def metrics(self) -> dict[str, float]:
-        """Return the drafts that were verified, and the share that was accepted, by the names that runs are tracked under."""
-        rate = {"acceptance_rate": self.accepted / self.verified} if self.verified else {}
-        return {"draft_tokens": self.verified, **rate}
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of drafts that were verified, and accepted."""
+        return {"draft_tokens": self.verified, "accepted_tokens": self.accepted}
 
 
 @dataclass(frozen=True)

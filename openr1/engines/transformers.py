@@ -126,8 +126,8 @@ class Engine(base.Engine):
             for slot in sorted(ended, reverse=True):
                 yield batch.remove(slot), ended[slot]
 
-    def metrics(self) -> dict[str, float]:
-        return self.speculator.metrics() if self.speculator else {}
+    def counts(self) -> dict[str, int]:
+        return self.speculator.counts() if self.speculator else {}
 
     def _admit(self, waiting: list[PendingCompletion], free: int) -> list[tuple[list[int], list[PendingCompletion]]]:
         """Take at most ``free`` completions from the end of ``waiting``: prompts, with the completions that begin with each."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from openr1.artifacts import STARTED, Artifact
 from openr1.config.schema import to_dict
-from openr1.distributed.launcher import RANKS, is_distributed, launch
+from openr1.distributed.devices import asking_device
+from openr1.distributed.launcher import RANKS, is_distributed, launch, launched_compute
 from openr1.runs.description import artifact_tag, run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
@@ -143,9 +144,9 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
         branching.write_beginning(folder, run.config, run.estimate.budget, parts, run.inputs)
     if distributed:
         about = {"folder": str(folder), "quiet": quiet, "run_id": tracked.run_id, "first_step": tracked.first_step}
-        about |= {"fingerprint": run.fingerprint, "inputs": run.inputs}
+        about |= {"fingerprint": run.fingerprint, "inputs": run.inputs, "asking_device": asking_device(run.config)}
         try:
-            metrics = launch(folder, run.config.compute, to_dict(run.config), about)
+            metrics = launch(folder, launched_compute(run.config), to_dict(run.config), about)
         finally:
             tracked.take(folder)
     else:
@@ -153,7 +154,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
             metrics = run_in_process(stage_context(run, folder, tracked), quiet)
     observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
     artifact = run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
-    if distributed:  # nobody observes its processes
+    if distributed and run.config.stage.trains:  # nobody observes its processes
         observer.report_again(artifact.history(), run.config.stage.eval_every_tokens)
     return artifact
 

@@ -8,13 +8,16 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from openr1.config.load import load_run_config
+from openr1.distributed.devices import keep_own_gpu
 from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
+from openr1.distributed.work_queue import join_queue
 from openr1.errors import Interrupted
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
@@ -34,12 +37,21 @@ class Untracked:
 
 
 def run(folder: Path, rank: int) -> None:
-    """Run the stage that is described in this folder; the metrics of the first rank are kept."""
+    """Run the stage that is described in this folder; the metrics of the first rank are kept.
+
+    A rank that asks a model runs the stage as on one process, but for the problems, of which it has a share.
+    """
     config = load_run_config(yaml.safe_load((folder / CONFIG).read_text()))
     about = json.loads((folder / ABOUT).read_text())
+    queue = None
+    if not config.stage.trains:
+        if about["asking_device"] == "cuda":
+            keep_own_gpu(rank)
+        queue = join_queue()
+        config = replace(config, compute=replace(config.compute, processes=1))
     tracked = _tracked(config.tracking.uri, about) if rank == 0 else Untracked()
     prepared = prepare(config, identity=(about["fingerprint"], about["inputs"]))
-    context = stage_context(prepared, Path(about["folder"]), tracked)
+    context = replace(stage_context(prepared, Path(about["folder"]), tracked), queue=queue)
     try:
         with writing(context.folder):
             metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data import problems
 from openr1.data.answers import FILE, answer_rows, read_answers, write_answers
-from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine
 from openr1.engines.journal import Journal
 from openr1.errors import RunError
 from openr1.evaluation import metrics
@@ -26,6 +25,7 @@ from openr1.evaluation.grading import Grader, row_sample
 from openr1.evaluation.grouping import grouped
 from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.rater import Rater
+from openr1.stages.model_answers import ask_model
 from openr1.stages.scoring_models import comparing_terms
 from openr1.system.files import write_json
 from openr1.system.records import read_sealed, write_sealed
@@ -44,24 +44,16 @@ MODEL_METRICS += ("flops", "flops_train", "flops_6nd", "flops_teacher", "eval_lo
 def run(context: StageContext) -> dict[str, float]:
     """Fill ``data/answers.parquet``, every answer with its verdict, and ``scores.json`` and ``scores.md``.
 
+    :returns: the metrics; none in all processes but the first.
     :raises RunError: if a problem has fewer answers than ``stage.samples``.
     """
     if context.config.stage.answers:
         return verify_again(context)
     config, start = context.config, time.perf_counter()
-    asked = problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems)
-    stage, journal = config.stage, Journal(context.folder, asked, config.stage.shard)
-    with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
-        stats = answer_problems(
-            journal,
-            engine_answerer(engine, config.data, stage.samples, config.seed),
-            whole_shards=depends_on_batch(config.engine),
-            samples=stage.samples,
-            max_failed=stage.max_failed,
-            report=context.report,
-            shape=context.estimate.shape,
-        )
-        measured = engine.metrics()
+    answers = ask_model(context, problems.read(config.data, config.paths, held_out=True, limit=config.stage.problems))
+    if answers is None:
+        return {}
+    journal, stats = answers.journal, answers.stats
     seconds = time.perf_counter() - start
     scores = grade_and_score(context, answer_shards(journal, config.stage.samples), config.stage.samples)
     of_model = context.inputs["model"].metrics if "model" in context.inputs else {}
@@ -69,10 +61,7 @@ def run(context: StageContext) -> dict[str, float]:
     results |= {**scores, **stats.metrics(), "wall_seconds": seconds}
     if context.estimate.shape and stats.counted:
         results["flops_eval"] = stats.flops + scores.get("flops_reward", 0.0)
-    if stats.completion_tokens and not journal.resumed:
-        results["tokens_per_second"] = stats.completion_tokens / seconds
-        results |= measured
-    return results
+    return results | answers.speed_metrics(seconds)
 
 
 def verify_again(context: StageContext) -> dict[str, float]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from openr1.data import problems
 from openr1.data.answers import answer_rows, write_answers
 from openr1.data.options import TaskSource
-from openr1.engines.generate import answer_problems, depends_on_batch, engine_answerer, open_run_engine, oracle_answerer
+from openr1.data.tasks import Problem
+from openr1.engines.generate import answer_problems, oracle_answerer
 from openr1.engines.journal import Journal
+from openr1.stages.model_answers import RunAnswers, ask_model
 from openr1.training.context import StageContext
 
 
@@ -25,30 +28,36 @@ def run(context: StageContext) -> dict[str, float]:
 def generate_answers(context: StageContext, folder: Path) -> dict[str, float]:
     """Fill ``data/answers.parquet`` in a folder.
 
-    :returns: the metrics of the answers.
+    :returns: the metrics of the answers; none in all processes but the first, which write nothing.
     """
     config, start = context.config, time.perf_counter()
     asked = problems.read(config.data, config.paths, limit=config.stage.problems)
-    stage, samples = config.stage, config.stage.samples
-    journal = Journal(context.folder, asked, stage.shard)
-    options = {"samples": samples, "max_failed": stage.max_failed, "report": context.report, "shape": context.estimate.shape}
-    oracles = not stage.needs_model
-    measured: dict[str, float] = {}
-    if oracles:
-        sources = cast(dict[str, TaskSource], config.data.sources)
-        answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), sources)
-        stats = answer_problems(journal, answer, whole_shards=True, **options)
-    else:
-        with open_run_engine(config.engine, config.model, config.scale, stage.sampling) as engine:
-            answer = engine_answerer(engine, config.data, samples, config.seed)
-            stats = answer_problems(journal, answer, whole_shards=depends_on_batch(config.engine), **options)
-            measured = engine.metrics()
-    seconds = time.perf_counter() - start
-    write_answers(folder, (row for problem, answers in journal.asked() for row in answer_rows(problem, answers, samples)))
+    answers = ask_model(context, asked) if config.stage.needs_model else ask_oracles(context, asked)
+    if answers is None:
+        return {}
+    seconds, samples = time.perf_counter() - start, config.stage.samples
+    rows = (row for problem, of_one in answers.journal.asked() for row in answer_rows(problem, of_one, samples))
+    write_answers(folder, rows)
+    stats = answers.stats
     metrics = {**stats.metrics(), "wall_seconds": seconds}
-    if oracles or (context.estimate.shape and stats.counted):
+    if not config.stage.needs_model or (context.estimate.shape and stats.counted):
         metrics |= {"flops": stats.flops, "flops_teacher": stats.flops}
-    if stats.completion_tokens and not journal.resumed:
-        metrics["tokens_per_second"] = stats.completion_tokens / seconds
-        metrics |= measured
-    return metrics
+    return metrics | answers.speed_metrics(seconds)
+
+
+def ask_oracles(context: StageContext, asked: Sequence[Problem]) -> RunAnswers:
+    """Have the oracles of the tasks answer problems, which takes no time worth sharing."""
+    config, stage = context.config, context.config.stage
+    journal = Journal(context.folder, asked, stage.shard)
+    sources = cast(dict[str, TaskSource], config.data.sources)
+    answer = oracle_answerer(problems.by_source(config.data, config.paths, limit=stage.problems), sources)
+    stats = answer_problems(
+        journal,
+        answer,
+        whole_shards=True,
+        samples=stage.samples,
+        max_failed=stage.max_failed,
+        report=context.report,
+        shape=context.estimate.shape,
+    )
+    return RunAnswers(journal, stats, {})

@@ -24,7 +24,7 @@ class StageConfig:
     kind: str = MISSING
     kinds: ClassVar[dict[str, type[StageConfig]]]
     trains: ClassVar[bool] = False  # the stage has a budget, and data to train on
-    multiprocess: ClassVar[bool] = False  # the stage can run on several processes
+    multiprocess: ClassVar[bool] = False  # the stage can run on several processes, where it trains or asks a model
     rollouts: ClassVar[bool] = False  # the stage trains on its own answers to problems
     pairs: ClassVar[bool] = False  # the stage trains on preference pairs
     labels: ClassVar[int | None] = None  # numbers that its model gives in place of the logits of tokens; None for those
@@ -97,6 +97,7 @@ class AskStage(StageConfig):
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.6, top_p=0.95))
     shard: Count = 64  # problems whose answers are saved in one file
     max_failed: Share = 0.0  # share of the problems that may fail
+    multiprocess: ClassVar[bool] = True
 
 
 @dataclass

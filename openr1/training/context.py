@@ -14,6 +14,7 @@ from openr1.training.budget import Budget, TokenBudget
 if TYPE_CHECKING:
     from openr1.config.schema import Config
     from openr1.data import Dataset
+    from openr1.distributed.work_queue import WorkQueue
     from openr1.tracking.mlflow import Run
 
 
@@ -58,6 +59,7 @@ class StageContext:
     :ivar dataset: tokenised data of a stage that trains on given tokens.
     :ivar report: called with a step (of the optimiser, or the number of an answer or row) and the metrics measured there
         (:class:`openr1.tracking.progress.Reporter`).
+    :ivar queue: the work that the processes of a stage that asks a model share; None for one process.
     """
 
     config: Config
@@ -67,6 +69,7 @@ class StageContext:
     run: Run
     dataset: Dataset | None = None
     report: Callable[..., None] = lambda *progress, **more: None
+    queue: WorkQueue | None = None
 
     @property
     def budget(self) -> Budget:

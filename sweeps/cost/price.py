@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openr1.config.schema import Config
+from openr1.distributed.launcher import is_distributed
 from openr1.distributed.options import ComputeConfig
 from openr1.runs.prepare import PreparedRun
 from openr1.tracking.mlflow import hardware
@@ -204,7 +205,7 @@ def _price_stage(stage: PreparedRun, speed: SpeedModel) -> StagePrice:
 
 def _devices(config: Config) -> ComputeConfig:
     """Return the devices of a stage: one that is not distributed has one process, whatever ``compute.processes`` is."""
-    return config.compute if config.stage.multiprocess else replace(config.compute, processes=1)
+    return config.compute if is_distributed(config) else replace(config.compute, processes=1)
 
 
 def _place(stage: PreparedRun) -> StagePlace:

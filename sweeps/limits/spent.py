@@ -28,10 +28,16 @@ def _spent(run: TrackedRun) -> Amount:
     if "wall_seconds" not in metrics and run.end_time:  # logged only by a run that finishes
         metrics["wall_seconds"] = (run.end_time - run.start_time).total_seconds()
     params = run.params
-    price, processes = params.get("compute.price_per_hour", "None"), int(params.get("compute.processes", 1))
+    price = params.get("compute.price_per_hour", "None")
     compute = ComputeConfig(
         device=params.get("compute.device", "cpu"),
-        processes=processes if STAGES[run.tags["stage"]].multiprocess else 1,
+        processes=int(params.get("compute.processes", 1)) if _is_shared(run) else 1,
         price_per_hour=None if price == "None" else float(price),
     )
     return measured_amount(metrics, compute)
+
+
+def _is_shared(run: TrackedRun) -> bool:
+    """Tell whether a stage uses all processes that its config names: to train, or to ask a model."""
+    asks_none = run.params.get("stage.teacher") == "oracle" or run.params.get("stage.answers", "None") != "None"
+    return STAGES[run.tags["stage"]].multiprocess and not asks_none

@@ -128,10 +128,10 @@ def small(tmp_path):
 @pytest.mark.slow
 def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     config = composed(*small)
-    from openr1.stages import evaluate
+    from openr1.stages import model_answers
 
     with monkeypatch.context() as broken:
-        broken.setattr(evaluate, "open_run_engine", lambda *options: (_ for _ in ()).throw(RunError("no engine")))
+        broken.setattr(model_answers, "open_run_engine", lambda *options: (_ for _ in ()).throw(RunError("no engine")))
         with pytest.raises(RunError, match="no engine"):
             run_trial(config, quiet=True)
     trial = run_trial(config, quiet=True)

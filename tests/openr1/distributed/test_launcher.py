@@ -1,4 +1,6 @@
 import json
+import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -6,9 +8,10 @@ from helpers.configs import composed
 
 from openr1.distributed import launcher
 from openr1.distributed.deepspeed import deepspeed_config
+from openr1.distributed.devices import keep_own_gpu
 from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
-from openr1.runs.plan import plan
+from openr1.runs.plan import plan, run_steps
 from openr1.runs.stage_run import run_stage
 from openr1.training.budget import resolve, split_batch
 
@@ -110,12 +113,84 @@ def test_gpus_that_are_missing_are_said(tiny, monkeypatch):
         launcher.check_processes(composed(*tiny, "compute=ddp", "compute.device=cuda", "compute.processes=8"))
 
 
-def test_stages_that_do_not_train_run_on_one_process():
-    assert not launcher.is_distributed(
-        composed("stage=evaluate", "data=sums", "model.checkpoint=pretrain-0123456789abcdef", *SEVERAL)
-    )
-    assert launcher.is_distributed(composed(*SEVERAL))
-    assert not launcher.is_distributed(composed("compute=ddp", "compute.processes=1"))
+ASKED = ["data=sums", "model.checkpoint=pretrain-0123456789abcdef"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "shared"),
+    [
+        ([], True),
+        (["compute.processes=1"], False),
+        ([*ASKED, "stage=evaluate"], True),
+        ([*ASKED, "stage=generate"], True),
+        ([*ASKED, "stage=reject"], True),
+        ([*ASKED, "stage=evaluate", "compute=zero3"], True),
+        (["data=sums", "stage=generate", "stage.teacher=oracle"], False),
+        (["stage=evaluate", "stage.answers=evaluate-0123456789abcdef"], False),
+        (["stage=curate", "stage.inputs=[generate-0123456789abcdef]"], False),
+    ],
+)
+def test_stages_that_train_or_ask_a_model_run_on_several_processes(overrides, shared):
+    assert launcher.is_distributed(composed(*SEVERAL, *overrides)) is shared
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["engine=vllm_server", "engine.model=m"],
+            "compute.processes: a server answers the requests of engine=openai, which one process sends; give 1, and",
+        ),
+        (["engine=vllm", "engine.tensor_parallel=2"], "engine.tensor_parallel: each of compute.processes=2 has one GPU, and"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["evaluate", "generate", "reject"])
+def test_engines_that_processes_cannot_share_are_said(overrides, line, stage):
+    with pytest.raises(ConfigError, match=f"^{re.escape(line)}") as refused:
+        composed(*ASKED, f"stage={stage}", *SEVERAL, *overrides)
+    assert "\n" not in str(refused.value)
+    composed(*ASKED, f"stage={stage}", *SEVERAL, *overrides, "compute.processes=1")
+
+
+def test_steps_of_a_recipe_have_their_own_processes():
+    small = ["recipe=r1_distill", "data=sums", "scale=30k", "budget.tokens=2e4"]
+    own = {"traces": 1, "curated": 1, "student": 2, "eval": 4}
+    config = composed(*small, *SEVERAL, "+recipe.steps.eval.compute.processes=4")
+    steps = [step.config for step in run_steps(config)]
+    assert [step.compute.processes if launcher.is_distributed(step) else 1 for step in steps] == list(own.values())
+    # the artifacts are those of one process
+    assert [step.fingerprint for step in run_steps(config)] == [step.fingerprint for step in run_steps(composed(*small))]
+    served = "+recipe.steps.eval.engine={kind: openai, model: m, api_key_env: null}"
+    with pytest.raises(ConfigError, match=r"^recipe\.steps\.eval\.compute\.processes: a server answers"):
+        composed(*small, *SEVERAL, served)
+    composed(*small, *SEVERAL, served, "+recipe.steps.eval.compute.processes=1")
+
+
+def test_processes_that_ask_need_no_deepspeed_and_a_gpu_each_for_their_engines(monkeypatch):
+    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    config = composed(*ASKED, "stage=evaluate", "compute=zero2")
+    launcher.check_processes(config)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    compute = launcher.launched_compute(config)
+    assert (compute.strategy, compute.device, compute.processes) == ("ddp", "cpu", 2)
+    # a reward may be on a GPU that the engines do not use
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert launcher.launched_compute(config).device == "cuda"
+    needing = ["engine.device=cuda"], ["compute.device=cuda"], ["engine=vllm"]
+    for words in needing:
+        with pytest.raises(ConfigError, match=r"^compute\.processes: 2 need a GPU each; this machine has 1"):
+            launcher.check_processes(composed(*ASKED, "stage=evaluate", "compute=ddp", *words))
+
+
+@pytest.mark.parametrize(("visible", "own"), [(None, "1"), ("", "1"), ("4,6,7", "6"), ("GPU-a,GPU-b", "GPU-b")])
+def test_a_process_sees_its_own_gpu_only(monkeypatch, visible, own):
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    keep_own_gpu(1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 
 
 def test_the_rank_that_failed_first_is_named():

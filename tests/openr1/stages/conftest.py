@@ -62,12 +62,11 @@ def scripted(monkeypatch):
     """Makes stages ask a :class:`ScriptedEngine`: ``scripted(fails=...)``."""
 
     def use(together: bool = False, **options) -> ScriptedEngine:
-        from openr1.stages import evaluate, generate
+        from openr1.stages import model_answers
 
         engine = ScriptedEngine(**options)
-        for stage in (generate, evaluate):
-            monkeypatch.setattr(stage, "open_run_engine", lambda *options: engine)
-            monkeypatch.setattr(stage, "depends_on_batch", lambda engine: together)
+        monkeypatch.setattr(model_answers, "open_run_engine", lambda *options: engine)
+        monkeypatch.setattr(model_answers, "depends_on_batch", lambda engine: together)
         return engine
 
     return use
