@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from openr1.errors import ConfigError
 
 
@@ -15,3 +17,11 @@ def require_device(key: str, device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"{key}: cuda needs a GPU, and torch finds none on this machine; cpu is allowed")
+
+
+def use_own_device(device: str) -> None:
+    """Make the GPU of this rank the one that ``cuda`` names in this process; on one process it is the first."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))

@@ -110,6 +110,8 @@ class LivePolicyGenerator(PolicyGenerator):
         self.autocast = (model.device.type, torch.bfloat16, config.compute.precision == "bfloat16")
 
     def generate(self, requests: Sequence[Request]) -> list[PolicyReply]:
+        if not requests:  # there are fewer problems than ranks
+            return []
         with torch.inference_mode():
             for layer, weight in self.copies:
                 layer.load(weight)
