@@ -84,7 +84,10 @@ class PolicyEvaluation:
             divergences = self.divergence(replies)
             flops += self.divergence.flops(replies)
         divergence_of = iter(divergences)
-        shares = [(of_problem, reply.lengths, [*islice(divergence_of, len(reply.lengths))]) for of_problem, reply in zip(rows_of, replies, strict=True)]
+        shares = [
+            (of_problem, reply.lengths, list(islice(divergence_of, len(reply.lengths))))
+            for of_problem, reply in zip(rows_of, replies, strict=True)
+        ]
         all_shares = gather_shares(shares)
         scores = metrics.score(list(grouped([row for of_problem, _, _ in all_shares for row in of_problem])), samples)
         if self.divergence:

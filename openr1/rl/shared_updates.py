@@ -41,7 +41,7 @@ class SharedUpdates(Base):
             yield
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """Return the answers of the next forward pass of this rank, from a new rollout if the last one has been learned from."""
+        """Return the answers of this rank's next forward pass, from a new rollout if the last one has been learned from."""
         if world_size() == 1:
             return super()._prepare_inputs(generation_batch)
         passes = self.args.steps_per_generation

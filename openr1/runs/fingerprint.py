@@ -124,11 +124,8 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts["model"].pop("mtp")
     parts["data"] = {"context": config.data.context, "eval_tokens": config.data.eval_tokens}
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
-    if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
-        parts["compute"]["processes"] = config.compute.processes  # each process draws its own dropout
-    if config.stage.rollouts and config.compute.micro_batch is not None and depends_on_passes(config.stage.loss):
-        if config.compute.processes > 1:
-            parts["compute"]["processes"] = config.compute.processes  # the passes of all processes have other answers
+    if config.compute.processes > 1 and _depends_on_processes(config):
+        parts["compute"]["processes"] = config.compute.processes
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
         if parts[group][key] is None:  # null options do not count
             parts[group].pop(key)
@@ -140,6 +137,15 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
         parts["stage"] |= _scoring_parts(config)
     return parts
+
+
+def _depends_on_processes(config: Config) -> bool:
+    """Return True if the number of processes changes the result of a run beyond rounding."""
+    lora = getattr(config.stage, "lora", None)
+    if lora is not None and lora.dropout:
+        return True  # each process draws its own dropout
+    # passes of several processes have other answers together than the passes of one
+    return config.stage.rollouts and config.compute.micro_batch is not None and depends_on_passes(config.stage.loss)
 
 
 def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from openr1.errors import Pruned, RunError
 from openr1.tracking import observer
 from openr1.tracking.observer import RunObserver
 
-
 OBSERVED = "observed.jsonl"  # the file, in the folder of the processes of a run
 REPEATED: dict[str, Any] = {
     "report": observer.report,

@@ -1,6 +1,5 @@
 """The KL divergence of a policy from its start, beside one answer at a time and beside sampled log ratios."""
 
-import numpy as np
 import pytest
 import torch
 from helpers.models import TINY, tokenizer
