@@ -22,8 +22,8 @@ needs_deepspeed = pytest.mark.skipif(
     importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install 'openr1[deepspeed]'"
 )
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
-# every model has answers of which some have more digits than others
-RL = [*SUMS, "stage=grpo", "optim=rl", "optim.lr=1e-3", "+reward.terms={digits:{function:'helpers.pluggable:digits',weight:2}}"]
+# a model that is seldom right keeps to the format now and then, so that some groups have signal and others have none
+RL = [*SUMS, "stage=grpo", "optim=rl", "optim.lr=1e-3", "+reward.terms={format:{weight:2}}"]
 RL += ["stage.prompts=5", "stage.samples=4", "stage.sampling.max_tokens=24", "stage.groups.zero_variance=resample"]
 RL += ["stage.eval.every=2", "stage.eval.problems=5", "stage.eval.samples=2", "budget.steps=4", "compute.checkpoint_steps=2"]
 RL += ["reward.workers=1", "stage.loss.mask_truncated=true"]
