@@ -30,6 +30,11 @@ else:
 class SharedUpdates(Base):
     """Mixin of TRL's GRPOTrainer. On one process it changes nothing."""
 
+    # attributes of the trainer
+    _buffered_inputs: list[dict[str, torch.Tensor]] | None
+    entropy_coef: float
+    loss_type: str
+
     @contextmanager
     def whole_weights(self) -> Iterator[None]:
         """Gather the weights that ZeRO-3 shards in the memory of each rank, for passes that ranks make by themselves."""
