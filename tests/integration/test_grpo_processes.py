@@ -22,9 +22,10 @@ needs_deepspeed = pytest.mark.skipif(
     importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install 'openr1[deepspeed]'"
 )
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]
-# a model that is seldom right keeps to the format now and then, so that some groups have signal and others have none
-RL = [*SUMS, "stage=grpo", "optim=rl", "optim.lr=1e-3", "+reward.terms={format:{weight:2}}"]
-RL += ["stage.prompts=5", "stage.samples=4", "stage.sampling.max_tokens=24", "stage.groups.zero_variance=resample"]
+# every other answer has a reward, so that some groups have signal and others have none
+EVEN = "+reward.terms={even:{function:'helpers.pluggable:even_digits',weight:0.5}}"
+RL = [*SUMS, "stage=grpo", "optim=rl", "optim.lr=1e-3", EVEN]
+RL += ["stage.prompts=6", "stage.samples=2", "stage.sampling.max_tokens=24", "stage.groups.zero_variance=resample"]
 RL += ["stage.eval.every=2", "stage.eval.problems=5", "stage.eval.samples=2", "budget.steps=4", "compute.checkpoint_steps=2"]
 RL += ["reward.workers=1", "stage.loss.mask_truncated=true"]
 # several updates of several passes, and all that is measured; the loss whose means TRL takes on each rank by itself
@@ -63,7 +64,7 @@ def completions(config, result):
     [
         ("ddp", BNPO),
         pytest.param("zero2", [*SHORT, "stage.loss.beta=0.05"], marks=needs_deepspeed),
-        pytest.param("zero3", [*SHORT, "stage.loss.beta=0.05", "compute.micro_batch=5"], marks=needs_deepspeed),
+        pytest.param("zero3", [*SHORT, "stage.loss.beta=0.05", "compute.micro_batch=3"], marks=needs_deepspeed),
     ],
 )
 def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
@@ -76,7 +77,7 @@ def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
 
     tables = completions(config, two)
     assert tables == completions(alone, single)
-    assert len(tables[0]) == 20
+    assert len(tables[0]) == 12
     first, second = single.artifact.history(), two.artifact.history()
     assert [row["step"] for row in first] == [row["step"] for row in second]
     for before, after in zip(first, second, strict=True):
@@ -87,7 +88,7 @@ def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
     rows = [row for row in second if "policy_loss" in row]
     assert 0 < rows[0]["rollout_finished_rate"] < 1
     assert two.metrics["written"] > two.metrics["completions"]
-    assert rows[-1]["grad_norm"] > 0
+    assert all(row["grad_norm"] > 0 for row in rows)
     for name in single.metrics.keys() - MEASURED:
         assert two.metrics[name] == pytest.approx(single.metrics[name], rel=1e-5, abs=1e-5), name
 
@@ -146,4 +147,4 @@ def test_a_search_hears_of_evaluations_while_a_run_goes_on_and_prunes_it(rl):
     assert tracked.metrics["pass_at_1"] >= 0
     assert impatient.rates[0][0] == 0 < impatient.rates[1][0]
     assert impatient.spent[tracked.run_id]["flops"] > 0
-    assert impatient.noted["micro_batch"] == 10
+    assert impatient.noted["micro_batch"] == 6
