@@ -32,6 +32,7 @@ RL += ["reward.workers=1", "stage.loss.mask_truncated=true"]
 BNPO = ["stage.updates=2", "stage.loss.type=bnpo", "stage.loss.entropy_coef=0.01", "stage.measure_kl=true"]
 BNPO += ["stage.gold.function=helpers.pluggable:digits"]
 SHORT = ["budget.steps=2", "stage.preflight=false"]
+OF_PASSES = {"entropy", "kl", "clip_ratio"}  # means over forward passes, which compute.micro_batch changes
 MEASURED = {"wall_seconds", "score_seconds", "peak_memory_bytes"}
 
 
@@ -82,7 +83,7 @@ def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
     assert [row["step"] for row in first] == [row["step"] for row in second]
     for before, after in zip(first, second, strict=True):
         assert after.keys() == before.keys()
-        for name in before.keys() - {"seconds"}:
+        for name in before.keys() - {"seconds"} - (OF_PASSES if config.compute.micro_batch else set()):
             assert after[name] == pytest.approx(before[name], abs=1e-5, rel=1e-5), (name, before["step"])
     # some answers are masked, some groups were replaced, and something was learned
     rows = [row for row in second if "policy_loss" in row]
