@@ -10,8 +10,8 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-    from openr1.distributed.options import ComputeConfig
     from openr1.config.schema import Config
+    from openr1.distributed.options import ComputeConfig
 
 
 def require_device(key: str, device: str) -> None:
@@ -60,3 +60,11 @@ def keep_own_gpu(rank: int) -> None:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[rank] if visible else str(rank)
+
+
+def use_own_device(device: str) -> None:
+    """Make the GPU of this rank the one that ``cuda`` names in this process; on one process it is the first."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))

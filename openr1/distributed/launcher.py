@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ import yaml
 
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded
 from openr1.distributed.devices import asking_device
-from openr1.errors import ConfigError, Interrupted, RunError
+from openr1.errors import ConfigError, Interrupted, Pruned, RunError
 from openr1.system.files import write_json
 from openr1.system.interrupts import INTERRUPT_SECONDS
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from openr1.distributed.options import ComputeConfig
 
 RANKS = "ranks"  # folder of a run that holds the input, the results and the logs of the processes
+LISTEN_SECONDS = 0.2  # between two times that the process of the run listens to the first rank
 CONFIG, ABOUT, RESULT, FAILURE, LOG = "config.yaml", "about.json", "result.json", "failure.json", "launch.log"
 ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)  # exit codes of a rank
 # words in the errors of ranks that fail because another rank has failed
@@ -75,12 +77,19 @@ def launched_compute(config: Config) -> ComputeConfig:
     return replace(config.compute, strategy="ddp", device="cuda" if torch.cuda.is_available() else "cpu")
 
 
-def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: dict[str, Any]) -> dict[str, float]:
+def launch(
+    folder: Path,
+    compute: ComputeConfig,
+    config: dict[str, Any],
+    about: dict[str, Any],
+    listen: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
     """Run a stage on the processes that ``compute`` asks for.
 
     :param folder: folder of the run.
     :param config: resolved config of the run, which is saved for the processes.
     :param about: further facts for the processes.
+    :param listen: called again and again while the processes run. It may end them by raising Pruned.
     :returns: the metrics of the first rank.
     :raises ConfigError, RunError: as the stage does; RunError also for any other failure of a process.
     """
@@ -97,8 +106,9 @@ def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: 
     )
     assert process.stdin
     try:
-        process.wait()
-    except Interrupted:
+        while not _ended(process):
+            listen()
+    except (Interrupted, Pruned):
         _interrupt(process)
         raise
     finally:
@@ -108,6 +118,15 @@ def launch(folder: Path, compute: ComputeConfig, config: dict[str, Any], about: 
     if process.returncode or not result.exists():
         raise read_failure(ranks, compute.processes)
     return json.loads(result.read_text())
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the end of the processes for a moment, and return True if it has come."""
+    try:
+        process.wait(LISTEN_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

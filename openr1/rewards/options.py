@@ -38,7 +38,8 @@ class RewardConfig:
 
     terms: dict[str, TermConfig] = field(default_factory=dict)
     time_limit: Seconds = 10.0  # seconds for each step of a sample: the verdict on its answer, or one reward
-    workers: Annotated[int, Ge(1), Le(4096)] | None = None  # processes that score; null for one per core
+    # processes that score, beside each process that trains; null for one per core in all
+    workers: Annotated[int, Ge(1), Le(4096)] | None = None
     sandbox: Annotated[str, OneOf(PROVIDERS)] = "bubblewrap"  # runs programs: a name in openr1.rewards.sandbox.PROVIDERS
     sandbox_options: dict[str, Any] = field(default_factory=dict)  # options of the sandbox
     limits: Limits = field(default_factory=Limits)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openr1.errors import RunError
 from openr1.rewards.base import Sample, Verdict, Verified
@@ -19,6 +20,9 @@ from openr1.rewards.pool import WorkerPool
 from openr1.rewards.protocol import LATE, VERDICT, PartialScore, Task
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import build_sandbox
+
+if TYPE_CHECKING:
+    from openr1.data.tasks.base import Problem
 
 # if this many samples all fail at one step, or all exceed its time limit, the fault is not in the samples
 ENOUGH, ENOUGH_LATE = 8, 64
@@ -153,13 +157,7 @@ class Scorer:
             self.open_models()
             for name, model in self._models.items():
                 self._score_by_model(groups, scores, name, model)
-        # a step that fails for one task may not be one of another
-        labelled = defaultdict(list)
-        for group, group_scores in zip(groups, scores, strict=True):
-            for sample, score in zip(group, group_scores, strict=True):
-                labelled[self.weights.label(sample.problem)].append(score)
-        for of_label in labelled.values():
-            refuse_broken(of_label)
+        self.refuse_broken_steps([[sample.problem for sample in group] for group in groups], scores)
         return [
             [self._total(sample, score) for sample, score in zip(group, group_scores, strict=True)]
             for group, group_scores in zip(groups, scores, strict=True)
@@ -184,6 +182,21 @@ class Scorer:
     def _named(self, sample: Sample) -> frozenset[str] | None:
         """Return the terms of a sample; None for all."""
         return frozenset(self.weights.of(sample.problem)) if self.config.by_task else None
+
+    def refuse_broken_steps(
+        self, problems: Sequence[Sequence[Problem]], scores: Sequence[Sequence[PartialScore | Score]]
+    ) -> None:
+        """Refuse scores of which one part is missing in every sample, for each task by itself.
+
+        :param problems: those of the samples, by group.
+        :raises RunError: if one step failed on all of enough samples.
+        """
+        labelled = defaultdict(list)
+        for group, group_scores in zip(problems, scores, strict=True):
+            for problem, score in zip(group, group_scores, strict=True):
+                labelled[self.weights.label(problem)].append(score)
+        for of_label in labelled.values():
+            refuse_broken(of_label)
 
     def _score_groups(self, groups: Sequence[Sequence[Sample]], scores: list[list[PartialScore]], terms: list[str]) -> None:
         """Compute the rewards of groups, on samples with their verdicts."""
@@ -225,7 +238,7 @@ class Scorer:
             self._sandbox_runs = True
 
 
-def refuse_broken(scores: list[PartialScore]) -> None:
+def refuse_broken(scores: Sequence[PartialScore | Score]) -> None:
     """Refuse scores of which one part is missing in every sample, since the step itself must be broken.
 
     :raises RunError: if one step failed on all of enough samples.

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openr1.distributed.collectives import rank
 from openr1.errors import ConfigError
 from openr1.rl.budget import RolloutBudget
 from openr1.rl.compute_ledger import ComputeLedger
@@ -84,7 +85,8 @@ class PolicyCallback(TrainingCallback):
     def prepare_resume(self) -> str | None:
         newest = super().prepare_resume()
         if newest is None:
-            (self.context.folder / HISTORY).write_text("")  # drops the evaluation before the first step too
+            if not rank():
+                (self.context.folder / HISTORY).write_text("")  # drops the evaluation before the first step too
             return None
         state = read_state(Path(newest))
         self.rollouts.ledger, self.rollouts.sampler.drawn = ComputeLedger(**state["ledger"]), state["drawn"]
@@ -114,7 +116,8 @@ class PolicyCallback(TrainingCallback):
 
     def on_save(self, args, state, control, **kwargs) -> None:
         rollout_state = {"ledger": asdict(self.ledger), "drawn": self.rollouts.sampler.drawn}
-        write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE, rollout_state)
+        if not rank():
+            write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE, rollout_state)
         super().on_save(args, state, control, **kwargs)
 
 

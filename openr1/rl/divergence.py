@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -28,8 +27,8 @@ class StartDivergence:
         self.start = copy.deepcopy(model).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def __call__(self, replies: Sequence[PolicyReply]) -> float:
-        """Return the divergence KL(policy || start) of an answer, in nats: the mean over answers.
+    def __call__(self, replies: Sequence[PolicyReply]) -> list[float]:
+        """Return the divergence KL(policy || start) of each answer, in nats.
 
         At each token of an answer, the divergence of the two distributions of the next token is computed in full, and an
         answer has the sum of them. Its mean over sampled answers is unbiased, never negative, and scatters less than that of
@@ -38,13 +37,15 @@ class StartDivergence:
         :param replies: answers that were sampled at temperature 1 from all tokens.
         """
         answers = [(reply.prompt_ids, ids) for reply in replies for ids in reply.token_ids]
+        if not answers:
+            return []
         longest = max(len(prompt) + len(ids) for prompt, ids in answers)
         size = max(1, LOGITS // (longest * self.model.config.get_text_config().vocab_size))
         training = self.model.training
         self.model.eval()
         divergences = [value for i in range(0, len(answers), size) for value in self._divergences(answers[i : i + size])]
         self.model.train(training)
-        return float(np.mean(divergences))
+        return divergences
 
     def flops(self, replies: Sequence[PolicyReply]) -> float:
         """Return the FLOPs of the forward passes of both models."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from openr1.data import problems
@@ -16,6 +18,7 @@ from openr1.rewards import Sample
 from openr1.rewards.rater import Rater
 from openr1.rl.divergence import StartDivergence
 from openr1.rl.generation import PolicyGenerator
+from openr1.rl.sharing import gather_shares, own_share, sum_over_ranks
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -41,7 +44,7 @@ class PolicyScores:
 
 
 class PolicyEvaluation:
-    """Evaluation of a policy on the held-out problems of a config.
+    """Evaluation of a policy on the held-out problems of a config. The ranks share the problems.
 
     :param divergence: measures the KL divergence from the policy at the start; None not to measure it.
     :param gold: rater of the reward that is wanted; None if there is none.
@@ -60,11 +63,13 @@ class PolicyEvaluation:
         """
         samples = self.config.stage.samples
         data, seed = self.config.data, self.config.seed
-        replies = generator.generate([build_request(problem, data, samples, seed) for problem in self.problems])
-        pairs = [(problem, to_asked(reply.reply)) for problem, reply in zip(self.problems, replies, strict=True)]
+        own = own_share(self.problems)
+        replies = generator.generate([build_request(problem, data, samples, seed) for problem in own])
+        pairs = [(problem, to_asked(reply.reply)) for problem, reply in zip(own, replies, strict=True)]
         groups = [[Sample(problem, a.text, a.tokens, a.finished) for a in answered.answers] for problem, answered in pairs]
         verdicts = self.grader([sample for group in groups for sample in group])
-        rows = [row for problem, answered in pairs for row in answer_rows(problem, answered, samples)]
+        rows_of = [answer_rows(problem, answered, samples) for problem, answered in pairs]
+        rows = [row for of_problem in rows_of for row in of_problem]
         for row, verdict in zip(rows, verdicts, strict=True):
             row["verified"] = verdict if isinstance(verdict, bool) else None
         flops = 0.0
@@ -74,10 +79,20 @@ class PolicyEvaluation:
             for row, score in zip(rows, rated, strict=True):
                 row["gold"] = None if isinstance(score, str) else score
             flops += self.gold.flops - before
-        scores = metrics.score(list(grouped(rows)), samples)
+        divergences: list[float] = []
         if self.divergence:
-            scores["eval_kl"] = self.divergence(replies)
+            divergences = self.divergence(replies)
             flops += self.divergence.flops(replies)
+        divergence_of = iter(divergences)
+        shares = [
+            (of_problem, reply.lengths, list(islice(divergence_of, len(reply.lengths))))
+            for of_problem, reply in zip(rows_of, replies, strict=True)
+        ]
+        all_shares = gather_shares(shares)
+        scores = metrics.score(list(grouped([row for of_problem, _, _ in all_shares for row in of_problem])), samples)
+        if self.divergence:
+            scores["eval_kl"] = fmean(value for _, _, values in all_shares for value in values)
         interval = (scores.get("pass_at_1_low", 0.0), scores.get("pass_at_1_high", 1.0))
         eval_metrics = {name: scores[name] for name in EVAL_METRICS if name in scores}
-        return PolicyScores(eval_metrics, interval, [length for reply in replies for length in reply.lengths], flops)
+        lengths = [length for _, of_problem, _ in all_shares for length in of_problem]
+        return PolicyScores(eval_metrics, interval, lengths, sum_over_ranks(flops))

@@ -64,3 +64,8 @@ class VllmOptions:
     sleep: bool = True  # vLLM in this process frees its memory while the model is updated
     # TRL's importance sampling, for differences between vLLM and the model; null for none
     correction: Annotated[str, OneOf(CORRECTIONS)] | None = "sequence_mask"
+
+
+def depends_on_passes(loss: LossOptions) -> bool:
+    """Return True if a loss changes beyond rounding with the answers that are in one forward pass (``compute.micro_batch``)."""
+    return loss.type == "bnpo" or loss.entropy_coef != 0 or loss.top_entropy < 1

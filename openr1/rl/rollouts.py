@@ -18,6 +18,7 @@ from transformers import set_seed
 
 from openr1.data.hashing import hash64
 from openr1.data.tasks.base import Problem
+from openr1.distributed.collectives import gather, world_size
 from openr1.engines.base import Request
 from openr1.engines.generate import build_request
 from openr1.rewards import Sample, Score, Scorer
@@ -26,6 +27,7 @@ from openr1.rl.budget import AnswerFlops
 from openr1.rl.compute_ledger import ComputeLedger
 from openr1.rl.generation import PolicyGenerator, PolicyReply
 from openr1.rl.sampler import ProblemSampler
+from openr1.rl.sharing import gather_shares, own_block, own_share, sum_over_ranks
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
@@ -57,6 +59,9 @@ class Group:
 class Rollouts:
     """Rollout function of TRL's trainer (``rollout_func``): returns token ids, and the rewards beside them.
 
+    On several ranks each answers a share of the problems, all know all groups, and TRL gets a block of the answers from each
+    (:mod:`openr1.rl.sharing`).
+
     :ivar groups: groups of the last rollout, in the order in which TRL has their answers.
     """
 
@@ -77,7 +82,8 @@ class Rollouts:
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
         # a resume restores other random states than an uninterrupted run has, so each rollout sets them anew
         set_seed(hash64("rollout", str(self.config.seed), str(self.ledger.rollouts)) % 2**32)
-        self.groups = self.collect_groups()
+        with trainer.whole_weights():
+            self.groups = self.collect_groups()
         replies = [group.reply for group in self.groups]
         self.ledger.rollouts += 1
         self.ledger.add_update((length for reply in replies for length in reply.lengths), self.flops)
@@ -93,7 +99,7 @@ class Rollouts:
             in_loss = [int(not group.zero_variance) for group in self.groups for _ in group.scores]
             # TRL leaves out answers without a token in the loss
             output["env_mask"] = [[on] * len(ids) for on, ids in zip(in_loss, completion_ids, strict=True)]
-        return output
+        return {name: None if values is None else own_block(values) for name, values in output.items()}
 
     def _term_values(self, group: Group, term: str) -> list[float | None]:
         """Return the values of a term, for the answers of a group; by task, times the weight that the task gives it."""
@@ -111,7 +117,7 @@ class Rollouts:
         for _ in range(options.rounds if options.zero_variance == "resample" else 1):
             groups = self.answer([self.sampler.draw() for _ in range(wanted - len(kept))])
             self.ledger.add_rollout((length for group in groups for length in group.reply.lengths), self.flops)
-            self.ledger.flops_reward += self.scorer.take_flops()
+            self.ledger.flops_reward += sum_over_ranks(self.scorer.take_flops())
             self._record(groups)
             for group in groups:
                 (zero_variance if group.zero_variance and options.zero_variance == "resample" else kept).append(group)
@@ -120,22 +126,28 @@ class Rollouts:
         return kept + zero_variance[: wanted - len(kept)]
 
     def answer(self, drawn: Sequence[tuple[int, Problem]]) -> list[Group]:
-        """Answer and score problems.
+        """Answer and score problems. The ranks share them.
 
         :param drawn: the problems, each with the number of its draw.
         """
-        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in drawn])
+        own = own_share(drawn)
+        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in own])
         start = time.perf_counter()
-        groups = score_groups(self.scorer, [problem for _, problem in drawn], replies)
-        self.ledger.score_seconds += time.perf_counter() - start
-        return groups
+        groups = score_groups(self.scorer, [problem for _, problem in own], replies)
+        self.ledger.score_seconds += max(gather(time.perf_counter() - start))
+        shared = gather_shares([(group.reply, group.scores) for group in groups])
+        all_groups = [Group(problem, reply, scores) for (_, problem), (reply, scores) in zip(drawn, shared, strict=True)]
+        if world_size() > 1:  # a reward that fails on every answer may not have failed on enough of one share
+            problems = [[group.problem] * len(group.scores) for group in all_groups]
+            self.scorer.refuse_broken_steps(problems, [group.scores for group in all_groups])
+        return all_groups
 
     def probe(self) -> list[Group]:
         """Answer the first problems before the first rollout, and apart from it."""
         first = islice((problem for problems in self.sampler.sources.values() for problem in problems), PROBE_GROUPS)
         groups = self.answer([(-number, problem) for number, problem in enumerate(first, start=1)])
         self.ledger.add_evaluation((length for group in groups for length in group.reply.lengths), self.flops)
-        self.ledger.flops_eval += self.scorer.take_flops()
+        self.ledger.flops_eval += sum_over_ranks(self.scorer.take_flops())
         return groups
 
     def _record(self, groups: Sequence[Group]) -> None:

@@ -18,6 +18,7 @@ from openr1.rl.completions_table import completion_rows
 from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
 from openr1.rl.preflight import check_probabilities, report_signal
 from openr1.rl.rollouts import Rollouts, reward_column
+from openr1.rl.shared_updates import SharedUpdates
 from openr1.training.context import StageContext
 from openr1.training.trainer import limit_to_one_device, training_arguments
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
 
 
-class PolicyTrainer(GRPOTrainer):
+class PolicyTrainer(SharedUpdates, GRPOTrainer):
     """Trainer of a policy. ``evaluate`` asks the held-out problems, and logs the last rollout as a table in MLflow."""
 
     context: StageContext
@@ -39,7 +40,7 @@ class PolicyTrainer(GRPOTrainer):
 
         :raises RunError: if sampler and trainer disagree.
         """
-        with self._evaluation_time():
+        with self._evaluation_time(), self.whole_weights():
             scores = self._score_policy()
             if not self.context.config.stage.preflight:
                 return dict(scores.metrics)
@@ -52,7 +53,7 @@ class PolicyTrainer(GRPOTrainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Evaluate the policy, log the metrics, and call the callbacks, as ``Trainer.evaluate`` does."""
-        with self._evaluation_time():
+        with self._evaluation_time(), self.whole_weights():
             metrics = self._score_policy().metrics
         self.log(dict(metrics))
         limit, step = self.context.config.stage.log_completions, self.state.global_step

@@ -25,6 +25,7 @@ def check_policy(config: Config) -> None:
     _check_loss(stage)
     _check_groups(stage)
     _check_budget(config)
+    _check_processes(config)
     if not config.reward.terms:
         raise ConfigError("reward.terms: stage=grpo needs at least one reward")
     _check_by_task(config)
@@ -68,6 +69,24 @@ def _check_groups(stage: Any) -> None:
     answers = stage.prompts * stage.samples
     if answers % stage.updates:
         raise ConfigError(f"stage.updates: {stage.updates} does not divide the {answers} answers of a rollout")
+
+
+def _check_processes(config: Config) -> None:
+    """Check the sharing of rollouts and updates among several processes."""
+    processes, stage = config.compute.processes, config.stage
+    if processes == 1:
+        return
+    if config.engine.kind == "vllm":
+        raise ConfigError(
+            f"engine.kind: vllm writes the answers of one process, not of {processes}; give engine=transformers, or "
+            "compute.processes=1"
+        )
+    answers = stage.prompts * stage.samples // stage.updates
+    if answers % processes:
+        raise ConfigError(
+            f"compute.processes: {answers} answers an update cannot be shared evenly by {processes} processes; give other "
+            "stage.prompts, stage.samples or stage.updates, or other processes"
+        )
 
 
 def _check_budget(config: Config) -> None:

@@ -26,6 +26,7 @@ from openr1.system.records import DamagedFile, read_json
 from openr1.tracking import observer
 from openr1.tracking.outbox import UNSENT
 from openr1.tracking.progress import Reporter
+from openr1.tracking.relay import OBSERVED, Repeater
 from openr1.training import branching
 from openr1.training.context import RunEstimate, StageContext
 
@@ -145,18 +146,17 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
     if distributed:
         about = {"folder": str(folder), "quiet": quiet, "run_id": tracked.run_id, "first_step": tracked.first_step}
         about |= {"fingerprint": run.fingerprint, "inputs": run.inputs, "asking_device": asking_device(run.config)}
+        repeater = Repeater(folder / RANKS / OBSERVED)
         try:
-            metrics = launch(folder, launched_compute(run.config), to_dict(run.config), about)
+            metrics = launch(folder, launched_compute(run.config), to_dict(run.config), about, repeater)
         finally:
+            repeater.finish()
             tracked.take(folder)
     else:
         with writing(folder):
             metrics = run_in_process(stage_context(run, folder, tracked), quiet)
     observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
-    artifact = run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
-    if distributed and run.config.stage.trains:  # nobody observes its processes
-        observer.report_again(artifact.history(), run.config.stage.eval_every_tokens)
-    return artifact
+    return run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
 
 
 def stage_context(run: PreparedRun, folder: Path, tracked) -> StageContext:

@@ -25,6 +25,8 @@ from openr1.stages import stage_module
 from openr1.system.faults import writing
 from openr1.system.files import write_json
 from openr1.system.interrupts import interruptible
+from openr1.tracking.observer import observing
+from openr1.tracking.relay import OBSERVED, RelayObserver
 
 
 class Untracked:
@@ -53,7 +55,7 @@ def run(folder: Path, rank: int) -> None:
     prepared = prepare(config, identity=(about["fingerprint"], about["inputs"]))
     context = replace(stage_context(prepared, Path(about["folder"]), tracked), queue=queue)
     try:
-        with writing(context.folder):
+        with writing(context.folder), observing(None if rank else RelayObserver(folder / OBSERVED)):
             metrics = run_in_process(context, about["quiet"]) if rank == 0 else stage_module(config.stage.kind).run(context)
     finally:
         tracked.flush()

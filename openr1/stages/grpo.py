@@ -10,6 +10,7 @@ from pathlib import Path
 from openr1.data import problems
 from openr1.data.tasks.problem import Problem
 from openr1.data.tokenizer import load_checkpoint
+from openr1.distributed.devices import use_own_device
 from openr1.engines.generate import build_request
 from openr1.evaluation.grading import Grader
 from openr1.models.checkpoints import checkpoint_of
@@ -25,6 +26,7 @@ from openr1.rl.evaluation import EVAL_METRICS, PolicyEvaluation
 from openr1.rl.generation import LivePolicyGenerator, PolicyGenerator, VllmPolicyGenerator
 from openr1.rl.rollouts import Rollouts
 from openr1.rl.sampler import ProblemSampler
+from openr1.rl.sharing import workers_of_rank
 from openr1.rl.trainer import build_trainer
 from openr1.training.callback import HISTORY
 from openr1.training.context import StageContext
@@ -38,16 +40,18 @@ def run(context: StageContext) -> dict[str, float]:
     :raises RunError: if sampler and trainer disagree, or training diverges.
     """
     config = context.config
+    use_own_device(config.compute.device)
+    reward = replace(config.reward, workers=workers_of_rank(config.reward.workers))
     sources = problems.by_source(config.data, config.paths, limit=config.stage.problems)
     weights = {name: source.weight for name, source in config.data.sources.items()}
     # not the cached tokenizer, since TRL changes its padding side
     tokenizer = load_checkpoint.__wrapped__(checkpoint_of(config.model, config.scale), config.model.revision)
-    check_tasks(config.reward, {name: [problem.task for problem in of_source] for name, of_source in sources.items()})
+    check_tasks(reward, {name: [problem.task for problem in of_source] for name, of_source in sources.items()})
     source_of = {problem.id: name for name, of_source in sources.items() for problem in of_source}
-    scorer = Scorer(config.reward, Path(config.paths.cache), source_of if config.reward.by_task else None)
+    scorer = Scorer(reward, Path(config.paths.cache), source_of if reward.by_task else None)
     gold = config.stage.gold
-    rated = Rater(gold, "stage.gold", config.reward, Path(config.paths.cache)) if gold.function else nullcontext()
-    with scorer, Grader(config.reward) as grader, rated as rater:
+    rated = Rater(gold, "stage.gold", reward, Path(config.paths.cache)) if gold.function else nullcontext()
+    with scorer, Grader(reward) as grader, rated as rater:
         scorer.open_models()
         model = initial_model(context).to(config.compute.device)
         generator: PolicyGenerator

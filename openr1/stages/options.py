@@ -182,6 +182,7 @@ class GrpoStage(StageConfig):
     log_completions: CountOrZero = 32  # answers in the table of a rollout that MLflow gets at every evaluation; 0 for no table
     preflight: bool = True  # check the rewards and the sampler before the first step
     trains: ClassVar[bool] = True
+    multiprocess: ClassVar[bool] = True
     rollouts: ClassVar[bool] = True
     makes: ClassVar[str] = "model"
 

@@ -33,6 +33,19 @@ class RunObserver:
         :raises Pruned: to end the run.
         """
 
+    def report_again(self, tokens: int, metrics: dict[str, float], every: float | None) -> None:
+        """Receive the metrics of a row that the curves held already, which cannot end the run."""
+        with suppress(Pruned):
+            self.report(tokens, metrics, every)
+
+    def spend(self, run_id: str, flops: float, wall_seconds: float) -> None:
+        """Receive the FLOPs and seconds that a tracked run has used so far."""
+        self.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Receive facts about the run."""
+        self.noted |= facts
+
 
 _observer: ContextVar[RunObserver | None] = ContextVar("observer", default=None)
 
@@ -75,21 +88,21 @@ def report(tokens: float, metrics: dict[str, float], every: float | None = None)
 
 def report_again(rows: Iterable[dict[str, float]], every: float | None = None) -> None:
     """Report rows that the curves of a run hold already. They cannot end the run."""
-    for row in rows if _observer.get() else ():
-        with suppress(Pruned):
-            report(row["tokens"], row, every)
+    if observer := _observer.get():
+        for row in rows:
+            observer.report_again(round(row["tokens"]), row, every)
 
 
 def spend(run_id: str, flops: float, wall_seconds: float) -> None:
     """Report the FLOPs and seconds that a tracked run has used so far."""
     if observer := _observer.get():
-        observer.spent[run_id] = {"flops": flops, "wall_seconds": wall_seconds}
+        observer.spend(run_id, flops, wall_seconds)
 
 
 def note(**facts: Any) -> None:
     """Report facts about the run. A later value replaces an earlier one."""
     if observer := _observer.get():
-        observer.noted |= facts
+        observer.note(facts)
 
 
 def tags() -> dict[str, str]:

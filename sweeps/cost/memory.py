@@ -45,12 +45,15 @@ def peak_memory(config: Config, estimate: RunEstimate) -> float | None:
     if is_served(config) or config.engine.kind == "vllm":
         return None
     if isinstance(estimate.budget, RolloutBudget):
-        reference = 4.0 * count(shape).total * (config.stage.loss.beta > 0)
-        learned = config.compute.micro_batch or estimate.budget.batch
+        compute, weights = config.compute, 4.0 * count(shape).total
+        shards = compute.processes if compute.strategy == "zero3" else 1
+        reference = weights / shards * (config.stage.loss.beta > 0)
+        gathered = weights - weights / shards  # for generation
+        learned, _ = split_batch(estimate.budget.batch, compute.processes, compute.micro_batch)
         longest = min(shape.context, config.stage.sampling.max_tokens + _prompt_tokens(config))
         state = state_memory(config, shape)
         learning = state + learned * longest * activation_memory(config, shape, longest)
-        return reference + max(learning, state + cache_memory(config, shape, longest))
+        return reference + max(learning, state + gathered + cache_memory(config, shape, longest))
     weights = BYTES[config.engine.dtype] * count(shape).total
     longest = min(shape.context, config.stage.sampling.max_tokens + _prompt_tokens(config))
     return weights + cache_memory(config, shape, longest)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers.configs import composed
+from helpers.models import write_model
 
 from openr1.models import mtp
 from openr1.models.build import build
@@ -89,3 +90,23 @@ def test_sharing_and_recomputing_need_less():
 def test_the_memory_of_a_model_behind_a_server_is_not_ours():
     config = composed("stage=generate", "data=sums", "engine=openai", "engine.model=x", "engine.api_key_env=null")
     assert peak_memory(config, estimate_run(config)) is None
+
+
+def test_a_policy_on_several_processes_gathers_the_weights_that_it_shards(tmp_path):
+    common = ["stage=grpo", "data=sums", "optim=rl", "budget.steps=1", f"model.checkpoint={write_model(tmp_path)}"]
+    common += ["stage.prompts=2", "stage.samples=2", "engine.batch_size=4096", f"paths.outputs={tmp_path}/outputs"]
+
+    def needed(*overrides):
+        config = composed(*common, *overrides)
+        return peak_memory(config, estimate_run(config))
+
+    total = count(estimate_run(composed(*common)).shape).total
+    one, ddp, zero2, zero3 = needed(), *(needed(f"compute={strategy}") for strategy in ("ddp", "zero2", "zero3"))
+    assert one == ddp  # the answers that are written at once need more than an update, and are as many on each process
+    assert ddp - zero2 == pytest.approx(12 * total / 2)
+    assert zero2 == pytest.approx(zero3)  # whole weights while answers are written
+    learning = ["stage.prompts=256", "engine.batch_size=1"]
+    assert needed("compute=ddp", *learning) < 0.6 * needed(*learning)  # each process learns from half of the answers
+    beta = "stage.loss.beta=0.1"
+    assert needed("compute=zero2", beta) - zero2 == pytest.approx(4 * total)
+    assert needed("compute=zero3", beta) - zero3 == pytest.approx(4 * total / 2)
