@@ -33,6 +33,8 @@ class LossOptions:
     scale_rewards: Annotated[str, OneOf(SCALES)] = "group"
     # combines reward terms; or normalize_then_sum (GDPO, arXiv 2601.05242)
     aggregation: Annotated[str, OneOf(AGGREGATIONS)] = "sum_then_normalize"
+    # cap of truncated importance sampling: a token weighs min(p_trainer / p_sampler, cap); null for no weights
+    tis_cap: Annotated[float, Gt(0), Le(1e6)] | None = None
     mask_truncated: bool = False  # leave out answers that were cut off (overlong filtering, arXiv 2503.14476)
     top_entropy: PositiveShare = 1.0  # share of the tokens, those of highest entropy, that count in the loss (arXiv 2506.01939)
     entropy_coef: Annotated[float, Interval(ge=-1e6, le=1e6)] = 0.0  # weight of an entropy bonus

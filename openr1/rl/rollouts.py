@@ -85,8 +85,9 @@ class Rollouts:
         output: dict[str, Any] = {
             "prompt_ids": [reply.prompt_ids for reply in replies for _ in reply.completions],
             "completion_ids": completion_ids,
-            "logprobs": [list(values) for reply in replies for values in reply.logprobs] if trainer.use_vllm else None,
+            "logprobs": [list(values) for reply in replies for values in reply.sampled_logprobs],
         }
+        trainer.kept = [kept for reply in replies for kept in reply.kept]
         for name in self.config.reward.terms:
             output[reward_column(name)] = [value for group in self.groups for value in self._term_values(group, name)]
         if self.config.stage.groups.zero_variance != "keep":
@@ -124,16 +125,20 @@ class Rollouts:
 
         :param drawn: the problems, each with the number of its draw.
         """
-        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in drawn])
         start = time.perf_counter()
+        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in drawn])
+        answered = time.perf_counter()
         groups = score_groups(self.scorer, [problem for _, problem in drawn], replies)
-        self.ledger.score_seconds += time.perf_counter() - start
+        self.ledger.rollout_seconds += answered - start
+        self.ledger.score_seconds += time.perf_counter() - answered
         return groups
 
     def probe(self) -> list[Group]:
         """Answer the first problems before the first rollout, and apart from it."""
         first = islice((problem for problems in self.sampler.sources.values() for problem in problems), PROBE_GROUPS)
+        seconds = self.ledger.rollout_seconds, self.ledger.score_seconds
         groups = self.answer([(-number, problem) for number, problem in enumerate(first, start=1)])
+        self.ledger.rollout_seconds, self.ledger.score_seconds = seconds  # those of training steps alone
         self.ledger.add_evaluation((length for group in groups for length in group.reply.lengths), self.flops)
         self.ledger.flops_eval += self.scorer.take_flops()
         return groups

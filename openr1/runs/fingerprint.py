@@ -23,6 +23,7 @@ from openr1.models.mtp_files import FOLDER
 from openr1.rewards.base import VERDICTS
 from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
+from openr1.rl.rules import policy_rules
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
 from openr1.stages.scoring_models import comparing_terms, scoring_functions, scoring_models
@@ -94,6 +95,8 @@ def rule_versions(config: Config) -> dict[str, int]:
     versions = {}
     if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
         versions["verdicts"] = VERDICTS
+    if stage.rollouts:
+        versions |= policy_rules(config)
     rewards = scoring_functions(config)
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
@@ -135,6 +138,8 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts["reward"] = _reward_parts(resolved["reward"])
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
         parts["stage"] |= _scoring_parts(config)
+        if config.stage.loss.tis_cap is None:  # null does not count
+            parts["stage"]["loss"].pop("tis_cap")
     return parts
 
 
