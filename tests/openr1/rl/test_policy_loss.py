@@ -155,7 +155,7 @@ def test_a_truncated_policy_is_trained_with_what_the_sampler_kept(folder, tmp_pa
         assert row["grad_norm"] == 0
         assert row["entropy"] == pytest.approx(0, abs=1e-6)
         assert row["sampler_difference_max"] == pytest.approx(0, abs=1e-6)
-    whole, everything = (rows(trained(folder, tmp_path, 16, updates=2, kept=kept)) for kept in (None, wide))
+    whole, everything = (rows(trained(folder, tmp_path, 8, updates=2, kept=kept)) for kept in (None, wide))
     for one, other in zip(whole, everything, strict=True):
         for name in ("loss", "grad_norm", "entropy", "clip_ratio/region_mean"):
             assert other[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6)
