@@ -70,6 +70,7 @@ benchmark: install  ## speed of training, start-up, searches, fits, generation, 
 	$(BIN)/python tests/benchmarks/curation_speed.py
 	$(BIN)/python tests/benchmarks/generation_speed.py
 	$(BIN)/python tests/benchmarks/grpo_speed.py
+	$(BIN)/python tests/benchmarks/rollout_savings.py
 	$(BIN)/python tests/benchmarks/reward_scoring.py
 	$(BIN)/python tests/benchmarks/verdicts.py
 

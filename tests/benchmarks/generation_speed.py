@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=128)
     parser.add_argument("--samples", type=int, default=1, help="answers to each prompt")
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--scales", nargs="+", help="sizes of models from scratch")
     parser.add_argument("--smollm2", action="store_true", help="the shape of SmolLM2-135M, from scratch")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
@@ -219,7 +220,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_smollm2(folder)
             return compare("the shape of SmolLM2-135M", folder, args)
-    for scale in SCALES[args.device]:
+    for scale in args.scales or SCALES[args.device]:
         with tempfile.TemporaryDirectory() as folder:
             write_model(Path(folder), scale=composed(f"scale={scale}").scale, context=512, std=None)
             compare(scale, folder, args)
