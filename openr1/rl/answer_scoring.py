@@ -18,7 +18,7 @@ from torch import Tensor
 
 from openr1.engines.base import KeptTokens
 
-ROWS = 32  # rows that are computed together; the number of passes must not depend on lengths, which differ by process
+ROWS = 16  # rows that are computed together; the number of passes must not depend on lengths, which differ by process
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,7 @@ class PolicyLossTrainer(GRPOTrainer):
         coefficient = self.entropy_coef
         self.entropy_coef = coefficient * (entropy_factor / loss_factor if loss_factor else 0.0)
         loss = super()._compute_loss(model, inputs) * loss_factor
+        assert self._scored is None  # TRL's loss has taken the scores
         self.entropy_coef = coefficient
         self._join_means(inputs)
         return loss

@@ -238,3 +238,20 @@ def test_an_architecture_with_a_memory_of_its_own_is_refused(tmp_path, model_at)
 def test_a_model_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"^model\.checkpoint: no tokenizer"):
         open_engine(TransformersEngine(model=str(tmp_path)))
+
+
+def test_the_distribution_of_each_token_is_recorded_where_a_trainer_asks_for_it(model_at):
+    engine, asked = open_engine(TransformersEngine(model=model_at())), requests(3, n=2)
+    sampling = Sampling(temperature=0.8, top_k=5, max_tokens=20)
+    plain = replies(engine, asked, sampling)
+    engine.records = True
+    recorded = replies(engine, asked, sampling)
+    for number, reply in plain.items():
+        for one, other in zip(reply.completions, recorded[number].completions, strict=True):
+            assert (one.sampled_logprobs, one.kept) == (None, None)
+            assert (one.token_ids, one.logprobs) == (other.token_ids, other.logprobs)  # the same draws
+            places = torch.from_numpy(other.kept.ids).split(other.kept.counts.tolist())
+            assert [len(ids) for ids in places] == [5] * other.tokens
+            assert all(token in ids for token, ids in zip(other.token_ids, places, strict=True))
+            # renormalised over five tokens, at a lower temperature, a token is likelier
+            assert sum(other.sampled_logprobs) > sum(other.logprobs)

@@ -98,7 +98,10 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss.values())))
+SLOW = [pytest.param(loss, marks=pytest.mark.slow, id="-".join(map(str, loss.values()))) for loss in LOSSES[1:]]
+
+
+@pytest.mark.parametrize("loss", [pytest.param(LOSSES[0], id="dapo"), *SLOW])
 def test_a_step_is_the_same_however_it_is_split(folder, tmp_path, loss):
     whole, split = (
         rows(trained(folder, tmp_path, size, updates=2, masked=(8, 9, 10, 11), **loss)) for size in (SAMPLES * GROUPS // 2, 1)
