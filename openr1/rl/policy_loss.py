@@ -33,7 +33,7 @@ Batch = dict[str, Any]
 class PolicyLossTrainer(GRPOTrainer):
     """Trainer whose losses fit the sampler, and do not depend on ``compute.micro_batch``.
 
-    :ivar kept: of each answer of the last rollout, the tokens that the sampler kept; None where it kept all.
+    :ivar kept: of each answer of the last rollout, on all ranks, the tokens that the sampler kept; None where it kept all.
     :ivar tis_cap: cap of truncated importance sampling; None for no weights.
     """
 
@@ -53,10 +53,15 @@ class PolicyLossTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[Batch]) -> Batch:
         self._rows = None  # the rollout brings them in order
         output = super()._generate_and_score_completions(inputs)
-        output["row"] = torch.arange(len(output["completion_ids"]), device=output["completion_ids"].device)
+        output["row"] = torch.tensor(self._own_places(len(inputs)), device=output["completion_ids"].device)
         if "old_per_token_logps" in output:
             self._compare(output["old_per_token_logps"], output["sampling_per_token_logps"], output["completion_mask"])
         return output
+
+    def _own_places(self, answers: int) -> list[int]:
+        """Return the places of this rank's answers among those of all ranks."""
+        start = self.accelerator.process_index * answers
+        return list(range(start, start + answers))
 
     def _prepare_inputs(self, generation_batch: Any) -> Batch:
         before = self._buffered_inputs
@@ -86,7 +91,7 @@ class PolicyLossTrainer(GRPOTrainer):
         if self._scored is not None:
             scored, self._scored = self._scored, None
             return scored
-        places = range(len(input_ids)) if self._rows is None else self._rows.tolist()
+        places = self._own_places(len(input_ids)) if self._rows is None else self._rows.tolist()
         kept = [self.kept[place] for place in places] if self.kept and self.kept[0] is not None else None
         aux_losses = []
 
@@ -140,7 +145,7 @@ class PolicyLossTrainer(GRPOTrainer):
         answer_ids, answer_mask = (_padded(parts, value, "right") for parts, value in ((ids, pad_id), (_ones(ids), 0)))
         input_ids = torch.cat([prompt_ids, answer_ids], dim=1).to(device)
         attention_mask = torch.cat([prompt_mask, answer_mask], dim=1).to(device)
-        training, self.kept, self._rows = self.model.training, kept, None
+        training, self.kept, self._rows = self.model.training, kept, torch.arange(len(rows))
         self.model.eval()
         scores, _, _ = self._get_per_token_logps_and_entropies(self.model, input_ids, attention_mask, answer_ids.shape[1])
         self.model.train(training)
@@ -151,7 +156,7 @@ class PolicyLossTrainer(GRPOTrainer):
     def _compute_loss(self, model: Any, inputs: Batch) -> Tensor:
         accumulated = self.current_gradient_accumulation_steps if self.model.training else 1
         step = self._step_batches(accumulated)
-        if self.top_entropy_quantile < 1 and accumulated > 1 and self._step % accumulated == 0:
+        if self.top_entropy_quantile < 1 and self._is_split(step) and self._step % accumulated == 0:
             self._high_entropy = self._find_high_entropy(model, step)
         scored = self._score_batch(model, inputs)
         before = inputs.get("old_per_token_logps")
@@ -177,6 +182,10 @@ class PolicyLossTrainer(GRPOTrainer):
         start = self._step % self.args.steps_per_generation // accumulated * accumulated
         return self._buffered_inputs[start : start + accumulated]
 
+    def _is_split(self, step: list[Batch]) -> bool:
+        """Return True if the answers of a step are not all in one forward pass."""
+        return len(step) > 1 or self.accelerator.num_processes > 1
+
     def _step_factors(self, step: list[Batch], place: int) -> tuple[float, float]:
         """Return the factors of the loss and of the entropy bonus of a micro-batch.
 
@@ -184,12 +193,18 @@ class PolicyLossTrainer(GRPOTrainer):
 
         :param place: of the micro-batch within the step.
         """
-        if len(step) == 1:
+        if not self._is_split(step):
             return 1.0, 1.0
         masks = [_loss_mask(batch) for batch in step]
-        loss_factor = _share(masks, place) if self.loss_type == "bnpo" else 1.0
+        loss_factor = self._share(masks, place) if self.loss_type == "bnpo" else 1.0
         chosen = self._high_entropy if self.top_entropy_quantile < 1 else masks
-        return loss_factor, _share(chosen, place) if self._entropy_bonus_enabled else loss_factor
+        return loss_factor, self._share(chosen, place) if self._entropy_bonus_enabled else loss_factor
+
+    def _share(self, masks: Sequence[Tensor], place: int) -> float:
+        """Return the tokens of one micro-batch over the mean of all micro-batches of all ranks."""
+        counts = torch.stack([mask.sum() for mask in masks]).double()
+        total = self.accelerator.reduce(counts.sum(), reduction="sum").item()
+        return counts[place].item() * len(counts) * self.accelerator.num_processes / max(1.0, total)
 
     @torch.no_grad()
     def _find_high_entropy(self, model: Any, step: list[Batch]) -> list[Tensor]:
@@ -200,10 +215,9 @@ class PolicyLossTrainer(GRPOTrainer):
         return list(chosen.split([len(mask) for mask in masks]))
 
     def get_high_entropy_mask(self, entropies: Tensor, mask: Tensor, threshold: float) -> Tensor:
-        accumulated = self.current_gradient_accumulation_steps
-        if accumulated == 1 or self._high_entropy is None:
+        if self._high_entropy is None:
             return super().get_high_entropy_mask(entropies, mask, threshold)
-        return self._high_entropy[self._step % accumulated]
+        return self._high_entropy[self._step % len(self._high_entropy)]
 
     # --- metrics ---
 
@@ -257,12 +271,6 @@ def _loss_mask(batch: Batch) -> Tensor:
     """Return 1 for the tokens that count in the loss, [answers, tokens]."""
     mask = batch["completion_mask"]
     return mask * batch["tool_mask"] if "tool_mask" in batch else mask
-
-
-def _share(masks: Sequence[Tensor], place: int) -> float:
-    """Return the tokens of one micro-batch over the mean of all."""
-    counts = [int(mask.sum()) for mask in masks]
-    return counts[place] * len(counts) / max(1, sum(counts))
 
 
 def _sorted_by_length(batches: list[Batch]) -> list[Batch]:
