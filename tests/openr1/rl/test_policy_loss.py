@@ -106,13 +106,15 @@ def test_a_step_is_the_same_however_it_is_split(folder, tmp_path, loss):
     whole, split = (
         rows(trained(folder, tmp_path, size, updates=2, masked=(8, 9, 10, 11), **loss)) for size in (SAMPLES * GROUPS // 2, 1)
     )
+    # vespo weighs an answer by a power of the product of its tokens' ratios, which multiplies rounding
+    rel = 2e-5 if loss["loss_type"] == "vespo" else 2e-6
     names = {name for row in whole for name in row if not name.startswith(("step_time", "epoch", "train_", "entropy_coef"))}
     assert {"loss", "grad_norm", "entropy", "completions/mean_length", "sampler_difference", "sampler_kl"} <= names
     for one, other in zip(whole, split, strict=True):
         for name in sorted(names & set(one)):
             if name == "policy_loss" or name.endswith(("low_min", "high_max", "num_tokens")):
                 continue  # of TRL, and in no curve
-            assert other[name] == pytest.approx(one[name], rel=2e-6, abs=2e-7), name
+            assert other[name] == pytest.approx(one[name], rel=rel, abs=2e-7), name
     if loss["loss_type"] in ("dapo", "grpo", "cispo"):
         clipped = "cispo_clip_ratio" if loss["loss_type"] == "cispo" else "clip_ratio/region_mean"
         assert whole[1][clipped] > 0  # the second update is away from the policy that wrote the answers
