@@ -39,6 +39,8 @@ class PolicyLossTrainer(GRPOTrainer):
 
     kept: Sequence[KeptTokens | None] = ()
     tis_cap: float | None = None
+    entropy_coef: float
+    _buffered_inputs: list[Batch] | None
     _rows: Tensor | None = None  # of the answers that are being scored, their places in ``kept``
     _scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # what TRL's loss is about to ask for
     _high_entropy: list[Tensor] | None = None  # of each micro-batch of this step, the tokens of high entropy
@@ -67,12 +69,11 @@ class PolicyLossTrainer(GRPOTrainer):
         before = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
         size = self.args.gradient_accumulation_steps
-        if not self.model.training or size == 1 or self._buffered_inputs is before:
+        batches = self._buffered_inputs
+        if not self.model.training or size == 1 or batches is before or batches is None:
             return inputs
-        steps = range(0, len(self._buffered_inputs), size)
-        self._buffered_inputs = [
-            part for start in steps for part in _sorted_by_length(self._buffered_inputs[start : start + size])
-        ]
+        steps = (batches[start : start + size] for start in range(0, len(batches), size))
+        self._buffered_inputs = [part for step in steps for part in _sorted_by_length(step)]
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     # --- probabilities ---
@@ -179,6 +180,7 @@ class PolicyLossTrainer(GRPOTrainer):
 
     def _step_batches(self, accumulated: int) -> list[Batch]:
         """Return the micro-batches of this step."""
+        assert self._buffered_inputs is not None  # the rollout has filled it
         start = self._step % self.args.steps_per_generation // accumulated * accumulated
         return self._buffered_inputs[start : start + accumulated]
 
@@ -197,7 +199,7 @@ class PolicyLossTrainer(GRPOTrainer):
             return 1.0, 1.0
         masks = [_loss_mask(batch) for batch in step]
         loss_factor = self._share(masks, place) if self.loss_type == "bnpo" else 1.0
-        chosen = self._high_entropy if self.top_entropy_quantile < 1 else masks
+        chosen = masks if self._high_entropy is None else self._high_entropy
         return loss_factor, self._share(chosen, place) if self._entropy_bonus_enabled else loss_factor
 
     def _share(self, masks: Sequence[Tensor], place: int) -> float:

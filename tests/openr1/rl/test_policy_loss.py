@@ -151,9 +151,10 @@ def test_weights_of_truncated_importance_sampling_scale_the_loss(folder, tmp_pat
 def test_a_truncated_policy_is_trained_with_what_the_sampler_kept(folder, tmp_path):
     """Where the sampler kept one token at each place, there was no choice, and nothing is learned."""
     alone = [KeptTokens(np.array(ids, dtype=np.int32), np.ones(len(ids), dtype=np.int32)) for ids in answers()]
+    size = len(tokenizer())
     wide = [
-        KeptTokens(np.tile(np.arange(300, dtype=np.int32), len(ids)), np.full(len(ids), 300, dtype=np.int32))
-        for ids in answers()
+        KeptTokens(np.tile(np.arange(size, dtype=np.int32), length), np.full(length, size, dtype=np.int32))
+        for length in LENGTHS
     ]
     for kept, micro_batch in ((alone, 16), (alone, 4)):
         [row] = rows(trained(folder, tmp_path, micro_batch, kept=kept, logprobs=0.0))
