@@ -152,10 +152,8 @@ def test_a_truncated_policy_is_trained_with_what_the_sampler_kept(folder, tmp_pa
     """Where the sampler kept one token at each place, there was no choice, and nothing is learned."""
     alone = [KeptTokens(np.array(ids, dtype=np.int32), np.ones(len(ids), dtype=np.int32)) for ids in answers()]
     size = len(tokenizer())
-    wide = [
-        KeptTokens(np.tile(np.arange(size, dtype=np.int32), length), np.full(length, size, dtype=np.int32))
-        for length in LENGTHS
-    ]
+    ids = np.arange(size, dtype=np.int32)
+    wide = [KeptTokens(np.tile(ids, length), np.full(length, size, dtype=np.int32)) for length in LENGTHS]
     for kept, micro_batch in ((alone, 16), (alone, 4)):
         [row] = rows(trained(folder, tmp_path, micro_batch, kept=kept, logprobs=0.0))
         assert row["grad_norm"] == 0
