@@ -72,6 +72,8 @@ benchmark: install  ## speed of training, start-up, searches, fits, generation, 
 	$(BIN)/python tests/benchmarks/shared_answers.py
 	$(BIN)/python tests/benchmarks/grpo_speed.py
 	$(BIN)/python tests/benchmarks/grpo_processes.py
+	$(BIN)/python tests/benchmarks/rollout_savings.py
+	$(BIN)/python tests/benchmarks/update_speed.py
 	$(BIN)/python tests/benchmarks/reward_scoring.py
 	$(BIN)/python tests/benchmarks/verdicts.py
 

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from openr1.data.prefill import with_opened_tag
 from openr1.engines.options import Sampling
 from openr1.options import check_ranges
@@ -43,6 +45,18 @@ class Request:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
+@dataclass(frozen=True, eq=False)
+class KeptTokens:
+    """The tokens among which each token of a completion was drawn, where top-p or top-k leave out others.
+
+    :ivar ids: of all places after each other, int32 [sum of ``counts``].
+    :ivar counts: number of tokens that were kept at each place, int32 [tokens].
+    """
+
+    ids: np.ndarray
+    counts: np.ndarray
+
+
 @dataclass(frozen=True)
 class Completion:
     """One completion.
@@ -54,6 +68,9 @@ class Completion:
     :ivar token_ids: the generated tokens, the end token included; None if a server does not tell.
     :ivar logprobs: natural logarithms of their probabilities under the model itself (temperature 1, no truncation); None if
         they are unknown.
+    :ivar sampled_logprobs: natural logarithms of their probabilities under the distribution that they were drawn from, after
+        temperature and truncation; None if they are ``logprobs``, or were not recorded.
+    :ivar kept: the tokens that truncation kept; None if it kept all, or if they were not recorded.
     """
 
     text: str
@@ -61,6 +78,8 @@ class Completion:
     tokens: int | None
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
+    sampled_logprobs: tuple[float, ...] | None = None
+    kept: KeptTokens | None = None
 
     @property
     def finished(self) -> bool:

@@ -31,6 +31,16 @@ class Sampling:
     )  # texts that end a completion, and are left out of it
     n: Count = 1  # completions of a request that does not set its own number
 
+    @property
+    def truncates(self) -> bool:
+        """Return True if tokens are drawn from a part of the vocabulary."""
+        return self.top_p < 1 or self.top_k is not None
+
+    @property
+    def plain(self) -> bool:
+        """Return True if tokens are drawn from the distribution of the model itself."""
+        return self.temperature == 1 and not self.truncates
+
 
 @dataclass
 class EngineConfig:

@@ -14,17 +14,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from openr1.distributed.devices import require_device
 from openr1.engines import base
-from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
+from openr1.engines.base import Completion, KeptTokens, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.batch import Batch, prepare
 from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine
-from openr1.engines.sampling import draw, uniforms
+from openr1.engines.sampling import draw, sampling_distribution, uniforms
 from openr1.engines.speculation import Speculator
 from openr1.errors import ConfigError
 from openr1.models import mtp
@@ -43,6 +45,8 @@ class PendingCompletion:
     seed: int
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    sampled_logprobs: list[float] = field(default_factory=list)  # if the engine records distributions
+    kept: list[np.ndarray] = field(default_factory=list)  # of each token, the ids among which it was drawn
     uniforms: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # [limit], once it is under way
     draft: int = 0  # with speculation, a guess at the next token
 
@@ -51,7 +55,10 @@ class Engine(base.Engine):
     """An engine on a model of transformers.
 
     :param model: a loaded model to use, which the engine changes; its tokenizer is that of ``config.model``.
+    :ivar records: completions have ``sampled_logprobs`` and ``kept``; not with drafts.
     """
+
+    records = False
 
     def __init__(
         self, config: TransformersEngine, sampling: Sampling | None = None, model: PreTrainedModel | None = None
@@ -117,6 +124,8 @@ class Engine(base.Engine):
             for pending, token, logprob in zip(running, drawn.tolist(), logprobs.tolist(), strict=True):
                 pending.ids.append(token)
                 pending.logprobs.append(logprob)
+            if self.records:
+                _record(running, logits, drawn, sampling)
             find_ended = partial(self._find_ended, running, sampling.stop)
             ended = find_ended(range(len(running)))
             if self.speculator:
@@ -160,7 +169,8 @@ class Engine(base.Engine):
             cut = min((text.index(word) for word in stop if word in text), default=None)
             reason = "stop" if at_end or cut is not None else "length"
             ids, logprobs = tuple(pending.ids), tuple(pending.logprobs)
-            ended[slot] = Completion(text[:cut], reason, len(ids), ids, logprobs)
+            sampled = tuple(pending.sampled_logprobs) or None
+            ended[slot] = Completion(text[:cut], reason, len(ids), ids, logprobs, sampled, _joined(pending.kept))
         return ended
 
     def _find_stopped(self, running: list[PendingCompletion], stop: list[str]) -> list[bool]:
@@ -169,3 +179,22 @@ class Engine(base.Engine):
         longest = max(len(word.encode()) for word in stop)
         tails = self.codec.decode([pending.ids[-longest:] for pending in running])
         return [any(word in tail for word in stop) for tail in tails]
+
+
+def _record(running: Sequence[PendingCompletion], logits: Tensor, drawn: Tensor, sampling: Sampling) -> None:
+    """Record the distribution that the newest token of each completion was drawn from."""
+    logprobs, kept = sampling_distribution(logits, drawn, sampling)
+    for pending, logprob in zip(running, logprobs.tolist(), strict=True):
+        pending.sampled_logprobs.append(logprob)
+    if kept is None:
+        return
+    ids = kept.nonzero()[:, 1].cpu().numpy().astype(np.int32)
+    ends = kept.sum(-1).cumsum(0).tolist()
+    for pending, start, end in zip(running, [0, *ends], ends, strict=False):
+        pending.kept.append(ids[start:end])
+
+
+def _joined(kept: Sequence[np.ndarray]) -> KeptTokens | None:
+    if not kept:
+        return None
+    return KeptTokens(np.concatenate(kept), np.array([len(ids) for ids in kept], dtype=np.int32))

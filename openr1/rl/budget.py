@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from openr1.data.problems import Extent
 from openr1.models import flops
 from openr1.models.shape import Shape, count
+from openr1.rl.rules import splits_step
 from openr1.training.budget import Budget, initial_shape
 from openr1.training.parametrization import parametrization_of
 
@@ -118,6 +119,8 @@ class AnswerFlops:
         vllm = config.engine.kind == "vllm" and stage.vllm.correction is not None
         # the policy before its updates is scored if there are several or another engine generated; the reference if beta > 0
         self.scoring_passes = int(stage.updates * stage.passes > 1 or vllm) + int(stage.loss.beta > 0)
+        if stage.loss.top_entropy < 1 and splits_step(config):  # all answers of a step are scored before its first micro-batch
+            self.scoring_passes += stage.passes
 
     def rollout(self, prompt: int, new: int) -> float:
         """Return the FLOPs of generating an answer."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ STATE = "rollouts.json"  # in a checkpoint: the ledger, and how many problems we
 TRL_METRIC_NAMES = {"loss": "policy_loss", "learning_rate": "lr", "grad_norm": "grad_norm", "entropy": "entropy", "kl": "kl"}
 TRL_METRIC_NAMES |= {name: name for name in EVAL_METRICS}
 TRL_METRIC_NAMES |= {"clip_ratio/region_mean": "clip_ratio", "cispo_clip_ratio": "clip_ratio", "reward_std": "reward_std"}
-TRL_METRIC_NAMES |= {"sampling/sampling_logp_difference/mean": "sampler_difference"}
+TRL_METRIC_NAMES |= {name: name for name in ("sampler_difference", "sampler_difference_max", "sampler_kl")}
 
 
 class PolicyCallback(TrainingCallback):
@@ -98,7 +99,11 @@ class PolicyCallback(TrainingCallback):
         if state.global_step == 0:
             self.write_row(self.trainer.evaluate_before_training(), 0)
 
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        self.step_start = time.perf_counter()
+
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.ledger.step_seconds += time.perf_counter() - self.step_start
         super().on_step_end(args, state, control, **kwargs)
         limit, step = self.budget.limit, state.global_step
         if limit is not None and self.can_save(step) and self.ledger.flops >= limit:

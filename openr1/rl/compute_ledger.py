@@ -24,6 +24,8 @@ class ComputeLedger:
     flops_eval: float = 0.0  # evaluations and probes, which are not part of ``flops``
     score_seconds: float = 0.0  # seconds that rewards took
     flops_reward: float = 0.0  # forward passes of reward models over the answers of rollouts
+    rollout_seconds: float = 0.0  # seconds in which the policy answered
+    step_seconds: float = 0.0  # seconds of training steps: of rollouts, rewards and updates together
 
     @property
     def flops(self) -> float:
@@ -35,6 +37,14 @@ class ComputeLedger:
         names: tuple[str, ...] = ("written", "completions", "tokens", "flops_rollout", "flops_score", "flops_train")
         names += ("flops_reward",) if self.flops_reward else ()
         return {name: getattr(self, name) for name in names} | {"flops": self.flops}
+
+    def time_metrics(self) -> dict[str, float]:
+        """Return the seconds of each part of the training steps, and their shares; updates are all but rollouts and rewards."""
+        seconds = {"rollout": self.rollout_seconds, "score": self.score_seconds}
+        seconds["update"] = max(0.0, self.step_seconds - sum(seconds.values()))
+        total = sum(seconds.values())
+        metrics = {f"{name}_seconds": value for name, value in seconds.items()}
+        return metrics | {f"{name}_share": value / total for name, value in seconds.items() if total}
 
     def add_rollout(self, lengths: Lengths, flops: AnswerFlops) -> None:
         """Add answers that were generated for a rollout."""

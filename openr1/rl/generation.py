@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from openr1.data import prefill
-from openr1.engines.base import Completion, Reply, Request, RequestError
+from openr1.engines.base import Completion, KeptTokens, Reply, Request, RequestError
 from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine, VllmEngine
 from openr1.engines.transformers import Engine
@@ -52,9 +52,14 @@ class PolicyReply:
         return [_known(completion.token_ids) for completion in self.completions]
 
     @property
-    def logprobs(self) -> list[tuple[float, ...]]:
-        """Return the log-probabilities of the tokens of each answer."""
-        return [_known(completion.logprobs) for completion in self.completions]
+    def sampled_logprobs(self) -> list[tuple[float, ...]]:
+        """Return the log-probabilities of the tokens of each answer under the distribution that they were drawn from."""
+        return [_known(completion.sampled_logprobs or completion.logprobs) for completion in self.completions]
+
+    @property
+    def kept(self) -> list[KeptTokens | None]:
+        """Return the tokens among which those of each answer were drawn; None where nothing was left out."""
+        return [completion.kept for completion in self.completions]
 
     @property
     def lengths(self) -> list[tuple[int, int]]:
@@ -106,6 +111,7 @@ class LivePolicyGenerator(PolicyGenerator):
         self.autocast = (model.device.type, torch.bfloat16, config.compute.precision == "bfloat16")
         with torch.autocast(*self.autocast):  # the engine tries the model, whose attention may take 16 bits only
             self.engine = Engine(options, config.stage.sampling, copy.deepcopy(model, shared))
+        self.engine.records = not config.stage.sampling.plain
         self.codec = self.engine.codec
         weights = dict(model.named_parameters(remove_duplicate=False))
         self.copies = [(layer, weights[f"{name}.weight"]) for name, layer in self.engine.packed.items()]
@@ -146,7 +152,8 @@ class VllmPolicyGenerator(PolicyGenerator):
         _, ids, logprobs, _ = self.trainer.vllm_generation.generate(repeated, images=None, num_generations=samples)
         opened = [self.codec.opens(prompt) for prompt in prompts for _ in range(samples)]
         texts = [prefill.with_opened_tag(text, on) for text, on in zip(self.codec.decode(ids), opened, strict=True)]
-        scores = [tuple(candidates[0] for candidates in tokens) for tokens in logprobs]  # TRL lists the sampled token first
+        # TRL lists the sampled token first, and asks for probabilities after temperature
+        scores = [tuple(candidates[0] for candidates in tokens) for tokens in logprobs]
         completions = [
             Completion(text, "stop" if tokens[-1] in self.codec.end else "length", len(tokens), tuple(tokens), values)
             for text, tokens, values in zip(texts, ids, scores, strict=True)

@@ -33,6 +33,8 @@ class LossOptions:
     scale_rewards: Annotated[str, OneOf(SCALES)] = "group"
     # combines reward terms; or normalize_then_sum (GDPO, arXiv 2601.05242)
     aggregation: Annotated[str, OneOf(AGGREGATIONS)] = "sum_then_normalize"
+    # cap of truncated importance sampling: a token weighs min(p_trainer / p_sampler, cap); null for no weights
+    tis_cap: Annotated[float, Gt(0), Le(1e6)] | None = None
     mask_truncated: bool = False  # leave out answers that were cut off (overlong filtering, arXiv 2503.14476)
     top_entropy: PositiveShare = 1.0  # share of the tokens, those of highest entropy, that count in the loss (arXiv 2506.01939)
     entropy_coef: Annotated[float, Interval(ge=-1e6, le=1e6)] = 0.0  # weight of an entropy bonus
@@ -64,8 +66,3 @@ class VllmOptions:
     sleep: bool = True  # vLLM in this process frees its memory while the model is updated
     # TRL's importance sampling, for differences between vLLM and the model; null for none
     correction: Annotated[str, OneOf(CORRECTIONS)] | None = "sequence_mask"
-
-
-def depends_on_passes(loss: LossOptions) -> bool:
-    """Return True if a loss changes beyond rounding with the answers that are in one forward pass (``compute.micro_batch``)."""
-    return loss.type == "bnpo" or loss.entropy_coef != 0 or loss.top_entropy < 1

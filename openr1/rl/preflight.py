@@ -9,14 +9,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from transformers import PreTrainedModel
 
 from openr1.data.prefill import closes, opens, with_opened_tag
 from openr1.data.tasks import Problem, direct_completion, reasoned_completion
 from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
 from openr1.rl.evaluation import PolicyScores
-from openr1.rl.generation import PolicyReply
+from openr1.rl.mismatch import Mismatch
 from openr1.rl.rollouts import Group
 
 REWARD_PROBLEMS = 4  # problems of each source whose rewards are checked
@@ -91,39 +90,14 @@ def _describe(score: Score) -> str:
     return f"{score.total:g} ({parts})"
 
 
-@torch.no_grad()
-def check_probabilities(model: PreTrainedModel, replies: Sequence[PolicyReply], pad_token_id: int, bfloat16: bool) -> float:
+def check_probabilities(found: Mismatch, bfloat16: bool) -> float:
     """Compare the log-probabilities that the sampler and the trained model give to the tokens of answers.
 
-    :param replies: answers with log-probabilities at temperature 1.
+    :param found: their mismatch over :data:`PROBABILITY_ANSWERS` answers, after temperature and truncation.
     :returns: the mean absolute difference, nats a token.
     :raises RunError: if it is more than rounding.
     """
-    answers = [
-        (reply.prompt_ids, token_ids, logprobs)
-        for reply in replies
-        for token_ids, logprobs in zip(reply.token_ids, reply.logprobs, strict=True)
-    ][:PROBABILITY_ANSWERS]
-    before = max(len(prompt) for prompt, _, _ in answers)
-    after = max(len(token_ids) for _, token_ids, _ in answers)
-    # padded as TRL does: all answers begin in the same column
-    ids = torch.full((len(answers), before + after), pad_token_id)
-    mask = torch.zeros_like(ids)
-    for row, (prompt, token_ids, _) in enumerate(answers):
-        columns = slice(before - len(prompt), before + len(token_ids))
-        ids[row, columns] = torch.tensor([*prompt, *token_ids])
-        mask[row, columns] = 1
-    training = model.training
-    model.eval()
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=bfloat16):
-        logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False).logits
-    model.train(training)
-    scores = logits[:, before - 1 : -1].float().log_softmax(-1).cpu().gather(-1, ids[:, before:, None])[..., 0]
-    sampled = torch.zeros_like(scores)
-    for row, (_, token_ids, logprobs) in enumerate(answers):
-        sampled[row, : len(token_ids)] = torch.tensor(logprobs)
-    in_answer = mask[:, before:].bool()
-    difference = (scores - sampled).abs()[in_answer].mean().item()
+    difference = found.metrics()["sampler_difference"]
     limit = MAX_DIFFERENCE[torch.bfloat16 if bfloat16 else torch.float32]
     if not difference <= limit:
         raise RunError(

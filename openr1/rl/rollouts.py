@@ -91,8 +91,9 @@ class Rollouts:
         output: dict[str, Any] = {
             "prompt_ids": [reply.prompt_ids for reply in replies for _ in reply.completions],
             "completion_ids": completion_ids,
-            "logprobs": [list(values) for reply in replies for values in reply.logprobs] if trainer.use_vllm else None,
+            "logprobs": [list(values) for reply in replies for values in reply.sampled_logprobs],
         }
+        trainer.kept = [kept for reply in replies for kept in reply.kept]
         for name in self.config.reward.terms:
             output[reward_column(name)] = [value for group in self.groups for value in self._term_values(group, name)]
         if self.config.stage.groups.zero_variance != "keep":
@@ -131,10 +132,13 @@ class Rollouts:
         :param drawn: the problems, each with the number of its draw.
         """
         own = own_share(drawn)
-        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in own])
         start = time.perf_counter()
+        replies = self.generator.generate([rollout_request(self.config, problem, number) for number, problem in own])
+        answered = time.perf_counter()
         groups = score_groups(self.scorer, [problem for _, problem in own], replies)
-        self.ledger.score_seconds += max(gather(time.perf_counter() - start))
+        spent = gather((answered - start, time.perf_counter() - answered))
+        self.ledger.rollout_seconds += max(seconds for seconds, _ in spent)
+        self.ledger.score_seconds += max(seconds for _, seconds in spent)
         shared = gather_shares([(group.reply, group.scores) for group in groups])
         all_groups = [Group(problem, reply, scores) for (_, problem), (reply, scores) in zip(drawn, shared, strict=True)]
         if world_size() > 1:  # a reward that fails on every answer may not have failed on enough of one share
@@ -145,7 +149,9 @@ class Rollouts:
     def probe(self) -> list[Group]:
         """Answer the first problems before the first rollout, and apart from it."""
         first = islice((problem for problems in self.sampler.sources.values() for problem in problems), PROBE_GROUPS)
+        seconds = self.ledger.rollout_seconds, self.ledger.score_seconds
         groups = self.answer([(-number, problem) for number, problem in enumerate(first, start=1)])
+        self.ledger.rollout_seconds, self.ledger.score_seconds = seconds  # those of training steps alone
         self.ledger.add_evaluation((length for group in groups for length in group.reply.lengths), self.flops)
         self.ledger.flops_eval += sum_over_ranks(self.scorer.take_flops())
         return groups

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from openr1.distributed.devices import wait_for_device
 from openr1.engines.options import VllmEngine
 from openr1.rl.completions_table import completion_rows
 from openr1.rl.evaluation import PolicyEvaluation, PolicyScores
-from openr1.rl.preflight import check_probabilities, report_signal
+from openr1.rl.policy_loss import PolicyLossTrainer
+from openr1.rl.preflight import PROBABILITY_ANSWERS, check_probabilities, report_signal
 from openr1.rl.rollouts import Rollouts, reward_column
-from openr1.rl.shared_updates import SharedUpdates
 from openr1.training.context import StageContext
 from openr1.training.trainer import limit_to_one_device, training_arguments
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openr1.config.schema import Config
 
 
-class PolicyTrainer(SharedUpdates, GRPOTrainer):
+class PolicyTrainer(PolicyLossTrainer):
     """Trainer of a policy. ``evaluate`` asks the held-out problems, and logs the last rollout as a table in MLflow."""
 
     context: StageContext
@@ -44,11 +44,9 @@ class PolicyTrainer(SharedUpdates, GRPOTrainer):
             scores = self._score_policy()
             if not self.context.config.stage.preflight:
                 return dict(scores.metrics)
-            groups, sampling = self.rollouts.probe(), self.context.config.stage.sampling
-            difference = None
-            if not self.use_vllm or (sampling.temperature, sampling.top_p, sampling.top_k) == (1.0, 1.0, None):
-                replies, pad_token_id = [group.reply for group in groups], self.processing_class.pad_token_id
-                difference = check_probabilities(self.model, replies, pad_token_id, self.args.bf16)
+            groups = self.rollouts.probe()
+            found = self.compare_replies([group.reply for group in groups], PROBABILITY_ANSWERS)
+            difference = check_probabilities(found, self.args.bf16)
             return scores.metrics | report_signal(scores, groups, difference)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -90,7 +88,7 @@ def build_trainer(
     weights = [1.0 if config.reward.by_task else term.weight for term in terms.values()]
     # TRL only counts these rows, since the rollouts draw the problems themselves
     placeholder = datasets.Dataset.from_dict({"prompt": [""] * stage.prompts * 64})
-    return PolicyTrainer(
+    trainer = PolicyTrainer(
         model=model,
         reward_funcs=[_reward_function(name) for name in terms],
         args=limit_to_one_device(GRPOConfig(**grpo_arguments(context), reward_weights=weights)),
@@ -98,6 +96,8 @@ def build_trainer(
         processing_class=tokenizer,
         rollout_func=rollouts,
     )
+    trainer.tis_cap = stage.loss.tis_cap
+    return trainer
 
 
 def _reward_function(term: str) -> Callable[..., list[float | None]]:

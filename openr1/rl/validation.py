@@ -37,7 +37,8 @@ def check_policy(config: Config) -> None:
         raise ConfigError("stage.sampling.stop: a policy in training must end its answers itself; give none")
     if config.optim.lr is None:
         raise ConfigError("optim.lr: stage=grpo has no rule for it; give a value, or optim=rl")
-    if stage.measure_kl and (stage.sampling.temperature, stage.sampling.top_p, stage.sampling.top_k) != (1.0, 1.0, None):
+    _check_sampler(config)
+    if stage.measure_kl and not stage.sampling.plain:
         raise ConfigError(
             "stage.measure_kl: is measured over answers that are sampled from the whole policy; give"
             " stage.sampling.temperature=1 stage.sampling.top_p=1 stage.sampling.top_k=null"
@@ -62,6 +63,24 @@ def _check_loss(stage: Any) -> None:
     if loss.type == "cispo" and (loss.epsilon_high or 0) < CISPO_HIGH:
         raise ConfigError(
             "stage.loss.epsilon_high: for cispo it bounds the ratio itself; give 1 or more, such as ScaleRL's 5.0"
+        )
+
+
+def _check_sampler(config: Config) -> None:
+    stage, sampling = config.stage, config.stage.sampling
+    if config.engine.kind == "vllm" and sampling.truncates:
+        key, value = ("top_p", "1") if sampling.top_p < 1 else ("top_k", "null")
+        raise ConfigError(
+            f"stage.sampling.{key}: vLLM does not tell which tokens it keeps, so the policy would be trained on another"
+            f" distribution than it is sampled from; give {value}, or engine=transformers"
+        )
+    if stage.loss.tis_cap is None:
+        return
+    if stage.loss.type == "vespo":
+        raise ConfigError("stage.loss.tis_cap: vespo weighs whole answers by their ratio itself; leave it null")
+    if config.engine.kind == "vllm" and stage.vllm.correction is not None:
+        raise ConfigError(
+            "stage.loss.tis_cap: stage.vllm.correction weighs tokens for the same reason; give stage.vllm.correction=null"
         )
 
 

@@ -23,7 +23,7 @@ from openr1.models.mtp_files import FOLDER
 from openr1.rewards.base import VERDICTS
 from openr1.rewards.judge import PROMPTS, JudgeOptions
 from openr1.rewards.options import fingerprinted_options
-from openr1.rl.options import depends_on_passes
+from openr1.rl.rules import policy_rules
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
 from openr1.stages.scoring_models import comparing_terms, scoring_functions, scoring_models
@@ -95,6 +95,8 @@ def rule_versions(config: Config) -> dict[str, int]:
     versions = {}
     if "verify" in kinds or stage.kind == "evaluate" or stage.rollouts:
         versions["verdicts"] = VERDICTS
+    if stage.rollouts:
+        versions |= policy_rules(config)
     rewards = scoring_functions(config)
     if "near_dedupe" in kinds or "repetition_penalty" in rewards:
         versions["words"] = WORDS
@@ -126,8 +128,8 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
     parts["compute"] = {key: resolved["compute"][key] for key in ("precision", "micro_batch")}
     if config.compute.gradient_checkpointing and config.budget.flops is not None:
         parts["compute"]["gradient_checkpointing"] = True  # its FLOPs leave fewer for steps
-    if config.compute.processes > 1 and _depends_on_processes(config):
-        parts["compute"]["processes"] = config.compute.processes
+    if config.compute.processes > 1 and getattr(config.stage, "lora", None) is not None and config.stage.lora.dropout:
+        parts["compute"]["processes"] = config.compute.processes  # each process draws its own dropout
     for group, key in (("budget", "completions"), ("optim", "warmup_tokens")):
         if parts[group][key] is None:  # null options do not count
             parts[group].pop(key)
@@ -138,16 +140,9 @@ def training_parts(config: Config, inputs: dict[str, str]) -> dict[str, Any]:
         parts["reward"] = _reward_parts(resolved["reward"])
         parts["stage"] = {key: value for key, value in parts["stage"].items() if key not in OBSERVING}
         parts["stage"] |= _scoring_parts(config)
+        if config.stage.loss.tis_cap is None:  # null does not count
+            parts["stage"]["loss"].pop("tis_cap")
     return parts
-
-
-def _depends_on_processes(config: Config) -> bool:
-    """Return True if the number of processes changes the result of a run beyond rounding."""
-    lora = getattr(config.stage, "lora", None)
-    if lora is not None and lora.dropout:
-        return True  # each process draws its own dropout
-    # passes of several processes have other answers together than the passes of one
-    return config.stage.rollouts and config.compute.micro_batch is not None and depends_on_passes(config.stage.loss)
 
 
 def _reward_parts(reward: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from openr1.runs.trial import TrialResult, finished_stages
 from openr1.training.budget import TokenBudget
 
 Rows = list[tuple[str, str]]
+STEP_PARTS = {"rollout": "rollouts", "score": "rewards", "update": "updates"}  # prefix of a metric -> in the summary
 
 
 def show_trial(trial: TrialResult, config: Config) -> None:
@@ -107,6 +108,12 @@ def _policy(result: StageResult) -> Rows:
     ]
     if "pass_at_1" in metrics:
         rows.append(("pass@1, held out", f"{metrics['pass_at_1_start']:.3f} -> {metrics['pass_at_1']:.3f}"))
+    if "sampler_kl" in metrics:
+        found = f"{metrics['sampler_difference']:.2g} nats a token, KL {metrics['sampler_kl']:.2g}"
+        rows.append(("sampler and trainer differ by", f"{found}, at most {metrics['sampler_difference_max']:.2g}"))
+    if "rollout_share" in metrics:
+        shares = (f"{name} {metrics[f'{key}_share']:.1%}" for key, name in STEP_PARTS.items())
+        rows.append(("time of a step", ", ".join(shares)))
     return rows
 
 

@@ -71,6 +71,10 @@ LEDGER: tuple[str, ...] = (
     "flops_train",
     "flops_eval",
 )
+POLICY: tuple[str, ...] = ("reward*", "signal_rate", "sampler_difference", "sampler_difference_max", "sampler_kl")
+STEP_TIMES: tuple[str, ...] = tuple(
+    f"{part}_{unit}" for part in ("rollout", "score", "update") for unit in ("seconds", "share")
+)
 # kind of a stage -> its figures; * stands for the number of samples, or for the name of a reward
 FIGURES: dict[str, tuple[str, ...]] = {
     "pretrain": (*TRAINING, "eval_bits_per_byte", *MODEL),
@@ -81,7 +85,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "reject": (*ANSWERS, *CURATION),
     # those of the model are copied from its own run
     "evaluate": (*SCORES, *ANSWERS, *TRAINING, "eval_bits_per_byte", *MODEL),
-    "grpo": (*SCORES, "eval_kl", *LEDGER, *MODEL, "reward*", "signal_rate", "steps", "epochs", "score_seconds", "wall_seconds"),
+    "grpo": (*SCORES, "eval_kl", *LEDGER, *MODEL, *POLICY, "steps", "epochs", *STEP_TIMES, "wall_seconds"),
 }
 
 

@@ -85,6 +85,6 @@ def policy_metrics(context: StageContext, rollouts: Rollouts) -> dict[str, float
     metrics = {name: rows[-1][name] for name in EVAL_METRICS if name in rows[-1]}
     if evaluations:
         metrics["pass_at_1_start"] = evaluations[0]["pass_at_1"]
-    metrics |= {name: value for row in rows for name, value in row.items() if name.startswith(("reward", "signal"))}
+    metrics |= {name: value for row in rows for name, value in row.items() if name.startswith(("reward", "signal", "sampler"))}
     metrics |= {"steps": rows[-1]["step"], "epochs": rollouts.sampler.epochs}
-    return metrics | ledger.row() | {"flops_eval": ledger.flops_eval, "score_seconds": ledger.score_seconds}
+    return metrics | ledger.row() | {"flops_eval": ledger.flops_eval} | ledger.time_metrics()

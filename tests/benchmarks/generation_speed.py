@@ -1,6 +1,8 @@
 """Generation speed of each engine beside plain `model.generate`: the same model, prompts, sampling, batch size and threads.
 
-    python tests/benchmarks/generation_speed.py                         # processor: models from scratch, 100k and 1M parameters
+    python tests/benchmarks/generation_speed.py                         # processor: models from scratch, 100k to 1M parameters
+    python tests/benchmarks/generation_speed.py --smollm2               # the shape of SmolLM2-135M, with weights from scratch
+    python tests/benchmarks/generation_speed.py --samples 8             # groups of 8 answers, as rollouts have them
     python tests/benchmarks/generation_speed.py --model DIRECTORY       # a model of yours
     python tests/benchmarks/generation_speed.py --device cuda           # GPU, bfloat16: 30M and 125M parameters
 
@@ -20,6 +22,7 @@ import tempfile
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -29,7 +32,7 @@ from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine
 
 ROOT = Path(__file__).parents[2]
-SCALES = {"cpu": ["100k", "1m"], "cuda": ["30m", "125m"]}
+SCALES = {"cpu": ["100k", "500k", "1m"], "cuda": ["30m", "125m"]}
 DTYPES = {"cpu": "float32", "cuda": "bfloat16"}
 WORDS = "Anna has some apples and Ben gives her more of them how many are there in all".split()  # noqa: SIM905
 
@@ -39,11 +42,19 @@ def prompts(count: int) -> list[str]:
     return [" ".join(rng.choice([*WORDS, str(rng.randrange(100))]) for _ in range(rng.randint(3, 25))) for _ in range(count)]
 
 
-def measured(engine, args) -> tuple[int, float]:
-    """Measure the tokens and seconds of one round."""
-    requests = [Request(str(i), prompt=prompt) for i, prompt in enumerate(prompts(args.prompts))]
-    start = time.perf_counter()
-    replies = list(engine.generate(requests, Sampling(max_tokens=args.tokens)))
+def measured(engine, args, alone: bool = False, static: bool = False) -> tuple[int, float]:
+    """Measure the tokens and seconds of one round.
+
+    :param alone: each answer of a group is a request of its own, so that its prompt is computed again.
+    :param static: a batch ends before the next one begins, in place of continuous batching.
+    """
+    requests = [Request(str(i), prompt=prompt, n=args.samples) for i, prompt in enumerate(prompts(args.prompts))]
+    if alone:
+        requests = [Request(f"{one.id}-{i}", prompt=one.prompt, n=1) for one in requests for i in range(args.samples)]
+    size = max(1, args.batch // (1 if alone else args.samples)) if static else len(requests)
+    start, replies = time.perf_counter(), []
+    for i in range(0, len(requests), size):
+        replies += engine.generate(requests[i : i + size], Sampling(max_tokens=args.tokens))
     seconds = time.perf_counter() - start
     failed = {reply.error for reply in replies if reply.error}
     assert not failed, failed
@@ -62,7 +73,8 @@ class Plain:
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[args.device]).to(args.device).eval()
 
     def __call__(self) -> tuple[int, float]:
-        args, ordered = self.args, sorted(prompts(self.args.prompts), key=len, reverse=True)
+        args = self.args
+        ordered = [prompt for prompt in sorted(prompts(args.prompts), key=len, reverse=True) for _ in range(args.samples)]
         self.torch.manual_seed(0)
         start, tokens = time.perf_counter(), 0
         for i in range(0, len(ordered), args.batch):
@@ -113,7 +125,7 @@ def environment(args) -> dict[str, str]:
 
 
 def rounds_of_vllm(folder: str, args) -> dict[str, list[tuple[int, float]]]:
-    options = [f"--{name}={getattr(args, name)}" for name in ("device", "batch", "prompts", "tokens", "repeats")]
+    options = [f"--{name}={getattr(args, name)}" for name in ("device", "batch", "prompts", "samples", "tokens", "repeats")]
     command = [args.vllm, __file__, "--worker", "--model", folder, *options]
     done = subprocess.run(command, env=environment(args), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -131,17 +143,20 @@ def compare(name: str, folder: str, args) -> None:
     plain = Plain(folder, args)
     config = TransformersEngine(model=folder, device=args.device, dtype=DTYPES[args.device], batch_size=args.batch)
     engine = open_engine(config)
-    rounds = {"model.generate": [], "transformers": []}
+    ways = {"model.generate": plain, "transformers": partial(measured, engine, args)}
+    ways["transformers, without continuous batching"] = partial(measured, engine, args, static=True)
+    if args.samples > 1:
+        ways["transformers, each prompt computed anew"] = partial(measured, engine, args, alone=True)
+    rounds = {way: [] for way in ways}
     for i in range(args.repeats + 1):
-        pair = plain(), measured(engine, args)
-        if i:  # the first one warms up
-            for engine_rounds, figures in zip(rounds.values(), pair, strict=True):
-                engine_rounds.append(figures)
+        for way, measure in ways.items():
+            figures = measure()
+            if i:  # the first one warms up
+                rounds[way].append(figures)
     if Path(args.vllm).exists():
         rounds |= rounds_of_vllm(folder, args)
-    title = (
-        f"{name}, {args.device}: {args.prompts} prompts, up to {args.tokens} tokens, batch {args.batch}, {args.threads} threads"
-    )
+    title = f"{name}, {args.device}: {args.prompts} prompts x {args.samples}, up to {args.tokens} tokens"
+    title += f", batch {args.batch}, {args.threads} threads"
     table = Table(title=title)
     for column in ("engine", "tokens/s", "beside model.generate"):
         table.add_column(column, justify="left" if column == "engine" else "right")
@@ -151,13 +166,41 @@ def compare(name: str, folder: str, args) -> None:
     Console(width=110).print(table)
 
 
+def write_smollm2(folder: str) -> None:
+    """Write a model with the shape of SmolLM2-135M (its config.json on the Hub), and a tokenizer of 300 tokens."""
+    import torch
+    from helpers.models import tokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    tokens = tokenizer()
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        eos_token_id=tokens.eos_token_id,
+        pad_token_id=tokens.pad_token_id,
+        bos_token_id=None,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokens.save_pretrained(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="directory of a model; by default models from scratch")
     parser.add_argument("--device", choices=list(SCALES), default="cpu")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--prompts", type=int, default=128)
+    parser.add_argument("--samples", type=int, default=1, help="answers to each prompt")
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--scales", nargs="+", help="sizes of models from scratch")
+    parser.add_argument("--smollm2", action="store_true", help="the shape of SmolLM2-135M, from scratch")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--vllm", default=str(ROOT / ".venv-vllm/bin/python"), help="the interpreter that has vLLM")
@@ -173,7 +216,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.model:
         return compare(Path(args.model).name, args.model, args)
-    for scale in SCALES[args.device]:
+    if args.smollm2:
+        with tempfile.TemporaryDirectory() as folder:
+            write_smollm2(folder)
+            return compare("the shape of SmolLM2-135M", folder, args)
+    for scale in args.scales or SCALES[args.device]:
         with tempfile.TemporaryDirectory() as folder:
             write_model(Path(folder), scale=composed(f"scale={scale}").scale, context=512, std=None)
             compare(scale, folder, args)

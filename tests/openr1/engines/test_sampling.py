@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from openr1.engines.options import Sampling
-from openr1.engines.sampling import draw, uniforms
+from openr1.engines.sampling import draw, sampling_distribution, uniforms
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0, -30.0]])
 
@@ -65,3 +65,23 @@ def test_more_numbers_begin_with_fewer():
     assert torch.equal(uniforms(7, 5), uniforms(7, 500)[:5])
     assert not torch.equal(uniforms(7, 5), uniforms(8, 5))
     assert 0 <= uniforms(7, 500).min() <= uniforms(7, 500).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(temperature=0.5), (LOGITS[0] / 0.5).softmax(-1)),
+        (Sampling(top_k=2), torch.tensor([0.7311, 0.2689, 0, 0, 0])),
+        (Sampling(top_p=0.9), torch.tensor([0.6652, 0.2447, 0.0900, 0, 0])),
+        (Sampling(top_k=3, top_p=0.9, temperature=2.0), (LOGITS[0, :3] / 2).softmax(-1)),
+    ],
+)
+def test_the_distribution_that_tokens_are_drawn_from(sampling, expected):
+    tokens, _ = draw(LOGITS.expand(200, -1), uniforms(0, 200), sampling)
+    logprobs, kept = sampling_distribution(LOGITS.expand(200, -1), tokens, sampling)
+    assert torch.allclose(logprobs.exp(), expected[tokens], atol=1e-4)
+    if not sampling.truncates:
+        assert kept is None
+        return
+    assert kept[0].nonzero()[:, 0].tolist() == list(range(int((expected > 0).sum())))
+    assert kept.gather(-1, tokens[:, None]).all()

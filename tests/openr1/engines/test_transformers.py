@@ -261,3 +261,20 @@ def test_under_autocast_keys_and_values_have_16_bits_and_logprobs_are_the_models
             own = logprobs.gather(-1, whole[0, ids.shape[1] :, None])[:, 0]
             differences.append((torch.tensor(completion.logprobs) - own).abs().mean())
     assert sum(differences) / len(differences) < 0.1  # rounding; logits of these models have a deviation of some nats
+
+
+def test_the_distribution_of_each_token_is_recorded_where_a_trainer_asks_for_it(model_at):
+    engine, asked = open_engine(TransformersEngine(model=model_at())), requests(3, n=2)
+    sampling = Sampling(temperature=0.8, top_k=5, max_tokens=20)
+    plain = replies(engine, asked, sampling)
+    engine.records = True
+    recorded = replies(engine, asked, sampling)
+    for number, reply in plain.items():
+        for one, other in zip(reply.completions, recorded[number].completions, strict=True):
+            assert (one.sampled_logprobs, one.kept) == (None, None)
+            assert (one.token_ids, one.logprobs) == (other.token_ids, other.logprobs)  # the same draws
+            places = torch.from_numpy(other.kept.ids).split(other.kept.counts.tolist())
+            assert [len(ids) for ids in places] == [5] * other.tokens
+            assert all(token in ids for token, ids in zip(other.token_ids, places, strict=True))
+            # renormalised over five tokens, at a lower temperature, a token is likelier
+            assert sum(other.sampled_logprobs) > sum(other.logprobs)
