@@ -23,8 +23,10 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
+from analysis.charts.parts import column as charted
 from analysis.formatting import QUANTITIES, compute, number, share, short
 from analysis.laws import RlDataReuse, RlIsocompute, TestTime
+from analysis.laws.test_time import SIZES
 
 if TYPE_CHECKING:
     from analysis.fit.result import Fit
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 STEPS = 80  # points of a line
 BEYOND = 10.0  # end of the lines, over the largest of the runs
 LINES = 8  # largest number of lines of a panel
+LEAST_SPAN = 2.0  # of an axis of best numbers, over and under their middle
 TOTALS = 12  # budgets of the line of the best division
 
 
@@ -45,9 +48,9 @@ def chart_isocompute(study: Study) -> Chart | None:
     scale = Scale(QUANTITIES["C"][2], budgets.flops.min(), budgets.flops.max(), log=True, numbers="scientific")
     best = [_best(study, fit, scale, name) for name in fit.law.targets]
     caption = (
-        "Left: runs of each budget, and its parabola in the logarithm of the rollouts; diamonds are the best numbers. Right: the"
-        " best number against compute, and the law with its 95 % interval, dashed beyond the runs. Budgets whose best number is at"
-        " an edge have no diamond."
+        "Left: runs of each budget, and its parabola in the logarithm of the rollouts; diamonds are the best numbers. Right:"
+        " the best number against compute, and the law with its 95 % interval, dashed beyond the runs. Budgets whose best"
+        " number is at an edge have no diamond."
     )
     panels = (_profiles(study, fit.law, scale), *best)
     return Chart(fit.law.title, caption + thinning_note(study.runs.frame), panels, columns=len(panels), size=(5.2, 4.1))
@@ -106,8 +109,11 @@ def _best(study: Study, fit: Fit, scale: Scale, name: str) -> Panel:
     marks.append(
         Scatter(x=flops, y=best, colours=hues, colour=BLUE, edge=BLACK, shape="diamond", size=7.5, hover=hover_texts(rows))
     )
-    y = axis(name, span(np.concatenate([known[0], best]), 0.1, log=True), log=True, label=f"Best {QUANTITIES[name][2].lower()}")
-    return Panel(compute_axis(study, limits), y, tuple(marks), title=fit.law.formula.split(", ")[0], legend="")
+    every = np.concatenate([known[0], best])
+    wide = np.sqrt(every.min() * every.max()) * np.array([1 / LEAST_SPAN, LEAST_SPAN])  # nearly equal numbers look equal
+    y = axis(name, span(np.append(every, wide), 0.1, log=True), log=True, label=f"Best {QUANTITIES[name][2].lower()}")
+    formula = dict(zip(fit.law.targets, fit.law.formula.split(", "), strict=True))[name]
+    return Panel(compute_axis(study, limits), y, tuple(marks), title=formula, legend="")
 
 
 def chart_data_reuse(study: Study) -> Chart | None:
@@ -116,11 +122,14 @@ def chart_data_reuse(study: Study) -> Chart | None:
     if fit is None or not isinstance(fit.law, RlDataReuse):
         return None
     caption = (
-        "Left: the pass rate against the problems drawn, a line for each number of unique problems, with 95 % intervals. Right: the"
-        f" worth of another pass over them, of one over new problems; from the vertical line on it is below {share(fit.law.worth)}."
+        "Left: the pass rate against the problems drawn, a line for each number of unique problems, with 95 % intervals."
+        " Right: the worth of another pass over them, of one over new problems; from the vertical line on it is below"
+        f" {share(fit.law.worth)}."
     )
     panels = (_reuse_curves(study, fit), _worth(study, fit))
-    return Chart(fit.law.title, caption + holdout_note(study) + thinning_note(study.runs.frame), panels, columns=2, size=(5.4, 4.1))
+    return Chart(
+        fit.law.title, caption + holdout_note(study) + thinning_note(study.runs.frame), panels, columns=2, size=(5.4, 4.1)
+    )
 
 
 def _reuse_curves(study: Study, fit: Fit) -> Panel:
@@ -193,9 +202,8 @@ def chart_test_time(study: Study) -> Chart | None:
     what = "answers to a question" if law.amount == "samples" else "tokens of an answer"
     caption = f"Accuracy against the {what}, and the law with its 95 % interval, a line for each model."
     if cost is not None:
-        caption += (
-            f" Right: the share of all compute that is best spent on training if {compute(law.questions)} questions are answered."
-        )
+        answered = f"if {compute(law.questions)} questions are answered"
+        caption += f" Right: the share of all compute that is best spent on training {answered}."
     return Chart(law.title, caption + holdout_note(study), tuple(panels), columns=len(panels), size=(5.4, 4.1))
 
 
@@ -234,8 +242,9 @@ def _answering(study: Study, fit: Fit) -> Panel:
             hover=hover_texts(few),
         )
     )
-    if fit.holdout:
-        marks += held_out_points(fit.holdout["points"], column)
+    held = fit.holdout["points"] if fit.holdout else []
+    marks += held_out_points(held, column)
+    values += [charted(held, "measured")]
     chosen = {"pass": "pass@k", "majority": "maj@k", "best": "best of k"}[law.choice] if law.amount == "samples" else "accuracy"
     y = axis("coverage", span(np.concatenate(values), 0.06), label=chosen)
     return Panel(axis(column, limits, log=True), y, tuple(marks), legend="outside", legend_title="C", title=law.title)
@@ -247,7 +256,9 @@ def _division(study: Study, fit: Fit, cost: float) -> Panel:
     law, frame = fit.law, study.runs.frame
     spent = frame["C"] if "C" in frame else 6 * frame["N"] * frame["D"]
     sizes = (float(frame["N"].min()), float(frame["N"].max())) if law.x == "ND" else (1.0, 1.0)
-    totals = np.geomspace(float(spent.min()), BEYOND**2 * float(spent.max()), TOTALS)
+    one = law.questions * cost * sizes[0] * SIZES[0] if law.x == "ND" else law.questions * cost  # an answer to each question
+    least = max(float(spent.min()), 1.2 * one)
+    totals = np.geomspace(least, BEYOND**2 * max(float(spent.max()), least), TOTALS)
 
     def shares(params: np.ndarray) -> np.ndarray:
         found = [law.optimum(params, total, cost, fit.flops_of, sizes)[:, 0] / total for total in totals]
@@ -265,6 +276,5 @@ def _division(study: Study, fit: Fit, cost: float) -> Panel:
     x = compute_axis(study, limits) if "C" in frame else axis("C", limits, log=True)
     label = f"All compute, {compute(law.questions)} questions included"
     x = Axis(label, x.log, x.numbers, x.limits)
-    none = "" if there.all() else "no line: not one answer a question"
     marks.append(Line(x=np.array(limits), y=np.full(2, 1.0), colour=GREY, dash="dotted", width=1.0))
-    return Panel(x, Axis("Best share of training", limits=(0, 1.06)), tuple(marks), legend="", title="Best division", note=none)
+    return Panel(x, Axis("Best share of training", limits=(0, 1.06)), tuple(marks), legend="", title="Best division")

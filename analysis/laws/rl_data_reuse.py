@@ -31,10 +31,10 @@ class RlDataReuse(CurveLaw):
     :class:`analysis.laws.data_constrained.DataConstrained`: a pass after ``p`` others is worth ``exp(-(p - 1)/R_D)`` of a pass
     over new problems.
 
-    The paper studies the question, not this formula: at a fixed number of steps, its pass rates hardly change up to 25 passes, and
-    overfit at 100 (its abstract, and the figure in the code of its authors, were read; its text was not). This law says from
-    which pass on a problem is worth less than ``worth`` of a new one, with an interval. It knows of no pass that harms: residuals
-    that trend with the passes tell of them.
+    The paper studies the question, not this formula: at a fixed number of steps, its pass rates hardly change up to 25
+    passes, and overfit at 100 (its abstract, and the figure in the code of its authors, were read; its text was not). This
+    law says from which pass on a problem is worth less than ``worth`` of a new one, with an interval. It knows of no pass
+    that harms: residuals that trend with the passes tell of them.
 
     ``D`` counts problems, or answers if the table has ``rollouts``, the answers to a problem each time that it is drawn.
     """
@@ -118,7 +118,9 @@ class RlDataReuse(CurveLaw):
             )
         passes = self.passes(frame)
         if passes.max() <= 1:
-            raise ConfigError(f"law: {self.name} needs runs that repeat problems; the most passes over them are {passes.max():.3g}")
+            raise ConfigError(
+                f"law: {self.name} needs runs that repeat problems; the most passes over them are {passes.max():.3g}"
+            )
         if not ((rate >= 0) & (rate <= 1)).all():
             raise ConfigError(f"runs.columns.pass_at_1: must be from 0 to 1; it ranges from {rate.min():g} to {rate.max():g}")
         if self.loss.logs and not (rate > 0).all():
@@ -136,8 +138,8 @@ class RlDataReuse(CurveLaw):
         most, last = float(self.passes(frame).max()), float(self.last_paying(solution.params)[0])
         if last > most:
             solution.warnings.append(
-                f"a repeat is worth {self.worth:.0%} of a new problem up to pass {last:.3g}, beyond the {most:.3g} passes of the"
-                " runs, so that they do not show where reuse ceases to pay"
+                f"a repeat is worth {self.worth:.0%} of a new problem up to pass {last:.3g}, beyond the {most:.3g} passes of"
+                " the runs, so that they do not show where reuse ceases to pay"
             )
         return solution
 

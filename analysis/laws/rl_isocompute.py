@@ -27,8 +27,8 @@ TARGETS = {"rollouts": "rollouts of a problem", "prompts": "problems of a step"}
 
 @dataclass
 class RlIsocompute(Law):
-    """The number of rollouts of a problem with the highest pass rate at equal compute, as a function of compute; with ``prompts``,
-    the best number of problems of a step as well, and the steps follow.
+    """The number of rollouts of a problem with the highest pass rate at equal compute, as a function of compute; with
+    ``prompts``, the best number of problems of a step as well, and the steps follow.
 
     A step answers ``prompts`` problems ``rollouts`` times each, so that compute is in proportion to ``prompts rollouts steps``.
     At each budget, pass rates are fitted by a parabola in the logarithm of the rollouts, and of the problems where there are
@@ -50,7 +50,8 @@ class RlIsocompute(Law):
 
     form: Annotated[str, OneOf(FORMS)] = "power"  # power, or saturating
     prompts: bool = False  # fit the best number of problems of a step too
-    nearest: Annotated[int, Interval(ge=3, le=10**6)] = 7  # numbers of rollouts, and of problems, around the best that are fitted
+    # numbers of rollouts, and of problems, around the best that are fitted
+    nearest: Annotated[int, Interval(ge=3, le=10**6)] = 7
     budget: str | None = None  # column of the budgets, such as budget.flops; null for C of runs within 5 %
 
     def __post_init__(self) -> None:
@@ -123,7 +124,10 @@ class RlIsocompute(Law):
         if budgets.determined.sum() == least and self.form == "power":
             warnings = [*warnings, "two budgets determine the law exactly, so that nothing shows if it is one"]
         if self.form == "saturating" and params[0, 1] > budgets.flops[budgets.determined].max():
-            warnings = [*warnings, "the best number of rollouts does not saturate within the runs; law.form=power says as much of them"]
+            warnings = [
+                *warnings,
+                "the best number of rollouts does not saturate within the runs; law.form=power says as much of them",
+            ]
         return Solution(params, squares, tables={"budgets": budgets.table}, warnings=warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -160,7 +164,8 @@ class RlIsocompute(Law):
         return coefficient * at**exponent
 
     def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a row per budget with an optimum: ``C``, ``rollouts``, ``prompts`` if it is fitted, and ``pass_at_1`` there."""
+        """Return a row per budget with an optimum: ``C``, ``rollouts``, ``prompts`` if it is fitted, and ``pass_at_1``
+        there."""
         import pandas as pd
 
         table = pd.DataFrame(self.budgets(frame).table)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Gt, Interval, Le
+from annotated_types import Ge, Interval, Le
 
 from analysis.laws.base import Parameter, Solution, TrainingFlops
 from analysis.laws.per_k import ROW, rows_per_k
@@ -31,13 +31,13 @@ FORWARD = 2.0  # FLOPs of a token that is written, for each parameter
 
 @dataclass
 class TestTime(CurveLaw):
-    """Accuracy Q of models of training compute C (or of size N and data D) that give k answers to each question, or think for so
-    many tokens, by default fitted by squared residuals.
+    """Accuracy Q of models of training compute C (or of size N and data D) that give k answers to each question, or think for
+    so many tokens, by default fitted by squared residuals.
 
-    ``-log Q = A C^-alpha`` is that of arXiv 2512.08894 for single answers; the factor ``floor + (1 - floor) k^-gamma`` is what k
-    answers leave of it, never less than ``floor``, which is 0 if the right answer is among enough of them. ``choice`` says how
-    one of k answers is chosen: ``pass`` (pass@k, a verifier that finds the right one), ``majority`` (maj@k) or ``best`` (best of
-    n by the reward of ``stage.best_of``).
+    ``-log Q = A C^-alpha`` is that of arXiv 2512.08894 for single answers; the factor ``floor + (1 - floor) k^-gamma`` is
+    what k answers leave of it, never less than ``floor``, which is 0 if the right answer is among enough of them. ``choice``
+    says how one of k answers is chosen: ``pass`` (pass@k, a verifier that finds the right one), ``majority`` (maj@k) or
+    ``best`` (best of n by the reward of ``stage.best_of``).
 
     The question is that of arXiv 2408.03314 and 2604.01411, of both of which only abstracts were read: the latter fits N, D and
     k together, and finds smaller models and more tokens best once answers are counted. The formula here is this project's own.
@@ -50,7 +50,9 @@ class TestTime(CurveLaw):
 
     name: ClassVar[str] = "test_time"
     title: ClassVar[str] = "Training and answering"
-    source: ClassVar[str] = "this project; the question: Roberts et al. 2026, arXiv 2604.01411; Snell et al. 2024, arXiv 2408.03314"
+    source: ClassVar[str] = (
+        "this project; the question: Roberts et al. 2026, arXiv 2604.01411; Snell et al. 2024, arXiv 2408.03314"
+    )
     response: ClassVar[str] = "coverage"
 
     objective: Annotated[str, OneOf(OBJECTIVES)] = "mse"
@@ -92,9 +94,7 @@ class TestTime(CurveLaw):
             Parameter("A", f"coefficient of {of}", coefficient=True, starts=(0.01, 20)),
             Parameter("alpha", f"exponent of {of}", 1e-3, 3, starts=(0.02, 1.5)),
             *(data if self.x == "ND" else ()),
-            Parameter(
-                "floor", f"share of -log Q of one {one} that no number of them removes", upper=1, starts=(1e-3, 0.9)
-            ),
+            Parameter("floor", f"share of -log Q of one {one} that no number of them removes", upper=1, starts=(1e-3, 0.9)),
             Parameter("gamma", f"exponent of the {one}s", 1e-2, 5, starts=(0.05, 3)),
         )
 
@@ -206,7 +206,9 @@ class TestTime(CurveLaw):
         solution = super().estimate(frame)
         if solution.params[0, -2] >= 1:
             word = "answers" if self.amount == "samples" else "tokens"
-            solution.warnings.append(f"more {word} do not raise the accuracy of these runs, so that compute is best spent on training")
+            solution.warnings.append(
+                f"more {word} do not raise the accuracy of these runs, so that compute is best spent on training"
+            )
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -240,8 +242,8 @@ class TestTime(CurveLaw):
         self, params: np.ndarray, total: float, cost: float, flops_of: TrainingFlops, sizes: tuple[float, float] = (1.0, 1.0)
     ) -> np.ndarray:
         """Return the best division of ``total`` FLOPs between training and the answers to ``questions``, for parameters (m, p):
-        FLOPs of training, amount of answering, accuracy, N and D, (m, 5); N and D are NaN for a law of C. All are NaN if not even
-        one answer to each question can be paid for.
+        FLOPs of training, amount of answering, accuracy, N and D, (m, 5); N and D are NaN for a law of C. All are NaN if not
+        even one answer to each question can be paid for.
 
         :param cost: FLOPs of one answer or token; for a law of N and D, of each parameter.
         :param sizes: the smallest and the largest N of the runs.
@@ -267,7 +269,8 @@ class TestTime(CurveLaw):
             spent = training[rows, i, j]
             d = spent / flops_of(size, 1) if self.x == "ND" else np.full(len(params), np.nan)
             found = np.stack(
-                [spent, amount[rows, i, j], value[rows, i, j], size if self.x == "ND" else np.full(len(params), np.nan), d], axis=1
+                [spent, amount[rows, i, j], value[rows, i, j], size if self.x == "ND" else np.full(len(params), np.nan), d],
+                axis=1,
             )
             best = np.where(np.isfinite(value[rows, i, j])[:, None], found, np.nan)
             step = (high - low) / (GRID - 1)
