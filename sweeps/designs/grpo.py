@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval, Le, MinLen
 from omegaconf import MISSING
 
 from openr1.config.recipe import UNMADE, recipe_steps
-from openr1.config.schema import Config
+from openr1.config.schema import Config, to_dict
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops
 from sweeps.config import SweepConfig
@@ -148,8 +148,8 @@ class Grpo(Design[GrpoSweep]):
         """The keys of the budget that give the length of a run in another way, and would contradict that of the design."""
         config = self._config
         budget = vars(config.budget)
-        if config.recipe is not None and self.sweep.step is not None:
-            budget = config.recipe.steps[self.sweep.step].get("budget") or {}
+        if config.recipe is not None:
+            budget = to_dict(config)["recipe"]["steps"][self.sweep.step].get("budget") or {}
         return [name for name in ("steps", "completions") if budget.get(name) is not None]
 
     def _overspent(self, run: Finished) -> float:

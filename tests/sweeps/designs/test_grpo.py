@@ -4,6 +4,7 @@ from functools import cache
 import pytest
 from helpers.configs import composed
 
+from openr1.config.schema import to_dict
 from openr1.errors import ConfigError
 from sweeps.designs.base import Finished
 from sweeps.designs.grpo import Grpo, GrpoSweep
@@ -83,7 +84,7 @@ def test_problems_of_a_step_are_an_axis_too():
 
 
 def test_the_answers_of_a_step_may_be_the_same_at_any_number_of_rollouts():
-    finished, _, _ = rewarded(GrpoSweep(budgets=[1e12], answers=256), *POLICY, best=lambda _: 30)
+    finished, _, _ = rewarded(GrpoSweep(budgets=[1e12], answers=256), *POLICY, best=lambda _: 60)
     pairs = [(numbers(run.overrides)["samples"], numbers(run.overrides)["prompts"]) for run in finished]
     assert sorted(pairs) == [(4, 64), (8, 32), (16, 16), (32, 8), (64, 4)]
 
@@ -91,8 +92,8 @@ def test_the_answers_of_a_step_may_be_the_same_at_any_number_of_rollouts():
 def test_the_step_of_a_recipe_gets_the_budget():
     sweep = GrpoSweep(budgets=[1e11], step="zero")
     finished, _, _ = rewarded(sweep, *RECIPE, best=lambda _: 8)
-    zero = composed(*RECIPE, *finished[0].overrides).recipe.steps["zero"]  # is possible
-    assert (zero["budget"], zero["stage"]["samples"]) == ({"flops": 1e11, "steps": None}, 4)
+    zero = to_dict(composed(*RECIPE, *finished[0].overrides))["recipe"]["steps"]["zero"]  # is possible
+    assert (zero["budget"]["flops"], zero["budget"]["steps"], zero["stage"]["samples"]) == (1e11, None, 4)
     assert finished[0].overrides == (
         "++recipe.steps.zero.budget.flops=100000000000.0",
         "++recipe.steps.zero.stage.samples=4",
