@@ -22,8 +22,8 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
     """Forecast the loss of planned runs, or the pass rate of reinforcement learning, from the finished runs of a study, and
     register it in their study and in MLflow.
 
-    Of reinforcement learning, the points of the learning curves are fitted by ``rl_power`` in the answers that were learned from,
-    since its FLOPs are known only at the end; the FLOPs of a planned run are the most that it takes.
+    Of reinforcement learning, the points of the learning curves are fitted by ``rl_power`` in the answers that were learned
+    from, since its FLOPs are known only at the end; the FLOPs of a planned run are the most that it takes.
 
     :returns: the files that were written, and a sentence for each run.
     :raises ConfigError: if a run has begun, or the study has too few runs to forecast from.
