@@ -107,7 +107,8 @@ def forecast(
     members = [choices[name] for name in chosen]
     targets = _best_allocations(result, given) if isinstance(given, np.ndarray) else given
     for member in members:
-        needs = [name for name in member.law.needs if name != member.law.response]
+        # a law of the error is fitted to the pass rate, which a run that has not been made has as little as a response
+        needs = [name for name in member.law.needs if name not in (member.law.response, "pass_at_1")]
         require_columns(targets, ["C", *needs], "flops" if at is None else "at", member.law)
     predicted, ends = _predict(frame, targets, members, result)
     rows = validation[validation["candidate"] == chosen[0]]

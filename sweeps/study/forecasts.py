@@ -73,7 +73,8 @@ def _read_runs(uri: str, study: str, stage: PreparedRun) -> pd.DataFrame:
     if not stage.config.stage.rollouts:
         return read_mlflow(uri, study, where=where).frame
     frame = read_mlflow(uri, study, curve=True, where=where, needs=("N", "C", "D", "pass_at_1"), D="completions").frame
-    return frame[frame["pass_at_1"] < 1].reset_index(drop=True)  # the law is of the logarithm of the error
+    frame = frame[frame["pass_at_1"] < 1].reset_index(drop=True)  # the law is of the logarithm of the error
+    return frame.assign(error=1 - frame["pass_at_1"])
 
 
 def _inputs(run: PlannedRun) -> dict[str, float]:
