@@ -220,7 +220,7 @@ def _describe(rows: pd.DataFrame, label: str, settings: dict[str, str], options:
     import pandas as pd
 
     spent = pd.to_numeric(rows[options.compute], errors="coerce").mean() if options.compute in rows else math.nan
-    nothing = {"difference": 0.0, "low": math.nan, "high": math.nan, "p": math.nan, "pairs": 0}
+    nothing: dict[str, Any] = {"difference": 0.0, "low": math.nan, "high": math.nan, "p": math.nan, "pairs": 0}
     mean = float(rows[options.metric].mean())
     return Variant(label=label, settings=settings, runs=len(rows), mean=mean, compute=float(spent), **(nothing | found))
 

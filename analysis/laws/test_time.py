@@ -106,10 +106,11 @@ class TestTime(CurveLaw):
     def _training(self, x: Inputs, params) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return -log Q of one answer (m, n), and its terms."""
         a, alpha, *more = params[:-2]
-        terms = [a * getattr(x, self.x[0]) ** -alpha]
-        if self.x == "ND":
-            terms.append(more[0] * x.D ** -more[1])
-        return sum(terms), terms
+        first = a * getattr(x, self.x[0]) ** -alpha
+        if self.x == "C":
+            return first, [first]
+        second = more[0] * x.D ** -more[1]
+        return first + second, [first, second]
 
     def _left(self, x: Inputs, floor, gamma):
         """Return the share of -log Q that the answers leave."""
