@@ -10,6 +10,8 @@ from analysis.study import analyse
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
