@@ -1,5 +1,8 @@
 """The shipped configs of studies of reinforcement learning, on runs in a real store as the stages log them."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.law_runs import answering, group_sizes, reused_problems
@@ -17,6 +20,8 @@ pytestmark = pytest.mark.slow
 def folder(tmp_path_factory):
     """Return a folder with a store of the studies."""
     folder = tmp_path_factory.mktemp("studies")
+    before = Path.cwd()
+    os.chdir(folder)  # where MLflow keeps the artifacts of a store
     config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db")
     number = iter(range(10**6))
 
@@ -49,6 +54,7 @@ def folder(tmp_path_factory):
             params = {"seed": seed, "recipe": {"steps": {"zero": {"stage": loss, "seed": seed}, "eval": {"seed": seed}}}}
             rate = 0.8 + effect + 0.01 * seed + 0.01 * rng.standard_normal()
             log("rl_ablations_micro", "recipe", params, {"pass_at_1": rate, "flops": 1e12}, role="trial")
+    os.chdir(before)
     return folder
 
 
