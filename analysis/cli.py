@@ -25,12 +25,27 @@ def app(cfg: DictConfig) -> None:
         from analysis.report import terminal
 
         check_place(config.directory, "out" if config.out else "outputs")
+        if config.ablation.metric is not None:
+            _compare_variants(config)
+            return
         overrides = list(HydraConfig.get().overrides.task)
         with on_terminal():
             result = (study.analyse_groups if config.by else study.analyse)(config, overrides)
             with writing(config.directory):
                 report.write(result)
         terminal.show(result)
+
+
+def _compare_variants(config: FitConfig) -> None:
+    """Compare the variants of a study with its base line, write the table and print it."""
+    from analysis.fit.ablation import compare
+    from analysis.report import ablations
+    from analysis.sources.frame import read
+
+    study = compare(read(config.runs, []).frame, config.ablation)
+    with writing(config.directory):
+        path = ablations.write(study, config)
+    ablations.show(study, config, path)
 
 
 def main() -> None:

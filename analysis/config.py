@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import MISSING
 
 from analysis.figures import Figures
+from analysis.fit.ablation import Ablation
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.laws import LAWS, Law
 from analysis.laws.constraints import read_priors, read_values
@@ -44,6 +45,7 @@ class FitConfig:
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     forecast: Flops | None = None  # compute of a run that has not been made, whose loss (or pass rate) is forecast
     stack: bool = False  # forecast the median of all laws that predicted about as well as the best one
+    ablation: Ablation = field(default_factory=Ablation)  # variants compared with a base line, in place of a law
     target_flops: Flops | None = None  # budget that the advice is for; null for ten times the largest of the runs
     target_loss: Positive | None = None  # loss whose budget is reported, nats per token
     figures: Figures = field(default_factory=Figures)
@@ -51,6 +53,10 @@ class FitConfig:
     out: str | None = None  # directory of the report; null for outputs/studies/STUDY, and LAW_by_COLUMN in it
 
     def __post_init__(self) -> None:
+        if self.ablation.metric is None and (self.ablation.keys or self.ablation.baseline):
+            raise ConfigError("ablation.metric: name the column that is compared, such as ablation.metric=pass_at_1")
+        if self.ablation.metric is not None and (self.by or self.compare or self.forecast):
+            raise ConfigError("ablation: compares runs without a law; leave by, compare and forecast out")
         if self.by and self.compare:
             raise ConfigError("by: one law is fitted to each group; leave compare out")
         if self.share and not self.by:

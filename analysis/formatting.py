@@ -115,6 +115,10 @@ QUANTITIES: dict[str, tuple[Callable[[float], str], str, str]] = {
     "kl": (number, "plain", "KL from the start (nats)"),
     "gold": (three_decimals, "plain", "Gold reward"),
     "samples": (short, "short", "Samples per problem"),
+    "rollouts": (short, "short", "Rollouts of a problem"),
+    "prompts": (short, "short", "Problems of a step"),
+    "answer_tokens": (short, "short", "Tokens of an answer"),
+    "passes": (number, "plain", "Passes over the problems"),
     "correct": (short, "short", "Correct samples"),
 }
 

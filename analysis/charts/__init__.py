@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import compute, curves, families, fits, isoflop, mixing, optimisers, reasoning, schedules
+from analysis.charts import compute, curves, families, fits, isoflop, mixing, optimisers, reasoning, rl_compute, schedules
 from analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ FIGURES = {
     "isoflop": isoflop.chart_isoflop,
     "envelope": compute.chart_envelope,
     "rl": reasoning.chart_rl,
+    "isocompute": rl_compute.chart_isocompute,
+    "data_reuse": rl_compute.chart_data_reuse,
+    "test_time": rl_compute.chart_test_time,
     "pass_at_k": reasoning.chart_pass_at_k,
     "distillation": reasoning.chart_distillation,
     "hyperparameter": curves.chart_hyperparameter,

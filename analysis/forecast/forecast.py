@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +107,8 @@ def forecast(
     members = [choices[name] for name in chosen]
     targets = _best_allocations(result, given) if isinstance(given, np.ndarray) else given
     for member in members:
-        needs = [name for name in member.law.needs if name != member.law.response]
+        # a law of the error is fitted to the pass rate, which a run that has not been made has as little as a response
+        needs = [name for name in member.law.needs if name not in (member.law.response, "pass_at_1")]
         require_columns(targets, ["C", *needs], "flops" if at is None else "at", member.law)
     predicted, ends = _predict(frame, targets, members, result)
     rows = validation[validation["candidate"] == chosen[0]]
@@ -119,6 +120,16 @@ def forecast(
     names = {str(name): float(score) for name, score in ranked.items()}
     along = not laws and on_one_line(frame)
     return Forecast(table, best.law.response, chosen, names, origins, noise, largest, result, validation, along)
+
+
+def as_pass_rate(forecast: Forecast) -> Forecast:
+    """Return a forecast of an error rate as one of the pass rate, ``1 - error``, with the ends of its intervals exchanged."""
+    table = forecast.table
+    flipped = {"predicted": 1 - table["predicted"]}
+    for low in [name for name in table if "_low" in str(name)]:
+        high = str(low).replace("_low", "_high")
+        flipped |= {low: 1 - table[high], high: 1 - table[low]}
+    return replace(forecast, table=table.assign(**flipped), response="pass_at_1")
 
 
 def _best_allocations(result: Fit, budgets: np.ndarray) -> pd.DataFrame:

@@ -110,6 +110,8 @@ def verify(folder: Path, frame: pd.DataFrame) -> list[Outcome]:
     for place, outcome in enumerate(outcomes):
         run, response = outcome.forecast["run"], outcome.forecast["response"]
         rows = frame[frame["fingerprint"] == run["fingerprint"]]
+        if "step" in rows:  # points of a curve, of which the last is the run's result
+            rows = rows.sort_values("step", ascending=False)
         if outcome.measured is not None or rows.empty or response not in rows:
             continue
         measured = float(rows[response].iloc[0])

@@ -20,9 +20,12 @@ from analysis.laws.overoptimisation import Overoptimisation
 from analysis.laws.overtraining import Overtraining, TaskError
 from analysis.laws.pass_at_k import PassAtK
 from analysis.laws.power_law import PowerLaw
+from analysis.laws.rl_data_reuse import RlDataReuse
+from analysis.laws.rl_isocompute import RlIsocompute
 from analysis.laws.rl_power import RlPower
 from analysis.laws.rl_sigmoid import RlSigmoid
 from analysis.laws.schedule import Schedule
+from analysis.laws.test_time import TestTime
 from analysis.laws.weight_decay import WeightDecay
 
 LAWS: dict[str, type[Law]] = {
@@ -52,6 +55,9 @@ LAWS: dict[str, type[Law]] = {
         Moe,
         MoeLeverage,
         Overoptimisation,
+        RlIsocompute,
+        RlDataReuse,
+        TestTime,
     )
 }
 

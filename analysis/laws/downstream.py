@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Interval
 
 from analysis.laws.base import Parameter
+from analysis.laws.per_k import ROW, rows_per_k
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PASS_AT = re.compile(r"pass_at_(\d+)")  # columns of a run, one for each k
-ROW = "row"  # column of melted rows: the position of the run
 
 
 @dataclass
@@ -145,16 +145,12 @@ class Downstream(CurveLaw):
         """Return a row per run and k, with ``k`` and ``coverage``; without ``k``, the rows as they are."""
         if not self.k or {"k", "coverage"} <= set(frame):
             return frame
-        import pandas as pd
-
         names = {name: int(match[1]) for name in frame if (match := PASS_AT.fullmatch(str(name)))}
         if len(names) < 2:
             raise ConfigError(
                 "runs.columns.k: law.k=true needs k and coverage, a row per k, or columns pass_at_1, pass_at_4, ... of each run"
             )
-        base = frame.drop(columns=list(names)).assign(**{ROW: np.arange(len(frame))})
-        melted = pd.concat([base.assign(k=float(k), coverage=frame[name].astype(float)) for name, k in names.items()])
-        return melted.dropna(subset="coverage").reset_index(drop=True)
+        return rows_per_k(frame, names)
 
     @property
     def independent(self) -> bool:

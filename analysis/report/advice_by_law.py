@@ -25,6 +25,7 @@ from analysis.laws import (
 )
 from analysis.laws.moe import experts_per_active
 from analysis.numerics.rate_changes import warmup_end
+from analysis.report.advice_of_rl import advise_data_reuse, advise_isocompute, advise_test_time
 from analysis.report.predictions import BEYOND, format_prediction
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
@@ -346,4 +347,7 @@ SPECIAL: dict[str, Callable[[Study, Fit], list[str]]] = {
     "moe": _moe,
     "moe_leverage": _moe_leverage,
     "overoptimisation": _overoptimisation,
+    "rl_isocompute": advise_isocompute,
+    "rl_data_reuse": advise_data_reuse,
+    "test_time": advise_test_time,
 }

@@ -40,6 +40,9 @@ class Columns:
     score: str | None = None  # share of its points
     kl: str | None = None  # KL divergence of a policy from the policy at the start, nats per answer
     gold: str | None = None  # reward that is wanted, of a policy that is optimised for another one; of any sign
+    rollouts: str | None = None  # answers of a group: rollouts of a problem in a step of reinforcement learning
+    prompts: str | None = None  # problems of a step of reinforcement learning
+    answer_tokens: str | None = None  # tokens of an answer
 
     @classmethod
     def of(cls, columns: Columns | Mapping[str, str] | None) -> Columns:
@@ -76,7 +79,7 @@ class Units:
     kl: str | None = None  # nats or bits
 
 
-COUNTS = ("N", "D", "U", "batch", "k", "samples", "correct")
+COUNTS = ("N", "D", "U", "batch", "k", "samples", "correct", "rollouts", "prompts", "answer_tokens")
 LOSSES = ("loss", "teacher_loss", "supervised_loss")
 NATS = (*LOSSES, "kl")
 SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1

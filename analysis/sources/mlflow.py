@@ -79,7 +79,8 @@ def read_curves(uri: str, runs: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     label = "name" if runs["name"].is_unique else "run_id"
     rows = []
     for run in runs.to_dict("records"):
-        names = [name for name in (*measured, *cumulative) if not pd.isna(run.get(name))]
+        # a param, such as the problems that a run is limited to, is text and has no history
+        names = [name for name in (*measured, *cumulative) if not isinstance(run.get(name), str) and not pd.isna(run.get(name))]
         known = {key: value for key, value in run.items() if key not in names}
         points = read_history(uri, run["run_id"], names)
         rows += [{**known, "run": run[label], **point} for point in points if set(measured) & set(point)]

@@ -13,6 +13,7 @@ from sweeps.config import SweepConfig
 from sweeps.designs.base import Design
 from sweeps.designs.data_mix import DataMixSweep
 from sweeps.designs.grid import GridSweep
+from sweeps.designs.grpo import GrpoSweep
 from sweeps.designs.isoflop import IsoFlopSweep
 from sweeps.designs.lr import LrSweep
 from sweeps.designs.stages import StagesSweep
@@ -23,6 +24,7 @@ DESIGNS: dict[str, tuple[type[SweepConfig], str]] = {
     "default": (SweepConfig, "sweeps.designs.command_line.CommandLine"),
     "grid": (GridSweep, "sweeps.designs.grid.Grid"),
     "isoflop": (IsoFlopSweep, "sweeps.designs.isoflop.IsoFlop"),
+    "grpo": (GrpoSweep, "sweeps.designs.grpo.Grpo"),
     "lr": (LrSweep, "sweeps.designs.lr.Lr"),
     "data_mix": (DataMixSweep, "sweeps.designs.data_mix.DataMix"),
     "stages": (StagesSweep, "sweeps.designs.stages.Stages"),

@@ -269,6 +269,65 @@ def _overoptimisation(method: str = "rl") -> tuple[pd.DataFrame, Law]:
     return frame.assign(gold=gold), law
 
 
+ROLLOUTS = {"rollouts_coefficient": 5.66e-4, "rollouts_exponent": 0.35}  # 4 at 1e11 FLOPs
+
+
+def group_sizes(budgets: int = 5, seeds: int = 3, noise: float = 0.004, seed: int = 0) -> pd.DataFrame:
+    """Return pass rates of reinforcement learning at several budgets, whose best rollouts of a problem rise with compute, and
+    whose best problems of a step are 32 at each.
+    """
+    frame = _grid(C=1e11 * 3.0 ** np.arange(budgets), rollouts=2.0 ** np.arange(1, 7), seed=np.arange(float(seeds)))
+    frame["prompts"] = 8 * 2.0 ** (np.arange(len(frame)) % 5)
+    off = np.log(frame["rollouts"] / (ROLLOUTS["rollouts_coefficient"] * frame["C"] ** ROLLOUTS["rollouts_exponent"]))
+    rate = 0.6 + 0.05 * np.log10(frame["C"] / 1e11) - 0.02 * off**2 - 0.005 * np.log(frame["prompts"] / 32) ** 2
+    return frame.assign(pass_at_1=rate + noise * np.random.default_rng(seed).standard_normal(len(frame)))
+
+
+def _rl_isocompute(**options) -> tuple[pd.DataFrame, Law]:
+    law = LAWS["rl_isocompute"](**options)
+    return tidy(group_sizes(), needs=law.needs).frame, law
+
+
+REUSE = {"R0": 0.5, "A": 0.92, "D_mid": 800.0, "B": 1.4, "R_D": 6.0}
+
+
+def reused_problems(seeds: int = 3, noise: float = 0.01, seed: int = 0) -> pd.DataFrame:
+    """Return learning curves of reinforcement learning on 64 to 4,096 problems, 4 answers each."""
+    frame = _grid(U=np.array([64.0, 256, 1024, 4096]), seed=np.arange(float(seeds)), D=np.append(0, np.geomspace(32, 5000, 19)))
+    frame["run"] = (frame["U"] * 100 + frame["seed"]).astype(int).astype(str)
+    rate = LAWS["rl_data_reuse"]().predict(np.array([list(REUSE.values())]), frame)[0]
+    rate = np.clip(rate + noise * np.random.default_rng(seed).standard_normal(len(frame)), 0, 1)
+    return frame.assign(pass_at_1=rate, rollouts=4.0, D=4 * frame["D"])
+
+
+def _rl_data_reuse() -> tuple[pd.DataFrame, Law]:
+    law = LAWS["rl_data_reuse"]()
+    return tidy(reused_problems(), needs=law.needs, zero_compute=True).frame, law
+
+
+ANSWERING = {
+    "C": {"A": 2e3, "alpha": 0.28, "floor": 0.15, "gamma": 0.6},
+    "ND": {"A": 40.0, "alpha": 0.3, "B": 300.0, "beta": 0.4, "floor": 0.1, "gamma": 0.5},
+}
+
+
+def answering(x: str = "C", noise: float = 0.004, seed: int = 0) -> pd.DataFrame:
+    """Return the accuracy of models that give 1 to 64 answers to each question, with the columns of ``stage=evaluate``."""
+    n, d = (np.array([3e5]), np.geomspace(5e4, 5e6, 6)) if x == "C" else (np.array([1e5, 3e5, 1e6]), np.array([1e6, 3e6, 1e7]))
+    frame = _grid(N=n, D=d).assign(answer_tokens=40.0)
+    frame["C"] = 6 * frame["N"] * frame["D"]
+    law, rng = LAWS["test_time"](x=x), np.random.default_rng(seed)
+    for k in 2 ** np.arange(7):
+        rate = law.predict(np.array([list(ANSWERING[x].values())]), frame.assign(k=float(k), coverage=0.5))[0]
+        frame[f"pass_at_{k}"] = np.clip(rate + noise * rng.standard_normal(len(frame)), 0, 1)
+    return frame
+
+
+def _test_time(x: str = "C") -> tuple[pd.DataFrame, Law]:
+    law = LAWS["test_time"](x=x)
+    return tidy(answering(x), needs=law.needs).frame, law
+
+
 # name of a law, with what distinguishes it after a comma -> its runs and the law with its options
 LAW_STUDIES = {
     "power_law": _power_law,
@@ -302,4 +361,10 @@ LAW_STUDIES = {
     "overoptimisation": _overoptimisation,
     "overoptimisation, best of n": lambda: _overoptimisation("best_of_n"),
     "moe_leverage, granularity": lambda: _moe_leverage(granularity=True),
+    "rl_isocompute": _rl_isocompute,
+    "rl_isocompute, problems too": lambda: _rl_isocompute(prompts=True),
+    "rl_isocompute, saturating": lambda: _rl_isocompute(form="saturating"),
+    "rl_data_reuse": _rl_data_reuse,
+    "test_time": _test_time,
+    "test_time, N and D": lambda: _test_time("ND"),
 }

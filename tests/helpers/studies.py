@@ -12,7 +12,18 @@ import pandas as pd
 from analysis.config import compose
 from analysis.laws import LAWS
 from analysis.study import Study, analyse
-from helpers.law_runs import GAO, MOE, batch_sizes, mixes, model_scores, schedule_curves, weight_decays
+from helpers.law_runs import (
+    GAO,
+    MOE,
+    answering,
+    batch_sizes,
+    group_sizes,
+    mixes,
+    model_scores,
+    reused_problems,
+    schedule_curves,
+    weight_decays,
+)
 
 
 def loss(n, d):
@@ -157,6 +168,12 @@ KINDS = {
     "data_mixing": (mixtures, ["law=data_mixing", "law.weights=[web,code,math]"], ("mixing", *EVERY)),
     "moe": (experts, ["law=moe"], EVERY),
     "moe_leverage": (experts, ["law=moe_leverage"], EVERY),
+    "rl_isocompute": (group_sizes, ["law=rl_isocompute"], ("isocompute", *EVERY)),
+    "rl_isocompute, problems too": (group_sizes, ["law=rl_isocompute", "law.prompts=true"], ("isocompute", *EVERY)),
+    "rl_isocompute, saturating": (group_sizes, ["law=rl_isocompute", "law.form=saturating"], ("isocompute", *EVERY)),
+    "rl_data_reuse": (reused_problems, ["law=rl_data_reuse"], ("data_reuse", *EVERY)),
+    "test_time": (answering, ["law=test_time", "holdout.largest_budgets=0"], ("test_time", *EVERY)),
+    "test_time, N and D": (lambda: answering("ND"), ["law=test_time", "law.x=ND"], ("test_time", *EVERY)),
     "overoptimisation": (policies, ["law=overoptimisation"], ("curve", *EVERY)),
     "distillation": (students, ["law=distillation"], ("distillation", *EVERY)),
     "batch_size": (batch_sizes, ["law=batch_size", "holdout.query='D > 3e10'"], ("batch_size", *EVERY)),

@@ -89,7 +89,8 @@ def test_options_of_a_search_name_the_choice_that_has_them(monkeypatch, capsys):
         ([], "DesignSweeper", "default"),
         (["sweep=search"], "OptunaSweeper", "search"),
         (["sweep=search", "hydra/sweeper=optuna"], "OptunaSweeper", "search"),
-        (["sweep=grpo"], "OptunaSweeper", "search"),
+        (["sweep=grpo_search"], "OptunaSweeper", "search"),
+        (["sweep=grpo", "sweep.budgets=[1e12]"], "DesignSweeper", "grpo"),
     ],
 )
 def test_only_a_search_has_the_options_of_a_search(words, sweeper, kind):

@@ -6,7 +6,8 @@ import pytest
 from helpers.law_runs import LAW_STUDIES, isoflop_runs
 
 from analysis import Bootstrap, forecast
-from analysis.laws import Chinchilla, IsoFlop, RlSigmoid
+from analysis.forecast.forecast import as_pass_rate
+from analysis.laws import Chinchilla, IsoFlop, RlPower, RlSigmoid
 from analysis.report.forecasts import sentences
 from analysis.sources.frame import tidy
 from openr1.errors import ConfigError
@@ -113,3 +114,26 @@ def test_runs_of_one_budget_give_no_forecast():
 def test_runs_whose_size_is_not_always_known_are_forecast_by_their_compute(frame):
     partly = frame.assign(N=frame["N"].where(frame.index != 3))
     assert {name.split(",")[0] for name in forecast(partly, FAR, bootstrap=NONE).scores} == {"power_law"}
+
+
+def learning_curves():
+    """Return learning curves of reinforcement learning at three sizes with two seeds each, by the law of ``rl_power``."""
+    law, rows = RlPower(x="D"), []
+    for n in (2e5, 4e5, 8e5):
+        for seed in (0, 1):
+            curve = pd.DataFrame({"N": n, "D": np.geomspace(500, 2e4, 12), "run": f"{n:.0f}-{seed}"})
+            noise = np.random.default_rng(int(n) + seed).normal(0, 0.004, len(curve))
+            error = law.predict(np.array([[0.4, 3e5, 0.9, 0.1]]), curve)[0] + noise
+            rows.append(curve.assign(C=curve["N"] * curve["D"] * 1e3, pass_at_1=1 - error, error=error))
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_the_pass_rate_of_the_next_size_is_forecast_from_learning_curves():
+    target = pd.DataFrame({"N": [1.6e6], "D": [2e4], "C": [1.6e6 * 2e4 * 1e3]})
+    result = as_pass_rate(forecast(learning_curves(), at=target, laws=RlPower(x="D"), bootstrap=Bootstrap(50)))
+    row = result.table.iloc[0]
+    truth = 1 - RlPower(x="D").predict(np.array([[0.4, 3e5, 0.9, 0.1]]), target)[0, 0]
+    assert result.response == "pass_at_1"
+    assert row["predicted"] == pytest.approx(truth, abs=0.03)
+    assert row["run_low_95"] < row["run_low_50"] < row["predicted"] < row["run_high_50"] < row["run_high_95"] <= 1
+    assert row["run_low_95"] <= row["curve_low"] <= row["curve_high"] <= row["run_high_95"]

@@ -64,3 +64,9 @@ def test_a_run_is_a_hit_or_a_miss_once_it_exists(folder):
 
 def test_a_run_without_a_response_waits(folder):
     assert [o.measured for o in verify(folder, pd.DataFrame({"fingerprint": ["abc"]}))] == [None, None]
+
+
+def test_of_a_curve_the_last_point_is_the_measured_value(folder):
+    curve = pd.DataFrame({"fingerprint": "abc", "step": [0, 20, 10], "loss": [9.0, 2.0, 5.0]})
+    hit, _ = verify(folder, curve)
+    assert hit.measured == 2.0
