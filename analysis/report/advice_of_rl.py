@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -74,14 +75,20 @@ def advise_test_time(study: Study, fit: Fit) -> list[str]:
         return [f"{study.amount_of_compute(total)} do not pay for one answer to each of {questions}; set law.questions."]
     training, amount, accuracy, n, d = rows
     unit = "answers" if law.amount == "samples" else "tokens"
-    part = with_interval(*(value / total for value in training), share)
-    size = f" of {with_interval(*n, short)} parameters on {with_interval(*d, short)} tokens" if law.x == "ND" else ""
+    part = _shown([value / total for value in training], share)
+    size = f" of {_shown(n, short)} parameters on {_shown(d, short)} tokens" if law.x == "ND" else ""
     sentences = [
         f"With {study.amount_of_compute(total)} in all for training and {questions}, spend {part} on training{size}, and"
-        f" {with_interval(*amount, number)} {unit} on each question; expect an accuracy of {with_interval(*accuracy, share)}."
+        f" {_shown(amount, number)} {unit} on each question; expect an accuracy of {_shown(accuracy, share)}."
     ]
     if law.x == "ND" and not sizes[0] <= n[0] <= sizes[1]:
         sentences.append("No run has such a size, so that this extrapolates.")
     if law.amount == "samples" and amount[0] < 1.005:
         sentences.append("A single answer to each question is best: more of them cost more training than they are worth.")
     return sentences
+
+
+def _shown(row: list[float], write: Callable[[float], str]) -> str:
+    """Format a value and the ends of its interval."""
+    value, low, high = row
+    return with_interval(value, low, high, write)
