@@ -302,7 +302,7 @@ def reused_problems(seeds: int = 3, noise: float = 0.01, seed: int = 0) -> pd.Da
 
 def _rl_data_reuse() -> tuple[pd.DataFrame, Law]:
     law = LAWS["rl_data_reuse"]()
-    return tidy(reused_problems(), needs=law.needs, zero_compute=True).frame, law
+    return tidy(reused_problems(noise=0.004), needs=law.needs, zero_compute=True).frame, law
 
 
 ANSWERING = {

@@ -110,7 +110,7 @@ def test_what_a_killed_run_has_answered_is_not_asked_again_by_any_number_of_proc
     kept = {asked.problem for shard in range(len(journal.shards)) for asked in journal.read(shard)}
     answered = {problem for of_one in first for problem in of_one}
     if whole_shards:  # a shard that is not whole is asked again
-        assert kept < answered
+        assert kept <= answered
     else:
         assert kept == answered
         assert len(kept) >= 5
