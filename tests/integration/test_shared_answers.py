@@ -112,7 +112,7 @@ def asks_the_rest(config, tmp_path, monkeypatch, whole):
 
         patch.setattr(model_answers, "engine_answerer", answerer)
         result = run_stage(config, quiet=True)
-    assert len(before) > 5
+    assert len(before) >= 4
     assert again
     assert Counter(before + again) == Counter(problem.id for problem in read_problems(config))
     assert content(result.artifact) == content(whole)

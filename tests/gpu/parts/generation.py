@@ -19,7 +19,7 @@ ROUNDS = 2
 
 
 def run(setting, figures) -> None:
-    args = Namespace(device=setting.device, batch=setting.batch, prompts=setting.prompts, tokens=setting.tokens)
+    args = Namespace(device=setting.device, batch=setting.batch, prompts=setting.prompts, samples=1, tokens=setting.tokens)
     scale, dtype = composed(f"scale={setting.generated}").scale, DTYPES[setting.device]
     folder = write_model(figures.folder / "generated", scale=scale, context=512, std=None)
     name = f"{setting.generated}, {dtype}, batch {setting.batch}"
