@@ -133,8 +133,6 @@ def _processes(config: Config) -> None:
         if is_distributed(config):
             _shared_engine(config)
         return
-    if not stage.multiprocess:
-        raise ConfigError(f"compute.processes: stage={stage.kind} trains on one process, not {compute.processes}")
     if stage.pairs and compute.strategy != "ddp":
         raise ConfigError(f"compute.strategy: stage={stage.kind} trains on several processes by ddp, not by {compute.strategy}")
 

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
-    import torch
-
     from openr1.config.schema import Config
-    from openr1.distributed.options import ComputeConfig
 
 
 def require_device(key: str, device: str) -> None:
@@ -24,15 +21,6 @@ def require_device(key: str, device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"{key}: cuda needs a GPU, and torch finds none on this machine; cpu is allowed")
-
-
-def own_device(compute: ComputeConfig) -> torch.device:
-    """Return the device of this process: each process of a run has a GPU of its own, by its number on this machine."""
-    import torch
-
-    if compute.device == "cpu":
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if compute.processes > 1 else torch.cuda.current_device())
 
 
 def wait_for_device(device: str) -> None:
@@ -63,8 +51,8 @@ def keep_own_gpu(rank: int) -> None:
 
 
 def use_own_device(device: str) -> None:
-    """Make the GPU of this rank the one that ``cuda`` names in this process; on one process it is the first."""
+    """Make the GPU of this rank the one that ``cuda`` names in this process."""
     import torch
 
-    if device == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

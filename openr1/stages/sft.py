@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import datasets
 from trl import SFTConfig, SFTTrainer
 
-from openr1.distributed.devices import own_device
+from openr1.distributed.devices import use_own_device
 from openr1.training.context import StageContext
 from openr1.training.mtp import MultiTokenLoss
 from openr1.training.packing import check_isolation, pack
@@ -39,7 +39,8 @@ def run(context: StageContext) -> dict[str, float]:
     sequences = dataset.train(count, context.config.seed)
     model = initial_model(context)
     if stage.packing:
-        model.to(own_device(context.config.compute))  # kernels of flash attention run on GPUs only
+        use_own_device(context.config.compute.device)
+        model.to(context.config.compute.device)  # kernels of flash attention run on GPUs only
         check_isolation(model, dataset.vocab_size, half=context.config.compute.precision == "bfloat16")
         collator = partial(pack, size=dataset.context, pad_token_id=dataset.pad_token_id)
     else:

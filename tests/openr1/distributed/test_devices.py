@@ -1,15 +1,15 @@
-import torch
-
-from openr1.distributed.devices import own_device, wait_for_device
-from openr1.distributed.options import ComputeConfig
+from openr1.distributed.devices import use_own_device, wait_for_device
 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr("torch.cuda.current_device", lambda: 2)
-    assert own_device(ComputeConfig()) == torch.device("cpu")
-    assert own_device(ComputeConfig(device="cuda")) == torch.device("cuda", 2)
+    chosen = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    use_own_device("cuda")  # on one process, the one that is current
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert own_device(ComputeConfig(device="cuda", processes=4, strategy="zero3")) == torch.device("cuda", 1)
+    use_own_device("cpu")
+    assert chosen == []
+    use_own_device("cuda")
+    assert chosen == [1]
 
 
 def test_only_a_gpu_is_waited_for(monkeypatch):
