@@ -1,4 +1,4 @@
-"""Rows of one run for each number of samples, from columns such as ``pass_at_1`` and ``pass_at_4``."""
+"""Parts of laws of accuracy: rows for each number of samples, from columns such as ``pass_at_4``, and scales of starts."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def rows_per_k(frame: pd.DataFrame, names: Mapping[str, int]) -> pd.DataFrame:
     base = frame.drop(columns=list(names)).assign(**{ROW: np.arange(len(frame))})
     melted = pd.concat([base.assign(k=float(k), coverage=frame[name].astype(float)) for name, k in names.items()])
     return melted.dropna(subset="coverage").reset_index(drop=True)
+
+
+def scaled_starts(grid: Mapping[str, np.ndarray], accuracy: np.ndarray, chance: float) -> dict[str, np.ndarray]:
+    """Return a grid of starts with A and B in units of the median of the negative logarithm of accuracy.
+
+    :param accuracy: of the rows, (n,).
+    :param chance: accuracy of a guess.
+    """
+    share = np.clip((accuracy - chance) / (1 - chance), 0.01, 0.99)
+    typical = float(np.median(-np.log(share)))
+    return {name: values * typical if name in ("A", "B") else values for name, values in grid.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge, Interval, Le
 
 from analysis.laws.base import Parameter, Solution, TrainingFlops
-from analysis.laws.per_k import ROW, rows_per_k
+from analysis.laws.per_k import ROW, rows_per_k, scaled_starts
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
@@ -139,11 +139,7 @@ class TestTime(CurveLaw):
         return {**params, **shifted}
 
     def starts(self, points: Points, fixed: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Return a grid; A and B are in units of the median of the negative logarithm of accuracy."""
-        share = np.clip((points.y - self.chance) / (1 - self.chance), 0.01, 0.99)
-        typical = float(np.median(-np.log(share)))
-        grid = super().starts(points, fixed)
-        return {name: values * typical if name in ("A", "B") else values for name, values in grid.items()}
+        return scaled_starts(super().starts(points, fixed), points.y, self.chance)
 
     # the rows
 

@@ -90,14 +90,16 @@ def _describe(score: Score) -> str:
     return f"{score.total:g} ({parts})"
 
 
-def check_probabilities(found: Mismatch, bfloat16: bool) -> float:
+def check_probabilities(found: Mismatch, bfloat16: bool) -> float | None:
     """Compare the log-probabilities that the sampler and the trained model give to the tokens of answers.
 
     :param found: their mismatch over :data:`PROBABILITY_ANSWERS` answers, after temperature and truncation.
-    :returns: the mean absolute difference, nats a token.
+    :returns: the mean absolute difference, nats a token; None if the sampler tells no probability.
     :raises RunError: if it is more than rounding.
     """
-    difference = found.metrics()["sampler_difference"]
+    difference = found.metrics().get("sampler_difference")
+    if difference is None:
+        return None
     limit = MAX_DIFFERENCE[torch.bfloat16 if bfloat16 else torch.float32]
     if not difference <= limit:
         raise RunError(

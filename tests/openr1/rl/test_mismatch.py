@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
+from openr1.errors import RunError
 from openr1.rl.mismatch import mismatch, truncated_weights
+from openr1.rl.preflight import check_probabilities
 
 NAN = math.nan
 
@@ -32,3 +34,11 @@ def test_the_divergence_is_estimated_without_bias():
 def test_weights_are_ratios_up_to_a_cap():
     trainer, sampler = torch.tensor([-1.0, -1.0, -1.0, -1.0]), torch.tensor([-1.0, -1.5, -3.0, NAN])
     assert truncated_weights(trainer, sampler, 2.0).tolist() == pytest.approx([1.0, math.exp(0.5), 2.0, 1.0])
+
+
+def test_a_sampler_that_tells_no_probability_is_not_checked():
+    unknown = mismatch(torch.zeros(1, 2), torch.full((1, 2), NAN), torch.ones(1, 2))
+    assert check_probabilities(unknown, bfloat16=False) is None
+    wrong = mismatch(torch.zeros(1, 2), torch.full((1, 2), -1.0), torch.ones(1, 2))
+    with pytest.raises(RunError, match=r"^the sampler's log-probabilities differ by 1 nats a token"):
+        check_probabilities(wrong, bfloat16=False)

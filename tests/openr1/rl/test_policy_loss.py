@@ -149,7 +149,7 @@ def test_weights_of_truncated_importance_sampling_scale_the_loss(folder, tmp_pat
 
 
 def test_a_truncated_policy_is_trained_with_what_the_sampler_kept(folder, tmp_path):
-    """Where the sampler kept one token at each place, there was no choice, and nothing is learned."""
+    """The gradient is zero if the sampler kept a single token at each position, and the usual one if it kept all."""
     alone = [KeptTokens(np.array(ids, dtype=np.int32), np.ones(len(ids), dtype=np.int32)) for ids in answers()]
     size = len(tokenizer())
     ids = np.arange(size, dtype=np.int32)

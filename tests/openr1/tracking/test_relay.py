@@ -1,4 +1,4 @@
-"""What an observer is told of a run on several processes: the same as of one, while it runs."""
+"""The observer of a run on several processes receives the same calls as that of a run on one process, while the run goes on."""
 
 import pytest
 
