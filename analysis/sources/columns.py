@@ -86,8 +86,8 @@ SHARES = ("pass_at_1", "error", "coverage", "score")  # at most 1
 NONNEGATIVE = (*SHARES, "correct", "weight", "kl")  # may be 0
 SIGNED = ("gold",)  # may be any finite number
 LABELS = ("run", "family", "benchmark")  # not numbers
-# quantities of which no two are ever the same numbers
-DISTINCT = (*LOSSES, "N", "D", "C", "lr", "batch", "pass_at_1", "kl", "gold", "coverage", "score", "weight_decay")
+# quantities of which no two are ever the same numbers; a share of right answers may have several names
+DISTINCT = (*LOSSES, "N", "D", "C", "lr", "batch", "kl", "gold", "weight_decay")
 DEFAULT_NEEDS = ("N", "D", "C", "loss")  # default of the quantities that a usable row must have
 # named by a source for all laws, though its runs may lack them: runs of RL have no loss
 OPTIONAL = ("N", "D", "loss", "lr", "batch", "experts", "active_experts")

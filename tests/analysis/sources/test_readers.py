@@ -37,6 +37,13 @@ def test_one_column_is_not_two_quantities(path):
         read_csv(path, N="params", D="tokens", loss="tokens")
 
 
+def test_one_column_may_be_two_names_of_a_share(tmp_path):
+    path = tmp_path / "answers.csv"
+    path.write_text("C,pass_at_1\n1e18,0.2\n1e19,0.3\n1e20,0.45\n")
+    frame = read_csv(path, coverage="pass_at_1").frame
+    assert frame["coverage"].tolist() == [0.2, 0.3, 0.45]
+
+
 def test_columns_that_are_not_named_are_suggested(path):
     warnings = read_file(path).warnings
     assert warnings[1:] == [
