@@ -24,7 +24,8 @@ from openr1.errors import ConfigError
 FAST = Bootstrap(resamples=20)
 # laws of several variables, which have no curve of each group
 SEVERAL = ("data_constrained", "hyperparameter", "distillation", "downstream, N and D", "data_mixing", "moe", "moe_leverage")
-SEVERAL += ("batch_size", "weight_decay", "observational", "schedule")
+SEVERAL += ("batch_size", "weight_decay", "observational", "schedule", "rl_isocompute", "rl_isocompute, saturating")
+SEVERAL += ("rl_isocompute, problems too", "rl_data_reuse", "test_time", "test_time, N and D")
 TRUTH = {"300k": (0.05, 0.45), "1m": (0.15, 0.62), "2.5m": (0.25, 0.78)}  # R0 and A
 
 
