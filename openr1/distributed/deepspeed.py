@@ -5,6 +5,8 @@ bfloat16 is torch's autocast, as in any other run, and the weights stay in float
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +46,27 @@ def deepspeed_config(compute: ComputeConfig) -> dict[str, Any]:
         "torch_autocast": {"enabled": compute.precision == "bfloat16", "dtype": "bfloat16"},
         "steps_per_print": 10**9,
     }
+
+
+def release_stale_locks() -> None:
+    """Remove the locks in torch's cache of compiled extensions that no process holds.
+
+    DeepSpeed compiles operations when it starts. torch waits without end for the lock of a compilation, which stays behind when
+    the process that compiles is killed. The process that holds a lock has it open until the compilation ends.
+    """
+    import psutil
+    from torch.utils.cpp_extension import get_default_build_root
+
+    root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+    if not (locks := {path.resolve() for path in root.rglob("lock")}):
+        return
+    for process in psutil.process_iter():
+        try:
+            locks -= {Path(file.path) for file in process.open_files()}
+        except psutil.Error:  # it has ended, or is another user's, who has another cache
+            continue
+    for path in locks:
+        path.unlink(missing_ok=True)
 
 
 def training_arguments(compute: ComputeConfig) -> dict[str, Any]:

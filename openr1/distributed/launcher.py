@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from openr1.distributed.deepspeed import STRATEGIES, is_sharded
+from openr1.distributed.deepspeed import STRATEGIES, is_sharded, release_stale_locks
 from openr1.distributed.devices import asking_device
 from openr1.errors import ConfigError, Interrupted, Pruned, RunError
 from openr1.system.files import write_json
@@ -98,6 +98,8 @@ def launch(
     ranks.mkdir()
     (ranks / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
     write_json(ranks / ABOUT, {**about, "arguments": launch_arguments(compute, ranks)})
+    if is_sharded(compute):
+        release_stale_locks()
     process = subprocess.Popen(
         [sys.executable, "-m", "openr1.distributed.launcher", str(ranks)],
         stdin=subprocess.PIPE,
