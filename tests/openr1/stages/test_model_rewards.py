@@ -13,9 +13,10 @@ from openr1.data.answers import read_answers
 from openr1.errors import ConfigError
 from openr1.evaluation import metrics
 from openr1.evaluation.grouping import grouped
+from openr1.models import flops
 from openr1.rl.callback import PolicyCallback
 from openr1.runs.fingerprint import identify
-from openr1.runs.plan import run_steps
+from openr1.runs.plan import plan, run_steps
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_stage
 
@@ -145,11 +146,20 @@ def test_a_recipe_gives_a_reward_model_to_later_steps(sums, student):
         "optim": {"lr": 1e-3},
         "reward": {"terms": {"nice": {"function": "preference", "options": {"model": "@pairs"}}}},
     }
-    recipe = {"name": "r", "steps": {"pairs": pairs_step, "policy": policy_step}}
-    pairs, policy = run_steps(load_run_config(to_dict(composed(*sums)) | {"recipe": recipe}))
+
+    def recipe(**steps):
+        return load_run_config(to_dict(composed(*sums)) | {"recipe": {"name": "r", "steps": steps}})
+
+    pairs, policy = run_steps(recipe(pairs=pairs_step, policy=policy_step))
     name = f"reward_model-{pairs.fingerprint}"
     assert policy.config.reward.terms["nice"].options["model"] == name
     assert policy.inputs["reward.nice"] == name
+    # the price has the passes of the reward model, whose size is known before it is made
+    planned, priced = plan(recipe(pairs=pairs_step, policy=policy_step))
+    (unpriced,) = plan(recipe(policy=policy_step | {"reward": {"terms": {"format": {}}}}))
+    tokens = priced.estimate.tokens / 8  # of each answer with its prompt
+    passes = tokens * flops.forward_flops(planned.estimate.shape, tokens) * 8
+    assert priced.estimate.flops == pytest.approx(unpriced.estimate.flops + passes, rel=1e-9)
 
 
 def test_rejection_sampling_keeps_what_the_reward_model_prefers(sums, student, reward_model, scripted):
