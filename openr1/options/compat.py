@@ -14,7 +14,10 @@ convert = BooleanNode._validate_and_convert_impl
 
 
 def refuse_numbers_as_booleans() -> None:
-    """Have an option that is true or false refuse every number but 0 and 1 (OmegaConf 2.3.1 takes any other number for true)."""
+    """Have an option that is true or false refuse every number but 0 and 1.
+
+    OmegaConf 2.3.1 takes any other number for true.
+    """
     BooleanNode._validate_and_convert_impl = _convert  # type: ignore[method-assign]
 
 
