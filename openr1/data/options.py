@@ -240,6 +240,10 @@ def check_data(data: DataConfig) -> None:
                 raise ConfigError(f"{key}: {name} is a reserved name; rename the source")
             if isinstance(source, TaskSource):
                 options_of(key, source)
+                if source.defects is not None and source.reasoned == 0:
+                    raise ConfigError(
+                        f"{key}.defects: is the layout of reasoning, and {key}.reasoned is 0; leave one of the two out"
+                    )
             if isinstance(source, ReadabilitySource):
                 options_of(key, source.of_task)
             if isinstance(source, PreferenceFilesSource | PreferenceHubSource):

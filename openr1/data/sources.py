@@ -20,7 +20,7 @@ from openr1.data.options import ArtifactSource, DataConfig, FilesSource, HubSour
 from openr1.data.readable_pairs import VERSION as LAYOUT
 from openr1.data.tables import Row, read_rows
 from openr1.data.tasks import generate, options_of
-from openr1.data.traces import oracle_completion
+from openr1.data.traces import has_layout, oracle_completion
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -234,7 +234,13 @@ class Procedural(Source):
         return {"kind": "task", **request, **layout, "options": vars(options), "version": task.version}
 
     def read(self) -> Iterator[Document]:
-        for problem in generate(self.key, self.config):
+        problems = generate(self.key, self.config)
+        if self.config.defects is not None and not any(has_layout(problem) for problem in problems):
+            raise ConfigError(
+                f"{self.key}.defects: no trace of task={self.config.task} has several steps, whose layout could vary; "
+                "null keeps the traces"
+            )
+        for problem in problems:
             yield Document(oracle_completion(problem, self.config), problem.prompt)
 
 

@@ -11,6 +11,11 @@ from openr1.data.tasks.completions import direct_completion, reasoned_completion
 from openr1.data.tasks.problem import Problem
 
 
+def has_layout(problem: Problem) -> bool:
+    """Return True if the trace of a problem has several steps, which can stand in more than one layout."""
+    return len(steps_of(problem)) > 1
+
+
 def oracle_completion(problem: Problem, source: TaskSource) -> str:
     """Return the completion of a problem's oracle, the same on every machine: a share ``source.reasoned`` reasons first.
 
@@ -18,8 +23,7 @@ def oracle_completion(problem: Problem, source: TaskSource) -> str:
     """
     if unit("reasoned", problem.prompt) >= source.reasoned:
         return direct_completion(problem)
-    steps = steps_of(problem) if source.defects is not None else []
-    if len(steps) < 2:
+    if source.defects is None or not has_layout(problem):
         return reasoned_completion(problem)
     rng = random.Random(hash64("defects", problem.prompt))
-    return write_answer(problem, steps, drawn_defects(rng, source.defects or 0.0), rng)
+    return write_answer(problem, steps_of(problem), drawn_defects(rng, source.defects), rng)

@@ -1,9 +1,12 @@
 import pytest
 
-from openr1.data.options import TaskSource
+from openr1.config.schema import PathsConfig
+from openr1.data.options import DataConfig, TaskSource, check_data
 from openr1.data.readability import readability
+from openr1.data.sources import open_sources
 from openr1.data.tasks import generate, reasoned_completion, verify
 from openr1.data.traces import oracle_completion
+from openr1.errors import ConfigError
 
 
 def sums(**options):
@@ -35,3 +38,15 @@ def test_a_bare_trace_and_a_bare_answer_are_as_they_were(problems):
     problem = problems[0]
     assert oracle_completion(problem, sums()) == reasoned_completion(problem)
     assert oracle_completion(problem, TaskSource(task="sums", reasoned=0, defects=0)) == f"<answer>{problem.answer}</answer>"
+
+
+def test_defects_without_a_layout_to_vary_are_refused(tmp_path):
+    def data(**options):
+        return DataConfig(name="d", sources={"s": TaskSource(problems=20, defects=0.3, **options)})
+
+    with pytest.raises(ConfigError, match=r"data.sources.s.defects: .* and data.sources.s.reasoned is 0"):
+        check_data(data(task="sums", reasoned=0))
+    paths = PathsConfig(artifacts=str(tmp_path), cache=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"data.sources.s.defects: no trace of task=code has several steps"):
+        next(open_sources(data(task="code"), paths)["s"].read())
+    assert next(open_sources(data(task="sums"), paths)["s"].read()).prompt
