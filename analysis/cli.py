@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -42,7 +43,13 @@ def _compare_variants(config: FitConfig) -> None:
     from analysis.report import ablations
     from analysis.sources.frame import read
 
-    study = compare(read(config.runs, []).frame, config.ablation)
+    frame, options = read(config.runs, []).frame, config.ablation
+    named = {column: quantity for quantity, column in vars(config.runs.columns).items() if column}
+
+    def column(name: str) -> str:  # a metric may stand under the name of its quantity, such as eval_loss under loss
+        return name if name in frame else named.get(name, name)
+
+    study = compare(frame, replace(options, metric=column(str(options.metric)), compute=column(options.compute)))
     with writing(config.directory):
         path = ablations.write(study, config)
     ablations.show(study, config, path)

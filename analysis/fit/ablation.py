@@ -1,7 +1,8 @@
 """Ablations: the mean difference of a metric between each variant of a study and its base line, over seeds.
 
 A variant is the settings that differ between runs, whatever their seed. Runs of equal seeds are compared in pairs, since they
-share what the seed decides; where fewer than two seeds are shared, the means are compared (Welch 1947).
+share what the seed decides; where fewer than two seeds are shared, the means are compared (Welch 1947). Other columns, such as
+the model size, can make pairs together with the seed, for a difference over all sizes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # parts of the config of a run that tell what it does; the others say where, or under which name
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "recipe")
+SEED = "seed"
 ABSENT = "none"  # value of a setting that a run does not have
 SAME = 1e-12  # differences of rates below which two results are the same
 SHOWN = 3  # settings of a variant that its label names
@@ -37,7 +39,7 @@ class Ablation:
     keys: list[str] = field(default_factory=list)  # columns that tell variants apart; empty for the settings that differ
     # settings of the base line -> their values; null for the variant that the others differ least from
     baseline: Any = None
-    pair: str = "seed"  # column whose equal values make pairs
+    pair: list[str] = field(default_factory=lambda: ["seed"])  # columns whose equal values make pairs, such as [scale,seed]
     level: Annotated[float, Interval(ge=0.5, lt=1)] = 0.95  # of the intervals
     compute: str = "flops"  # column of the compute that is shown beside, if there is one
 
@@ -54,7 +56,7 @@ class Variant:
     :ivar difference: mean of the variant less that of the base line, of pairs if there are any.
     :ivar low, high: ends of its interval; NaN if the runs are too few for one.
     :ivar p: of no difference, two-sided, by Student's t; NaN without an interval.
-    :ivar pairs: seeds that both have; 0 if the means of all runs are compared.
+    :ivar pairs: values of the columns of pairs that both have; 0 if the means of all runs are compared.
     :ivar compute: mean compute of a run; NaN if it is not known.
     """
 
@@ -87,6 +89,7 @@ class AblationStudy:
 
     metric: str
     level: float
+    pair: list[str]
     baseline: Variant
     variants: list[Variant]
     notes: list[str]
@@ -124,6 +127,8 @@ def compare(frame: pd.DataFrame, options: Ablation) -> AblationStudy:
     assert options.metric is not None
     if options.metric not in frame:
         raise ConfigError(f"ablation.metric: there is no column {options.metric!r}")
+    if missing := [name for name in options.pair if name not in frame and name != SEED]:
+        raise ConfigError(f"ablation.pair: there is no column {missing[0]!r}")
     values = pd.to_numeric(frame[options.metric], errors="coerce")
     usable = np.isfinite(values.to_numpy(dtype=float))
     if not usable.any():
@@ -132,7 +137,7 @@ def compare(frame: pd.DataFrame, options: Ablation) -> AblationStudy:
         [] if usable.all() else [f"{(~usable).sum()} of {len(frame)} runs have no finite {options.metric}, and are left out"]
     )
     frame = frame[usable].reset_index(drop=True).assign(**{options.metric: values[usable].to_numpy(dtype=float)})
-    keys = options.keys or differing_settings(frame)
+    keys = options.keys or differing_settings(frame, options.pair)
     if missing := [key for key in keys if key not in frame]:
         raise ConfigError(f"ablation.keys: there is no column {missing[0]!r}")
     if not keys:
@@ -155,14 +160,19 @@ def compare(frame: pd.DataFrame, options: Ablation) -> AblationStudy:
             _compare(frame.loc[groups[group]], base_rows, _label(changed, names), dict(zip(keys, group, strict=True)), options)
         )
     line = _describe(base_rows, "base line", dict(zip(keys, base, strict=True)), options)
-    return AblationStudy(options.metric, options.level, line, variants, notes)
+    return AblationStudy(options.metric, options.level, options.pair, line, variants, notes)
 
 
-def differing_settings(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of the config of runs that have several values, without seeds."""
+def differing_settings(frame: pd.DataFrame, pair: Sequence[str] = ()) -> list[str]:
+    """Return the columns of the config of runs that have several values, without seeds.
+
+    :param pair: columns of pairs. A setting that they decide, seeds aside, is the same within each pair and is left out.
+    """
     known = [name for name in frame if str(name).partition(".")[0] in GROUPS and "." in str(name)]
     names = [str(name) for name in known if not str(name).endswith(".seed")]
-    return [name for name in names if len({_written(value) for value in frame[name]}) > 1]
+    decided = [name for name in pair if name != SEED]
+    parts = [rows for _, rows in frame.groupby(decided, dropna=False)] if decided else [frame]
+    return [name for name in names if any(len({_written(value) for value in part[name]}) > 1 for part in parts)]
 
 
 def _written(value: Any) -> str:
@@ -231,7 +241,7 @@ def _compare(rows: pd.DataFrame, base: pd.DataFrame, label: str, settings: dict[
 
     metric = options.metric
     pairs = np.empty(0)
-    if options.pair in rows:
+    if options.pair and set(options.pair) <= set(rows):
         of_variant, of_base = (part.groupby(options.pair)[metric].mean() for part in (rows, base))
         shared = of_variant.index.intersection(of_base.index)
         pairs = (of_variant[shared] - of_base[shared]).to_numpy()

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.charts.ablations import chart_ablation
-from analysis.formatting import DASH, scientific
+from analysis.formatting import DASH, join_words, scientific
 from openr1.console import console as console_of
 from openr1.console import print_table
 from openr1.system.files import replacing
@@ -95,18 +95,16 @@ def sentences(study: AblationStudy) -> list[str]:
         chance = (1 - study.level) * len(known)
         lines.append(
             f"{len(shown)} of {len(known)} intervals leave out 0; by chance alone {chance:.2g} would. After Holm's correction"
-            f" for {len(known)} comparisons, {len(holm)} differ{'s' if len(holm) == 1 else ''}"
+            f" for {len(known)} comparison{'s' * (len(known) > 1)}, {len(holm)} differ{'s' if len(holm) == 1 else ''}"
             f"{': ' + ', '.join(variant.label for variant in holm) if holm else ''}."
         )
     paired = {variant.pairs for variant in study.variants if variant.pairs}
     if paired:
         least = min(paired)
-        lines.append(
-            f"Differences are of {least}{f' to {max(paired)}' if max(paired) > least else ''} pairs of runs of one seed, with"
-            " intervals by Student's t."
-        )
+        several, equal = f" to {max(paired)}" if max(paired) > least else "", join_words(study.pair)
+        lines.append(f"Differences are of {least}{several} pairs of runs of equal {equal}, with intervals by Student's t.")
     if any(not variant.pairs and variant.low == variant.low for variant in study.variants):
-        lines.append("Variants that share fewer than two seeds with the base line are compared by their means (Welch's t).")
+        lines.append("Variants that share fewer than two pairs with the base line are compared by their means (Welch's t).")
     if any(math.isnan(variant.low) for variant in study.variants):
         lines.append("A variant of one run has no interval: add seeds.")
     spent = [variant.compute for variant in (study.baseline, *study.variants) if variant.compute == variant.compute]

@@ -50,6 +50,20 @@ def test_runs_of_other_seeds_are_compared_by_their_means():
     assert (other.low, other.high) == pytest.approx(tuple(test.confidence_interval()))
 
 
+def test_pairs_can_be_of_sizes_and_seeds_and_what_they_decide_makes_no_variants():
+    frame = pd.concat([runs().assign(scale=name, **{"scale.params": size}) for name, size in (("1m", 1e6), ("2m", 2e6))])
+    frame["pass_at_1"] += 0.1 * (frame["scale"] == "2m")
+    assert "scale.params" in differing_settings(frame)
+    study = compare(frame, Ablation(metric="pass_at_1", pair=["scale", "seed"]))
+    assert set(study.baseline.settings) == {"stage.loss.beta", "stage.loss.type"}
+    worse = by_label(study)["beta=0.1"]
+    values = frame.sort_values(["stage.loss.type", "stage.loss.beta", "scale", "seed"])["pass_at_1"].to_numpy().reshape(4, 8)
+    assert (worse.pairs, worse.p) == (8, pytest.approx(ttest_rel(values[2], values[0]).pvalue))
+    assert "Differences are of 8 pairs of runs of equal scale and seed, with intervals by Student's t." in sentences(study)
+    with pytest.raises(ConfigError, match=r"ablation.pair: there is no column 'size'"):
+        compare(frame, Ablation(metric="pass_at_1", pair=["size"]))
+
+
 def test_one_seed_shows_nothing_and_equal_results_are_said():
     single = compare(runs(seeds=1), PASS)
     assert {variant.verdict for variant in single.variants} == {"not known: too few seeds"}
