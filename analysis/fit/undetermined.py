@@ -15,6 +15,8 @@ from analysis.sources.budgets import group_budgets
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDEST = 100  # factor from the lower to the upper end of a 95 % interval, beyond which an amount is no advice
+UNBOUNDED = 1e100  # amounts that no run can have
 ALIKE = np.log(1.05)  # range of the logarithm of values that are one value, as in a compute budget
 NOISY = 0.5  # share of the variance of the losses that the law may leave unexplained
 EXPONENTS = {"alpha": "sizes", "beta": "numbers of tokens", "eta": "budgets"}  # what tells more of each exponent
@@ -55,6 +57,19 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
             f" other {' and '.join(EXPONENTS[name] for name in free)}"
         )
     return ""
+
+
+def too_wide(name: str, value: float, low: float, high: float) -> str:
+    """Return why an amount that is to be advised, such as N*, is not determined, or an empty text.
+
+    :param low: the lower end of its 95 % interval, and ``high`` the upper one; NaN without an interval.
+    """
+    if not 0 < value < UNBOUNDED:
+        return f"there is no best {name}: by the law, ever {'larger' if value > 0 else 'smaller'} ones are better"
+    if not (low <= 0 or high > WIDEST * low):  # False for NaN
+        return ""
+    span = f"a factor of {times(high / low)}" if 0 < low and high < UNBOUNDED else "all magnitudes"
+    return f"the 95 % interval of {name} spans {span}"
 
 
 def _two_values(law: CurveLaw, frame: pd.DataFrame) -> str:

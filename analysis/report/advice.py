@@ -33,6 +33,8 @@ def advise(study: Study, fit: Fit) -> list[str]:
 def _allocation(study: Study, fit: Fit) -> list[str]:
     target = float(study.target_flops or 0)
     row = fit.frontier(target).iloc[0]
+    if row["undetermined"]:
+        return [f"There is no advice on {study.amount_of_compute(target)}, since {row['undetermined']}."]
     if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
         return [
             f"The runs do not determine how to spend {study.amount_of_compute(target)}: the fitted exponents allow any size."
