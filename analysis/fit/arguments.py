@@ -134,10 +134,11 @@ def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if "budget" in frame and not holds_budgets(frame):
         said.append(f"the column 'budget' is called {RESERVED['budget']}, since budget is the compute that runs share")
         frame = frame.rename(columns={"budget": RESERVED["budget"]})
-    if has_points(frame):
+    points = has_points(frame)
+    if points:
         said.append("rows with the same run_id are points of one run, which resamples keep together")
         frame = frame.assign(run=frame["run_id"].fillna(frame.index.to_series().map("row {}".format)))
-    check_sizes_of_runs(frame, "run")
+    check_sizes_of_runs(frame, "run_id" if points else "run")
     return frame, said
 
 

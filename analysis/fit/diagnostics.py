@@ -54,7 +54,7 @@ def diagnose(
     zero = _find_vanished(law, frame, solution.params, params, given)
     edge = [p.name for p in law.parameters if p.name not in given and not p.lower < params[p.name] < p.upper]
     bound = [p.name for p in law.parameters if p.name in (*zero, *edge)]
-    influence = _measure_influence(law, params, se, left_out, labels)
+    influence = _measure_influence(law, params, {k: v for k, v in se.items() if k not in zero}, left_out, labels)
     trends = _find_trends(law, frame, solution.params)
     free = len(params) - len(given)
     reason = undetermined(law, frame, solution.params, bound, [*flat])

@@ -35,6 +35,11 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
         reason = one_direction(frame) or _two_values(law, frame)
         if reason:
             return reason
+    if law.best_runs_only and "N" in frame and np.ptp(np.log(frame["N"].to_numpy(dtype=float))) < ALIKE:
+        return (
+            "the runs have one model size, so that their best loss is that of more tokens and not of more compute: add runs of"
+            " other sizes, or fit law.x=D"
+        )
     if not (law.allocates or law.best_runs_only):
         return ""
     residuals, logs = law.residuals(params, frame), np.log(law.observed(law.fitted_rows(frame)))

@@ -144,6 +144,9 @@ def _best_allocations(result: Fit, budgets: np.ndarray) -> pd.DataFrame:
     columns = [name for name in ("N", "D", "C") if name in frontier]
     if missing := set(result.law.predictors) - {*columns, "M"}:
         raise ConfigError(f"forecast: {result.law.name} needs {', '.join(sorted(missing))} of the run; forecast it from Python")
+    nowhere = ~np.isfinite(frontier[columns]).all(axis=1) | (frontier[columns] <= 0).any(axis=1)
+    if nowhere.any():
+        raise ConfigError(f"forecast: {result.unknown_at(float(budgets[nowhere.argmax()]))}; or give N and D of the run")
     return frontier[columns]
 
 

@@ -199,7 +199,7 @@ def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:
         return _comparable(frame).duplicated() | (frame["fingerprint"].notna() & (frame["run"].fillna("") != first.fillna("")))
     for key in ("fingerprint", "run_id"):
         if key in frame and "run" not in frame:
-            return frame[key].notna() & frame[key].duplicated()
+            return frame[key].notna() & frame.duplicated([key, *(["seed"] if "seed" in frame else [])])
     return _comparable(frame).duplicated()
 
 

@@ -121,3 +121,30 @@ def test_a_law_whose_parameters_are_all_given_reports_its_errors(runs, truth):
     result = fit(runs(noise=0.003, budgets=6, sizes=6), fix=truth, bootstrap=SMALL)
     assert result.params == truth
     assert 0 < result.objective["value"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "prior"),
+    [
+        ("alpha", {"mean": 0.42, "sd": 0.001}),
+        ("alpha", {"mean": 0.30, "sd": 0.001}),
+        ("E", {"median": 1.7, "log_sd": 0.001}),
+        ("A", {"median": 60.0, "log_sd": 0.01}),
+    ],
+)
+def test_an_interval_under_a_tight_prior_holds_the_estimate(runs, name, prior):
+    result = fit(runs(noise=0.003, budgets=6, sizes=6), priors={name: prior}, bootstrap=SMALL)
+    for known, (low, high) in result.ci95.items():
+        assert low <= result.params[known] <= high
+    centre, sd = result.params[name], prior.get("sd") or prior["log_sd"] * result.params[name]
+    low, high = result.ci95[name]
+    assert high - low < 2 * 1.96 * 1.5 * sd
+    assert low < centre < high
+
+
+def test_a_loose_prior_changes_no_interval(runs):
+    frame = runs(noise=0.003, budgets=6, sizes=6)
+    free, loose = (fit(frame, priors=priors, bootstrap=SMALL) for priors in ({}, {"alpha": {"mean": 0.5, "sd": 1e3}}))
+    assert loose.params == pytest.approx(free.params, rel=1e-4)
+    for name, ends in free.ci95.items():
+        assert loose.ci95[name] == pytest.approx(ends, rel=1e-2)
