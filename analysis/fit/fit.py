@@ -143,8 +143,8 @@ def fit(
     if "C" in frame:
         largest = float(frame["C"].max())
         if not result.undetermined and (reason := result.unknown_at(largest)):
-            diagnostics["undetermined"] = reason
-            diagnostics["warnings"].insert(0, reason)
+            diagnostics["undetermined"] = f"even at the largest budget of the runs, {reason}"
+            diagnostics["warnings"].insert(0, diagnostics["undetermined"])
         budgets = np.geomspace(frame["C"][frame["C"] != 0].min(), REACH * largest, ROWS)
         result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result

@@ -15,7 +15,6 @@ from analysis.fit import display
 from analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
 from analysis.fit.intervals import bca_intervals, percentile_intervals
 from analysis.fit.undetermined import too_wide
-from analysis.formatting import compute
 from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints
 from analysis.laws.custom import law_class, law_reference
@@ -196,10 +195,10 @@ class Fit:
 
     def _too_wide(self, row: dict[str, float]) -> str:
         """Return why the sizes of a row of the frontier are no advice and what to add, or an empty text."""
-        amounts = [name for name in ("N", "D") if name in row]
-        reasons = [too_wide(f"{name}*", row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in amounts]
+        amounts = {name: row[name] if row[name] >= 1 else 0.0 for name in ("N", "D") if name in row}
+        reasons = [too_wide(f"{name}*", value, row[f"{name}_low"], row[f"{name}_high"]) for name, value in amounts.items()]
         more = "budgets" if self.law.best_runs_only else "runs of these sizes with more and with fewer tokens"
-        return next((f"at {compute(row['C'])} FLOPs {reason}: add {more}" for reason in reasons if reason), "")
+        return next((f"{reason}: add {more}" for reason in reasons if reason), "")
 
     def budget_for(self, loss: float) -> dict[str, float]:
         """Return the smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its

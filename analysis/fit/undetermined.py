@@ -70,7 +70,7 @@ def too_wide(name: str, value: float, low: float, high: float) -> str:
     :param low: the lower end of its 95 % interval, and ``high`` the upper one; NaN without an interval.
     """
     if not 0 < value < UNBOUNDED:
-        return f"there is no best {name}: by the law, ever {'larger' if value > 0 else 'smaller'} ones are better"
+        return f"by the law, {name} is {'infinite' if value > 0 else '0'}"
     if not (low <= 0 or high > WIDEST * low):  # False for NaN
         return ""
     span = f"a factor of {times(high / low)}" if 0 < low and high < UNBOUNDED else "all magnitudes"

@@ -274,6 +274,8 @@ def _data_mixing(study: Study, fit: Fit) -> list[str]:
         loss = format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
         place = f"For {quantity('N', at['N'])} parameters on {quantity('D', at['D'])} tokens, the" if at else "The"
         sentences.append(f"{place} best mix is {mix}; expect a loss of {loss} nats per token.")
+        if out := [name for name, value in zip(law.labels, best[0], strict=True) if value == 0]:
+            sentences.append(f"It leaves out {join_words(out)}, by which the law only loses.")
         outside = [
             name
             for name, value, low, high in zip(law.labels, best[0], seen.min(axis=0), seen.max(axis=0), strict=True)

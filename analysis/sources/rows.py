@@ -121,7 +121,7 @@ def has_points(frame: pd.DataFrame) -> bool:
 
 
 def check_sizes_of_runs(frame: pd.DataFrame, key: str) -> None:
-    """Refuse rows of one run with several N: a training run has one model.
+    """Refuse rows of one run with several N: a training run has one model. One name of all rows tells no runs apart.
 
     :param key: the name of the runs in a message.
     :raises ConfigError: naming the first such run.
@@ -130,7 +130,7 @@ def check_sizes_of_runs(frame: pd.DataFrame, key: str) -> None:
         return
     sizes = frame.groupby("run")["N"].agg(["min", "max"])
     several = sizes[sizes["max"] > (1 + SAME_SIZE) * sizes["min"]]
-    if len(several):
+    if len(several) and len(sizes) > 1:
         run, (low, high) = several.index[0], several.iloc[0]
         raise ConfigError(
             f"{key}: rows of one run are points of one training, but {run!r} has rows of N from {low:.4g} to {high:.4g}; give"

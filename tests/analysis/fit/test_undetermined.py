@@ -35,8 +35,8 @@ def along_a_line(jitter, seed=0, count=30):
         (1e9, 2e8, 2.1e10, "the 95 % interval of N* spans a factor of 105"),
         (1e9, 0.0, 1e10, "the 95 % interval of N* spans all magnitudes"),
         (1e9, 1e8, np.inf, "the 95 % interval of N* spans all magnitudes"),
-        (np.inf, 1e8, np.inf, "there is no best N*: by the law, ever larger ones are better"),
-        (0.0, 0.0, 1e8, "there is no best N*: by the law, ever smaller ones are better"),
+        (np.inf, 1e8, np.inf, "by the law, N* is infinite"),
+        (0.0, 0.0, 1e8, "by the law, N* is 0"),
     ],
 )
 def test_an_amount_is_advice_if_its_interval_spans_less_than_a_hundredfold(value, low, high, reason):
@@ -55,7 +55,7 @@ def test_a_best_size_that_may_be_any_is_no_advice(law):
     saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert saved["diagnostics"]["undetermined"] == result.undetermined
     assert {row["N"] for row in saved["frontier"]} == {None}
-    with pytest.raises(ConfigError, match="^loss: the runs do not tell the budget of 2, since at .* FLOPs the 95 % interval"):
+    with pytest.raises(ConfigError, match="^loss: the runs do not tell the budget of 2, since even at the largest budget"):
         result.budget_for(2.0)
 
 
@@ -65,7 +65,7 @@ def test_runs_that_tell_the_best_size_near_them_may_not_tell_it_far_away():
     near, far = (result.frontier(flops).iloc[0] for flops in (1e21, 1e30))
     assert near["undetermined"] == ""
     assert near["N_high"] < 100 * near["N_low"]
-    assert far["undetermined"].startswith("at 10³⁰ FLOPs the 95 % interval of N* spans a factor of")
+    assert far["undetermined"].startswith("the 95 % interval of N* spans a factor of")
     assert np.isnan(far["N"])
 
 
@@ -84,8 +84,7 @@ def test_a_report_says_in_one_sentence_why_there_is_no_advice(tmp_path, jitter, 
     )
     said = answer(study)
     assert said[0].startswith("There is no advice on ")
-    assert "since at 1" in said[0]
-    assert "FLOPs the 95 % interval of N* spans" in said[0]
+    assert "the 95 % interval of N* spans" in said[0]
     assert not any("train " in sentence for sentence in said)
 
 
@@ -128,7 +127,7 @@ def test_a_formula_without_a_best_size_says_so():
     frame = isoflop_runs()
     frame["loss"] = 1.8 + 480 * frame["N"] ** -0.35
     result = fit(frame, FormulaLaw(formula="E + A*N**-a + 0*D"), bootstrap=Bootstrap(0))
-    assert "there is no best N*: by the law, ever larger ones are better" in result.frontier(1e22)["undetermined"].iloc[0]
+    assert "by the law, N* is infinite" in result.frontier(1e22)["undetermined"].iloc[0]
 
 
 def test_a_law_of_compute_of_one_model_size_is_no_advice_on_compute():

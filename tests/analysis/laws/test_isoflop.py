@@ -271,7 +271,7 @@ def test_scatter_between_budgets_is_told_and_widens_the_interval():
     assert scatter["chi_squared"] > 20
     assert 0.1 < np.sqrt(scatter["variance"]) < 0.35
     widths = [np.ptp(result.ci95["N_exponent"]) for result in (calm, rough)]
-    assert widths[1] > 3 * widths[0]
+    assert widths[1] > 2.5 * widths[0]
 
 
 @pytest.mark.slow

@@ -273,6 +273,20 @@ def test_a_repeated_fingerprint_is_one_run_with_its_points():
     assert tidy(points(fingerprint=["f"] * 3 + ["g"] * 3)).dropped.empty
 
 
+@pytest.mark.parametrize("name", ["seed", "run_id", "name"])
+def test_runs_of_equal_rounded_losses_that_differ_in_their_seed_are_two(table, name):
+    twice = pd.concat([table().round(1)] * 2, ignore_index=True)
+    runs = tidy(twice.assign(**{name: [f"{name} {place}" for place in range(50)]}))
+    assert len(runs.frame) == 50
+    assert len(tidy(twice).frame) == 25
+
+
+def test_one_fingerprint_of_two_seeds_is_two_runs(table):
+    twice = pd.concat([table()] * 2, ignore_index=True).assign(fingerprint=[*map(str, range(25))] * 2)
+    assert len(tidy(twice.assign(seed=[0] * 25 + [1] * 25)).frame) == 50
+    assert len(tidy(twice).frame) == 25
+
+
 def test_a_weight_counts_only_if_it_is_named(table):
     weighted = table().assign(weight=range(1, 26))
     runs = tidy(weighted)
