@@ -198,7 +198,9 @@ def chart_envelope(study: Study) -> Chart | None:
     marks.append(run_points(best, "C", best["loss"].to_numpy(), "envelope", BLACK, size=2.5))
     flops = np.geomspace(best["C"].min(), frame["C"].max(), STEPS)
     look = {"name": "law of the loss", "colour": colour("envelope")}
-    marks += law_marks(fit, "C", flops, fit.predict(pd.DataFrame({"C": flops})), None, FittedRange(float(best["C"].max())), look)
+    marks += law_marks(
+        fit, "C", flops, fit.predict(pd.DataFrame({"C": flops})), None, FittedRange(float(best["C"].max())), look
+    )
     low, high = float(frame["loss"].min()), float(best["loss"].max())
     drawn_note = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
     panel = Panel(

@@ -201,7 +201,9 @@ def withhold_intervals(
         and params[name] not in bounds[name]
     ]
     singular = [name for name in diagnostics["singular"] if kinds]
-    beyond = [name for name in _find_narrow(law, frame, solution, intervals, kinds, diagnostics["flat"]) if name not in singular]
+    beyond = [
+        name for name in _find_narrow(law, frame, solution, intervals, kinds, diagnostics["flat"]) if name not in singular
+    ]
     for name in params:
         if name in (*singular, *beyond) or any(name not in intervals[kind] for kind in kinds):
             se.pop(name, None)
@@ -211,8 +213,8 @@ def withhold_intervals(
         diagnostics["warnings"].append(f"{join_words(singular)} have no interval, since other values predict the runs equally")
     if beyond:
         diagnostics["warnings"].append(
-            f"{join_words(beyond)} {'has' if len(beyond) == 1 else 'have'} no interval, since values beyond that of the resamples"
-            " fit the runs equally"
+            f"{join_words(beyond)} {'has' if len(beyond) == 1 else 'have'} no interval, since values beyond that of the"
+            " resamples fit the runs equally"
         )
     rest = [name for name in agreeing if name not in singular]
     if rest:
@@ -257,7 +259,9 @@ def _find_narrow(
     def leaves_out(ends: list[float | None], low: float | None, high: float | None) -> bool:
         return float(ends[0] or 0) > SLACK * (low or 0) or float(ends[1] or np.inf) < (np.inf if high is None else high) / SLACK
 
-    return [name for name, ends in flat.items() if any(leaves_out(intervals[k][name], *ends) for k in kinds if name in intervals[k])]
+    return [
+        name for name, ends in flat.items() if any(leaves_out(intervals[k][name], *ends) for k in kinds if name in intervals[k])
+    ]
 
 
 def describe_run(frame: pd.DataFrame, label: str) -> str:

@@ -73,7 +73,7 @@ def too_wide(name: str, value: float, low: float, high: float) -> str:
         return f"by the law, {name} is {'infinite' if value > 0 else '0'}"
     if not (low <= 0 or high > WIDEST * low):  # False for NaN
         return ""
-    span = f"a factor of {times(high / low)}" if 0 < low and high < UNBOUNDED else "all magnitudes"
+    span = f"a factor of {times(high / low)}" if low > 0 and high < UNBOUNDED else "all magnitudes"
     return f"the 95 % interval of {name} spans {span}"
 
 

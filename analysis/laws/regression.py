@@ -226,9 +226,7 @@ class CurveLaw(Law):
             best, value = self._settle_priors(points, fixed, best)
         return Solution(best, value, distinct, agreeing)
 
-    def _settle_priors(
-        self, points: Points, fixed: dict[str, float], params: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _settle_priors(self, points: Points, fixed: dict[str, float], params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the optimum (1, p) at which priors weigh by its own residuals, as they do in resamples, and its sum.
 
         The noise that says how much the runs weigh is estimated with the parameters. It rises from that without priors.

@@ -55,7 +55,7 @@ def test_a_best_size_that_may_be_any_is_no_advice(law):
     saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert saved["diagnostics"]["undetermined"] == result.undetermined
     assert {row["N"] for row in saved["frontier"]} == {None}
-    with pytest.raises(ConfigError, match="^loss: the runs do not tell the budget of 2, since even at the largest budget"):
+    with pytest.raises(ConfigError, match=r"^loss: the runs do not tell the budget of 2, since even at the largest budget"):
         result.budget_for(2.0)
 
 
