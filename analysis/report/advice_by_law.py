@@ -106,8 +106,8 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
         for name, what in fit.law.targets.items():
             optimum = partial(fit.law.optimum, target=name, n=factor * n, d=factor * d)
             unit = " tokens" if name == "batch" else ""
-            known = fit.value_and_interval(optimum)[:, 0].tolist()
-            best.append(f"the best {what} is {format_best(what, *known, partial(quantity, name), unit)}")
+            value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
+            best.append(f"the best {what} is {format_best(f'best {what}', value, low, high, partial(quantity, name), unit)}")
         words = study.words
         place = f"{quantity('N', factor * n)} {words.parameters} on {quantity('D', factor * d)} {words.tokens}, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
