@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,8 @@ def chart_frontier(study: Study) -> Chart | None:
 
 def _split_determined(fits: list[Fit]) -> tuple[list[Fit], list[Fit]]:
     """Split fits into those that the runs determine and those whose frontier they leave open."""
-    return [fit for fit in fits if not fit.undetermined], [fit for fit in fits if fit.undetermined]
+    told = [not (fit.undetermined or train_fit(fit).undetermined) for fit in fits]
+    return list(compress(fits, told)), [fit for fit, known in zip(fits, told, strict=True) if not known]
 
 
 def _name_untold(fits: list[Fit]) -> str:
@@ -196,7 +198,9 @@ def chart_envelope(study: Study) -> Chart | None:
     marks.append(run_points(best, "C", best["loss"].to_numpy(), "envelope", BLACK, size=2.5))
     flops = np.geomspace(best["C"].min(), frame["C"].max(), STEPS)
     look = {"name": "law of the loss", "colour": colour("envelope")}
-    marks += law_marks(fit, "C", flops, fit.frontier(flops)["loss"].to_numpy(), None, FittedRange(float(best["C"].max())), look)
+    marks += law_marks(
+        fit, "C", flops, fit.predict(pd.DataFrame({"C": flops})), None, FittedRange(float(best["C"].max())), look
+    )
     low, high = float(frame["loss"].min()), float(best["loss"].max())
     drawn_note = f" {len(drawn)} of {len(sizes)} runs are drawn." if len(drawn) < len(sizes) else ""
     panel = Panel(

@@ -111,7 +111,7 @@ def law_marks(
     y: str = "",
     title: str = "",
 ) -> list[Mark]:
-    """Draw a law as a line, dashed beyond the fitted range, and the band of its interval.
+    """Draw a law as a line, dashed beyond the fitted range, and the band of its interval, where it has values.
 
     :param at: (n,), the places in the column ``x``.
     :param ends: (2, n), or null for no band.
@@ -121,13 +121,15 @@ def law_marks(
     """
     y = y or fit.law.response
     low, high = np.full((2, len(at)), np.nan) if ends is None else ends
+    told = np.isfinite(values)
+    at, values, low, high = at[told], values[told], low[told], high[told]
     texts = [
         f"<b>{title or fit.law.title}</b><br>{x} {quantity(x, a)}<br>{y} "
         + with_interval(value, low_end, high_end, lambda number: quantity(y, float(number)))
         for a, value, low_end, high_end in zip(at.tolist(), values, low, high, strict=True)
     ]
     marks: list[Mark] = []
-    if ends is not None and np.isfinite(ends).any():
+    if np.isfinite([low, high]).any():
         marks.append(Band(x=at, y=low, upper=high, **look))
     inside = fitted_range.includes(at)
     beyond = ~inside

@@ -12,8 +12,9 @@ import numpy as np
 
 from analysis.laws.constraints import is_number
 from analysis.sources.columns import Keys
-from analysis.sources.frame import Runs, told
+from analysis.sources.frame import RESERVED, Runs, holds_budgets, told
 from analysis.sources.plausibility import check_units
+from analysis.sources.rows import check_sizes_of_runs, has_points
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -118,15 +119,36 @@ def naming_columns(frame: pd.DataFrame, law: Law, argument: str = "frame") -> It
         raise
 
 
+def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a frame in which no column is used by its name alone, and a line about each that another reader would use.
+
+    A column ``weight`` counts where it was asked for, and ``budget`` if it is the compute that runs share; others of these
+    names are kept as ``weight_unused`` and ``budget_unused``. The points of one ``run_id`` are those of one run.
+
+    :raises ConfigError: for a run with rows of several N.
+    """
+    said = []
+    if "weight" in frame and "weight" not in told(frame):
+        said.append("the column 'weight' is not used; weights='weight' weights the rows by it")
+        frame = frame.rename(columns={"weight": RESERVED["weight"]})
+    if "budget" in frame and not holds_budgets(frame):
+        said.append(f"the column 'budget' is called {RESERVED['budget']}, since budget is the compute that runs share")
+        frame = frame.rename(columns={"budget": RESERVED["budget"]})
+    points = has_points(frame)
+    if points:
+        said.append("rows with the same run_id are points of one run, which resamples keep together")
+        frame = frame.assign(run=frame["run_id"].fillna(frame.index.to_series().map("row {}".format)))
+    check_sizes_of_runs(frame, "run_id" if points else "run")
+    return frame, said
+
+
 def check_plain_frame(frame: pd.DataFrame, needs: Sequence[str]) -> list[str]:
-    """Return warnings of the units and the weights of a frame, as far as :func:`analysis.tidy` has not told of them.
+    """Return warnings of the units of a frame, as far as :func:`analysis.tidy` has not told of them.
 
     :raises ConfigError: for values that are certainly in another unit.
     """
     known = told(frame)
-    untold = [name for name in needs if name not in known]
-    warnings = ["rows are weighted by the column 'weight'"] if "weight" in frame and "weight" not in known else []
-    return [*warnings, *check_units(frame, untold, {}, TIDYING)]
+    return check_units(frame, [name for name in needs if name not in known], {}, TIDYING)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.intervals import SIDES, LikelihoodProfile, profile_intervals
+from analysis.fit.intervals import SIDES, LikelihoodProfile, likelihood_rise, profile_intervals
 from analysis.fit.parabola_bias import measure_parabola_bias
 from analysis.fit.undetermined import undetermined
 from analysis.formatting import join_words, number, quantity
@@ -27,6 +27,8 @@ MOVED = 1.0  # standard errors by which a single run may move a parameter withou
 TREND = 1e-3  # p-value of the rank correlation of a trend
 FAILED = 0.05  # share of resamples that may leave the law undetermined without a warning
 VANISHED = 1e-4  # largest relative effect of a parameter on any prediction if its estimate counts as 0
+SLACK = 1.1  # factor by which an interval may fall short of a range of equal fits, as resamples do by chance
+TINY = 1e-6  # estimates below this may be 0 if they change no prediction
 BELOW = 0.1  # the same for a law that is not one curve, over the lower end of the plausible range
 
 
@@ -52,7 +54,7 @@ def diagnose(
     zero = _find_vanished(law, frame, solution.params, params, given)
     edge = [p.name for p in law.parameters if p.name not in given and not p.lower < params[p.name] < p.upper]
     bound = [p.name for p in law.parameters if p.name in (*zero, *edge)]
-    influence = _measure_influence(law, params, se, left_out, labels)
+    influence = _measure_influence(law, params, {k: v for k, v in se.items() if k not in zero}, left_out, labels)
     trends = _find_trends(law, frame, solution.params)
     free = len(params) - len(given)
     reason = undetermined(law, frame, solution.params, bound, [*flat])
@@ -118,11 +120,12 @@ def _given(law: Law, frame: pd.DataFrame, params: dict[str, float]) -> set[str]:
 def _find_vanished(law: Law, frame: pd.DataFrame, vector: np.ndarray, params: dict[str, float], given: set[str]) -> list[str]:
     """Return the fitted positive parameters that are 0 except for rounding, since their logarithms are fitted.
 
-    In a curve, such a parameter is below its range, or multiplies a term, and changes no prediction.
+    In a curve, such a parameter is below its range or tiny, or multiplies a term, and changes no prediction.
     """
-    below = [p for p in law.parameters if p.positive and p.name not in given and (p.linear or params[p.name] < p.lower)]
+    positive = [p for p in law.parameters if p.positive and p.name not in given]
+    below = [p for p in positive if p.linear or params[p.name] < max(p.lower, TINY)]
     if not isinstance(law, CurveLaw):
-        return [p.name for p in below if params[p.name] < BELOW * p.lower]
+        return [p.name for p in positive if params[p.name] < BELOW * p.lower]
     if not below:
         return []
     slopes = law.jacobian(vector, frame)  # by logarithms
@@ -175,6 +178,7 @@ def _find_flat(law: CurveLaw, frame: pd.DataFrame, solution: Solution) -> dict[s
 def withhold_intervals(
     law: Law,
     frame: pd.DataFrame,
+    solution: Solution,
     params: dict[str, float],
     intervals: dict[str, dict[str, list[float | None]]],
     se: dict[str, float],
@@ -183,7 +187,7 @@ def withhold_intervals(
     """Remove intervals and standard errors that would look certain though the runs say nothing, and warn of them.
 
     These are the parameters along directions that change no prediction of the runs, from which resamples never move away
-    from their start, and those whose resamples all agree.
+    from their start, those whose resamples all agree, and those that fit the runs equally beyond their interval.
     """
     fixed = {*law.known(frame), *law.constraints.tied} if isinstance(law, CurveLaw) else set()
     bounds = {p.name: (0.0, p.upper) for p in law.parameters}
@@ -197,19 +201,67 @@ def withhold_intervals(
         and params[name] not in bounds[name]
     ]
     singular = [name for name in diagnostics["singular"] if kinds]
+    beyond = [
+        name for name in _find_narrow(law, frame, solution, intervals, kinds, diagnostics["flat"]) if name not in singular
+    ]
     for name in params:
-        if name in singular or any(name not in intervals[kind] for kind in kinds):
+        if name in (*singular, *beyond) or any(name not in intervals[kind] for kind in kinds):
             se.pop(name, None)
             for kind in kinds:
                 intervals[kind].pop(name, None)
     if singular:
         diagnostics["warnings"].append(f"{join_words(singular)} have no interval, since other values predict the runs equally")
+    if beyond:
+        diagnostics["warnings"].append(
+            f"{join_words(beyond)} {'has' if len(beyond) == 1 else 'have'} no interval, since values beyond that of the"
+            " resamples fit the runs equally"
+        )
     rest = [name for name in agreeing if name not in singular]
     if rest:
         has = "has" if len(rest) == 1 else "have"
         diagnostics["warnings"].append(
             f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter"
         )
+
+
+def set_zeros(
+    law: Law,
+    frame: pd.DataFrame,
+    params: dict[str, float],
+    intervals: dict[str, dict[str, list[float | None]]],
+    diagnostics: dict[str, Any],
+) -> None:
+    """Set estimates that are 0 except for rounding to 0, and the lower ends of their intervals, where no prediction changes."""
+    rows = law.fitted_rows(frame)
+    for name in diagnostics["at_zero"]:
+        before, after = (np.array([[*values.values()]]) for values in (params, {**params, name: 0.0}))
+        with np.errstate(all="ignore"):
+            if not np.allclose(law.predict(after, rows), law.predict(before, rows), rtol=10 * VANISHED, atol=0, equal_nan=True):
+                continue
+        params[name] = 0.0
+        for ends in (kind[name] for kind in intervals.values() if name in kind):
+            ends[0] = 0.0
+
+
+def _find_narrow(
+    law: Law,
+    frame: pd.DataFrame,
+    solution: Solution,
+    intervals: dict[str, dict[str, list[float | None]]],
+    kinds: list[str],
+    flat: dict[str, list[float | None]],
+) -> list[str]:
+    """Return the flat parameters whose intervals leave out values at which the likelihood is nearly that of the estimate."""
+    rise = FLAT * float(solution.value[0])
+    if not flat or not isinstance(law, CurveLaw) or rise > likelihood_rise(law, frame, solution.params):
+        return []  # of very many runs, the range of a flat parameter may be wider than its interval
+
+    def leaves_out(ends: list[float | None], low: float | None, high: float | None) -> bool:
+        return float(ends[0] or 0) > SLACK * (low or 0) or float(ends[1] or np.inf) < (np.inf if high is None else high) / SLACK
+
+    return [
+        name for name, ends in flat.items() if any(leaves_out(intervals[k][name], *ends) for k in kinds if name in intervals[k])
+    ]
 
 
 def describe_run(frame: pd.DataFrame, label: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.arguments import check_option, check_plain_frame, read_rows
-from analysis.fit.diagnostics import FAILED, diagnose, withhold_intervals
+from analysis.fit.arguments import check_option, check_plain_frame, read_rows, settle_columns
+from analysis.fit.diagnostics import FAILED, diagnose, set_zeros, withhold_intervals
 from analysis.fit.held_out import held_out_errors
 from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
 from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
@@ -71,10 +71,11 @@ def fit(
     constraints = Constraints(read_values(fix or {}), [list(names) for names in tie], read_priors(priors or {}))
     if weights is not None:
         frame = weighted(frame, run_weights(frame, weights))
+    frame, said = settle_columns(frame)
     check_weights(frame)
     given = frame
     law, frame = _prepare(law, frame, constraints)
-    notes = check_plain_frame(given, law.needs)
+    notes = [*said, *check_plain_frame(given, law.needs)]
     frame = mark_told(frame, [*law.needs, "weight"])  # the fit without the held-out runs need not tell again
     started = time.perf_counter()
     tell(f"{law.title}: the best of many starts, {count_rows(len(frame), frame)}")
@@ -94,7 +95,8 @@ def fit(
 
     se = dict(zip(names, draws.std(axis=0, ddof=1).tolist(), strict=True)) if draws is not None else {}
     diagnostics = diagnose(law, frame, solution, params, se, left_out, runs)
-    withhold_intervals(law, frame, params, intervals, se, diagnostics)
+    withhold_intervals(law, frame, solution, params, intervals, se, diagnostics)
+    set_zeros(law, frame, params, intervals, diagnostics)
     diagnostics["warnings"] += notes
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
@@ -139,7 +141,11 @@ def fit(
         without_holdout=train_fit,
     )
     if "C" in frame:
-        budgets = np.geomspace(frame["C"][frame["C"] != 0].min(), REACH * frame["C"].max(), ROWS)
+        largest = float(frame["C"].max())
+        if not result.undetermined and (reason := result.unknown_at(largest)):
+            diagnostics["undetermined"] = f"even at the largest budget of the runs, {reason}"
+            diagnostics["warnings"].insert(0, diagnostics["undetermined"])
+        budgets = np.geomspace(frame["C"][frame["C"] != 0].min(), REACH * largest, ROWS)
         result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result
 
@@ -227,7 +233,7 @@ def _resample(
     priors = len(law.constraints.priors) if isinstance(law, CurveLaw) else 0
     # a prior is uncertain too: each resample draws its centre (randomized maximum a posteriori, Bardsley et al. 2014)
     noise = np.random.default_rng(bootstrap.seed).normal(size=(bootstrap.resamples, priors)) if priors else None
-    draws = refit(bootstrap.counts(together, strata), noise)
+    draws = law.scattered(frame, params, refit(bootstrap.counts(together, strata), noise), bootstrap.seed)
     left_out = refit(bootstrap.left_out(together))
     good = (np.abs(draws) < UNDETERMINED).all(axis=1)  # False for NaN
     left_out = np.where((np.abs(left_out) < UNDETERMINED).all(axis=1)[:, None], left_out, np.nan)

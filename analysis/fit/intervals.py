@@ -19,7 +19,6 @@ LEVEL = 0.95
 TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
 NARROW = 1e-9  # relative width of an interval that is rounding
 SIDES = np.array([-1.0, 1.0])
-LINE = 2  # parameters of a line through budgets
 BISECTIONS = 25  # bisections of a step that is at most 1.6 times too long
 
 
@@ -28,11 +27,9 @@ def widening_factor(law: Law, frame: pd.DataFrame, runs: int) -> float:
     noise.
 
     It is sqrt(n / (n - p) g / (g - 1)) for n points of g runs and p parameters, as in the HC1 standard error (MacKinnon
-    and White 1985), or sqrt(g / (g - 2)) for a line through g resampled budgets. For Huber's and the absolute loss it is 1:
-    in small studies their resamples vary too much by about this factor. ``tests/benchmarks/coverage.py`` measures both.
+    and White 1985). For Huber's and the absolute loss it is 1: in small studies their resamples vary too much by about this
+    factor. A law of budgets adds the scatter of these itself. ``tests/benchmarks/coverage.py`` measures both.
     """
-    if law.clusters(frame) is not None:
-        return float(np.sqrt(runs / max(runs - LINE, 1)))
     if not isinstance(law, CurveLaw) or law.loss.name not in ("log_mse", "mse"):
         return 1.0
     points, parameters = len(frame), len(law.free(frame))

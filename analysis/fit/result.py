@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,6 +14,7 @@ import numpy as np
 from analysis.fit import display
 from analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
 from analysis.fit.intervals import bca_intervals, percentile_intervals
+from analysis.fit.undetermined import too_wide
 from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints
 from analysis.laws.custom import law_class, law_reference
@@ -159,55 +161,76 @@ class Fit:
         """Return the best allocation of budgets, a row each: ``C`` and those of ``N``, ``D`` and the response that the
         law predicts.
 
-        Columns ``N_low``, ``N_high`` and so on are the ends of the intervals. The frame has no rows for a law without a
-        frontier.
+        Columns ``N_low``, ``N_high`` and so on are the ends of the intervals. ``undetermined`` is the reason why the runs do
+        not tell the best allocation of a budget, whose numbers are then NaN, or an empty text. The frame has no rows for a law
+        without a frontier.
 
         :raises ConfigError: for a budget that is not a positive finite number.
         """
+        table = self.frontier_of_law(flops)
+        if table.empty:
+            return table
+        reasons = [self.undetermined or self._too_wide(row) for row in table.to_dict("records")]
+        table.loc[[bool(reason) for reason in reasons], table.columns != "C"] = np.nan
+        return table.assign(undetermined=reasons)
+
+    def frontier_of_law(self, flops: np.ndarray | float) -> pd.DataFrame:
+        """Return what :meth:`frontier` does by the estimate alone, whether or not the runs determine it."""
         import pandas as pd
 
         flops = positive_numbers(flops, "flops")
-        best = self.law.frontier(self.vector, flops, self.flops_of)
-        if not best:
+        names = list(self.law.frontier(self.vector, flops[:1], self.flops_of))
+        if not names:
             return pd.DataFrame({"C": []})
 
-        def column_of(name: str) -> Callable[[np.ndarray], np.ndarray]:
-            return lambda params: self.law.frontier(params, flops, self.flops_of)[name]
+        def rows(params: np.ndarray) -> np.ndarray:
+            best = self.law.frontier(params, flops, self.flops_of)
+            # between two infinite draws there would be no interval, as if there was no scatter
+            return np.minimum(np.stack([best[name] for name in names], axis=1), np.finfo(float).max)
 
         table = {"C": flops}
-        for name, values in best.items():
-            low, high = self.interval_of(column_of(name))
-            table |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
+        for name, (value, low, high) in zip(names, np.moveaxis(self.value_and_interval(rows), 0, 1), strict=True):
+            table |= {name: value, f"{name}_low": low, f"{name}_high": high}
         return pd.DataFrame(table)
+
+    def _too_wide(self, row: dict[str, float]) -> str:
+        """Return why the sizes of a row of the frontier are no advice and what to add, or an empty text."""
+        amounts = {name: row[name] if row[name] >= 1 else 0.0 for name in ("N", "D") if name in row}
+        reasons = [too_wide(f"{name}*", value, row[f"{name}_low"], row[f"{name}_high"]) for name, value in amounts.items()]
+        more = "budgets" if self.law.best_runs_only else "runs of these sizes with more and with fewer tokens"
+        return next((f"{reason}: add {more}" for reason in reasons if reason), "")
 
     def budget_for(self, loss: float) -> dict[str, float]:
         """Return the smallest budget whose best response is ``loss``: ``C``, ``C_low``, ``C_high`` in FLOPs, and its
         ``N`` and ``D``.
 
         :param loss: one loss; a list of them would have a budget each.
-        :raises ConfigError: for a law without a frontier, or a loss that no budget reaches.
+        :raises ConfigError: for a law without a frontier or that the runs do not determine, or a loss that no budget reaches.
         """
         loss = positive_number(loss, "loss")
-
-        def budgets(params: np.ndarray) -> np.ndarray:
-            low, high = np.full((len(params), 1), -50.0), np.full((len(params), 1), 150.0)  # log FLOPs
-            reached = self._best(params, np.exp(high)) <= loss
-            for _ in range(BISECTIONS):
-                middle = (low + high) / 2
-                enough = self._best(params, np.exp(middle)) <= loss
-                low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-            return np.where(reached, np.exp(high), np.inf)[:, 0]
 
         if not self.law.frontier(self.vector, np.ones(1), self.flops_of):
             raise ConfigError(
                 f"law: {self.law.name} has no frontier, so that no budget follows from a loss; chinchilla has one"
             )
-        best = float(budgets(self.vector)[0])
+        best = float(self._budgets(self.vector, loss)[0])
         if not np.isfinite(best):
             raise ConfigError(f"loss: no budget reaches {loss:.4g} by the law {self.law.name}")
-        low, high = self.interval_of(budgets)
         row = self.frontier(best).iloc[0]
+        if row["undetermined"]:
+            raise ConfigError(f"loss: the runs do not tell the budget of {loss:.4g}, since {row['undetermined']}")
+        low, high = self.interval_of(partial(self._budgets, loss=loss))
         return {"C": best, "C_low": float(low), "C_high": float(high), **{k: float(row[k]) for k in ("N", "D") if k in row}}
+
+    def _budgets(self, params: np.ndarray, loss: float) -> np.ndarray:
+        """Return the smallest budgets (m,) whose best response is ``loss``; infinite where none is."""
+        low, high = np.full((len(params), 1), -50.0), np.full((len(params), 1), 150.0)  # log FLOPs
+        reached = self._best(params, np.exp(high)) <= loss
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            enough = self._best(params, np.exp(middle)) <= loss
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return np.where(reached, np.exp(high), np.inf)[:, 0]
 
     def _best(self, params: np.ndarray, flops: np.ndarray) -> np.ndarray:
         """Return the best response (m, k) of budgets."""
@@ -221,18 +244,22 @@ class Fit:
         whose best loss is the same; and ``wasted``, the share of the budget that is wasted.
 
         :param n: sizes (k,), in parameters.
-        :raises ConfigError: for a law that does not predict the loss of any size and tokens.
+        :raises ConfigError: for a law that does not predict the loss of any size and tokens, or whose best size the runs do not
+            determine.
         """
         import pandas as pd
 
         if not (self.law.allocates and self.law.regression):
             raise ConfigError(f"law: {self.law.name} does not predict the loss off the optimum; chinchilla does")
         n, flops = positive_numbers(n, "n"), positive_number(flops, "flops")
+        best = self.frontier(flops).iloc[0]
+        if best["undetermined"]:
+            raise ConfigError(f"flops: the runs do not tell the best size of {flops:.4g}, since {best['undetermined']}")
         d = flops / self.flops_of(n, 1)
         table = pd.DataFrame({"N": n, "D": d, "C": flops})
         table["loss"] = self.predict(table)
-        table["above"] = table["loss"] - float(self.frontier(flops)["loss"].iloc[0])
-        table["C_equivalent"] = [self.budget_for(loss)["C"] for loss in table["loss"]]
+        table["above"] = table["loss"] - float(best["loss"])
+        table["C_equivalent"] = [float(self._budgets(self.vector, loss)[0]) for loss in table["loss"]]
         table["wasted"] = 1 - table["C_equivalent"] / flops
         return table
 
@@ -242,13 +269,18 @@ class Fit:
         return np.array([list(self.params.values())])
 
     def known_at(self, flops: float) -> tuple[str, ...]:
-        """Return which of N, D and loss the fit tells of the best run of a budget: none if the runs do not determine the law;
-        beyond the runs, no loss without an irreducible one, for which a few optima are too few.
+        """Return which of N, D and loss the fit tells of the best run of a budget: none if the runs do not determine it; beyond
+        the runs, no loss without an irreducible one, for which a few optima are too few.
         """
-        if self.undetermined:
+        if self.unknown_at(flops):
             return ()
         floorless = self.law.best_runs_only and self.params.get("E") == 0 and flops > self.runs["C"][1] * 1.05
         return ("N", "D") if floorless else ("N", "D", "loss")
+
+    def unknown_at(self, flops: float) -> str:
+        """The reason why the runs do not tell the best allocation of a budget, or an empty text."""
+        reasons = self.frontier(flops).get("undetermined", [self.undetermined])
+        return str(next(iter(reasons)))
 
     @property
     def undetermined(self) -> str:

@@ -15,6 +15,8 @@ from analysis.sources.budgets import group_budgets
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDEST = 100  # factor from the lower to the upper end of a 95 % interval, beyond which an amount is no advice
+UNBOUNDED = 1e100  # amounts that no run can have
 ALIKE = np.log(1.05)  # range of the logarithm of values that are one value, as in a compute budget
 NOISY = 0.5  # share of the variance of the losses that the law may leave unexplained
 EXPONENTS = {"alpha": "sizes", "beta": "numbers of tokens", "eta": "budgets"}  # what tells more of each exponent
@@ -33,6 +35,11 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
         reason = one_direction(frame) or _two_values(law, frame)
         if reason:
             return reason
+    if law.best_runs_only and "N" in frame and np.ptp(np.log(frame["N"].to_numpy(dtype=float))) < ALIKE:
+        return (
+            "the runs have one model size, so that their best loss is that of more tokens and not of more compute: add runs of"
+            " other sizes, or fit law.x=D"
+        )
     if not (law.allocates or law.best_runs_only):
         return ""
     residuals, logs = law.residuals(params, frame), np.log(law.observed(law.fitted_rows(frame)))
@@ -55,6 +62,19 @@ def undetermined(law: Law, frame: pd.DataFrame, params: np.ndarray, at_bound: Se
             f" other {' and '.join(EXPONENTS[name] for name in free)}"
         )
     return ""
+
+
+def too_wide(name: str, value: float, low: float, high: float) -> str:
+    """Return why an amount that is to be advised, such as N*, is not determined, or an empty text.
+
+    :param low: the lower end of its 95 % interval, and ``high`` the upper one; NaN without an interval.
+    """
+    if not 0 < value < UNBOUNDED:
+        return f"by the law, {name} is {'infinite' if value > 0 else '0'}"
+    if not (low <= 0 or high > WIDEST * low):  # False for NaN
+        return ""
+    span = f"a factor of {times(high / low)}" if low > 0 and high < UNBOUNDED else "all magnitudes"
+    return f"the 95 % interval of {name} spans {span}"
 
 
 def _two_values(law: CurveLaw, frame: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.arguments import check_option, positive_numbers, read_rows, require_columns
+from analysis.fit.arguments import check_option, positive_numbers, read_rows, require_columns, settle_columns
 from analysis.fit.fit import fit, resolve_law
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit, to_json_values
@@ -86,7 +86,8 @@ def forecast(
     if (flops is None) == (at is None):
         raise ConfigError("forecast: give FLOPs or rows with N, D and C, and not both")
     check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
-    frame = require_tidy(read_rows(frame), ["C"])
+    frame, said = settle_columns(read_rows(frame))
+    frame = require_tidy(frame, ["C"])
     check_weights(frame)
     known = [resolve_law(law) for law in ([laws] if isinstance(laws, str | Law) else laws)]
     if at is None:
@@ -104,6 +105,7 @@ def forecast(
     chosen = [str(name) for name in (ranked.index[ranked <= STACKED * ranked.iloc[0]] if stack else ranked.index[:1])]
     best = choices[chosen[0]]
     result = fit(best.weighted(frame), best.law, bootstrap=bootstrap)
+    result.diagnostics["warnings"][:0] = said
     members = [choices[name] for name in chosen]
     targets = _best_allocations(result, given) if isinstance(given, np.ndarray) else given
     for member in members:
@@ -136,12 +138,15 @@ def _best_allocations(result: Fit, budgets: np.ndarray) -> pd.DataFrame:
     """Return a row per budget with the allocation that the law holds best."""
     import pandas as pd
 
-    frontier = result.frontier(budgets)
+    frontier = result.frontier_of_law(budgets)
     if frontier.empty and set(result.law.predictors) == {"C"}:
         return pd.DataFrame({"C": budgets})
     columns = [name for name in ("N", "D", "C") if name in frontier]
     if missing := set(result.law.predictors) - {*columns, "M"}:
         raise ConfigError(f"forecast: {result.law.name} needs {', '.join(sorted(missing))} of the run; forecast it from Python")
+    nowhere = ~np.isfinite(frontier[columns]).all(axis=1) | (frontier[columns] <= 0).any(axis=1)
+    if nowhere.any():
+        raise ConfigError(f"forecast: {result.unknown_at(float(budgets[nowhere.argmax()]))}; or give N and D of the run")
     return frontier[columns]
 
 

@@ -126,6 +126,23 @@ class AllocationLaw(Law):
         return self._params(optima.lines(), frontiers)
 
     @staticmethod
+    def moved(draws: np.ndarray, line: tuple[np.ndarray, np.ndarray], flops_of: TrainingFlops) -> np.ndarray:
+        """Return estimates (m, 7) with a line in log C, of intercepts and slopes (m,), added to log N*, at the same compute."""
+        intercept, slope = line
+        moved, p = draws.copy(), flops_of.exponent
+        moved[:, [0, 2]] *= np.exp(np.outer(intercept, [1, -p]))
+        moved[:, [1, 3]] += np.outer(slope, [1, -p])
+        return moved
+
+    @staticmethod
+    def widened(params: np.ndarray, draws: np.ndarray, factor: float) -> np.ndarray:
+        """Return estimates (m, 7) whose N* and D* are ``factor`` times as far from those of the estimate (1, 7)."""
+        wide = draws.copy()
+        wide[:, [0, 2]] = params[:, [0, 2]] * (draws[:, [0, 2]] / params[:, [0, 2]]) ** factor
+        wide[:, [1, 3]] = params[:, [1, 3]] + factor * (draws[:, [1, 3]] - params[:, [1, 3]])
+        return wide
+
+    @staticmethod
     def _params(lines: tuple[np.ndarray, ...], frontier: np.ndarray) -> np.ndarray:
         log_n, n_exponent, log_d, d_exponent = lines
         params = np.column_stack([np.exp(log_n), n_exponent, np.exp(log_d), d_exponent, frontier])

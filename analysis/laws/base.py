@@ -163,10 +163,18 @@ class Law(ABC):
         return frame
 
     def clusters(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """Return labels (n,) of rows that the bootstrap draws together though they are of several runs, such as budgets whose
-        optima scatter; null to draw runs.
+        """Return labels (n,) of rows that the bootstrap draws together though they are of several runs, such as budgets
+        whose runs leave no variance; null to draw runs.
         """
         return None
+
+    def scattered(self, frame: pd.DataFrame, params: np.ndarray, draws: np.ndarray, seed: int) -> np.ndarray:
+        """Return the estimates of resamples (m, p) with the scatter that drawing runs does not show, such as that of budgets
+        about a law; by default, as they are.
+
+        :param params: the estimate (1, p).
+        """
+        return draws
 
     def strata(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Return labels (n,) of strata for the bootstrap, if the law needs runs of each; null to draw from all runs."""

@@ -9,10 +9,10 @@ import numpy as np
 from annotated_types import Interval
 
 from analysis.formatting import scientific
-from analysis.laws.allocation import AllocationLaw, Optima
-from analysis.laws.base import Solution, best_runs
+from analysis.laws.allocation import AllocationLaw, Optima, weighted_line
+from analysis.laws.base import Solution, TrainingFlops, best_runs
 from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
-from analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line
+from analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line, t_factor
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -37,8 +37,9 @@ class IsoFlop(AllocationLaw):
     none has less than a quarter of it.
 
     Minima may scatter about the power law by more than these variances, since budgets differ in more than their runs show.
-    The variance between budgets is then added to that of each, and the bootstrap draws whole budgets, whose scatter holds
-    both variances (Davison and Hinkley 1997, section 3.8).
+    The variance between budgets is then added to that of each, and to the resamples. As few budgets tell little of it, the
+    intervals of N* and D* are those of Student's t. If the runs of a budget leave no variance, the bootstrap draws whole
+    budgets.
     """
 
     name: ClassVar[str] = "isoflop"
@@ -78,6 +79,8 @@ class IsoFlop(AllocationLaw):
             solution.tables["scatter"] = [{**asdict(scatter), "p": scatter.p_value}]
             if scatter.p_value < SCATTERED:
                 solution.warnings.append(_scatter_warning(scatter))
+        if count <= LEAST:
+            solution.warnings.append(_few_warning(count, scatter))
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -113,17 +116,30 @@ class IsoFlop(AllocationLaw):
         return precisions([row.get("log_n_std", np.nan) for row in table], scatter.variance if scatter else 0.0)
 
     def clusters(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """Return the budgets (n,), if they scatter more than their runs explain or their runs leave no variance; null if
-        training runs go on through several budgets. Budgets without a minimum are drawn with the nearest one that has one.
+        """Return the budgets (n,) if their runs leave no variance; null if they do, or training runs go on through several
+        budgets. Budgets without a minimum are drawn with the nearest one that has one.
         """
         table = [profile.row() for profile, _ in self._profiles(frame)]
-        scatter, kept = _scatter(table), np.array([row["C"] for row in table if not row["excluded"]])
-        explained = scatter is not None and scatter.variance == 0
+        kept = np.array([row["C"] for row in table if not row["excluded"]])
         spanning = "run" in frame and frame["run"].nunique() > 1 and frame.groupby("run")["budget"].nunique().max() > 1
-        if explained or spanning or len(kept) < LEAST:
+        if _scatter(table) is not None or spanning or len(kept) <= LEAST:
             return None
         distance = np.abs(np.log(frame["budget"].to_numpy()[:, None] / kept))
         return kept[distance.argmin(axis=1)]
+
+    def scattered(self, frame: pd.DataFrame, params: np.ndarray, draws: np.ndarray, seed: int) -> np.ndarray:
+        table = [profile.row() for profile, _ in self._profiles(frame)]
+        kept, scatter = [row for row in table if not row["excluded"]], _scatter(table)
+        if scatter is None:
+            freedom = len(kept) - 2
+            drawn = self.clusters(frame) is not None  # residuals of resampled budgets are smaller than their scatter
+            return self.widened(params, draws, t_factor(freedom) * np.sqrt(len(kept) / freedom) if drawn else 1.0)
+        log_c = np.log([row["C"] for row in kept])
+        weights = self._shares(table)[[not row["excluded"] for row in table]] if self.weighted else np.ones(len(kept))
+        shifts = np.sqrt(scatter.variance) * np.random.default_rng(seed).standard_normal((len(draws), len(kept)))
+        return self.widened(
+            params, self.moved(draws, weighted_line(log_c, shifts, weights), TrainingFlops.of(frame)), scatter.widening
+        )
 
 
 def precisions(deviations: list[float], between: float = 0.0) -> np.ndarray:
@@ -157,8 +173,20 @@ def _scatter_warning(scatter: Scatter) -> str:
     return (
         f"the minima of budgets scatter about the power law by more than their runs explain: chi-squared is"
         f" {scatter.chi_squared:.3g} on {scatter.freedom} degrees of freedom; a standard deviation of"
-        f" {np.sqrt(scatter.variance):.2g} in log N* between budgets is added to their own, and intervals are of resampled"
-        " budgets"
+        f" {np.sqrt(scatter.variance):.2g} in log N* between budgets is added to their own, and to the intervals"
+    )
+
+
+def _few_warning(count: int, scatter: Scatter | None) -> str:
+    """Return the warning for so few budgets that their scatter is hardly known."""
+    if scatter is None:
+        return (
+            f"{count} budgets do not show how far their minima scatter about a power law, so that the intervals of N* and D*"
+            " hold the noise of runs alone: add budgets"
+        )
+    return (
+        f"{count} budgets hardly show how far their minima scatter about a power law, so that the intervals of N* and D* are"
+        f" {scatter.widening:.2g} times as wide as the noise of runs makes them: add budgets"
     )
 
 

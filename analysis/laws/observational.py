@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SIZE, TOKENS = 1e9, 1e12  # a model whose skills are the intercepts of its family
 EDGE = 0.01  # scores this near to chance or to 1 are moved by as much for the starts, which take logits
+SPARE = 3  # models beyond the slopes and families from which on intervals cover
 PERTURBED = 8  # starts beside the first
 FEATURES = {"ND": ("log N", "log D", "log N log D"), "N": ("log N",), "D": ("log D",)}
 
@@ -203,8 +204,26 @@ class Observational(CurveLaw):
         """Return the families (n,), since each has parameters of its own."""
         return frame["family"].astype(str).to_numpy()
 
+    def _spare_models(self, frame: pd.DataFrame) -> int:
+        """Return the number of models beyond the slopes and the families, which each skill is fitted by."""
+        return frame["run"].nunique() - len(FEATURES[self.x]) - len(self.families)
+
+    def check_runs(self, frame: pd.DataFrame) -> None:
+        super().check_runs(frame)
+        if self._spare_models(frame) < 1:
+            slopes, families = len(FEATURES[self.x]), len(self.families)
+            raise ConfigError(
+                f"law: {self.name} needs more models than the {slopes} slopes and {families} families of a skill; there are"
+                f" {frame['run'].nunique()}: add models, or depend on less by law.x=N"
+            )
+
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution = super().estimate(frame)
+        if self._spare_models(frame) < SPARE:
+            solution.warnings.append(
+                f"{frame['run'].nunique()} models hardly determine the {len(FEATURES[self.x])} slopes and {len(self.families)}"
+                " families of a skill: intervals are too narrow"
+            )
         models = frame.groupby("family")["run"].nunique()
         single = [str(family) for family in models.index[models == 1]]
         if single:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import numpy as np
 from annotated_types import Gt, Le
 
-from analysis.laws.base import Law, Solution
+from analysis.laws.base import Law, Solution, TrainingFlops
 from analysis.laws.constraints import Constraints
 from analysis.laws.curve_regression import STEP, CurveRegression
+from analysis.laws.numeric_frontier import search_frontier
 from analysis.laws.points import Inputs, Points
 from analysis.numerics.optimise import OBJECTIVES, STEPS, Objective
 from openr1.errors import ConfigError
@@ -27,6 +28,7 @@ GRID = 4500  # approximate number of starts that are screened
 REFINED = 24  # number of the best of them that are refined
 QUICK = (600, 8)  # the same for one of many fits
 SAMPLED = 20_000  # rows that starts are screened and refined on; the best ends are refined on all rows
+SETTLING = 50  # largest number of fits under priors until the noise that they are weighed by is their own
 SAME = 1e-4  # relative difference of the sums of two ends that count as one optimum
 
 
@@ -60,6 +62,12 @@ class CurveLaw(Law):
     @property
     def needs(self) -> tuple[str, ...]:
         return (*self.predictors, self.response)
+
+    @property
+    def allocates(self) -> bool:  # type: ignore[override]
+        """True for a loss of N and D, with or without C, whose best division of compute can be searched for."""
+        plain = type(self).inputs is CurveLaw.inputs and self.response == "loss"
+        return plain and {"N", "D"} <= {*self.predictors} <= {"N", "D", "C"}
 
     @property
     def loss(self) -> Objective:
@@ -214,7 +222,22 @@ class CurveLaw(Law):
         if few is not points or self.constraints.priors:
             ends = [self.refine(points, fixed, start, np.ones((1, len(points.weights))), best) for start in (best, *others)]
             best, value = min(ends, key=lambda end: end[1][0])
+        if self.constraints.priors:
+            best, value = self._settle_priors(points, fixed, best)
         return Solution(best, value, distinct, agreeing)
+
+    def _settle_priors(self, points: Points, fixed: dict[str, float], params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the optimum (1, p) at which priors weigh by its own residuals, as they do in resamples, and its sum.
+
+        The noise that says how much the runs weigh is estimated with the parameters. It rises from that without priors.
+        """
+        everything = np.ones((1, len(points.weights)))
+        for _ in range(SETTLING):
+            before = params
+            params, value = self.refine(points, fixed, before, everything)
+            if np.allclose(params, before, rtol=1e-7, atol=0):
+                break
+        return params, value
 
     def _solve_at_priors(self, points: Points, fixed: dict[str, float]) -> np.ndarray:
         """Return the optimum (1, p) with the parameters that have priors at the centres of these: from the optimum without
@@ -252,6 +275,9 @@ class CurveLaw(Law):
         theta, values = problem.minimise(start, weights, steps)
         theta[np.sum(weights > 0, axis=1) < problem.size] = np.nan
         return problem.to_params(theta), values
+
+    def frontier(self, params: np.ndarray, flops: np.ndarray, flops_of: TrainingFlops) -> dict[str, np.ndarray]:
+        return search_frontier(self, params, flops, flops_of) if self.allocates else {}
 
     def predict(self, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
         x = Inputs(**self.inputs(frame))

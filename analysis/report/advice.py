@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from analysis.formatting import number, quantity, three_decimals, times
@@ -33,10 +32,8 @@ def advise(study: Study, fit: Fit) -> list[str]:
 def _allocation(study: Study, fit: Fit) -> list[str]:
     target = float(study.target_flops or 0)
     row = fit.frontier(target).iloc[0]
-    if fit.law.allocates and not (1 <= row["N"] < math.inf and 1 <= row["D"] < math.inf):
-        return [
-            f"The runs do not determine how to spend {study.amount_of_compute(target)}: the fitted exponents allow any size."
-        ]
+    if row["undetermined"]:
+        return [f"There is no advice on {study.amount_of_compute(target)}, since {row['undetermined']}."]
     optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
     known = "loss" in fit.known_at(target)
     loss = study.words.amount_of_loss(format_optimum(row, "loss")) if known else _unknown_loss(study)

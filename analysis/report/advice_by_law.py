@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.fit.undetermined import too_wide
 from analysis.formatting import compute, join_words, number, quantity, share, three_decimals, times, with_interval
 from analysis.laws import (
     BatchSize,
@@ -26,7 +27,7 @@ from analysis.laws import (
 from analysis.laws.moe import experts_per_active
 from analysis.numerics.rate_changes import warmup_end
 from analysis.report.advice_of_rl import advise_data_reuse, advise_isocompute, advise_test_time
-from analysis.report.predictions import BEYOND, format_prediction
+from analysis.report.predictions import BEYOND, format_best, format_prediction
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
 
@@ -104,9 +105,9 @@ def _hyperparameter(study: Study, fit: Fit) -> list[str]:
         best = []
         for name, what in fit.law.targets.items():
             optimum = partial(fit.law.optimum, target=name, n=factor * n, d=factor * d)
-            value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
             unit = " tokens" if name == "batch" else ""
-            best.append(f"the best {what} is {with_interval(value, low, high, partial(quantity, name))}{unit}")
+            value, low, high = fit.value_and_interval(optimum)[:, 0].tolist()
+            best.append(f"the best {what} is {format_best(f'best {what}', value, low, high, partial(quantity, name), unit)}")
         words = study.words
         place = f"{quantity('N', factor * n)} {words.parameters} on {quantity('D', factor * d)} {words.tokens}, {reach}"
         sentences.append(f"For {place}, {' and '.join(best)}.")
@@ -137,10 +138,13 @@ def _batch_size(study: Study, fit: Fit) -> list[str]:
     for factor, reach in ((1, "the most of the runs"), (BEYOND, f"{BEYOND} times as many")):
         tokens = factor * largest
         value, low, high = fit.value_and_interval(partial(fit.law.critical, tokens=np.array([tokens])))[:, 0].tolist()
+        place = f"For the loss of {quantity('D', tokens)} tokens in very small batches, {reach}, the critical batch size is"
+        if reason := too_wide("the critical batch size", value, low, high):
+            sentences.append(f"{place} not determined, since {reason}.")
+            continue
         critical = with_interval(value, low, high, partial(quantity, "batch"))
         sentences.append(
-            f"For the loss of {quantity('D', tokens)} tokens in very small batches, {reach}, the critical batch size is"
-            f" {critical} tokens: batches of this size take twice the tokens, and batches of a tenth of it 10 % more."
+            f"{place} {critical} tokens: batches of this size take twice the tokens, and batches of a tenth of it 10 % more."
         )
     return sentences
 
@@ -154,8 +158,12 @@ def _weight_decay(study: Study, fit: Fit) -> list[str]:
         n, d = factor * float(run["N"]), factor * float(run["D"])
         tau, low, high = fit.value_and_interval(partial(fit.law.optimum, ratio=np.array([d / n])))[:, 0].tolist()
         decay = float(run["batch"]) / (float(run["lr"]) * tau * d)
+        place = f"{quantity('N', n)} parameters on {quantity('D', d)} tokens, {reach}"
+        if reason := too_wide("the best time scale", tau, low, high):
+            sentences.append(f"For {place}, there is no advice on weight decay, since {reason}.")
+            continue
         sentences.append(
-            f"For {quantity('N', n)} parameters on {quantity('D', d)} tokens, {reach}, the best time scale is"
+            f"For {place}, the best time scale is"
             f" {with_interval(tau, low, high)}: a weight decay of {number(decay)} at a learning rate of"
             f" {quantity('lr', float(run['lr']))} and a batch of {quantity('batch', float(run['batch']))} tokens."
         )
@@ -266,6 +274,8 @@ def _data_mixing(study: Study, fit: Fit) -> list[str]:
         loss = format_prediction(fit, at | dict(zip(law.weights, best[0].tolist(), strict=True)), three_decimals)
         place = f"For {quantity('N', at['N'])} parameters on {quantity('D', at['D'])} tokens, the" if at else "The"
         sentences.append(f"{place} best mix is {mix}; expect a loss of {loss} nats per token.")
+        if out := [name for name, value in zip(law.labels, best[0], strict=True) if value == 0]:
+            sentences.append(f"It leaves out {join_words(out)}, by which the law only loses.")
         outside = [
             name
             for name, value, low, high in zip(law.labels, best[0], seen.min(axis=0), seen.max(axis=0), strict=True)
@@ -287,11 +297,15 @@ def _moe(study: Study, fit: Fit) -> list[str]:
     sentences = []
     for count in (float(experts.min()), float(experts.max())):
         best = fit.value_and_interval(partial(law.optimum, flops=budget, experts=count, flops_of=fit.flops_of))
+        model = "a dense model" if count == 1 else f"{count:g} experts per active one"
+        reasons = [too_wide(f"{name}*", *row) for name, row in zip("ND", best.T.tolist(), strict=False)]
+        if reason := next(filter(None, reasons), ""):
+            sentences.append(f"There is no advice on {study.amount_of_compute(budget)} and {model}, since {reason}.")
+            continue
         n, d, loss = (
             with_interval(value, low, high, partial(quantity, name))
             for name, value, low, high in zip(("N", "D", "loss"), *best.tolist(), strict=True)
         )
-        model = "a dense model" if count == 1 else f"{count:g} experts per active one"
         sentences.append(
             f"With {study.amount_of_compute(budget)} and {model}, train {n} active parameters on {d} tokens; expect a loss of"
             f" {loss} nats per token."
@@ -324,6 +338,8 @@ def _overoptimisation(study: Study, fit: Fit) -> list[str]:
     (kl, kl_low, kl_high), (gold, low, high) = fit.value_and_interval(fit.law.optimum).T.tolist()
     if not math.isfinite(kl):
         return ["The gold reward rises with every step away from the start, so that these runs show no optimum."]
+    if reason := too_wide("the best KL", kl, kl_low, kl_high):
+        return [f"There is no advice on how far to train, since {reason}."]
     return [
         f"The gold reward is highest, {with_interval(gold, low, high, write)}, at a KL of"
         f" {with_interval(kl, kl_low, kl_high, write)} nats from the start."

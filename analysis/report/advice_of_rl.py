@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from analysis.fit.undetermined import too_wide
 from analysis.formatting import compute, number, quantity, share, short, with_interval
 from analysis.laws import RlDataReuse, RlIsocompute, TestTime
 from analysis.laws.rl_isocompute import TARGETS
@@ -28,7 +29,12 @@ def advise_isocompute(study: Study, fit: Fit) -> list[str]:
         best = []
         for name in fit.law.targets:
             value, low, high = fit.value_and_interval(partial(fit.law.optimum, target=name, flops=flops))[:, 0].tolist()
+            if reason := too_wide(f"the best number of {TARGETS[name]}", value, low, high):
+                sentences.append(f"With {study.amount_of_compute(flops)}, {reach}, there is no advice, since {reason}.")
+                continue
             best.append(f"{with_interval(value, low, high, partial(quantity, name))} {TARGETS[name]}")
+        if not best:
+            continue
         sentences.append(f"With {study.amount_of_compute(flops)}, {reach}, {' and '.join(best)} are best.")
     name = "rollouts_exponent"
     low, high = fit.ends(name) if name in fit.params else (None, None)
@@ -75,6 +81,8 @@ def advise_test_time(study: Study, fit: Fit) -> list[str]:
         return [f"{study.amount_of_compute(total)} do not pay for one answer to each of {questions}; set law.questions."]
     training, amount, accuracy, n, d = rows
     unit = "answers" if law.amount == "samples" else "tokens"
+    if reason := too_wide(f"the best number of {unit}", *amount):
+        return [f"There is no advice on {study.amount_of_compute(total)} for training and {questions}, since {reason}."]
     part = _shown([value / total for value in training], share)
     size = f" of {_shown(n, short)} parameters on {_shown(d, short)} tokens" if law.x == "ND" else ""
     sentences = [

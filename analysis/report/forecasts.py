@@ -41,8 +41,8 @@ def sentences(forecast: Forecast, unit: str = "FLOPs") -> list[str]:
             f"It assumes {' on '.join(sizes) + ' and otherwise ' if sizes else ''}the recipe of the runs"
             f"{_describe_line(forecast)}, and is for {times(row['C'] / forecast.largest)} times the {unit} of the largest run."
         )
-        if sizes and forecast.fit.undetermined:
-            lines.append(f"These N and D are those of the law, although {forecast.fit.undetermined}.")
+        if sizes and (unknown := forecast.fit.unknown_at(row["C"])):
+            lines.append(f"These N and D are those of the law, although {unknown}.")
     first = forecast.chosen[0]
     also = f" and {len(forecast.chosen) - 1} more candidates (their median)" if len(forecast.chosen) > 1 else ""
     lines.append(

@@ -21,6 +21,7 @@ from analysis.sources.options import SOURCES, FileRuns, MlflowRuns, Source
 from analysis.sources.plausibility import check_loss_names, check_shares, check_units, concerns_training, find_odd_rows
 from analysis.sources.quantities import Quantities, map_columns, read_quantities, suggest
 from analysis.sources.rows import (
+    check_sizes_of_runs,
     describe_unread,
     exclusion_reasons,
     join_columns,
@@ -161,6 +162,14 @@ def mark_told(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
+def holds_budgets(frame: pd.DataFrame) -> bool:
+    """Return True if the column ``budget`` is the compute that runs share."""
+    if "C" not in frame or not {frame["C"].dtype.kind, frame["budget"].dtype.kind} <= {*"fiu"}:
+        return False
+    budgets = budgets_of(frame["C"].to_numpy(dtype=float), zero_compute=True)
+    return np.allclose(frame["budget"], budgets, rtol=BUDGET_TOLERANCE, equal_nan=True)
+
+
 def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool = False) -> pd.DataFrame:
     """Return rows with the compute budget of each, of a frame whose needed quantities are all usable numbers.
 
@@ -227,6 +236,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     frame = frame[reason == ""].reset_index(drop=True)
     if "run" in used and "run" not in request.needs:
         said += _name_runs(frame)
+    check_sizes_of_runs(frame, points or keys.column("run"))
     if frame.empty:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
@@ -372,7 +382,7 @@ def _without_own_budget(frame: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     own = RESERVED["budget"]
     if own not in frame:
         return frame
-    if "budget" in frame and frame[own].dtype.kind == "f" and np.allclose(frame[own], frame["budget"], rtol=BUDGET_TOLERANCE):
+    if "budget" in frame and holds_budgets(frame.assign(budget=frame[own])):
         return frame.drop(columns=own)
     said.append(f"the column 'budget' is called {own}, since budget is the compute that runs share")
     return frame

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.sources.numbers import Numbers
 
 VALUES = 8  # values of a column that a message names
+SAME_SIZE = 0.01  # relative difference of numbers of parameters of one model, as it may be counted
 SHOWN = 3  # rows that a message names
 
 RUN_NAMES = ("name", "run_name", "run name", "experiment", "experiment_name")  # columns of trackers, in lower case
@@ -119,6 +120,24 @@ def has_points(frame: pd.DataFrame) -> bool:
     return len(rows) > 0 and int((~_comparable(rows).duplicated()).sum()) > rows["run_id"].nunique()
 
 
+def check_sizes_of_runs(frame: pd.DataFrame, key: str) -> None:
+    """Refuse rows of one run with several N: a training run has one model. One name of all rows tells no runs apart.
+
+    :param key: the name of the runs in a message.
+    :raises ConfigError: naming the first such run.
+    """
+    if not {"run", "N"} <= set(frame) or frame["N"].dtype.kind not in "fiu":
+        return
+    sizes = frame.groupby("run")["N"].agg(["min", "max"])
+    several = sizes[sizes["max"] > (1 + SAME_SIZE) * sizes["min"]]
+    if len(several) and len(sizes) > 1:
+        run, (low, high) = several.index[0], several.iloc[0]
+        raise ConfigError(
+            f"{key}: rows of one run are points of one training, but {run!r} has rows of N from {low:.4g} to {high:.4g}; give"
+            " each model a run of its own"
+        )
+
+
 def exclusion_reasons(
     frame: pd.DataFrame,
     needed: Sequence[str],
@@ -180,7 +199,7 @@ def _mark_duplicates(frame: pd.DataFrame) -> pd.Series:
         return _comparable(frame).duplicated() | (frame["fingerprint"].notna() & (frame["run"].fillna("") != first.fillna("")))
     for key in ("fingerprint", "run_id"):
         if key in frame and "run" not in frame:
-            return frame[key].notna() & frame[key].duplicated()
+            return frame[key].notna() & frame.duplicated([key, *(["seed"] if "seed" in frame else [])])
     return _comparable(frame).duplicated()
 
 

@@ -12,7 +12,7 @@ from analysis.laws import Chinchilla
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
-TOLD = "rows are weighted by the column 'weight'"
+TOLD = "the column 'weight' is not used; weights='weight' weights the rows by it"
 
 
 @pytest.fixture
@@ -34,27 +34,58 @@ def refuse(message, function, *args, **options):
 
 @pytest.mark.parametrize("weight", [np.nan, -1.0, 0.0, np.inf])
 def test_weights_that_no_fit_can_use_are_refused(frame, weight):
-    refuse("weights: the column weight must hold", fit, frame.assign(weight=weight), bootstrap=NONE)
+    refuse("weights: the column weight must hold", fit, frame.assign(weight=weight), weights="weight", bootstrap=NONE)
 
 
 def test_some_rows_may_have_no_weight(frame):
     weight = np.arange(len(frame)) > 3
-    with_weights = fit(frame.assign(weight=weight.astype(float)), bootstrap=NONE)
+    with_weights = fit(frame.assign(weight=weight.astype(float)), weights="weight", bootstrap=NONE)
     assert with_weights.params == pytest.approx(fit(frame[weight], bootstrap=NONE).params, rel=1e-3)
 
 
 @pytest.mark.parametrize("holdout", [None, Holdout(largest_budgets=1)])
-def test_weights_that_nobody_told_of_are_a_warning(frame, table, holdout):
-    weighted = fit(frame.assign(weight=1.0), "chinchilla", holdout, NONE)
-    assert weighted.diagnostics["warnings"].count(TOLD) == 1
+def test_weights_that_nobody_asked_for_are_not_used_and_said(frame, table, holdout):
+    unasked = fit(frame.assign(weight=frame["C"]), "chinchilla", holdout, NONE)
+    assert unasked.diagnostics["warnings"].count(TOLD) == 1
+    assert unasked.params == fit(frame, "chinchilla", holdout, NONE).params
+    asked = fit(frame.assign(weight=frame["C"]), "chinchilla", holdout, NONE, weights="weight")
+    assert asked.params != unasked.params
     told = tidy(table(noise=0.003).assign(w=1.0), Columns(weight="w"))
     assert told.warnings == ["rows are weighted by the column 'w'"]
     for known in (
+        asked,
         fit(told.frame, "chinchilla", holdout, NONE),
         fit(frame, "chinchilla", holdout, NONE, weights="sqrt_flops"),
         fit(table(noise=0.003), "chinchilla", holdout, NONE, weights="sqrt_flops"),
     ):
-        assert not any("weighted" in line for line in known.diagnostics["warnings"])
+        assert not any("weight" in line for line in known.diagnostics["warnings"])
+
+
+@pytest.mark.parametrize("law", ["isoflop", "power_law"])
+def test_a_column_of_budgets_that_are_no_compute_is_not_used_and_said(table, law):
+    plain = table(noise=0.003)
+    known = fit(plain, law, bootstrap=NONE)
+    for budget in (np.arange(len(plain)) % 2, "large", plain["C"] / 3):
+        result = fit(plain.assign(budget=budget), law, bootstrap=NONE)
+        assert result.params == known.params
+        assert any("the column 'budget' is called budget_unused" in line for line in result.diagnostics["warnings"])
+    assert not any("budget_unused" in line for line in fit(tidy(plain).frame, law, bootstrap=NONE).diagnostics["warnings"])
+    kept = fit(tidy(plain).frame.iloc[2:], law, bootstrap=NONE)
+    assert not any("budget_unused" in line for line in kept.diagnostics["warnings"])
+
+
+def test_the_rows_of_one_run_id_are_drawn_together_in_a_plain_frame_too(table):
+    plain = table(noise=0.003, budgets=6, sizes=6)
+    plain["N"] = np.tile(np.geomspace(3e4, 3e5, 6), 6)
+    plain["C"] = 6 * plain["N"] * plain["D"]
+    plain["run_id"] = plain["N"].map("n{:.0f}".format)
+    some = Bootstrap(resamples=20)
+    result = fit(plain, "chinchilla", bootstrap=some)
+    assert result.left_out.shape[0] == 6
+    assert any("points of one run" in line for line in result.diagnostics["warnings"])
+    refuse("run_id: rows of one run are points of one training, but 'a'", fit, plain.assign(run_id=["a", "b"] * 18))
+    refuse("run: rows of one run are points of one training, but 'a'", fit, plain.assign(run=["a", "b"] * 18))
+    refuse("run_id: rows of one run are points of one training, but 'a'", tidy, plain.assign(run_id=["a", "b"] * 18))
 
 
 def test_units_of_a_plain_frame_are_checked_as_tidy_does(table):

@@ -5,7 +5,7 @@ from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, fit
 from analysis.formatting import quantity
-from analysis.laws import Chinchilla, PowerLaw
+from analysis.laws import Chinchilla, FormulaLaw, PowerLaw
 from analysis.sources.frame import tidy
 
 SOME = Bootstrap(200)
@@ -93,6 +93,31 @@ def test_a_floor_that_ends_at_zero_is_said(law):
         result, "is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them go without"
     )
     assert not warned(result, "do not determine E: the estimate")
+
+
+@pytest.mark.parametrize("law", ["chinchilla", "power_law", "isoflop"])
+def test_a_parameter_that_ends_at_zero_is_zero_wherever_it_is_written(law):
+    frame = floorless()
+    frame["loss"] *= np.exp(np.random.default_rng(0).normal(0, 0.001, len(frame)))
+    result = fit(frame, law, bootstrap=Bootstrap(50))
+    assert result.diagnostics["at_zero"] == ["E"]
+    assert result.params["E"] == 0
+    assert result.ci95["E"][0] == 0
+    assert result.to_dict()["params"]["E"] == 0
+    assert "$E$ & $0$ & $[0, " in result.to_latex()
+    assert any(line.split()[:2] == ["E", "0"] for line in repr(result).splitlines())
+    assert np.isfinite(result.predict(frame)).all()
+
+
+def test_an_exponent_of_a_formula_that_ends_at_zero_is_zero():
+    frame = isoflop_runs()
+    frame["loss"] = (1.9 + 480 * frame["N"] ** -0.35) * np.exp(np.random.default_rng(0).normal(0, 0.002, len(frame)))
+    result = fit(frame, FormulaLaw(formula="E*(D/1e9)**-d + A*N**-a"), bootstrap=Bootstrap(0), fix={"d": 0.0})
+    assert result.params["d"] == 0
+    rising = frame.assign(loss=frame["loss"] * (frame["D"] / 1e9) ** 0.01)
+    result = fit(rising, FormulaLaw(formula="E*(D/1e9)**-d + A*N**-a"), bootstrap=Bootstrap(0))
+    assert result.params["d"] == 0
+    assert "d" in result.diagnostics["at_zero"]
 
 
 def test_a_term_that_vanishes_is_said():

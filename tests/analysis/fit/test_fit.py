@@ -143,7 +143,8 @@ def test_every_law_explains_itself(law):
 
 def test_the_frontier_has_an_interval_that_widens_beyond_the_runs(runs):
     frontier = fit(runs(noise=0.003), "isoflop", bootstrap=SMALL).frontier([1e12, 1e15])
-    assert list(frontier.columns) == ["C", "N", "N_low", "N_high", "D", "D_low", "D_high", "loss", "loss_low", "loss_high"]
+    names = ["C", "N", "N_low", "N_high", "D", "D_low", "D_high", "loss", "loss_low", "loss_high", "undetermined"]
+    assert list(frontier.columns) == names
     inside, beyond = frontier["N_high"] / frontier["N_low"]
     assert 1 < inside < beyond
 

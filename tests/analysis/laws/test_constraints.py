@@ -121,3 +121,37 @@ def test_a_law_whose_parameters_are_all_given_reports_its_errors(runs, truth):
     result = fit(runs(noise=0.003, budgets=6, sizes=6), fix=truth, bootstrap=SMALL)
     assert result.params == truth
     assert 0 < result.objective["value"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "prior"),
+    [
+        ("alpha", {"mean": 0.3, "sd": 0.01}),
+        ("alpha", {"mean": 0.6, "sd": 0.01}),
+        ("E", {"median": 1.5, "log_sd": 0.03}),
+        ("E", {"median": 1.7, "log_sd": 0.01}),
+        ("A", {"median": 60.0, "log_sd": 0.01}),
+    ],
+)
+def test_an_interval_under_a_prior_holds_the_estimate(runs, name, prior):
+    """Resamples minimise what the estimate minimises, however far the prior is from the runs."""
+    result = fit(runs(noise=0.003, budgets=6, sizes=6), priors={name: prior}, bootstrap=SMALL)
+    for known, (low, high) in result.ci95.items():
+        assert low <= result.params[known] <= high
+
+
+def test_the_interval_under_a_tight_prior_is_that_of_the_prior(runs):
+    frame, sd = runs(noise=0.003, budgets=6, sizes=6), 0.001
+    for mean in (0.3, 0.6):
+        result = fit(frame, priors={"alpha": {"mean": mean, "sd": sd}}, bootstrap=SMALL)
+        low, high = result.ci95["alpha"]
+        assert low < mean < high
+        assert high - low == pytest.approx(2 * 1.96 * sd, rel=0.3)
+
+
+def test_a_loose_prior_changes_no_interval(runs):
+    frame = runs(noise=0.003, budgets=6, sizes=6)
+    free, loose = (fit(frame, priors=priors, bootstrap=SMALL) for priors in ({}, {"alpha": {"mean": 0.5, "sd": 1e3}}))
+    assert loose.params == pytest.approx(free.params, rel=1e-4)
+    for name, ends in free.ci95.items():
+        assert loose.ci95[name] == pytest.approx(ends, rel=1e-2)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.law_runs import model_scores
 
@@ -111,3 +112,21 @@ def test_an_unknown_family_is_not_predicted():
     result = fit(runs(), law(), Holdout(query="family == 'beta'"), NONE)
     assert result.holdout is None
     assert any("was fitted without the family beta, and cannot predict it" in line for line in result.diagnostics["warnings"])
+
+
+@pytest.mark.parametrize(("models", "words"), [(2, "needs more models than the 3 slopes and 2 families"), (3, "")])
+def test_models_that_do_not_determine_the_slopes_are_refused(models, words):
+    rng, rows = np.random.default_rng(0), []
+    for family in ("a", "b"):
+        for n in np.geomspace(1e9, 5e10, models):
+            d = 10 ** rng.uniform(11.5, 12.8)
+            skill = 0.35 * np.log(n / 1e9) + 0.25 * np.log(d / 1e12) + rng.normal(0, 0.05)
+            scores = {name: 1 / (1 + np.exp(-load * skill)) for name, load in (("p", 1), ("q", 1.3), ("r", 0.7), ("s", 0.5))}
+            rows.append({"family": family, "N": n, "D": d, **scores})
+    law = Observational(benchmarks=["p", "q", "r", "s"])
+    if words:
+        with pytest.raises(ConfigError, match=f"^law: observational {words}"):
+            fit(pd.DataFrame(rows), law, bootstrap=Bootstrap(0))
+    else:
+        warnings = fit(pd.DataFrame(rows), law, bootstrap=Bootstrap(0)).diagnostics["warnings"]
+        assert any("6 models hardly determine the 3 slopes and 2 families" in warning for warning in warnings)

@@ -74,7 +74,7 @@ def test_exponents_that_leave_the_optimum_free_are_said_to():
     study = study_of_kind("budgets")
     free = replace(study.main, params={**study.main.params, "alpha": 1e-9, "beta": 1e-9})
     study = replace(study, fits={**study.fits, "chinchilla": free})
-    assert answer(study)[0] == "The runs do not determine how to spend 10²¹ FLOPs: the fitted exponents allow any size."
+    assert answer(study)[0].startswith("There is no advice on 10²¹ FLOPs, since by the law, N* is 0: add runs")
 
 
 @pytest.mark.parametrize(

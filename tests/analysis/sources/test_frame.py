@@ -273,6 +273,20 @@ def test_a_repeated_fingerprint_is_one_run_with_its_points():
     assert tidy(points(fingerprint=["f"] * 3 + ["g"] * 3)).dropped.empty
 
 
+@pytest.mark.parametrize("name", ["seed", "run_id", "name"])
+def test_runs_of_equal_rounded_losses_that_differ_in_their_seed_are_two(table, name):
+    twice = pd.concat([table().round(1)] * 2, ignore_index=True)
+    runs = tidy(twice.assign(**{name: [f"{name} {place}" for place in range(50)]}))
+    assert len(runs.frame) == 50
+    assert len(tidy(twice).frame) == 25
+
+
+def test_one_fingerprint_of_two_seeds_is_two_runs(table):
+    twice = pd.concat([table()] * 2, ignore_index=True).assign(fingerprint=[*map(str, range(25))] * 2)
+    assert len(tidy(twice.assign(seed=[0] * 25 + [1] * 25)).frame) == 50
+    assert len(tidy(twice).frame) == 25
+
+
 def test_a_weight_counts_only_if_it_is_named(table):
     weighted = table().assign(weight=range(1, 26))
     runs = tidy(weighted)
@@ -406,18 +420,19 @@ def test_rows_without_a_run_are_runs_of_their_own(table):
         runs = tidy(table().assign(run=empty))
         assert (len(runs.frame), "run" in runs.frame) == (25, False)
         assert runs.warnings == ["run: the column 'run' is empty; each row is a run of its own"]
-        runs = tidy(table().assign(run=[*(["r0"] * 20), *([empty] * 5)]))
-        assert (len(runs.frame), runs.frame["run"].nunique()) == (25, 6)
+        runs = tidy(table().assign(run=[*map("r{}".format, range(20)), *([empty] * 5)]))
+        assert (len(runs.frame), runs.frame["run"].nunique()) == (25, 25)
         assert runs.warnings == ["run: 5 rows have no run; each is a run of its own"]
-    numbered = tidy(table().assign(run=[*([1.0] * 20), *([np.nan] * 5)])).frame["run"]
-    assert sorted(numbered.unique()) == ["1", "row 20", "row 21", "row 22", "row 23", "row 24"]
+    numbered = tidy(table().assign(run=[*np.arange(20.0), *([np.nan] * 5)])).frame["run"]
+    assert numbered.tolist() == [*map(str, range(20)), "row 20", "row 21", "row 22", "row 23", "row 24"]
 
 
 def test_rows_without_a_run_or_a_run_id_that_repeat_others_are_left_out(table):
-    given = table().assign(run=[*(["r0"] * 20), *([None] * 5)])
+    given = table().assign(run=[*map("r{}".format, range(20)), *([None] * 5)])
     assert len(tidy(pd.concat([given, given.iloc[-1:]], ignore_index=True)).frame) == 25
-    points = table().assign(run_id=[*(["a"] * 20), *([None] * 5)])
-    assert tidy(points).frame["run"].nunique() == 6
+    points = pd.concat([table(), table().assign(D=lambda frame: frame["D"] / 2)], ignore_index=True)
+    points["run_id"] = [*map("r{}".format, range(20)), *([None] * 5)] * 2
+    assert tidy(points).frame["run"].nunique() == 30
 
 
 def test_a_law_of_runs_leaves_out_rows_without_one(table):
