@@ -229,6 +229,8 @@ def _tidy(source: Table, request: _Request) -> Runs:
         said += _name_runs(frame)
     if frame.empty:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
+        if not len(table):
+            raise ConfigError(f"{keys.runs}: the table has no rows below its header")
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"{keys.runs}: none of {len(table)} rows can be used{why}")
     if "weight" in frame and not frame["weight"].any():
@@ -360,7 +362,9 @@ def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, requ
     needs, warnings = request.needs, []
     if not request.units_known:
         check_shares(rows, needs, quantities.told, request.keys)
-        warnings += check_units(frame, needs, quantities.told, request.keys)
+        # 6ND agrees with N and D in any unit
+        given = frame.drop(columns="C", errors="ignore") if request.flops_6nd else frame
+        warnings += check_units(given, needs, quantities.told, request.keys)
         warnings += check_loss_names(quantities.names, quantities.told, request.keys)
     if concerns_training(frame, needs) and {"N", "D", "C"} <= set(frame):
         warnings += find_odd_rows(frame)
