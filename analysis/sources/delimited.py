@@ -124,14 +124,20 @@ def _is_number(text: str) -> bool:
 
 def _is_title(texts: list[str], separator: str | None) -> bool:
     """Return True if the first line is a single cell, and nearly all others have one number of cells, three or more."""
-    others = [text for text in texts[1:] if text][:100]
-    for mark in [separator] if separator and separator != " " else SEPARATORS:
-        rows = csv.reader([texts[0], *others], delimiter=mark)
-        first, *widths = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    marks = [separator] if separator and separator != " " else SEPARATORS
+    if any(_cells(texts[:1], mark) != [1] for mark in marks):
+        return False
+    for mark in marks:
+        widths = _cells([text for text in texts[1:] if text][:100], mark)
         usual = max(set(widths), key=widths.count, default=0)
-        if first == 1 and usual > 2 and widths.count(usual) >= 0.8 * len(widths):
+        if usual > 2 and widths.count(usual) >= 0.8 * len(widths):
             return True
     return False
+
+
+def _cells(texts: list[str], mark: str) -> list[int]:
+    """Return the number of cells with text of each line."""
+    return [sum(bool(cell.strip()) for cell in row) for row in csv.reader(texts, delimiter=mark)]
 
 
 def _describe_preamble(lines: list[str]) -> list[str]:

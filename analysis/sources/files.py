@@ -145,6 +145,8 @@ def _find_format(content: bytes) -> str:
         if content.startswith(signature):
             return name
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while start.startswith(b"#"):  # a comment
+        start = start.partition(b"\n")[2].lstrip()
     if not start.startswith((b"{", b"[")):
         return "csv"
     first, _, others = start.partition(b"\n")
@@ -163,7 +165,8 @@ def _read_csv(content: bytes, options: FileOptions, keys: Keys) -> Table:
 
 def _read_json_lines(content: bytes, options: FileOptions, keys: Keys) -> Table:
     lines = content.decode("utf-8-sig").splitlines()
-    return _from_records([json.loads(line) for line in lines if line.strip()], options)
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    return _from_records([json.loads(line) for line in lines], options)
 
 
 def _read_json(content: bytes, options: FileOptions, keys: Keys) -> Table:

@@ -28,7 +28,7 @@ OTHER_DIGIT = r"[^\P{Nd}0-9]"  # a digit of another script, such as Arabic-Indic
 MISSING = "(?i)^(|-|\u2013|\u2014|nan|na|n/a|none|null|nil|[?])$"
 NUMBER = r"^(?P<number>[+-]?(?:\d[\d., '_]*|[.,]\d+))(?P<power>[eE][+-]?\d+)?\s*(?P<unit>.*)$"
 SPACED = r"^[+-]?\d{1,3}(?:[ '_]\d{3})+(?:[.,]\d*)?$"
-SPREAD = r"\s*(?:\u00b1|\+/?-)\s*[\d.,]+(?:[eE][+-]?\d+)?$"  # a standard error behind the number
+SPREAD = "\\s*(?:\u00b1|[+]/?-)\\s*[\\d.,]+(?:[eE][+-]?\\d+)?$"  # a standard error behind the number
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
 
 Roles = frozenset[tuple[str, str]]  # pairs of a mark and its role

@@ -10,6 +10,7 @@ from typing import Any
 from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units
 from analysis.sources.frame import Runs, read
 from analysis.sources.options import FileRuns, MlflowRuns, Source
+from analysis.sources.wording import speaking_python
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 
@@ -26,6 +27,7 @@ TRACKED = Columns(
 )
 
 
+@speaking_python
 def read_file(
     path: str | Path,
     *,
@@ -81,6 +83,7 @@ def read_csv(path: str | Path, **options: Any) -> Runs:
     return read_file(path, **{"format": "csv", **options})
 
 
+@speaking_python
 def read_mlflow(
     uri: str,
     study: str,
@@ -111,9 +114,6 @@ def _read(
             raise ConfigError(f"{unknown[0]}: there is no such {what}; the quantities are {', '.join(known)}")
     source.columns = replace(source.columns, **columns)
     source.units = Units(**{key: str(unit) for key, unit in units.items()})
-    try:
-        check_ranges(source)
-    except ConfigError as error:
-        raise ConfigError(str(error).removeprefix("runs.")) from error
+    check_ranges(source)
     needed = (*DEFAULT_NEEDS, *columns) if needs is None else needs
     return read(source, list(dict.fromkeys(needed)), zero_compute, ARGUMENTS, strict=needs is not None)
