@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SEPARATORS = (",", ";", "\t", "|")
 WHITESPACE = r"\s+"
 SAMPLE = 1 << 16  # bytes at the beginning that tell the separator
+EXCEL_SEPARATOR = r"sep=(.)"  # a line above the header
 COMMENTS = ("#", "//")
 MOST_TITLES = 10  # lines above a header
 SAID = {**MARKS, WHITESPACE: "white space"}
@@ -45,7 +46,7 @@ def read_delimited(
     notes += skipped_lines
     lines = _first_lines(content)
     skipped = 0
-    if lines and (found := re.fullmatch(r"sep=(.)", lines[0].strip("\r\n"))):  # a line that Excel writes
+    if lines and (found := re.fullmatch(EXCEL_SEPARATOR, lines[0].strip("\r\n"))):  # a line that Excel writes
         separator, lines, skipped = separator or found[1], lines[1:], 1
     separator = WHITESPACE if separator == " " else separator or _find_separator(lines, keys)
     header, extra = _read_header(lines, separator)
@@ -87,11 +88,13 @@ def _to_utf8(content: bytes) -> tuple[bytes, list[str]]:
 def _without_preamble(content: bytes, separator: str | None) -> tuple[bytes, list[str]]:
     """Return the text from its header on, and a line about comments and a title that stand above it.
 
-    A comment begins with #, and is the header if the columns below have no other one, as numpy writes it. A title is a line of a
-    single cell above rows of three columns or more.
+    A comment begins with #, and is the header if the columns below have no other one, as numpy writes it. A title is a line
+    of a single cell above rows of three columns or more.
     """
     lines = content[:SAMPLE].splitlines(keepends=True)
     texts = [line.decode(errors="replace").strip() for line in lines]
+    if texts and re.fullmatch(EXCEL_SEPARATOR, texts[0]):
+        return content, []
     start = next((place for place, text in enumerate(texts) if text and not text.startswith(COMMENTS)), 0)
     comments = [place for place in range(start) if texts[place]]
     header = texts[comments[-1]].lstrip("#/").strip() if comments else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, TIDY, Columns, Keys
+from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, MARKS, TIDY, Columns, Keys, mapping
 from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from analysis.sources.files import Table
 from analysis.sources.numbers import Notation
@@ -135,14 +135,21 @@ def tidy(
     :param decimal: decimal mark of numbers in text; found by default, as is ``thousands``, the mark between thousands.
     :raises ConfigError: for a missing column, several stages, or quantities in other units.
     """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise ConfigError(f"table: must be a DataFrame, such as pd.DataFrame(records), not a {type(table).__name__}")
+    for name, mark in (("decimal", decimal), ("thousands", thousands)):
+        if mark is not None and mark not in MARKS:
+            raise ConfigError(f"{name}: must be a mark such as '.' or ',', not {mark!r}")
     request = _Request(
         columns=Columns.of(columns),
         flops_6nd=flops_6nd,
-        where=where or {},
+        where=mapping(where, "where", {"COLUMN": "value"}),
         needs=DEFAULT_NEEDS if needs is None else needs,
         strict=False,
         units_known=units_known,
-        units=units or {},
+        units=mapping(units, "units", {"N": 1e6}),
         zero_compute=zero_compute,
         keys=TIDY,
     )

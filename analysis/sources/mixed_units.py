@@ -1,9 +1,9 @@
 """Rows of one table in several units: some N in thousands or millions, some C in another unit than FLOPs, some losses as
 perplexities.
 
-Where N, D and C are all known, C over 6ND tells. Elsewhere the losses tell: a law of all rows fits them only if the values of some
-rows are a thousand, a million, ... times what stands there. Nothing is concluded from losses that no law fits closely, such as
-those of several data sets, nor from quantities whose values differ by less than such a factor.
+Where N, D and C are all known, C over 6ND tells. Elsewhere the losses tell: a law of all rows fits them only if the values of
+some rows are a thousand, a million, ... times what stands there. Nothing is concluded from losses that no law fits closely,
+such as those of several data sets, nor from quantities whose values differ by less than such a factor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-OTHER_UNIT = 300  # factor between the C over 6ND of rows that is beyond any embedding, attention or idle expert; units differ by 1000
+OTHER_UNIT = (
+    300  # factor between the C over 6ND of rows that is beyond any embedding, attention or idle expert; units differ by 1000
+)
 FACTORS = {"N": (1e3, 1e6, 1e9), "D": (1e3, 1e6, 1e9), "C": (1e3, 1e6, 1e9, 1e12, 1e15, 1e18, 8.64e19)}
 NAMES = {"N": "parameters", "D": "tokens", "C": "FLOPs"}
 EXPONENTS = (0.1, 0.2, 0.3, 0.4, 0.55, 0.8)
@@ -73,6 +75,12 @@ def check_mixed_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[s
     return _find_perplexities(frame, inputs, told, keys)
 
 
+def flops_ratios(frame: pd.DataFrame) -> pd.Series:
+    """Return C over 6ND of the rows that have both."""
+    ratio = frame["C"] / (6.0 * frame["N"] * frame["D"])  # of floats, since whole numbers would overflow
+    return ratio[(ratio > 0) & (ratio < float("inf"))]
+
+
 def _refuse_other_ratios(frame: pd.DataFrame, told: Mapping[str, Unit], keys: Keys) -> None:
     """Refuse rows whose C over 6ND is another one than that of most rows by a factor that only units have.
 
@@ -80,8 +88,7 @@ def _refuse_other_ratios(frame: pd.DataFrame, told: Mapping[str, Unit], keys: Ke
     """
     if ("C" in told and told["C"].keeps) or "teacher_loss" in frame:  # C may be of another unit, or of the teacher
         return
-    ratio = frame["C"] / (6 * frame["N"] * frame["D"])
-    ratio = ratio[(ratio > 0) & (ratio < float("inf"))]
+    ratio = flops_ratios(frame)
     if ratio.empty:
         return
     middle = float(ratio.median())
@@ -91,8 +98,8 @@ def _refuse_other_ratios(frame: pd.DataFrame, told: Mapping[str, Unit], keys: Ke
     shown = ", ".join(f"row {index} ({value:.2g} times)" for index, value in odd.head(3).items())
     place = keys.columns.rstrip(".") or "N, D, C"
     raise ConfigError(
-        f"{place}: N, D or C is in another unit than elsewhere in {len(odd)} of {len(frame)} rows: C is {middle:.2g} times 6ND, and"
-        f" not in {shown}; give all rows in parameters, tokens and FLOPs, or write {keys.unit('C', '1')} to keep them"
+        f"{place}: N, D or C is in another unit than elsewhere in {len(odd)} of {len(frame)} rows: C is {middle:.2g} times"
+        f" 6ND, and not in {shown}; give all rows in parameters, tokens and FLOPs, or write {keys.unit('C', '1')} to keep them"
     )
 
 
@@ -106,12 +113,14 @@ def _report(frame: pd.DataFrame, found: _Mixture, keys: Keys) -> str:
     more = f" and {len(values) - 3} more" if len(values) > 3 else ""
     fit = f"{found.key} divided by {found.factor:g}" if found.larger else f"{found.factor:g} times that {found.key}"
     line = (
-        f"{len(values)} of {len(frame)} rows {'are' if found.certain else 'may be'} in another unit than the others: {shown}{more},"
-        f" whose losses fit {fit}"
+        f"{len(values)} of {len(frame)} rows {'are' if found.certain else 'may be'} in another unit than the others:"
+        f" {shown}{more}, whose losses fit {fit}"
     )
     if found.certain:
         keep = keys.unit(found.key, "1")
-        raise ConfigError(f"{keys.column(found.key)}: {line}; give all rows in {NAMES[found.key]}, or write {keep} to keep them")
+        raise ConfigError(
+            f"{keys.column(found.key)}: {line}; give all rows in {NAMES[found.key]}, or write {keep} to keep them"
+        )
     return f"{found.key}: {line}"
 
 

@@ -156,8 +156,8 @@ class TextNumbers:
             for character, plain in PLAIN_CHARACTERS.items():
                 text = pc.replace_substring(text, character, plain)
             text = pc.replace_substring_regex(text, f"10([{SUPERSCRIPTS}])", r"10^\1")
-            for digit, character in enumerate(SUPERSCRIPTS):
-                text = pc.replace_substring(text, character, str(digit))
+            for power, character in enumerate(SUPERSCRIPTS):
+                text = pc.replace_substring(text, character, str(power))
         self.other_digits = _matches(text, OTHER_DIGIT, OTHER_DIGIT)
         if self.other_digits.any():
             written = pc.unique(text.filter(pa.array(self.other_digits))).to_pylist()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.sources.columns import LOSSES, SHARES, Keys
-from analysis.sources.mixed_units import check_mixed_units
+from analysis.sources.mixed_units import check_mixed_units, flops_ratios
 from analysis.sources.numbers import in_words
 from analysis.sources.units import Unit, split_header
 from openr1.errors import ConfigError
@@ -80,7 +80,7 @@ def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Un
     if training and {"N", "D"} <= {*frame} & {*needs} and not {"N", "D"} <= set(told):
         _check_tokens_per_parameter(frame, keys)
         warnings += _find_small_study(frame, keys) or _find_thousands(frame, keys)
-    if training and "C" in needs and "C" in frame and "C" not in told and not {"N", "D"} & set(frame):
+    if training and "C" in needs and "C" in frame and "C" not in told and not {"N", "D"} & {*frame, *needs}:
         warnings += _find_small_compute(frame, keys)
     if training:
         warnings += check_mixed_units(frame, needs, told, keys)
@@ -103,7 +103,7 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
 
     :raises ConfigError: if most rows have another unit.
     """
-    ratio = _ratios(frame)
+    ratio = flops_ratios(frame)
     if ratio.empty:
         return
     middle = float(ratio.median())
@@ -118,7 +118,7 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
 
 def find_odd_rows(frame: pd.DataFrame) -> list[str]:
     """Return a warning about rows whose C, over 6ND, is unlike that of the others."""
-    ratio = _ratios(frame)
+    ratio = flops_ratios(frame)
     middle = float(ratio.median()) if len(ratio) else 1.0
     odd = ratio[(ratio > TEN_FOLD * middle) | (ratio < middle / TEN_FOLD)]
     if odd.empty:
@@ -127,12 +127,6 @@ def find_odd_rows(frame: pd.DataFrame) -> list[str]:
     return [
         f"C differs from 6ND by more than a factor of ten in {len(odd)} of {len(frame)} rows, as if in another unit: {examples}"
     ]
-
-
-def _ratios(frame: pd.DataFrame) -> pd.Series:
-    """Return C over 6ND of the rows that have both."""
-    ratio = frame["C"] / (6 * frame["N"] * frame["D"])
-    return ratio[(ratio > 0) & (ratio < float("inf"))]
 
 
 def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> list[str]:
@@ -155,8 +149,8 @@ def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> l
         )
     if key == "N" and len(small):
         return [
-            f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)}; if N is in"
-            f" another unit, write it, such as {examples}"
+            f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)}; if"
+            f" N is in another unit, write it, such as {examples}"
         ]
     fractions = values[(values < 1e4) & (values != np.floor(values))]
     if key == "N" and len(fractions):
@@ -184,28 +178,28 @@ def _check_tokens_per_parameter(frame: pd.DataFrame, keys: Keys) -> None:
 def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[str]:
     """Return a warning about a study so small that it may as well be in millions, unless its FLOPs agree with 6ND."""
     n, d = float(frame["N"].max()), float(frame["D"].max())
-    if n >= SMALL_STUDY or ("C" in frame and len(_ratios(frame))):
+    if n >= SMALL_STUDY or ("C" in frame and len(flops_ratios(frame))):
         return []
     units = " and ".join((keys.unit("N", "1e6"), keys.unit("D", "1e6")))
     return [f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}"]
 
 
 def _find_thousands(frame: pd.DataFrame, keys: Keys) -> list[str]:
-    """Return a warning about tokens per parameter that are unusual, as of N or D in thousands, unless the FLOPs agree with 6ND."""
-    if "C" in frame and len(_ratios(frame)):
+    """Return a warning about tokens per parameter as of N or D in thousands, unless the FLOPs agree with 6ND."""
+    if "C" in frame and len(flops_ratios(frame)):
         return []
     n, ratio = float(frame["N"].median()), float((frame["D"] / frame["N"]).median())
     if ratio > (MANY_TOKENS_OF_SMALL if n < SMALL_MODELS else MANY_TOKENS):
         return [
-            f"there are {in_words(float(f'{ratio:.3g}'))} tokens per parameter in the median, which is many; for N in thousands,"
-            f" write {keys.unit('N', '1e3')}"
+            f"there are {in_words(float(f'{ratio:.3g}'))} tokens per parameter in the median, which is many; for N in"
+            f" thousands, write {keys.unit('N', '1e3')}"
         ]
     longest = frame.groupby("N")["D"].max()  # the first points of curves have few tokens
     few = float((longest / longest.index).median())
     if few < FEW_TOKENS and n >= SMALL_MODELS:
         return [
-            f"there are {few:.2g} tokens per parameter in the median, which is few unless the models were trained before; for D in"
-            f" thousands, write {keys.unit('D', '1e3')}"
+            f"there are {few:.2g} tokens per parameter in the median, which is few unless the models were trained before; for"
+            f" D in thousands, write {keys.unit('D', '1e3')}"
         ]
     return []
 
@@ -248,8 +242,8 @@ def check_loss_names(names: Mapping[str, str], told: Mapping[str, Unit], keys: K
             )
         elif re.search(OTHER_LOSSES, name.lower()):
             warnings.append(
-                f"{key} is taken as it is from the column {name!r}, which is not per token by its name: the law holds in its unit,"
-                f" not in nats per token, unless {keys.option(f'units.{key}')} gives the nats per token of 1 of it"
+                f"{key} is taken as it is from the column {name!r}, which is not per token by its name: the law holds in its"
+                f" unit, not in nats per token, unless {keys.option(f'units.{key}')} gives the nats per token of 1 of it"
             )
     return warnings
 

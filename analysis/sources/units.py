@@ -25,9 +25,18 @@ DAY = 86_400  # seconds
 
 COUNTED = re.compile(r"\b(tokens?|toks?|params?|parameters?|of|in)\b")
 SHORT_COUNT = re.compile(r"([kmbgt])(?:tokens?|toks?|params?|parameters?)")
-POWER_OF_TEN = re.compile(r"[x*]?\s*(?:10(?:\^|\*\*)(\d+)|1e\+?(\d+)|10{3,}|1)")
+POWER_OF_TEN = re.compile(r"[x*]?\s*(?:10(?:\^|\*\*)(\d{1,2})|1e\+?(\d{1,2})|10{3,}|1)")
 BASES = {"log10": 10.0, "ln": math.e, "loge": math.e, "log2": 2.0}
-LOGARITHMS = {"log10": "log10", "log_10": "log10", "lg": "log10", "ln": "ln", "loge": "ln", "log_e": "ln", "log2": "log2", "log_2": "log2"}
+LOGARITHMS = {
+    "log10": "log10",
+    "log_10": "log10",
+    "lg": "log10",
+    "ln": "ln",
+    "loge": "ln",
+    "log_e": "ln",
+    "log2": "log2",
+    "log_2": "log2",
+}
 LOGARITHM = re.compile(r"(log_?10|log_?2|log_?e|lg|ln|log)(?:[\s_]*\(\s*(.+?)\s*\)|[\s_]+(.+))", re.IGNORECASE)
 LOGGED = (*COUNTS, "C")
 LARGEST_LOGARITHM = 100.0  # as a logarithm of any base, of more FLOPs than there are

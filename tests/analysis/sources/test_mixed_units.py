@@ -21,7 +21,9 @@ def study(seed=0, noise=0.003):
 def changed(frame, rows, **factors):
     frame = frame.copy()
     for key, factor in factors.items():
-        frame.loc[list(rows), key] = factor(frame.loc[list(rows), key]) if callable(factor) else frame.loc[list(rows), key] * factor
+        frame.loc[list(rows), key] = (
+            factor(frame.loc[list(rows), key]) if callable(factor) else frame.loc[list(rows), key] * factor
+        )
     return frame
 
 
@@ -39,16 +41,14 @@ def test_rows_whose_losses_fit_a_thousand_times_their_n_are_named_with_the_way_t
     given = changed(study(), SETS["five"], N=1e-3).drop(columns="C")
     with pytest.raises(
         ConfigError,
-        match=r"5 of 48 rows are in another unit than the others: row 3 \(82033\.5\), row 11 .* and 2 more, whose losses fit 1000"
-        r" times that N; give all rows in parameters, or write units=\{'N': 1\} to keep them$",
+        match=r"5 of 48 rows are in another unit than the others: row 3 \(82033\.5\), row 11 .* and 2 more, whose losses fit"
+        r" 1000 times that N; give all rows in parameters, or write units=\{'N': 1\} to keep them$",
     ):
         tidy(given, needs=NEEDS)
     assert len(tidy(given, needs=NEEDS, units={"N": 1}).frame) == 48
 
 
-@pytest.mark.parametrize(
-    "unit", [1e-9, 1 / 8.64e19, 1e-18, np.log10], ids=["GFLOPs", "PF-days", "EFLOPs", "logarithms"]
-)
+@pytest.mark.parametrize("unit", [1e-9, 1 / 8.64e19, 1e-18, np.log10], ids=["GFLOPs", "PF-days", "EFLOPs", "logarithms"])
 @pytest.mark.parametrize("needs", [NEEDS, ("N", "D", "C", "loss")])
 def test_rows_with_c_in_another_unit_are_refused(unit, needs):
     with pytest.raises(ConfigError, match="5 of 48 rows"):
@@ -63,7 +63,9 @@ def test_rows_with_c_in_gflops_are_refused_without_n_and_d():
 def test_a_row_among_the_others_is_said_and_not_refused():
     given = changed(study(), [47], N=1e-3).drop(columns="C")  # 12.6 million parameters, where others have 25 million
     (warning,) = tidy(given, needs=NEEDS).warnings
-    assert warning.startswith("N: 1 of 48 rows may be in another unit than the others: row 47 (12649100), whose losses fit 1000 times")
+    assert warning.startswith(
+        "N: 1 of 48 rows may be in another unit than the others: row 47 (12649100), whose losses fit 1000 times"
+    )
 
 
 def test_flops_that_follow_from_n_and_d_confirm_nothing():
@@ -80,7 +82,9 @@ def test_losses_of_which_some_are_perplexities_are_refused(rows):
         with pytest.raises(ConfigError, match=r"^columns\.loss: the loss of \d+ of 48 rows is a perplexity"):
             tidy(changed(given, rows, loss=np.exp), needs=NEEDS)
     (warning,) = tidy(changed(study(), [47], loss=np.exp), needs=NEEDS).warnings
-    assert warning.startswith("the loss of 1 of 48 rows may be a perplexity, as if its logarithm were to be taken: row 47 (10.3)")
+    assert warning.startswith(
+        "the loss of 1 of 48 rows may be a perplexity, as if its logarithm were to be taken: row 47 (10.3)"
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -167,10 +167,14 @@ def test_logarithms_are_read_by_an_option(table):
 
 def test_logarithms_of_no_certain_base_are_refused(table):
     given = table().rename(columns={"C": "log C"})
-    with pytest.raises(ConfigError, match=r"^columns\.C: the header 'log C' says .*; write units=\{'C': 'log10'\} or units=\{'C'"):
+    with pytest.raises(
+        ConfigError, match=r"^columns\.C: the header 'log C' says .*; write units=\{'C': 'log10'\} or units=\{'C'"
+    ):
         tidy(given.assign(**{"log C": np.log10(given["log C"])}), {"C": "log C"})
     assert np.allclose(tidy(given, {"C": "log C"}).frame["C"], table()["C"])  # no logarithms, whatever the header says
-    with pytest.raises(ConfigError, match=r"^columns\.C: the header 'log10 C' says log10, and values such as 5005171556352 do not"):
+    with pytest.raises(
+        ConfigError, match=r"^columns\.C: the header 'log10 C' says log10, and values such as 5005171556352 do not"
+    ):
         tidy(table().rename(columns={"C": "log10 C"}))
 
 
@@ -178,9 +182,13 @@ def test_a_perplexity_is_converted_by_the_unit_in_its_header(table):
     given = table().assign(loss=np.exp(table()["loss"])).rename(columns={"loss": "loss (ppl)"})
     runs = tidy(given)
     assert np.allclose(runs.frame["loss"], table()["loss"])
-    assert runs.warnings == ["loss: the column 'loss (ppl)' is a perplexity, of which the logarithm is taken, as its header says"]
+    assert runs.warnings == [
+        "loss: the column 'loss (ppl)' is a perplexity, of which the logarithm is taken, as its header says"
+    ]
     given.loc[3, "loss (ppl)"] = 0.5
-    with pytest.raises(ConfigError, match=r"^columns\.loss: the header 'loss \(ppl\)' says ppl, and values such as 0\.5 do not"):
+    with pytest.raises(
+        ConfigError, match=r"^columns\.loss: the header 'loss \(ppl\)' says ppl, and values such as 0\.5 do not"
+    ):
         tidy(given)
 
 
