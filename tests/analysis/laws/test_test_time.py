@@ -116,5 +116,5 @@ def test_a_table_without_several_k_is_refused():
     frame = study(noise=0)
     with pytest.raises(ConfigError, match=r"columns=\{'k': \.\.\.\}: law.choice='pass' needs k and coverage"):
         fit(frame[["N", "D", "C", "pass_at_1"]], TestTime(), bootstrap=NONE)
-    with pytest.raises(ConfigError, match=r"columns=\{'answer_tokens': \.\.\.\}: law.amount=tokens needs answer_tokens and pass_at_1"):
+    with pytest.raises(ConfigError, match=r"columns=\{'answer_tokens': \.\.\.\}: law.amount='tokens' needs answer_tokens"):
         fit(frame.drop(columns="answer_tokens"), TestTime(amount="tokens"), bootstrap=NONE)
