@@ -1,15 +1,23 @@
 """Analysis of finished runs: tidy frames, scaling laws with uncertainty, figures and a report."""
 
-from analysis.fit.comparison import compare_nested
-from analysis.fit.fit import fit
-from analysis.fit.groups import Groups, fit_by
+from analysis.fit import comparison as _comparison
+from analysis.fit import fit as _fit
+from analysis.fit import groups as _groups
+from analysis.fit.groups import Groups
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit
-from analysis.forecast.forecast import forecast
+from analysis.forecast import forecast as _forecast
 from analysis.laws import LAWS
 from analysis.laws.constraints import Prior
 from analysis.sources.frame import Columns, Runs, tidy
 from analysis.sources.readers import read_csv, read_file, read_mlflow
+from analysis.sources.wording import speaking_python
+
+# the same functions serve openr1-fit, whose messages name the keys of its config
+fit = speaking_python(_fit.fit)
+fit_by = speaking_python(_groups.fit_by)
+forecast = speaking_python(_forecast.forecast)
+compare_nested = speaking_python(_comparison.compare_nested)
 
 __all__ = [
     "LAWS",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from analysis.fit.result import Fit
 from analysis.fit.transfer import Transfer, transfer_of
 from analysis.fit.weights import run_weights
 from analysis.forecast.forecast import Forecast, forecast
-from analysis.forecast.registry import Outcome, verify
+from analysis.forecast.registry import Outcome, list_faults, verify
 from analysis.formatting import Words, compute, compute_unit
 from analysis.laws import Hyperparameter
 from analysis.sources import frame
@@ -151,9 +151,10 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     if not fits:
         raise errors[0]
     target = _target_flops(config, runs.frame, fits.values())
+    faults = list_faults(config.study_folder)  # before outcomes are written again
     return Study(
         config=config,
-        runs=runs,
+        runs=replace(runs, warnings=[*runs.warnings, *faults]),
         target_flops=target,
         overrides=overrides or [],
         fits=fits,

@@ -18,6 +18,7 @@ from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
 from analysis.forecast.rolling import scores, validate
 from analysis.laws import Law
 from analysis.sources.frame import require_tidy
+from analysis.sources.rows import usable
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def forecast(
         given: np.ndarray | pd.DataFrame = positive_numbers(flops, "flops")
     else:
         given = read_rows(at, "at").reset_index(drop=True)
+        for key in (key for key in ("N", "D", "C") if key in given):
+            if not usable(key, given[key], zero_compute=False).all():
+                raise ConfigError(f"at: {key} must hold positive finite numbers")
     choices = {candidate.name: candidate for candidate in candidates(frame, known)}
     validation = validate(frame, list(choices.values()))
     ranked = scores(validation)
@@ -111,7 +115,7 @@ def forecast(
     for member in members:
         # a law of the error is fitted to the pass rate, which a run that has not been made has as little as a response
         needs = [name for name in member.law.needs if name not in (member.law.response, "pass_at_1")]
-        require_columns(targets, ["C", *needs], "flops" if at is None else "at", member.law)
+        require_columns(targets, list(dict.fromkeys(["C", *needs])), "flops" if at is None else "at", member.law)
     predicted, ends = _predict(frame, targets, members, result)
     rows = validation[validation["candidate"] == chosen[0]]
     logs = best.law.response == "loss"

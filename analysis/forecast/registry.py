@@ -4,12 +4,13 @@ A forecast is a file ``forecasts/FINGERPRINT.json`` in the folder of the study o
 ``study``, ``written`` (ISO 8601, UTC), ``commit``, ``run`` (name, fingerprint, N, D, C), ``response``, ``predicted``,
 ``intervals`` (level -> ends), ``fitted`` (the study, the number and the SHA-256 of the runs that the law was fitted to),
 ``chosen``, ``scores``, ``origins`` and ``noise``. Its outcome stands beside it, in ``FINGERPRINT.outcome.json``, written by the
-first report that has the run.
+first report that has the run. Either file has the SHA-256 of its content, so that a later change is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from analysis.fit.result import to_json_values
 from analysis.forecast.noise import LEVELS
 from openr1.errors import ConfigError
 from openr1.system.files import write_json
-from openr1.system.records import read_json
+from openr1.system.records import SEAL, DamagedFile, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,20 +84,73 @@ def register(
             **{key: about[key] for key in ("rule", "chosen", "params", "scores", "origins", "noise")},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, to_json_values(document), shared=True)
+        _write_sealed(path, to_json_values(document))
     return paths
 
 
 def read_outcomes(folder: Path) -> list[Outcome]:
-    """Return the forecasts that are registered in the folder of a study, in the order of their compute."""
+    """Return the registered forecasts of the folder of a study that are as they were written, in the order of their compute.
+
+    :func:`list_faults` says which others there are.
+    """
     outcomes = []
-    for path in sorted((folder / FOLDER).glob("*.json")):
-        if path.name.endswith(OUTCOME):
+    for path in _forecast_files(folder):
+        forecast, _ = _read_sealed(path)
+        if forecast is None or forecast["run"]["fingerprint"] != path.stem:
             continue
-        beside = path.with_name(path.stem + OUTCOME)
-        measured = read_json(beside)["measured"] if beside.exists() else None
-        outcomes.append(Outcome(read_json(path), measured))
+        known, _ = _read_sealed(_outcome_file(path))
+        outcomes.append(Outcome(forecast, None if known is None else known["measured"]))
     return sorted(outcomes, key=lambda outcome: outcome.forecast["run"].get("C") or 0)
+
+
+def list_faults(folder: Path) -> list[str]:
+    """Return a line about each file of the registered forecasts of a study that is damaged, or was changed later."""
+    lines = []
+    for path in _forecast_files(folder):
+        forecast, fault = _read_sealed(path)
+        if forecast is not None and forecast["run"]["fingerprint"] != path.stem:
+            fault = "is of another run than its name says"
+        if fault:
+            lines.append(f"the registered forecast {path} {fault}; it is left out")
+            continue
+        beside = _outcome_file(path)
+        _, fault = _read_sealed(beside) if beside.exists() else (None, "")
+        if fault:
+            lines.append(f"the outcome {beside} {fault}; the run is measured again")
+    return lines
+
+
+def _forecast_files(folder: Path) -> list[Path]:
+    return [path for path in sorted((folder / FOLDER).glob("*.json")) if not path.name.endswith(OUTCOME)]
+
+
+def _outcome_file(path: Path) -> Path:
+    return path.with_name(path.stem + OUTCOME)
+
+
+def _write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a file with the hash of its content."""
+    write_json(path, {**content, SEAL: _hash(content)}, shared=True)
+
+
+def _read_sealed(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return what :func:`_write_sealed` wrote, or null and what is wrong with the file."""
+    try:
+        content = read_json(path)
+    except DamagedFile as error:
+        return None, str(error).removeprefix(f"{path} ")
+    if not isinstance(content, dict):
+        return None, "is no record"
+    seal = content.pop(SEAL, None)
+    if seal is None:
+        return None, "has no hash, which would show that it is as it was written"
+    if seal != _hash(content):
+        return None, "was changed after it was written"
+    return content, ""
+
+
+def _hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def verify(folder: Path, frame: pd.DataFrame) -> list[Outcome]:
@@ -115,7 +169,7 @@ def verify(folder: Path, frame: pd.DataFrame) -> list[Outcome]:
         if outcome.measured is not None or rows.empty or response not in rows:
             continue
         measured = float(rows[response].iloc[0])
-        write_json(folder / FOLDER / f"{run['fingerprint']}{OUTCOME}", {"measured": measured}, shared=True)
+        _write_sealed(folder / FOLDER / f"{run['fingerprint']}{OUTCOME}", {"measured": measured})
         outcomes[place] = Outcome(outcome.forecast, measured)
     return outcomes
 
@@ -123,6 +177,11 @@ def verify(folder: Path, frame: pd.DataFrame) -> list[Outcome]:
 def all_outcomes(studies: Path) -> list[Outcome]:
     """Return the registered forecasts of all studies under a folder."""
     return [outcome for folder in sorted(studies.glob(f"*/{FOLDER}")) for outcome in read_outcomes(folder.parent)]
+
+
+def all_faults(studies: Path) -> list[str]:
+    """Return the lines of :func:`list_faults` for all studies under a folder."""
+    return [line for folder in sorted(studies.glob(f"*/{FOLDER}")) for line in list_faults(folder.parent)]
 
 
 def calibration(outcomes: Iterable[Outcome]) -> dict[float, tuple[int, int]]:

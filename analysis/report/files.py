@@ -9,7 +9,7 @@ from analysis.charts import chart_study
 from analysis.charts.groups import chart_groups
 from analysis.charts.marks import Chart
 from analysis.figures import Figures
-from analysis.forecast.registry import all_outcomes
+from analysis.forecast.registry import all_faults, all_outcomes, list_faults
 from analysis.progress import tell
 from analysis.report.html import render, render_forecasts
 from analysis.study import GroupedStudy, Study
@@ -46,10 +46,10 @@ def _write_forecasts(study: Study) -> None:
     """Write the forecast of the config as JSON, and the page of the registered forecasts of all studies where there are any."""
     if study.forecast:
         write_json(study.config.directory / "forecast.json", study.forecast.to_dict(), shared=True)
-    if study.outcomes:
+    if study.outcomes or list_faults(study.config.study_folder):
         studies = study.config.study_folder.parent
         with replacing(studies / "forecasts.html", shared=True) as temporary:
-            temporary.write_text(render_forecasts(all_outcomes(studies)), encoding="utf-8")
+            temporary.write_text(render_forecasts(all_outcomes(studies), all_faults(studies)), encoding="utf-8")
 
 
 def _write_figures(charts: dict[str, Chart], figures: Figures, directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,17 @@ def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
     )
 
 
-def render_forecasts(outcomes: list[Outcome]) -> str:
-    """Render the page of the registered forecasts of all studies."""
+def render_forecasts(outcomes: list[Outcome], faults: Sequence[str] = ()) -> str:
+    """Render the page of the registered forecasts of all studies.
+
+    :param faults: lines about forecasts that are left out.
+    """
     page = _environment().get_template("forecasts.html.j2")
     return page.render(
         title="Forecasts",
         calibration=forecasts.calibration_table(outcomes),
         outcomes=forecasts.outcomes_table(outcomes),
+        faults=faults,
         figures=_embed({}),
     )
 

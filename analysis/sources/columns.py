@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from openr1.errors import ConfigError
 
@@ -110,6 +111,16 @@ LOOK_ALIKES = {
     "batch": ("batch_tokens", "batch_size"),
     "error": ("error_rate", "err"),
 }
+
+
+def mapping(value: Any, argument: str, example: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an argument that is a mapping, or empty for null.
+
+    :raises ConfigError: for anything else, with an example of what to write.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigError(f"{argument}: must be a mapping, such as {dict(example)}, not {value!r}")
+    return value or {}
 
 
 @dataclass(frozen=True)

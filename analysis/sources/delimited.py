@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SEPARATORS = (",", ";", "\t", "|")
 WHITESPACE = r"\s+"
 SAMPLE = 1 << 16  # bytes at the beginning that tell the separator
+EXCEL_SEPARATOR = r"sep=(.)"  # a line above the header
+COMMENTS = ("#", "//")
+MOST_TITLES = 10  # lines above a header
 SAID = {**MARKS, WHITESPACE: "white space"}
 
 
@@ -37,9 +40,13 @@ def read_delimited(
     :raises ValueError: if the text is not such a table.
     """
     content, notes = _to_utf8(content)
+    if not content.strip():
+        raise ValueError("it is empty")
+    content, skipped_lines = _without_preamble(content, separator)
+    notes += skipped_lines
     lines = _first_lines(content)
     skipped = 0
-    if lines and (found := re.fullmatch(r"sep=(.)", lines[0].strip("\r\n"))):  # a line that Excel writes
+    if lines and (found := re.fullmatch(EXCEL_SEPARATOR, lines[0].strip("\r\n"))):  # a line that Excel writes
         separator, lines, skipped = separator or found[1], lines[1:], 1
     separator = WHITESPACE if separator == " " else separator or _find_separator(lines, keys)
     header, extra = _read_header(lines, separator)
@@ -76,6 +83,71 @@ def _to_utf8(content: bytes) -> tuple[bytes, list[str]]:
     except UnicodeDecodeError:  # as Excel saves CSV files in western Europe; numbers are the same in either encoding
         return content.decode("cp1252").encode(), ["the file is not in UTF-8, and is read as Windows-1252"]
     return content.removeprefix(codecs.BOM_UTF8), []
+
+
+def _without_preamble(content: bytes, separator: str | None) -> tuple[bytes, list[str]]:
+    """Return the text from its header on, and a line about comments and a title that stand above it.
+
+    A comment begins with #, and is the header if the columns below have no other one, as numpy writes it. A title is a line
+    of a single cell above rows of three columns or more.
+    """
+    lines = content[:SAMPLE].splitlines(keepends=True)
+    texts = [line.decode(errors="replace").strip() for line in lines]
+    if texts and re.fullmatch(EXCEL_SEPARATOR, texts[0]):
+        return content, []
+    start = next((place for place, text in enumerate(texts) if text and not text.startswith(COMMENTS)), 0)
+    comments = [place for place in range(start) if texts[place]]
+    header = texts[comments[-1]].lstrip("#/").strip() if comments else ""
+    if comments and _is_header_of(header, texts[start], separator):
+        left_out = [texts[place] for place in comments[:-1]]
+        if not left_out and not re.match(r"(#|//)\s", texts[comments[-1]]):
+            return content, []  # the name of the first column may begin with #
+        content = header.encode() + b"\n" + content[sum(map(len, lines[:start])) :]
+        return content, _describe_preamble(left_out)
+    while start < min(len(texts), MOST_TITLES) and _is_title(texts[start:], separator):
+        comments.append(start)
+        start = next((place for place in range(start + 1, len(texts)) if texts[place]), len(texts))
+    if not comments:
+        return content, []
+    return content[sum(map(len, lines[:start])) :], _describe_preamble([texts[place] for place in comments])
+
+
+def _is_header_of(header: str, row: str, separator: str | None) -> bool:
+    """Return True for the text of a comment that has as many cells as the row of numbers below it."""
+    for mark in [separator] if separator and separator != " " else SEPARATORS:
+        names, cells = (next(csv.reader([text], delimiter=mark), []) for text in (header, row))
+        if len(names) == len(cells) > 1:
+            return any(map(_is_number, cells)) and not any(map(_is_number, names))
+    return False
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?[\d.,]+(?:[eE][+-]?\d+)?", text.strip()))
+
+
+def _is_title(texts: list[str], separator: str | None) -> bool:
+    """Return True if the first line is a single cell, and nearly all others have one number of cells, three or more."""
+    marks = [separator] if separator and separator != " " else SEPARATORS
+    if any(_cells(texts[:1], mark) != [1] for mark in marks):
+        return False
+    for mark in marks:
+        widths = _cells([text for text in texts[1:] if text][:100], mark)
+        usual = max(set(widths), key=widths.count, default=0)
+        if usual > 2 and widths.count(usual) >= 0.8 * len(widths):
+            return True
+    return False
+
+
+def _cells(texts: list[str], mark: str) -> list[int]:
+    """Return the number of cells with text of each line."""
+    return [sum(bool(cell.strip()) for cell in row) for row in csv.reader(texts, delimiter=mark)]
+
+
+def _describe_preamble(lines: list[str]) -> list[str]:
+    if not lines:
+        return []
+    what = f"the line {lines[0][:60]!r} above the header is" if len(lines) == 1 else f"{len(lines)} lines above the header are"
+    return [f"{what} left out"]
 
 
 def _first_lines(content: bytes) -> list[str]:

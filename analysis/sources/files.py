@@ -37,7 +37,8 @@ FORMATS = {
 SIGNATURES = {b"PAR1": "parquet", b"ARROW1": "feather", b"PK\x03\x04": "excel"}
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "Zstandard"}
-SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+ZIP, EXCEL_PART = b"PK\x03\x04", "[Content_Types].xml"
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def study_name(path: str) -> str:
 def _decompress(content: bytes, path: Path, keys: Keys) -> bytes:
     kind = next((kind for signature, kind in COMPRESSED.items() if content.startswith(signature)), None)
     if kind is None:
-        return content
+        return _unzip(content, path, keys)
     import pyarrow as pa
 
     functions: dict[str, Callable[[bytes], bytes]] = {
@@ -122,12 +123,30 @@ def _decompress(content: bytes, path: Path, keys: Keys) -> bytes:
         raise ConfigError(f"{keys.option('path')}: {path} is damaged {kind} data: {str(error).splitlines()[0]}") from error
 
 
+def _unzip(content: bytes, path: Path, keys: Keys) -> bytes:
+    """Return the only file of a ZIP archive; other content, and Excel files, which are such archives, as they are.
+
+    :raises ConfigError: for an archive of several files.
+    """
+    if not content.startswith(ZIP) or not zipfile.is_zipfile(io.BytesIO(content)):
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        if EXCEL_PART in names:
+            return content
+        if len(names) != 1:
+            raise ConfigError(f"{keys.option('path')}: {path} is a ZIP archive of {len(names)} files; unpack it, and give one")
+        return archive.read(names[0])
+
+
 def _find_format(content: bytes) -> str:
     """Return the format that the content is certainly of, or else CSV."""
     for signature, name in SIGNATURES.items():
         if content.startswith(signature):
             return name
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while start.startswith(b"#"):  # a comment
+        start = start.partition(b"\n")[2].lstrip()
     if not start.startswith((b"{", b"[")):
         return "csv"
     first, _, others = start.partition(b"\n")
@@ -146,7 +165,8 @@ def _read_csv(content: bytes, options: FileOptions, keys: Keys) -> Table:
 
 def _read_json_lines(content: bytes, options: FileOptions, keys: Keys) -> Table:
     lines = content.decode("utf-8-sig").splitlines()
-    return _from_records([json.loads(line) for line in lines if line.strip()], options)
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    return _from_records([json.loads(line) for line in lines], options)
 
 
 def _read_json(content: bytes, options: FileOptions, keys: Keys) -> Table:
@@ -161,6 +181,8 @@ def _read_json(content: bytes, options: FileOptions, keys: Keys) -> Table:
     lists = [values for values in data.values() if isinstance(values, list) and values and isinstance(values[0], dict)]
     if len(lists) == 1:
         return _from_records(lists[0], options)
+    if {"columns", "data"} <= {*data} and all(isinstance(row, list) for row in data["data"]):  # of pandas, orient="split"
+        return Table(pd.DataFrame(data["data"], columns=data["columns"]), options.notation)
     if data and all(isinstance(values, list) for values in data.values()):
         return Table(pd.DataFrame(data), options.notation)
     if data and all(isinstance(values, dict) for values in data.values()):
@@ -194,12 +216,18 @@ def _read_excel(content: bytes, options: FileOptions, keys: Keys) -> Table:
     cells = cells.dropna(how="all").dropna(how="all", axis=1)
     if cells.empty:
         raise ValueError(f"sheet {options.sheet or names[0]} is empty")
+    filled = cells.notna().sum(axis=1).to_numpy()
+    titles = 0  # rows of a single cell above a wide table
+    while titles < len(cells) - 1 and filled[titles] == 1 and cells.shape[1] > 2:
+        titles += 1
+    above = [f"{titles} row{'s' * (titles > 1)} above the header {'are' if titles > 1 else 'is'} left out"] if titles else []
+    cells = cells.iloc[titles:].dropna(how="all", axis=1)
     rows = cells.iloc[1:].reset_index(drop=True).infer_objects()
     rows.columns = [str(name).strip() for name in cells.iloc[0]]
     several = len(names) > 1 and options.sheet is None
     note = f"the first of {len(names)} sheets, {names[0]!r}, is read; {keys.option('sheet')} names another"
     others = tuple(name for name in names if name != (options.sheet or names[0]))
-    return Table(rows, options.notation, [note] if several else [], others)
+    return Table(rows, options.notation, ([note] if several else []) + above, others)
 
 
 def _read_parquet(content: bytes, options: FileOptions, keys: Keys) -> Table:

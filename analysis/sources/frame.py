@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, TIDY, Columns, Keys
+from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, MARKS, TIDY, Columns, Keys, mapping
 from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from analysis.sources.files import Table
 from analysis.sources.numbers import Notation
@@ -136,14 +136,21 @@ def tidy(
     :param decimal: decimal mark of numbers in text; found by default, as is ``thousands``, the mark between thousands.
     :raises ConfigError: for a missing column, several stages, or quantities in other units.
     """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise ConfigError(f"table: must be a DataFrame, such as pd.DataFrame(records), not a {type(table).__name__}")
+    for name, mark in (("decimal", decimal), ("thousands", thousands)):
+        if mark is not None and mark not in MARKS:
+            raise ConfigError(f"{name}: must be a mark such as '.' or ',', not {mark!r}")
     request = _Request(
         columns=Columns.of(columns),
         flops_6nd=flops_6nd,
-        where=where or {},
+        where=mapping(where, "where", {"COLUMN": "value"}),
         needs=DEFAULT_NEEDS if needs is None else needs,
         strict=False,
         units_known=units_known,
-        units=units or {},
+        units=mapping(units, "units", {"N": 1e6}),
         zero_compute=zero_compute,
         keys=TIDY,
     )
@@ -239,6 +246,8 @@ def _tidy(source: Table, request: _Request) -> Runs:
     check_sizes_of_runs(frame, points or keys.column("run"))
     if frame.empty:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
+        if not len(table):
+            raise ConfigError(f"{keys.runs}: the table has no rows below its header")
         why = f": {dropped['reason'].iloc[0]}" if len(dropped) else ""
         raise ConfigError(f"{keys.runs}: none of {len(table)} rows can be used{why}")
     if "weight" in frame and not frame["weight"].any():
@@ -370,7 +379,9 @@ def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, requ
     needs, warnings = request.needs, []
     if not request.units_known:
         check_shares(rows, needs, quantities.told, request.keys)
-        warnings += check_units(frame, needs, quantities.told, request.keys)
+        # 6ND agrees with N and D in any unit
+        given = frame.drop(columns="C", errors="ignore") if request.flops_6nd else frame
+        warnings += check_units(given, needs, quantities.told, request.keys)
         warnings += check_loss_names(quantities.names, quantities.told, request.keys)
     if concerns_training(frame, needs) and {"N", "D", "C"} <= set(frame):
         warnings += find_odd_rows(frame)

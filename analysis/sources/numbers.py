@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 OTHER = {",": ".", ".": ","}
 DECIMAL, THOUSANDS = "decimal", "thousands"
-PLAIN_CHARACTERS = {**dict.fromkeys("\u00a0\u2007\u2009\u202f", " "), "\u2212": "-"}
+PLAIN_CHARACTERS = {**dict.fromkeys("\u00a0\u2007\u2009\u202f", " "), "\u2212": "-", "\u2019": "'"}
+SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"  # of a power of ten
 # marks of numbers in full-width characters, and in Arabic
 PLAIN_CHARACTERS |= {"\uff0d": "-", "\uff0e": ".", "\uff0c": ",", "\u066b": ".", "\u066c": ","}
 OTHER_DIGIT = r"[^\P{Nd}0-9]"  # a digit of another script, such as Arabic-Indic, or a full-width one
 MISSING = "(?i)^(|-|\u2013|\u2014|nan|na|n/a|none|null|nil|[?])$"
 NUMBER = r"^(?P<number>[+-]?(?:\d[\d., '_]*|[.,]\d+))(?P<power>[eE][+-]?\d+)?\s*(?P<unit>.*)$"
 SPACED = r"^[+-]?\d{1,3}(?:[ '_]\d{3})+(?:[.,]\d*)?$"
+SPREAD = "\\s*(?:\u00b1|[+]/?-)\\s*[\\d.,]+(?:[eE][+-]?\\d+)?$"  # a standard error behind the number
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
 
 Roles = frozenset[tuple[str, str]]  # pairs of a mark and its role
@@ -153,12 +155,18 @@ class TextNumbers:
         if not pc.all(pc.string_is_ascii(text)).as_py():
             for character, plain in PLAIN_CHARACTERS.items():
                 text = pc.replace_substring(text, character, plain)
+            text = pc.replace_substring_regex(text, f"10([{SUPERSCRIPTS}])", r"10^\1")
+            for power, character in enumerate(SUPERSCRIPTS):
+                text = pc.replace_substring(text, character, str(power))
         self.other_digits = _matches(text, OTHER_DIGIT, OTHER_DIGIT)
         if self.other_digits.any():
             written = pc.unique(text.filter(pa.array(self.other_digits))).to_pylist()
             for character in set("".join(written)):
                 if not character.isascii() and (digit := unicodedata.decimal(character, None)) is not None:
                     text = pc.replace_substring(text, character, str(digit))
+        self.with_spread = _matches(text, SPREAD, "\u00b1|[+]/?-")
+        if self.with_spread.any():
+            text = pc.replace_substring_regex(text, SPREAD, "")
         self.text = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^10(?:\^|\*\*)(\d+)", r"1e\1")
         self.number, self.power, self.unit = self._split()
         self.spaced = _matches(self.number, SPACED, "[ '_]")
@@ -227,7 +235,7 @@ class TextNumbers:
         values[infinite] = np.where(_matches(self.text, "^-")[infinite], -np.inf, np.inf)
         unread = ~(known | undecided | infinite | _matches(self.text, MISSING))
         changed = known & (named | self.spaced | self.decimal[","] | self.undecided[","])
-        changed |= known & self.other_digits
+        changed |= known & (self.other_digits | self.with_spread)
         changed |= known & (self.grouped[","] | self.grouped["."])
         changed |= known & self.undecided["."] & (notation.role(".", self.roles) == THOUSANDS)
         return Numbers(values, known & named, changed, unread, undecided & np.isfinite(factor))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.sources.columns import LOSSES, SHARES, Keys
+from analysis.sources.mixed_units import check_mixed_units, flops_ratios
 from analysis.sources.numbers import in_words
-from analysis.sources.units import Unit
+from analysis.sources.units import Unit, split_header
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ TINY_MODELS = 1e6  # parameters, below which a loss from the law of larger model
 UNUSUAL_LOSS = 7.0  # as the smallest of a study
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # no study is wholly outside
 SMALL_STUDY = 1e5  # parameters; in millions, it is the largest of all studies
+SMALL_COMPUTE = 1e14  # FLOPs; in GFLOPs, it is the largest of most studies without N and D
+MANY_TOKENS = 1e5  # per parameter in the median, more than of any model
+MANY_TOKENS_OF_SMALL = 3e3  # the same of models with fewer parameters than the next
+SMALL_MODELS = 1e7  # parameters
+FEW_TOKENS = 0.2  # per parameter in the median
+# names of losses that are not per token
+OTHER_LOSSES = r"(?<![a-z])(?:bpb|bpc|bpw)(?![a-z])|(?:per|/)[\s_-]*(?:byte|char|word)"
 SPREAD = 1e5  # rows of one unit differ less from each other if some are below the least value
 
 
@@ -64,14 +72,18 @@ def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Un
     """
     training = concerns_training(frame, needs)
     warnings = []
-    if training and {"N", "D", "C"} <= set(frame) and not ("C" in told and told["C"].factor == 1):
+    if training and {"N", "D", "C"} <= set(frame) and not ("C" in told and told["C"].keeps):
         _check_ratio(frame, needs, keys)
     for key, limits in LIMITS.items():
         if key in needs and key in frame and key not in told and (training or key == "N"):
             warnings += _check_range(frame, key, limits, keys)
     if training and {"N", "D"} <= {*frame} & {*needs} and not {"N", "D"} <= set(told):
         _check_tokens_per_parameter(frame, keys)
-        warnings += _find_small_study(frame, keys)
+        warnings += _find_small_study(frame, keys) or _find_thousands(frame, keys)
+    if training and "C" in needs and "C" in frame and "C" not in told and not {"N", "D"} & {*frame, *needs}:
+        warnings += _find_small_compute(frame, keys)
+    if training:
+        warnings += check_mixed_units(frame, needs, told, keys)
     for key in LOSSES:
         if key in needs and key in frame and key not in told:
             warnings += _check_loss(frame, key, keys)
@@ -91,7 +103,7 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
 
     :raises ConfigError: if most rows have another unit.
     """
-    ratio = _ratios(frame)
+    ratio = flops_ratios(frame)
     if ratio.empty:
         return
     middle = float(ratio.median())
@@ -106,7 +118,7 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
 
 def find_odd_rows(frame: pd.DataFrame) -> list[str]:
     """Return a warning about rows whose C, over 6ND, is unlike that of the others."""
-    ratio = _ratios(frame)
+    ratio = flops_ratios(frame)
     middle = float(ratio.median()) if len(ratio) else 1.0
     odd = ratio[(ratio > TEN_FOLD * middle) | (ratio < middle / TEN_FOLD)]
     if odd.empty:
@@ -115,12 +127,6 @@ def find_odd_rows(frame: pd.DataFrame) -> list[str]:
     return [
         f"C differs from 6ND by more than a factor of ten in {len(odd)} of {len(frame)} rows, as if in another unit: {examples}"
     ]
-
-
-def _ratios(frame: pd.DataFrame) -> pd.Series:
-    """Return C over 6ND of the rows that have both."""
-    ratio = frame["C"] / (6 * frame["N"] * frame["D"])
-    return ratio[(ratio > 0) & (ratio < float("inf"))]
 
 
 def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> list[str]:
@@ -142,7 +148,10 @@ def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> l
             f" largest {key} is {in_words(high)}; give all rows in {limits.unit}"
         )
     if key == "N" and len(small):
-        return [f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)}"]
+        return [
+            f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)}; if"
+            f" N is in another unit, write it, such as {examples}"
+        ]
     fractions = values[(values < 1e4) & (values != np.floor(values))]
     if key == "N" and len(fractions):
         return [f"N is no whole number of parameters in {len(fractions)} of {len(frame)} rows: {_name_rows(fractions)}"]
@@ -169,10 +178,38 @@ def _check_tokens_per_parameter(frame: pd.DataFrame, keys: Keys) -> None:
 def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[str]:
     """Return a warning about a study so small that it may as well be in millions, unless its FLOPs agree with 6ND."""
     n, d = float(frame["N"].max()), float(frame["D"].max())
-    if n >= SMALL_STUDY or ("C" in frame and len(_ratios(frame))):
+    if n >= SMALL_STUDY or ("C" in frame and len(flops_ratios(frame))):
         return []
     units = " and ".join((keys.unit("N", "1e6"), keys.unit("D", "1e6")))
     return [f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}"]
+
+
+def _find_thousands(frame: pd.DataFrame, keys: Keys) -> list[str]:
+    """Return a warning about tokens per parameter as of N or D in thousands, unless the FLOPs agree with 6ND."""
+    if "C" in frame and len(flops_ratios(frame)):
+        return []
+    n, ratio = float(frame["N"].median()), float((frame["D"] / frame["N"]).median())
+    if ratio > (MANY_TOKENS_OF_SMALL if n < SMALL_MODELS else MANY_TOKENS):
+        return [
+            f"there are {in_words(float(f'{ratio:.3g}'))} tokens per parameter in the median, which is many; for N in"
+            f" thousands, write {keys.unit('N', '1e3')}"
+        ]
+    longest = frame.groupby("N")["D"].max()  # the first points of curves have few tokens
+    few = float((longest / longest.index).median())
+    if few < FEW_TOKENS and n >= SMALL_MODELS:
+        return [
+            f"there are {few:.2g} tokens per parameter in the median, which is few unless the models were trained before; for"
+            f" D in thousands, write {keys.unit('D', '1e3')}"
+        ]
+    return []
+
+
+def _find_small_compute(frame: pd.DataFrame, keys: Keys) -> list[str]:
+    """Return a warning about FLOPs so few that they may as well be GFLOPs, where no N and D tell."""
+    high = float(frame["C"].max())
+    if high >= SMALL_COMPUTE:
+        return []
+    return [f"the largest C is {high:.3g} FLOPs; for GFLOPs, write {keys.unit('C', '1e9')}"]
 
 
 def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[str]:
@@ -194,13 +231,21 @@ def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[str]:
 
 
 def check_loss_names(names: Mapping[str, str], told: Mapping[str, Unit], keys: Keys) -> list[str]:
-    """Return a warning about each loss whose column is called a perplexity."""
-    called = [key for key in LOSSES if key in names and key not in told and re.search("ppl|perplex", str(names[key]).lower())]
-    return [
-        f"{key} is taken from the column {names[key]!r} as nats per token; if it is a perplexity,"
-        f" {keys.unit(key, 'perplexity')} takes its logarithm"
-        for key in called
-    ]
+    """Return a warning about each loss whose column is called a perplexity, or is per byte, character or word."""
+    warnings = []
+    for key in (key for key in LOSSES if key in names and key not in told):
+        name = str(names[key])
+        if re.search("ppl|perplex", name.lower()) and not (split_header(name, key) or re.search("log|ln", name.lower())):
+            warnings.append(
+                f"{key} is taken from the column {name!r} as nats per token; if it is a perplexity,"
+                f" {keys.unit(key, 'perplexity')} takes its logarithm"
+            )
+        elif re.search(OTHER_LOSSES, name.lower()):
+            warnings.append(
+                f"{key} is taken as it is from the column {name!r}, which is not per token by its name: the law holds in its"
+                f" unit, not in nats per token, unless {keys.option(f'units.{key}')} gives the nats per token of 1 of it"
+            )
+    return warnings
 
 
 def check_shares(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> None:

@@ -13,7 +13,7 @@ from analysis.sources.columns import DISTINCT, LABELS, LOOK_ALIKES, OPTIONAL, SH
 from analysis.sources.exports import is_chart_export
 from analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from analysis.sources.rows import join_columns
-from analysis.sources.units import Unit, parse_option, split_header
+from analysis.sources.units import LARGEST_LOGARITHM, Unit, has_unknown_base, parse_option, split_header
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def read_quantities(
         if read.undecided.any():
             raise _undecided(key, str(table[name].iloc[int(read.undecided.argmax())]), name, keys)
         unit, note = told.get(key), ""
+        if unit is None and has_unknown_base(str(name), key):
+            _refuse_unknown_base(key, name, read, keys)
         if unit is None and (header := split_header(str(name), key)):
             unit, note = header[2], _check_header(key, name, header[1], header[2], read, keys)
         scaled = _scale(read, unit)
@@ -150,12 +152,12 @@ def _parse_told(key: str, text: str, keys: Keys) -> Unit:
 def _examples(key: str) -> str:
     """Name units of a quantity."""
     if key == "C":
-        return "such as PF-days or EFLOPs"
+        return "such as PF-days, EFLOPs or log10"
     if "loss" in key:
         return "nats, bits or perplexity"
     if key == "kl":
         return "nats or bits"
-    return "percent" if key in SHARES else "such as k, M, B or T"
+    return "percent" if key in SHARES else "such as k, M, B, T or log10"
 
 
 def _undecided(key: str, text: str, name: str, keys: Keys) -> ConfigError:
@@ -168,28 +170,45 @@ def _undecided(key: str, text: str, name: str, keys: Keys) -> ConfigError:
 def _check_header(key: str, name: str, text: str, unit: Unit, read: Numbers, keys: Keys) -> str:
     """Return a line about the unit of a header; an empty one if it changes nothing.
 
-    :raises ConfigError: for values that are too large for that unit.
+    :raises ConfigError: for values that are too large for that unit, or too small for a perplexity.
     """
-    if unit.factor == 1:
+    if unit.keeps:
         return ""
     plain = read.values[~read.has_unit & np.isfinite(read.values)]
+    contradicts = (unit.base is not None and (plain > LARGEST_LOGARITHM).any()) or (unit.perplexity and (plain < 1).any())
+    if contradicts:
+        worst = float(plain.min() if unit.perplexity else plain.max())
+        raise ConfigError(
+            f"{keys.column(key)}: the header {name!r} says {text}, and values such as {in_words(worst)} do not; write"
+            f" {keys.unit(key, '1')} if they are in the unit of {key}"
+        )
     if len(plain) and unit.factor > 1 and np.median(plain) > CONTRADICTING.get(key, np.inf):
         raise ConfigError(
             f"{keys.column(key)}: the header {name!r} says {text}, and values such as {in_words(float(np.median(plain)))} do"
             f" not; write {keys.unit(key, '1')} if they are in the unit of {key}, or else {keys.unit(key, f'{unit.factor:g}')}"
         )
-    return f"{key}: the column {name!r} is multiplied by {unit.factor:g}, the unit in its header" if len(plain) else ""
+    reason = "the unit in its header" if unit.base is None and not unit.perplexity else "as its header says"
+    return f"{key}: the column {name!r} {unit.describe()}, {reason}" if len(plain) else ""
+
+
+def _refuse_unknown_base(key: str, name: str, read: Numbers, keys: Keys) -> None:
+    """Refuse logarithms of a base that nothing says; larger values are none, whatever the header says.
+
+    :raises ConfigError: with the units to choose from.
+    """
+    values = read.values[np.isfinite(read.values)]
+    if len(values) and (values <= LARGEST_LOGARITHM).all():
+        raise ConfigError(
+            f"{keys.column(key)}: the header {name!r} says logarithms, and not of which base; write {keys.unit(key, 'log10')}"
+            f" or {keys.unit(key, 'ln')}"
+        )
 
 
 def _scale(read: Numbers, unit: Unit | None) -> np.ndarray:
     """Return the values in the unit of the quantity; a cell with a unit of its own keeps it."""
     if unit is None:
         return read.values
-    values = np.where(read.has_unit, read.values, read.values * unit.factor)
-    if not unit.perplexity:
-        return values
-    with np.errstate(all="ignore"):
-        return np.where(values > 0, np.log(values), np.nan)
+    return np.where(read.has_unit, read.values, unit.convert(read.values))
 
 
 def _describe_reread(key: str, texts: pd.Series, read: Numbers, values: np.ndarray) -> list[str]:

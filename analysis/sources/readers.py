@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units
+from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units, mapping
 from analysis.sources.frame import Runs, read
 from analysis.sources.options import FileRuns, MlflowRuns, Source
+from analysis.sources.wording import speaking_python
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 
@@ -26,6 +27,7 @@ TRACKED = Columns(
 )
 
 
+@speaking_python
 def read_file(
     path: str | Path,
     *,
@@ -40,7 +42,8 @@ def read_file(
     flops_6nd: bool = False,
     needs: Sequence[str] | None = None,
     zero_compute: bool = False,
-    **columns: str,
+    columns: Columns | Mapping[str, str] | None = None,
+    **names: str,
 ) -> Runs:
     """Read a table of runs from a CSV, JSON, Excel, Parquet or Feather file, plain or compressed.
 
@@ -59,7 +62,8 @@ def read_file(
     :param needs: quantities that a usable row must have; by default N, D, C, the loss and those whose column is named, as far
         as the table has them.
     :param zero_compute: keep rows before training, whose C and D are 0, for ``rl_sigmoid``.
-    :param columns: quantity -> its column, if that has another name.
+    :param columns: quantity -> its column, if that has another name, such as ``{"N": "params"}``.
+    :param names: the same, quantity by quantity: ``N="params"``.
     :raises ConfigError: for a table that cannot be read with certainty; the message names the argument to give.
     """
     source = FileRuns(
@@ -70,10 +74,10 @@ def read_file(
         thousands=MARKS.get(thousands or "", thousands),
         sheet=sheet,
         layout=layout,
-        where=dict(where or {}),
+        where=dict(mapping(where, "where", {"COLUMN": "value"})),
         flops_6nd=flops_6nd,
     )
-    return _read(source, columns, units or {}, needs, zero_compute)
+    return _read(source, _merge(columns, names), units, needs, zero_compute)
 
 
 def read_csv(path: str | Path, **options: Any) -> Runs:
@@ -81,6 +85,7 @@ def read_csv(path: str | Path, **options: Any) -> Runs:
     return read_file(path, **{"format": "csv", **options})
 
 
+@speaking_python
 def read_mlflow(
     uri: str,
     study: str,
@@ -90,30 +95,41 @@ def read_mlflow(
     flops_6nd: bool = False,
     needs: Sequence[str] | None = None,
     zero_compute: bool = False,
-    **columns: str,
+    columns: Columns | Mapping[str, str] | None = None,
+    **names: str,
 ) -> Runs:
     """Read the finished runs of a study of openr1 in MLflow.
 
     :param uri: of the store, such as ``sqlite:///outputs/mlflow.db``.
     :param curve: a row per point of the training curves instead of per run.
     :param columns: quantity -> its metric, tag or param, if it is another than openr1 logs.
+    :param names: the same, quantity by quantity: ``pass_at_1="reward"``.
     :raises ConfigError: for a store or study that does not exist.
     """
-    source = MlflowRuns(columns=TRACKED, uri=uri, study=study, curve=curve, where=dict(where or {}), flops_6nd=flops_6nd)
-    return _read(source, columns, {}, needs, zero_compute)
+    source = MlflowRuns(columns=TRACKED, uri=uri, study=study, curve=curve, flops_6nd=flops_6nd)
+    source.where = dict(mapping(where, "where", {"COLUMN": "value"}))
+    return _read(source, _merge(columns, names), {}, needs, zero_compute)
+
+
+def _merge(columns: Columns | Mapping[str, str] | None, names: Mapping[str, str]) -> dict[str, str]:
+    """Return quantity -> column, of both ways to name them."""
+    named = vars(columns) if isinstance(columns, Columns) else mapping(columns, "columns", {"N": "params"})
+    return {**{key: name for key, name in named.items() if name is not None}, **names}
 
 
 def _read(
-    source: Source, columns: Mapping[str, str], units: Mapping[str, Any], needs: Sequence[str] | None, zero_compute: bool
+    source: Source,
+    columns: Mapping[str, str],
+    units: Mapping[str, Any] | None,
+    needs: Sequence[str] | None,
+    zero_compute: bool,
 ) -> Runs:
+    units = mapping(units, "units", {"N": 1e6})
     for given, known, what in ((columns, vars(Columns()), "argument or quantity"), (units, vars(Units()), "unit")):
         if unknown := [name for name in given if name not in known]:
             raise ConfigError(f"{unknown[0]}: there is no such {what}; the quantities are {', '.join(known)}")
     source.columns = replace(source.columns, **columns)
     source.units = Units(**{key: str(unit) for key, unit in units.items()})
-    try:
-        check_ranges(source)
-    except ConfigError as error:
-        raise ConfigError(str(error).removeprefix("runs.")) from error
+    check_ranges(source)
     needed = (*DEFAULT_NEEDS, *columns) if needs is None else needs
     return read(source, list(dict.fromkeys(needed)), zero_compute, ARGUMENTS, strict=needs is not None)

@@ -70,7 +70,7 @@ def test_a_holdout_that_leaves_too_little_is_a_warning(runs):
 def test_a_law_without_flops_can_be_fitted_but_not_checked(table):
     frame = tidy(table().drop(columns="C")).frame
     assert fit(frame, "chinchilla", Holdout(), Bootstrap(0)).holdout is None
-    with pytest.raises(ConfigError, match=r"runs.columns.C: isoflop needs this column; .* runs.flops_6nd=true"):
+    with pytest.raises(ConfigError, match=r"columns=\{'C': \.\.\.\}: isoflop needs this column; .* flops_6nd=True"):
         fit(frame, "isoflop")
     with pytest.raises(ConfigError, match=r"law: 'chinchila' is not one of power_law, "):
         fit(frame, "chinchila")

@@ -45,7 +45,10 @@ def test_a_column_weighs_as_repeated_rows_do(runs):
     ("rule", "line"),
     [
         ("nope", "weights: must be one of sqrt_flops, recency, inverse_variance, seeds, or a column of the runs"),
-        ("inverse_variance", "weights: inverse_variance needs the standard error of every loss; name runs.columns.loss_se"),
+        (
+            "inverse_variance",
+            "weights: inverse_variance needs the standard error of every loss; name columns={'loss_se': ...}",
+        ),
         ("seeds", "weights: seeds needs at least 3 configurations (N, D) that were run more than once"),
         ("negative", "weights: the column negative must hold numbers of at least 0"),
         ("words", "weights: the column words must hold numbers of at least 0"),
@@ -60,7 +63,7 @@ def test_weights_that_cannot_be_had_are_one_line(runs, rule, line):
 @pytest.mark.parametrize("law", ["chinchilla", "power_law"])
 def test_rows_of_weight_0_do_not_count_as_points(runs, law):
     frame = runs(budgets=6, sizes=6)
-    with pytest.raises(ConfigError, match=r"points of a weight above 0; there are [01]; runs.columns.weight"):
+    with pytest.raises(ConfigError, match=r"points of a weight above 0; there are [01]; columns=\{'weight': \.\.\.\}"):
         fit(frame.assign(weight=np.arange(len(frame)) == 0), law, bootstrap=NONE)
     with pytest.raises(ConfigError, match="not all of them 0"):
         fit(frame.assign(weight=0.0), law, bootstrap=NONE)

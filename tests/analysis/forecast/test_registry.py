@@ -5,7 +5,16 @@ import pytest
 from helpers.law_runs import isoflop_runs
 
 from analysis import Bootstrap, forecast
-from analysis.forecast.registry import FOLDER, all_outcomes, calibration, read_outcomes, register, verify
+from analysis.forecast.registry import (
+    FOLDER,
+    all_faults,
+    all_outcomes,
+    calibration,
+    list_faults,
+    read_outcomes,
+    register,
+    verify,
+)
 from analysis.laws import Chinchilla
 from analysis.report.html import render_forecasts
 from openr1.errors import ConfigError
@@ -70,3 +79,54 @@ def test_of_a_curve_the_last_point_is_the_measured_value(folder):
     curve = pd.DataFrame({"fingerprint": "abc", "step": [0, 20, 10], "loss": [9.0, 2.0, 5.0]})
     hit, _ = verify(folder, curve)
     assert hit.measured == 2.0
+
+
+def test_a_forecast_that_was_changed_later_is_left_out_with_a_word(folder):
+    path = folder / FOLDER / "abc.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "predicted": 1.0}))
+    assert [outcome.forecast["run"]["fingerprint"] for outcome in read_outcomes(folder)] == ["def"]
+    (line,) = list_faults(folder)
+    assert line == f"the registered forecast {path} was changed after it was written; it is left out"
+    frame = pd.DataFrame({"fingerprint": ["abc", "def"], "loss": [1.0, 1.0]})
+    assert len(verify(folder, frame)) == 1
+    page = render_forecasts(all_outcomes(folder.parent), all_faults(folder.parent))
+    assert "scale=1m" not in page
+    assert "was changed after it was written; it is left out." in page
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda text: text[:-40], "is not JSON"),
+        (lambda text: "", "is empty"),
+        (lambda text: "[1, 2]", "is no record"),
+        (lambda text: "{}", "has no hash"),
+        (lambda text: text.replace('"abc"', '"abd"'), "was changed after it was written"),
+    ],
+)
+def test_a_damaged_forecast_is_one_line_that_names_its_file(folder, damage, words):
+    path = folder / FOLDER / "abc.json"
+    path.write_text(damage(path.read_text()))
+    assert len(read_outcomes(folder)) == 1
+    (line,) = list_faults(folder)
+    assert line.startswith(f"the registered forecast {path} {words}")
+    (folder / FOLDER / "def.json").write_text("{")
+    assert "is left out" in render_forecasts(all_outcomes(folder.parent), all_faults(folder.parent))
+
+
+def test_a_forecast_of_another_run_is_left_out(folder):
+    path = folder / FOLDER / "abc.json"
+    (folder / FOLDER / "xyz.json").write_bytes(path.read_bytes())
+    assert len(read_outcomes(folder)) == 2
+    assert "xyz.json is of another run than its name says" in list_faults(folder)[0]
+
+
+def test_a_damaged_outcome_is_measured_again(folder):
+    frame = pd.DataFrame({"fingerprint": ["abc"], "loss": [2.0]})
+    verify(folder, frame)
+    path = folder / FOLDER / "abc.outcome.json"
+    for text in ('{"measured": 1.5}', '{"meas'):
+        path.write_text(text)
+        assert "the run is measured again" in list_faults(folder)[0]
+        assert verify(folder, frame)[0].measured == 2.0
+        assert list_faults(folder) == []

@@ -112,8 +112,12 @@ def test_experts_count_over_those_that_a_token_uses():
     ("change", "law", "message"),
     [
         ({"experts": 4.0}, Moe(), "law: moe needs runs of several numbers of experts over active ones"),
-        ({"active_experts": 32.0}, Moe(), r"runs\.columns\.experts: must be at least the active experts"),
-        ({"params_total": 1e8, "params_active": 1e8}, Moe(), r"runs\.columns\.experts: row \d+ has experts, but all of its"),
+        ({"active_experts": 32.0}, Moe(), r"columns=\{'experts': \.\.\.\}: must be at least the active experts"),
+        (
+            {"params_total": 1e8, "params_active": 1e8},
+            Moe(),
+            r"columns=\{'experts': \.\.\.\}: row \d+ has experts, but all of its",
+        ),
         ({"experts": 4.0, "budget": np.arange(27.0)}, MoeLeverage(), "needs runs of at least 2 activation ratios; there is 1"),
         (
             {"granularity": 2.0, "budget": np.arange(27.0)},

@@ -88,7 +88,7 @@ def test_budgets_may_be_named_by_a_column():
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"pass_at_1": 1.2}, {}, "runs.columns.pass_at_1: must be from 0 to 1; it ranges from 1.2 to 1.2"),
+        ({"pass_at_1": 1.2}, {}, r"columns=\{'pass_at_1': \.\.\.\}: must be from 0 to 1; it ranges from 1.2 to 1.2"),
         ({"pass_at_1": np.nan}, {}, "pass_at_1: 90 of 90 values are missing"),
         ({"rollouts": 0.0}, {}, "rollouts: 90 of 90 values are missing, not positive or infinite"),
         (
@@ -111,5 +111,5 @@ def test_one_budget_or_a_column_that_is_missing_is_refused():
     frame = study(noise=0)
     with pytest.raises(ConfigError, match=r"needs 2 budgets, .*there is 1"):
         fit(frame[frame["C"] < 2e11].reset_index(drop=True), RlIsocompute(), bootstrap=NONE)
-    with pytest.raises(ConfigError, match=r"runs\.columns\.rollouts: rl_isocompute needs this column"):
+    with pytest.raises(ConfigError, match=r"columns=\{'rollouts': \.\.\.\}: rl_isocompute needs this column"):
         fit(pd.DataFrame(frame).drop(columns="rollouts"), RlIsocompute(), bootstrap=NONE)

@@ -41,7 +41,7 @@ def test_a_majority_and_the_best_of_n_have_their_own_columns():
     for choice, prefix in (("majority", "maj_at"), ("best", "best_of")):
         renamed = frame.rename(columns={f"pass_at_{2**i}": f"{prefix}_{2**i}" for i in range(1, 7)})
         assert fit(renamed, TestTime(choice=choice), bootstrap=NONE).params == pytest.approx(ANSWERING["C"], rel=1e-3)
-        with pytest.raises(ConfigError, match=f"runs.columns.k: law.choice={choice} needs k and coverage"):
+        with pytest.raises(ConfigError, match=rf"columns=\{{'k': \.\.\.\}}: law.choice='{choice}' needs k and coverage"):
             fit(frame, TestTime(choice=choice), bootstrap=NONE)
 
 
@@ -98,7 +98,7 @@ def test_answers_that_do_not_help_are_said():
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"pass_at_4": 1.5}, {}, "runs.columns.coverage: must be from 0 to 1; it ranges from"),
+        ({"pass_at_4": 1.5}, {}, r"columns=\{'coverage': \.\.\.\}: must be from 0 to 1; it ranges from"),
         ({"C": 1e12}, {}, "law: test_time needs runs of several values of C; all have 1e\\+12"),
         ({"C": np.nan}, {}, "C: 6 of 6 values are missing"),
         ({}, {"chance": 0.99}, "law.chance: no run is more accurate than 0.99"),
@@ -114,7 +114,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(change, options, words):
 
 def test_a_table_without_several_k_is_refused():
     frame = study(noise=0)
-    with pytest.raises(ConfigError, match=r"runs\.columns\.k: law.choice=pass needs k and coverage"):
+    with pytest.raises(ConfigError, match=r"columns=\{'k': \.\.\.\}: law.choice='pass' needs k and coverage"):
         fit(frame[["N", "D", "C", "pass_at_1"]], TestTime(), bootstrap=NONE)
-    with pytest.raises(ConfigError, match=r"runs\.columns\.answer_tokens: law.amount=tokens needs answer_tokens and pass_at_1"):
+    with pytest.raises(ConfigError, match=r"columns=\{'answer_tokens': \.\.\.\}: law.amount='tokens' needs answer_tokens"):
         fit(frame.drop(columns="answer_tokens"), TestTime(amount="tokens"), bootstrap=NONE)

@@ -4,6 +4,7 @@ import io
 import json
 import lzma
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -185,7 +186,7 @@ def test_binary_tables_are_told_by_their_content(runs):
         (b"", "is not a CSV file"),
         (b"\n\n", "is not a CSV file"),
         (b"N,D\0,loss\n1,2,3\n", "is not a CSV file: it is no text"),
-        (b"N,D,loss\n", "none of 0 rows"),
+        (b"N,D,loss\n", "the table has no rows below its header"),
     ],
 )
 def test_what_is_no_table_is_refused(runs, content, message):
@@ -243,3 +244,94 @@ def test_an_option_of_another_format_is_refused(table, tmp_path, option):
         table().to_parquet(path)
     with pytest.raises(ConfigError, match=f"^{option}: points is (CSV|Parquet), which has no {option}s; leave it out"):
         read_file(path, **{option: "|"})
+
+
+ROWS = "N,D,loss\n20000000,1000000000,3.5\n30000000,3000000000,3.25\n40000000,4000000000,3.125\n"
+
+
+def read_rows(tmp_path, text, name="points.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("above", "said"),
+    [
+        ("# runs\n", "the line '# runs' above the header is left out"),
+        ("# runs, of the study, made\n#\n\n", "2 lines above the header are left out"),
+        ("// note\n", "the line '// note' above the header is left out"),
+        ("Results of our study\n\n", "the line 'Results of our study' above the header is left out"),
+    ],
+)
+def test_comments_and_titles_above_the_header_are_left_out(tmp_path, above, said):
+    for text in (above + ROWS, "\ufeff" + above + ROWS):
+        runs = read_rows(tmp_path, text)
+        assert runs.frame["N"].tolist() == [2e7, 3e7, 4e7]
+        assert runs.warnings == [said]
+
+
+def test_a_title_above_semicolons_and_decimal_commas_is_left_out(tmp_path):
+    text = "Unsere Läufe;;\n" + ROWS.replace(",", ";").replace(".", ",")
+    runs = read_rows(tmp_path, text)
+    assert runs.frame["loss"].tolist() == [3.5, 3.25, 3.125]
+    assert runs.warnings == [
+        "the line 'Unsere Läufe;;' above the header is left out",
+        "the file is read with semicolons between its columns and decimal commas",
+    ]
+
+
+def test_a_header_in_a_comment_is_the_header(tmp_path):
+    assert read_rows(tmp_path, "# made by x\n# " + ROWS).frame["N"].tolist() == [2e7, 3e7, 4e7]
+    # the name of a column may begin so
+    path = tmp_path / "hash.csv"
+    path.write_text("#" + ROWS)
+    assert read_file(path, N="#N").frame["N"].tolist() == [2e7, 3e7, 4e7]
+
+
+def test_comments_above_json_lines_are_left_out(tmp_path):
+    records = [{"N": 2e7, "D": 1e9, "loss": 3.5}, {"N": 3e7, "D": 2e9, "loss": 3.25}]
+    assert len(read_rows(tmp_path, "# runs\n" + "\n".join(map(json.dumps, records)), "points.jsonl").frame) == 2
+
+
+def test_a_table_in_a_zip_archive_is_read(tmp_path):
+    for names in (["points.csv"], ["a.csv", "b.csv"]):
+        with zipfile.ZipFile(tmp_path / "points.zip", "w") as archive:
+            for name in names:
+                archive.writestr(name, ROWS)
+        if len(names) == 1:
+            assert len(read_file(tmp_path / "points.zip").frame) == 3
+        else:
+            with pytest.raises(
+                ConfigError, match=r"^path: .*points\.zip is a ZIP archive of 2 files; unpack it, and give one$"
+            ):
+                read_file(tmp_path / "points.zip")
+
+
+def test_columns_and_rows_of_pandas_are_read(tmp_path):
+    frame = pd.DataFrame({"N": [2e7, 3e7], "D": [1e9, 2e9], "loss": [3.5, 3.25]})
+    assert read_rows(tmp_path, frame.to_json(orient="split"), "points.json").frame["N"].tolist() == [2e7, 3e7]
+
+
+def test_empty_tables_are_refused_in_words(tmp_path):
+    for text, words in (
+        ("", "is not a CSV file: it is empty"),
+        (" \n\n", "it is empty"),
+        ("N,D,loss\n", "has no rows below its"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            read_rows(tmp_path, text)
+
+
+@pytest.mark.parametrize(("text", "loss"), [("3.5 ± 0.003", 3.5), ("3.5+-0.01", 3.5), ("3.5 +/- 1e-3", 3.5)])
+def test_a_standard_error_behind_a_number_is_left_out_and_said(tmp_path, text, loss):
+    runs = read_rows(tmp_path, ROWS.replace("3.5\n", f"{text}\n"))
+    assert runs.frame["loss"].tolist() == [loss, 3.25, 3.125]
+    assert runs.warnings == [f"loss: the value {text} is read as {loss}"]
+
+
+@pytest.mark.parametrize("text", ["20\u2019000\u2019000", "2\u00b710\u2077", "2 x 10\u2077"])
+def test_other_marks_of_thousands_and_powers_are_read(tmp_path, text):
+    runs = read_rows(tmp_path, ROWS.replace("20000000", text))
+    assert runs.frame["N"].tolist() == [2e7, 3e7, 4e7]
+    assert runs.warnings == [f"N: the value {text} is read as 20 million"]

@@ -93,6 +93,16 @@ def test_the_n_of_reinforcement_learning_is_checked_too():
         tidy(given, needs=("N", "C", "pass_at_1"))
 
 
+def test_tokens_per_parameter_of_n_or_d_in_thousands_are_said_unless_flops_agree():
+    for key, words in (("N", "tokens per parameter in the median, which is many"), ("D", "which is few unless the models")):
+        given = STUDY.assign(**{key: STUDY[key] / 1e3})
+        (warning,) = tidy(given, needs=NEEDS).warnings
+        assert words in warning
+        assert warning.endswith(f"for {key} in thousands, write units={{'{key}': 1e3}}")
+        assert tidy(given, needs=NEEDS, units={"N": "1", "D": "1"}).warnings == []
+        assert tidy(given.assign(C=6 * given["N"] * given["D"]), needs=NEEDS).warnings == []
+
+
 def test_perplexities_are_refused_or_said():
     perplexed = STUDY.assign(loss=np.exp(STUDY["loss"]))
     with pytest.raises(

@@ -40,6 +40,15 @@ PF_DAY = 8.64e19
         ("kl", "kl (bits)", "kl", math.log(2)),
         ("kl", "KL [nats per answer]", "KL", 1.0),
         ("pass_at_1", "accuracy (%)", "accuracy", 0.01),
+        ("N", "N/1e6", "N", 1e6),
+        ("N", "params, M", "params", 1e6),
+        ("N", "million params", "params", 1e6),
+        ("D", "B tokens", "tokens", 1e9),
+        ("D", "Gtokens", "tokens", 1e9),
+        ("D", "tokens/10^9", "tokens", 1e9),
+        ("C", "flops/1e18", "flops", 1e18),
+        ("C", "FLOPs x 1e18", "FLOPs", 1e18),
+        ("C", "flops (G)", "flops", 1e9),
     ],
 )
 def test_a_header_names_its_unit(key, header, name, factor):
@@ -56,7 +65,8 @@ def test_a_header_names_its_unit(key, header, name, factor):
     [
         *(("N", name) for name in ("params", "params_b", "params_total", "params (total)", "N_2", "model_size_large")),
         *(("D", name) for name in ("tokens (train)", "D_test", "tokens_seen")),
-        *(("C", name) for name in ("flops", "GPU hours", "C_B", "compute (GPU-hours)")),
+        *(("C", name) for name in ("flops", "GPU hours", "C_B", "compute (GPU-hours)", "log C")),
+        ("k", "pass/k"),
         *(("loss", name) for name in ("loss (C4)", "loss_M", "loss (bytes)")),
     ],
 )
@@ -125,3 +135,69 @@ def test_a_unit_of_a_column_that_is_not_there_is_refused(table):
 @pytest.mark.parametrize("header", ["loss (bits)", "loss [bits/token]", "loss (bits per token)"])
 def test_a_loss_in_bits_is_converted_by_its_header(header):
     assert split_header(header, "loss")[2].factor == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("key", "header", "logarithm", "base"),
+    [
+        ("C", "log10 C", np.log10, "10"),
+        ("C", "log10(FLOPs)", np.log10, "10"),
+        ("C", "log_10(C)", np.log10, "10"),
+        ("C", "ln C", np.log, "e"),
+        ("N", "log10_params", np.log10, "10"),
+        ("N", "log2(N)", np.log2, "2"),
+        ("D", "lg D", np.log10, "10"),
+    ],
+)
+def test_logarithms_are_read_by_their_header(table, key, header, logarithm, base):
+    given = table()
+    given[key] = logarithm(given[key])
+    runs = tidy(given.rename(columns={key: header}), {key: header})
+    assert np.allclose(runs.frame[["N", "D", "C", "loss"]], table())
+    assert runs.warnings == [
+        f"{key}: the column {header!r} holds logarithms, and is read as powers of {base}, as its header says"
+    ]
+
+
+def test_logarithms_are_read_by_an_option(table):
+    given = table().assign(C=np.log10(table()["C"]))
+    assert np.allclose(tidy(given, units={"C": "log10"}).frame["C"], table()["C"])
+    assert np.allclose(tidy(table().assign(N=np.log(table()["N"])), units={"N": "ln"}).frame["N"], table()["N"])
+
+
+def test_logarithms_of_no_certain_base_are_refused(table):
+    given = table().rename(columns={"C": "log C"})
+    with pytest.raises(
+        ConfigError, match=r"^columns\.C: the header 'log C' says .*; write units=\{'C': 'log10'\} or units=\{'C'"
+    ):
+        tidy(given.assign(**{"log C": np.log10(given["log C"])}), {"C": "log C"})
+    assert np.allclose(tidy(given, {"C": "log C"}).frame["C"], table()["C"])  # no logarithms, whatever the header says
+    with pytest.raises(
+        ConfigError, match=r"^columns\.C: the header 'log10 C' says log10, and values such as 5005171556352 do not"
+    ):
+        tidy(table().rename(columns={"C": "log10 C"}))
+
+
+def test_a_perplexity_is_converted_by_the_unit_in_its_header(table):
+    given = table().assign(loss=np.exp(table()["loss"])).rename(columns={"loss": "loss (ppl)"})
+    runs = tidy(given)
+    assert np.allclose(runs.frame["loss"], table()["loss"])
+    assert runs.warnings == [
+        "loss: the column 'loss (ppl)' is a perplexity, of which the logarithm is taken, as its header says"
+    ]
+    given.loc[3, "loss (ppl)"] = 0.5
+    with pytest.raises(
+        ConfigError, match=r"^columns\.loss: the header 'loss \(ppl\)' says ppl, and values such as 0\.5 do not"
+    ):
+        tidy(given)
+
+
+@pytest.mark.parametrize("header", ["val_bpb", "bits_per_byte", "loss (bits/byte)", "bpc", "nll per word"])
+def test_a_loss_that_is_not_per_token_is_said(table, header):
+    (warning,) = tidy(table().rename(columns={"loss": header}), {"loss": header}).warnings
+    assert warning.startswith(f"loss is taken as it is from the column {header!r}, which is not per token by its name")
+
+
+@pytest.mark.parametrize("header", ["nll", "loss (nats)", "log_ppl", "loss per token"])
+def test_a_loss_per_token_is_not_remarked(table, header):
+    assert tidy(table().rename(columns={"loss": header}), {"loss": header}).warnings == []
