@@ -32,7 +32,8 @@ class Distillation(CurveLaw):
 
     A student approaches the loss of its teacher from above as it grows. The broken power of ``L_T / L_sup`` is the capacity
     gap: too strong a teacher makes a student worse. The runs determine c1, d1 and f1 only together, if at all, and likewise
-    the powers of N and D: trust the predictions rather than the parameters.
+    the powers of N and D: trust the predictions rather than the parameters. Intervals of predictions are too narrow: nominal
+    ones of 95 % hold the truth of about three in four generated students.
     """
 
     name: ClassVar[str] = "distillation"

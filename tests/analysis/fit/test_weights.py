@@ -64,9 +64,9 @@ def test_weights_that_cannot_be_had_are_one_line(runs, rule, line):
 def test_rows_of_weight_0_do_not_count_as_points(runs, law):
     frame = runs(budgets=6, sizes=6)
     with pytest.raises(ConfigError, match=r"points of a weight above 0; there are [01]; columns=\{'weight': \.\.\.\}"):
-        fit(frame.assign(weight=np.arange(len(frame)) == 0), law, bootstrap=NONE)
+        fit(frame.assign(weight=np.arange(len(frame)) == 0), law, weights="weight", bootstrap=NONE)
     with pytest.raises(ConfigError, match="not all of them 0"):
-        fit(frame.assign(weight=0.0), law, bootstrap=NONE)
+        fit(frame.assign(weight=0.0), law, weights="weight", bootstrap=NONE)
 
 
 def test_weights_without_compute_are_one_line():

@@ -52,4 +52,3 @@ def test_what_is_missing_or_of_another_type_is_named(frame):
     refuse("law: 'chinchila' is not one of", frame, FAR, laws=["chinchila"])
     refuse("law: must be a name", frame, FAR, laws=[None])
     refuse("bootstrap: must be a Bootstrap", frame, FAR, bootstrap=100)
-    refuse("weights: the column weight must hold", frame.assign(weight=np.nan), FAR)

@@ -38,7 +38,7 @@ def test_the_objective_is_a_sum_over_points(runs):
 
 def test_a_weight_counts_like_a_repeated_point(runs):
     frame = runs(noise=0.01)
-    weighted = fit(frame.assign(weight=np.arange(25) % 3 + 1.0), "chinchilla", bootstrap=NONE)
+    weighted = fit(frame.assign(weight=np.arange(25) % 3 + 1.0), "chinchilla", weights="weight", bootstrap=NONE)
     repeated = fit(frame.loc[frame.index.repeat(np.arange(25) % 3 + 1)].reset_index(drop=True), "chinchilla", bootstrap=NONE)
     assert weighted.params == pytest.approx(repeated.params, rel=1e-4)
 

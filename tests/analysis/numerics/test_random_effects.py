@@ -31,6 +31,5 @@ def test_the_variance_is_never_negative():
 
 
 def test_too_few_points_or_points_without_variance_tell_nothing():
-    x, y, variances = draw(0.1, 3)
-    assert scatter_about_line(x, y, variances) is None
+    assert scatter_about_line(*draw(0.1, 2)) is None
     assert scatter_about_line(*draw(0.1, 5)[:2], np.zeros(5)) is None
