@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from analysis.config import FitConfig
 from analysis.fit.comparison import Comparison, compare_nested
 from analysis.fit.fit import fit
-from analysis.fit.groups import Groups, fit_by, format_label, sort_key, split_by
+from analysis.fit.groups import Groups, fit_by, split_by
+from analysis.fit.labels import format_label, sort_key
 from analysis.fit.resampling import Bootstrap
 from analysis.fit.result import Fit
 from analysis.fit.transfer import Transfer, transfer_of

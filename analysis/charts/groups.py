@@ -41,7 +41,7 @@ from analysis.charts.parts import (
     train_fit,
 )
 from analysis.charts.transfer import chart_transfer
-from analysis.fit.groups import parse_size
+from analysis.fit.labels import parse_size
 from analysis.formatting import number, percent, share
 from analysis.laws import EffectiveSpeedup, RlPower
 from analysis.laws.base import best_runs

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Interval
 
-from analysis.fit.groups import format_label
+from analysis.fit.labels import format_label, short_names
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 
@@ -150,7 +150,7 @@ def compare(frame: pd.DataFrame, options: Ablation) -> AblationStudy:
         raise ConfigError(f"ablation.baseline.{unknown[0]}: there is no such column; variants differ in {', '.join(keys)}")
     base = _find_baseline(list(groups), keys, options.baseline)
     base_rows = frame.loc[groups[base]]
-    names = _short_names(keys)
+    names = short_names(keys)
     variants = []
     for group in groups:
         if group == base:
@@ -204,19 +204,6 @@ def _find_baseline(groups: Sequence[tuple[str, ...]], keys: Sequence[str], given
             f" 'ablation.baseline={{{key}: {values[0]}}}'"
         )
     return best[0]
-
-
-def _short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the shortest ends of keys that tell them apart."""
-    names = {}
-    for key in keys:
-        parts = key.split(".")
-        for count in range(1, len(parts) + 1):
-            name = ".".join(parts[-count:])
-            if sum(other == name or other.endswith(f".{name}") for other in keys) == 1:
-                break
-        names[key] = name
-    return names
 
 
 def _label(changed: Mapping[str, str], names: Mapping[str, str]) -> str:

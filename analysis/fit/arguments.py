@@ -131,7 +131,7 @@ def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if "weight" in frame and "weight" not in told(frame):
         said.append("the column 'weight' is not used; weights='weight' weights the rows by it")
         frame = frame.rename(columns={"weight": RESERVED["weight"]})
-    if "budget" in frame and not holds_budgets(frame):
+    if "budget" in frame and "budget" not in told(frame) and not holds_budgets(frame):
         said.append(f"the column 'budget' is called {RESERVED['budget']}, since budget is the compute that runs share")
         frame = frame.rename(columns={"budget": RESERVED["budget"]})
     points = has_points(frame)

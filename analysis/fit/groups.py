@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from analysis.fit.arguments import check_option, read_rows, reading_json
 from analysis.fit.fit import fit, resolve_law
+from analysis.fit.labels import format_label, shorten_trials, sort_key
 from analysis.fit.resampling import Bootstrap, Holdout
 from analysis.fit.result import Fit, to_json_values
 from analysis.fit.shared import fit_shared
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from analysis.sources.frame import Runs
 
 GROUPS_FILE, TABLE_FILE = "groups.json", "groups.csv"
-UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # suffix of a scale, such as 1.5b -> factor
 LISTED = 20
+TRIAL = "trial"  # column of the overrides of a trial
 IDENTIFYING = (
     "run",
     "run_id",
@@ -198,26 +198,9 @@ def split_by(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
     labels = frame[by].map(format_label, na_action="ignore")
     if labels.isna().all():
         raise ConfigError(f"by: no row has a value of {by}")
+    if by == TRIAL:
+        labels = labels.map(shorten_trials(labels.dropna().unique()))
     return {label: frame[labels == label].reset_index(drop=True) for label in sorted(labels.dropna().unique(), key=sort_key)}
-
-
-def format_label(value: Any) -> str:
-    """Return a value of a column as text: 0 for 0.0, to which pandas converts a whole number if others are missing."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def sort_key(label: str) -> tuple[float, str]:
-    """Return the key by which labels are sorted."""
-    return (parse_size(label), label)
-
-
-def parse_size(label: str) -> float:
-    """Return the number that a label such as 1.5b stands for; infinity for any other label."""
-    match = re.fullmatch(r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)([kmbt]?)", label.lower())
-    try:
-        return float(match[1]) * UNITS[match[2]] if match else float("inf")
-    except ValueError:
-        return float("inf")
 
 
 def _grouping_columns(frame: pd.DataFrame) -> list[str]:

@@ -258,7 +258,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "C" in frame:
         frame = frame.copy()  # in one block, since its columns were added one by one
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
-    frame = mark_told(_without_own_budget(frame, said), list(used))
+    frame = mark_told(_without_own_budget(frame, [] if request.units_known else said), [*used, "budget"])
     return Runs(frame, dropped.reset_index(drop=True), warnings + said, dict(names))
 
 

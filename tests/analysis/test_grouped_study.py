@@ -11,7 +11,8 @@ from analysis import Groups, Holdout, fit, fit_by, report
 from analysis.charts.groups import HUES, assign_colours, chart_groups
 from analysis.charts.matplotlib import draw, to_bytes
 from analysis.config import compose
-from analysis.fit.groups import sort_key, split_by
+from analysis.fit.groups import split_by
+from analysis.fit.labels import sort_key
 from analysis.fit.resampling import Bootstrap
 from analysis.formatting import percent
 from analysis.report import terminal
