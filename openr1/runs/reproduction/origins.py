@@ -78,7 +78,7 @@ class FolderOrigin:
         return None
 
     def by_name(self, name: str) -> list[RunRecord]:
-        return [run for run in self.records if name in names_of(run)]
+        return [run for run in self.records if is_named(name, run.study, run.name, run.trial)]
 
     def study(self, name: str) -> tuple[list[RunRecord], list[str]]:
         return [run for run in self.records if run.study == name], []
@@ -99,9 +99,30 @@ class FolderOrigin:
         return path if path.exists() else None
 
 
-def names_of(run: RunRecord) -> set[str]:
-    """Return the names by which a person may ask for a run."""
-    return {run.name, f"{run.study}/{run.name}"} | ({f"{run.study}/{run.trial}"} if run.trial else set())
+def is_named(name: str, study: str, run: str, trial: str) -> bool:
+    """Tell whether a person means a run by a name: its own, or ``STUDY/TRIAL``.
+
+    :param run: the run's own name.
+    :param trial: the overrides of the trial, of which the name may give those that ``openr1-plan`` shows: ``seed=1 lr=0.01``.
+    """
+    if name in (run, f"{study}/{run}"):
+        return True
+    if not trial or not name.startswith(f"{study}/"):
+        return False
+    asked = name.removeprefix(f"{study}/")
+    given = [item.partition("=") for item in trial.split(",")]
+    return asked == trial or all(any(_is_short_for(word.partition("="), one) for one in given) for word in asked.split())
+
+
+def _is_short_for(short: tuple[str, str, str], override: tuple[str, str, str]) -> bool:
+    """Tell whether the last parts of a key, with a value, mean an override."""
+    key, _, value = override
+    if not short[1] or not f".{key.lstrip('+~')}".endswith(f".{short[0]}"):
+        return False
+    try:
+        return float(short[2]) == float(value)
+    except ValueError:
+        return short[2] == value
 
 
 def find_run(what: str, origins: Sequence[Origin]) -> RunRecord:

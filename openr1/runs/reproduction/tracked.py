@@ -9,7 +9,7 @@ from typing import Any
 
 from openr1.errors import ConfigError
 from openr1.runs.record import RunRecord, StageRecord
-from openr1.runs.reproduction.origins import PLAN
+from openr1.runs.reproduction.origins import PLAN, is_named
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.reading import find_study, read_file, read_run, read_runs
@@ -29,7 +29,8 @@ class TrackedOrigin:
 
     @cached_property
     def runs(self) -> list[TrackedRun]:
-        return read_runs(self.uri, None, None)
+        """All runs that are no reproductions themselves, oldest first."""
+        return [run for run in read_runs(self.uri, None, None) if "reproduces" not in run.tags]
 
     def by_id(self, run_id: str) -> RunRecord | None:
         if not run_exists(self.uri, run_id):
@@ -40,9 +41,10 @@ class TrackedOrigin:
             raise ConfigError(f"{run_id}: is the study {name}; openr1-reproduce --study {name} reproduces all its runs")
         if run.status != "FINISHED":
             raise _unfinished(run_id, run)
+        return self.record(run)
 
     def by_name(self, name: str) -> list[RunRecord]:
-        named = [run for run in self.runs if name in _names(run)]
+        named = [run for run in self.runs if is_named(name, run.tags.get("study", ""), run.name, run.tags.get("trial", ""))]
         finished = [run for run in named if run.status == "FINISHED"]
         if named and not finished:
             raise _unfinished(name, named[-1])
@@ -131,8 +133,3 @@ class TrackedOrigin:
 
 def _unfinished(name: str, run: TrackedRun) -> ConfigError:
     return ConfigError(f"{name}: is {run.status}; only a finished run has figures that a rerun can be compared with")
-
-
-def _names(run: TrackedRun) -> set[str]:
-    study, trial = run.tags.get("study", ""), run.tags.get("trial", "")
-    return {run.name, f"{study}/{run.name}"} | ({f"{study}/{trial}"} if trial else set())
