@@ -176,7 +176,7 @@ class Reruns:
         if made != name:
             why = "; ".join(map(str, plan.differences)) or "its config means something else to this version"
             raise ConfigError(f"{original.name}: takes {name}, which is gone and cannot be made again: {why}")
-        self.run(plan)
+        print(f"{maker.name}: {self.run(plan).verdict()}", flush=True)
 
     def _link(self, comparison: Comparison) -> None:
         """Tag the tracked runs of the original and of the rerun with each other."""
