@@ -76,7 +76,7 @@ class RunRecord:
 
     @property
     def key(self) -> str:
-        """What its places are named by."""
+        """The text that its places are named by."""
         return (self.run_id or self.fingerprint)[:8]
 
     def stage_alone(self, artifact: str) -> RunRecord | None:

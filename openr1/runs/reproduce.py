@@ -35,7 +35,7 @@ BUNDLE = ".zip"
 
 @dataclass(frozen=True)
 class Target:
-    """What is reproduced.
+    """The runs to reproduce.
 
     :ivar study: the name of the study that the runs are; None for one run.
     :ivar notes: lines that are printed first.

@@ -1,4 +1,4 @@
-"""What differs between the making of a finished run and that of a rerun, before it is made: code, packages, data, machine."""
+"""Differences between the making of a finished run and that of a rerun, before it is made: code, packages, data, machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the records of finished runs come from: the tracking store, or a folder of outputs."""
+"""Origins of the records of finished runs: a folder of outputs here, the tracking store in ``tracked``."""
 
 from __future__ import annotations
 

@@ -8,10 +8,12 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
+from openr1.options import one_line
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
 
@@ -36,5 +38,8 @@ def with_overrides(resolved: dict[str, Any], overrides: Sequence[str]) -> Config
             continue
         if override.is_sweep_override():
             raise ConfigError(f"{key}: a sweep; openr1-reproduce makes one run, openr1 -m a study")
-        OmegaConf.update(cfg, key, override.value(), force_add=override.is_add())
+        try:
+            OmegaConf.update(cfg, key, override.value(), force_add=override.is_add())
+        except OmegaConfBaseException as error:
+            raise ConfigError(one_line(error)) from error
     return load_run_config(cfg)

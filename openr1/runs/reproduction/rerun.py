@@ -39,7 +39,7 @@ INPUT_KEYS = {"model": "model.checkpoint", "trunk": "stage.trunk", "answers": "s
 
 @dataclass(frozen=True)
 class Place:
-    """Where a reproduction is made.
+    """The place of a reproduction.
 
     :ivar folder: of its artifacts and records.
     :ivar uri: of the store that tracks it.

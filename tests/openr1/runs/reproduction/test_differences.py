@@ -19,9 +19,9 @@ HERE = {
 
 
 def texts(environment=HERE, inputs=None, overrides=(), fingerprint="1" * 16):
-    config = composed()
+    config = composed("compute.threads=null")
     stage = StageRecord("", "pretrain", "1" * 16, {"data": "d" * 64}, {}, None, to_dict(config), environment)
-    step = RecipeStep("", composed(*overrides), fingerprint, inputs or {"data": "d" * 64})
+    step = RecipeStep("", composed("compute.threads=null", *overrides), fingerprint, inputs or {"data": "d" * 64})
     found = differences(RunRecord("run", "study", "", "1" * 16, [stage]), [step], HERE)
     return [str(difference) for difference in found]
 
