@@ -132,7 +132,8 @@ def find_target(args: argparse.Namespace, uri: str, scratch: Path) -> Target:
     if what.endswith(BUNDLE) and Path(what).is_file():
         fingerprints, study = unpack_bundle(Path(what), scratch / "bundle")
         inside = FolderOrigin(scratch / "bundle")
-        runs = [run for run in inside.records if run.fingerprint in fingerprints]
+        known = {run.fingerprint: run for run in inside.records}
+        runs = [known[fingerprint] for fingerprint in fingerprints if fingerprint in known]
         return Target(runs, study, [inside, *_origins(uri, Path(args.outputs), scratch)], _of_plan(study, [inside]))
     origins = _origins(uri, Path(args.outputs), scratch)
     if Path(what).is_dir() and (beside := _outputs_around(Path(what))):

@@ -21,6 +21,10 @@ HYDRA = ".hydra"
 PLAN = "plan.json"
 
 
+class NotReproducibleError(ConfigError):
+    """A run that is there and cannot be reproduced, whatever other places know of it."""
+
+
 class Origin(Protocol):
     """A place that knows finished runs."""
 
@@ -29,7 +33,7 @@ class Origin(Protocol):
     def by_id(self, run_id: str) -> RunRecord | None:
         """Return the run of an id, if it is there.
 
-        :raises ConfigError: for a run that cannot be reproduced.
+        :raises NotReproducibleError: for a study, and for a run that is not finished.
         """
 
     def by_name(self, name: str) -> list[RunRecord]:
@@ -171,13 +175,16 @@ def find_study(name: str, origins: Sequence[Origin]) -> tuple[list[RunRecord], l
 def first_known(origins: Sequence[Origin], ask: Callable[[Origin], list[T]]) -> list[T]:
     """Return what the first place knows that knows anything.
 
-    :raises ConfigError: the first error, if a place refuses and no other knows.
+    :raises ConfigError: the first error, if a place has lost what it had and no other knows.
+    :raises NotReproducibleError: if a place refuses it.
     """
     refused: ConfigError | None = None
     for origin in origins:
         try:
             if found := ask(origin):
                 return found
+        except NotReproducibleError:
+            raise
         except ConfigError as error:  # such as a store that has lost the files of its runs
             refused = refused or error
     if refused:

@@ -28,11 +28,13 @@ from openr1.runs.reproduction.origins import Origin
 from openr1.runs.reproduction.overrides import with_overrides
 from openr1.runs.trial import run_trial
 from openr1.tracking import mlflow as tracking
+from openr1.tracking.names import short
 from openr1.tracking.observer import RunObserver, observing
 from openr1.tracking.reading import read_run
 
 FOLDER = "reproductions"  # in the outputs folder
 RESULT = "comparison.json"  # in the folder of a reproduction that is complete
+MOST_LETTERS = 60  # of the name of a study in that of its reproduction
 PATHS = ("path", "checkpoint", "model")  # keys that hold the path of a file or a folder, which may be relative
 INPUT_KEYS = {"model": "model.checkpoint", "trunk": "stage.trunk", "answers": "stage.answers"}
 
@@ -77,7 +79,7 @@ HELD: list[FileLock] = []  # until the process ends
 
 def place_of(key: str, overrides: Sequence[str], outputs: Path, uri: str) -> Place:
     """Return a fresh place, or that of the same reproduction if it was interrupted, which then goes on."""
-    name = key.replace("/", "-")
+    name = short(key.replace("/", "-"), MOST_LETTERS)
     if overrides:
         name += f"-{digest(list(overrides))[:6]}"
     root = outputs.absolute() / FOLDER

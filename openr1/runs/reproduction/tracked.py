@@ -7,9 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from openr1.errors import ConfigError
 from openr1.runs.record import RunRecord, StageRecord
-from openr1.runs.reproduction.origins import PLAN, is_named
+from openr1.runs.reproduction.origins import PLAN, NotReproducibleError, is_named
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.reading import find_study, read_file, read_run, read_runs
@@ -38,7 +37,9 @@ class TrackedOrigin:
         run = read_run(self.uri, run_id)
         if run.tags.get("role") == "study" or "stage" not in run.tags:
             name = run.tags.get("study", run.name)
-            raise ConfigError(f"{run_id}: is the study {name}; openr1-reproduce --study {name} reproduces all its runs")
+            raise NotReproducibleError(
+                f"{run_id}: is the study {name}; openr1-reproduce --study {name} reproduces all its runs"
+            )
         if run.status != "FINISHED":
             raise _unfinished(run_id, run)
         return self.record(run)
@@ -131,5 +132,5 @@ class TrackedOrigin:
         return next((run for run in runs if run.tags.get("reused") != "True"), runs[0] if runs else None)
 
 
-def _unfinished(name: str, run: TrackedRun) -> ConfigError:
-    return ConfigError(f"{name}: is {run.status}; only a finished run has figures that a rerun can be compared with")
+def _unfinished(name: str, run: TrackedRun) -> NotReproducibleError:
+    return NotReproducibleError(f"{name}: is {run.status}; only a finished run has figures that a rerun can be compared with")
