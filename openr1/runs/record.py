@@ -127,7 +127,7 @@ def folder_of(studies: str | Path, study: str) -> Path:
 def write(record: RunRecord, path: Path) -> None:
     """Write a record as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(record), shared=True)
+    write_json(path, asdict(record), shared=True, sort=False)
 
 
 def read(path: Path) -> RunRecord:

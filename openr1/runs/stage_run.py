@@ -140,7 +140,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
     """Run the stage in the partial directory, and publish it."""
     folder, kind, distributed = run.partial, run.kind, is_distributed(run.config)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / STARTED, beginning(run.config.study, tracked.run_id, to_dict(run.config)))
+    write_json(folder / STARTED, beginning(run.config.study, tracked.run_id, to_dict(run.config)), sort=False)
     if run.config.stage.trains:
         parts = training_parts(run.config, run.inputs)
         branching.write_beginning(folder, run.config, run.estimate.budget, parts, run.inputs)

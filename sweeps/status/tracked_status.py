@@ -34,7 +34,9 @@ def read_tracked_status(config: StatusConfig) -> StudyStatus:
 
 def _is_meant(run: TrackedRun, name: str) -> bool:
     study = run.tags.get("study", "")
-    return name in (run.run_id, study) or is_named(name, study, run.name, run.tags.get("trial", ""))
+    if name in (run.run_id, study):
+        return True
+    return "reproduces" not in run.tags and is_named(name, study, run.name, run.tags.get("trial", ""))
 
 
 def _newest(runs: Sequence[TrackedRun]) -> list[TrackedRun]:
