@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.conf import HydraConf
@@ -21,6 +22,9 @@ from openr1.errors import ConfigError
 from openr1.system.faults import writing
 from openr1.system.interrupts import interruptible
 
+if TYPE_CHECKING:
+    from openr1.runs.trial import TrialResult
+
 
 def execute(cfg: DictConfig) -> float | None:
     """Run the composed config and return its final evaluation loss, which a sweeper minimises, if it has one."""
@@ -29,7 +33,9 @@ def execute(cfg: DictConfig) -> float | None:
         from openr1.runs.trial import run_trial
 
         with writing(), interruptible(worker=True):  # of a launcher that has processes of its own
-            return run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True).value
+            trial = run_trial(load_run_config(cfg), job.job.override_dirname, quiet=True)
+            _keep_record(trial, job)
+            return trial.value
     with exiting(), _without_folder_of_a_refused_run(job):
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")
@@ -37,10 +43,19 @@ def execute(cfg: DictConfig) -> float | None:
         from openr1.runs.trial import run_trial
 
         trial = run_trial(config)
+        _keep_record(trial, job)
         from openr1.runs.summary import show_trial
 
         show_trial(trial, config)
     return trial.value
+
+
+def _keep_record(trial: TrialResult, job: HydraConf) -> None:
+    """Put the record of a finished trial into the folder that Hydra made for it, by which ``openr1-reproduce`` knows it."""
+    from openr1.runs.record import FILE
+
+    if (folder := Path(job.runtime.output_dir)).is_dir():
+        shutil.copyfile(trial.record, folder / FILE)
 
 
 @contextmanager

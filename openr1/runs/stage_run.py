@@ -18,6 +18,7 @@ from openr1.distributed.launcher import RANKS, is_distributed, launch, launched_
 from openr1.runs.description import artifact_tag, run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
+from openr1.runs.record import beginning
 from openr1.runs.requirements import check_build
 from openr1.stages import stage_module
 from openr1.system.faults import writing
@@ -139,7 +140,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
     """Run the stage in the partial directory, and publish it."""
     folder, kind, distributed = run.partial, run.kind, is_distributed(run.config)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / STARTED, {"study": run.config.study, "run_id": tracked.run_id})
+    write_json(folder / STARTED, beginning(run.config.study, tracked.run_id, to_dict(run.config)), sort=False)
     if run.config.stage.trains:
         parts = training_parts(run.config, run.inputs)
         branching.write_beginning(folder, run.config, run.estimate.budget, parts, run.inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from openr1.config.recipe import RecipeStep
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
 from openr1.evaluation.recipe_table import FILE, FinishedStage, recipe_table
+from openr1.runs import record
+from openr1.runs.description import run_title
 from openr1.runs.plan import run_steps
 from openr1.runs.prepare import PreparedRun, check_can_begin, prepare
 from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
@@ -28,10 +30,12 @@ class TrialResult:
 
     :ivar stages: results by the name of the step; a run of one stage has one result, under the name "".
     :ivar run_id: the tracked run of the recipe, or of the one stage.
+    :ivar record: the file of its record (:mod:`openr1.runs.record`).
     """
 
     stages: dict[str, StageResult]
     run_id: str
+    record: Path = Path()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -80,7 +84,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     """
     if config.recipe is None:
         result = run_stage(config, trial, quiet)
-        return _noted(TrialResult({"": result}, result.run_id))
+        return _recorded(TrialResult({"": result}, result.run_id), config, trial, result.artifact.fingerprint)
     from openr1.tracking import mlflow as tracking
 
     silence_third_party()
@@ -91,11 +95,12 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     tracking.send_kept(config.tracking, Path(config.paths.artifacts))
     fingerprint = trial_fingerprint(config, steps)
     if finished := tracking.find(config.tracking, config.study, fingerprint):
-        return _noted(TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished))
+        done = TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished)
+        return _recorded(done, config, trial, fingerprint)
     resolved = to_dict(config)
     begun = tracking.find(config.tracking, config.study, fingerprint, tracking.UNFINISHED)
     family = steps[-1].config.model.family
-    name = f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"
+    name = _recipe_title(config, family)
     tags: dict[str, object] = {
         "role": "trial",
         "stage": "recipe",
@@ -119,7 +124,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
         tracked.summarise(trial_result.metrics, 0)
         if (table := recipe_table(finished_stages(results))).rows:
             tracked.log_text(table.markdown(), FILE)
-    return _noted(trial_result)
+    return _recorded(trial_result, config, trial, fingerprint)
 
 
 def finished_stages(results: Mapping[str, StageResult]) -> list[FinishedStage]:
@@ -141,6 +146,24 @@ def _execute(step: RecipeStep, trial: str, quiet: bool, parent: str | None = Non
     return execute(prepare(step.config, step.name, (step.fingerprint, step.inputs)), trial, quiet, parent)
 
 
-def _noted(result: TrialResult) -> TrialResult:
+def _recorded(result: TrialResult, config: Config, trial: str, fingerprint: str) -> TrialResult:
+    """Write the record of a finished trial, unless it is there, and tell the observer of the trial."""
+    path = record.folder_of(config.paths.studies, config.study) / f"{fingerprint}.json"
+    if not (result.reused and path.exists()):
+        record.write(trial_record(result, config, trial, fingerprint), path)
     observer.note(metrics=result.metrics, run_id=result.run_id)
-    return result
+    return replace(result, record=path)
+
+
+def trial_record(result: TrialResult, config: Config, trial: str, fingerprint: str) -> record.RunRecord:
+    """Return the record of a finished trial."""
+    stages = [record.stage_record(name, stage.config, stage.artifact, stage.run_id) for name, stage in result.stages.items()]
+    last = result.stages[stages[-1].name]
+    name = _recipe_title(config, last.config.model.family) if config.recipe else run_title(config, last.estimate)
+    recipe = to_dict(config) if config.recipe else None
+    return record.RunRecord(name, config.study, trial, fingerprint, stages, recipe, result.run_id)
+
+
+def _recipe_title(config: Config, family: str | None) -> str:
+    assert config.recipe
+    return f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"

@@ -75,10 +75,13 @@ def _own(path: Path) -> Iterator[Path]:
                 return
 
 
-def write_json(path: Path, value: Any, shared: bool = False) -> None:
-    """Write JSON atomically (:func:`replacing`)."""
+def write_json(path: Path, value: Any, shared: bool = False, sort: bool = True) -> None:
+    """Write JSON atomically (:func:`replacing`).
+
+    :param sort: sort the keys; not those of a config, in which the order of steps matters.
+    """
     with replacing(path, shared) as temporary, temporary.open("w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
+        json.dump(value, file, indent=1, sort_keys=sort)
 
 
 def read_json_lines(path: Path) -> list[Any]:

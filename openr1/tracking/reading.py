@@ -12,6 +12,7 @@ import yaml
 
 from openr1.errors import ConfigError
 from openr1.tracking.names import from_key, to_key
+from openr1.tracking.patience import is_away
 from openr1.tracking.store import existing_store, run_exists, search_runs, store_errors
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ def read_runs(uri: str, study: str | None, status: str | None = "FINISHED", **ta
     return [_tracked_run(run, uri) for run in search_runs(uri, experiments, wanted, *conditions)] if experiments else []
 
 
+def find_study(uri: str, study: str) -> str | None:
+    """Return the id of the parent run of a study; None if the store does not have the study."""
+    store = existing_store(uri)
+    with store_errors(uri):
+        experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    found = search_runs(uri, experiments, {"study": study, "role": "study"}) if experiments else iter(())
+    return next((run.info.run_id for run in found), None)
+
+
 def read_history(uri: str, run_id: str, names: Iterable[str] = ("tokens", "flops", "eval_loss")) -> list[dict[str, float]]:
     """Read the curves of a run: one dict a logged step, with ``step`` and those of ``names`` that were logged at it."""
     rows: dict[int, dict[str, float]] = {}
@@ -75,11 +85,34 @@ def read_history(uri: str, run_id: str, names: Iterable[str] = ("tokens", "flops
 
 
 def read_config(uri: str, run_id: str) -> dict[str, Any]:
-    """Read the resolved config that reproduces a run."""
+    """Read the resolved config that reproduces a run.
+
+    :raises ConfigError: if the store does not have it, because the run was killed at its start or the files of runs are gone.
+    """
+    text = read_file(uri, run_id, CONFIG_FILE)
+    if text is None:
+        raise ConfigError(f"run {run_id}: {uri} has no {CONFIG_FILE} of it, so that its config is not known")
+    return yaml.safe_load(text)
+
+
+def read_file(uri: str, run_id: str, name: str) -> str | None:
+    """Read the text of a file of a run; None if there is none.
+
+    :raises ConfigError: if the store or the run does not exist.
+    """
+    from mlflow.exceptions import MlflowException
+
     store = existing_store(uri)
     read_run(uri, run_id)
     with store_errors(uri):
-        return yaml.safe_load(Path(store.download_artifacts(run_id, CONFIG_FILE)).read_text())
+        try:
+            if not any(file.path == name for file in store.list_artifacts(run_id)):
+                return None
+            return Path(store.download_artifacts(run_id, name)).read_text()
+        except (MlflowException, OSError) as error:
+            if is_away(error):
+                raise
+            return None
 
 
 def _tracked_run(run: MlflowRun, uri: str) -> TrackedRun:

@@ -70,13 +70,18 @@ def show(
         console.print("there is nothing to run")
         return
     price = price_study(rounds, expansion.sweep, runs_at_once(config), needed=True, say=errors.print)
-    plan_file.write(price, jobs, command, expansion.adapts)
+    first = price.runs[0].run.config
+    fingerprints = {stage.fingerprint for run in price.runs for stage in run.run.stages}
+    studies = dict.fromkeys(run.run.config.study for run in price.runs)
+    kept = {study: why for study in studies if (why := plan_file.begun_without(first.paths, study, fingerprints))}
+    plan_file.write(price, jobs, command, expansion.adapts, keep=kept)
     show_price(price, console)
     if expansion.adapts:
         further = "Further runs may follow, which depend on the results of these."
         console.print("The study is complete." if finished else further, soft_wrap=True)
-    first = price.runs[0].run.config
-    errors.print(f"wrote {plan_file.path_of(first.paths, first.study)}", soft_wrap=True)
+    for study in studies:
+        path = plan_file.path_of(first.paths, study)
+        errors.print(f"{path} stays as it is: {kept[study]}" if study in kept else f"wrote {path}", soft_wrap=True)
     if forecast is not None:
         errors.print(f"forecasting from the runs of {forecast}", soft_wrap=True)
         paths, sentences = register_forecasts([run.run for run in price.runs], forecast)

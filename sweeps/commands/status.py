@@ -22,15 +22,15 @@ def register() -> None:
 def run(cfg: DictConfig, command: str) -> None:
     """Show the status of a study until it has ended or the user interrupts; once where the output is no terminal.
 
-    :raises ConfigError: for an invalid config, and where the study has no plan.
+    :raises ConfigError: for an invalid config, and for a study or a run that is not there.
     """
     show_status(load_config(StatusConfig, cfg))
 
 
 def show_status(config: StatusConfig) -> None:
-    """Print the status of a study, on a terminal again and again until the study has ended.
+    """Print the status of a study or of a single run, on a terminal again and again until it has ended.
 
-    :raises ConfigError: where the study has no plan.
+    :raises ConfigError: where the study has no plan, and no run of this name is tracked.
     """
     from rich.console import Group
     from rich.live import Live
@@ -43,7 +43,10 @@ def show_status(config: StatusConfig) -> None:
     console = console_of()
     read_status: Any
     table: Any
-    if "search" in plan_file.read(config.paths, config.status):
+    if not plan_file.path_of(config.paths, config.status).exists():
+        from sweeps.status.table import status_table as table
+        from sweeps.status.tracked_status import read_tracked_status as read_status
+    elif "search" in plan_file.read(config.paths, config.status):
         from sweeps.optuna.status import read_search_status as read_status
         from sweeps.optuna.status import search_status_table as table
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from openr1.console import console as console_of
 from sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
@@ -14,6 +14,7 @@ from sweeps.optuna.price import price_search
 from sweeps.optuna.price_table import print_search_price
 from sweeps.optuna.space import parse_space
 from sweeps.optuna.validation import check_search, options_of
+from sweeps.status import plan_file
 
 
 def preview_search(
@@ -38,5 +39,9 @@ def preview_search(
     by_state = "".join(f", {count} {state}" for state, count in (counts.by_state() if counts else {}).items())
     console.print(f"{options.name}: {limit} trials{by_state}; {remaining} to come", soft_wrap=True)
     print_search_price(price, console)
+    paths: Any = OmegaConf.to_object(config.paths)
+    if kept := plan_file.begun_without(paths, options.name, search=True):
+        errors.print(f"{plan_file.path_of(paths, options.name)} stays as it is: {kept}", soft_wrap=True)
+        return
     path = save_plan(options, limit, config, command, price)
     errors.print(f"wrote {path}", soft_wrap=True)

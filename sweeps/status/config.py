@@ -15,7 +15,7 @@ from openr1.tracking.options import TrackingConfig
 class StatusConfig:
     """Options of the status of a study."""
 
-    status: str = MISSING  # the name of the study
+    status: str = MISSING  # the name of a study; also the id or name of a run, or STUDY/TRIAL
     once: bool = False  # print the status once and end, as happens in any case where the output is no terminal
     seconds: Seconds = 3.0  # between two updates
     storage: str | None = None  # of a search; needed where it has a password, which plan.json leaves out

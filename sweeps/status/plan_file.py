@@ -9,16 +9,18 @@ One object:
 - ``runs``, those of earlier rounds too, in the order in which they start, each with ``name``, ``overrides``, ``round`` (from 0
   on), ``state`` when this was written, ``share_done``, ``params`` N, ``tokens`` D, ``flops`` C, ``memory_bytes`` of one device
   (an estimate), and of the work that was left ``seconds``, ``seconds_from``, ``gpu_hours`` and ``money``; null is unknown;
-- in each run ``stages``, in order: ``name`` in its recipe, ``kind``, ``fingerprint``, ``artifacts`` (the folder of artifacts),
-  ``flops``, ``seconds`` of the whole stage, and ``shared`` where a run before it makes the stage;
+- in each run ``stages``, in order: ``name`` in its recipe, ``kind``, ``fingerprint``, ``artifacts`` (the folder of artifacts,
+  relative to that of the study: it is found from any directory, and when the outputs have moved), ``flops``, ``seconds`` of
+  the whole stage, and ``shared`` where a run before it makes the stage;
 - ``search`` instead of ``runs`` for a search of Optuna: ``storage``, ``name``, ``n_trials``, and of one trial ``least``,
   ``mean`` and ``most``, each with ``flops`` and ``seconds``.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +32,9 @@ from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError, RunError
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json
+from openr1.tracking.options import TrackingConfig
 from sweeps.cost.price import RunPrice, StudyPrice
+from sweeps.planning.states import StagePlace
 
 FILE = "plan.json"
 # words of Hydra that make a command line one of openr1-plan
@@ -54,8 +58,10 @@ def command_line(name: str, config: DictConfig) -> str:
 def resume_hint(command: str) -> str:
     """Say how to resume a study that no process works on.
 
-    :param command: as :func:`command_line` returns it.
+    :param command: as :func:`command_line` returns it; "" if it is not known.
     """
+    if not command:
+        return "no worker is running; the command that started it resumes it"
     return f"no worker is running; resume with: {command.replace('openr1-plan', 'openr1 -m', 1)}"
 
 
@@ -65,16 +71,22 @@ def path_of(paths: PathsConfig, study: str) -> Path:
 
 
 def write(
-    price: StudyPrice, overrides: Sequence[Sequence[str]], command: str, adapts: bool, before: Sequence[dict[str, Any]] = ()
+    price: StudyPrice,
+    overrides: Sequence[Sequence[str]],
+    command: str,
+    adapts: bool,
+    before: Sequence[dict[str, Any]] = (),
+    keep: Collection[str] = (),
 ) -> None:
     """Write the plan of each study among the runs.
 
     :param overrides: of each run.
     :param adapts: results decide on further runs.
     :param before: the entries of the runs of earlier rounds (:func:`entries_of`).
+    :param keep: studies whose plans stay as they are.
     """
     entries = entries_of(price, overrides, before)
-    for study in dict.fromkeys(run.run.config.study for run in price.runs):
+    for study in dict.fromkeys(run.run.config.study for run in price.runs if run.run.config.study not in keep):
         runs = [entry for entry, run in zip(entries, price.runs, strict=True) if run.run.config.study == study]
         paths = next(run.run.config.paths for run in price.runs if run.run.config.study == study)
         plan = {"further_rounds": adapts, "sum": _sum(price), "runs": [*before, *runs], "at_once": price.at_once}
@@ -91,6 +103,16 @@ def save(paths: PathsConfig, study: str, command: str, plan: dict[str, Any]) -> 
     return path
 
 
+def track(tracking: TrackingConfig, paths: PathsConfig, study: str) -> None:
+    """Put the plan of a study into the store, so that the study is known without its folder.
+
+    :raises StoreError: if the store refuses it.
+    """
+    from openr1.tracking.mlflow import log_study
+
+    log_study(tracking, study, [path_of(paths, study)], {}, {"command": read(paths, study)["command"]})
+
+
 def read(paths: PathsConfig, study: str) -> dict[str, Any]:
     """Read the plan of a study.
 
@@ -103,9 +125,45 @@ def read(paths: PathsConfig, study: str) -> dict[str, Any]:
         there = f"there are {', '.join(known)}" if known else "no study has one"
         raise ConfigError(f"status: {path} is not there; {there} (openr1-plan and openr1 -m write it)")
     try:
-        return read_json(path)
+        plan = read_json(path)
     except DamagedFile as damage:
         raise RunError(f"{damage}; openr1-plan or openr1 -m with the options of the study writes it again") from damage
+    for stage in (stage for run in plan["runs"] for stage in run["stages"]):
+        stage["artifacts"] = str(_artifacts(path.parent, stage["artifacts"], paths))
+    return plan
+
+
+def _artifacts(folder: Path, given: str, paths: PathsConfig) -> Path:
+    """Return the folder of artifacts that a plan names.
+
+    Earlier versions wrote it relative to the directory of the command, which is not known; it is that of ``paths`` then.
+    """
+    there = Path(os.path.normpath(folder.absolute() / given))
+    return there if there.is_dir() or given.startswith(os.pardir) else Path(paths.artifacts)
+
+
+def begun_without(paths: PathsConfig, study: str, fingerprints: Collection[str] = (), search: bool = False) -> str | None:
+    """Say what the plan of a study has that a new plan would lose; None if it may be replaced.
+
+    :param fingerprints: of the stages of the new plan.
+    :param search: the new plan is one of a search.
+    """
+    if not path_of(paths, study).exists():
+        return None
+    try:
+        plan = read(paths, study)
+    except RunError:  # it is damaged
+        return None
+    if "search" in plan:
+        return None if search else "it is the plan of a search"
+    lost = [run for run in plan["runs"] if not {stage["fingerprint"] for stage in run["stages"]} <= set(fingerprints)]
+    begun = [run for run in lost if any(_is_begun(stage) for stage in run["stages"])]
+    return f"{len(begun)} of its {len(plan['runs'])} runs are begun or done and not among these" if begun else None
+
+
+def _is_begun(stage: Mapping[str, Any]) -> bool:
+    place = StagePlace(stage["kind"], stage["fingerprint"], stage["artifacts"])
+    return place.is_made or place.partial.is_dir()
 
 
 def entries_of(
@@ -124,7 +182,8 @@ def _sum(price: StudyPrice) -> dict[str, Any]:
 
 
 def _entry(price: RunPrice, overrides: Sequence[str], number: int) -> dict[str, Any]:
-    estimate = price.run.main.estimate
+    estimate, config = price.run.main.estimate, price.run.config
+    folder = path_of(config.paths, config.study).parent
     return {
         "name": price.run.name,
         "overrides": list(overrides),
@@ -144,7 +203,7 @@ def _entry(price: RunPrice, overrides: Sequence[str], number: int) -> dict[str, 
                 "name": stage.stage.name,
                 "kind": stage.stage.config.stage.kind,
                 "fingerprint": stage.stage.fingerprint,
-                "artifacts": stage.stage.config.paths.artifacts,
+                "artifacts": os.path.relpath(stage.stage.config.paths.artifacts, folder),
                 "flops": stage.stage.estimate.flops_new,
                 "seconds": stage.timing.seconds if stage.timing else None,
                 "shared": stage.shared,

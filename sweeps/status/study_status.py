@@ -104,14 +104,14 @@ def _run_status(run: Mapping[str, Any], tracked: Mapping[str, TrackedRun]) -> Ru
         state,
         reason,
         share,
-        _scores(places),
+        scores_of(places),
         sum((stage["flops"] or 0.0) * part for stage, part in left if not stage["shared"]),
         [(stage["fingerprint"], (stage["seconds"] or 0.0) * part) for stage, part in left],
         all(stage["seconds"] is not None for stage, _ in left),
     )
 
 
-def _scores(places: list[StagePlace]) -> dict[str, float]:
+def scores_of(places: list[StagePlace]) -> dict[str, float]:
     """Return the scores of the last stages that have any, from their metrics or their curves so far."""
     scores: dict[str, float] = {}
     for place in reversed(places):

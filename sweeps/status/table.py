@@ -64,11 +64,13 @@ def _lines(status: StudyStatus) -> list[str]:
         run, score = status.best
         lines.append(f"best: {run.name}, {score} {run.scores[score]:.4f}")
     if not status.ended:
-        left = f"{sum(run.left for run in status.runs):.3g} FLOPs to go"
+        flops = sum(run.left for run in status.runs)
+        left = f"{flops:.3g} FLOPs to go"
         if status.seconds is not None:
             left += f", about {format_duration(status.seconds)}"
             left += "" if all(run.is_timed for run in status.runs) else " without the stages of unknown time"
-        lines.append(left)
+        if flops:  # known only from a plan
+            lines.append(left)
         if not status.count(State.RUNNING):
             lines.append(resume_hint(status.command))
     elif status.adapts:

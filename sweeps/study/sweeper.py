@@ -66,6 +66,8 @@ def sweep(
                 folder.mkdir(parents=True, exist_ok=True)
                 OmegaConf.save(config, folder / "multirun.yaml")
         plan_file.write(price, known, plan_file.command_line("openr1 -m", config), expansion.adapts, written)
+        for one in {run.config.study: run.config for run in runs}.values():
+            plan_file.track(one.tracking, one.paths, one.study)
         written += plan_file.entries_of(price, known, written)[: len(jobs)]
         before += jobs
         limited = _limited_launcher(options, launcher, price.rounds[0], jobs)

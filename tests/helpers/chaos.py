@@ -27,7 +27,8 @@ from openr1.tracking import mlflow as tracking
 LITTER_SECONDS = 30  # a killed command's processes have this long to notice it and end
 TIMED = re.compile(r"second|hours|mfu|memory")  # figures that differ from one time to the next
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-UNCOMPARED = re.compile(r"(multi)?runs/|.*/failure\.txt$")  # Hydra's logs of each command, and why an attempt failed
+# logs of each command, stores of reproductions, which are named by the time, and why an attempt failed
+UNCOMPARED = re.compile(r"(multi)?runs/|reproductions/|.*/failure\.txt$")
 
 
 def kill_all(started: Command, _: random.Random) -> None:

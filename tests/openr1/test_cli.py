@@ -75,7 +75,7 @@ def test_a_wrong_config_is_one_line_and_status_2(override, line, tmp_path):
 
 
 @pytest.mark.integration
-def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_path):
+def test_one_run_reruns_from_the_folder_of_hydra_and_from_its_run_id(tiny, tmp_path):
     first = command("openr1", *tiny, "hydra.run.dir=first", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "eval_loss" in first.stdout
@@ -84,12 +84,17 @@ def test_one_run_reruns_from_its_own_saved_config_and_from_its_run_id(tiny, tmp_
     assert "Nothing was trained" in again.stdout
 
     run_id = next(line.split()[2] for line in first.stdout.splitlines() if line.startswith("tracked"))
-    reproduce = ["openr1-reproduce", run_id, "--outputs", f"{tmp_path}/outputs"]
-    same = command(*reproduce, cwd=tmp_path)
-    assert "weights: the same to the bit" in same.stdout, same.stderr
+    outputs = ["--outputs", f"{tmp_path}/outputs"]
+    same = command("openr1-reproduce", "first", *outputs, cwd=tmp_path)
+    assert "figures are the same to the bit, and so are the weights" in same.stdout, same.stderr
+    assert "12 of 12" in same.stderr  # it was trained again
+    reproduce = ["openr1-reproduce", run_id, *outputs]
     other = command(*reproduce, "seed=7", "scale=50k", cwd=tmp_path)
-    assert "50k" in other.stdout, other.stderr
-    assert "weights: not compared" in other.stdout
+    assert "override  scale.name: 30k -> 50k" in other.stdout, other.stderr
+    assert "this is no failure" in other.stdout
+    assert other.returncode == 0
+    bare = command("openr1-reproduce", cwd=tmp_path)
+    assert (bare.returncode, len(bare.stderr.splitlines())) == (2, 1)
     wrong = command(*reproduce, "optim.momentum=1", cwd=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.splitlines() == [line for line in wrong.stderr.splitlines() if "optim.momentum" in line]

@@ -9,6 +9,7 @@ from helpers.planned_studies import begun, published, told
 from rich.console import Console
 
 from openr1 import cli as openr1_cli
+from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
 from openr1.tracking.options import TrackingConfig
@@ -158,6 +159,28 @@ def test_openr1_plan_prices_what_openr1_would_run_and_trains_nothing(tiny, tmp_p
     assert not Path("outputs/mlflow.db").exists()
     output = run_plan(monkeypatch, capsys, "status=priced", f"paths.outputs={tmp_path}/outputs")
     assert "priced: 0 of 2 runs done, 2 waiting" in output.out
+
+
+def test_a_plan_is_right_from_any_directory_and_another_dry_run_does_not_replace_that_of_a_begun_study(
+    tiny, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    words = [*tiny[:-1], "paths.outputs=outputs", "study=priced", "sweep.calibrate=false"]
+    run_plan(monkeypatch, capsys, *words, "seed=0,1")
+    path = Path("outputs/studies/priced/plan.json")
+    before = json.loads(path.read_text())
+    stage = before["runs"][0]["stages"][0]
+    store = Store("outputs/artifacts")
+    store.partial(stage["kind"], stage["fingerprint"]).mkdir(parents=True)
+    store.publish(Artifact(stage["kind"], stage["fingerprint"], {}, {"eval_loss": 3.0}))
+    output = run_plan(monkeypatch, capsys, *words, "seed=5")
+    assert "stays as it is: 1 of its 2 runs are begun or done and not among these" in output.err
+    assert json.loads(path.read_text()) == before
+    assert "wrote" in run_plan(monkeypatch, capsys, *words, "seed=0,1,2").err
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    output = run_plan(monkeypatch, capsys, "status=priced", f"paths.outputs={tmp_path}/outputs")
+    assert "priced: 1 of 3 runs done, 2 waiting" in output.out
 
 
 @pytest.mark.slow
