@@ -64,7 +64,7 @@ def run_title(config: Config, estimate: RunEstimate, step: str = "", label: str 
 def trial_title(config: Config, family: str, label: str = "") -> str:
     """Return the name of the tracked run of a recipe, as :func:`run_title` does."""
     recipe = config.recipe.name if config.recipe else ""
-    return _title("", f"{label} {recipe}" if label else recipe, config.scale.name, "", "", f"s{config.seed}", family)
+    return _title("", label, recipe, config.scale.name, f"s{config.seed}", family)
 
 
 def _title(stage: str, label: str, *facts: str) -> str:

@@ -18,6 +18,7 @@ from openr1.tracking.names import TAG_LENGTH, to_key
 from openr1.tracking.outbox import METRICS_PER_REQUEST
 from openr1.tracking.store import client, existing_store, locked_store, search_runs, store_errors
 from openr1.tracking.studies import NOT_VARIED, write_view
+from openr1.tracking.views import run_address
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -55,8 +56,10 @@ def describe_study(uri: str, study: str) -> str | None:
     if found is None:
         return None
     parent, runs = found
+    trials = [run for run in runs if run.data.tags.get("role") == "trial"]
     with locked_store(uri):  # workers of a search may end together
         write_view(uri, study, runs)
+        runs = trials or runs
         _log_best(uri, parent, runs)
         _log_states(uri, parent, runs)
         _tag(uri, parent, _shared(runs) | {NOTE: _description(parent, runs, _laws_of(parent))})
@@ -86,14 +89,13 @@ def log_report(uri: str, study: str, files: Iterable[Path], metrics: Mapping[str
 
 
 def _runs_of(uri: str, study: str) -> tuple[MlflowRun, list[MlflowRun]] | None:
-    """Return the run of a study, and its trials: recipes, or runs of one stage."""
+    """Return the run of a study, and its runs: of recipes and of stages."""
     store = existing_store(uri)
     with store_errors(uri):
         experiments = [experiment.experiment_id for experiment in store.search_experiments()]
     found = list(search_runs(uri, experiments, {"study": study})) if experiments else []
     parent = next((run for run in found if run.data.tags.get("role") == "study"), None)
-    runs = [run for run in found if run.data.tags.get("role") == "trial"]
-    runs = runs or [run for run in found if run.data.tags.get("role") != "study"]
+    runs = [run for run in found if run.data.tags.get("role") != "study"]
     return (parent, runs) if parent and runs else None
 
 
@@ -168,10 +170,10 @@ def _laws_of(parent: MlflowRun) -> list[Law]:
 def _description(parent: MlflowRun, runs: Sequence[MlflowRun], laws: Sequence[Law]) -> str:
     """Return the description of a study in Markdown, as many rows of its table as a tag can hold."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(Counter(map(_state, runs)).items()))
-    root = f"#/experiments/{parent.info.experiment_id}/runs"
+    experiment = parent.info.experiment_id
     lines = [f"Study **{parent.data.tags['study']}**: {len(runs)} runs ({states}).", ""]
     if laws:
-        report = f"{root}/{parent.info.run_id}/artifacts/{REPORT}/report.html"
+        report = run_address("", experiment, parent.info.run_id, f"{REPORT}/report.html")
         lines += [f"[Report]({report})", "", "| law | parameters | held-out error |", "|---|---|---|"]
         lines += [f"| [{law.name}]({report}) | {law.values} | {law.error} |" for law in laws] + [""]
     measured = next((name for name in BEST if any(name in run.data.metrics for run in runs)), None)
@@ -183,10 +185,8 @@ def _description(parent: MlflowRun, runs: Sequence[MlflowRun], laws: Sequence[La
     room = TAG_LENGTH - 1 - sum(len(line) + 1 for line in lines)
     for run in ranked:
         metrics = run.data.metrics
-        cells = [
-            f"{metrics[key]:.4g}" if key in metrics else "" for key in ("params_non_embedding", "tokens", "flops", measured)
-        ]
-        row = f"| [{_plain(run.info.run_name)}]({root}/{run.info.run_id}) | {' | '.join(cells)} |"
+        cells = [f"{metrics[key]:.4g}" if key in metrics else "" for key in (*AMOUNTS, measured)]
+        row = f"| [{_plain(run.info.run_name)}]({run_address('', experiment, run.info.run_id)}) | {' | '.join(cells)} |"
         room -= len(row) + 1
         if room < 0:
             break

@@ -22,6 +22,7 @@ from openr1.tracking.names import BY_GFLOPS, CURVES, query_condition
 
 PREFIX = "mlflow.sharedViewState."
 SECTION = "openr1-charts"
+GENERATED = ("Model metrics", "System metrics")  # sections in which the pages put a chart of each other metric
 TOKENS = "tokens"  # the metric of an axis
 # N, D and C are params_non_embedding, tokens and flops
 METRICS = ("params_non_embedding", "tokens", "flops", "eval_loss", "pass_at_1")
@@ -57,9 +58,14 @@ def runs_address(root: str, experiment: str, study: str, mode: str = "TABLE") ->
     return f"{root}/#/experiments/{experiment}/runs?{urlencode(query)}"
 
 
-def run_address(root: str, experiment: str, run_id: str) -> str:
-    """Return the address of the page of a run."""
-    return f"{root}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+def run_address(root: str, experiment: str, run_id: str, file: str = "") -> str:
+    """Return the address of the page of a run.
+
+    :param root: empty for a link from another page.
+    :param file: path of a file of the run, which is shown.
+    """
+    place = f"#/experiments/{experiment}/runs/{run_id}" + (f"/artifacts/{file}" if file else "")
+    return (f"{root}/" if root else "") + f"{place}?workflowType=machine_learning"
 
 
 def measured_of(metrics: Collection[str]) -> str | None:
@@ -104,8 +110,12 @@ def _charts(metrics: Collection[str], varied: Collection[str]) -> dict[str, Any]
         shown = [name for name in ("params_non_embedding", "tokens", measured) if name in metrics]
         parallel = {"type": "PARALLEL", "selectedParams": sorted(varied), "selectedMetrics": shown, "showAllRuns": True}
         charts.append({**_card("parallel", "parallel coordinates"), **parallel})
-    section = {"uuid": SECTION, "name": "Scaling", "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-    return {"compareRunCharts": charts, "compareRunSections": [section], "isAccordionReordered": True}
+    sections = [_section(SECTION, "Scaling", True), *(_section(f"openr1-{name}", name, False) for name in GENERATED)]
+    return {"compareRunCharts": charts, "compareRunSections": sections, "isAccordionReordered": True}
+
+
+def _section(key: str, name: str, is_open: bool) -> dict[str, Any]:
+    return {"uuid": key, "name": name, "display": is_open, "isReordered": True, "deleted": False, "isGenerated": not is_open}
 
 
 def _line(metric: str, title: str, **axis: Any) -> dict[str, Any]:
