@@ -81,11 +81,9 @@ def write_view(uri: str, study: str, runs: Sequence[MlflowRun]) -> None:
 
 
 def varied_params(runs: Sequence[MlflowRun]) -> list[str]:
-    """Return the params in which the runs of a study differ, those with the fewest values first."""
-    values: dict[str, set[str]] = {}
-    for run in runs:
-        for key, value in run.data.params.items():
-            if not key.startswith(NOT_VARIED):
-                values.setdefault(key, set()).add(value)
-    varied = sorted((len(found), key) for key, found in values.items() if len(found) > 1)
+    """Return the params in which the runs of a study differ, those with the fewest values first; of equal ones, one."""
+    keys = {key for run in runs for key in run.data.params if not key.startswith(NOT_VARIED)}
+    values = {key: tuple(run.data.params.get(key) for run in runs) for key in sorted(keys)}
+    distinct = {of_key: key for key, of_key in values.items()}  # the last name of equal ones, such as optim.lr
+    varied = sorted((len(set(of_key)), key) for of_key, key in distinct.items() if len(set(of_key)) > 1)
     return [key for _, key in varied[:MOST_VARIED]]

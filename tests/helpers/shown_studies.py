@@ -2,9 +2,10 @@
 
 import html
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-
-from mlflow.entities import Metric, Param, RunTag
+from typing import Any
 
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.observer import RunObserver, observing
@@ -61,17 +62,34 @@ def reinforcement_learning(config: TrackingConfig, study: str) -> str:
 
 
 def many_runs(config: TrackingConfig, study: str, count: int) -> None:
-    """Log a study of many finished runs, in requests of its own, which take a fraction of the time of tracked runs."""
-    pretraining(config, study)  # for the study's own run
-    store, rng = tracking.client(config.uri), random.Random(0)
-    experiment = store.get_experiment_by_name(config.experiment).experiment_id
-    for number in range(count - len(SIZES) * len(RATES)):
-        params, lr = 10 ** rng.uniform(4, 6), 10 ** rng.uniform(-3, -1)
-        tags = {"study": study, "role": "stage", "stage": "pretrain", "scale": f"{params:.0f}", "status": "finished"}
-        run = store.create_run(experiment, run_name=f"run {number:03}", tags=tags)
-        values = {"params_non_embedding": params, "tokens": 20 * params, "flops": 120 * params**2}
-        values |= {"eval_loss": loss(params, 20 * params, lr)}
-        metrics = [Metric(name, value, run.info.start_time, 1) for name, value in values.items()]
-        metrics += [Metric("eval_loss_by_gflops", values["eval_loss"], run.info.start_time, round(values["flops"] / 1e9))]
-        store.log_batch(run.info.run_id, metrics, [Param("budget.resolved.lr", f"{lr:.4g}")], [RunTag("seed", "0")])
-        store.set_terminated(run.info.run_id)
+    """Log a study of many finished runs. The rows of one run are copied in the database, since requests would take minutes."""
+    pretraining(config, study)
+    (*_, last) = tracking.read_runs(config.uri, study)
+    rng = random.Random(0)
+    with closing(sqlite3.connect(config.uri.removeprefix("sqlite:///"))) as database, database:
+        database.row_factory = sqlite3.Row
+        rows = {
+            table: [dict(row) for row in database.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", (last.run_id,))]
+            for table in ("runs", "tags", "params", "metrics", "latest_metrics")
+        }
+        for number in range(count - len(SIZES) * len(RATES)):
+            name, factor = f"run {number:03}", rng.uniform(1, 2)
+            for table, of_table in rows.items():
+                changed = [_copied(row, f"{number:032x}", name, factor) for row in of_table]
+                columns = ", ".join(changed[0])
+                marks = ", ".join("?" for _ in changed[0])
+                database.executemany(
+                    f"INSERT INTO {table} ({columns}) VALUES ({marks})", [tuple(row.values()) for row in changed]
+                )
+
+
+def _copied(row: dict[str, Any], run_id: str, name: str, factor: float) -> dict[str, Any]:
+    """Return a row of the database for another run, whose losses differ by a factor."""
+    copied = {**row, "run_uuid": run_id}
+    if "name" in row:
+        copied["name"] = name
+    if row.get("key") == "mlflow.runName":
+        copied["value"] = name
+    if row.get("key", "").startswith("eval_loss"):
+        copied["value"] = row["value"] * factor
+    return copied
