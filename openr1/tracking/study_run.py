@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 NOTE = "mlflow.note.content"  # the description that the page of a run shows, as Markdown
+LAWS = "mlflow.openr1.laws"  # tag of what the description says of laws, hidden by its prefix
 SHARED = "shared."  # prefix of the tags of what all runs have in common
 BEST = {"eval_loss": min, "pass_at_1": max}
 AMOUNTS = ("params_non_embedding", "tokens", "flops")  # N, D and C
@@ -84,7 +85,7 @@ def log_report(uri: str, study: str, files: Iterable[Path], metrics: Mapping[str
         for path in files:
             store.log_artifact(run_id, str(path), f"{REPORT}/figures" if path.suffix in (".png", ".svg", ".pdf") else REPORT)
     _log_metrics(uri, parent, metrics)
-    _tag(uri, parent, {"laws": "\n".join("\t".join((law.name, law.values, law.error)) for law in laws)})
+    _tag(uri, parent, {LAWS: "\n".join("\t".join((law.name, law.values, law.error)) for law in laws)})
     return describe_study(uri, study)
 
 
@@ -163,7 +164,7 @@ def _tag(uri: str, parent: MlflowRun, tags: Mapping[str, str]) -> None:
 
 
 def _laws_of(parent: MlflowRun) -> list[Law]:
-    lines = parent.data.tags.get("laws", "").splitlines()
+    lines = parent.data.tags.get(LAWS, "").splitlines()
     return [Law(*cells) for line in lines if len(cells := line.split("\t")) == 3]
 
 

@@ -30,9 +30,9 @@ def test_other_stages_come_first_and_two_evaluations_have_two_names():
     evaluate = ("stage=evaluate", "data=sums", "scale=30k", "model.checkpoint=a/b")
     names = [titled(*evaluate, step=step) for step in ("eval_base", "eval_zero", "")]
     assert [name.split()[0] for name in names] == ["eval_base", "eval_zero", "evaluate"]
-    assert titled("stage=grpo", "data=sums", "scale=30k", "model.checkpoint=a/b", "budget.steps=5", step="zero").startswith(
-        "grpo zero 30k"
-    )
+    assert titled(
+        "stage=grpo", "data=sums", "scale=30k", "model.checkpoint=a/b", "budget.steps=5", "optim=rl", step="zero"
+    ).startswith("grpo zero 30k")
 
 
 def test_a_recipe_is_called_by_what_distinguishes_it():
