@@ -29,8 +29,10 @@ WAIT = 90_000  # milliseconds, for machines that are busy
 MANY = 500
 # the panel of an assistant opens by itself on the first visit, and hides a quarter of the page
 WITHOUT_ASSISTANT = """
+if (location.protocol.startsWith('http')) {
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
+}
 """
 
 
@@ -156,15 +158,19 @@ def test_completions_are_a_table(page, addresses, outputs):
     picture(page, "completions")
 
 
-def test_the_table_of_five_hundred_runs_opens_within_seconds(page, addresses, outputs):
+def test_the_table_of_five_hundred_runs_opens_about_as_fast_as_that_of_six(page, addresses, outputs):
     from openr1.tracking.studies import write_views
 
-    page.goto(addresses["runs"])
-    shows(page, "300k lr=0.01 s0")  # the pages themselves are loaded
+    def seconds(address, rows):
+        page.goto("about:blank")
+        start = time.monotonic()
+        page.goto(address)
+        page.locator("[role=row] a").nth(rows - 1).wait_for()
+        return time.monotonic() - start
+
+    seconds(addresses["runs"], 6)  # the browser keeps the pages themselves
+    few = seconds(addresses["runs"], 6)
     shown = write_views(f"sqlite:///{outputs}/mlflow.db", "many")
-    start = time.monotonic()
-    page.goto("about:blank")
-    page.goto(shown.address(root_of(addresses)))
-    page.locator("[role=row] a").nth(40).wait_for()
-    assert time.monotonic() - start < 20, "on a free machine it takes about three seconds"
+    many = seconds(shown.address(root_of(addresses)), 20)
     picture(page, "many")
+    assert many < max(10, 3 * few)  # on a busy machine, both take long

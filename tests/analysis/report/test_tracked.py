@@ -24,7 +24,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_report_is_found_in_the_run_of_its_study(store, tmp_path):
-    words = ["runs.study=sizes", f"runs.uri={store}", "bootstrap.resamples=20", f"out={tmp_path}", "figures.formats=[png]"]
+    words = ["runs.study=sizes", f"runs.uri={store}", "bootstrap.resamples=20", f"out={tmp_path}"]
     study = analyse(compose(words))
     report.write(study)
     tracked.log(study)
@@ -37,7 +37,7 @@ def test_a_report_is_found_in_the_run_of_its_study(store, tmp_path):
     assert {"report/report.html", "report/fit.json"} <= files
     figures = client.list_artifacts(parent.info.run_id, "report/figures")
     assert figures
-    assert all(file.path.endswith(".png") for file in figures)
+    assert all(file.path.endswith(".svg") for file in figures)
 
 
 @pytest.mark.slow
