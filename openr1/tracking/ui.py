@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import webbrowser
@@ -25,7 +26,7 @@ from openr1.system.files import check_place
 
 HOST = "127.0.0.1"  # the UI has no password
 PORT, DASHBOARD_PORT = 5000, 8080
-START_SECONDS = 120.0  # within which a server has to answer
+START_SECONDS = 600.0  # within which a server has to answer
 DASHBOARD = "optuna_dashboard"  # the package, of the extra dashboard
 
 
@@ -72,21 +73,23 @@ def _serving(command: list[str], health: str) -> Iterator[subprocess.Popen]:
 
     :raises RunError: if it ends, or does not answer in time.
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    server = subprocess.Popen(command, text=True, **quiet)  # type: ignore[call-overload]
-    try:
-        until = time.monotonic() + START_SECONDS
-        while not _answers(health):
-            if server.poll() is not None or time.monotonic() > until:
-                last = (server.stderr.read() if server.poll() is not None else "").strip().splitlines()[-1:]
-                raise RunError(f"openr1-ui: {Path(command[2]).name} did not start: {' '.join(last) or 'it does not answer'}")
-            time.sleep(0.2)
-        yield server
-    finally:
-        server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(10)
-        server.kill()
+    # a pipe that nobody reads would stop the server when it is full
+    with tempfile.TemporaryFile("w+") as errors:
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            until = time.monotonic() + START_SECONDS
+            while not _answers(health):
+                if server.poll() is not None or time.monotonic() > until:
+                    errors.seek(0)
+                    last = errors.read().strip().splitlines()[-1:]
+                    raise RunError(f"openr1-ui: the server did not start: {' '.join(last) or 'it does not answer'}")
+                time.sleep(0.2)
+            yield server
+        finally:
+            server.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(10)
+            server.kill()
 
 
 def _answers(url: str) -> bool:
