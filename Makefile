@@ -56,8 +56,8 @@ format: install  ## mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ui: install  ## the MLflow UI on the store of the studies
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
+ui: install  ## the MLflow UI, opened at the runs of the newest study
+	$(BIN)/openr1-ui
 
 benchmark: install  ## speed of training, start-up, searches, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py

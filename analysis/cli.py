@@ -23,7 +23,7 @@ def app(cfg: DictConfig) -> None:
         config = load_config(FitConfig, cfg)
         from analysis import report, study
         from analysis.progress import on_terminal
-        from analysis.report import terminal
+        from analysis.report import terminal, tracked
 
         check_place(config.directory, "out" if config.out else "outputs")
         if config.ablation.metric is not None:
@@ -34,6 +34,7 @@ def app(cfg: DictConfig) -> None:
             result = (study.analyse_groups if config.by else study.analyse)(config, overrides)
             with writing(config.directory):
                 report.write(result)
+                tracked.log(result)
         terminal.show(result)
 
 

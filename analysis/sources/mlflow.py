@@ -37,18 +37,23 @@ def build_table(runs: Sequence[TrackedRun], where: dict[str, Any], curve: bool =
     recipes = _recipes_of_steps(trials)
     chosen = list(runs)
     if trials and not set(CHOICES) & set(where):
-        chosen = [run for run in runs if run not in trials] if curve else trials
-    return pd.DataFrame([_row(run, recipes if trials and run not in trials else None) for run in sorted(chosen, key=_sort_key)])
+        chosen = [run for run in runs if run not in trials] if curve else list(trials)
+    by_id = {run.run_id: run for run in runs}
+    return pd.DataFrame(
+        [_row(run, recipes if trials and run not in trials else None, by_id) for run in sorted(chosen, key=_sort_key)]
+    )
 
 
 def _sort_key(run: TrackedRun) -> tuple[list[float], str]:
     return [run.metrics.get(name, 0.0) for name in AMOUNTS], run.tags.get("fingerprint", "")
 
 
-def _row(run: TrackedRun, recipes: dict[str, str] | None) -> dict[str, Any]:
+def _row(run: TrackedRun, recipes: dict[str, str] | None, by_id: dict[str, TrackedRun]) -> dict[str, Any]:
+    steps = {key.removeprefix(STEP): by_id[value] for key, value in run.tags.items() if key.startswith(STEP) and value in by_id}
+    of_steps = {f"{step}.{name}": value for step, made in steps.items() for name, value in made.metrics.items()}
     tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
     known = {"run_id": run.run_id, "name": run.name, "url": run.url, "start_time": run.start_time}
-    row = {**run.params, **tags, **run.metrics, **known}
+    row = {**of_steps, **run.params, **tags, **run.metrics, **known}
     if recipes is not None:
         row.pop("recipe", None)  # the param of a step is "None"
         row |= {"recipe": recipes[run.run_id]} if run.run_id in recipes else {}

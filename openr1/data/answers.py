@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE = "answers.parquet"
+SHOWN = 200  # answers that a tracked run shows as a table
+SHOWN_COLUMNS = ("task", "prompt", "completion", "answer", "verified", "tokens", "finished", "sample", "error")
 BATCH = 4096  # rows written in one piece
 PROBLEM_COLUMNS = ("prompt", "answer", "kind", "tests", "task", "difficulty")
 SAMPLE_COLUMNS = ("completion", "tokens", "finished")
@@ -60,6 +62,21 @@ class ProblemAnswers:
 
 def _checksum(cells: list[Any]) -> int:
     return zlib.crc32(json.dumps(cells).encode())
+
+
+def first_answers(folder: Path, limit: int = SHOWN) -> list[dict[str, Any]]:
+    """Return the first rows of the answers of an artifact, as people read them; none if it has no answers.
+
+    :param folder: the directory of the artifact.
+    """
+    path = folder / "data" / FILE
+    if not path.exists():
+        return []
+    import pyarrow.parquet as pq
+
+    columns = [name for name in SHOWN_COLUMNS if name in pq.read_schema(path).names]
+    first = next(pq.ParquetFile(path).iter_batches(limit, columns=columns), None)
+    return first.to_pylist() if first is not None else []
 
 
 def answer_schema() -> pa.Schema:

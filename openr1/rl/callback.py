@@ -38,6 +38,7 @@ class PolicyCallback(TrainingCallback):
     def __init__(self, context: StageContext, rollouts: Rollouts) -> None:
         self.rollouts = rollouts
         self.multiples_passed = 0.0  # multiples of stage.eval_every_tokens
+        self.timed: tuple[int, dict[str, float]] = (0, {})  # step and seconds so far at the last point of the curves of time
         super().__init__(context)
 
     @property
@@ -95,6 +96,8 @@ class PolicyCallback(TrainingCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         super().on_train_begin(args, state, control, **kwargs)
+        self.timed = (state.global_step, {})
+        self._step_times(state.global_step)
         self.multiples_passed = self.ledger.tokens // (self.context.config.stage.eval_every_tokens or math.inf)
         if state.global_step == 0:
             self.write_row(self.trainer.evaluate_before_training(), 0)
@@ -110,6 +113,21 @@ class PolicyCallback(TrainingCallback):
             control.should_training_stop = True
         control.should_evaluate |= control.should_training_stop or step == state.max_steps or self._passes_multiple()
         control.should_log |= control.should_evaluate  # an evaluation's row holds nothing that was measured before it
+
+    def write_row(self, metrics: dict[str, float], step: int) -> None:
+        super().write_row(metrics, step)
+        if not rank() and (times := self._step_times(step)):
+            self.context.run.log(times, step)  # not in the artifact, whose curves are the same on every machine
+
+    def _step_times(self, step: int) -> dict[str, float]:
+        """Return the seconds of a step, and of its rollout, rewards and update, on average since the last row of the curves."""
+        names = {"step": self.ledger.step_seconds}
+        names |= {
+            name.removesuffix("_seconds"): value for name, value in self.ledger.time_metrics().items() if "_seconds" in name
+        }
+        (last, before), self.timed = self.timed, (step, names)
+        steps = step - last
+        return {f"seconds_per_step_{name}": (names[name] - before[name]) / steps for name in names} if before and steps else {}
 
     def _passes_multiple(self) -> bool:
         """Return True if this step is the first beyond a multiple of ``stage.eval_every_tokens``."""

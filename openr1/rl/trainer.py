@@ -56,7 +56,7 @@ class PolicyTrainer(PolicyLossTrainer):
         self.log(dict(metrics))
         limit, step = self.context.config.stage.log_completions, self.state.global_step
         if limit:
-            rows = completion_rows(self.rollouts.groups, step)[:limit]
+            rows = completion_rows(self.rollouts.groups, step, self.args.scale_rewards)[:limit]
             self.context.run.log_table(rows, f"completions/{step:06}.json", step)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

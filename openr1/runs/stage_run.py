@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import STARTED, Artifact
+from openr1.artifacts import NAME, STARTED, Artifact
 from openr1.config.schema import to_dict
+from openr1.data.answers import first_answers
 from openr1.distributed.devices import asking_device
 from openr1.distributed.launcher import RANKS, is_distributed, launch, launched_compute
-from openr1.runs.description import artifact_tag, run_tags, run_title
+from openr1.options import flatten
+from openr1.runs.description import artifact_tag, main_params, run_tags, run_title
 from openr1.runs.fingerprint import training_parts
 from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.record import beginning
@@ -78,6 +80,7 @@ def run_stage(config: Config, trial: str = "", quiet: bool = False) -> StageResu
     silence_third_party()
     tracking.check_store(config.tracking)
     tracking.send_kept(config.tracking, Path(config.paths.artifacts))
+    tracking.end_dead_runs(config.tracking)
     return execute(prepare(config), trial, quiet)
 
 
@@ -109,18 +112,17 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
         tracked_run = tracking.track(
             config.tracking,
             config.study,
-            run_title(config, estimate),
+            run_title(config, estimate, run.name, observer.label()),
             run_tags(run, trial),
             params,
             to_dict(config),
             resume,
             parent,
             run.store.root,
+            main_params(trial, flatten(params)),
         )
         with tracked_run as tracked:
-            if run.dataset:
-                dataset = run.dataset
-                tracked.log_dataset(config.data.name, dataset.fingerprint[:16], dataset.summary(), "training")
+            _log_data(run, tracked)
             reused = artifact is not None
             if artifact is None:
                 artifact = _make(run, tracked, quiet)
@@ -128,12 +130,26 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
                 for row in artifact.history():
                     tracked.log({key: value for key, value in row.items() if key not in ("step", "seconds")}, int(row["step"]))
             steps = estimate.budget.steps if estimate.budget else 0
-            tracked.summarise(artifact.metrics, int(artifact.metrics.get("steps", steps)))
+            tracked.log_results(artifact.metrics, int(artifact.metrics.get("steps", steps)))
             for path in artifact.shown():
                 tracked.log_file(path)
+            tracked.log_table(first_answers(artifact.path) if kind == "evaluate" else [], "answers.json", 0)
             content = "model_sha256" if config.stage.trains else "data_sha256"
             tracked.tag(**{content: artifact.sha256()}, reused=reused)
     return StageResult(config, artifact, estimate, tracked.run_id, reused)
+
+
+def _log_data(run: PreparedRun, tracked) -> None:
+    """Log the data of a run as its input: tokens, or problems."""
+    name, dataset = run.config.data.name, run.dataset
+    if dataset:
+        tracked.log_dataset(name, dataset.fingerprint[:16], dataset.summary(), "training")
+    elif problems := run.inputs.get("problems"):
+        context = "training" if run.config.stage.trains else run.kind
+        tracked.log_dataset(name, problems[:16], {"sources": sorted(run.config.data.sources)}, context)
+    for model in ("model", "trunk"):
+        if NAME.fullmatch(made := run.inputs.get(model, "")):
+            tracked.tag(parent_artifact=made)
 
 
 def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
@@ -156,7 +172,7 @@ def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:
     else:
         with writing(folder):
             metrics = run_in_process(stage_context(run, folder, tracked), quiet)
-    observer.spend(tracked.run_id, _own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
+    observer.spend(tracked.run_id, own_flops(kind, metrics), metrics.get("wall_seconds", 0.0))
     return run.store.publish(Artifact(kind, run.fingerprint, run.inputs, metrics), SCRATCH)
 
 
@@ -200,6 +216,6 @@ def silence_third_party() -> None:
     logging.getLogger("DeepSpeed").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
-def _own_flops(kind: str, metrics: dict[str, float]) -> float:
+def own_flops(kind: str, metrics: dict[str, float]) -> float:
     """Return the FLOPs that a stage spent itself: an evaluation carries those of its model, a branch those of its trunk."""
     return metrics.get("flops_eval", 0.0) if kind == "evaluate" else metrics.get("flops_new", metrics.get("flops", 0.0))

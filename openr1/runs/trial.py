@@ -13,15 +13,20 @@ from openr1.config.recipe import RecipeStep
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
 from openr1.evaluation.recipe_table import FILE, FinishedStage, recipe_table
+from openr1.options import flatten
 from openr1.runs import record
-from openr1.runs.description import run_title
+from openr1.runs.description import main_params, run_title, trial_title
 from openr1.runs.plan import run_steps
 from openr1.runs.prepare import PreparedRun, check_can_begin, prepare
-from openr1.runs.stage_run import StageResult, execute, run_stage, silence_third_party
+from openr1.runs.stage_run import StageResult, execute, own_flops, run_stage, silence_third_party
 from openr1.tracking import observer
+from openr1.tracking.params import split_facts
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config
+
+
+AMOUNTS = ("flops", "tokens", "unique_tokens", "epochs")  # beginnings of names that mean nothing in a mix of stages
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,26 @@ class TrialResult:
         for result in self.stages.values():
             metrics |= result.metrics
         return metrics | {"wall_seconds": sum(result.metrics.get("wall_seconds", 0.0) for result in self.stages.values())}
+
+    def tracked_metrics(self) -> dict[str, float]:
+        """Return the metrics of the tracked run of a recipe.
+
+        ``flops``, ``tokens`` and ``wall_seconds`` are totals over the stages, of what each spent itself. Results without the
+        name of a step are those of the last stage that trains and of the evaluations after it; ``STEP.NAME`` are
+        those of each stage.
+        """
+        stages = list(self.stages.items())
+        trained = [number for number, (_, result) in enumerate(stages) if result.config.stage.trains]
+        own: dict[str, float] = {}
+        for _, result in stages[trained[-1] if trained else 0 :]:
+            own |= {name: value for name, value in result.metrics.items() if not name.startswith(AMOUNTS)}
+        training = [result for _, result in stages if result.config.stage.trains]
+        own["flops"] = sum(own_flops(result.artifact.kind, result.metrics) for result in self.stages.values())
+        own["tokens"] = sum(result.metrics.get("tokens", 0.0) for result in training)
+        own["wall_seconds"] = self.metrics["wall_seconds"]
+        for step, result in stages:
+            own |= {f"{step}.{name}": value for name, value in split_facts(result.metrics)[0].items()}
+        return own
 
     @property
     def value(self) -> float | None:
@@ -93,6 +118,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
         check_can_begin(step.config, (step.fingerprint, step.inputs))
     tracking.check_store(config.tracking)
     tracking.send_kept(config.tracking, Path(config.paths.artifacts))
+    tracking.end_dead_runs(config.tracking)
     fingerprint = trial_fingerprint(config, steps)
     if finished := tracking.find(config.tracking, config.study, fingerprint):
         done = TrialResult({step.name: _execute(step, trial, quiet=True) for step in steps}, finished)
@@ -100,7 +126,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     resolved = to_dict(config)
     begun = tracking.find(config.tracking, config.study, fingerprint, tracking.UNFINISHED)
     family = steps[-1].config.model.family
-    name = _recipe_title(config, family)
+    name = trial_title(config, family, observer.label())
     tags: dict[str, object] = {
         "role": "trial",
         "stage": "recipe",
@@ -112,7 +138,8 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
     tags |= {"config_hash": digest(resolved)[:16]}
     last_trained = next((step for step in reversed(steps) if step.config.stage.trains), None)
     keep = Path(config.paths.artifacts)
-    with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun, keep=keep) as tracked:
+    shown = main_params(trial, flatten(resolved))
+    with tracking.track(config.tracking, config.study, name, tags, resolved, resolved, begun, None, keep, shown) as tracked:
         results: dict[str, StageResult] = {}
         for number, step in enumerate(steps, start=1):
             if not quiet:
@@ -121,7 +148,7 @@ def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResu
                 results[step.name] = _execute(step, trial, quiet, tracked.run_id)
             tracked.tag(**{f"step.{step.name}": results[step.name].run_id})
         trial_result = TrialResult(results, tracked.run_id)
-        tracked.summarise(trial_result.metrics, 0)
+        tracked.log_results(trial_result.tracked_metrics(), 0)
         if (table := recipe_table(finished_stages(results))).rows:
             tracked.log_text(table.markdown(), FILE)
     return _recorded(trial_result, config, trial, fingerprint)
@@ -159,11 +186,9 @@ def trial_record(result: TrialResult, config: Config, trial: str, fingerprint: s
     """Return the record of a finished trial."""
     stages = [record.stage_record(name, stage.config, stage.artifact, stage.run_id) for name, stage in result.stages.items()]
     last = result.stages[stages[-1].name]
-    name = _recipe_title(config, last.config.model.family) if config.recipe else run_title(config, last.estimate)
+    label = observer.label()
+    name = (
+        trial_title(config, last.config.model.family, label) if config.recipe else run_title(config, last.estimate, label=label)
+    )
     recipe = to_dict(config) if config.recipe else None
     return record.RunRecord(name, config.study, trial, fingerprint, stages, recipe, result.run_id)
-
-
-def _recipe_title(config: Config, family: str | None) -> str:
-    assert config.recipe
-    return f"{config.recipe.name}-{family}-{config.scale.name}-s{config.seed}"

@@ -35,12 +35,15 @@ from openr1.errors import Pruned, RunError, StoreError
 from openr1.options import flatten
 from openr1.system.interrupts import deferred
 from openr1.tracking import observer, outbox
+from openr1.tracking.dead_runs import end_dead_runs, process_tags
 from openr1.tracking.environment import environment, git_commit, hardware
-from openr1.tracking.names import short, to_key
+from openr1.tracking.names import by_flops, short, to_key, to_tags
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.outbox import UNSENT, Outbox
+from openr1.tracking.params import split_facts, split_params
 from openr1.tracking.patience import is_away, without_waiting
 from openr1.tracking.reading import CONFIG_FILE, TrackedRun, read_config, read_history, read_run, read_runs
+from openr1.tracking.resources import system_metrics
 from openr1.tracking.store import (
     check_store,
     client,
@@ -60,6 +63,7 @@ __all__ = [
     "TrackedRun",
     "check_store",
     "client",
+    "end_dead_runs",
     "environment",
     "find",
     "git_commit",
@@ -75,9 +79,9 @@ __all__ = [
     "track",
 ]
 
-PARAMS_PER_REQUEST = 100  # the most that MLflow accepts
+PARAMS_PER_REQUEST = 100  # the most that MLflow accepts, of tags too
 # characters of what MLflow refuses, or cuts itself only if its settings say so; the config and the artifact have the whole
-PARAM_LENGTH, TAG_LENGTH, DATASET_LENGTH, RUN_NAME_LENGTH = 6000, 5000, 500, 250
+PARAM_LENGTH, DATASET_LENGTH, RUN_NAME_LENGTH = 6000, 500, 250
 UNFINISHED = ("RUNNING", "KILLED", "FAILED")
 ENVIRONMENT = "environment.json"  # among the files of a tracked run, the last that it begins with
 LONGEST_PAUSE = 60.0  # seconds between two tries of a run while the store is away
@@ -143,6 +147,8 @@ class Run:
         """Log a point of the run's curves. Steps that an earlier attempt already sent are not sent again."""
         if step >= self.first_step:
             self.summarise(metrics, step)
+            for key, value, position in by_flops(metrics):
+                self.summarise({key: value}, position)
 
     def summarise(self, metrics: dict[str, float], step: int) -> None:
         """Log metrics of the whole run."""
@@ -205,11 +211,22 @@ class Run:
             print(f"warning: {error}; the run continues", file=sys.stderr, flush=True)
         self.quiet = True
 
-    def log_params(self, values: dict[str, Any]) -> None:
-        """Log nested values as params with dotted names. The store shows the beginning of a long one."""
-        flat = [(to_key(key), str(value)[:PARAM_LENGTH]) for key, value in flatten(values).items()]
+    def log_results(self, metrics: dict[str, float], step: int) -> None:
+        """Log what the whole run came to: its results as metrics, and the facts among them as params."""
+        results, facts = split_facts(metrics)
+        self.summarise(results, step)
+        self.log_params(facts)
+
+    def log_params(self, values: dict[str, Any], shown: Collection[str] | None = None) -> None:
+        """Log nested values as params with dotted names. The store shows the beginning of a long one.
+
+        :param shown: names of those that the UI shows; None for all.
+        """
+        visible, hidden = split_params(flatten(values), shown)
+        flat = [(to_key(key), str(value)[:PARAM_LENGTH]) for key, value in visible.items()]
         for start in range(0, len(flat), PARAMS_PER_REQUEST):
             self._add("params", dict(flat[start : start + PARAMS_PER_REQUEST]))
+        self.tag(**hidden)
 
     def log_dataset(self, name: str, digest: str, profile: dict[str, Any], context: str) -> None:
         """Log a data set as an input of the run."""
@@ -232,18 +249,19 @@ class Run:
 
     def tag(self, **tags: Any) -> None:
         """Set tags of the run."""
-        self._add("tags", to_tags(tags))
+        written = list(to_tags(tags).items())
+        for start in range(0, len(written), PARAMS_PER_REQUEST):
+            self._add("tags", dict(written[start : start + PARAMS_PER_REQUEST]))
 
-    def end(self, status: str) -> None:
-        """Send what waits, as far as the store accepts it, and set the status; the rest is kept."""
+    def end(self, status: str, state: str = "") -> None:
+        """Send what waits, as far as the store accepts it, and set the status; the rest is kept.
+
+        :param state: the tag ``status``, which the table of runs can show, where it says more than MLflow's status.
+        """
         self.pause = 0.0
+        self.outbox.add("tags", {"status": state or status.lower()})
         self._add("status", status)
         self.keep()
-
-
-def to_tags(tags: dict[str, Any]) -> dict[str, str]:
-    """Return tags as MLflow takes them, long values cut."""
-    return {to_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
 
 
 def send(waiting: Outbox, uri: str, refused: Callable[[StoreError], None]) -> None:
@@ -286,12 +304,14 @@ def track(
     resume: str | None = None,
     parent: str | None = None,
     keep: Path | None = None,
+    shown: Collection[str] | None = None,
 ) -> Iterator[Run]:
     """Track a child run of a study: FINISHED at the end of the block, FAILED with the reason if the block raises.
 
     MLflow has no status for a pruned run: it is KILLED and tagged ``state=PRUNED``.
 
     :param params: logged flat, with dotted names.
+    :param shown: names of the params that the UI shows; None for all.
     :param resolved: the config that reproduces the run; kept as a file of the run.
     :param resume: id of the tracked run of an earlier attempt, which is continued if it exists.
     :param parent: id of the parent run, in place of the study's.
@@ -303,7 +323,7 @@ def track(
     if resumed is None:
         parent = parent or ensure_study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, **observer.tags()}
-        tags |= {"hardware": hardware(), "git_commit": git_commit()}
+        tags |= {"hardware": hardware(), "git_commit": git_commit(), "status": "running", **process_tags()}
     run: Run | None = None
     try:
         with deferred():  # a run that is created here is also ended here
@@ -313,16 +333,17 @@ def track(
         if resumed is not None:
             _reopen(run)
         if resumed is None or not _has_begun(run):
-            run.log_params(params)
+            run.log_params(params, shown)
             run.log_text(yaml.safe_dump(resolved, sort_keys=False), CONFIG_FILE)
             run.log_text(json.dumps(environment(), indent=1), ENVIRONMENT)
         run.settle()
         run.quiet = False
-        yield run
+        with system_metrics(config, run.run_id):
+            yield run
     except Pruned as error:
         assert run is not None  # nothing else is pruned
         run.tag(state="PRUNED", pruned=error)
-        run.end("KILLED")
+        run.end("KILLED", "pruned")
         raise
     except BaseException as error:
         if run is None:
@@ -350,6 +371,7 @@ def _finish(run: Run) -> None:
 
     :raises StoreError: if the store has not got everything; it says what becomes of it.
     """
+    run.outbox.add("tags", {"status": "finished"})
     run.outbox.add("status", "FINISHED")
     try:
         run.settle()
@@ -367,8 +389,11 @@ def _finish(run: Run) -> None:
 
 def _reopen(run: Run) -> None:
     """Set a run that was killed to RUNNING again, and find the first step that it has not sent."""
-    with store_errors(run.uri):
+    with store_errors(run.uri), locked_store(run.uri):  # openr1.tracking.dead_runs looks at both at once
+        for key, value in {"status": "running", **process_tags()}.items():
+            run.client.set_tag(run.run_id, key, value)
         run.client.update_run(run.run_id, status="RUNNING")
+    with store_errors(run.uri):
         for tag in {"failure", "state"} & set(run.client.get_run(run.run_id).data.tags):
             run.client.delete_tag(run.run_id, tag)
         history = run.client.get_metric_history(run.run_id, "flops")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from openr1.errors import ConfigError
 
 NAME_BYTES = 200  # file systems allow 255, of which the name of a temporary file needs some
+TAG_LENGTH = 5000  # characters of a tag; longer ones are cut
 KEY_LENGTH = 250  # most characters of a metric, param or tag of MLflow
 DIGEST = 16  # hexadecimal digits that replace the end of a longer key
 REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in a key
 ESCAPED = re.compile(r":([0-9A-F]+):")
 UNQUOTED = re.compile(r"[^\w .:/+-]")  # characters that MLflow's queries cannot hold, or read in another way
 NOT_PATHS = ("", ".", "..")
+BY_GFLOPS = "_by_gflops"  # ending of the names of curves whose step is FLOPs in units of 1e9
+CURVES = ("eval_loss", "pass_at_1")  # results that have such curves
+SYSTEM = "system/"  # beginning of the names of MLflow's system metrics
 
 
 def check_name(name: str, key: str) -> None:
@@ -55,6 +61,25 @@ def to_key(name: str) -> str:
     escaped = REFUSED.search(name) or ESCAPED.search(name) or any(part in NOT_PATHS for part in name.split("/"))
     key = re.sub(r"[^\w.\- ]", lambda match: f":{ord(match[0]):X}:", name) if escaped else name
     return short(key, KEY_LENGTH, name)
+
+
+def to_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Return tags as MLflow takes them, long values cut."""
+    return {to_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
+
+
+def by_flops(row: Mapping[str, float]) -> Iterator[tuple[str, float, int]]:
+    """Yield the name, value and step of the points that a row of the curves has in curves whose step is FLOPs.
+
+    The charts of MLflow draw a metric against its step on a logarithmic axis, but not against another metric.
+    """
+    if "flops" in row:
+        yield from ((name + BY_GFLOPS, row[name], round(row["flops"] / 1e9)) for name in CURVES if name in row)
+
+
+def is_for_the_ui(name: str) -> bool:
+    """Return True for a metric that only the UI needs, which readers of runs do not get."""
+    return name.endswith(BY_GFLOPS) or name.startswith(SYSTEM)
 
 
 def short(text: str, length: int, whole: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """The observer of a run: a sweeper receives the evaluations of a run through it, may end the run, and tags it.
 
-A run knows no sweeper. It calls :func:`report`, :func:`spend`, :func:`note` and :func:`tags`, which do nothing without an
-observer.
+A run knows no sweeper. It calls :func:`report`, :func:`spend`, :func:`note`, :func:`tags` and :func:`label`, which do nothing
+without an observer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ class RunObserver:
     """Observer of one run. A sweeper overrides :meth:`report`.
 
     :ivar tags: tags that the tracked run gets beside its own.
+    :ivar label: what distinguishes the run from the others of its study, such as ``scale=30k lr=0.01``.
     :ivar noted: facts from :func:`note`: the run's ``metrics``, the ``estimated`` ones, ``run_id`` and ``micro_batch``.
     :ivar spent: FLOPs and seconds that each tracked run has used, by its id.
     """
 
-    def __init__(self, tags: dict[str, str] | None = None) -> None:
+    def __init__(self, tags: dict[str, str] | None = None, label: str = "") -> None:
         self.tags = tags or {}
+        self.label = label
         self.noted: dict[str, Any] = {}
         self.spent: dict[str, dict[str, float]] = {}
 
@@ -70,7 +72,7 @@ def unreported() -> Iterator[None]:
     if observer is None:
         yield
         return
-    silent = RunObserver(observer.tags)
+    silent = RunObserver(observer.tags, observer.label)
     silent.noted, silent.spent = observer.noted, observer.spent
     with observing(silent):
         yield
@@ -109,3 +111,9 @@ def tags() -> dict[str, str]:
     """Return the tags that the tracked run gets beside its own."""
     observer = _observer.get()
     return observer.tags if observer else {}
+
+
+def label() -> str:
+    """Return what distinguishes the run from the others of its study; empty if nothing says."""
+    observer = _observer.get()
+    return observer.label if observer else ""

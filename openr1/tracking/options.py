@@ -14,3 +14,4 @@ class TrackingConfig:
     uri: str = MISSING
     artifacts: str | None = None  # folder for files of tracked runs; null for the store's default
     experiment: str = "openr1"
+    system_metrics: bool = False  # log CPU, memory and GPU of the machine every ten seconds

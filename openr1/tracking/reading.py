@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from openr1.errors import ConfigError
-from openr1.tracking.names import from_key, to_key
+from openr1.tracking.names import from_key, is_for_the_ui, to_key
+from openr1.tracking.params import HIDDEN, hidden_params, take_facts
 from openr1.tracking.patience import is_away
 from openr1.tracking.store import existing_store, run_exists, search_runs, store_errors
 
@@ -117,15 +118,17 @@ def read_file(uri: str, run_id: str, name: str) -> str | None:
 
 def _tracked_run(run: MlflowRun, uri: str) -> TrackedRun:
     info, data = run.info, run.data
+    params = _with_names(data.params) | hidden_params(data.tags)
+    facts = take_facts(params)
     return TrackedRun(
         run_id=info.run_id,
         name=info.run_name,
         status=info.status,
         start_time=_time(info.start_time),
         end_time=_time(info.end_time) if info.end_time else None,
-        tags=_with_names(data.tags),
-        params=_with_names(data.params),
-        metrics=_with_names(data.metrics),
+        tags=_with_names({key: value for key, value in data.tags.items() if not key.startswith(HIDDEN)}),
+        params=params,
+        metrics=_with_names({key: value for key, value in data.metrics.items() if not is_for_the_ui(key)}) | facts,
         url=f"{uri}/#/experiments/{info.experiment_id}/runs/{info.run_id}" if uri.startswith("http") else None,
     )
 

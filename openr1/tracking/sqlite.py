@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from openr1.errors import ConfigError
 from openr1.system.faults import writing
@@ -80,6 +80,35 @@ def is_left_over(path: Path) -> bool:
             return not any(database.execute(_query_of_content(table)).fetchone() for table in present)
     except sqlite3.DatabaseError:
         return False
+
+
+def moved_artifacts(path: Path) -> dict[str, str]:
+    """Return the folders of artifacts that a store names and that are gone, with those beside the store that took their places.
+
+    MLflow writes the absolute place of its files into the store, so that a store that was moved with them has lost them.
+    """
+    with closing(_connect(path)) as database:
+        query = "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file://%'"
+        locations = [location for (location,) in database.execute(query)]
+    moved = {}
+    for location in locations:
+        old = Path(unquote(urlsplit(location).path))
+        new = path.absolute().parent / old.name
+        if not old.exists() and new.is_dir():
+            moved[location] = new.as_uri()
+    return moved
+
+
+def follow_artifacts(path: Path) -> None:
+    """Have a store that was moved together with its artifacts find them again. The caller holds the lock of the store."""
+    for old, new in moved_artifacts(path).items():
+        with closing(_connect(path)) as database, database:
+            database.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (new, old))
+            database.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (new, len(old) + 1, len(old) + 1, f"{old}/"),
+            )
+        print(f"tracking.uri: {path} was moved; its artifacts are read from {new}", file=sys.stderr, flush=True)
 
 
 def _is_cut(path: Path) -> bool:

@@ -58,6 +58,9 @@ def client(uri: str) -> MlflowClient:
     path = sqlite.path_of(uri)
     try:
         store = patiently(uri, lambda: connect(uri) if path is None else _open_file(uri, path, connect))
+        if path is not None and os.access(path, os.W_OK) and sqlite.moved_artifacts(path):
+            with locked_store(uri):
+                sqlite.follow_artifacts(path)
     except (ConfigError, RunError):
         raise
     except Exception as error:

@@ -109,11 +109,13 @@ def save_results(study: Study, sweep: SearchConfig, config: DictConfig, folder: 
     summary = summarise(study, sweep)
     if is_openr1:
         from openr1.tracking import mlflow as tracking
+        from openr1.tracking.study_run import describe_study
 
         tags = {"sweep.storage": summary["storage"], "sweep.sampler": sweep.sampler, "sweep.objective": summary["objective"]}
         tags |= {f"sweep.{key}": value for key, value in summary["trials"].items()}
         metrics = {f"best_{sweep.objectives[0]}": summary["best_value"]} if "best_value" in summary else {}
         tracking.log_study(_tracking(config), sweep.name, files, metrics, tags)
+        describe_study(_tracking(config).uri, sweep.name)
     return summary
 
 

@@ -54,7 +54,7 @@ class OptunaObserver(RunObserver):
     """
 
     def __init__(self, sweep: SearchConfig, number: int) -> None:
-        super().__init__({"trial_number": str(number), "sweep": sweep.name})
+        super().__init__({"trial_number": str(number), "sweep": sweep.name}, f"t{number:03}")
         self.sweep, self.number = sweep, number
         self.pruner = create_pruner(sweep)
         self.multiples = 0.0  # of ``every`` that the trial has passed

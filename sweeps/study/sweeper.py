@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.console import console as console_of
+from openr1.errors import ConfigError, StoreError
 from openr1.runs.trial import finished_metrics
 from openr1.system.faults import writing
 from sweeps.config import SweepConfig
@@ -43,15 +45,16 @@ def sweep(
     loader = create_trial_loader(context.config_loader)
     expansion = Expansion(config, loader, params, arguments)
     options = expansion.sweep
+    task = WatchedTask(function)
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=HydraContext(loader, context.callbacks), task_function=WatchedTask(function), config=config
+        hydra_context=HydraContext(loader, context.callbacks), task_function=task, config=config
     )
     console = console_of(stderr=True)
     folder = Path(config.hydra.sweep.dir)
     rounds: list[list[JobReturn]] = []
     before: list[Job] = []
     written: list[dict[str, Any]] = []  # what plan.json says of the runs of earlier rounds
-    launched = Amount()
+    launched, studies = Amount(), set[tuple[str, str]]()
     while jobs := expansion.next():
         known = [*jobs, *expansion.known_later()]
         plans = plan_round(known, expansion.config_of, before)
@@ -70,6 +73,8 @@ def sweep(
             plan_file.track(one.tracking, one.paths, one.study)
         written += plan_file.entries_of(price, known, written)[: len(jobs)]
         before += jobs
+        studies |= {(run.config.tracking.uri, run.config.study) for run in runs}
+        task.names |= {tuple(filter_overrides(job)): run.name for job, run in zip(jobs, runs, strict=True)}
         limited = _limited_launcher(options, launcher, price.rounds[0], jobs)
         launch = (limited or pool_of(launcher) or launcher).launch
         results = run_round(runs, jobs, launch, sum(map(len, rounds)), console)
@@ -86,10 +91,22 @@ def sweep(
     else:
         for line in expansion.report():
             console.print(line, soft_wrap=True)
+    for uri, name in studies:
+        describe(uri, name)
     for result in (result for results in rounds for result in results):
         if result.status == JobStatus.FAILED:
             _ = result.return_value  # raises the error of the run
     return rounds
+
+
+def describe(uri: str, study: str) -> None:
+    """Write what a study came to into its run in MLflow; a store that refuses it is a warning, since the runs are complete."""
+    from openr1.tracking.study_run import describe_study
+
+    try:
+        describe_study(uri, study)
+    except (StoreError, ConfigError) as error:
+        print(f"warning: {error}; the study's own run is not complete", file=sys.stderr)
 
 
 def _limited_launcher(

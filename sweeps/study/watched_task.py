@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from openr1.tracking.observer import RunObserver, observing
 from sweeps.planning.worker_process import WorkerProcess, current_process, exit_with
 
 
@@ -16,11 +19,15 @@ class WatchedTask:
     """A task function that takes the place of the app's own in a launcher, and ends with the study, if that is on its machine.
 
     :ivar study: the process that waits for it.
+    :ivar names: of the runs, by their overrides; launchers copy the task when they launch it.
     """
 
     function: Callable[[DictConfig], Any]
     study: WorkerProcess = field(default_factory=current_process)
+    names: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def __call__(self, config: DictConfig) -> Any:
         exit_with(self.study)
-        return self.function(config)
+        name = self.names.get(tuple(HydraConfig.get().overrides.task), "")
+        with observing(RunObserver(label=name)) if name else nullcontext():
+            return self.function(config)

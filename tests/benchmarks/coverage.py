@@ -97,14 +97,6 @@ def repetition(design: Design, objective: str, seed: int, resamples: int) -> dic
 EXPONENT = 0.49  # of N* in C
 # budgets, standard deviation of log N* between them
 SCATTERED = ((3, 0.15), (4, 0.15), (5, 0.15), (8, 0.0), (8, 0.05), (8, 0.15), (12, 0.15))
-    (3, 0.15),
-    (4, 0.15),
-    (5, 0.15),
-    (8, 0.0),
-    (8, 0.05),
-    (8, 0.15),
-    (12, 0.15),
-)  # budgets, standard deviation of log N* between them
 
 
 def scattered(budgets: int, between: float, seed: int) -> pd.DataFrame:

@@ -81,6 +81,15 @@ def test_the_trials_of_recipes_are_the_rows_and_neither_their_study_nor_their_st
     assert result.frame["recipe"].value_counts().to_dict() == {"plain": 12, "verified": 12}
 
 
+@pytest.mark.slow
+def test_the_figures_of_a_step_are_columns_of_its_trial(tracks):
+    columns = Columns(**{**vars(TRAINED), "D": "student.tokens", "C": "student.flops", "loss": "student.eval_loss"})
+    by_step = frame.read(MlflowRuns(uri=tracks, study="distill", columns=columns)).frame
+    whole = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED)).frame
+    assert by_step[["D", "C", "loss"]].equals(whole[["D", "C", "loss"]])
+    assert set(by_step["teacher.eval_loss"]) == {9}
+
+
 def test_the_steps_are_the_rows_where_their_stage_is_chosen(tracks):
     result = frame.read(MlflowRuns(uri=tracks, study="distill", columns=TRAINED, where={"stage": "sft"})).frame
     assert len(result) == 25

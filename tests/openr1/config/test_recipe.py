@@ -6,6 +6,7 @@ from openr1.config.recipe import merged
 from openr1.config.schema import to_dict
 from openr1.errors import ConfigError, RunError
 from openr1.runs.plan import plan
+from openr1.runs.stage_run import own_flops
 from openr1.runs.trial import run_trial
 from openr1.tracking import mlflow as tracking
 
@@ -150,7 +151,17 @@ def test_a_recipe_runs_is_tracked_shared_and_goes_on(small, monkeypatch):
     assert runs["recipe"].tags["step.eval"] == runs["evaluate"].run_id
     assert tracking.read_runs(config.tracking.uri, config.study, status="FAILED") == []
     shown = {file.path for file in tracking.client(config.tracking.uri).list_artifacts(runs["evaluate"].run_id)}
-    assert {"scores.json", "scores.md", "answers.parquet"} <= shown
+    assert {"scores.json", "scores.md", "answers.parquet", "answers.json"} <= shown
+    whole, stages = runs["recipe"].metrics, trial.stages
+    assert whole["student.eval_loss"] == whole["eval_loss"] == stages["student"].metrics["eval_loss"]
+    assert whole["tokens"] == stages["student"].metrics["tokens"]  # the one stage that trains
+    own = sum(own_flops(result.artifact.kind, result.metrics) for result in stages.values())
+    assert whole["flops"] == own >= stages["student"].metrics["flops"]
+    assert whole["wall_seconds"] == sum(result.metrics["wall_seconds"] for result in stages.values())
+    assert not [name for name in whole if name.startswith("flops_")]
+    assert runs["evaluate"].tags["parent_artifact"] == stages["student"].artifact.name
+    (data,) = tracking.client(config.tracking.uri).get_run(runs["evaluate"].run_id).inputs.dataset_inputs
+    assert data.tags[0].value == "evaluate"
 
     again = run_trial(config, quiet=True)
     assert again.reused

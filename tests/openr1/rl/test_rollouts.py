@@ -1,3 +1,7 @@
+import statistics
+
+import pytest
+
 from openr1.data.tasks.base import Problem
 from openr1.engines.base import Completion, Reply
 from openr1.rewards import RewardConfig, Sample, Score, Scorer, TermConfig
@@ -37,8 +41,26 @@ def test_answers_are_scored_in_their_groups_without_the_end_token():
     assert second.zero_variance
     table = completion_rows([first, second], step=3)
     assert [row["reward"] for row in table] == [0.5, -0.5, 0.0, 0.0]
-    assert [row["tokens"] for row in table] == [18, 35, 18, 18]
+    assert [row["length"] for row in table] == [18, 35, 18, 18]
     assert table[0] | {"step": 3, "prompt": "1+1=", "signal": True} == table[0]
+
+
+def test_advantages_are_those_that_a_policy_learns_from():
+    groups = [scored(1.0, 0.0), scored(3.0, 1.0, None), scored(2.0, 2.0)]
+
+    def advantages(scale):
+        return [row["advantage"] for row in completion_rows(groups, 1, scale)]
+
+    half, std = 0.5, 0.5**0.5  # the standard deviation of 0 and 1 is that of a sample
+    assert advantages("none") == pytest.approx([half, -half, 1, -1, None, 0, 0])
+    assert advantages("group") == pytest.approx([half / std, -half / std, 1 / 2**0.5, -1 / 2**0.5, None, 0, 0], abs=1e-3)
+    spread = statistics.stdev([1, 0, 3, 1, 2, 2])
+    assert advantages("batch")[:2] == pytest.approx([half / spread, -half / spread], abs=1e-3)
+
+
+def scored(*totals):
+    made = reply(*["x"] * len(totals))
+    return Group(Problem("1+1=", "2"), made, [Score({"accuracy": total}, total) for total in totals])
 
 
 def test_lengths_are_those_of_the_tokens():
