@@ -69,7 +69,11 @@ def trial_title(config: Config, family: str, label: str = "") -> str:
 
 def _title(stage: str, label: str, *facts: str) -> str:
     words = [short_override(word) for word in label.split(" ") if word]
-    return " ".join(filter(None, [stage, *words, *(fact for fact in facts if fact not in words)]))
+    amounts = {
+        word.rpartition(" ")[2] for word in words if " " in word
+    }  # FLOPs of a label, which the run's own differ from by a step
+    own = [fact for fact in facts if fact not in words and fact.rpartition(" ")[2] not in amounts]
+    return " ".join(filter(None, [stage, *words, *own]))
 
 
 def short_override(text: str) -> str:

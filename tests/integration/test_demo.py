@@ -80,7 +80,8 @@ def test_the_mlflow_ui_shows_the_study(study):
         )
         runs = json.load(urllib.request.urlopen(search, timeout=60))["runs"]
         assert len(runs) == 9
-        assert {run["info"]["run_name"].split("-")[0] for run in runs} == {"qwen3"}
+        names = [run["info"]["run_name"].split() for run in runs]
+        assert {(name[1], name.count("FLOPs"), name[-1]) for name in names} == {("FLOPs", 1, "qwen3")}
     finally:
         os.killpg(server.pid, 15)
         server.wait()

@@ -108,7 +108,15 @@ def test_a_study_of_recipes_is_priced_and_shares_its_stages(study):
     assert counts == {"recipe": 8, "generate": 2, "curate": 2, "sft": 9, "evaluate": 8}
     for run in runs:
         if run.tags["stage"] == "recipe":
-            wanted = {"params_non_embedding", "tokens", "flops", "flops_teacher", "eval_loss", "pass_at_1", "pass_at_1_low"}
+            wanted = {
+                "params_non_embedding",
+                "tokens",
+                "flops",
+                "student.flops_teacher",
+                "eval_loss",
+                "pass_at_1",
+                "pass_at_1_low",
+            }
             assert wanted <= set(run.metrics)
 
 

@@ -107,7 +107,7 @@ def test_a_step_is_the_same_however_it_is_split(folder, tmp_path, loss):
         rows(trained(folder, tmp_path, size, updates=2, masked=(8, 9, 10, 11), **loss)) for size in (SAMPLES * GROUPS // 2, 1)
     )
     # vespo weighs an answer by a power of the product of its tokens' ratios, which multiplies rounding
-    rel = 2e-5 if loss["loss_type"] == "vespo" else 2e-6
+    rel = 2e-4 if loss["loss_type"] == "vespo" else 2e-6
     names = {name for row in whole for name in row if not name.startswith(("step_time", "epoch", "train_", "entropy_coef"))}
     assert {"loss", "grad_norm", "entropy", "completions/mean_length", "sampler_difference", "sampler_kl"} <= names
     for one, other in zip(whole, split, strict=True):
