@@ -68,7 +68,6 @@ __all__ = [
     "find",
     "git_commit",
     "hardware",
-    "link_rerun",
     "log_study",
     "preload",
     "read_config",
@@ -85,23 +84,6 @@ PARAM_LENGTH, DATASET_LENGTH, RUN_NAME_LENGTH = 6000, 500, 250
 UNFINISHED = ("RUNNING", "KILLED", "FAILED")
 ENVIRONMENT = "environment.json"  # among the files of a tracked run, the last that it begins with
 LONGEST_PAUSE = 60.0  # seconds between two tries of a run while the store is away
-
-
-def link_rerun(uri: str, original: str | None, rerun: str, outcome: str) -> None:
-    """Tag a finished run with the run that it reproduces, and that one with it, if the store has it.
-
-    :param outcome: of the comparison: ``the same``, ``differs``, or ``overrides``.
-    :raises StoreError: if the store refuses it.
-    """
-    store = client(uri)
-    with store_errors(uri), locked_store(uri):
-        store.set_tag(rerun, "reproduction", outcome)
-        if original is None:
-            return
-        store.set_tag(rerun, "reproduces", original)
-        if run_exists(uri, original):
-            known = store.get_run(original).data.tags.get("reproduced_by", "").split()
-            store.set_tag(original, "reproduced_by", " ".join([*known, rerun][-100:]))  # MLflow limits the length of a tag
 
 
 def log_study(

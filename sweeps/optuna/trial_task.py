@@ -16,13 +16,14 @@ from optuna import Study
 
 from openr1.errors import Pruned, RunError
 from openr1.options import one_line
+from openr1.system.processes import ProcessIdentity, current_process
 from openr1.tracking.observer import RunObserver, observing
 from sweeps.limits.amount import Amount, run_amount, total
 from sweeps.optuna.compat import storage_of, trial_id_of_number
 from sweeps.optuna.config import SearchConfig
 from sweeps.optuna.pruners import create_pruner
 from sweeps.optuna.storage import open_storage
-from sweeps.planning.worker_process import WorkerProcess, current_process, exit_with
+from sweeps.planning.worker_process import exit_with
 
 
 @dataclass
@@ -92,7 +93,7 @@ class TrialTask:
 
     function: Callable[[DictConfig], Any]
     sweep: SearchConfig
-    worker: WorkerProcess = field(default_factory=current_process)
+    worker: ProcessIdentity = field(default_factory=current_process)
 
     def __call__(self, config: DictConfig) -> TrialOutcome:
         exit_with(self.worker)

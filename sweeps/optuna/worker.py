@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
 from openr1.system.interrupts import deferred
+from openr1.system.processes import current_process
 from sweeps.compat import result_of
 from sweeps.limits.amount import Amount
 from sweeps.optuna.compat import storage_of, stored_trial, suggest
@@ -37,7 +38,6 @@ from sweeps.optuna.terminators import create_terminator
 from sweeps.optuna.trial_counts import TrialCounts
 from sweeps.optuna.trial_runners import TrialRunner
 from sweeps.optuna.trial_task import TrialOutcome
-from sweeps.planning.worker_process import current_process
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"

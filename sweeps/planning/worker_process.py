@@ -1,4 +1,4 @@
-"""The process of a worker: its identity, and the end of the processes that work for it."""
+"""The end of the processes that work for a worker or a study, when that ends."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import functools
 import os
 
 from openr1.system.interrupts import end_after
-from openr1.system.processes import ProcessIdentity as WorkerProcess
-from openr1.system.processes import current_process, has_ended, is_on_this_machine, start_time
-
-__all__ = ["WorkerProcess", "current_process", "exit_with", "has_ended", "is_on_this_machine"]
+from openr1.system.processes import ProcessIdentity, is_on_this_machine, start_time
 
 
-def exit_with(worker: WorkerProcess) -> None:
+def exit_with(worker: ProcessIdentity) -> None:
     """End this process once a worker of this machine has ended in any way (:func:`openr1.system.interrupts.end_after`)."""
     if is_on_this_machine(worker) and worker["pid"] != os.getpid():
         _start_watching(worker["pid"], worker["started"])

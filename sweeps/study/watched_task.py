@@ -10,8 +10,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from openr1.system.processes import ProcessIdentity, current_process
 from openr1.tracking.observer import RunObserver, observing
-from sweeps.planning.worker_process import WorkerProcess, current_process, exit_with
+from sweeps.planning.worker_process import exit_with
 
 
 @dataclass
@@ -23,7 +24,7 @@ class WatchedTask:
     """
 
     function: Callable[[DictConfig], Any]
-    study: WorkerProcess = field(default_factory=current_process)
+    study: ProcessIdentity = field(default_factory=current_process)
     names: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def __call__(self, config: DictConfig) -> Any:

@@ -46,13 +46,14 @@ def write_bundle(
         for name in dict.fromkeys(run.study for run in runs):
             if plan := next((found for origin in origins if (found := origin.plan(name))), None):
                 bundle.write(plan, f"studies/{name}/{PLAN}")
-        for stage in (stage for run in complete for stage in run.stages) if weights else ():
-            folder = find_artifact(stage.artifact_name, origins)
+        made = dict.fromkeys(stage.artifact_name for run in complete for stage in run.stages)
+        for name in made if weights else ():
+            folder = find_artifact(name, origins)
             if folder is None:
-                gone.append(stage.artifact_name)
-            elif (inside := f"artifacts/{stage.artifact_name}/") and inside + "artifact.json" not in bundle.namelist():
-                for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-                    bundle.write(file, inside + file.relative_to(folder).as_posix())
+                gone.append(name)
+                continue
+            for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+                bundle.write(file, f"artifacts/{name}/{file.relative_to(folder).as_posix()}")
     return gone
 
 

@@ -31,6 +31,7 @@ from openr1.tracking import mlflow as tracking
 from openr1.tracking.names import short
 from openr1.tracking.observer import RunObserver, observing
 from openr1.tracking.reading import read_run
+from openr1.tracking.reruns import link_rerun
 
 FOLDER = "reproductions"  # in the outputs folder
 RESULT = "comparison.json"  # in the folder of a reproduction that is complete
@@ -187,7 +188,7 @@ class Reruns:
         outcome = "the same" if comparison.is_same else "overrides" if comparison.config else "differs"
         for original, now in dict.fromkeys(pairs):
             if now:
-                tracking.link_rerun(self.place.uri, original, now, outcome)
+                link_rerun(self.place.uri, original, now, outcome)
 
 
 def _artifacts_taken(plan: PlannedRerun) -> list[str]:

@@ -12,7 +12,7 @@ def test_lists_stay_whole_and_keys_of_one_end_keep_more_of_their_path():
     assert list(short.values()) == ["a.lr=1, b.lr=[1,2]", "a.lr=2, b.lr=[1,3]"]
 
 
-def test_a_single_trial_keeps_its_name_and_equal_ones_are_one():
+def test_a_single_trial_keeps_all_its_overrides():
     assert shorten_trials(["scale=30k,seed=1"]) == {"scale=30k,seed=1": "scale=30k, seed=1"}
 
 

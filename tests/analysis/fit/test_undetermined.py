@@ -1,4 +1,4 @@
-"""Where the runs determine nothing, there is no number that looks as if they did."""
+"""A fit that the runs do not determine gives no advice, no frontier and no tight interval, and says why."""
 
 import json
 

@@ -4,11 +4,11 @@ import pytest
 from helpers.sweeps_studies import opened, space_of, sweep_of, worker_of
 from optuna.trial import TrialState
 
+from openr1.system.processes import current_process
 from sweeps.optuna import retries
 from sweeps.optuna.compat import storage_of, stored_trial, trial_id
 from sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
 from sweeps.optuna.trial_counts import SURPLUS, TrialCounts
-from sweeps.planning.worker_process import current_process
 
 X = "x=interval(0,1)"
 
