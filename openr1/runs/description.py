@@ -68,7 +68,8 @@ def trial_title(config: Config, family: str, label: str = "") -> str:
 
 
 def _title(stage: str, label: str, *facts: str) -> str:
-    words = [short_override(word) for word in label.split(" ") if word]
+    # a study of one run is told from others by no override, and its label is the name of the study
+    words = [short_override(word) for word in label.split(" ") if "=" in word]
     amounts = {
         word.rpartition(" ")[2] for word in words if " " in word
     }  # FLOPs of a label, which the run's own differ from by a step

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
 SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # its errors reach the user as one line, not as a stack trace
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run that ends
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # no connection outlives its query: many processes share one SQLite file
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # openr1.tracking.patience repeats requests
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+REFUSALS = {  # code of an error of MLflow -> reason
+    "UNAUTHENTICATED": "the server asks for a user and a password, or refuses these; set MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "PERMISSION_DENIED": "the server does not permit this to the user, who needs the permission EDIT of the experiment",
+    "ENDPOINT_NOT_FOUND": "no MLflow server answers at this address (HTTP 404)",
 }
 
 
@@ -66,7 +74,7 @@ def client(uri: str) -> MlflowClient:
     except Exception as error:
         if is_full(error):
             raise RunError(f"tracking.uri: {fault_line(error, path)}") from error
-        raise ConfigError(f"tracking.uri: {uri} cannot be opened: {first_line(error)}") from error
+        raise ConfigError(f"tracking.uri: {uri} cannot be opened: {reason(error)}") from error
     return cast("MlflowClient", PatientClient(store, uri))
 
 
@@ -145,7 +153,7 @@ def store_errors(uri: str) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         if is_full(error):
             raise StoreError(f"tracking.uri: {fault_line(error, uri)}") from error
-        raise StoreError(f"tracking.uri: {uri}: {first_line(error).rstrip('.')}") from error
+        raise StoreError(f"tracking.uri: {uri}: {reason(error)}") from error
 
 
 @contextmanager
@@ -161,6 +169,18 @@ def locked_store(uri: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{path}.lock")):
         yield
+
+
+def reason(error: BaseException) -> str:
+    """Return why a store refused a request or did not answer, in plain words where MLflow quotes HTTP."""
+    code = getattr(error, "error_code", None)
+    if code in REFUSALS:
+        return REFUSALS[code]
+    causes = " ".join(map(str, (error, error.__cause__, error.__context__)))
+    if is_away(error) and "HTTPConnectionPool" in causes.replace("HTTPSC", "HTTPC"):
+        status = re.search(r"too many (\d+) error responses", causes)
+        return f"the server does not answer (HTTP {status[1]})" if status else "the server does not answer"
+    return first_line(error).rstrip(".")
 
 
 def first_line(error: BaseException) -> str:
@@ -218,7 +238,7 @@ def run_exists(uri: str, run_id: str) -> bool:
         return client(uri).get_run(run_id).info.lifecycle_stage == "active"
     except MlflowException as error:
         if is_away(error):
-            raise StoreError(f"tracking.uri: {uri}: {first_line(error)}") from error
+            raise StoreError(f"tracking.uri: {uri}: {reason(error)}") from error
         return False
 
 

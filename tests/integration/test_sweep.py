@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 from helpers.cli import Command
+from helpers.postgres import postgres_server
 
 from sweeps.optuna.storage import open_storage
 
@@ -57,33 +57,10 @@ NIGHTLY_LOCAL = pytest.param("local", marks=pytest.mark.nightly)
 
 
 @pytest.fixture
-def postgres(tmp_path):
-    """Start a server and return its URL; PostgreSQL does not run as root."""
-    # Debian keeps them apart from what is on the path
-    path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
-    binaries = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl")]
-    if not all(binaries):
-        pytest.skip("no PostgreSQL on this machine")
-    as_user = []
-    folder = tmp_path / "postgres"
-    folder.mkdir()
-    if os.getuid() == 0:
-        as_user = ["runuser", "-u", "postgres", "--"]
-        for path in (folder, *tmp_path.parents):
-            if path.is_relative_to("/tmp") and path != Path("/tmp"):
-                path.chmod(0o755)
-        tmp_path.chmod(0o755)
-        shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = str(folder / "data")
-    subprocess.run([*as_user, binaries[0], "-D", data, "-A", "trust", "-U", "me"], check=True, capture_output=True, cwd="/")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    control = [*as_user, binaries[1], "-D", data, "-o", options, "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "start"], check=True, cwd="/", stdout=subprocess.DEVNULL)
-    yield f"postgresql://me@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd="/", stdout=subprocess.DEVNULL)
+def postgres():
+    """Start a server and return its URL."""
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.mark.parametrize("launcher", ["basic", NIGHTLY_LOCAL])

@@ -39,6 +39,7 @@ def test_a_recipe_is_called_by_what_distinguishes_it():
     config = composed("recipe=r1_zero", "data=sums", "scale=500k", "seed=2")
     assert trial_title(config, "qwen2", "seed=2") == "s2 r1_zero 500k qwen2"
     assert trial_title(config, "qwen2") == "r1_zero 500k s2 qwen2"
+    assert trial_title(config, "qwen2", "my_study") == "r1_zero 500k s2 qwen2"
 
 
 @pytest.mark.parametrize(
