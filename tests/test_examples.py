@@ -62,7 +62,8 @@ def given(code: str) -> dict[str, object]:
             "horizon": 1e20,
         }
     if "read_study" in code:
-        pretraining(TrackingConfig("sqlite:///outputs/mlflow.db", "outputs/mlartifacts"), "demo")
+        outputs = Path.cwd() / "outputs"
+        pretraining(TrackingConfig(f"sqlite:///{outputs}/mlflow.db", f"{outputs}/mlartifacts"), "demo")
         return {}
     if "fit_by" in code:
         return {"runs": tidy(reward_curves()), "Holdout": Holdout}

@@ -127,7 +127,7 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
     folder = outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs")
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
-    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{Path(folder)}/mlflow.db", study=study)
+    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{Path(folder).absolute()}/mlflow.db", study=study)
     return StudyRuns(study, source.uri, tuple(source.tracked_runs(ARGUMENTS)), TRACKED)
 
 
