@@ -10,7 +10,8 @@ from analysis.forecast import forecast as _forecast
 from analysis.laws import LAWS
 from analysis.laws.constraints import Prior
 from analysis.sources.frame import Columns, Runs, tidy
-from analysis.sources.readers import read_csv, read_file, read_mlflow
+from analysis.sources.readers import read_csv, read_file, read_mlflow, read_study
+from analysis.sources.study_runs import StudyRuns
 from analysis.sources.wording import speaking_python
 
 # the same functions serve openr1-fit, whose messages name the keys of its config
@@ -28,6 +29,7 @@ __all__ = [
     "Holdout",
     "Prior",
     "Runs",
+    "StudyRuns",
     "compare_nested",
     "fit",
     "fit_by",
@@ -35,5 +37,6 @@ __all__ = [
     "read_csv",
     "read_file",
     "read_mlflow",
+    "read_study",
     "tidy",
 ]

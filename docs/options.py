@@ -25,6 +25,7 @@ from openr1.stages.options import STAGES
 from openr1.tracking.options import TrackingConfig
 from openr1.training.options import BudgetConfig, OptimConfig
 from sweeps.active.config import PlanConfig
+from sweeps.catalogue.config import StudiesConfig
 from sweeps.designs import DESIGNS
 from sweeps.optuna.config import SearchConfig
 from sweeps.status.config import StatusConfig
@@ -76,7 +77,7 @@ def sections() -> dict[str, dict[str, tuple[type, str]]]:
         },
         "openr1-fit": {"all laws": (FitConfig, ""), **{f"runs={name}": (runs, "runs.") for name, runs in RUNS.items()}},
         "openr1-fit: laws": {f"law={name}": (law, "law.") for name, law in LAWS.items()},
-        "openr1-plan": {"propose": (PlanConfig, ""), "status": (StatusConfig, "")},
+        "openr1-plan": {"propose": (PlanConfig, ""), "status": (StatusConfig, ""), "studies": (StudiesConfig, "")},
     }
 
 

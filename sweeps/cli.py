@@ -1,30 +1,34 @@
-"""``openr1-plan``: the price of a study before it starts, its next runs, its status while it runs, and damage of what it made.
+"""``openr1-plan``: the price of a study before it starts, its next runs, its status while it runs, damage of what it made, and
+all studies.
 
 Composing a config and ``--help`` import nothing heavy.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import hydra
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 
 from openr1.config.schema import register as register_runs
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError
-from sweeps.commands import check, propose, status
+from sweeps.commands import check, propose, status, studies
 
 HELP = """\
-openr1-plan: the price of a study before it starts, its next runs, its status while it runs, and damage of what it made.
+openr1-plan: the price of a study before it starts, its next runs, its status while it runs, what was damaged, all studies.
 
   openr1-plan [price] OVERRIDES…       price the runs that `openr1 -m OVERRIDES…` would launch
   openr1-plan propose OVERRIDES…       propose the next runs of a study (active choice), or replay that choice on finished runs
   openr1-plan status NAME              show how far a study is
   openr1-plan check                    find artifacts and tokenised data that were changed after they were made
+  openr1-plan studies                  list all studies; rename, archive, restore, delete, export or import one
 
   openr1-plan experiment=demo                           every run with its N, D, C, memory, time, cost and state, and the sum
   openr1-plan scale=200k budget.flops=1e14 forecast=demo   and a forecast of its loss from the runs of demo, registered now
@@ -34,10 +38,15 @@ openr1-plan: the price of a study before it starts, its next runs, its status wh
     'sweep.candidates.scale=[50k,100k]' 'sweep.candidates.tokens=[1e6,4e6]'
   openr1-plan propose replay.path=points.csv
   openr1-plan status demo once=true
+  openr1-plan studies rename demo first_demo
+  openr1-plan studies delete name=first_demo confirm=true
 
-`openr1-plan MODE --help` lists the groups and options of a mode. Without a mode, status=NAME shows a status,
-check=artifacts checks artifacts, sweep=active and the keys replay, runs and law propose runs, and everything else is priced.
+`openr1-plan MODE --help` lists the groups and options of a mode. Words after a mode stand for its first options: `status demo`
+is status=demo, and `studies rename demo first_demo` is studies=rename name=demo to=first_demo. Without a mode, status=NAME
+shows a status, check=artifacts checks artifacts, studies=list lists studies, sweep=active and the keys replay, runs and law
+propose runs, and everything else is priced.
 """
+PLAIN = re.compile(r"(?!(?i:true|false|null|none|nan|inf)$)[A-Za-z_][\w./-]*")  # read by Hydra as the text that it is
 HELP_FLAGS = {"--help", "-h"}
 COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", *HELP_FLAGS}  # print something about a config
 FORECAST_KEY = "+hydra.sweeper.forecast"  # the study that a forecast of the priced runs is made from
@@ -57,6 +66,7 @@ class Mode:
     :ivar register: puts its schemas into Hydra's store.
     :ivar run: is called with the composed config and the command line.
     :ivar words, keys: overrides, and first parts of keys, that choose the mode where the command line names none.
+    :ivar places: keys of the options that words without a key stand for, in order.
     """
 
     name: str
@@ -66,6 +76,7 @@ class Mode:
     run: Callable[[DictConfig, str], None]
     words: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 MODES = {
@@ -75,8 +86,12 @@ MODES = {
         Mode(
             "propose", "pkg://conf.plan", "propose", propose.register, propose.run, ("sweep=active",), ("replay", "runs", "law")
         ),
-        Mode("status", "pkg://conf.plan", "status", status.register, status.run, (), ("status",)),
-        Mode("check", "pkg://conf.plan", "check", check.register, check.run, (), ("check",)),
+        Mode("status", "pkg://conf.plan", "status", status.register, status.run, (), ("status",), ("status",)),
+        Mode("check", "pkg://conf.plan", "check", check.register, check.run, (), ("check",), ("check",)),
+        Mode(
+            *("studies", "pkg://conf.plan", "studies", studies.register, studies.run),
+            *((), ("studies",), ("studies", "name", "to")),
+        ),
     )
 }
 
@@ -88,9 +103,8 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
     """
     first = words[0] if words else ""
     if first in MODES:
-        mode, words = MODES[first], list(words[1:])
-        if mode.keys == (mode.name,) and words and _is_bare(words[0]):
-            words[0] = f"{mode.name}={words[0]}"
+        mode = MODES[first]
+        words = list(_with_keys(mode, words[1:]))
     elif first and _is_bare(first):
         raise ConfigError(f"{first}: is not a mode of openr1-plan; there are {', '.join(MODES)}")
     else:
@@ -101,6 +115,27 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
         words = [f"{FORECAST_KEY}={word.partition('=')[2]}" if word.startswith("forecast=") else word for word in words]
         words += [word for word in PRICE_WORDS if word not in words]
     return mode, words
+
+
+def _with_keys(mode: Mode, words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a mode, with keys for those that have none.
+
+    :raises ConfigError: for more words without a key than the mode takes.
+    """
+    places = iter(mode.places)
+    for word in words:
+        if mode.places and _is_bare(word):
+            key = next(places, None)
+            if key is None:
+                raise ConfigError(f"{word}: is one word too many; {mode.name} takes {len(mode.places)} without a key")
+            yield f"{key}={word if PLAIN.fullmatch(word) else quoted(word)}"
+        else:
+            yield word
+
+
+def quoted(text: str) -> str:
+    """Return a text as Hydra reads it, whatever it holds."""
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def _is_bare(word: str) -> bool:

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.shown_studies import pretraining
 from helpers.source import ROOT
 from helpers.studies import budgets, loss
 
 from analysis import Holdout, tidy
 from analysis.laws import Chinchilla
+from openr1.tracking.options import TrackingConfig
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.S | re.M)
@@ -59,6 +61,10 @@ def given(code: str) -> dict[str, object]:
             "allowance": 1e20,
             "horizon": 1e20,
         }
+    if "read_study" in code:
+        outputs = Path.cwd() / "outputs"
+        pretraining(TrackingConfig(f"sqlite:///{outputs}/mlflow.db", f"{outputs}/mlartifacts"), "demo")
+        return {}
     if "fit_by" in code:
         return {"runs": tidy(reward_curves()), "Holdout": Holdout}
     table = points()

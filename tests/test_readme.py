@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import IntervalSweep
 from analysis.config import compose as compose_fit
 from openr1.evaluation.verify import argument_parser
 from openr1.options import load_config
+from sweeps.catalogue.config import StudiesConfig
 from sweeps.cli import PRICE_WORDS, parse_mode
 from sweeps.commands.check import CheckConfig
 from sweeps.commands.propose import compose as compose_plan
@@ -24,6 +25,7 @@ PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").rglob("*.
 BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page, re.S)]
 LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
 LAUNCHERS = {"ray": "hydra_plugins.hydra_ray_launcher", "submitit": "hydra_plugins.hydra_submitit_launcher"}  # of extras
+PLAN_SCHEMAS = {"status": StatusConfig, "check": CheckConfig, "studies": StudiesConfig}
 PLACEHOLDERS = {"RUN_ID", "DATE", "TIME"}
 
 
@@ -73,10 +75,10 @@ def test_every_plan_command_composes(line):
     mode, words = parse_mode(shlex.split(line)[1:])
     if mode.name == "propose":
         compose_plan(words)
-    elif mode.name in ("status", "check"):
+    elif mode.name in PLAN_SCHEMAS:
         mode.register()
         with initialize_config_module("conf.plan", version_base="1.3"):
-            load_config({"status": StatusConfig, "check": CheckConfig}[mode.name], compose(mode.name, words))
+            load_config(PLAN_SCHEMAS[mode.name], compose(mode.name, words))
     else:
         composed(*first_choices([word for word in words if word not in PRICE_WORDS]))
 

@@ -14,10 +14,13 @@ from analysis.sources.files import FORMATS, FileOptions, Table, read_table, stud
 from analysis.sources.numbers import Notation
 from analysis.sources.rows import select_rows
 from openr1.errors import ConfigError
+from openr1.options.near import did_you_mean
 from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from openr1.tracking.mlflow import TrackedRun
 
 WORDS = {word: mark for mark, word in MARKS.items()}  # a comma is hard to write on a command line
 SEPARATORS = ("comma", "semicolon", "tab", "pipe", "space", ",", ";", "|")
@@ -62,16 +65,28 @@ class MlflowRuns(Source):
     curve: bool = False  # a row per point of the training curves instead of per run
     units_known: ClassVar[bool] = True
 
-    def load(self, keys: Keys = CONFIG) -> Table:
-        from analysis.sources import mlflow
+    def tracked_runs(self, keys: Keys = CONFIG) -> list[TrackedRun]:
+        """Read the finished runs as the store has them, trials of recipes and their steps, oldest first.
+
+        :raises ConfigError: if the store does not exist, or has no finished run of the study.
+        """
         from openr1.tracking.mlflow import read_runs
+        from openr1.tracking.reading import study_names
 
         try:
             runs = read_runs(self.uri, self.study)
+            names = [] if runs else study_names(self.uri)
         except ConfigError as error:
             raise ConfigError(f"{keys.option('uri')}: {str(error).removeprefix('tracking.uri: ')}") from error
         if not runs:
-            raise ConfigError(f"{keys.option('study')}: there are no finished runs of study {self.study!r} in {self.uri}")
+            near = did_you_mean(self.study, (name for name in names if name != self.study))
+            raise ConfigError(f"{keys.option('study')}: there are no finished runs of study {self.study!r} in {self.uri}{near}")
+        return runs
+
+    def load(self, keys: Keys = CONFIG) -> Table:
+        from analysis.sources import mlflow
+
+        runs = self.tracked_runs(keys)
         table = mlflow.build_table(runs, self.where, self.curve)
         if self.curve:
             table = mlflow.read_curves(self.uri, select_rows(table, self.where, keys), self.columns)

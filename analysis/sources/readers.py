@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units, mapping
 from analysis.sources.frame import Runs, read
 from analysis.sources.options import FileRuns, MlflowRuns, Source
+from analysis.sources.study_runs import StudyRuns
 from analysis.sources.wording import speaking_python
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
@@ -109,6 +111,24 @@ def read_mlflow(
     source = MlflowRuns(columns=TRACKED, uri=uri, study=study, curve=curve, flops_6nd=flops_6nd)
     source.where = dict(mapping(where, "where", {"COLUMN": "value"}))
     return _read(source, _merge(columns, names), {}, needs, zero_compute)
+
+
+@speaking_python
+def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None = None) -> StudyRuns:
+    """Read the finished runs of a study of openr1, to be filtered, grouped and drawn.
+
+    >>> runs = read_study("demo")  # doctest: +SKIP
+    >>> runs.filter(scale="100k").group_by("seed").best("eval_loss").frame  # doctest: +SKIP
+
+    :param outputs: the folder of outputs; by default ``OPENR1_OUTPUTS``, or ``outputs``.
+    :param uri: of a store elsewhere; by default that of ``outputs`` if it is given, else ``MLFLOW_TRACKING_URI`` if it is set.
+    :raises ConfigError: for a store or study that does not exist.
+    """
+    folder = outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs")
+    if uri is None and outputs is None:
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{Path(folder).absolute()}/mlflow.db", study=study)
+    return StudyRuns(study, source.uri, tuple(source.tracked_runs(ARGUMENTS)), TRACKED)
 
 
 def _merge(columns: Columns | Mapping[str, str] | None, names: Mapping[str, str]) -> dict[str, str]:

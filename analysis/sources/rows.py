@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
 from openr1.errors import ConfigError
+from openr1.options.near import near_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,19 +37,21 @@ def select_rows(table: pd.DataFrame, where: Mapping[str, Any], keys: Keys = CONF
     """
     for name, wanted in where.items():
         if name not in table:
-            raise ConfigError(f"{keys.option('where')}.{name}: there is no such column; there are {join_columns(table)}")
+            near = near_names(name, map(str, table))
+            there = f"did you mean {' or '.join(near)}?" if near else f"there are {join_columns(table)}"
+            raise ConfigError(f"{keys.option('where')}.{name}: there is no such column; {there}")
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-        met = _holds_any(table[name], values)
+        met = holds_any(table[name], values)
         if len(table) and not met.any():
             raise ConfigError(
                 f"{keys.option('where')}.{name}: no row has {' or '.join(map(str, values))}; the column has"
-                f" {_join_values(table[name])}"
+                f" {join_values(table[name])}"
             )
         table = table[met]
     return table
 
 
-def _holds_any(column: pd.Series, values: Sequence[Any]) -> pd.Series:
+def holds_any(column: pd.Series, values: Sequence[Any]) -> pd.Series:
     """Return a mask of the cells that are one of the values: the same text, or the same number however it is written."""
     import pandas as pd
 
@@ -75,7 +78,7 @@ def parse_number(value: Any) -> float | None:
         return None
 
 
-def _join_values(column: pd.Series) -> str:
+def join_values(column: pd.Series) -> str:
     """Join some of the values of a column, for a message."""
     values = column.dropna().drop_duplicates() if column.dtype != object else column.dropna().astype(str).drop_duplicates()
     shown = [f"{value:.15g}" if isinstance(value, float) else str(value)[:40] for value in values.sort_values().iloc[:VALUES]]

@@ -30,7 +30,6 @@ RUN is the id or name of a tracked run, STUDY/TRIAL, an artifact, the folder of 
 status is 0 where all figures are the same or overrides were given, 3 where figures differ, and 2 for a run that is not known.
 """
 DIFFERS = 3  # exit status
-BUNDLE = ".zip"
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ def find_target(args: argparse.Namespace, uri: str, scratch: Path) -> Target:
 
     :raises ConfigError: if it is not there.
     """
-    from openr1.runs.reproduction.bundle import unpack_bundle
+    from openr1.runs.reproduction.bundle import SUFFIX, unpack_bundle
     from openr1.runs.reproduction.origins import FolderOrigin, find_run, find_study
 
     what = args.export[0] if args.export else args.study or args.words[0]
-    if what.endswith(BUNDLE) and Path(what).is_file():
+    if what.endswith(SUFFIX) and Path(what).is_file():
         fingerprints, study = unpack_bundle(Path(what), scratch / "bundle")
         inside = FolderOrigin(scratch / "bundle")
         known = {run.fingerprint: run for run in inside.records}
@@ -191,10 +190,10 @@ def export(target: Target, path: Path, weights: bool) -> None:
 
     :raises ConfigError: for a file that is no ``.zip``, or a place that cannot be written.
     """
-    from openr1.runs.reproduction.bundle import write_bundle
+    from openr1.runs.reproduction.bundle import SUFFIX, write_bundle
 
-    if path.suffix != BUNDLE:
-        raise ConfigError(f"--export: {path} does not end in {BUNDLE}")
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"--export: {path} does not end in {SUFFIX}")
     check_place(path.parent, "--export")
     gone = write_bundle(path, target.runs, target.study, target.origins, weights)
     for name in gone:

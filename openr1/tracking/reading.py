@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from openr1.tracking.store import existing_store, run_exists, search_runs, store
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
+ARCHIVED = "archived"  # tag of the study's own run
 CONFIG_FILE = "config.yaml"  # the resolved config, among the files of a tracked run
 
 
@@ -57,21 +58,41 @@ def read_runs(uri: str, study: str | None, status: str | None = "FINISHED", **ta
     :param tags: tags that the runs must have.
     :raises ConfigError: if the store does not exist.
     """
-    store = existing_store(uri)
-    with store_errors(uri):
-        experiments = [experiment.experiment_id for experiment in store.search_experiments()]
     wanted = tags if study is None else {"study": study, **tags}
     conditions = ["tags.stage != ''"] + ([f"attributes.status = '{status}'"] if status else [])
-    return [_tracked_run(run, uri) for run in search_runs(uri, experiments, wanted, *conditions)] if experiments else []
+    return [_tracked_run(run, uri) for run in search_all(uri, wanted, *conditions)]
 
 
 def find_study(uri: str, study: str) -> str | None:
     """Return the id of the parent run of a study; None if the store does not have the study."""
+    return next((run.info.run_id for run in search_all(uri, {"study": study, "role": "study"})), None)
+
+
+def study_names(uri: str) -> list[str]:
+    """Return the names of the studies of a store, oldest first.
+
+    :raises ConfigError: if the store does not exist.
+    """
+    return list(dict.fromkeys(run.data.tags["study"] for run in search_all(uri, {"role": "study"})))
+
+
+def archived_studies(uri: str) -> set[str]:
+    """Return the names of the studies that are archived.
+
+    :raises ConfigError: if the store does not exist.
+    """
+    return {run.data.tags["study"] for run in search_all(uri, {"role": "study", ARCHIVED: "true"})}
+
+
+def search_all(uri: str, tags: dict[str, str], *conditions: str) -> Iterator[MlflowRun]:
+    """Yield the runs of all experiments that have these tags and meet the conditions, oldest first.
+
+    :raises ConfigError: if the store does not exist.
+    """
     store = existing_store(uri)
     with store_errors(uri):
         experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    found = search_runs(uri, experiments, {"study": study, "role": "study"}) if experiments else iter(())
-    return next((run.info.run_id for run in found), None)
+    yield from search_runs(uri, experiments, tags, *conditions) if experiments else ()
 
 
 def read_history(uri: str, run_id: str, names: Iterable[str] = ("tokens", "flops", "eval_loss")) -> list[dict[str, float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from openr1.errors import ConfigError
 from openr1.tracking import views
+from openr1.tracking.reading import archived_studies
 from openr1.tracking.store import client, existing_store, search_runs, store_errors
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def write_views(uri: str, study: str | None = None) -> ShownStudy:
     if study is not None and study not in by_study and experiments:
         found = [run for run in search_runs(uri, experiments, {"study": study}) if run.data.tags.get("role") != "study"]
         by_study |= {study: found} if found else {}
+    hidden = archived_studies(uri) - {study}
+    by_study = {name: runs for name, runs in by_study.items() if name not in hidden}
     if not by_study:
         raise ConfigError(f"tracking.uri: {uri} has no runs to show yet")
     shown = next(iter(by_study)) if study is None else study

@@ -14,9 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.tracking.names import TAG_LENGTH, to_key
+from openr1.tracking.directions import best_of
+from openr1.tracking.names import CURVES, TAG_LENGTH, to_key
 from openr1.tracking.outbox import METRICS_PER_REQUEST
-from openr1.tracking.store import client, existing_store, locked_store, search_runs, store_errors
+from openr1.tracking.reading import ARCHIVED, search_all
+from openr1.tracking.store import client, locked_store, store_errors
 from openr1.tracking.studies import NOT_VARIED, write_view
 from openr1.tracking.views import run_address
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 NOTE = "mlflow.note.content"  # the description that the page of a run shows, as Markdown
 LAWS = "mlflow.openr1.laws"  # tag of what the description says of laws, hidden by its prefix
 SHARED = "shared."  # prefix of the tags of what all runs have in common
-BEST = {"eval_loss": min, "pass_at_1": max}
+BEST = {name: best for name in CURVES if (best := best_of(name))}  # result -> min or max
 AMOUNTS = ("params_non_embedding", "tokens", "flops")  # N, D and C
 UNSET = ("None", "{}", "[]")
 MOST_SHARED = 50  # tags of what all runs share, below the 100 of a request; runs of version 0.2 have all of the config
@@ -59,7 +61,8 @@ def describe_study(uri: str, study: str) -> str | None:
     parent, runs = found
     trials = [run for run in runs if run.data.tags.get("role") == "trial"]
     with locked_store(uri):  # workers of a search may end together
-        write_view(uri, study, runs)
+        if parent.data.tags.get(ARCHIVED) != "true":
+            write_view(uri, study, runs)
         runs = trials or runs
         _log_best(uri, parent, runs)
         _log_states(uri, parent, runs)
@@ -91,10 +94,7 @@ def log_report(uri: str, study: str, files: Iterable[Path], metrics: Mapping[str
 
 def _runs_of(uri: str, study: str) -> tuple[MlflowRun, list[MlflowRun]] | None:
     """Return the run of a study, and its runs: of recipes and of stages."""
-    store = existing_store(uri)
-    with store_errors(uri):
-        experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    found = list(search_runs(uri, experiments, {"study": study})) if experiments else []
+    found = list(search_all(uri, {"study": study}))
     parent = next((run for run in found if run.data.tags.get("role") == "study"), None)
     runs = [run for run in found if run.data.tags.get("role") != "study"]
     return (parent, runs) if parent and runs else None
@@ -105,11 +105,11 @@ def _log_best(uri: str, parent: MlflowRun, runs: Sequence[MlflowRun]) -> None:
     from mlflow.entities import Metric
 
     finished = sorted((run for run in runs if run.info.status == "FINISHED"), key=lambda run: run.info.end_time)
-    for name, best_of in BEST.items():
+    for name, choose in BEST.items():
         key, best, points = f"best_{name}", None, []
         for number, run in enumerate(finished, start=1):
             if (value := run.data.metrics.get(name)) is not None:
-                best = value if best is None else best_of(best, value)
+                best = value if best is None else choose((best, value))
             if best is not None:
                 points.append(Metric(key, best, run.info.end_time, number))
         with store_errors(uri):

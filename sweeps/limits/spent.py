@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from openr1.distributed.options import ComputeConfig
 from openr1.stages.options import STAGES
@@ -17,8 +17,12 @@ def spent_by(tracking: TrackingConfig, study: str, without: Collection[str] = ()
 
     :param without: fingerprints of stages that are not counted, since they are under way.
     """
-    runs = [run for run in read_tracked_runs(tracking, study) if run.tags["stage"] in STAGES and not is_reused(run)]
-    return total(_spent(run) for run in runs if run.tags.get("fingerprint") not in without)
+    return spent_on(run for run in read_tracked_runs(tracking, study) if run.tags.get("fingerprint") not in without)
+
+
+def spent_on(runs: Iterable[TrackedRun]) -> Amount:
+    """Sum what runs of stages have spent; other runs, such as trials of recipes, are not counted."""
+    return total(_spent(run) for run in runs if run.tags["stage"] in STAGES and not is_reused(run))
 
 
 def _spent(run: TrackedRun) -> Amount:

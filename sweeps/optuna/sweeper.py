@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner,
 from sweeps.optuna.trial_task import TrialTask
 from sweeps.optuna.validation import check_search, config_composer, options_of
 from sweeps.optuna.worker import Worker
+from sweeps.planning.at_work import at_work
 from sweeps.planning.grammar import format_value
 from sweeps.planning.loader import create_trial_loader
 
@@ -71,11 +73,13 @@ def sweep(
     price_before_launch(options, space, config, context.config_loader, console_of(stderr=True))
     spend_limit = SearchSpendLimit(options.allowance, config_composer(config, context.config_loader))
     worker = Worker(study, space, options, create_runner(launcher), n_jobs, limit, say, spend_limit)
-    try:
-        with writing(without_password(options.storage)):
-            worker.work()
-    finally:
-        summary = save_results(study, options, config, folder)
+    is_openr1 = OmegaConf.get_type(config) is Config
+    with at_work(Path(config.paths.studies) / options.name) if is_openr1 else nullcontext():
+        try:
+            with writing(without_password(options.storage)):
+                worker.work()
+        finally:
+            summary = save_results(study, options, config, folder)
     say(_best_line(summary, options))
     return summary
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from openr1.tracking.mlflow import TrackedRun, read_runs
 from openr1.tracking.options import TrackingConfig
+from openr1.tracking.sqlite import path_of
 
 
 def read_tracked_runs(tracking: TrackingConfig, study: str | None = None, **tags: str) -> list[TrackedRun]:
@@ -14,10 +14,13 @@ def read_tracked_runs(tracking: TrackingConfig, study: str | None = None, **tags
 
     :raises ConfigError: for a store that cannot be opened.
     """
-    path = Path(tracking.uri.removeprefix("sqlite:///"))
-    if tracking.uri.startswith("sqlite:///") and not path.exists():
-        return []
-    return read_runs(tracking.uri, study, None, **tags)
+    return read_runs(tracking.uri, study, None, **tags) if store_is_there(tracking) else []
+
+
+def store_is_there(tracking: TrackingConfig) -> bool:
+    """Return False for a store in a file that does not exist yet."""
+    path = path_of(tracking.uri)
+    return path is None or path.exists()
 
 
 def is_reused(run: TrackedRun) -> bool:

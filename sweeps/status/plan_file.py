@@ -34,6 +34,7 @@ from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json
 from openr1.tracking.options import TrackingConfig
 from sweeps.cost.price import RunPrice, StudyPrice
+from sweeps.planning.grammar import format_value
 from sweeps.planning.states import StagePlace
 
 FILE = "plan.json"
@@ -131,6 +132,32 @@ def read(paths: PathsConfig, study: str) -> dict[str, Any]:
     for stage in (stage for run in plan["runs"] for stage in run["stages"]):
         stage["artifacts"] = str(_artifacts(path.parent, stage["artifacts"], paths))
     return plan
+
+
+def renamed(plan: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    """Return a plan, as :func:`read` reads it, for another name of its study, so that its command resumes it by that name.
+
+    :param folder: of the study from now on.
+    """
+    keys = ("study", "sweep.name") if "search" in plan else ("study",)
+    plan = {**plan, "study": name, "command": shlex.join(_renamed(shlex.split(plan["command"]), name, keys))}
+    if "search" in plan:
+        plan["search"] = {**plan["search"], "name": name}
+    for run in plan["runs"]:
+        run["overrides"] = _renamed(run["overrides"], name, [key for key in keys if _sets(run["overrides"], key)])
+        for stage in run["stages"]:
+            stage["artifacts"] = os.path.relpath(stage["artifacts"], folder)
+    return plan
+
+
+def _renamed(words: Sequence[str], name: str, keys: Sequence[str]) -> list[str]:
+    """Return overrides in which some keys have a name for value."""
+    others = [word for word in words if not any(_sets([word], key) for key in keys)]
+    return others + [f"{key}={format_value(name)}" for key in keys]
+
+
+def _sets(words: Sequence[str], key: str) -> bool:
+    return any(word.lstrip("+").startswith(f"{key}=") for word in words)
 
 
 def _artifacts(folder: Path, given: str, paths: PathsConfig) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sweeps.limits.allowance import require_confirmation
 from sweeps.limits.amount import Amount, total
 from sweeps.limits.spend_limit import SpendLimit
 from sweeps.limits.spent import spent_by
+from sweeps.planning.at_work import at_work
 from sweeps.planning.concurrency import runs_at_once
 from sweeps.planning.loader import create_trial_loader
 from sweeps.status import plan_file
@@ -55,42 +57,44 @@ def sweep(
     before: list[Job] = []
     written: list[dict[str, Any]] = []  # what plan.json says of the runs of earlier rounds
     launched, studies = Amount(), set[tuple[str, str]]()
-    while jobs := expansion.next():
-        known = [*jobs, *expansion.known_later()]
-        plans = plan_round(known, expansion.config_of, before)
-        runs, later = plans[: len(jobs)], plans[len(jobs) :]
-        needed = times_are_needed(options, [run.config.compute for run in plans])
-        price = price_study([runs, later], options, runs_at_once(config), needed, console.print)
-        show_price(price, console)
-        require_confirmation(launched + price.amount, options.ask_above, options.confirm)
-        launched += total(run.amount for run in price.rounds[0])
-        if not rounds:
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                OmegaConf.save(config, folder / "multirun.yaml")
-        plan_file.write(price, known, plan_file.command_line("openr1 -m", config), expansion.adapts, written)
-        for one in {run.config.study: run.config for run in runs}.values():
-            plan_file.track(one.tracking, one.paths, one.study)
-        written += plan_file.entries_of(price, known, written)[: len(jobs)]
-        before += jobs
-        studies |= {(run.config.tracking.uri, run.config.study) for run in runs}
-        task.names |= {tuple(filter_overrides(job)): run.name for job, run in zip(jobs, runs, strict=True)}
-        limited = _limited_launcher(options, launcher, price.rounds[0], jobs)
-        launch = (limited or pool_of(launcher) or launcher).launch
-        results = run_round(runs, jobs, launch, sum(map(len, rounds)), console)
-        rounds.append([result for result in results if result is not None])
-        if limited and limited.stopped:
-            count = sum(result is None for result in results)
-            console.print(
-                f"stopped: {count} of {len(runs)} runs did not start, since the next would take the study to {limited.stopped} "
-                "that sweep.allowance has; resume with the same command and a larger allowance",
-                soft_wrap=True,
-            )
-            break
-        expansion.tell([run.config for run in runs], [finished_metrics(run.config, run.stages) for run in runs])
-    else:
-        for line in expansion.report():
-            console.print(line, soft_wrap=True)
+    with ExitStack() as working:
+        while jobs := expansion.next():
+            known = [*jobs, *expansion.known_later()]
+            plans = plan_round(known, expansion.config_of, before)
+            runs, later = plans[: len(jobs)], plans[len(jobs) :]
+            needed = times_are_needed(options, [run.config.compute for run in plans])
+            price = price_study([runs, later], options, runs_at_once(config), needed, console.print)
+            show_price(price, console)
+            require_confirmation(launched + price.amount, options.ask_above, options.confirm)
+            launched += total(run.amount for run in price.rounds[0])
+            if not rounds:
+                with writing(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    OmegaConf.save(config, folder / "multirun.yaml")
+            plan_file.write(price, known, plan_file.command_line("openr1 -m", config), expansion.adapts, written)
+            for one in {run.config.study: run.config for run in runs}.values():
+                working.enter_context(at_work(Path(one.paths.studies) / one.study))
+                plan_file.track(one.tracking, one.paths, one.study)
+            written += plan_file.entries_of(price, known, written)[: len(jobs)]
+            before += jobs
+            studies |= {(run.config.tracking.uri, run.config.study) for run in runs}
+            task.names |= {tuple(filter_overrides(job)): run.name for job, run in zip(jobs, runs, strict=True)}
+            limited = _limited_launcher(options, launcher, price.rounds[0], jobs)
+            launch = (limited or pool_of(launcher) or launcher).launch
+            results = run_round(runs, jobs, launch, sum(map(len, rounds)), console)
+            rounds.append([result for result in results if result is not None])
+            if limited and limited.stopped:
+                count = sum(result is None for result in results)
+                console.print(
+                    f"stopped: {count} of {len(runs)} runs did not start, since the next would take the study to "
+                    f"{limited.stopped} that sweep.allowance has; resume with the same command and a larger allowance",
+                    soft_wrap=True,
+                )
+                break
+            expansion.tell([run.config for run in runs], [finished_metrics(run.config, run.stages) for run in runs])
+        else:
+            for line in expansion.report():
+                console.print(line, soft_wrap=True)
     for uri, name in studies:
         describe(uri, name)
     for result in (result for results in rounds for result in results):

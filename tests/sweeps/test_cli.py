@@ -24,6 +24,9 @@ from sweeps import cli
         (["sweep=active", "runs.study=mine"], "propose"),
         (["replay.path=points.csv"], "propose"),
         (["propose", "--help"], "propose"),
+        (["studies"], "studies"),
+        (["studies=list"], "studies"),
+        (["studies", "rename", "a", "b"], "studies"),
     ],
 )
 def test_words_choose_a_mode(words, mode):
@@ -33,14 +36,27 @@ def test_words_choose_a_mode(words, mode):
 def test_the_words_for_hydra():
     assert cli.parse_mode(["status", "demo", "once=true"])[1] == ["status=demo", "once=true"]
     assert cli.parse_mode(["check", "artifacts"])[1] == ["check=artifacts"]
+    assert cli.parse_mode(["studies", "rename", "a/b", "1e5"])[1] == ["studies=rename", "name=a/b", "to='1e5'"]
+    assert cli.parse_mode(["studies", "delete", "it's", "confirm=true"])[1] == [
+        "studies=delete",
+        r"name='it\'s'",
+        "confirm=true",
+    ]
     assert cli.parse_mode(["propose", "runs.study=a"])[1] == ["runs.study=a"]
     assert cli.parse_mode(["seed=0,1", "-m"])[1] == ["seed=0,1", "-m", cli.PRICE_WORDS[0]]
     assert cli.parse_mode(["price", "--cfg", "job"])[1] == ["--cfg", "job"]
 
 
 def test_a_word_that_is_no_mode_is_refused():
-    with pytest.raises(ConfigError, match=r"^prise: is not a mode of openr1-plan; there are price, propose, status, check$"):
+    with pytest.raises(
+        ConfigError, match=r"^prise: is not a mode of openr1-plan; there are price, propose, status, check, studies$"
+    ):
         cli.parse_mode(["prise", "experiment=demo"])
+
+
+def test_a_word_too_many_is_refused():
+    with pytest.raises(ConfigError, match=r"^c: is one word too many; studies takes 3 without a key$"):
+        cli.parse_mode(["studies", "rename", "a", "b", "c"])
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
@@ -55,7 +71,7 @@ def test_the_help_shows_every_mode(words, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["prise"], "openr1-plan: prise: is not a mode of openr1-plan; there are price, propose, status, check"),
+        (["prise"], "openr1-plan: prise: is not a mode of openr1-plan; there are price, propose, status, check, studies"),
         (["status", "nothing"], "openr1-plan: status: "),
         (["status", "nothing", "size=3"], "openr1-plan: "),
         (["sweep.size=3", "seed=0,1"], "openr1-plan: sweep.size: no such key; there are kind, name, confirm"),

@@ -1,8 +1,9 @@
-"""Bundles: finished runs in a ZIP file, to be reproduced on another machine.
+"""Bundles: finished runs in a ZIP file, to be reproduced on another machine, or a study to be tracked there.
 
 A bundle is laid out as a folder of outputs: ``studies/STUDY/runs/FINGERPRINT.json`` with the configs, figures, environment and
 commit of each run, ``studies/STUDY/plan.json``, and weights under ``artifacts`` if they were asked for. ``bundle.json`` says
-what is to be reproduced, and ``points.csv`` has a line for each stage.
+what is to be reproduced, and ``points.csv`` has a line for each stage. If the runs are a study of a tracking store,
+``tracked.jsonl`` has a line for each of its runs as the store has it, with curves (:mod:`openr1.tracking.study_transfer`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from openr1.runs.record import FOLDER, RunRecord, artifact_inputs
 from openr1.runs.reproduction.origins import PLAN, Origin
 from openr1.system.files import replacing
 
-CONTENTS, POINTS = "bundle.json", "points.csv"
+CONTENTS, POINTS, TRACKED = "bundle.json", "points.csv", "tracked.jsonl"
 VERSION = 1
+SUFFIX = ".zip"
 
 
 def write_bundle(
@@ -46,6 +48,8 @@ def write_bundle(
         for name in dict.fromkeys(run.study for run in runs):
             if plan := next((found for origin in origins if (found := origin.plan(name))), None):
                 bundle.write(plan, f"studies/{name}/{PLAN}")
+        if study and (tracked := next((found for origin in origins if (found := origin.tracked(study))), [])):
+            bundle.writestr(TRACKED, "".join(f"{json.dumps(run)}\n" for run in tracked))
         made = dict.fromkeys(stage.artifact_name for run in complete for stage in run.stages)
         for name in made if weights else ():
             folder = find_artifact(name, origins)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from openr1.artifacts import NAME, Artifact, Store
 from openr1.errors import ConfigError, RunError
@@ -53,6 +53,9 @@ class Origin(Protocol):
 
     def plan(self, study: str) -> Path | None:
         """Return the plan file of a study, if it is there."""
+
+    def tracked(self, study: str) -> list[dict[str, Any]]:
+        """Return the runs of a study as the tracking store has them (:mod:`openr1.tracking.study_transfer`)."""
 
 
 class FolderOrigin:
@@ -101,6 +104,9 @@ class FolderOrigin:
     def plan(self, study: str) -> Path | None:
         path = self.outputs / "studies" / study / PLAN
         return path if path.exists() else None
+
+    def tracked(self, study: str) -> list[dict[str, Any]]:
+        return []
 
 
 def is_named(name: str, study: str, run: str, trial: str) -> bool:

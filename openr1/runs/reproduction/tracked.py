@@ -10,6 +10,7 @@ from typing import Any
 from openr1.runs.record import RunRecord, StageRecord
 from openr1.runs.reproduction.origins import PLAN, NotReproducibleError, is_named
 from openr1.tracking import mlflow as tracking
+from openr1.tracking import study_transfer
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.reading import find_study, read_file, read_run, read_runs
 from openr1.tracking.store import run_exists
@@ -85,6 +86,9 @@ class TrackedOrigin:
             return None
         (self.scratch / PLAN).write_text(text)
         return self.scratch / PLAN
+
+    def tracked(self, study: str) -> list[dict[str, Any]]:
+        return list(study_transfer.read_study(self.uri, study))
 
     def record(self, run: TrackedRun) -> RunRecord:
         """Return the record of a finished run of a stage or a recipe.

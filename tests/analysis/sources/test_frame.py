@@ -235,6 +235,7 @@ def test_runs_come_from_mlflow_with_params_and_tags(monkeypatch, table):
 
 def test_a_study_without_runs_says_so(monkeypatch):
     monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [])
+    monkeypatch.setattr("openr1.tracking.reading.study_names", lambda uri: [])
     with pytest.raises(ConfigError, match=r"runs.study: there are no finished runs of study 'nothing'"):
         frame.read(MlflowRuns(uri="sqlite:///x", study="nothing", columns=MLFLOW))
 

@@ -1,0 +1,1 @@
+"""All studies of an outputs folder: listed, renamed, archived, deleted, exported and imported."""
