@@ -183,11 +183,8 @@ def _group_parameters(study: GroupedStudy) -> str:
 
 def _predictions(study: GroupedStudy) -> str:
     errors = {group: float(np.median(np.abs(_relative_errors(fit)))) for group, fit in study.groups.fits.items()}
-    low, high = _extremes(errors)
-    if low == high:
-        return _describe_errors(study.parts[low].main, f"the law of {low}") if low else ""
-    within = [f"within {percent(errors[group])} of their law in {group}" for group in (low, high)]
-    return f"Half of the rows lie {within[0]}, and {within[1]}."
+    _, worst = _extremes(errors)
+    return f"In every group, half of the fitted rows lie within {percent(errors[worst])} of its law." if worst else ""
 
 
 OF_GROUPS: dict[str, Callable[[GroupedStudy], str]] = {

@@ -20,6 +20,7 @@ from analysis.formatting import (
 )
 from analysis.report.advice import advise
 from analysis.report.forecasts import outcome_sentences, sentences
+from analysis.report.tables import held_out_rows
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,9 +52,13 @@ def _describe_choice(study: Study) -> list[str]:
     if len(study.fits) == 1 or error is None:
         return []
     closer = list(itertools.takewhile(lambda fit: fit is not main, study.ranked))
-    asked = "the law that was asked for" if not study.divides(main) else "which predicted the held-out runs best of the laws"
-    best = asked if not study.divides(main) or not closer else f"{asked} that divide compute"
-    chosen = f"This is the answer of the {main.law.title}, {best} ({percent(error)})."
+    if study.divides(main):
+        compared = "laws that divide compute" if closer else "laws compared"
+        why = f"which predicted the held-out runs best of the {compared}"
+    else:
+        why = "the law that was asked for"
+    rows = held_out_rows(study, main)
+    chosen = f"This is the answer of the {main.law.title}, {why}: an error of {percent(error)} on the {rows}."
     return [
         chosen,
         *(f"The {fit.law.title} came closer ({percent(study.held_out_error(fit))}), {_why_not(study, fit)}." for fit in closer),

@@ -261,8 +261,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
     frame = mark_told(_without_own_budget(frame, [] if request.units_known else said), [*used, "budget"])
     as_read, as_called = ([RankedWarning(line, Severity.DATA) for line in lines] for lines in (read, said))
-    warnings = [*as_read, *checked, *as_called]
-    return Runs(frame, dropped.reset_index(drop=True), warnings, dict(names))
+    return Runs(frame, dropped.reset_index(drop=True), [*as_read, *checked, *as_called], dict(names))
 
 
 def _usable(flops: pd.Series, zero_compute: bool) -> pd.Series:

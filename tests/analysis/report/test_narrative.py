@@ -39,8 +39,8 @@ def test_a_budget_within_the_runs_is_not_called_larger():
 def test_the_law_that_predicted_best_answers_and_the_others_are_told():
     study = study_of_kind("budgets")
     assert support(study)[0] == (
-        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws"
-        f" ({percent(study.held_out_error(study.fits['chinchilla']))})."
+        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws compared: an error of"
+        f" {percent(study.held_out_error(study.fits['chinchilla']))} on the best run of a budget."
     )
     worse = replace(study.fits["chinchilla"], holdout={**study.fits["chinchilla"].holdout, "best_runs_error": 0.5})
     other = replace(study, fits={**study.fits, "chinchilla": worse})
@@ -53,8 +53,8 @@ def test_a_law_that_predicted_better_but_cannot_answer_is_told_with_the_reason()
     study = replace(study, fits={**study.fits, "power_law": best})
     assert study.main is study.fits["chinchilla"]
     assert support(study)[:2] == [
-        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws that divide compute"
-        f" ({percent(study.held_out_error(study.main))}).",
+        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws that divide compute: an"
+        f" error of {percent(study.held_out_error(study.main))} on the best run of a budget.",
         "The Power law came closer (0.00 %), but does not divide compute into parameters and tokens.",
     ]
 
@@ -105,7 +105,7 @@ def test_a_target_loss_is_answered_with_its_budget():
 def test_exponents_that_leave_the_optimum_free_are_said_to():
     study = study_of_kind("budgets")
     free = replace(study.main, params={**study.main.params, "alpha": 1e-9, "beta": 1e-9})
-    study = replace(study, fits={**study.fits, "chinchilla": free})
+    study = replace(study, fits={"chinchilla": free})
     assert answer(study)[0].startswith("There is no advice on 10²¹ FLOPs, since by the law, N* is 0: add runs")
 
 
