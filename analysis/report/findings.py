@@ -45,7 +45,7 @@ def _frontier(study: Study) -> str:
     largest = float(study.runs.frame["C"].max())
     if not target or target <= largest or "loss" not in fit.known_at(target):
         return ""
-    table = fit.frontier([largest, target])
+    table = fit.frontier(np.array([largest, target]))
     if "loss" not in table or not np.isfinite(table["loss"]).all():
         return ""
     now, then = (quantity("loss", loss) for loss in table["loss"])
@@ -57,7 +57,7 @@ def _frontier(study: Study) -> str:
 
 def _allocation(study: Study) -> str:
     fit, largest = study.main, float(study.runs.frame["C"].max())
-    table = fit.frontier([largest, DECADE * largest])
+    table = fit.frontier(np.array([largest, DECADE * largest]))
     if not {"N", "D"} <= set(table) or not np.isfinite(table[["N", "D"]]).all(axis=None):
         return ""
     n, d = (times(table[name].iloc[1] / table[name].iloc[0]) for name in ("N", "D"))

@@ -36,7 +36,7 @@ def study_warnings(study: Study | GroupedStudy) -> list[StudyWarning]:
         own += [StudyWarning(group, warning) for group, part in study.parts.items() for warning in _of_fit(part, part.main)]
         return _ranked(own)
     several = len(study.fits) + len(study.failed) > 1
-    others = []
+    others: list[StudyWarning] = []
     for fit in study.fits.values():
         told = [StudyWarning(fit.law.title if several else "", warning) for warning in _of_fit(study, fit)]
         (own if fit is study.main else others).extend(told)
