@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Severity(IntEnum):
-    """What a warning means for the answer of a study; the gravest is first."""
+    """Rank of a warning by its meaning for the answer of a study, from the gravest on."""
 
     NO_ANSWER = 1  # the runs do not determine what is asked
     MISLEADING = 2  # the answer may be wrong: the law, its extrapolation or the unit of the numbers
