@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from analysis.formatting import Words, compute, compute_unit
 from analysis.laws import Hyperparameter
 from analysis.sources import frame
 from analysis.sources.frame import Runs
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class BaseStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Study(BaseStudy):
-    """Runs and the fits of one or more laws to all of them. The law of the config answers; the others are for comparison."""
+    """Runs and the fits of one or more laws to all of them. One of them answers; the others are for comparison."""
 
     fits: dict[str, Fit]
     failed: dict[str, str]  # law -> why it could not be fitted
@@ -84,10 +86,19 @@ class Study(BaseStudy):
     transfer: Transfer | None = None  # of the best learning rate from the smallest size to the largest, for law=hyperparameter
     no_transfer: str = ""  # why that is not known
 
-    @property
+    @cached_property
     def main(self) -> Fit:
-        """The fit that answers: of the config's law, or of the first law that could be fitted."""
-        return self.fits.get(self.config.law.name, next(iter(self.fits.values())))
+        """The fit that answers: of the config's law, or of the first law that could be fitted. If it divides compute, and runs
+        were held out, the one of all laws that divide compute for the target budget which predicts the held-out runs best.
+        """
+        asked = self.fits.get(self.config.law.name, next(iter(self.fits.values())))
+        if not (asked.law.allocates and self.target_flops):
+            return asked
+        return next((fit for fit in self.ranked if self.held_out_error(fit) is not None and self.divides(fit)), asked)
+
+    def divides(self, fit: Fit) -> bool:
+        """Return True if a fit tells how to divide the target budget into parameters and tokens."""
+        return bool(fit.law.allocates and self.target_flops and not fit.unknown_at(self.target_flops))
 
     @property
     def ranked(self) -> list[Fit]:
@@ -152,7 +163,8 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     if not fits:
         raise errors[0]
     target = _target_flops(config, runs.frame, fits.values())
-    faults = list_faults(config.study_folder)  # before outcomes are written again
+    # before outcomes are written again
+    faults = [RankedWarning(line, Severity.DATA) for line in list_faults(config.study_folder)]
     return Study(
         config=config,
         runs=replace(runs, warnings=[*runs.warnings, *faults]),

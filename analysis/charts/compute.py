@@ -47,6 +47,7 @@ STEPS = 100  # points of a line
 FAR = 1000  # largest target budget in a figure, over the largest budget of the runs
 MANY = 60  # points, from which on they are drawn smaller
 HIGH = 1.7  # upper limit of the loss axis, in ranges of the frontier's loss
+WIDTH, WIDER = 1.4, 1.3  # points of the uppermost line, and by how much each line below is wider
 CURVES, CURVE_POINTS = 100, 200  # largest numbers of an envelope
 
 
@@ -66,11 +67,11 @@ def chart_frontier(study: Study) -> Chart | None:
     best, runs = best[best["C"] >= x[0]], thin(frame[frame["C"] >= x[0]])
     marks: list[Mark | Rule] = [run_points(runs, "C", runs["loss"].to_numpy(), "runs", PALE, size=3.0)]
     lowest = float(frame["loss"].min())
-    for fit in laws:
+    for fit, width in _widths(laws):
         curve = train_fit(fit).frontier(flops)
         ends = curve[["loss_low", "loss_high"]].to_numpy().T if fit is main else None
         look = {"name": fit.law.title, "colour": colour(fit.law.name)}
-        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, fitted_range, look)
+        marks += law_marks(fit, "C", flops, curve["loss"].to_numpy(), ends, fitted_range, look, width=width)
         lowest = min(lowest, float(curve["loss"].min()))
     size = 4.5 if len(best) < MANY else 2.5
     marks.append(run_points(best, "C", best["loss"].to_numpy(), "best run of its budget", BLACK, size=size))
@@ -99,6 +100,11 @@ def chart_frontier(study: Study) -> Chart | None:
     return Chart(
         "Loss against compute", f"{fit_note}.{_name_untold(untold)}{band}{star}{above}{thinning_note(frame)}", (panel,)
     )
+
+
+def _widths(laws: list[Fit]) -> list[tuple[Fit, float]]:
+    """Return each law with the width of its line: the first are drawn below the others, and wider, so that none is hidden."""
+    return [(fit, WIDTH + WIDER * (len(laws) - 1 - place)) for place, fit in enumerate(laws)]
 
 
 def _split_determined(fits: list[Fit]) -> tuple[list[Fit], list[Fit]]:
@@ -149,11 +155,11 @@ def chart_allocation(study: Study) -> Chart | None:
         marks: list[Mark | Shade] = [Shade(largest, x[1])] if x[1] > largest else []
         lines: list[Mark] = []
         values = []
-        for fit in laws:
+        for fit, width in _widths(laws):
             curve = fit.frontier(flops)
             ends = curve[[f"{name}_low", f"{name}_high"]].to_numpy().T
             look = {"name": fit.law.title, "colour": colour(fit.law.name)}
-            lines += law_marks(fit, "C", flops, curve[name].to_numpy(), ends, FittedRange(largest), look, y=name)
+            lines += law_marks(fit, "C", flops, curve[name].to_numpy(), ends, FittedRange(largest), look, y=name, width=width)
             values.append(curve[name].to_numpy())
             lines += _minima(fit, name)
         label = f"Compute-optimal {what} <i>{name}*</i>"

@@ -110,6 +110,7 @@ def law_marks(
     look: dict[str, Any],
     y: str = "",
     title: str = "",
+    width: float = Line.width,
 ) -> list[Mark]:
     """Draw a law as a line, dashed beyond the fitted range, and the band of its interval, where it has values.
 
@@ -118,6 +119,7 @@ def law_marks(
     :param look: name and colour.
     :param y: the column of the values; empty for the response.
     :param title: the title of hover texts; empty for that of the law.
+    :param width: of the line, in points.
     """
     y = y or fit.law.response
     low, high = np.full((2, len(at)), np.nan) if ends is None else ends
@@ -138,7 +140,7 @@ def law_marks(
     for dash, part in (("solid", inside), ("dashed", beyond)):
         if part.sum() > 1:
             hovers = tuple(itertools.compress(texts, part))
-            marks.append(Line(x=at[part], y=values[part], hover=hovers, dash=dash, **look))
+            marks.append(Line(x=at[part], y=values[part], hover=hovers, dash=dash, width=width, **look))
     return marks
 
 

@@ -15,6 +15,7 @@ from analysis.sources.columns import Keys
 from analysis.sources.frame import RESERVED, Runs, holds_budgets, told
 from analysis.sources.plausibility import check_units
 from analysis.sources.rows import check_sizes_of_runs, has_points
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def naming_columns(frame: pd.DataFrame, law: Law, argument: str = "frame") -> It
         raise
 
 
-def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[RankedWarning]]:
     """Return a frame in which no column is used by its name alone, and a line about each that another reader would use.
 
     A column ``weight`` counts where it was asked for, and ``budget`` if it is the compute that runs share; others of these
@@ -127,22 +128,29 @@ def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     :raises ConfigError: for a run with rows of several N.
     """
-    said = []
+    said: list[RankedWarning] = []
     if "weight" in frame and "weight" not in told(frame):
-        said.append("the column 'weight' is not used; weights='weight' weights the rows by it")
+        said.append(RankedWarning("the column 'weight' is not used; weights='weight' weights the rows by it", Severity.DATA))
         frame = frame.rename(columns={"weight": RESERVED["weight"]})
     if "budget" in frame and "budget" not in told(frame) and not holds_budgets(frame):
-        said.append(f"the column 'budget' is called {RESERVED['budget']}, since budget is the compute that runs share")
+        said.append(
+            RankedWarning(
+                f"the column 'budget' is called {RESERVED['budget']}, since budget is the compute that runs share",
+                Severity.DATA,
+            )
+        )
         frame = frame.rename(columns={"budget": RESERVED["budget"]})
     points = has_points(frame)
     if points:
-        said.append("rows with the same run_id are points of one run, which resamples keep together")
+        said.append(
+            RankedWarning("rows with the same run_id are points of one run, which resamples keep together", Severity.DATA)
+        )
         frame = frame.assign(run=frame["run_id"].fillna(frame.index.to_series().map("row {}".format)))
     check_sizes_of_runs(frame, "run_id" if points else "run")
     return frame, said
 
 
-def check_plain_frame(frame: pd.DataFrame, needs: Sequence[str]) -> list[str]:
+def check_plain_frame(frame: pd.DataFrame, needs: Sequence[str]) -> list[RankedWarning]:
     """Return warnings of the units of a frame, as far as :func:`analysis.tidy` has not told of them.
 
     :raises ConfigError: for values that are certainly in another unit.

@@ -12,6 +12,7 @@ from analysis.fit.undetermined import undetermined
 from analysis.formatting import join_words, number, quantity
 from analysis.laws.base import Law, Solution
 from analysis.laws.regression import CurveLaw
+from analysis.warning import RankedWarning, Severity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,39 +59,68 @@ def diagnose(
     trends = _find_trends(law, frame, solution.params)
     free = len(params) - len(given)
     reason = undetermined(law, frame, solution.params, bound, [*flat])
-    warnings = [*([reason] if reason else []), *solution.warnings]
+    warnings = [*([RankedWarning(reason, Severity.NO_ANSWER)] if reason else []), *solution.warnings]
     if len(frame) < FEW * free and law.regression:
-        warnings.append(f"too few points ({len(frame)} for {free} parameters): intervals and diagnostics are unreliable")
+        warnings.append(
+            RankedWarning(
+                f"there are only {len(frame)} points for {free} parameters, so that intervals and diagnostics are unreliable",
+                Severity.INTERVAL,
+            )
+        )
     warnings += [
-        f"{p.name} ({p.meaning}) is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them go"
-        " without it"
+        RankedWarning(
+            f"{p.name} ({p.meaning}) is 0, at the edge of what is allowed: the runs do not show it, and predictions beyond them"
+            " go without it",
+            Severity.MISLEADING,
+        )
         for p in law.parameters
         if p.name in zero
     ]
     edges = [name for name in edge if name not in zero]
     if edges:
-        warnings.append(f"the runs do not determine {', '.join(edges)}: the estimate is at the edge of the plausible range")
+        warnings.append(
+            RankedWarning(
+                f"the runs do not determine {', '.join(edges)}: the estimate is at the edge of the plausible range",
+                Severity.PARAMETER,
+            )
+        )
     if solution.basins > 1 and solution.agreeing < 0.5:
         warnings.append(
-            f"the starts reached {solution.basins} local optima; {solution.agreeing:.0%} of them reached the best one"
+            RankedWarning(
+                f"the starts reached {solution.basins} local optima; {solution.agreeing:.0%} of them reached the best one",
+                Severity.PARAMETER,
+            )
         )
     if ridge:
         warnings.append(
-            f"the runs do not determine {join_words(ridge)} separately, since they compensate each other (condition number"
-            f" {condition:.3g})"
+            RankedWarning(
+                f"the runs do not determine {join_words(ridge)} separately, since they compensate each other (condition number"
+                f" {condition:.3g})",
+                Severity.PARAMETER,
+            )
         )
     for name, (low, high) in flat.items():
         ends = f"{'0' if low is None else number(low)} to {'infinity' if high is None else number(high)}"
-        warnings.append(f"the runs do not determine {name}: from {ends} the objective rises by less than {FLAT:.1%}")
+        warnings.append(
+            RankedWarning(
+                f"the runs do not determine {name}: from {ends} the objective rises by less than {FLAT:.1%}", Severity.PARAMETER
+            )
+        )
     if influence and abs(influence[0]["standard_errors"]) > MOVED:
         row = influence[0]
         warnings.append(
-            f"leaving out {describe_run(frame, row['run'])} changes {row['parameter']}"
-            f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)"
+            RankedWarning(
+                f"leaving out {describe_run(frame, row['run'])} changes {row['parameter']}"
+                f" from {number(row['with'])} to {number(row['without'])} ({abs(row['standard_errors']):.1f} standard errors)",
+                Severity.PARAMETER,
+            )
         )
     warnings += [
-        f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law does not"
-        " have the shape of the data, so that extrapolations are unreliable"
+        RankedWarning(
+            f"residuals trend with {row['with']} ({row['shape']}, rank correlation {row['correlation']:+.2f}): the law does not"
+            " have the shape of the data, so that extrapolations are unreliable",
+            Severity.MISLEADING,
+        )
         for row in trends
     ]
     return {
@@ -210,17 +240,26 @@ def withhold_intervals(
             for kind in kinds:
                 intervals[kind].pop(name, None)
     if singular:
-        diagnostics["warnings"].append(f"{join_words(singular)} have no interval, since other values predict the runs equally")
+        diagnostics["warnings"].append(
+            RankedWarning(
+                f"{join_words(singular)} have no interval, since other values predict the runs equally", Severity.INTERVAL
+            )
+        )
     if beyond:
         diagnostics["warnings"].append(
-            f"{join_words(beyond)} {'has' if len(beyond) == 1 else 'have'} no interval, since values beyond that of the"
-            " resamples fit the runs equally"
+            RankedWarning(
+                f"{join_words(beyond)} {'has' if len(beyond) == 1 else 'have'} no interval, since values beyond that of the"
+                " resamples fit the runs equally",
+                Severity.INTERVAL,
+            )
         )
     rest = [name for name in agreeing if name not in singular]
     if rest:
         has = "has" if len(rest) == 1 else "have"
         diagnostics["warnings"].append(
-            f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter"
+            RankedWarning(
+                f"{join_words(rest)} {has} no interval, since all resamples agree, which shows no scatter", Severity.INTERVAL
+            )
         )
 
 

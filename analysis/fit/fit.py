@@ -24,6 +24,7 @@ from analysis.laws.regression import CurveLaw
 from analysis.progress import tell
 from analysis.sources.frame import mark_told, require_tidy
 from analysis.sources.rows import join_columns
+from analysis.warning import RankedWarning, Severity, ranked
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -100,16 +101,27 @@ def fit(
     diagnostics["warnings"] += notes
     if failed > FAILED * bootstrap.resamples:
         diagnostics["warnings"].append(
-            f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals"
+            RankedWarning(
+                f"{failed} of {bootstrap.resamples} resamples do not determine the law, and are left out of the intervals",
+                Severity.INTERVAL,
+            )
         )
     if draws is not None and "run" in frame and 1 < len(runs) < FEW_RUNS:
-        diagnostics["warnings"].append(f"intervals are based on resamples of only {len(runs)} runs, and may be far too narrow")
+        diagnostics["warnings"].append(
+            RankedWarning(
+                f"intervals are based on resamples of only {len(runs)} runs, and may be far too narrow", Severity.INTERVAL
+            )
+        )
     if draws is not None and "run" in frame and frame["run"].nunique() == 1 and len(frame) > 1:
         diagnostics["warnings"].append(
-            "all rows are points of one run: intervals take them as independent, and may be far too narrow"
+            RankedWarning(
+                "all rows are points of one run: intervals take them as independent, and may be far too narrow",
+                Severity.INTERVAL,
+            )
         )
     train_fit, held_out, train_warnings = _evaluate_holdout(law, frame, holdout, bootstrap)
     diagnostics["warnings"] += [line for line in train_warnings if line.removeprefix(TRAIN) not in diagnostics["warnings"]]
+    diagnostics["warnings"] = ranked(diagnostics["warnings"])
     result = Fit(
         law=law,
         params=params,
@@ -144,7 +156,7 @@ def fit(
         largest = float(frame["C"].max())
         if not result.undetermined and (reason := result.unknown_at(largest)):
             diagnostics["undetermined"] = f"even at the largest budget of the runs, {reason}"
-            diagnostics["warnings"].insert(0, diagnostics["undetermined"])
+            diagnostics["warnings"].insert(0, RankedWarning(diagnostics["undetermined"], Severity.NO_ANSWER))
         budgets = np.geomspace(frame["C"][frame["C"] != 0].min(), REACH * largest, ROWS)
         result.frontier_table = to_json_values(result.frontier(budgets).to_dict("records"))
     return result
@@ -294,7 +306,7 @@ def _compute_intervals(
 
 def _evaluate_holdout(
     law: Law, frame: pd.DataFrame, holdout: Holdout | None, bootstrap: Bootstrap
-) -> tuple[Fit | None, dict[str, Any] | None, list[str]]:
+) -> tuple[Fit | None, dict[str, Any] | None, list[RankedWarning]]:
     """Fit without the held-out rows and predict them; return a warning instead if too few rows remain."""
     held = holdout.mask(frame) if holdout else None
     if held is None:
@@ -304,5 +316,10 @@ def _evaluate_holdout(
         train_fit = fit(train, law, bootstrap=bootstrap)
         result = held_out_errors(train_fit, train, test)
     except ConfigError as error:
-        return None, None, [f"nothing was held out: {str(error).removeprefix('law: ')}"]
-    return train_fit, result, [f"{TRAIN}{warning}" for warning in train_fit.diagnostics["warnings"]]
+        reason = str(error).removeprefix("law: ")
+        return None, None, [RankedWarning(f"nothing was held out: {reason}", Severity.HELD_OUT)]
+    said = [  # a warning of this fit is one of the held-out error, which it made
+        RankedWarning(f"{TRAIN}{warning}", max(warning.severity, Severity.HELD_OUT))
+        for warning in train_fit.diagnostics["warnings"]
+    ]
+    return train_fit, result, said

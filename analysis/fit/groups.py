@@ -17,6 +17,7 @@ from analysis.fit.result import Fit, to_json_values
 from analysis.fit.shared import fit_shared
 from analysis.laws.regression import CurveLaw
 from analysis.progress import tell
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -95,7 +96,7 @@ class Groups:
                 "params": result.params,
                 "se": result.se,
                 "ci95": result.ci95,
-                "warnings": result.diagnostics["warnings"],
+                "warnings": [warning.to_dict() for warning in result.diagnostics["warnings"]],
             }
             for group, result in self.fits.items()
         ]
@@ -160,7 +161,9 @@ def fit_by(
             result.failed[group] = str(error).removeprefix("law: ")
             continue
         if group in holdout_failures:
-            result.fits[group].diagnostics["warnings"].append(f"nothing was held out: {holdout_failures[group]}")
+            result.fits[group].diagnostics["warnings"].append(
+                RankedWarning(f"nothing was held out: {holdout_failures[group]}", Severity.HELD_OUT)
+            )
     if not result.fits:
         group, reason = next(iter(result.failed.items()))
         raise ConfigError(f"by: {law.name} can be fitted to none of the {len(groups)} groups by {by}; {group}: {reason}")

@@ -25,7 +25,7 @@ def held_out_errors(train_fit: Fit, train: pd.DataFrame, test: pd.DataFrame) -> 
 
     ``best_runs`` are the best run of each held-out budget that improves on smaller ones, predicted at its own N, D and C too,
     with the mean ``best_runs_error``: any two laws of a loss compare on them. Their ``frontier`` is another figure: the loss of
-    the compute-optimal run of that budget, which need not have been trained.
+    the compute-optimal run at the cost of that run, which need not have been trained.
     """
     law = train_fit.law
     best = best_runs(test) if law.response == "loss" and "budget" in test else test.iloc[:0]
@@ -46,8 +46,14 @@ def held_out_errors(train_fit: Fit, train: pd.DataFrame, test: pd.DataFrame) -> 
 
 
 def _frontier_losses(train_fit: Fit, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the loss of the compute-optimal run of each row's budget with its interval; null for a law without one."""
-    table = train_fit.frontier(rows["C"].to_numpy()) if len(rows) else rows
+    """Return the loss of the compute-optimal run at the cost of each row with its interval; null for a law without one.
+
+    A law of any N and D takes the cost of a run from its N and D, as it does that of the optimum: the C of a run is a few
+    percent off this rule, by which an optimum would seem worse than a run of the same C.
+    """
+    exact = train_fit.law.allocates and not train_fit.law.best_runs_only and {"N", "D"} <= set(rows)
+    budgets = train_fit.flops_of(rows["N"], rows["D"]) if exact and len(rows) else rows["C"]
+    table = train_fit.frontier(np.asarray(budgets, dtype=float)) if len(rows) else rows
     names = {"loss": "frontier", "loss_low": "frontier_low", "loss_high": "frontier_high"}
     if "loss_low" not in table:
         return [dict.fromkeys(names.values()) for _ in range(len(rows))]

@@ -19,6 +19,7 @@ from analysis.laws import Law, TrainingFlops
 from analysis.laws.constraints import Constraints
 from analysis.laws.custom import law_class, law_reference
 from analysis.laws.regression import CurveLaw
+from analysis.warning import RankedWarning
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -307,6 +308,9 @@ class Fit:
     def from_dict(cls, values: dict[str, Any]) -> Fit:
         """Invert :meth:`to_dict`."""
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        known["diagnostics"] = _with_warnings(values["diagnostics"])
+        if values.get("holdout"):
+            known["holdout"] = _with_warnings(values["holdout"])
         law = law_class(values["law"])(**values["options"])
         if values.get("constraints") and isinstance(law, CurveLaw):
             law = law.constrained(Constraints.from_dict(values["constraints"]))
@@ -342,12 +346,19 @@ class Fit:
         return fit
 
 
+def _with_warnings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values of JSON with the warnings as they were before :func:`to_json_values`."""
+    return {**values, "warnings": [RankedWarning.from_json(warning) for warning in values.get("warnings", [])]}
+
+
 def to_json_values(value: Any) -> Any:
     """Convert containers of NumPy values for JSON; NaN and infinity become null."""
     if isinstance(value, dict):
         return {key: to_json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_values(item) for item in value]
+    if isinstance(value, RankedWarning):
+        return value.to_dict()
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

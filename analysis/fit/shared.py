@@ -16,6 +16,7 @@ from analysis.laws.base import Parameter, Solution
 from analysis.laws.curve_regression import CurveRegression
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _part(joint: Fit, law: SharedLaw, place: int, rows: pd.DataFrame, start: int
             "influence": _own_influence(
                 joint.diagnostics["influence"], {long: name for name, long in names.items()}, rows, start
             ),
-            "warnings": [shared, *joint.diagnostics["warnings"]],
+            "warnings": [*joint.diagnostics["warnings"], RankedWarning(shared, Severity.DATA)],
         },
         draws=None if joint.draws is None else joint.draws[:, columns],
         left_out=None if joint.left_out is None else joint.left_out[:, columns],

@@ -109,7 +109,7 @@ def forecast(
     chosen = [str(name) for name in (ranked.index[ranked <= STACKED * ranked.iloc[0]] if stack else ranked.index[:1])]
     best = choices[chosen[0]]
     result = fit(best.weighted(frame), best.law, bootstrap=bootstrap)
-    result.diagnostics["warnings"][:0] = said
+    result.diagnostics["warnings"] += said
     members = [choices[name] for name in chosen]
     targets = _best_allocations(result, given) if isinstance(given, np.ndarray) else given
     for member in members:

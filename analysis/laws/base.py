@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.numerics.optimise import Objective
+from analysis.warning import RankedWarning
 from openr1.options import check_ranges
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Solution:
     basins: int = 1  # number of local optima that the starts reached
     agreeing: float = 1.0  # share of the starts that reached the best of them
     tables: dict[str, list[dict]] = field(default_factory=dict)  # intermediate results, such as the minima of budgets
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[RankedWarning] = field(default_factory=list)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.laws.base import Parameter, Solution
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ class BatchSize(CurveLaw):
         solution = super().estimate(frame)
         if "E" in self.fixed(frame):
             solution.warnings.append(
-                "two model sizes determine no irreducible loss: E is set to 0, and the model term covers it"
+                RankedWarning(
+                    "two model sizes determine no irreducible loss: E is set to 0, and the model term covers it",
+                    Severity.MISLEADING,
+                )
             )
         return solution
 

@@ -13,6 +13,7 @@ from analysis.formatting import scientific
 from analysis.laws.base import Parameter, Solution, TrainingFlops
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import GRID, CurveLaw
+from analysis.warning import RankedWarning, Severity
 from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class BrokenPowerLaw(CurveLaw):
         outside = outside[(outside <= values.min()) | (outside >= values.max())]
         if len(outside):
             places = ", ".join(scientific(place) for place in outside)
-            solution.warnings.append(f"the break at {self.x} = {places} is outside of the range of the runs")
+            solution.warnings.append(
+                RankedWarning(f"the break at {self.x} = {places} is outside of the range of the runs", Severity.PARAMETER)
+            )
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import GRID, CurveLaw
 from analysis.numerics.simplex import minimise_on_simplex
 from analysis.sources.frame import Columns, group_budgets
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import Count, OneOf
 
@@ -195,10 +196,15 @@ class DataMixing(CurveLaw):
         solution, fixed = super().estimate(frame), self.fixed(frame)
         for x, name, exponent in TERMS:
             if name in fixed:
-                solution.warnings.append(f"all runs have the same {x}, so that its term is part of E")
+                solution.warnings.append(
+                    RankedWarning(f"all runs have the same {x}, so that its term is part of E", Severity.PARAMETER)
+                )
             elif exponent in fixed:
                 solution.warnings.append(
-                    f"two values of {x} do not determine {exponent}, which is set to 1: predict no other {x}"
+                    RankedWarning(
+                        f"two values of {x} do not determine {exponent}, which is set to 1: predict no other {x}",
+                        Severity.MISLEADING,
+                    )
                 )
         return solution
 

@@ -11,6 +11,7 @@ from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.cells import BestOfCells
 from analysis.laws.points import Inputs, Points
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
 
@@ -162,5 +163,9 @@ class EffectiveSpeedup(BestOfCells):
         points = self.fitted_rows(frame)
         one, other = (points.loc[points[TREATED] == treated, "loss"] for treated in (0, 1))
         if one.min() > other.max() or other.min() > one.max():
-            solution.warnings.append("no loss was reached by both recipes, so that the speed-up is an extrapolation")
+            solution.warnings.append(
+                RankedWarning(
+                    "no loss was reached by both recipes, so that the speed-up is an extrapolation", Severity.MISLEADING
+                )
+            )
         return solution

@@ -10,6 +10,7 @@ from annotated_types import Interval
 
 from analysis.laws.allocation import AllocationLaw, Optima
 from analysis.laws.base import Solution
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,10 +62,15 @@ class Envelope(AllocationLaw):
         solution.tables["binning"] = table
         if left_out:
             edge = f"{left_out} of {len(optima.flops)} budgets are left out: their best size is at the edge of the sizes"
-            solution.warnings.insert(0, edge)
+            solution.warnings.insert(0, RankedWarning(edge, Severity.DATA))
         if max(exponents) - min(exponents) > STEADY:
             ends = f"{min(exponents):.3f} to {max(exponents):.3f}"
-            solution.warnings.append(f"the exponent of N depends on the number of budgets: {ends}; see the table of exponents")
+            solution.warnings.append(
+                RankedWarning(
+                    f"the exponent of N depends on the number of budgets: {ends}; see the table of exponents",
+                    Severity.MISLEADING,
+                )
+            )
         return solution
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from analysis.laws.base import Law, Parameter, Solution
 from analysis.numerics.optimise import Objective
 from analysis.numerics.quadratic_surfaces import Surface, least_squares
 from analysis.sources.frame import group_budgets
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -226,19 +227,25 @@ class Cells:
         places = [cell.surface.minimum(weights[:, cell.rows]).place[:, : len(self.targets)] for cell in cells]
         return np.stack(places, axis=1)
 
-    def exponents(self) -> tuple[list[int], list[str]]:
+    def exponents(self) -> tuple[list[int], list[RankedWarning]]:
         """Return which of log N (0) and log D (1) vary enough over the cells to have an exponent, and warnings about the
         others.
         """
         logs = np.log(np.stack([self.n, self.d])[:, self.determined])
         same = np.ptp(logs, axis=1) < SAME
         warnings = [
-            f"{'ND'[i]} is the same in all cells, so that exponents of {'ND'[i]} are set to 0" for i in np.flatnonzero(same)
+            RankedWarning(
+                f"{'ND'[i]} is the same in all cells, so that exponents of {'ND'[i]} are set to 0", Severity.MISLEADING
+            )
+            for i in np.flatnonzero(same)
         ]
         if not same.any() and 1 - np.corrcoef(logs)[0, 1] ** 2 < TOGETHER:
             same[1] = True
             warnings.append(
-                "N and D vary together over the cells, so that exponents of D are set to 0 and those of N cover both"
+                RankedWarning(
+                    "N and D vary together over the cells, so that exponents of D are set to 0 and those of N cover both",
+                    Severity.MISLEADING,
+                )
             )
         return list(np.flatnonzero(~same)), warnings
 
@@ -263,14 +270,17 @@ class Cells:
         return all_params, squares
 
 
-def exclusion_warnings(cells: Cells, shown: int = 3) -> list[str]:
+def exclusion_warnings(cells: Cells, shown: int = 3) -> list[RankedWarning]:
     """Return a warning for each reason, with the cells that it excludes."""
     reasons: dict[str, list[str]] = {}
     for row in cells.table:
         if row["excluded"]:
             reasons.setdefault(row["excluded"], []).append(f"{short(row['N'])} on {short(row['D'])} tokens")
     return [
-        f"{len(names)} of {len(cells.table)} cells are left out ({reason}):"
-        f" {', '.join(names[:shown])}{', ...' if len(names) > shown else ''}"
+        RankedWarning(
+            f"{len(names)} of {len(cells.table)} cells are left out ({reason}):"
+            f" {', '.join(names[:shown])}{', ...' if len(names) > shown else ''}",
+            Severity.DATA,
+        )
         for reason, names in reasons.items()
     ]

@@ -13,6 +13,7 @@ from analysis.laws.allocation import AllocationLaw, Optima, weighted_line
 from analysis.laws.base import Solution, TrainingFlops, best_runs
 from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
 from analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line, t_factor
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -168,36 +169,41 @@ def _scatter(table: list[dict]) -> Scatter | None:
     return scatter_about_line(log_c, log_n, _floored([row["log_n_std"] for row in kept]) ** 2)
 
 
-def _scatter_warning(scatter: Scatter) -> str:
+def _scatter_warning(scatter: Scatter) -> RankedWarning:
     """Return the warning for budgets that scatter more than their runs explain."""
-    return (
+    return RankedWarning(
         f"the minima of budgets scatter about the power law by more than their runs explain: chi-squared is"
         f" {scatter.chi_squared:.3g} on {scatter.freedom} degrees of freedom; a standard deviation of"
-        f" {np.sqrt(scatter.variance):.2g} in log N* between budgets is added to their own, and to the intervals"
+        f" {np.sqrt(scatter.variance):.2g} in log N* between budgets is added to their own, and to the intervals",
+        Severity.INTERVAL,
     )
 
 
-def _few_warning(count: int, scatter: Scatter | None) -> str:
+def _few_warning(count: int, scatter: Scatter | None) -> RankedWarning:
     """Return the warning for so few budgets that their scatter is hardly known."""
     if scatter is None:
-        return (
+        return RankedWarning(
             f"{count} budgets do not show how far their minima scatter about a power law, so that the intervals of N* and D*"
-            " hold the noise of runs alone: add budgets"
+            " hold the noise of runs alone: add budgets",
+            Severity.INTERVAL,
         )
-    return (
+    return RankedWarning(
         f"{count} budgets hardly show how far their minima scatter about a power law, so that the intervals of N* and D* are"
-        f" {scatter.widening:.2g} times as wide as the noise of runs makes them: add budgets"
+        f" {scatter.widening:.2g} times as wide as the noise of runs makes them: add budgets",
+        Severity.INTERVAL,
     )
 
 
-def _exclusion_warnings(table: list[dict]) -> list[str]:
+def _exclusion_warnings(table: list[dict]) -> list[RankedWarning]:
     """Return a warning for each reason, with the budgets that it excludes."""
     reasons: dict[str, list[str]] = {}
     for row in table:
         if row["excluded"]:
             reasons.setdefault(row["excluded"], []).append(scientific(row["C"]))
     return [
-        f"{len(budgets)} of {len(table)} budgets are left out ({reason}): {_join_first(budgets)} FLOPs"
+        RankedWarning(
+            f"{len(budgets)} of {len(table)} budgets are left out ({reason}): {_join_first(budgets)} FLOPs", Severity.DATA
+        )
         for reason, budgets in reasons.items()
     ]
 

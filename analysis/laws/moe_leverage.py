@@ -11,6 +11,7 @@ from analysis.laws.base import Parameter, Solution
 from analysis.laws.cells import BestOfCells
 from analysis.laws.moe import experts_per_active
 from analysis.laws.points import Inputs, Points
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ class MoeLeverage(BestOfCells):
     def estimate(self, frame: pd.DataFrame) -> Solution:
         solution = super().estimate(frame)
         if (experts_per_active(frame) > 1).all():
-            solution.warnings.append("no run is dense, so that the leverage over a dense model is an extrapolation")
+            solution.warnings.append(
+                RankedWarning(
+                    "no run is dense, so that the leverage over a dense model is an extrapolation", Severity.MISLEADING
+                )
+            )
         return solution
 
     def _exponent(self, x: Inputs, a, d, *fine):

@@ -14,6 +14,7 @@ from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -221,15 +222,21 @@ class Observational(CurveLaw):
         solution = super().estimate(frame)
         if self._spare_models(frame) < SPARE:
             solution.warnings.append(
-                f"{frame['run'].nunique()} models hardly determine the {len(FEATURES[self.x])} slopes and {len(self.families)}"
-                " families of a skill: intervals are too narrow"
+                RankedWarning(
+                    f"{frame['run'].nunique()} models hardly determine the {len(FEATURES[self.x])} slopes and"
+                    f" {len(self.families)} families of a skill: intervals are too narrow",
+                    Severity.INTERVAL,
+                )
             )
         models = frame.groupby("family")["run"].nunique()
         single = [str(family) for family in models.index[models == 1]]
         if single:
             solution.warnings.append(
-                f"{len(single)} of {len(models)} families have one model, which every resample has, so that intervals of their"
-                f" skills are too narrow: {join_names(single)}"
+                RankedWarning(
+                    f"{len(single)} of {len(models)} families have one model, which every resample has, so that intervals of"
+                    f" their skills are too narrow: {join_names(single)}",
+                    Severity.INTERVAL,
+                )
             )
         return solution
 

@@ -11,6 +11,7 @@ from analysis.laws.base import Parameter, Solution
 from analysis.laws.points import Inputs
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -91,7 +92,10 @@ class Overoptimisation(CurveLaw):
         [[distance, _]], farthest = self.optimum(solution.params), float(frame["kl"].max())
         if not distance <= farthest:
             solution.warnings.append(
-                f"the gold reward does not turn within the points, up to a KL of {farthest:.3g} nats, so that they do not show"
-                " over-optimisation"
+                RankedWarning(
+                    f"the gold reward does not turn within the points, up to a KL of {farthest:.3g} nats, so that they do not"
+                    " show over-optimisation",
+                    Severity.NO_ANSWER,
+                )
             )
         return solution

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.laws.base import Parameter, Solution, TrainingFlops, best_runs
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -139,6 +140,6 @@ class PowerLaw(CurveLaw):
             return self.curve(Inputs(**{self.x: x}), *(column[:, None] for column in params.T))
 
 
-def floor_warning(points: int) -> str:
+def floor_warning(points: int) -> RankedWarning:
     """Return the warning for a law that is fitted without its irreducible loss."""
-    return f"{points} points are too few to fit an irreducible loss: E is set to 0"
+    return RankedWarning(f"{points} points are too few to fit an irreducible loss: E is set to 0", Severity.MISLEADING)

@@ -12,6 +12,7 @@ from analysis.laws.base import Parameter, Solution
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, ProperShare
 
@@ -132,14 +133,21 @@ class RlDataReuse(CurveLaw):
         solution = self.solve(points, known)
         if solution.params[0, GAIN] > 1:
             solution = self.solve(points, {**known, "A": 1.0})
-            solution.warnings.append("A is set to its maximum of 1, since the pass rate does not level off within the runs")
+            solution.warnings.append(
+                RankedWarning(
+                    "A is set to its maximum of 1, since the pass rate does not level off within the runs", Severity.MISLEADING
+                )
+            )
         if not solution.params[0, GAIN] > solution.params[0, RATE]:
             raise ConfigError(f"law: {self.name} needs a pass rate that grows with training; over these runs it does not")
         most, last = float(self.passes(frame).max()), float(self.last_paying(solution.params)[0])
         if last > most:
             solution.warnings.append(
-                f"a repeat is worth {self.worth:.0%} of a new problem up to pass {last:.3g}, beyond the {most:.3g} passes of"
-                " the runs, so that they do not show where reuse ceases to pay"
+                RankedWarning(
+                    f"a repeat is worth {self.worth:.0%} of a new problem up to pass {last:.3g}, beyond the {most:.3g} passes"
+                    " of the runs, so that they do not show where reuse ceases to pay",
+                    Severity.MISLEADING,
+                )
             )
         return solution
 

@@ -14,6 +14,7 @@ from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.group_sizes import Budgets
 from analysis.laws.saturation import fit_saturation, saturation
 from analysis.numerics.optimise import Objective
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -122,12 +123,11 @@ class RlIsocompute(Law):
         params, squares = self._fit(budgets, budgets.optima(np.ones((1, len(frame)))))
         warnings = left_out
         if budgets.determined.sum() == least and self.form == "power":
-            warnings = [*warnings, "two budgets determine the law exactly, so that nothing shows if it is one"]
+            exact = "two budgets determine the law exactly, so that nothing shows if it is one"
+            warnings = [*warnings, RankedWarning(exact, Severity.MISLEADING)]
         if self.form == "saturating" and params[0, 1] > budgets.flops[budgets.determined].max():
-            warnings = [
-                *warnings,
-                "the best number of rollouts does not saturate within the runs; law.form=power says as much of them",
-            ]
+            unsaturated = "the best number of rollouts does not saturate within the runs; law.form=power says as much of them"
+            warnings = [*warnings, RankedWarning(unsaturated, Severity.PARAMETER)]
         return Solution(params, squares, tables={"budgets": budgets.table}, warnings=warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -176,10 +176,13 @@ class RlIsocompute(Law):
         return self.budgets(frame).label
 
 
-def _exclusions(budgets: Budgets) -> list[str]:
+def _exclusions(budgets: Budgets) -> list[RankedWarning]:
     """Return a warning for each budget that is left out."""
     return [
-        f"the budget of {compute(row['C'])} is left out, since {row['excluded']} (of {short(row['runs'])} runs)"
+        RankedWarning(
+            f"the budget of {compute(row['C'])} is left out, since {row['excluded']} (of {short(row['runs'])} runs)",
+            Severity.DATA,
+        )
         for row in budgets.table
         if row["excluded"]
     ]

@@ -12,6 +12,7 @@ from analysis.laws.base import Parameter, Solution
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 
@@ -125,7 +126,11 @@ class RlSigmoid(CurveLaw):
         solution = self.solve(points, fixed)
         if solution.params[0, 1] > 1:
             solution = self.solve(points, {**fixed, "A": 1.0})
-            solution.warnings.append("A is set to its maximum of 1, since the pass rate does not level off within the runs")
+            solution.warnings.append(
+                RankedWarning(
+                    "A is set to its maximum of 1, since the pass rate does not level off within the runs", Severity.MISLEADING
+                )
+            )
         if solution.params[0, 1] <= solution.params[0, 0]:
             raise ConfigError("law: rl_sigmoid needs a pass rate that grows with compute; over these runs it does not")
         return solution

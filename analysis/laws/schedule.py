@@ -15,6 +15,7 @@ from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.rate_changes import RateChanges, rate_changes, warmup_end
 from analysis.sources.schedules import configured, rates_of_runs
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -172,7 +173,10 @@ class Schedule(CurveLaw):
         solution = super().estimate(frame)
         if (frame[~configured(frame)].groupby("run", sort=False)["step"].min() > 1).any():
             solution.warnings.append(
-                "learning rates before the first row of a run are not known, and are taken to rise linearly from 0"
+                RankedWarning(
+                    "learning rates before the first row of a run are not known, and are taken to rise linearly from 0",
+                    Severity.DATA,
+                )
             )
         return solution
 

@@ -15,6 +15,7 @@ from analysis.laws.per_k import ROW, rows_per_k, scaled_starts
 from analysis.laws.points import Inputs, Points
 from analysis.laws.regression import CurveLaw
 from analysis.numerics.optimise import OBJECTIVES
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
 
@@ -204,7 +205,10 @@ class TestTime(CurveLaw):
         if solution.params[0, -2] >= 1:
             word = "answers" if self.amount == "samples" else "tokens"
             solution.warnings.append(
-                f"more {word} do not raise the accuracy of these runs, so that compute is best spent on training"
+                RankedWarning(
+                    f"more {word} do not raise the accuracy of these runs, so that compute is best spent on training",
+                    Severity.MISLEADING,
+                )
             )
         return solution
 

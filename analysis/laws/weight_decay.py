@@ -12,6 +12,7 @@ from analysis.laws.allocation import weighted_line
 from analysis.laws.base import Law, Parameter, Solution
 from analysis.laws.hyperparameter import Cells, exclusion_warnings
 from analysis.numerics.optimise import Objective
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class WeightDecay(Law):
         if not cells.determined.any():
             raise ConfigError(f"law: weight_decay needs a cell (one N and one D) with an inner optimum; {'; '.join(left_out)}")
         params, squares = self._power(cells, np.ones((1, len(frame))))
-        same = ["D/N is the same in all cells, so that its exponent is set to 0"] if params[0, 1] == 0 else []
-        return Solution(params, squares, tables={"cells": cells.table}, warnings=left_out + same)
+        same = RankedWarning("D/N is the same in all cells, so that its exponent is set to 0", Severity.MISLEADING)
+        warnings = [*left_out, same] if params[0, 1] == 0 else left_out
+        return Solution(params, squares, tables={"cells": cells.table}, warnings=warnings)
 
     def resample(self, frame: pd.DataFrame, params: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return self._power(self._cells(frame), weights)[0]

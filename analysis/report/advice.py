@@ -37,14 +37,13 @@ def _allocation(study: Study, fit: Fit) -> list[str]:
     optimum = {name: format_optimum(row, name) for name in ("N", "D") if name in row}
     known = "loss" in fit.known_at(target)
     loss = study.words.amount_of_loss(format_optimum(row, "loss")) if known else _unknown_loss(study)
+    factor = target / fit.runs["C"][1]
+    reach = f", {times(factor)} times the largest run" if factor > 1.05 else ""
+    budget = f"With {study.amount_of_compute(target)}{reach}"
     if fit.law.allocates:
         places = f"{optimum['N']} {study.words.parameters} on {optimum['D']} {study.words.tokens}"
-        advice = f"With {study.amount_of_compute(target)}, train {places}; expect {loss}."
-    else:
-        advice = f"With {study.amount_of_compute(target)}, expect {loss}."
-    factor = target / fit.runs["C"][1]
-    reach = [f"This extrapolates: the budget is {times(factor)} times that of the largest run."] if factor > 1.05 else []
-    return [advice, *reach]
+        return [f"{budget}, train {places}; expect {loss}."]
+    return [f"{budget}, expect {loss}."]
 
 
 def _unknown_loss(study: Study) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from analysis.fit.diagnostics import describe_run
 from analysis.formatting import DASH, interval, number, percent, quantity, run_label
-from analysis.report.narrative import run_name
 from analysis.report.tables import MOST, Cell, Table
 
 if TYPE_CHECKING:
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.formatting import Words
     from analysis.study import Study
 
+WIDE = 10  # factor from the lower to the upper end of an interval, beyond which a coefficient is given by its logarithm
 KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}
 HEADINGS = {
     "C": "C (FLOPs)",
@@ -26,26 +30,44 @@ HEADINGS = {
 
 
 def parameters(fit: Fit, words: Words) -> Table:
-    """Return a table of estimates, standard errors, every kind of interval, and estimates without the held-out runs."""
+    """Return a table of estimates, standard errors, every kind of interval, and estimates without the held-out runs.
+
+    A coefficient that is known to no more than its magnitude, whose standard error says nothing, is given by its logarithm.
+    """
     kinds = [kind for kind in KINDS if kind in fit.intervals]
     rows = []
-    for parameter in fit.law.parameters:
+    for index, parameter in enumerate(fit.law.parameters):
         name = parameter.name
-        row = [Cell(name, code=True), Cell(number(fit.params[name])), Cell(number(fit.se.get(name)))]
-        row += [Cell(_interval(fit, name, kind) or DASH) for kind in kinds]
-        row += [Cell(number(fit.holdout["params"][name]))] if fit.holdout else []
-        rows.append([*row, Cell(words.meaning(parameter.meaning))])
+        logs = parameter.coefficient and parameter.positive and _is_wide(fit, name)
+        value, beside, se = fit.params[name], "", fit.se.get(name)
+        meaning = words.meaning(parameter.meaning)
+        if logs:
+            value, beside, meaning = math.log(value), f"({name} = {number(value)})", f"natural logarithm of the {meaning}"
+            se = None if fit.draws is None or se is None else float(np.log(fit.draws[:, index]).std(ddof=1))
+        row = [Cell(f"log {name}" if logs else name, code=True), Cell(number(value), beside), Cell(number(se))]
+        row += [Cell(_interval(fit, name, kind, logs) or DASH) for kind in kinds]
+        if fit.holdout:
+            without = fit.holdout["params"][name]
+            row.append(Cell(number(math.log(without) if logs and without else without)))
+        rows.append([*row, Cell(meaning)])
     heads = ("Parameter", "Estimate", "Standard error", *(KINDS[kind] for kind in kinds))
     held_out_head = ("Without held-out runs",) if fit.holdout else ()
     return Table((*heads, *held_out_head, "Meaning"), rows, frozenset({1, 2, *([len(heads)] if held_out_head else [])}))
 
 
-def _interval(fit: Fit, name: str, kind: str) -> str:
-    """Format an interval of a parameter; an open end is called open."""
+def _is_wide(fit: Fit, name: str) -> bool:
+    """Return True if a positive parameter is known to no more than its magnitude."""
+    low, high = fit.ends(name)
+    drawn = fit.draws is None or bool((fit.draws[:, list(fit.params).index(name)] > 0).all())
+    return bool(fit.params[name] > 0 and drawn and low and high and high > WIDE * low)
+
+
+def _interval(fit: Fit, name: str, kind: str, logs: bool) -> str:
+    """Format an interval of a parameter, or of its logarithm; an open end is called open."""
     ends = fit.intervals.get(kind, {}).get(name)
     if ends is None:
         return ""
-    low, high = ends
+    low, high = (None if logs and not end else math.log(end) if logs and end else end for end in ends)
     if low is None or high is None:
         return f"{'open' if low is None else number(low)} to {'open' if high is None else number(high)}"
     return interval(low, high)
@@ -104,7 +126,7 @@ def influence(study: Study, fit: Fit) -> Table | None:
     written = [
         [
             Cell(row["parameter"], code=True),
-            Cell(run_name(study, row["run"])),
+            Cell(describe_run(study.runs.frame, row["run"])),
             Cell(number(row["with"])),
             Cell(number(row["without"])),
             Cell(f"{row['standard_errors']:+.2f}"),

@@ -1,10 +1,17 @@
-"""The page of a report: one HTML file that needs no network."""
+"""The page of a report: one HTML file that needs no network.
+
+The browser draws the figures with the basic bundle of plotly.js, which stands in :file:`plotly/` as npm's package
+``plotly.js-basic-dist-min`` has it, compressed. The package plotly of Python has only all of plotly.js, four times as large.
+"""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FunctionLoader
@@ -12,7 +19,8 @@ from markupsafe import Markup
 
 from analysis import formatting
 from analysis.charts import plotly
-from analysis.report import fit_tables, forecasts, group_tables, narrative, tables
+from analysis.report import findings, fit_tables, forecasts, group_tables, narrative, tables
+from analysis.report.study_warnings import SHOWN, study_warnings
 from analysis.study import GroupedStudy, Study
 
 if TYPE_CHECKING:
@@ -25,19 +33,28 @@ TABLE_NAMES = {
     "cells": "Optima of the cells",
 }
 LONG = 12  # rows beyond which a table is folded
-WARNINGS = 4  # warnings of a law beyond which they are folded
 
 
 def render(study: Study | GroupedStudy, charts: dict[str, Chart]) -> str:
     """Render the page of a study with its figures."""
     if isinstance(study, Study):
-        return _render("report.html.j2", study, charts, answer=narrative.answer(study), forecasts=forecasts)
+        return _render(
+            "report.html.j2",
+            study,
+            charts,
+            seen=findings.find(study, charts),
+            answer=narrative.answer(study),
+            support=narrative.support(study),
+            forecasts=forecasts,
+            budgets=tables.budgets(study),
+        )
     fits = study.groups.fits.values()
     return _render(
         "groups.html.j2",
         study,
         charts,
-        answers={group: narrative.answer(part) for group, part in study.parts.items()},
+        seen=findings.find_groups(study, charts),
+        answers={group: [*narrative.answer(part), *narrative.support(part)] for group, part in study.parts.items()},
         group_tables=group_tables,
         held=any(fit.holdout for fit in fits),
     )
@@ -54,7 +71,6 @@ def render_forecasts(outcomes: list[Outcome], faults: Sequence[str] = ()) -> str
         calibration=forecasts.calibration_table(outcomes),
         outcomes=forecasts.outcomes_table(outcomes),
         faults=faults,
-        figures=_embed({}),
     )
 
 
@@ -71,8 +87,6 @@ def _environment() -> Environment:
 
 def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **more: Any) -> str:
     """Fill in a template."""
-    from plotly.offline import get_plotlyjs
-
     shown = {name: chart for name, chart in charts.items() if chart.reported}
     return (
         _environment()
@@ -86,19 +100,27 @@ def _render(name: str, study: Study | GroupedStudy, charts: dict[str, Chart], **
             table_names=TABLE_NAMES,
             long=LONG,
             describe_diagnostics=narrative.describe_diagnostics,
-            few=WARNINGS,
+            warnings=[str(told) for told in study_warnings(study)],
+            few=SHOWN,
             charts=shown,
+            figure_titles={f"figure-{name}": chart.title for name, chart in shown.items()},
+            fit_titles={f"fit-{place}": title for place, title in enumerate(_fit_titles(study))},
             wide={name for name, chart in shown.items() if len(chart.panels) > 1},
             alone=_find_alone(shown),
             legend=plotly.legend,
             columns={key: name for key, name in vars(study.config.runs.columns).items() if name},
             reasons=study.runs.dropped["reason"].value_counts().to_dict(),
-            plotly=Markup(get_plotlyjs()),
-            script=Markup(_read_file("templates/report.js")),
-            figures=_embed({name: plotly.panels(chart) for name, chart in shown.items()}),
+            plotly=_base64(_file("plotly/plotly-basic.min.js.gz").read_bytes()),
+            script=Markup(_file("templates/report.js").read_text(encoding="utf-8")),
+            figures=_pack({name: plotly.panels(chart) for name, chart in shown.items()}),
             **more,
         )
     )
+
+
+def _fit_titles(study: Study | GroupedStudy) -> list[str]:
+    """Return the headings of the fits, in their order."""
+    return list(study.parts) if isinstance(study, GroupedStudy) else [fit.law.title for fit in study.fits.values()]
 
 
 def _capitalise(text: str) -> str:
@@ -121,13 +143,18 @@ def _find_alone(charts: dict[str, Chart]) -> set[str]:
 
 
 def _read_template(name: str) -> str:
-    return _read_file(f"templates/{name}")
+    return _file(f"templates/{name}").read_text(encoding="utf-8")
 
 
-def _read_file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _file(name: str) -> Traversable:
+    return resources.files(__package__).joinpath(name)
 
 
-def _embed(values: dict) -> Markup:
-    """Return JSON that may stand in a script element, whatever text it contains."""
-    return Markup(json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
+def _pack(values: dict) -> str:
+    """Return values as compressed JSON, which :file:`report.js` reads."""
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return _base64(gzip.compress(text.encode(), mtime=0))  # equal reports have equal bytes
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.fit.diagnostics import describe_run
-from analysis.fit.parabola_bias import bias_at
 from analysis.formatting import (
     compute,
     count_rows,
@@ -15,13 +15,12 @@ from analysis.formatting import (
     number,
     percent,
     quantity,
-    scientific,
-    share,
     three_decimals,
     with_interval,
 )
 from analysis.report.advice import advise
 from analysis.report.forecasts import outcome_sentences, sentences
+from analysis.report.tables import held_out_rows
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,11 +29,49 @@ if TYPE_CHECKING:
 
 
 def answer(study: Study) -> list[str]:
-    """Return the advice of the law that answers, the budget of the target loss, and the held-out error."""
+    """Return the advice of the law that answers and the budget of the target loss, without how far to trust them."""
     forecast = sentences(study.forecast, study.compute_unit()) if study.forecast else []
-    fitted = [*advise(study, study.main), *_describe_budget(study, study.main), *_describe_holdout(study, study.main)]
+    return [
+        *advise(study, study.main),
+        *_describe_budget(study, study.main),
+        *forecast,
+        *outcome_sentences(study.outcomes),
+    ]
+
+
+def support(study: Study) -> list[str]:
+    """Return how far to trust the answer: why this law gives it, the held-out error, and the comparison of the config."""
     compared = [str(study.comparison)] if study.comparison else []
-    return [*outcome_sentences(study.outcomes), *forecast, *fitted, *compared]
+    return [*_describe_choice(study), *_describe_holdout(study, study.main), *compared]
+
+
+def _describe_choice(study: Study) -> list[str]:
+    """Return sentences on why this law answers and not another one, if several are compared on held-out runs."""
+    main = study.main
+    error = study.held_out_error(main)
+    if len(study.fits) == 1 or error is None:
+        return []
+    closer = list(itertools.takewhile(lambda fit: fit is not main, study.ranked))
+    if study.divides(main):
+        compared = "laws that divide compute" if closer else "laws compared"
+        why = f"which predicted the held-out runs best of the {compared}"
+    else:
+        why = "the law that was asked for"
+    rows = held_out_rows(study, main)
+    chosen = f"This is the answer of the {main.law.title}, {why}: an error of {percent(error)} on the {rows}."
+    return [
+        chosen,
+        *(f"The {fit.law.title} came closer ({percent(study.held_out_error(fit))}), {_why_not(study, fit)}." for fit in closer),
+    ]
+
+
+def _why_not(study: Study, fit: Fit) -> str:
+    """Return why a fit does not answer, though it predicted the held-out runs better."""
+    if not study.divides(study.main):
+        return f"and answers with law={fit.law.name}"
+    if not fit.law.allocates:
+        return "but does not divide compute into parameters and tokens"
+    return f"but gives no advice, since {fit.unknown_at(float(study.target_flops or 0))}"
 
 
 def _describe_budget(study: Study, fit: Fit) -> list[str]:
@@ -85,7 +122,7 @@ def _describe_holdout(study: Study, fit: Fit) -> list[str]:
 
 def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]:
     """Return sentences on the best held-out run of the largest budget: predicted at its own N, D and C, and the loss of the
-    compute-optimal run of that budget.
+    compute-optimal run at its cost.
     """
     side = "above" if row["relative_error"] < 0 else "below"
     words = study.words
@@ -99,27 +136,14 @@ def _describe_best_run(study: Study, row: dict[str, Any], fit: Fit) -> list[str]
     ]
     if fit.law.allocates and not (fit.law.best_runs_only or fit.undetermined) and row["frontier"] is not None:
         best = with_interval(row["frontier"], row["frontier_low"], row["frontier_high"], three_decimals)
-        sentences.append(f"By the law, the compute-optimal run of that budget would have {words.of_loss} {best}.")
+        sentences.append(f"By the law, the compute-optimal run at the same cost would have {words.of_loss} {best}.")
     return sentences
-
-
-def describe_bias(study: Study, fit: Fit) -> list[str]:
-    """Return a sentence on the bias of the parabolas of a fit at the target budget, if it has any."""
-    known = fit.diagnostics.get("parabola_bias")
-    if not known or not study.target_flops:
-        return []
-    bias = bias_at(known, study.target_flops)
-    return [
-        f"By the parametric law of the same runs, the parabolas' shape alone moves N* at {scientific(study.target_flops)} FLOPs"
-        f" by {share(bias['shift'])}, which wastes {percent(bias['wasted'])} of the budget; law.curve=akima and law=chinchilla"
-        " do not have this bias."
-    ]
 
 
 def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
     """Return sentences on the diagnostics of a fit, with more detail than its warnings."""
     known = fit.diagnostics
-    sentences = describe_bias(study, fit)
+    sentences = []
     if known["basins"] > 1:
         sentences.append(
             f"The starts reached {known['basins']} local optima; {known['agreeing']:.0%} of them reached the best one."
@@ -137,13 +161,28 @@ def describe_diagnostics(study: Study, fit: Fit) -> list[str]:
         row = known["influence"][0]
         sentences.append(
             f"Leaving out a single run changes no parameter by more than {abs(row['standard_errors']):.2g} standard errors"
-            f" ({row['parameter']}, without {run_name(study, row['run'])})."
+            f" ({row['parameter']}, without {describe_run(study.runs.frame, row['run'])})."
         )
     trends = [f"{row['with']} ({row['shape']}, {row['correlation']:+.2f})" for row in known["trends"]]
-    sentences.append(f"Residuals trend with {join_names(trends)}." if trends else "Residuals show no trend.")
-    return sentences
+    fitted = "Residuals of the fit to all runs"
+    sentences.append(f"{fitted} trend with {join_names(trends)}." if trends else f"{fitted} show no trend.")
+    return [*sentences, *_describe_coverage(fit)]
 
 
-def run_name(study: Study, label: str) -> str:
-    """Return the name of a run in a fit; a run without a name is called by its values."""
-    return label if {"name", "run_id", "run"} & set(study.runs.frame) else describe_run(study.runs.frame, label)
+def _describe_coverage(fit: Fit) -> list[str]:
+    """Return a sentence on how many held-out rows lie outside the interval of the law that was fitted without them."""
+    known = [row for row in (fit.holdout["points"] if fit.holdout else []) if row["low"] is not None]
+    above, below = (
+        (
+            sum(outside)
+            for outside in zip(*((row["measured"] > row["high"], row["measured"] < row["low"]) for row in known), strict=True)
+        )
+        if known
+        else (0, 0)
+    )
+    if not above + below:
+        return []
+    return [
+        f"Of {len(known)} held-out rows, {above + below} lie outside the 95 % interval of the law fitted without them"
+        f" ({above} above it, {below} below it), which does not cover the scatter of single runs."
+    ]

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
 from analysis.report.advice_by_law import describe_transfer
-from analysis.report.narrative import answer, describe_bias
+from analysis.report.findings import compare_groups
+from analysis.report.narrative import answer
 from analysis.report.predictions import format_optimum
+from analysis.report.study_warnings import SHOWN, study_warnings
 from analysis.report.tables import held_out_rows
 from analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
@@ -22,57 +24,40 @@ if TYPE_CHECKING:
     from analysis.fit.result import Fit
 
 BESIDE = 4  # largest number of parameters with a column each
-WARNINGS = 4  # warnings of a law; the report has all of them
 REASONS = 4  # for which rows were left out
 
 
 def show(study: Study | GroupedStudy) -> None:
-    """Print the fits as a table, their warnings, the answer, and the path of the report."""
+    """Print the answer, the fits as a table, the gravest warnings, and the path of the report."""
     console = console_of()
-    _print_header(study, console)
+    frame = study.runs.frame
+    console.print(f"[bold]{escape(study.config.runs.study)}[/]: {count_rows(len(frame), frame)}{_describe_dropped(study)}")
     if isinstance(study, GroupedStudy):
-        _print_groups(study, console)
+        if compared := compare_groups(study):
+            console.print(f"[bold]{escape(compared)}[/]")
+        _print_transfers(study, console)
+        print_table(_group_table(study), console)
     else:
-        _print_laws(study, console)
+        console.print(f"[bold]{escape(' '.join(answer(study)))}[/]")
+        print_table(_law_table(study), console)
+    _print_warnings(study, console)
     console.print(f"report: {study.report}", soft_wrap=True)
 
 
-def _print_laws(study: Study, console: Console) -> None:
-    print_table(_law_table(study), console)
-    for name, reason in study.failed.items():
-        console.print(f"[yellow]{name} was not fitted:[/] {escape(reason)}")
-    for fit in study.fits.values():
-        _print_warnings(fit.law.title, fit, console)
-        for sentence in describe_bias(study, fit):
-            console.print(f"[bold]{escape(fit.law.title)}:[/] {escape(sentence)}")
-    console.print(escape(" ".join(answer(study))))
-
-
-def _print_groups(study: GroupedStudy, console: Console) -> None:
-    print_table(_group_table(study), console)
-    for group, reason in study.groups.failed.items():
-        console.print(f"[yellow]{escape(group)} was not fitted:[/] {escape(reason)}")
-    if study.groups.unlabelled:
-        console.print(f"[yellow]rows without {escape(study.groups.by)}, in no group:[/] {study.groups.unlabelled}")
-    for group, fit in study.groups.fits.items():
-        _print_warnings(group, fit, console)
+def _print_transfers(study: GroupedStudy, console: Console) -> None:
+    """Print how well the learning rate of the smallest size does at the largest, for each group."""
     for group, part in study.parts.items():
         for sentence in describe_transfer(part):
             console.print(f"[bold]{escape(group)}:[/] {escape(sentence)}")
 
 
-def _print_header(study: Study | GroupedStudy, console: Console) -> None:
-    frame = study.runs.frame
-    console.print(f"[bold]{escape(study.config.runs.study)}[/]: {count_rows(len(frame), frame)}{_describe_dropped(study)}")
-    for warning in study.runs.warnings:
-        console.print(f"[yellow]runs:[/] {escape(warning)}")
-
-
-def _print_warnings(name: str, fit: Fit, console: Console) -> None:
-    warnings = fit.diagnostics["warnings"]
-    more = [f"{len(warnings) - WARNINGS} more warnings are in the report"] if len(warnings) > WARNINGS else []
-    for warning in (*warnings[:WARNINGS], *more):
-        console.print(f"[yellow]{escape(name)}:[/] {escape(warning)}")
+def _print_warnings(study: Study | GroupedStudy, console: Console) -> None:
+    told = study_warnings(study)
+    for warning in told[:SHOWN]:
+        console.print(f"[yellow]warning:[/] {escape(str(warning))}")
+    more = len(told) - SHOWN
+    if more > 0:
+        console.print(f"{more} more warning{'s are' if more > 1 else ' is'} in the report")
 
 
 def _describe_dropped(study: Study | GroupedStudy) -> str:

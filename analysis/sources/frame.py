@@ -32,6 +32,7 @@ from analysis.sources.rows import (
     select_rows,
     usable,
 )
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Runs:
 
     frame: pd.DataFrame
     dropped: pd.DataFrame  # rows of the source, with a column ``reason``
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[RankedWarning] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # quantity -> its column in the source
 
     def __repr__(self) -> str:
@@ -218,7 +219,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     table, repeated = _without_repeated_columns(table)
     quantities = read_quantities(table, names, request.units, source.notation, keys)
     used = _derive(quantities.values, table, request)
-    warnings = [*source.notes, *repeated, *quantities.notes, *_suggest(source, table, used, names, request)]
+    read = [*source.notes, *repeated, *quantities.notes, *_suggest(source, table, used, names, request)]
     others, said = _other_columns(table, names, used, keys, request.units_known)
     nameless = _without_name(used["run"]) if "run" in used and "run" not in request.needs else None
     if nameless is not None and nameless.all():
@@ -253,13 +254,14 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "weight" in frame and not frame["weight"].any():
         raise ConfigError(f"{keys.column('weight')}: the column {names['weight']!r} is 0 in every row, so that no row counts")
     unread = [key for key in needed if key in quantities.numbers and quantities.numbers[key].unread.any()]
-    warnings += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
-    warnings += _check(frame, pd.DataFrame(used), quantities, request)
+    read += [describe_unread(key, quantities.numbers[key], texts[key]) for key in unread]
+    checked = _check(frame, pd.DataFrame(used), quantities, request)
     if "C" in frame:
         frame = frame.copy()  # in one block, since its columns were added one by one
         frame.insert(len(used), "budget", budgets_of(frame["C"].to_numpy(), request.zero_compute))
     frame = mark_told(_without_own_budget(frame, [] if request.units_known else said), [*used, "budget"])
-    return Runs(frame, dropped.reset_index(drop=True), warnings + said, dict(names))
+    as_read, as_called = ([RankedWarning(line, Severity.DATA) for line in lines] for lines in (read, said))
+    return Runs(frame, dropped.reset_index(drop=True), [*as_read, *checked, *as_called], dict(names))
 
 
 def _usable(flops: pd.Series, zero_compute: bool) -> pd.Series:
@@ -369,14 +371,14 @@ def _other_columns(
     return others.rename(columns=RESERVED), said
 
 
-def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, request: _Request) -> list[str]:
+def _check(frame: pd.DataFrame, rows: pd.DataFrame, quantities: Quantities, request: _Request) -> list[RankedWarning]:
     """Return warnings about values that are unusual.
 
     :param frame: the usable rows.
     :param rows: the quantities of all rows.
     :raises ConfigError: for values in another unit.
     """
-    needs, warnings = request.needs, []
+    needs, warnings = request.needs, list[RankedWarning]()
     if not request.units_known:
         check_shares(rows, needs, quantities.told, request.keys)
         # 6ND agrees with N and D in any unit

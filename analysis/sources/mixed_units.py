@@ -18,6 +18,7 @@ import numpy as np
 from analysis.sources.columns import Keys
 from analysis.sources.numbers import in_words
 from analysis.sources.units import Unit
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class _Mixture:
     certain: bool
 
 
-def check_mixed_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[str]:
+def check_mixed_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[RankedWarning]:
     """Return warnings about rows that may be in another unit than the others.
 
     :param told: units that the user gives, whose quantities are not checked.
@@ -71,7 +72,7 @@ def check_mixed_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[s
         return []
     for key in [] if compared else inputs:
         if key not in told and (mixture := _find_mixture(frame, key, inputs)):
-            return [_report(frame, mixture, keys)]
+            return [RankedWarning(_report(frame, mixture, keys), Severity.MISLEADING)]
     return _find_perplexities(frame, inputs, told, keys)
 
 
@@ -157,7 +158,7 @@ def _is_plateau(losses: np.ndarray, others: np.ndarray) -> bool:
     return bool(np.median(losses) > np.quantile(others, 0.8))
 
 
-def _find_perplexities(frame: pd.DataFrame, inputs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[str]:
+def _find_perplexities(frame: pd.DataFrame, inputs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[RankedWarning]:
     """Return a warning about losses that fit a law of the others once their logarithm is taken.
 
     :raises ConfigError: if there are several of them.
@@ -180,7 +181,7 @@ def _find_perplexities(frame: pd.DataFrame, inputs: Sequence[str], told: Mapping
         raise ConfigError(
             f"{keys.column('loss')}: {line.format('is')}; give all losses in nats per token, or write {keep} to keep them"
         )
-    return [line.format("may be")]
+    return [RankedWarning(line.format("may be"), Severity.MISLEADING)]
 
 
 def _columns(frame: pd.DataFrame, inputs: Sequence[str]) -> np.ndarray:

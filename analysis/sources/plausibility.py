@@ -15,6 +15,7 @@ from analysis.sources.columns import LOSSES, SHARES, Keys
 from analysis.sources.mixed_units import check_mixed_units, flops_ratios
 from analysis.sources.numbers import in_words
 from analysis.sources.units import Unit, split_header
+from analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ LIMITS = {
 }
 
 
-def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[str]:
+def check_units(frame: pd.DataFrame, needs: Sequence[str], told: Mapping[str, Unit], keys: Keys) -> list[RankedWarning]:
     """Return warnings about values that are unusual.
 
     :param told: units that the user gives, whose quantities are not checked by themselves; with 1 for C, its unit may be any.
@@ -116,7 +117,7 @@ def _check_ratio(frame: pd.DataFrame, needs: Sequence[str], keys: Keys) -> None:
         )
 
 
-def find_odd_rows(frame: pd.DataFrame) -> list[str]:
+def find_odd_rows(frame: pd.DataFrame) -> list[RankedWarning]:
     """Return a warning about rows whose C, over 6ND, is unlike that of the others."""
     ratio = flops_ratios(frame)
     middle = float(ratio.median()) if len(ratio) else 1.0
@@ -125,11 +126,15 @@ def find_odd_rows(frame: pd.DataFrame) -> list[str]:
         return []
     examples = ", ".join(f"row {index} ({value:.2g} times)" for index, value in odd.head(3).items())
     return [
-        f"C differs from 6ND by more than a factor of ten in {len(odd)} of {len(frame)} rows, as if in another unit: {examples}"
+        RankedWarning(
+            f"C differs from 6ND by more than a factor of ten in {len(odd)} of {len(frame)} rows, as if in another unit:"
+            f" {examples}",
+            Severity.MISLEADING,
+        )
     ]
 
 
-def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> list[str]:
+def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> list[RankedWarning]:
     values = frame[key][frame[key] > 0]
     if values.empty:
         return []
@@ -149,12 +154,20 @@ def _check_range(frame: pd.DataFrame, key: str, limits: Limits, keys: Keys) -> l
         )
     if key == "N" and len(small):
         return [
-            f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)}; if"
-            f" N is in another unit, write it, such as {examples}"
+            RankedWarning(
+                f"N is below {in_words(limits.least)} {limits.unit} in {len(small)} of {len(frame)} rows: {_name_rows(small)};"
+                f" if N is in another unit, write it, such as {examples}",
+                Severity.MISLEADING,
+            )
         ]
     fractions = values[(values < 1e4) & (values != np.floor(values))]
     if key == "N" and len(fractions):
-        return [f"N is no whole number of parameters in {len(fractions)} of {len(frame)} rows: {_name_rows(fractions)}"]
+        return [
+            RankedWarning(
+                f"N is no whole number of parameters in {len(fractions)} of {len(frame)} rows: {_name_rows(fractions)}",
+                Severity.MISLEADING,
+            )
+        ]
     return []
 
 
@@ -175,44 +188,55 @@ def _check_tokens_per_parameter(frame: pd.DataFrame, keys: Keys) -> None:
         )
 
 
-def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[str]:
+def _find_small_study(frame: pd.DataFrame, keys: Keys) -> list[RankedWarning]:
     """Return a warning about a study so small that it may as well be in millions, unless its FLOPs agree with 6ND."""
     n, d = float(frame["N"].max()), float(frame["D"].max())
     if n >= SMALL_STUDY or ("C" in frame and len(flops_ratios(frame))):
         return []
     units = " and ".join((keys.unit("N", "1e6"), keys.unit("D", "1e6")))
-    return [f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}"]
+    return [
+        RankedWarning(
+            f"the largest N is {in_words(n)} parameters and the largest D {in_words(d)} tokens; for millions, write {units}",
+            Severity.MISLEADING,
+        )
+    ]
 
 
-def _find_thousands(frame: pd.DataFrame, keys: Keys) -> list[str]:
+def _find_thousands(frame: pd.DataFrame, keys: Keys) -> list[RankedWarning]:
     """Return a warning about tokens per parameter as of N or D in thousands, unless the FLOPs agree with 6ND."""
     if "C" in frame and len(flops_ratios(frame)):
         return []
     n, ratio = float(frame["N"].median()), float((frame["D"] / frame["N"]).median())
     if ratio > (MANY_TOKENS_OF_SMALL if n < SMALL_MODELS else MANY_TOKENS):
         return [
-            f"there are {in_words(float(f'{ratio:.3g}'))} tokens per parameter in the median, which is many; for N in"
-            f" thousands, write {keys.unit('N', '1e3')}"
+            RankedWarning(
+                f"there are {in_words(float(f'{ratio:.3g}'))} tokens per parameter in the median, which is many; for N in"
+                f" thousands, write {keys.unit('N', '1e3')}",
+                Severity.MISLEADING,
+            )
         ]
     longest = frame.groupby("N")["D"].max()  # the first points of curves have few tokens
     few = float((longest / longest.index).median())
     if few < FEW_TOKENS and n >= SMALL_MODELS:
         return [
-            f"there are {few:.2g} tokens per parameter in the median, which is few unless the models were trained before; for"
-            f" D in thousands, write {keys.unit('D', '1e3')}"
+            RankedWarning(
+                f"there are {few:.2g} tokens per parameter in the median, which is few unless the models were trained before;"
+                f" for D in thousands, write {keys.unit('D', '1e3')}",
+                Severity.MISLEADING,
+            )
         ]
     return []
 
 
-def _find_small_compute(frame: pd.DataFrame, keys: Keys) -> list[str]:
+def _find_small_compute(frame: pd.DataFrame, keys: Keys) -> list[RankedWarning]:
     """Return a warning about FLOPs so few that they may as well be GFLOPs, where no N and D tell."""
     high = float(frame["C"].max())
     if high >= SMALL_COMPUTE:
         return []
-    return [f"the largest C is {high:.3g} FLOPs; for GFLOPs, write {keys.unit('C', '1e9')}"]
+    return [RankedWarning(f"the largest C is {high:.3g} FLOPs; for GFLOPs, write {keys.unit('C', '1e9')}", Severity.MISLEADING)]
 
 
-def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[str]:
+def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[RankedWarning]:
     loss = frame[key]
     tiny = "N" in frame and float(frame["N"].max()) < TINY_MODELS
     convert = f"if it is a perplexity, {keys.unit(key, 'perplexity')} takes its logarithm"
@@ -224,26 +248,40 @@ def _check_loss(frame: pd.DataFrame, key: str, keys: Keys) -> list[str]:
     high = loss[loss > LARGEST_LOSS]
     if len(high):
         examples = ", ".join(f"row {index} ({value:.3g})" for index, value in high.head(3).items())
-        return [f"{key} is more nats per token than chance gives in {len(high)} of {len(loss)} rows: {examples}; {convert}"]
+        return [
+            RankedWarning(
+                f"{key} is more nats per token than chance gives in {len(high)} of {len(loss)} rows: {examples}; {convert}",
+                Severity.MISLEADING,
+            )
+        ]
     if float(loss.min()) > UNUSUAL_LOSS:
-        return [f"{key} is at least {loss.min():.3g}, which is many nats per token; {convert}"]
+        return [
+            RankedWarning(f"{key} is at least {loss.min():.3g}, which is many nats per token; {convert}", Severity.MISLEADING)
+        ]
     return []
 
 
-def check_loss_names(names: Mapping[str, str], told: Mapping[str, Unit], keys: Keys) -> list[str]:
+def check_loss_names(names: Mapping[str, str], told: Mapping[str, Unit], keys: Keys) -> list[RankedWarning]:
     """Return a warning about each loss whose column is called a perplexity, or is per byte, character or word."""
     warnings = []
     for key in (key for key in LOSSES if key in names and key not in told):
         name = str(names[key])
         if re.search("ppl|perplex", name.lower()) and not (split_header(name, key) or re.search("log|ln", name.lower())):
             warnings.append(
-                f"{key} is taken from the column {name!r} as nats per token; if it is a perplexity,"
-                f" {keys.unit(key, 'perplexity')} takes its logarithm"
+                RankedWarning(
+                    f"{key} is taken from the column {name!r} as nats per token; if it is a perplexity,"
+                    f" {keys.unit(key, 'perplexity')} takes its logarithm",
+                    Severity.MISLEADING,
+                )
             )
         elif re.search(OTHER_LOSSES, name.lower()):
             warnings.append(
-                f"{key} is taken as it is from the column {name!r}, which is not per token by its name: the law holds in its"
-                f" unit, not in nats per token, unless {keys.option(f'units.{key}')} gives the nats per token of 1 of it"
+                RankedWarning(
+                    f"{key} is taken as it is from the column {name!r}, which is not per token by its name: the law holds in"
+                    f" its unit, not in nats per token, unless {keys.option(f'units.{key}')} gives the nats per"
+                    " token of 1 of it",
+                    Severity.MISLEADING,
+                )
             )
     return warnings
 

@@ -5,7 +5,6 @@ The pictures of docs/compare.md are made by
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,13 +17,7 @@ from openr1.tracking.options import TrackingConfig
 from openr1.tracking.study_run import describe_study
 from openr1.tracking.views import run_address
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.xdist_group("compare"),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("compare")]
 WAIT = 90_000  # milliseconds, for machines that are busy
 MANY = 500
 # the panel of an assistant opens by itself on the first visit, and hides a quarter of the page
@@ -60,14 +53,6 @@ def addresses(outputs):
     finally:
         process.terminate()
         assert process.wait(60) == 0
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

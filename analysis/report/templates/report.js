@@ -1,4 +1,4 @@
-// Draws the figures of the report and labels logarithmic axes with as many round numbers as fit.
+// Unpacks plotly and the figures of the report, draws them, and labels logarithmic axes with as many round numbers as fit.
 "use strict";
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -63,13 +63,26 @@ const options = {
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 };
 
-for (const [name, panels] of Object.entries(JSON.parse(document.getElementById("figures").textContent))) {
-  panels.forEach(({ data, layout, axes }, index) => {
-    const graph = document.getElementById(`${name}-${index}`);
-    const saved = { toImageButtonOptions: { format: "svg", filename: panels.length > 1 ? `${name}-${index + 1}` : name } };
-    Plotly.newPlot(graph, data, touched ? { ...layout, dragmode: false } : layout, { ...options, ...saved }).then(() => {
-      number(graph, axes);
-      graph.on("plotly_afterplot", () => number(graph, axes)); // after zooming or resizing
-    });
-  });
+async function unpack(id) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (character) => character.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
+
+async function draw() {
+  const plotly = document.createElement("script");
+  plotly.textContent = await unpack("packed-plotly");
+  document.head.append(plotly);
+  for (const [name, panels] of Object.entries(JSON.parse(await unpack("packed-figures")))) {
+    panels.forEach(({ data, layout, axes }, index) => {
+      const graph = document.getElementById(`${name}-${index}`);
+      const saved = { toImageButtonOptions: { format: "svg", filename: panels.length > 1 ? `${name}-${index + 1}` : name } };
+      Plotly.newPlot(graph, data, touched ? { ...layout, dragmode: false } : layout, { ...options, ...saved }).then(() => {
+        number(graph, axes);
+        graph.on("plotly_afterplot", () => number(graph, axes)); // after zooming or resizing
+      });
+    });
+  }
+}
+
+if ("DecompressionStream" in window) draw();
+else document.getElementById("undrawn").hidden = false;

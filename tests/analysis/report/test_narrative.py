@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
+from analysis.fit.diagnostics import describe_run
 from analysis.formatting import Words, compute, percent, quantity, scientific, share, short, three_decimals
-from analysis.report.narrative import answer, describe_diagnostics, run_name
+from analysis.report.narrative import answer, describe_diagnostics, support
 from analysis.report.tables import ranking
 from openr1.errors import ConfigError
 
 
 def said(study):
-    return " ".join(answer(study))
+    return " ".join([*answer(study), *support(study)])
 
 
 def with_target(study, loss):
@@ -26,14 +27,45 @@ def test_a_budget_is_divided_with_intervals_and_its_reach_is_told():
     row = study.main.frontier(study.target_flops).iloc[0]
     n, d, loss = (f"{write(row[name])} ({write(row[f'{name}_low'])} to {write(row[f'{name}_high'])})"
                   for name, write in (("N", short), ("D", short), ("loss", three_decimals)))  # fmt: skip
-    first, second, *_ = answer(study)
-    assert first == f"With 10²¹ FLOPs, train {n} parameters on {d} tokens; expect a loss of {loss} nats per token."
-    assert second == "This extrapolates: the budget is 10 times that of the largest run."
+    advice = f"train {n} parameters on {d} tokens; expect a loss of {loss} nats per token."
+    assert answer(study) == [f"With 10²¹ FLOPs, 10 times the largest run, {advice}"]
 
 
-def test_a_budget_within_the_runs_is_not_called_extrapolated():
+def test_a_budget_within_the_runs_is_not_called_larger():
     study = replace(study_of_kind("budgets"), target_flops=1e19)
-    assert "extrapolates" not in said(study)
+    assert answer(study)[0].startswith("With 10¹⁹ FLOPs, train")
+
+
+def test_the_law_that_predicted_best_answers_and_the_others_are_told():
+    study = study_of_kind("budgets")
+    assert support(study)[0] == (
+        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws compared: an error of"
+        f" {percent(study.held_out_error(study.fits['chinchilla']))} on the best run of a budget."
+    )
+    worse = replace(study.fits["chinchilla"], holdout={**study.fits["chinchilla"].holdout, "best_runs_error": 0.5})
+    other = replace(study, fits={**study.fits, "chinchilla": worse})
+    assert other.main is other.fits["isoflop"]
+
+
+def test_a_law_that_predicted_better_but_cannot_answer_is_told_with_the_reason():
+    study = study_of_kind("budgets")
+    best = replace(study.fits["power_law"], holdout={**study.fits["power_law"].holdout, "best_runs_error": 1e-6})
+    study = replace(study, fits={**study.fits, "power_law": best})
+    assert study.main is study.fits["chinchilla"]
+    assert support(study)[:2] == [
+        "This is the answer of the Parametric law, which predicted the held-out runs best of the laws that divide compute: an"
+        f" error of {percent(study.held_out_error(study.main))} on the best run of a budget.",
+        "The Power law came closer (0.00 %), but does not divide compute into parameters and tokens.",
+    ]
+
+
+def test_no_compute_optimal_run_is_worse_than_a_run_of_its_cost(tmp_path):
+    table = budgets()
+    table["C"] *= np.linspace(0.9, 1.1, len(table))  # FLOPs that are not in proportion to ND
+    study = study_of(tmp_path, table, "law=chinchilla", "bootstrap.resamples=0", "holdout.above_flops=4e19")
+    rows = study.main.holdout["best_runs"]
+    assert rows
+    assert all(row["frontier"] <= row["predicted"] for row in rows)
 
 
 def test_what_was_held_out_is_set_beside_its_prediction():
@@ -73,7 +105,7 @@ def test_a_target_loss_is_answered_with_its_budget():
 def test_exponents_that_leave_the_optimum_free_are_said_to():
     study = study_of_kind("budgets")
     free = replace(study.main, params={**study.main.params, "alpha": 1e-9, "beta": 1e-9})
-    study = replace(study, fits={**study.fits, "chinchilla": free})
+    study = replace(study, fits={"chinchilla": free})
     assert answer(study)[0].startswith("There is no advice on 10²¹ FLOPs, since by the law, N* is 0: add runs")
 
 
@@ -134,7 +166,8 @@ def test_compute_in_another_unit_is_not_called_flops():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_is_of_sentences(kind):
-    for sentence in answer(study_of_kind(kind)):
+    study = study_of_kind(kind)
+    for sentence in [*answer(study), *support(study)]:
         assert sentence[0].isupper() or sentence[0].isdigit()
         assert sentence.endswith(".")
         assert "nan" not in sentence
@@ -145,8 +178,18 @@ def test_a_diagnosis_names_the_run_that_moves_most():
     row = study.main.diagnostics["influence"][0]
     text = " ".join(describe_diagnostics(study, study.main))
     errors = f"{abs(row['standard_errors']):.2g} standard errors"
-    assert f"changes no parameter by more than {errors} ({row['parameter']}, without {run_name(study, row['run'])})." in text
-    assert "Residuals show no trend." in text
+    run = describe_run(study.runs.frame, row["run"])
+    assert f"changes no parameter by more than {errors} ({row['parameter']}, without {run})." in text
+    assert "Residuals of the fit to all runs show no trend." in text
+
+
+def test_held_out_rows_beyond_the_interval_are_counted():
+    study = study_of_kind("budgets")
+    points = [{**row, "low": 0.0, "high": 9.0} for row in study.main.holdout["points"]]
+    inside = replace(study.main, holdout={**study.main.holdout, "points": points})
+    assert "lie outside" not in " ".join(describe_diagnostics(study, inside))
+    points[0]["high"], points[1]["low"] = 0.1, 8.0
+    assert f"Of {len(points)} held-out rows, 2 lie outside the 95 % interval" in " ".join(describe_diagnostics(study, inside))
 
 
 def test_a_diagnosis_tells_of_ridges_basins_and_trends():
@@ -154,7 +197,7 @@ def test_a_diagnosis_tells_of_ridges_basins_and_trends():
     known = {**study.main.diagnostics, "ridge": ["E", "A"], "basins": 3, "agreeing": 0.25}
     known["trends"] = [{"with": "C", "shape": "bent", "correlation": -0.5, "p": 1e-5}]
     text = " ".join(describe_diagnostics(study, replace(study.main, diagnostics=known)))
-    assert "Residuals trend with C (bent, -0.50)." in text
+    assert "Residuals of the fit to all runs trend with C (bent, -0.50)." in text
     assert "the runs do not determine E and A separately" in text
     assert "The starts reached 3 local optima; 25% of them reached the best one." in text
 

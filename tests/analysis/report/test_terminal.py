@@ -8,6 +8,7 @@ from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
 from analysis.formatting import percent
 from analysis.report import terminal
+from analysis.warning import RankedWarning, Severity
 
 
 def printed(study, capsys):
@@ -31,16 +32,18 @@ def test_the_best_on_what_was_held_out_is_first(capsys):
     text = printed(study, capsys)
     places = [text.index(percent(study.held_out_error(fit))) for fit in study.ranked]
     assert places == sorted(places)
-    assert "FLOPs, train" in text
+    assert text.index("FLOPs, 10 times the largest run, train") < places[0]
 
 
-def test_few_warnings_of_a_law_are_printed(capsys):
+def test_the_three_gravest_warnings_are_printed(capsys):
     study = study_of_kind("budgets")
-    fit = replace(study.main, diagnostics={**study.main.diagnostics, "warnings": [f"beware [of {i}]" for i in range(9)]})
+    warnings = [RankedWarning(f"beware [of {i}]", Severity(6 - i)) for i in range(5)]
+    fit = replace(study.main, diagnostics={**study.main.diagnostics, "warnings": warnings})
     text = printed(replace(study, fits={"chinchilla": fit}), capsys)
-    assert "beware [of 3]" in text
-    assert "beware [of 4]" not in text
-    assert "5 more warnings are in the report" in text
+    places = [text.index(f"warning: Beware [of {i}].") for i in (4, 3, 2)]
+    assert places == sorted(places)
+    assert "of 1]" not in text
+    assert "2 more warnings are in the report" in text
 
 
 def test_what_was_left_out_and_what_failed_is_said(tmp_path, capsys):
@@ -50,8 +53,7 @@ def test_what_was_left_out_and_what_failed_is_said(tmp_path, capsys):
     study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
     text = printed(study, capsys)
     assert "19 runs, 1 left out (loss is missing or not a number)" in text
-    assert "runs: C differs from 6ND by more than a factor of ten in 1 of 19 rows" in text
-    assert "hyperparameter was not fitted: " in text
+    assert "warning: C differs from 6ND by more than a factor of ten in 1 of 19 rows" in text
 
 
 def test_the_budget_of_a_target_loss_is_said(capsys):
