@@ -29,6 +29,7 @@ def test_every_page_is_built_and_in_the_navigation(site):
     pages = {str(path.relative_to(ROOT / "docs").with_suffix(".html")) for path in (ROOT / "docs").rglob("*.md")}
     assert pages - navigation == {"index.html"}
     assert all((site / page).exists() for page in pages)
+    assert not pages & {"search.html", "genindex.html"}  # Sphinx writes these itself
 
 
 def test_guides_reference_and_results_are_apart(site):
