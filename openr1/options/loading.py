@@ -231,7 +231,7 @@ def _may_be_added(key: str) -> bool:
             return True
         if name not in {field.name for field in fields(schema)}:
             return False
-        schema = next((hint for hint in _alternatives(_hints(schema)[name]) if is_dataclass(hint)), None)
+        schema = next((hint for hint in _alternatives(_hints(cast(type, schema))[name]) if is_dataclass(hint)), None)
     return True
 
 
