@@ -7,7 +7,7 @@ EXTRAS ?= dev,reasoning_gym,smollm2
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install vllm demo test integration nightly lint format ui benchmark clean
+.PHONY: help install vllm demo test integration nightly lint format ui docs benchmark clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -32,6 +32,7 @@ NOT_NEEDED := torchvision torchaudio torchcodec triton
 	@touch $@
 
 demo: install  ## train the demo study and an R1-Zero, fit their laws, write reports under outputs/studies
+	@echo "The demo takes roughly 20 to 40 minutes on two cores, depending on the processor. Ctrl-C stops it, and make demo goes on."
 	$(BIN)/openr1 -m experiment=demo
 	$(BIN)/openr1-fit experiment=demo
 	$(BIN)/openr1 experiment=r1_zero_micro
@@ -58,6 +59,12 @@ format: install  ## mend what ruff can
 
 ui: install  ## the MLflow UI, opened at the runs of the newest study
 	$(BIN)/openr1-ui
+
+docs: install  ## the pages of docs/ as a site in dist/site; a broken link is an error
+	@$(BIN)/python -c 'import furo, myst_parser, sphinx, sphinx_copybutton' 2>/dev/null || \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs dist/site
+	@echo "the site: dist/site/index.html"
 
 benchmark: install  ## speed of training, start-up, searches, fits, generation, curation and sandbox, each beside a baseline
 	$(BIN)/python tests/benchmarks/training_speed.py

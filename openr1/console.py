@@ -124,6 +124,8 @@ def _guarded(command: Callable[[], object]) -> None:
         place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
         exit_with(ConfigError(f"{place}is not YAML that can be read: {error.problem or error.context}"))
     except (TypeError, ValueError) as error:
+        if str(error).startswith("Only one of --run, --multirun"):
+            exit_with(ConfigError("-m, --cfg, --info and --shell-completion: give one of them"))
         if not _is_of_choices(error):
             raise
         exit_with(ConfigError(_describe_choice(sys.argv[1:])))  # Hydra does not name the group

@@ -48,7 +48,8 @@ propose runs, and everything else is priced.
 """
 PLAIN = re.compile(r"(?!(?i:true|false|null|none|nan|inf)$)[A-Za-z_][\w./-]*")  # read by Hydra as the text that it is
 HELP_FLAGS = {"--help", "-h"}
-COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", *HELP_FLAGS}  # print something about a config
+# print something about a config
+COMPOSING_FLAGS = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", *HELP_FLAGS}
 FORECAST_KEY = "+hydra.sweeper.forecast"  # the study that a forecast of the priced runs is made from
 # a sweeper that prices the runs instead of launching them
 PRICE_WORDS = ["hydra.sweeper._target_=hydra_plugins.openr1_price.PriceSweeper", "-m"]
@@ -111,7 +112,7 @@ def parse_mode(words: Sequence[str]) -> tuple[Mode, list[str]]:
         keys = {word.lstrip("+~").partition("=")[0].partition(".")[0] for word in words}
         chosen = (mode for mode in MODES.values() if keys & set(mode.keys) or set(words) & set(mode.words))
         mode, words = next(chosen, MODES["price"]), list(words)
-    if mode.name == "price" and not COMPOSING_FLAGS & set(words):
+    if mode.name == "price" and not COMPOSING_FLAGS & {word.partition("=")[0] for word in words}:
         words = [f"{FORECAST_KEY}={word.partition('=')[2]}" if word.startswith("forecast=") else word for word in words]
         words += [word for word in PRICE_WORDS if word not in words]
     return mode, words

@@ -22,6 +22,7 @@ from openr1.data.tables import Row, read_rows
 from openr1.data.tasks import generate, options_of
 from openr1.data.traces import has_layout, oracle_completion
 from openr1.errors import ConfigError
+from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:
     import datasets
@@ -207,6 +208,7 @@ class Hub(Source):
         import datasets
 
         config, root = self.config, Path(self.config.path)
+        look_for_hub(root)
         try:
             if any((root / name).exists() for name in ("state.json", "dataset_dict.json")):
                 table = datasets.load_from_disk(root)

@@ -14,6 +14,7 @@ from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
 from openr1.models.parametrization import RECORD, Parametrization
 from openr1.models.shape import Shape
+from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -59,6 +60,7 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
     from transformers import CONFIG_MAPPING, PreTrainedConfig
 
     checkpoint = checkpoint_of(model, scale)
+    look_for_hub(str(checkpoint))
     try:
         raw, _ = PreTrainedConfig.get_config_dict(checkpoint, revision=model.revision)
     except OSError as error:
@@ -81,6 +83,7 @@ def refuse_code(checkpoint: str, revision: str | None, key: str = "model.checkpo
     from transformers import PreTrainedConfig
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
+    look_for_hub(checkpoint)
     files: dict[str, dict[str, Any]] = {}
     with suppress(OSError):  # a missing file is refused by what reads it
         files["config.json"], _ = PreTrainedConfig.get_config_dict(checkpoint, revision=revision)

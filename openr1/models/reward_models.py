@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from openr1.errors import ConfigError
 from openr1.models.build import family_config
 from openr1.models.checkpoints import load_with, refuse_code
+from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -96,6 +97,7 @@ def is_reward_model(checkpoint: str, revision: str | None = None) -> bool:
     """Tell whether a checkpoint is a classifier of sequences, by the class that its ``config.json`` names."""
     from transformers import PreTrainedConfig
 
+    look_for_hub(checkpoint)
     try:
         raw, _ = PreTrainedConfig.get_config_dict(checkpoint, revision=revision)
     except OSError:

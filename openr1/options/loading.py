@@ -15,6 +15,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from hydra.core.config_store import ConfigStore
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -208,7 +209,7 @@ def one_line(error: Exception) -> str:
         schema = OmegaConf.get_type(parent)
         hint = vars(schema).get("unknown_key_hint", "") if isinstance(schema, type) else ""
         # where any key may stand, Hydra takes a new one with a plus
-        hint = f"+{key}=… adds it" if schema is dict else hint
+        hint = (f"+{key}=… adds it" if _may_be_added(key) else "") if schema is dict else hint
         return f"{key}: no such key{there}" + (f"; {hint}" if hint else "")
     override = re.search(r"Error merging override \+{0,2}([^=]+)=(.*)", str(error))
     if override and override[1].endswith(f".{key}"):
@@ -218,6 +219,20 @@ def one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
     return f"{key}: {text}" if key and not text.startswith(str(key)) else text
+
+
+def _may_be_added(key: str) -> bool:
+    """Tell whether a new key of a mapping may be accepted: in a step of a recipe, it has to be one of the config of a run."""
+    step = re.fullmatch(r"recipe\.steps\.[^.]+\.(.+)", key)
+    run = ConfigStore.instance().repo.get("Config.yaml")
+    schema: Any = OmegaConf.get_type(run.node) if step and run else None
+    for name in step[1].split(".") if step else ():
+        if not is_dataclass(schema) or hasattr(schema, "kinds"):  # any key, or those of a form that kind= chooses
+            return True
+        if name not in {field.name for field in fields(schema)}:
+            return False
+        schema = next((hint for hint in _alternatives(_hints(cast(type, schema))[name]) if is_dataclass(hint)), None)
+    return True
 
 
 def _describe_shape(message: str, key: str, option: str, value: str) -> str:

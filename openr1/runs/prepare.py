@@ -100,8 +100,8 @@ def prepare(
         config = replace(config, data=replace(config.data, name=answers.data_name))
     local = with_local_checkpoint(config) if complete else config
     if shapes is None:
+        check_can_begin(config, identity)  # before the Hub is asked
         _check_checkpoint(local)
-        check_can_begin(config, identity)
     dataset = _dataset(local) if complete else None
     estimate = estimate_run(local, dataset, shapes)
     fingerprint, inputs = identity or identify(config)

@@ -29,10 +29,10 @@ def check_requirements(config: Config) -> None:
     check_processes(config)
     if config.stage.needs_model and (config.stage.rollouts or not config.stage.trains):
         require_device("engine.device", getattr(config.engine, "device", "cpu"))
-    _check_scoring_models(config)
     if config.stage.trains:
         require_device("compute.device", config.compute.device)
         _check_attention(config.model.attention)
+    _check_scoring_models(config)  # last, since they may be on the Hub or behind a server
 
 
 def _check_scoring_models(config: Config) -> None:

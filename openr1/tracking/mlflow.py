@@ -3,13 +3,9 @@
 Callers import this module; it also exports what :mod:`openr1.tracking.store`, :mod:`openr1.tracking.reading` and
 :mod:`openr1.tracking.environment` offer them.
 
-The analysis relies on these names. Metrics: ``params_total params_active params_non_embedding tokens unique_tokens epochs flops
-flops_train flops_eval flops_6nd flops_new eval_loss eval_bits_per_byte wall_seconds eval_seconds tokens_per_second mfu
-gpu_hours peak_memory_bytes``; curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps.
-``flops`` counts all steps, ``flops_new`` leaves out those taken over from a trunk. In reinforcement learning ``flops`` is the
-sum of ``flops_rollout flops_score flops_train flops_reward``, beside curves of ``pass_at_1 reasoned_rate format_rate
-completions written reward reward_TERM signal_rate entropy kl clip_ratio``. Tags: ``study trial stage family scale data seed
-config_hash git_commit fingerprint hardware``. :func:`openr1.tracking.names.to_key` turns a name into a key that MLflow accepts;
+The analysis relies on the names of metrics and tags, which :mod:`openr1.tracking.catalogue` lists with their meanings.
+Curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the same steps.
+:func:`openr1.tracking.names.to_key` turns a name into a key that MLflow accepts;
 reading turns it back.
 
 If the store does not answer, the user sees one line. Before a run the store is refused (:class:`openr1.errors.ConfigError`). A

@@ -75,7 +75,7 @@ def validate_choice(law: Law, sweep: ActiveOptions) -> None:
     if unknown:
         raise ConfigError(f"law: {law.name} needs {unknown[0]}, which sizes and tokens of candidates do not determine")
     if not sweep.candidates.scale or not sweep.candidates.tokens:
-        raise ConfigError("sweep.candidates: give scale and tokens, such as sweep.candidates.scale=[50k,100k]")
+        raise ConfigError("sweep.candidates: give scale and tokens, such as 'sweep.candidates.scale=[50k,100k]'")
     if not sweep.target.given:
         raise ConfigError("sweep.target: give flops, or both of N and D")
     if sweep.target.flops is not None and not law.allocates:

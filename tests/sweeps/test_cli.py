@@ -45,6 +45,8 @@ def test_the_words_for_hydra():
     assert cli.parse_mode(["propose", "runs.study=a"])[1] == ["runs.study=a"]
     assert cli.parse_mode(["seed=0,1", "-m"])[1] == ["seed=0,1", "-m", cli.PRICE_WORDS[0]]
     assert cli.parse_mode(["price", "--cfg", "job"])[1] == ["--cfg", "job"]
+    assert cli.parse_mode(["--cfg=job"])[1] == ["--cfg=job"]
+    assert cli.parse_mode(["-sc", "install=bash"])[1] == ["-sc", "install=bash"]
 
 
 def test_a_word_that_is_no_mode_is_refused():

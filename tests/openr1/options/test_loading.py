@@ -10,9 +10,10 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, OmegaConf
 
 from openr1.config.load import load_run_config
-from openr1.config.schema import to_dict
+from openr1.config.schema import register, to_dict
 from openr1.errors import ConfigError
 from openr1.options import RENAMED_KEYS, flatten, load_config, load_options, one_line
+from openr1.options.loading import _may_be_added
 
 
 @dataclass
@@ -162,3 +163,19 @@ def test_a_value_a_list_and_a_section_in_the_place_of_another_are_one_line(given
     with pytest.raises(ConfigError) as error:
         load_config(Lists, given)
     assert str(error.value) == line
+
+
+@pytest.mark.parametrize(
+    ("key", "may"),
+    [
+        ("recipe.steps.base.optim.lr", True),
+        ("recipe.steps.base.optim.lrr", False),
+        ("recipe.steps.base.optimm.lr", False),
+        ("recipe.steps.base.stage.eval.every", True),
+        ("recipe.steps.base.model.options.x", True),
+        ("model.options.x", True),
+    ],
+)
+def test_a_plus_is_offered_for_keys_that_may_be_added(key, may):
+    register()
+    assert _may_be_added(key) is may
