@@ -1,18 +1,18 @@
 """Analysis of finished runs: tidy frames, scaling laws with uncertainty, figures and a report."""
 
-from analysis.fit import comparison as _comparison
-from analysis.fit import fit as _fit
-from analysis.fit import groups as _groups
-from analysis.fit.groups import Groups
-from analysis.fit.resampling import Bootstrap, Holdout
-from analysis.fit.result import Fit
-from analysis.forecast import forecast as _forecast
-from analysis.laws import LAWS
-from analysis.laws.constraints import Prior
-from analysis.sources.frame import Columns, Runs, tidy
-from analysis.sources.readers import read_csv, read_file, read_mlflow, read_study
-from analysis.sources.study_runs import StudyRuns
-from analysis.sources.wording import speaking_python
+from openr1.analysis.fit import comparison as _comparison
+from openr1.analysis.fit import fit as _fit
+from openr1.analysis.fit import groups as _groups
+from openr1.analysis.fit.groups import Groups
+from openr1.analysis.fit.resampling import Bootstrap, Holdout
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.forecast import forecast as _forecast
+from openr1.analysis.laws import LAWS
+from openr1.analysis.laws.constraints import Prior
+from openr1.analysis.sources.frame import Columns, Runs, tidy
+from openr1.analysis.sources.readers import read_csv, read_file, read_mlflow, read_study
+from openr1.analysis.sources.study_runs import StudyRuns
+from openr1.analysis.sources.wording import speaking_python
 
 # the same functions serve openr1-fit, whose messages name the keys of its config
 fit = speaking_python(_fit.fit)

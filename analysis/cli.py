@@ -9,21 +9,21 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from analysis.config import FitConfig, register_custom_laws, register_schemas
+from openr1.analysis.config import FitConfig, register_custom_laws, register_schemas
 from openr1.console import exiting, guarded
 from openr1.options import load_config
 from openr1.system.faults import writing
 from openr1.system.files import check_place
 
 
-@hydra.main(version_base="1.3", config_path="pkg://conf.analysis", config_name="config")
+@hydra.main(version_base="1.3", config_path="pkg://openr1.conf.analysis", config_name="config")
 def app(cfg: DictConfig) -> None:
     """Fit, write the report and print its summary."""
     with exiting():
         config = load_config(FitConfig, cfg)
-        from analysis import report, study
-        from analysis.progress import on_terminal
-        from analysis.report import terminal, tracked
+        from openr1.analysis import report, study
+        from openr1.analysis.progress import on_terminal
+        from openr1.analysis.report import terminal, tracked
 
         check_place(config.directory, "out" if config.out else "outputs")
         if config.ablation.metric is not None:
@@ -40,9 +40,9 @@ def app(cfg: DictConfig) -> None:
 
 def _compare_variants(config: FitConfig) -> None:
     """Compare the variants of a study with its base line, write the table and print it."""
-    from analysis.fit.ablation import compare
-    from analysis.report import ablations
-    from analysis.sources.frame import read
+    from openr1.analysis.fit.ablation import compare
+    from openr1.analysis.report import ablations
+    from openr1.analysis.sources.frame import read
 
     frame, options = read(config.runs, []).frame, config.ablation
     named = {column: quantity for quantity, column in vars(config.runs.columns).items() if column}

@@ -15,13 +15,13 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import MISSING
 
-from analysis.figures import Figures
-from analysis.fit.ablation import Ablation
-from analysis.fit.resampling import Bootstrap, Holdout
-from analysis.laws import LAWS, Law
-from analysis.laws.constraints import read_priors, read_values
-from analysis.laws.custom import law_class
-from analysis.sources.frame import SOURCES, Source
+from openr1.analysis.figures import Figures
+from openr1.analysis.fit.ablation import Ablation
+from openr1.analysis.fit.resampling import Bootstrap, Holdout
+from openr1.analysis.laws import LAWS, Law
+from openr1.analysis.laws.constraints import read_priors, read_values
+from openr1.analysis.laws.custom import law_class
+from openr1.analysis.sources.frame import SOURCES, Source
 from openr1.errors import ConfigError
 from openr1.options import load_config, one_line, one_of
 from openr1.options.ranges import Flops, Positive
@@ -95,7 +95,7 @@ class FitConfig:
 
     @property
     def constraints(self) -> dict[str, Any]:
-        """The keyword arguments of :func:`analysis.fit` that say how runs and parameters are weighted and constrained."""
+        """The keyword arguments of :func:`openr1.analysis.fit` that say how runs and parameters are weighted and constrained."""
         return {"weights": self.weights, "fix": self.fix, "tie": self.tie, "priors": self.priors}
 
 
@@ -127,7 +127,7 @@ def compose(overrides: Sequence[str] = ()) -> FitConfig:
     register_schemas()
     register_custom_laws(overrides)
     try:
-        with initialize_config_module("conf.analysis", version_base="1.3"):
+        with initialize_config_module("openr1.conf.analysis", version_base="1.3"):
             composed = hydra.compose("config", list(overrides))
     except HydraException as error:
         raise ConfigError(one_line(error)) from error

@@ -1,6 +1,6 @@
 """A study as data: finished runs and the laws fitted to them, all together or group by group.
 
-:mod:`analysis.charts` draws a study; :mod:`analysis.report` writes and prints it.
+:mod:`openr1.analysis.charts` draws a study; :mod:`openr1.analysis.report` writes and prints it.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.config import FitConfig
-from analysis.fit.comparison import Comparison, compare_nested
-from analysis.fit.fit import fit
-from analysis.fit.groups import Groups, fit_by, split_by
-from analysis.fit.labels import format_label, sort_key
-from analysis.fit.resampling import Bootstrap
-from analysis.fit.result import Fit
-from analysis.fit.transfer import Transfer, transfer_of
-from analysis.fit.weights import run_weights
-from analysis.forecast.forecast import Forecast, forecast
-from analysis.forecast.registry import Outcome, list_faults, verify
-from analysis.formatting import Words, compute, compute_unit
-from analysis.laws import Hyperparameter
-from analysis.sources import frame
-from analysis.sources.frame import Runs
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.config import FitConfig
+from openr1.analysis.fit.comparison import Comparison, compare_nested
+from openr1.analysis.fit.fit import fit
+from openr1.analysis.fit.groups import Groups, fit_by, split_by
+from openr1.analysis.fit.labels import format_label, sort_key
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.fit.transfer import Transfer, transfer_of
+from openr1.analysis.fit.weights import run_weights
+from openr1.analysis.forecast.forecast import Forecast, forecast
+from openr1.analysis.forecast.registry import Outcome, list_faults, verify
+from openr1.analysis.formatting import Words, compute, compute_unit
+from openr1.analysis.laws import Hyperparameter
+from openr1.analysis.sources import frame
+from openr1.analysis.sources.frame import Runs
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 EXTRAPOLATION = 10  # default of the target budget, over the largest budget of the runs
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hydra.utils import get_class
 
-from analysis.config import FitConfig
-from analysis.laws import LAWS
-from analysis.sources.frame import SOURCES as RUNS
+from openr1.analysis.config import FitConfig
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import SOURCES as RUNS
 from openr1.config.schema import PathsConfig
 from openr1.curation.options import STEPS
 from openr1.data.options import SOURCES, DataConfig
@@ -22,13 +22,13 @@ from openr1.rewards.options import RewardConfig, TermConfig
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS
 from openr1.stages.options import STAGES
+from openr1.sweeps.active.config import PlanConfig
+from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.designs import DESIGNS
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.status.config import StatusConfig
 from openr1.tracking.options import TrackingConfig
 from openr1.training.options import BudgetConfig, OptimConfig
-from sweeps.active.config import PlanConfig
-from sweeps.catalogue.config import StudiesConfig
-from sweeps.designs import DESIGNS
-from sweeps.optuna.config import SearchConfig
-from sweeps.status.config import StatusConfig
 
 PAGE = Path(__file__).with_suffix(".md")
 INTRODUCTION = """# All options

@@ -9,7 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeps.designs import DESIGNS
+from openr1.sweeps.designs import DESIGNS
 
 for schema, _ in DESIGNS.values():
     ConfigStore.instance().store(name=schema.__name__, node=schema, provider="openr1")
@@ -28,7 +28,7 @@ class DesignSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeps.study.sweeper import sweep
+        from openr1.sweeps.study.sweeper import sweep
 
         assert self.hydra_context  # setup was called before
         assert self.task_function is not None

@@ -11,7 +11,7 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 
 class LocalLauncher(JoblibLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from sweeps.study.process_pool import pool_of
+        from openr1.sweeps.study.process_pool import pool_of
 
         if pool := pool_of(self):
             return pool.launch(job_overrides, initial_job_idx)

@@ -10,8 +10,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeps.config import require_search
-from sweeps.optuna.config import SearchConfig
+from openr1.sweeps.config import require_search
+from openr1.sweeps.optuna.config import SearchConfig
 
 ConfigStore.instance().store(name="SearchConfig", node=SearchConfig, provider="openr1")
 
@@ -33,7 +33,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         require_search(self.options)
-        from sweeps.optuna.sweeper import sweep
+        from openr1.sweeps.optuna.sweeper import sweep
 
         assert self.hydra_context  # setup was called before
         assert self.task_function is not None

@@ -27,7 +27,7 @@ class PriceSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeps.commands.price import show
+        from openr1.sweeps.commands.price import show
 
         assert self.hydra_context  # setup was called before
         assert self.config is not None

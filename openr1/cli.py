@@ -77,7 +77,7 @@ def _without_folder_of_a_refused_run(job: HydraConf) -> Iterator[None]:
 def main() -> None:
     register()
     _absolute_config_path()
-    guarded(hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(execute))
+    guarded(hydra.main(version_base="1.3", config_path="pkg://openr1.conf", config_name="config")(execute))
 
 
 def _absolute_config_path() -> None:

@@ -143,7 +143,7 @@ def _is_of_choices(error: Exception) -> bool:
 
 def _describe_choice(words: Sequence[str]) -> str:
     """Say which word of a command line chooses something else than a name."""
-    roots = (files("conf"), files("conf") / "analysis")
+    roots = (files("openr1.conf"), files("openr1.conf") / "analysis")
     for word in words:
         group, _, value = word.partition("=")
         name = group.lstrip("+").partition("@")[0]

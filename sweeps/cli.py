@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from openr1.config.schema import register as register_runs
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError
-from sweeps.commands import check, propose, status, studies
+from openr1.sweeps.commands import check, propose, status, studies
 
 HELP = """\
 openr1-plan: the price of a study before it starts, its next runs, its status while it runs, what was damaged, all studies.
@@ -83,14 +83,20 @@ class Mode:
 MODES = {
     mode.name: mode
     for mode in (
-        Mode("price", "pkg://conf", "config", register_runs, _prices_nothing),
+        Mode("price", "pkg://openr1.conf", "config", register_runs, _prices_nothing),
         Mode(
-            "propose", "pkg://conf.plan", "propose", propose.register, propose.run, ("sweep=active",), ("replay", "runs", "law")
+            "propose",
+            "pkg://openr1.conf.plan",
+            "propose",
+            propose.register,
+            propose.run,
+            ("sweep=active",),
+            ("replay", "runs", "law"),
         ),
-        Mode("status", "pkg://conf.plan", "status", status.register, status.run, (), ("status",), ("status",)),
-        Mode("check", "pkg://conf.plan", "check", check.register, check.run, (), ("check",), ("check",)),
+        Mode("status", "pkg://openr1.conf.plan", "status", status.register, status.run, (), ("status",), ("status",)),
+        Mode("check", "pkg://openr1.conf.plan", "check", check.register, check.run, (), ("check",), ("check",)),
         Mode(
-            *("studies", "pkg://conf.plan", "studies", studies.register, studies.run),
+            *("studies", "pkg://openr1.conf.plan", "studies", studies.register, studies.run),
             *((), ("studies",), ("studies", "name", "to")),
         ),
     )

@@ -1,7 +1,7 @@
 """Private parts of Hydra 1.3.8, OmegaConf 2.3.1 and joblib's launcher 1.2.0 that sweeps rely on.
 
 ``tests/sweeps/test_compat.py`` fails when the source of one of them changes. Those of Optuna stand in
-:mod:`sweeps.optuna.compat`.
+:mod:`openr1.sweeps.optuna.compat`.
 """
 
 from __future__ import annotations

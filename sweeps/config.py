@@ -10,7 +10,7 @@ from omegaconf import MISSING, DictConfig
 
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
-from sweeps.limits.allowance import Allowance
+from openr1.sweeps.limits.allowance import Allowance
 
 
 @dataclass

@@ -12,8 +12,8 @@ from helpers.shown_studies import pretraining
 from helpers.source import ROOT
 from helpers.studies import budgets, loss
 
-from analysis import Holdout, tidy
-from analysis.laws import Chinchilla
+from openr1.analysis import Holdout, tidy
+from openr1.analysis.laws import Chinchilla
 from openr1.tracking.options import TrackingConfig
 
 TESTED_APART = ("extending.md",)  # tests/test_extending.py
@@ -51,7 +51,7 @@ def reward_curves() -> pd.DataFrame:
 
 def given(code: str) -> dict[str, object]:
     """Return the names that an example takes as given."""
-    if "sweeps.active" in code:
+    if "openr1.sweeps.active" in code:
         runs = tidy(budgets()).frame
         targets = pd.DataFrame({"N": [1e10], "D": [2e11], "C": [1.2e22]})
         return {

@@ -16,7 +16,7 @@ from helpers.configs import composed
 from helpers.source import ROOT
 from helpers.sweep_designs import study
 
-from analysis import Bootstrap, fit
+from openr1.analysis import Bootstrap, fit
 from openr1.config.schema import register
 from openr1.data.options import SOURCES
 from openr1.data.sources import SOURCE_CLASSES, open_sources
@@ -30,7 +30,7 @@ from openr1.rewards.base import Sample
 from openr1.runs.stage_run import run_stage
 from openr1.stages.figures import FIGURES
 from openr1.stages.options import STAGES
-from sweeps.designs import DESIGNS
+from openr1.sweeps.designs import DESIGNS
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)$", PAGE, flags=re.M)[1:])] * 2, strict=True))
@@ -124,7 +124,7 @@ def test_a_law_finds_its_parameters(example):
 
 
 def test_a_design_ends_where_its_rule_says(example):
-    made, path = example("A design of a study", "sweeps.designs.doubling")
+    made, path = example("A design of a study", "openr1.sweeps.designs.doubling")
     rounds, finished, _ = study(made.DoublingSweep(name="x"), lambda config: 2 + 1e5 / config.budget.tokens)
     assert [run.config.budget.tokens for run in finished] == [1e5 * 2**step for step in range(len(rounds))]
     assert len(rounds) == 6

@@ -10,14 +10,14 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
-from analysis.config import compose as compose_fit
+from openr1.analysis.config import compose as compose_fit
 from openr1.evaluation.verify import argument_parser
 from openr1.options import load_config
-from sweeps.catalogue.config import StudiesConfig
-from sweeps.cli import PRICE_WORDS, parse_mode
-from sweeps.commands.check import CheckConfig
-from sweeps.commands.propose import compose as compose_plan
-from sweeps.status.config import StatusConfig
+from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.cli import PRICE_WORDS, parse_mode
+from openr1.sweeps.commands.check import CheckConfig
+from openr1.sweeps.commands.propose import compose as compose_plan
+from openr1.sweeps.status.config import StatusConfig
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -77,7 +77,7 @@ def test_every_plan_command_composes(line):
         compose_plan(words)
     elif mode.name in PLAN_SCHEMAS:
         mode.register()
-        with initialize_config_module("conf.plan", version_base="1.3"):
+        with initialize_config_module("openr1.conf.plan", version_base="1.3"):
             load_config(PLAN_SCHEMAS[mode.name], compose(mode.name, words))
     else:
         composed(*first_choices([word for word in words if word not in PRICE_WORDS]))

@@ -293,7 +293,7 @@ def test_unknown_paths(path):
         "openr1.options.load_config",
         "openr1.artifacts.Artifact.path",
         "openr1.artifacts.Artifact.name",
-        "analysis.fit",
+        "openr1.analysis.fit",
     ],
 )
 def test_known_names(name):
@@ -301,7 +301,7 @@ def test_known_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["openr1.model", "openr1.options.load", "openr1.artifacts.Artifact.found", "analysis.fits", "nothing.x"]
+    "name", ["openr1.model", "openr1.options.load", "openr1.artifacts.Artifact.found", "openr1.analysis.fits", "nothing.x"]
 )
 def test_unknown_names(name):
     assert not is_name(name)

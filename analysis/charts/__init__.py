@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import compute, curves, families, fits, isoflop, mixing, optimisers, reasoning, rl_compute, schedules
-from analysis.charts.marks import Chart
+from openr1.analysis.charts import (
+    compute,
+    curves,
+    families,
+    fits,
+    isoflop,
+    mixing,
+    optimisers,
+    reasoning,
+    rl_compute,
+    schedules,
+)
+from openr1.analysis.charts.marks import Chart
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 __all__ = ["FIGURES", "Chart", "chart_study"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.charts.marks import BLUE, GREY, ORANGE, Axis, Chart, Mark, Panel, Rule, Scatter, span
+from openr1.analysis.charts.marks import BLUE, GREY, ORANGE, Axis, Chart, Mark, Panel, Rule, Scatter, span
 
 if TYPE_CHECKING:
-    from analysis.fit.ablation import AblationStudy
+    from openr1.analysis.fit.ablation import AblationStudy
 
 LONG = 60  # characters of a label
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import (
+from openr1.analysis.charts.marks import (
     BLACK,
     PALE,
     Axis,
@@ -23,7 +23,7 @@ from analysis.charts.marks import (
     colour,
     span,
 )
-from analysis.charts.parts import (
+from openr1.analysis.charts.parts import (
     FittedRange,
     axis,
     compute_axis,
@@ -36,12 +36,12 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, count_rows, join_words
-from analysis.laws.base import best_runs
+from openr1.analysis.formatting import QUANTITIES, count_rows, join_words
+from openr1.analysis.laws.base import best_runs
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 STEPS = 100  # points of a line
 FAR = 1000  # largest target budget in a figure, over the largest budget of the runs

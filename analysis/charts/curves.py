@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Rule, Scale, Scatter, Text, colour, span
-from analysis.charts.parts import (
+from openr1.analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Rule, Scale, Scatter, Text, colour, span
+from openr1.analysis.charts.parts import (
     UNLIMITED,
     FittedRange,
     axis,
@@ -24,12 +24,12 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, short
-from analysis.laws import Hyperparameter
+from openr1.analysis.formatting import QUANTITIES, short
+from openr1.analysis.laws import Hyperparameter
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 STEPS = 120  # points of a line
 LABEL = 6  # index of the point of a line at its label

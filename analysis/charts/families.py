@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.charts.marks import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, Chart, Mark, Panel, span
-from analysis.charts.parts import UNLIMITED, axis, holdout_note, law_marks, run_points, train_fit
-from analysis.laws import Observational
+from openr1.analysis.charts.marks import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, Chart, Mark, Panel, span
+from openr1.analysis.charts.parts import UNLIMITED, axis, holdout_note, law_marks, run_points, train_fit
+from openr1.analysis.laws import Observational
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 HUES = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, BLACK)  # of the families with the most models; others are grey, without a line
 PANELS = 6  # benchmarks that are drawn

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import (
+from openr1.analysis.charts.marks import (
     BLACK,
     Axis,
     Chart,
@@ -26,7 +26,7 @@ from analysis.charts.marks import (
     levels,
     span,
 )
-from analysis.charts.parts import (
+from openr1.analysis.charts.parts import (
     axis,
     column,
     compute_axis,
@@ -38,12 +38,12 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, interval, number, percent
+from openr1.analysis.formatting import QUANTITIES, interval, number, percent
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.formatting import Words
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.formatting import Words
+    from openr1.analysis.study import Study
 
 GRID = 60  # points of a surface along each axis
 SURFACES = ("chinchilla", "overtraining", "data_constrained")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.fits import Estimate, estimates
-from analysis.charts.marks import (
+from openr1.analysis.charts.fits import Estimate, estimates
+from openr1.analysis.charts.marks import (
     AMBER,
     BLUE,
     GREEN,
@@ -27,7 +27,7 @@ from analysis.charts.marks import (
     Scatter,
     span,
 )
-from analysis.charts.parts import (
+from openr1.analysis.charts.parts import (
     FittedRange,
     axis,
     column,
@@ -40,15 +40,15 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.charts.transfer import chart_transfer
-from analysis.fit.labels import parse_size
-from analysis.formatting import number, percent, share
-from analysis.laws import EffectiveSpeedup, RlPower
-from analysis.laws.base import best_runs
-from analysis.laws.effective_speedup import TREATED
+from openr1.analysis.charts.transfer import chart_transfer
+from openr1.analysis.fit.labels import parse_size
+from openr1.analysis.formatting import number, percent, share
+from openr1.analysis.laws import EffectiveSpeedup, RlPower
+from openr1.analysis.laws.base import best_runs
+from openr1.analysis.laws.effective_speedup import TREATED
 
 if TYPE_CHECKING:
-    from analysis.study import GroupedStudy, Study
+    from openr1.analysis.study import GroupedStudy, Study
 
 HUES = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER)
 STEPS = 120  # points of a line

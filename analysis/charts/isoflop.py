@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import Chart, Line, Mark, Panel, Scale, Scatter, span
-from analysis.charts.parts import axis, hover_text, hover_texts
-from analysis.formatting import scientific
-from analysis.laws import IsoFlop
-from analysis.numerics.isoflop_profiles import akima_cubics
+from openr1.analysis.charts.marks import Chart, Line, Mark, Panel, Scale, Scatter, span
+from openr1.analysis.charts.parts import axis, hover_text, hover_texts
+from openr1.analysis.formatting import scientific
+from openr1.analysis.laws import IsoFlop
+from openr1.analysis.numerics.isoflop_profiles import akima_cubics
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 STEPS = 100  # points of a line
 LEGEND = 8  # budgets beyond which a colour bar replaces the legend

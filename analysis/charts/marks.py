@@ -1,6 +1,6 @@
 """Figures as data: panels with axes and marks.
 
-:mod:`analysis.charts.matplotlib` draws a figure in a file, :mod:`analysis.charts.plotly` in a report.
+:mod:`openr1.analysis.charts.matplotlib` draws a figure in a file, :mod:`openr1.analysis.charts.plotly` in a report.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Axis:
 
     label: str  # with the unit; <i> is italic
     log: bool = False
-    numbers: str = "plain"  # format, see analysis.formatting.STYLES
+    numbers: str = "plain"  # format, see openr1.analysis.formatting.STYLES
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
 

@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from analysis.charts.marks import (
+from openr1.analysis.charts.marks import (
     GREY,
     STOPS,
     Axis,
@@ -32,8 +32,8 @@ from analysis.charts.marks import (
     Text,
     log_ticks,
 )
-from analysis.figures import Figures
-from analysis.formatting import STYLES
+from openr1.analysis.figures import Figures
+from openr1.analysis.formatting import STYLES
 
 REPORT = {
     "font.size": 9,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.charts.marks import BLUE, GREY, ORANGE, Axis, Chart, Panel, Scatter, span
-from analysis.formatting import quantity, share
-from analysis.laws import DataMixing
+from openr1.analysis.charts.marks import BLUE, GREY, ORANGE, Axis, Chart, Panel, Scatter, span
+from openr1.analysis.formatting import quantity, share
+from openr1.analysis.laws import DataMixing
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 MORE = 10  # N and D of the second mix of a law in which the best mix moves, over the largest of the runs
 

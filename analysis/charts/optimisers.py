@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Scale, Scatter, colour, span
-from analysis.charts.parts import (
+from openr1.analysis.charts.marks import BLACK, BLUE, Chart, Line, Mark, Panel, Scale, Scatter, colour, span
+from openr1.analysis.charts.parts import (
     UNLIMITED,
     axis,
     held_out_mask,
@@ -20,11 +20,11 @@ from analysis.charts.parts import (
     run_points,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, short
-from analysis.laws import BatchSize, WeightDecay
+from openr1.analysis.formatting import QUANTITIES, short
+from openr1.analysis.laws import BatchSize, WeightDecay
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 STEPS = 120  # points of a line
 LINES = 8  # largest number of amounts of data with a line

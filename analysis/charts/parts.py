@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Rule, Scatter
-from analysis.formatting import QUANTITIES, number, percent, quantity, run_label, with_interval
+from openr1.analysis.charts.marks import BLACK, GREY, Axis, Band, Line, Mark, Rule, Scatter
+from openr1.analysis.formatting import QUANTITIES, number, percent, quantity, run_label, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 SHOWN = 3000  # largest number of points of a figure
 HOVERED = (

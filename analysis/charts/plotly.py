@@ -1,4 +1,4 @@
-"""Figures of a report: the panels of a :class:`~analysis.charts.Chart` as plotly figures that look like the files.
+"""Figures of a report: the panels of a :class:`~openr1.analysis.charts.Chart` as plotly figures that look like the files.
 
 They are plain values for JSON; :file:`report.js` draws them, and labels logarithmic axes for their size on the screen.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.charts.marks import (
+from openr1.analysis.charts.marks import (
     BLACK,
     GREY,
     STOPS,
@@ -28,7 +28,7 @@ from analysis.charts.marks import (
     Text,
     log_ticks,
 )
-from analysis.formatting import STYLES
+from openr1.analysis.formatting import STYLES
 
 DIGITS = 6  # digits of a coordinate
 PIXELS = 92  # pixels per inch of a file

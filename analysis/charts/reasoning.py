@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, GREEN, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
-from analysis.charts.parts import (
+from openr1.analysis.charts.marks import BLACK, GREEN, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
+from openr1.analysis.charts.parts import (
     UNLIMITED,
     FittedRange,
     axis,
@@ -24,12 +24,12 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.formatting import QUANTITIES, count_rows, share, short
-from analysis.laws import RlPower
+from openr1.analysis.formatting import QUANTITIES, count_rows, share, short
+from openr1.analysis.laws import RlPower
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 STEPS = 120  # points of a line
 BEYOND = {"rl": 3.0, "k": 10.0}  # end of a line, over the largest of the runs

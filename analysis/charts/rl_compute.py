@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.charts.marks import BLACK, BLUE, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
-from analysis.charts.parts import (
+from openr1.analysis.charts.marks import BLACK, BLUE, GREY, Axis, Chart, Line, Mark, Panel, Rule, Scale, Scatter, colour, span
+from openr1.analysis.charts.parts import (
     FittedRange,
     axis,
     compute_axis,
@@ -23,14 +23,14 @@ from analysis.charts.parts import (
     thinning_note,
     train_fit,
 )
-from analysis.charts.parts import column as charted
-from analysis.formatting import QUANTITIES, compute, number, share, short
-from analysis.laws import RlDataReuse, RlIsocompute, TestTime
-from analysis.laws.test_time import SIZES
+from openr1.analysis.charts.parts import column as charted
+from openr1.analysis.formatting import QUANTITIES, compute, number, share, short
+from openr1.analysis.laws import RlDataReuse, RlIsocompute, TestTime
+from openr1.analysis.laws.test_time import SIZES
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 STEPS = 80  # points of a line
 BEYOND = 10.0  # end of the lines, over the largest of the runs

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.charts.marks import AMBER, BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, Chart, Line, Mark, Panel, span
-from analysis.charts.parts import HELD_OUT, axis, held_out_mask, holdout_note, hover_texts, run_points, train_fit
-from analysis.formatting import number, quantity
+from openr1.analysis.charts.marks import AMBER, BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, Chart, Line, Mark, Panel, span
+from openr1.analysis.charts.parts import HELD_OUT, axis, held_out_mask, holdout_note, hover_texts, run_points, train_fit
+from openr1.analysis.formatting import number, quantity
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 HUES = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, BLACK)  # of the first runs; others are not drawn
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.charts.marks import BLACK, Axis, Chart, Mark, Panel, Rule, Scatter, span
-from analysis.charts.parts import UNLIMITED, axis, hover_texts, law_marks
-from analysis.formatting import three_decimals, with_interval
-from analysis.laws import Hyperparameter
+from openr1.analysis.charts.marks import BLACK, Axis, Chart, Mark, Panel, Rule, Scatter, span
+from openr1.analysis.charts.parts import UNLIMITED, axis, hover_texts, law_marks
+from openr1.analysis.formatting import three_decimals, with_interval
+from openr1.analysis.laws import Hyperparameter
 
 if TYPE_CHECKING:
-    from analysis.study import GroupedStudy
+    from openr1.analysis.study import GroupedStudy
 
 STEPS = 120  # points of a line
 

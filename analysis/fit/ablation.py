@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Interval
 
-from analysis.fit.labels import format_label, short_names
+from openr1.analysis.fit.labels import format_label, short_names
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.laws.constraints import is_number
-from analysis.sources.columns import Keys
-from analysis.sources.frame import RESERVED, Runs, holds_budgets, told
-from analysis.sources.plausibility import check_units
-from analysis.sources.rows import check_sizes_of_runs, has_points
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.constraints import is_number
+from openr1.analysis.sources.columns import Keys
+from openr1.analysis.sources.frame import RESERVED, Runs, holds_budgets, told
+from openr1.analysis.sources.plausibility import check_units
+from openr1.analysis.sources.rows import check_sizes_of_runs, has_points
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 
 class _Tidying(Keys):
-    """Names of options in messages about a frame that :func:`analysis.tidy` has not read: a unit is an argument of that."""
+    """Names of options in messages about a frame that :func:`openr1.analysis.tidy` has not read: a unit is an argument of that."""
 
     def unit(self, key: str, value: str) -> str:
         return f"tidy(frame, {super().unit(key, value)})"
@@ -151,7 +151,7 @@ def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[RankedWarnin
 
 
 def check_plain_frame(frame: pd.DataFrame, needs: Sequence[str]) -> list[RankedWarning]:
-    """Return warnings of the units of a frame, as far as :func:`analysis.tidy` has not told of them.
+    """Return warnings of the units of a frame, as far as :func:`openr1.analysis.tidy` has not told of them.
 
     :raises ConfigError: for values that are certainly in another unit.
     """

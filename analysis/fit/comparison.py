@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.fit.arguments import read_rows, require_columns
-from analysis.fit.result import Fit
-from analysis.laws.regression import CurveLaw
-from analysis.sources.frame import require_tidy
+from openr1.analysis.fit.arguments import read_rows, require_columns
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.sources.frame import require_tidy
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.sources.frame import Runs
+    from openr1.analysis.sources.frame import Runs
 
 LEVEL = 0.05  # p-value below which the runs contradict the smaller law
 

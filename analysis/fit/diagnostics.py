@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.intervals import SIDES, LikelihoodProfile, likelihood_rise, profile_intervals
-from analysis.fit.parabola_bias import measure_parabola_bias
-from analysis.fit.undetermined import undetermined
-from analysis.formatting import join_words, number, quantity
-from analysis.laws.base import Law, Solution
-from analysis.laws.regression import CurveLaw
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.fit.intervals import SIDES, LikelihoodProfile, likelihood_rise, profile_intervals
+from openr1.analysis.fit.parabola_bias import measure_parabola_bias
+from openr1.analysis.fit.undetermined import undetermined
+from openr1.analysis.formatting import join_words, number, quantity
+from openr1.analysis.laws.base import Law, Solution
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.warning import RankedWarning, Severity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import interval, number, percent
+from openr1.analysis.formatting import interval, number, percent
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "tau")
 CURVE = 100  # points of a curve in a figure

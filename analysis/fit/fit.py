@@ -9,28 +9,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.arguments import check_option, check_plain_frame, read_rows, settle_columns
-from analysis.fit.diagnostics import FAILED, diagnose, set_zeros, withhold_intervals
-from analysis.fit.held_out import held_out_errors
-from analysis.fit.intervals import bca_intervals, likelihood_rise, percentile_intervals, profile_intervals, widening_factor
-from analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
-from analysis.fit.result import Fit, to_json_values
-from analysis.fit.weights import check_weights, run_weights, weighted
-from analysis.formatting import count_rows
-from analysis.laws import Law, TrainingFlops
-from analysis.laws.constraints import Constraints, read_priors, read_values
-from analysis.laws.custom import law_class
-from analysis.laws.regression import CurveLaw
-from analysis.progress import tell
-from analysis.sources.frame import mark_told, require_tidy
-from analysis.sources.rows import join_columns
-from analysis.warning import RankedWarning, Severity, ranked
+from openr1.analysis.fit.arguments import check_option, check_plain_frame, read_rows, settle_columns
+from openr1.analysis.fit.diagnostics import FAILED, diagnose, set_zeros, withhold_intervals
+from openr1.analysis.fit.held_out import held_out_errors
+from openr1.analysis.fit.intervals import (
+    bca_intervals,
+    likelihood_rise,
+    percentile_intervals,
+    profile_intervals,
+    widening_factor,
+)
+from openr1.analysis.fit.resampling import Bootstrap, Holdout, drawn_together, resampling_groups
+from openr1.analysis.fit.result import Fit, to_json_values
+from openr1.analysis.fit.weights import check_weights, run_weights, weighted
+from openr1.analysis.formatting import count_rows
+from openr1.analysis.laws import Law, TrainingFlops
+from openr1.analysis.laws.constraints import Constraints, read_priors, read_values
+from openr1.analysis.laws.custom import law_class
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.progress import tell
+from openr1.analysis.sources.frame import mark_told, require_tidy
+from openr1.analysis.sources.rows import join_columns
+from openr1.analysis.warning import RankedWarning, Severity, ranked
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.sources.frame import Runs
+    from openr1.analysis.sources.frame import Runs
 
 UNDETERMINED = 1e100  # a larger coefficient comes from an exponent that the resample does not determine
 REACH = 100  # range of the frontier in fit.json, over the largest budget of the runs
@@ -53,13 +59,13 @@ def fit(
     tie: Sequence[Sequence[str]] = (),
     priors: Mapping[str, Any] | None = None,
 ) -> Fit:
-    """Fit a law to the rows of a tidy frame (:mod:`analysis.sources.frame`).
+    """Fit a law to the rows of a tidy frame (:mod:`openr1.analysis.sources.frame`).
 
     :param frame: the frame, or the ``Runs`` that hold it.
-    :param law: a name in :data:`analysis.laws.LAWS`, ``module:Class`` of a law of one's own, a law with options, or the
+    :param law: a name in :data:`openr1.analysis.laws.LAWS`, ``module:Class`` of a law of one's own, a law with options, or the
         class of a law.
     :param holdout: rows that a second fit is not given, and predicts; none by default.
-    :param weights: a rule of :data:`analysis.fit.weights.RULES`, or a column; equal weights by default.
+    :param weights: a rule of :data:`openr1.analysis.fit.weights.RULES`, or a column; equal weights by default.
     :param fix: parameter -> its value.
     :param tie: lists of parameters that are equal.
     :param priors: parameter -> its ``Prior``, or a mapping with ``mean`` and ``sd``, or ``median`` and ``log_sd``.

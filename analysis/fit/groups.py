@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from analysis.fit.arguments import check_option, read_rows, reading_json
-from analysis.fit.fit import fit, resolve_law
-from analysis.fit.labels import format_label, shorten_trials, sort_key
-from analysis.fit.resampling import Bootstrap, Holdout
-from analysis.fit.result import Fit, to_json_values
-from analysis.fit.shared import fit_shared
-from analysis.laws.regression import CurveLaw
-from analysis.progress import tell
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.fit.arguments import check_option, read_rows, reading_json
+from openr1.analysis.fit.fit import fit, resolve_law
+from openr1.analysis.fit.labels import format_label, shorten_trials, sort_key
+from openr1.analysis.fit.resampling import Bootstrap, Holdout
+from openr1.analysis.fit.result import Fit, to_json_values
+from openr1.analysis.fit.shared import fit_shared
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.progress import tell
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
-    from analysis.sources.frame import Runs
+    from openr1.analysis.laws import Law
+    from openr1.analysis.sources.frame import Runs
 
 GROUPS_FILE, TABLE_FILE = "groups.json", "groups.csv"
 LISTED = 20
@@ -133,7 +133,7 @@ def fit_by(
     share: Sequence[str] = (),
     **options: Any,
 ) -> Groups:
-    """Fit a law to the rows of each value of a column, as :func:`analysis.fit` does to all rows with the same options.
+    """Fit a law to the rows of each value of a column, as :func:`openr1.analysis.fit` does to all rows with the same options.
 
     Rows are held out within each group; a group in which this is not possible is fitted with a warning. With shared parameters
     nothing is held out.

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.result import to_json_values
-from analysis.laws.base import best_runs
+from openr1.analysis.fit.result import to_json_values
+from openr1.analysis.laws.base import best_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 SHOWN = ("name", "run_id", "run", "N", "D", "C", "k")  # columns that identify the row of a prediction
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.curve_regression import CurveRegression
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 LEVEL = 0.95
 TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])

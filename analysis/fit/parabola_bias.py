@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.base import Law, Solution, TrainingFlops
-from analysis.laws.chinchilla import Chinchilla
-from analysis.laws.isoflop import IsoFlop
+from openr1.analysis.laws.base import Law, Solution, TrainingFlops
+from openr1.analysis.laws.chinchilla import Chinchilla
+from openr1.analysis.laws.isoflop import IsoFlop
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from annotated_types import Ge, Interval, Le
 
-from analysis.laws.constraints import is_number
+from openr1.analysis.laws.constraints import is_number
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, OneOf, Or, ProperShare, Seed
@@ -16,7 +16,7 @@ from openr1.options.ranges import Flops, OneOf, Or, ProperShare, Seed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 INTERVALS = ("bca", "percentile")
 LEFT_OUT = 500  # largest number of estimates of a jackknife

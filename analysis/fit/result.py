@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from analysis.fit import display
-from analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
-from analysis.fit.intervals import bca_intervals, percentile_intervals
-from analysis.fit.undetermined import too_wide
-from analysis.laws import Law, TrainingFlops
-from analysis.laws.constraints import Constraints
-from analysis.laws.custom import law_class, law_reference
-from analysis.laws.regression import CurveLaw
-from analysis.warning import RankedWarning
+from openr1.analysis.fit import display
+from openr1.analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
+from openr1.analysis.fit.intervals import bca_intervals, percentile_intervals
+from openr1.analysis.fit.undetermined import too_wide
+from openr1.analysis.laws import Law, TrainingFlops
+from openr1.analysis.laws.constraints import Constraints
+from openr1.analysis.laws.custom import law_class, law_reference
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.warning import RankedWarning
 from openr1.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from analysis.sources.frame import Runs
+    from openr1.analysis.sources.frame import Runs
 
 FIT_FILE, DRAWS_FILE, LEFT_OUT_FILE = "fit.json", "bootstrap.csv", "jackknife.csv"
 NOT_SAVED = ("law", "flops_of", "draws", "left_out", "without_holdout", "frame")
@@ -57,7 +57,7 @@ class Fit:
     flops_of: TrainingFlops
     holdout: dict[str, Any] | None
     frontier_table: list[dict]  # the best allocation of a few budgets, from the smallest of the runs on
-    diagnostics: dict[str, Any]  # see analysis.fit.diagnostics.diagnose
+    diagnostics: dict[str, Any]  # see openr1.analysis.fit.diagnostics.diagnose
     tables: dict[str, list[dict]]  # intermediate results, such as the minima of IsoFLOP budgets
     bootstrap: dict[str, Any]  # resamples, seed, interval, failed, and widened, the factor of the intervals
     seconds: dict[str, float]  # seconds of the fit and of the bootstrap
@@ -86,7 +86,7 @@ class Fit:
         return display.latex(self)
 
     def plot(self, ax: Axes | None = None, x: str | None = None) -> Axes:
-        """Draw the measured and the predicted responses of the runs; see :func:`analysis.fit.display.plot`."""
+        """Draw the measured and the predicted responses of the runs; see :func:`openr1.analysis.fit.display.plot`."""
         return display.plot(self, ax, x)
 
     def ends(self, name: str) -> tuple[float | None, float | None]:
@@ -104,7 +104,7 @@ class Fit:
 
         :param interval: ``curve`` or ``run`` for a frame with ``predicted``, ``low`` and ``high``: the 95 % interval of the
             curve, or of a new run, which has the scatter of the fitted runs too. Neither knows how wrong the law is beyond the
-            runs; :func:`analysis.forecast` measures that.
+            runs; :func:`openr1.analysis.forecast` measures that.
         :raises ConfigError: for rows that lack a column.
         """
         frame = read_frame(frame)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.fit import fit
-from analysis.fit.resampling import Bootstrap
-from analysis.fit.result import Fit
-from analysis.laws import TrainingFlops
-from analysis.laws.base import Parameter, Solution
-from analysis.laws.curve_regression import CurveRegression
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.fit.fit import fit
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.laws import TrainingFlops
+from openr1.analysis.laws.base import Parameter, Solution
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

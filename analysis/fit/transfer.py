@@ -1,7 +1,7 @@
 """Transfer of a learning rate: the loss that the smallest model's best learning rate loses at the largest model.
 
 Transfer of hyperparameters over sizes (arXiv 2203.03466, section 2) means that this loss is near 0. The best learning rates are
-those of the cells of :class:`analysis.laws.hyperparameter.Hyperparameter`, minima of parabolas in the logarithm.
+those of the cells of :class:`openr1.analysis.laws.hyperparameter.Hyperparameter`, minima of parabolas in the logarithm.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.fit.resampling import Bootstrap, drawn_together
-from analysis.laws.hyperparameter import Cell, Cells, Hyperparameter
+from openr1.analysis.fit.resampling import Bootstrap, drawn_together
+from openr1.analysis.laws.hyperparameter import Cell, Cells, Hyperparameter
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

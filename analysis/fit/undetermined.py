@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.formatting import percent, times
-from analysis.laws.base import Law
-from analysis.laws.regression import CurveLaw
-from analysis.sources.budgets import group_budgets
+from openr1.analysis.formatting import percent, times
+from openr1.analysis.laws.base import Law
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
     import pandas as pd

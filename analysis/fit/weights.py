@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.sources.frame import mark_told
+from openr1.analysis.sources.frame import mark_told
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.undetermined import one_direction
-from analysis.fit.weights import weighted
-from analysis.laws import Chinchilla, DataConstrained, Law, Overtraining, PowerLaw
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.fit.undetermined import one_direction
+from openr1.analysis.fit.weights import weighted
+from openr1.analysis.laws import Chinchilla, DataConstrained, Law, Overtraining, PowerLaw
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.arguments import check_option, positive_numbers, read_rows, require_columns, settle_columns
-from analysis.fit.fit import fit, resolve_law
-from analysis.fit.resampling import Bootstrap
-from analysis.fit.result import Fit, to_json_values
-from analysis.fit.weights import check_weights
-from analysis.forecast.candidates import Candidate, candidates, on_one_line
-from analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
-from analysis.forecast.rolling import scores, validate
-from analysis.laws import Law
-from analysis.sources.frame import require_tidy
-from analysis.sources.rows import usable
+from openr1.analysis.fit.arguments import check_option, positive_numbers, read_rows, require_columns, settle_columns
+from openr1.analysis.fit.fit import fit, resolve_law
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.fit.result import Fit, to_json_values
+from openr1.analysis.fit.weights import check_weights
+from openr1.analysis.forecast.candidates import Candidate, candidates, on_one_line
+from openr1.analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
+from openr1.analysis.forecast.rolling import scores, validate
+from openr1.analysis.laws import Law
+from openr1.analysis.sources.frame import require_tidy
+from openr1.analysis.sources.rows import usable
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.sources.frame import Runs
+    from openr1.analysis.sources.frame import Runs
 
 STACKED = 1.25  # score of a candidate over the best one's, up to which it is in the stack
 RULE = (

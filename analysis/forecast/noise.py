@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.fit.result import SCATTER_FREEDOM as FREEDOM
+from openr1.analysis.fit.result import SCATTER_FREEDOM as FREEDOM
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class RunNoise:
 def estimate_noise(validation: pd.DataFrame, floor: float, logs: bool) -> RunNoise:
     """Estimate the errors of runs by maximum likelihood from the errors beyond earlier origins.
 
-    :param validation: the rows of one candidate, see :func:`analysis.forecast.rolling.validate`.
+    :param validation: the rows of one candidate, see :func:`openr1.analysis.forecast.rolling.validate`.
     :param floor: the least scale: that of the residuals of the fit, or of runs that differ only by their seed.
     :raises ConfigError: if there is no origin with errors.
     """

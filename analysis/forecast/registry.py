@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.fit.result import to_json_values
-from analysis.forecast.noise import LEVELS
+from openr1.analysis.fit.result import to_json_values
+from openr1.analysis.forecast.noise import LEVELS
 from openr1.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.system.records import SEAL, DamagedFile, read_json
@@ -26,7 +26,7 @@ from openr1.system.records import SEAL, DamagedFile, read_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.forecast.forecast import Forecast
+    from openr1.analysis.forecast.forecast import Forecast
 
 FOLDER, OUTCOME = "forecasts", ".outcome.json"
 INPUTS = ("N", "D", "C")  # of the runs of a fit, whose values are hashed with their responses

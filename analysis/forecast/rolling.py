@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.formatting import scientific
-from analysis.progress import tell
-from analysis.sources.budgets import group_budgets
+from openr1.analysis.formatting import scientific
+from openr1.analysis.progress import tell
+from openr1.analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.forecast.candidates import Candidate
-    from analysis.laws.regression import CurveLaw
+    from openr1.analysis.forecast.candidates import Candidate
+    from openr1.analysis.laws.regression import CurveLaw
 
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the runs, below each origin
 LEAST_BELOW, LEAST_ABOVE = 7, 2  # runs that an origin needs below and above it

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Gt, Le
 
-from analysis.laws.base import Law, Parameter, Solution, TrainingFlops
-from analysis.laws.points import Points
-from analysis.laws.power_law import FLOOR_POINTS, PowerLaw, floor_warning
-from analysis.numerics.optimise import Objective
+from openr1.analysis.laws.base import Law, Parameter, Solution, TrainingFlops
+from openr1.analysis.laws.points import Points
+from openr1.analysis.laws.power_law import FLOOR_POINTS, PowerLaw, floor_warning
+from openr1.analysis.numerics.optimise import Objective
 from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from analysis.numerics.optimise import Objective
-from analysis.warning import RankedWarning
+from openr1.analysis.numerics.optimise import Objective
+from openr1.analysis.warning import RankedWarning
 from openr1.options import check_ranges
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter, Solution
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Parameter, Solution
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

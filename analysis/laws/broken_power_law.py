@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.formatting import scientific
-from analysis.laws.base import Parameter, Solution, TrainingFlops
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import GRID, CurveLaw
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import scientific
+from openr1.analysis.laws.base import Parameter, Solution, TrainingFlops
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import GRID, CurveLaw
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.options.ranges import OneOf
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter, TrainingFlops
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.base import Parameter, TrainingFlops
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
 
 
 @dataclass

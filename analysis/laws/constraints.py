@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.laws.base import Parameter
+from openr1.analysis.laws.base import Parameter
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Positive

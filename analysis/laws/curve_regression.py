@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from analysis.laws.base import Parameter
-from analysis.laws.constraints import Constraints
-from analysis.laws.points import Inputs, Points
-from analysis.numerics.nonnegative import nonnegative_least_squares
-from analysis.numerics.optimise import Objective, Regression
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.constraints import Constraints
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.numerics.nonnegative import nonnegative_least_squares
+from openr1.analysis.numerics.optimise import Objective, Regression
 
 STEP = 1e-30  # size of the complex step, which has no cancellation
 
 
 class Curve(Protocol):
-    """The members of a law that a regression uses; :class:`analysis.laws.regression.CurveLaw` says what they are."""
+    """The members of a law that a regression uses; :class:`openr1.analysis.laws.regression.CurveLaw` says what they are."""
 
     constraints: Constraints
 

@@ -10,10 +10,10 @@ from dataclasses import MISSING, fields, is_dataclass
 
 import numpy as np
 
-from analysis.laws import LAWS
-from analysis.laws.base import Law
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws import LAWS
+from openr1.analysis.laws.base import Law
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 from openr1.options import one_of
 
@@ -21,7 +21,7 @@ PROBES = (2, 5)  # sets of parameters, and runs, that the shape of a curve is lo
 
 
 def law_class(reference: str) -> type[Law]:
-    """Return the class of a name in :data:`analysis.laws.LAWS`, or of ``module:Class``.
+    """Return the class of a name in :data:`openr1.analysis.laws.LAWS`, or of ``module:Class``.
 
     Modules are found as Python finds them, and in the directory that the command is run in.
 
@@ -42,7 +42,7 @@ def law_class(reference: str) -> type[Law]:
         raise ConfigError(f"law: {module_name} cannot be imported: {_told(error)}") from error
     law = getattr(module, name, None)
     if not (isinstance(law, type) and issubclass(law, Law) and is_dataclass(law)):
-        raise ConfigError(f"law: {reference} must be a dataclass derived from analysis.laws.Law, such as a CurveLaw")
+        raise ConfigError(f"law: {reference} must be a dataclass derived from openr1.analysis.laws.Law, such as a CurveLaw")
     if missing := sorted(law.__abstractmethods__):
         raise ConfigError(f"law: {reference} does not define {', '.join(missing)}")
     # a law whose options have no default, or come from the runs, is seen only when it is fitted

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
-from analysis.formatting import join_names
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.mixing_terms import (
+from openr1.analysis.formatting import join_names
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.mixing_terms import (
     geometric_mean,
     geometric_mean_slopes,
     inverse_gain,
@@ -18,11 +18,11 @@ from analysis.laws.mixing_terms import (
     power_mean,
     power_mean_slopes,
 )
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import GRID, CurveLaw
-from analysis.numerics.simplex import minimise_on_simplex
-from analysis.sources.frame import Columns, group_budgets
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import GRID, CurveLaw
+from openr1.analysis.numerics.simplex import minimise_on_simplex
+from openr1.analysis.sources.frame import Columns, group_budgets
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import Count, OneOf
 

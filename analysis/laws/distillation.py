@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Gt, Le
 
-from analysis.laws.base import Parameter
-from analysis.laws.broken_power_law import softplus
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import GRID, CurveLaw
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.broken_power_law import softplus
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import GRID, CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

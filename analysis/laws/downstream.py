@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.laws.base import Parameter
-from analysis.laws.per_k import ROW, rows_per_k, scaled_starts
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.per_k import ROW, rows_per_k, scaled_starts
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.cells import BestOfCells
-from analysis.laws.points import Inputs, Points
-from analysis.numerics.optimise import OBJECTIVES
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.cells import BestOfCells
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
 

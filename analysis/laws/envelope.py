@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.laws.allocation import AllocationLaw, Optima
-from analysis.laws.base import Solution
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.allocation import AllocationLaw, Optima
+from openr1.analysis.laws.base import Solution
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

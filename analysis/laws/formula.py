@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.sources.frame import Columns
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.sources.frame import Columns
 from openr1.errors import ConfigError
 
 FUNCTIONS = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.numerics.quadratic_surfaces import least_squares
-from analysis.sources.budgets import group_budgets
+from openr1.analysis.numerics.quadratic_surfaces import least_squares
+from openr1.analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
     import pandas as pd

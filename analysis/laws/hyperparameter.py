@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 import numpy as np
 from annotated_types import Interval
 
-from analysis.formatting import short
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.numerics.optimise import Objective
-from analysis.numerics.quadratic_surfaces import Surface, least_squares
-from analysis.sources.frame import group_budgets
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import short
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.numerics.optimise import Objective
+from openr1.analysis.numerics.quadratic_surfaces import Surface, least_squares
+from openr1.analysis.sources.frame import group_budgets
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.formatting import scientific
-from analysis.laws.allocation import AllocationLaw, Optima, weighted_line
-from analysis.laws.base import Solution, TrainingFlops, best_runs
-from analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
-from analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line, t_factor
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import scientific
+from openr1.analysis.laws.allocation import AllocationLaw, Optima, weighted_line
+from openr1.analysis.laws.base import Solution, TrainingFlops, best_runs
+from openr1.analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
+from openr1.analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line, t_factor
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Le
 
-from analysis.laws.base import Parameter, TrainingFlops
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.base import Parameter, TrainingFlops
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter, Solution
-from analysis.laws.cells import BestOfCells
-from analysis.laws.moe import experts_per_active
-from analysis.laws.points import Inputs, Points
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Parameter, Solution
+from openr1.analysis.laws.cells import BestOfCells
+from openr1.analysis.laws.moe import experts_per_active
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

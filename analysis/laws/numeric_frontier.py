@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from analysis.laws.base import TrainingFlops
-from analysis.laws.points import Inputs
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.points import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

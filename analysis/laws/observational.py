@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Interval, Le
 
-from analysis.formatting import join_names
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import join_names
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

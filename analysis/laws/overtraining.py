@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter, TrainingFlops
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.laws.base import Parameter, TrainingFlops
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
-from analysis.laws.base import Parameter
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

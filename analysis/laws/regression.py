@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import numpy as np
 from annotated_types import Gt, Le
 
-from analysis.laws.base import Law, Solution, TrainingFlops
-from analysis.laws.constraints import Constraints
-from analysis.laws.curve_regression import STEP, CurveRegression
-from analysis.laws.numeric_frontier import search_frontier
-from analysis.laws.points import Inputs, Points
-from analysis.numerics.optimise import OBJECTIVES, STEPS, Objective
+from openr1.analysis.laws.base import Law, Solution, TrainingFlops
+from openr1.analysis.laws.constraints import Constraints
+from openr1.analysis.laws.curve_regression import STEP, CurveRegression
+from openr1.analysis.laws.numeric_frontier import search_frontier
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.numerics.optimise import OBJECTIVES, STEPS, Objective
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

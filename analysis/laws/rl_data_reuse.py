@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.laws.base import Parameter, Solution
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Parameter, Solution
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, ProperShare
 
@@ -28,8 +28,8 @@ class RlDataReuse(CurveLaw):
     residuals.
 
     D problems were drawn in all, so that ``passes = D/U``. A problem that comes again teaches less: D of them are worth D' new
-    ones, in which the pass rate follows the sigmoid of :class:`analysis.laws.rl_sigmoid.RlSigmoid`. ``D'`` is that of
-    :class:`analysis.laws.data_constrained.DataConstrained`: a pass after ``p`` others is worth ``exp(-(p - 1)/R_D)`` of a pass
+    ones, in which the pass rate follows the sigmoid of :class:`openr1.analysis.laws.rl_sigmoid.RlSigmoid`. ``D'`` is that of
+    :class:`openr1.analysis.laws.data_constrained.DataConstrained`: a pass after ``p`` others is worth ``exp(-(p - 1)/R_D)`` of a pass
     over new problems.
 
     The paper studies the question, not this formula: at a fixed number of steps, its pass rates hardly change up to 25

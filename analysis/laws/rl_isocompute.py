@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.formatting import compute, short
-from analysis.laws.allocation import weighted_line
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.group_sizes import Budgets
-from analysis.laws.saturation import fit_saturation, saturation
-from analysis.numerics.optimise import Objective
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import compute, short
+from openr1.analysis.laws.allocation import weighted_line
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.group_sizes import Budgets
+from openr1.analysis.laws.saturation import fit_saturation, saturation
+from openr1.analysis.numerics.optimise import Objective
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

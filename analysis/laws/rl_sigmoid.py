@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.laws.base import Parameter, Solution
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.optimise import OBJECTIVES
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Parameter, Solution
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.optimise import OBJECTIVES
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
 

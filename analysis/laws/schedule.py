@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from analysis.laws.base import Law, Parameter, Solution
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
-from analysis.numerics.rate_changes import RateChanges, rate_changes, warmup_end
-from analysis.sources.schedules import configured, rates_of_runs
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.numerics.rate_changes import RateChanges, rate_changes, warmup_end
+from openr1.analysis.sources.schedules import configured, rates_of_runs
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """The report of a study: its sentences, tables, figures and files."""
 
-from analysis.report.files import write
+from openr1.analysis.report.files import write
 
 __all__ = ["write"]

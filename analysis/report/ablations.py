@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.charts.ablations import chart_ablation
-from analysis.formatting import DASH, join_words, scientific
+from openr1.analysis.charts.ablations import chart_ablation
+from openr1.analysis.formatting import DASH, join_words, scientific
 from openr1.console import console as console_of
 from openr1.console import print_table
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:
-    from analysis.config import FitConfig
-    from analysis.fit.ablation import AblationStudy, Variant
+    from openr1.analysis.config import FitConfig
+    from openr1.analysis.fit.ablation import AblationStudy, Variant
 
 HEADS = ("variant", "runs", "mean", "difference", "interval", "p", "compute", "verdict")
 
 
 def write(study: AblationStudy, config: FitConfig) -> Path:
     """Write ``ablation.md``, ``ablation.csv`` and the figure into the directory of the config; return the path of the table."""
-    from analysis.charts.matplotlib import draw, to_bytes
+    from openr1.analysis.charts.matplotlib import draw, to_bytes
 
     directory = config.directory
     (directory / "figures").mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import number, quantity, three_decimals, times
-from analysis.report.advice_by_law import SPECIAL
-from analysis.report.predictions import BEYOND, format_optimum, format_prediction
+from openr1.analysis.formatting import number, quantity, three_decimals, times
+from openr1.analysis.report.advice_by_law import SPECIAL
+from openr1.analysis.report.predictions import BEYOND, format_optimum, format_prediction
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 BELOW = 0.9  # prediction of a law of the loss, over the lowest loss of the runs
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.fit.undetermined import too_wide
-from analysis.formatting import compute, join_words, number, quantity, share, three_decimals, times, with_interval
-from analysis.laws import (
+from openr1.analysis.fit.undetermined import too_wide
+from openr1.analysis.formatting import compute, join_words, number, quantity, share, three_decimals, times, with_interval
+from openr1.analysis.laws import (
     BatchSize,
     DataMixing,
     Downstream,
@@ -24,16 +24,16 @@ from analysis.laws import (
     RlPower,
     WeightDecay,
 )
-from analysis.laws.moe import experts_per_active
-from analysis.numerics.rate_changes import warmup_end
-from analysis.report.advice_of_rl import advise_data_reuse, advise_isocompute, advise_test_time
-from analysis.report.predictions import BEYOND, format_best, format_prediction
+from openr1.analysis.laws.moe import experts_per_active
+from openr1.analysis.numerics.rate_changes import warmup_end
+from openr1.analysis.report.advice_of_rl import advise_data_reuse, advise_isocompute, advise_test_time
+from openr1.analysis.report.predictions import BEYOND, format_best, format_prediction
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 REPEATS = 3  # epochs over the same data after the first one
 TEACHERS = 100  # losses between those of the runs' teachers

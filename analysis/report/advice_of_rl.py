@@ -7,15 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.fit.undetermined import too_wide
-from analysis.formatting import compute, number, quantity, share, short, with_interval
-from analysis.laws import RlDataReuse, RlIsocompute, TestTime
-from analysis.laws.rl_isocompute import TARGETS
-from analysis.report.predictions import BEYOND
+from openr1.analysis.fit.undetermined import too_wide
+from openr1.analysis.formatting import compute, number, quantity, share, short, with_interval
+from openr1.analysis.laws import RlDataReuse, RlIsocompute, TestTime
+from openr1.analysis.laws.rl_isocompute import TARGETS
+from openr1.analysis.report.predictions import BEYOND
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 
 def advise_isocompute(study: Study, fit: Fit) -> list[str]:

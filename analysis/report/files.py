@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from analysis.charts import chart_study
-from analysis.charts.groups import chart_groups
-from analysis.charts.marks import Chart
-from analysis.figures import Figures
-from analysis.forecast.registry import all_faults, all_outcomes, list_faults
-from analysis.progress import tell
-from analysis.report.html import render, render_forecasts
-from analysis.study import GroupedStudy, Study
+from openr1.analysis.charts import chart_study
+from openr1.analysis.charts.groups import chart_groups
+from openr1.analysis.charts.marks import Chart
+from openr1.analysis.figures import Figures
+from openr1.analysis.forecast.registry import all_faults, all_outcomes, list_faults
+from openr1.analysis.progress import tell
+from openr1.analysis.report.html import render, render_forecasts
+from openr1.analysis.study import GroupedStudy, Study
 from openr1.system.files import replacing, write_json
 
 
@@ -54,7 +54,7 @@ def _write_forecasts(study: Study) -> None:
 
 def _write_figures(charts: dict[str, Chart], figures: Figures, directory: Path) -> None:
     """Write each chart in the formats of its style."""
-    from analysis.charts.matplotlib import draw, to_bytes
+    from openr1.analysis.charts.matplotlib import draw, to_bytes
 
     directory.mkdir(parents=True, exist_ok=True)
     for name, chart in charts.items():

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.charts.fits import SURFACES
-from analysis.formatting import number, percent, quantity, share, times
-from analysis.report.findings_by_law import BY_LAW
+from openr1.analysis.charts.fits import SURFACES
+from openr1.analysis.formatting import number, percent, quantity, share, times
+from openr1.analysis.report.findings_by_law import BY_LAW
 
 if TYPE_CHECKING:
-    from analysis.charts import Chart
-    from analysis.fit.result import Fit
-    from analysis.study import GroupedStudy, Study
+    from openr1.analysis.charts import Chart
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import GroupedStudy, Study
 
 DECADE = 10.0
 

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.formatting import compute, number, percent, quantity, share, short, times
-from analysis.laws import BatchSize, DataMixing, Hyperparameter, RlDataReuse, RlIsocompute, RlPower, TestTime, WeightDecay
+from openr1.analysis.formatting import compute, number, percent, quantity, share, short, times
+from openr1.analysis.laws import (
+    BatchSize,
+    DataMixing,
+    Hyperparameter,
+    RlDataReuse,
+    RlIsocompute,
+    RlPower,
+    TestTime,
+    WeightDecay,
+)
 
 if TYPE_CHECKING:
-    from analysis.study import Study
+    from openr1.analysis.study import Study
 
 DECADE = 10.0
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.diagnostics import describe_run
-from analysis.formatting import DASH, interval, number, percent, quantity, run_label
-from analysis.report.tables import MOST, Cell, Table
+from openr1.analysis.fit.diagnostics import describe_run
+from openr1.analysis.formatting import DASH, interval, number, percent, quantity, run_label
+from openr1.analysis.report.tables import MOST, Cell, Table
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.formatting import Words
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.formatting import Words
+    from openr1.analysis.study import Study
 
 WIDE = 10  # factor from the lower to the upper end of an interval, beyond which a coefficient is given by its logarithm
 KINDS = {"percentile": "95 %, percentile", "bca": "95 %, BCa", "profile": "95 %, profile"}

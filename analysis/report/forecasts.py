@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from analysis.forecast.forecast import RULE
-from analysis.forecast.noise import LEVELS
-from analysis.forecast.registry import Outcome, calibration
-from analysis.formatting import DASH, compute, percent, quantity, scientific, times, with_interval
-from analysis.report.tables import Cell, Table
+from openr1.analysis.forecast.forecast import RULE
+from openr1.analysis.forecast.noise import LEVELS
+from openr1.analysis.forecast.registry import Outcome, calibration
+from openr1.analysis.formatting import DASH, compute, percent, quantity, scientific, times, with_interval
+from openr1.analysis.report.tables import Cell, Table
 
 if TYPE_CHECKING:
-    from analysis.forecast.forecast import Forecast
+    from openr1.analysis.forecast.forecast import Forecast
 
 SHOWN = 12  # candidates in the table of the rule
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.formatting import DASH, interval, number, percent, quantity, times
-from analysis.report.tables import Cell, Table, cell_with_interval
+from openr1.analysis.formatting import DASH, interval, number, percent, quantity, times
+from openr1.analysis.report.tables import Cell, Table, cell_with_interval
 
 if TYPE_CHECKING:
-    from analysis.study import GroupedStudy
+    from openr1.analysis.study import GroupedStudy
 
 
 def parameters(study: GroupedStudy) -> Table:

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
-from analysis import formatting
-from analysis.charts import plotly
-from analysis.report import findings, fit_tables, forecasts, group_tables, narrative, tables
-from analysis.report.study_warnings import SHOWN, study_warnings
-from analysis.study import GroupedStudy, Study
+from openr1.analysis import formatting
+from openr1.analysis.charts import plotly
+from openr1.analysis.report import findings, fit_tables, forecasts, group_tables, narrative, tables
+from openr1.analysis.report.study_warnings import SHOWN, study_warnings
+from openr1.analysis.study import GroupedStudy, Study
 
 if TYPE_CHECKING:
-    from analysis.charts import Chart
-    from analysis.forecast.registry import Outcome
+    from openr1.analysis.charts import Chart
+    from openr1.analysis.forecast.registry import Outcome
 
 TABLE_NAMES = {
     "budgets": "Minima of the budgets",

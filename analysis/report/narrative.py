@@ -6,8 +6,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.fit.diagnostics import describe_run
-from analysis.formatting import (
+from openr1.analysis.fit.diagnostics import describe_run
+from openr1.analysis.formatting import (
     compute,
     count_rows,
     join_names,
@@ -18,14 +18,14 @@ from analysis.formatting import (
     three_decimals,
     with_interval,
 )
-from analysis.report.advice import advise
-from analysis.report.forecasts import outcome_sentences, sentences
-from analysis.report.tables import held_out_rows
+from openr1.analysis.report.advice import advise
+from openr1.analysis.report.forecasts import outcome_sentences, sentences
+from openr1.analysis.report.tables import held_out_rows
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
-    from analysis.study import Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import Study
 
 
 def answer(study: Study) -> list[str]:

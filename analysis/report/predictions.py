@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.fit.undetermined import too_wide
-from analysis.formatting import quantity, with_interval
+from openr1.analysis.fit.undetermined import too_wide
+from openr1.analysis.formatting import quantity, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 BEYOND = 10  # prediction of a law of one variable, over the largest value of the runs
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.fit.parabola_bias import bias_at
-from analysis.formatting import count_rows, percent, scientific, share
-from analysis.study import GroupedStudy, Study
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.fit.parabola_bias import bias_at
+from openr1.analysis.formatting import count_rows, percent, scientific, share
+from openr1.analysis.study import GroupedStudy, Study
+from openr1.analysis.warning import RankedWarning, Severity
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 SHOWN = 3  # warnings that are not folded
 WASTED = 0.005  # share of the budget that a biased size may waste and still be good advice

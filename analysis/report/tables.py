@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.formatting import DASH, compute, count_rows, interval, number, percent, quantity, run_label, scientific, times
+from openr1.analysis.formatting import (
+    DASH,
+    compute,
+    count_rows,
+    interval,
+    number,
+    percent,
+    quantity,
+    run_label,
+    scientific,
+    times,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.fit.result import Fit
-    from analysis.study import GroupedStudy, Study
+    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.study import GroupedStudy, Study
 
 MOST = 500  # runs, or held-out runs, in the report; points.csv and fit.json have all of them
 DROPPED = 50  # unusable rows in the report

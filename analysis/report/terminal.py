@@ -9,19 +9,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
-from analysis.report.advice_by_law import describe_transfer
-from analysis.report.findings import compare_groups
-from analysis.report.narrative import answer
-from analysis.report.predictions import format_optimum
-from analysis.report.study_warnings import SHOWN, study_warnings
-from analysis.report.tables import held_out_rows
-from analysis.study import GroupedStudy, Study
+from openr1.analysis.formatting import DASH, count_rows, interval, number, percent, three_decimals, with_interval
+from openr1.analysis.report.advice_by_law import describe_transfer
+from openr1.analysis.report.findings import compare_groups
+from openr1.analysis.report.narrative import answer
+from openr1.analysis.report.predictions import format_optimum
+from openr1.analysis.report.study_warnings import SHOWN, study_warnings
+from openr1.analysis.report.tables import held_out_rows
+from openr1.analysis.study import GroupedStudy, Study
 from openr1.console import console as console_of
 from openr1.console import print_table
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 BESIDE = 4  # largest number of parameters with a column each
 REASONS = 4  # for which rows were left out

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.sources.frame import MlflowRuns
-from analysis.study import GroupedStudy, Study
+from openr1.analysis.sources.frame import MlflowRuns
+from openr1.analysis.study import GroupedStudy, Study
 from openr1.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from analysis.fit.result import Fit
+    from openr1.analysis.fit.result import Fit
 
 
 def log(study: Study | GroupedStudy) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import MARKS, Keys
-from analysis.sources.numbers import DECIMAL, Notation, TextNumbers, shown_roles
+from openr1.analysis.sources.columns import MARKS, Keys
+from openr1.analysis.sources.numbers import DECIMAL, Notation, TextNumbers, shown_roles
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

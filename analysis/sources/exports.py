@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from analysis.sources.columns import Keys
+from openr1.analysis.sources.columns import Keys
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.sources.columns import Keys
-from analysis.sources.delimited import read_delimited
-from analysis.sources.numbers import PLAIN, Notation
+from openr1.analysis.sources.columns import Keys
+from openr1.analysis.sources.delimited import read_delimited
+from openr1.analysis.sources.numbers import PLAIN, Notation
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

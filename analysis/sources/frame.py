@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, MARKS, TIDY, Columns, Keys, mapping
-from analysis.sources.exports import add_names, is_chart_export, mark_unfinished
-from analysis.sources.files import Table
-from analysis.sources.numbers import Notation
-from analysis.sources.options import SOURCES, FileRuns, MlflowRuns, Source
-from analysis.sources.plausibility import check_loss_names, check_shares, check_units, concerns_training, find_odd_rows
-from analysis.sources.quantities import Quantities, map_columns, read_quantities, suggest
-from analysis.sources.rows import (
+from openr1.analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
+from openr1.analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, MARKS, TIDY, Columns, Keys, mapping
+from openr1.analysis.sources.exports import add_names, is_chart_export, mark_unfinished
+from openr1.analysis.sources.files import Table
+from openr1.analysis.sources.numbers import Notation
+from openr1.analysis.sources.options import SOURCES, FileRuns, MlflowRuns, Source
+from openr1.analysis.sources.plausibility import check_loss_names, check_shares, check_units, concerns_training, find_odd_rows
+from openr1.analysis.sources.quantities import Quantities, map_columns, read_quantities, suggest
+from openr1.analysis.sources.rows import (
     check_sizes_of_runs,
     describe_unread,
     exclusion_reasons,
@@ -32,7 +32,7 @@ from analysis.sources.rows import (
     select_rows,
     usable,
 )
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.sources.columns import Keys
-from analysis.sources.numbers import in_words
-from analysis.sources.units import Unit
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.sources.columns import Keys
+from openr1.analysis.sources.numbers import in_words
+from openr1.analysis.sources.units import Unit
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

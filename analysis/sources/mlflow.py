@@ -13,7 +13,7 @@ from openr1.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.sources.frame import Columns
+    from openr1.analysis.sources.frame import Columns
     from openr1.tracking.mlflow import TrackedRun
 
 CHOICES = ("stage", "role")  # a condition on one of these selects among trials and steps

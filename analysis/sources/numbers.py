@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.units import parse_unit
+from openr1.analysis.sources.units import parse_unit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from omegaconf import MISSING
 
-from analysis.sources.columns import CONFIG, MARKS, Columns, Keys, Units
-from analysis.sources.exports import LAYOUTS, melt_chart
-from analysis.sources.files import FORMATS, FileOptions, Table, read_table, study_name
-from analysis.sources.numbers import Notation
-from analysis.sources.rows import select_rows
+from openr1.analysis.sources.columns import CONFIG, MARKS, Columns, Keys, Units
+from openr1.analysis.sources.exports import LAYOUTS, melt_chart
+from openr1.analysis.sources.files import FORMATS, FileOptions, Table, read_table, study_name
+from openr1.analysis.sources.numbers import Notation
+from openr1.analysis.sources.rows import select_rows
 from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
 from openr1.options.ranges import OneOf
@@ -84,7 +84,7 @@ class MlflowRuns(Source):
         return runs
 
     def load(self, keys: Keys = CONFIG) -> Table:
-        from analysis.sources import mlflow
+        from openr1.analysis.sources import mlflow
 
         runs = self.tracked_runs(keys)
         table = mlflow.build_table(runs, self.where, self.curve)

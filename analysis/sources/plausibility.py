@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.sources.columns import LOSSES, SHARES, Keys
-from analysis.sources.mixed_units import check_mixed_units, flops_ratios
-from analysis.sources.numbers import in_words
-from analysis.sources.units import Unit, split_header
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.sources.columns import LOSSES, SHARES, Keys
+from openr1.analysis.sources.mixed_units import check_mixed_units, flops_ratios
+from openr1.analysis.sources.numbers import in_words
+from openr1.analysis.sources.units import Unit, split_header
+from openr1.analysis.warning import RankedWarning, Severity
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

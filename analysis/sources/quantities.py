@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import DISTINCT, LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
-from analysis.sources.exports import is_chart_export
-from analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
-from analysis.sources.rows import join_columns
-from analysis.sources.units import LARGEST_LOGARITHM, Unit, has_unknown_base, parse_option, split_header
+from openr1.analysis.sources.columns import DISTINCT, LABELS, LOOK_ALIKES, OPTIONAL, SHARES, Columns, Keys
+from openr1.analysis.sources.exports import is_chart_export
+from openr1.analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
+from openr1.analysis.sources.rows import join_columns
+from openr1.analysis.sources.units import LARGEST_LOGARITHM, Unit, has_unknown_base, parse_option, split_header
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:

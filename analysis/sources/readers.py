@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units, mapping
-from analysis.sources.frame import Runs, read
-from analysis.sources.options import FileRuns, MlflowRuns, Source
-from analysis.sources.study_runs import StudyRuns
-from analysis.sources.wording import speaking_python
+from openr1.analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units, mapping
+from openr1.analysis.sources.frame import Runs, read
+from openr1.analysis.sources.options import FileRuns, MlflowRuns, Source
+from openr1.analysis.sources.study_runs import StudyRuns
+from openr1.analysis.sources.wording import speaking_python
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
+from openr1.analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
 from openr1.errors import ConfigError
 from openr1.options.near import near_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.sources.numbers import Numbers
+    from openr1.analysis.sources.numbers import Numbers
 
 VALUES = 8  # values of a column that a message names
 SAME_SIZE = 0.01  # relative difference of numbers of parameters of one model, as it may be counted

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from analysis.formatting import quantity
-from analysis.sources import mlflow
-from analysis.sources.columns import Columns
-from analysis.sources.rows import holds_any, join_values
+from openr1.analysis.formatting import quantity
+from openr1.analysis.sources import mlflow
+from openr1.analysis.sources.columns import Columns
+from openr1.analysis.sources.rows import holds_any, join_values
 from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
 from openr1.tracking.directions import best_of

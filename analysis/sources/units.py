@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.sources.columns import COUNTS, LOSSES, NATS, SHARES
+from openr1.analysis.sources.columns import COUNTS, LOSSES, NATS, SHARES
 
 THOUSANDS = {
     1e3: ("k", "thousand", "thousands"),

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws import TrainingFlops
-from analysis.sources import frame
-from analysis.sources.frame import Columns, MlflowRuns, Source
+from openr1.analysis.laws import TrainingFlops
+from openr1.analysis.sources import frame
+from openr1.analysis.sources.frame import Columns, MlflowRuns, Source
 from openr1.errors import ConfigError
-from sweeps.active.choosers import State, active, choose_first
-from sweeps.active.options import ActiveOptions
-from sweeps.active.pool import Pool, curve_law, least_runs
+from openr1.sweeps.active.choosers import State, active, choose_first
+from openr1.sweeps.active.options import ActiveOptions
+from openr1.sweeps.active.pool import Pool, curve_law, least_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 TOLERANCE = 0.01  # a finished run whose N and D agree with a candidate's within this share is that candidate
 SIGMAS = 1.96  # half width of a 95 % interval
@@ -108,7 +108,7 @@ def choose(
     Before there are enough runs for the law, the first are drawn from cheap candidates. A seed draws the same ones,
     whichever of them are done, so that a study that was killed continues with the others.
 
-    :param done: tidy rows of the finished runs (:mod:`analysis.sources.frame`).
+    :param done: tidy rows of the finished runs (:mod:`openr1.analysis.sources.frame`).
     :param tried: candidates that are not to be run again, whatever became of them.
     :raises ConfigError: as :func:`validate_choice` does, or where the law has no optimum at the target's budget.
     """

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.active.options import ActiveOptions
-from sweeps.active.pool import Pool, least_runs
-from sweeps.active.posterior import Posterior, sample_posterior
+from openr1.sweeps.active.options import ActiveOptions
+from openr1.sweeps.active.pool import Pool, least_runs
+from openr1.sweeps.active.posterior import Posterior, sample_posterior
 
 FIRST_SHARE = 0.01  # of the FLOPs of all candidates: the most that the first runs may cost
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MinLen
 from omegaconf import MISSING
 
-from analysis.fit.resampling import Holdout
-from analysis.laws import Law
-from analysis.sources.frame import Columns, FileRuns, Source
+from openr1.analysis.fit.resampling import Holdout
+from openr1.analysis.laws import Law
+from openr1.analysis.sources.frame import Columns, FileRuns, Source
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import OneOf, PositiveShare
-from sweeps.active.options import ActiveOptions
+from openr1.sweeps.active.options import ActiveOptions
 
 CHOOSERS = ("active", "random", "cheapest", "d_optimal")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.charts.marks import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Band, Chart, Line, Panel, Scatter, span
+from openr1.analysis.charts.marks import BLUE, GREEN, GREY, ORANGE, PURPLE, Axis, Band, Chart, Line, Panel, Scatter, span
 
 if TYPE_CHECKING:
-    from sweeps.active.replay import ReplayResult
+    from openr1.sweeps.active.replay import ReplayResult
 
 NAMES = {"active": "active", "random": "random", "cheapest": "cheapest first", "d_optimal": "D-optimal"}
 TITLES = {"law": "The law, fitted to the chosen runs", "posterior": "The law with its discrepancy"}

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Interval, Le
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, Parameters, Seed, Share, Tokens
-from sweeps.config import SweepConfig
+from openr1.sweeps.config import SweepConfig
 
 
 @dataclass
@@ -60,5 +60,5 @@ class ActiveOptions(SweepConfig):
 class ActiveSweep(ActiveOptions):
     """Options of active choice in a study."""
 
-    law: str = "chinchilla"  # a name in analysis.laws.LAWS
+    law: str = "chinchilla"  # a name in openr1.analysis.laws.LAWS
     law_options: Any = None  # options of the law, such as {objective: log_mse}

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.laws.curve_regression import CurveRegression
-from analysis.laws.points import Inputs, Points
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.laws.points import Inputs, Points
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.laws import Parameter
-from analysis.laws.curve_regression import CurveRegression
-from analysis.laws.regression import REFINED
-from sweeps.active.pool import Pool
+from openr1.analysis.laws import Parameter
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.laws.regression import REFINED
+from openr1.sweeps.active.pool import Pool
 
 WALKERS = 64
 STEPS = 300  # of each walker, of which the first half is discarded

@@ -19,12 +19,12 @@ from openr1.config.schema import register
 from openr1.errors import ConfigError
 from openr1.options import one_line
 from openr1.runs.estimate import estimate_run
+from openr1.sweeps.active.choice import Candidate, Choice, candidate_overrides, choose, read_finished, validate_choice
+from openr1.sweeps.active.config import PlanSweep
 from openr1.system.files import replacing
-from sweeps.active.choice import Candidate, Choice, candidate_overrides, choose, read_finished, validate_choice
-from sweeps.active.config import PlanSweep
 
 if TYPE_CHECKING:
-    from sweeps.active.config import PlanConfig
+    from openr1.sweeps.active.config import PlanConfig
 
 
 def estimate_candidates(sweep: PlanSweep) -> list[Candidate]:
@@ -35,7 +35,7 @@ def estimate_candidates(sweep: PlanSweep) -> list[Candidate]:
     register()
     GlobalHydra.instance().clear()  # of openr1-plan itself, whose config is composed
     candidates = []
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         for scale, tokens in itertools.product(sweep.candidates.scale, sweep.candidates.tokens):
             try:
                 composed = compose("config", [*sweep.run, *candidate_overrides(scale, tokens)])
@@ -61,7 +61,7 @@ def commands(run: Sequence[str], chosen: Sequence[Candidate], study: str) -> lis
 
 def propose(config: PlanConfig, command: str) -> Choice:
     """Choose for the study of the config, print the runs and the commands that make them, and write ``next.json``."""
-    from sweeps.active.tables import print_proposal
+    from openr1.sweeps.active.tables import print_proposal
 
     sweep, source = config.sweep, config.source
     validate_choice(config.law, sweep)

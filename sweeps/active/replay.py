@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.sources.frame import read
+from openr1.analysis.sources.frame import read
 from openr1.errors import ConfigError
-from sweeps.active.choosers import CHOOSERS, State, choose_first
-from sweeps.active.config import Replay
-from sweeps.active.options import ActiveOptions
-from sweeps.active.pool import Pool, curve_law, least_runs
+from openr1.sweeps.active.choosers import CHOOSERS, State, choose_first
+from openr1.sweeps.active.config import Replay
+from openr1.sweeps.active.options import ActiveOptions
+from openr1.sweeps.active.pool import Pool, curve_law, least_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 
 WITHIN = 1.1  # an error is as good as a reference up to this multiple of it

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.console import console as console_of
-from sweeps.active.figure import TITLES, replay_chart
-from sweeps.active.replay import ReplayResult, read_pool, run_replay
-from sweeps.active.tables import print_replay
+from openr1.sweeps.active.figure import TITLES, replay_chart
+from openr1.sweeps.active.replay import ReplayResult, read_pool, run_replay
+from openr1.sweeps.active.tables import print_replay
 
 if TYPE_CHECKING:
-    from sweeps.active.config import PlanConfig
+    from openr1.sweeps.active.config import PlanConfig
 
 
 def replay(config: PlanConfig, command: str) -> ReplayResult:
@@ -32,7 +32,7 @@ def write_replay(result: ReplayResult, config: PlanConfig, command: str) -> Path
 
     :returns: their directory.
     """
-    from analysis.charts.matplotlib import draw, to_bytes
+    from openr1.analysis.charts.matplotlib import draw, to_bytes
 
     directory = config.directory
     directory.mkdir(parents=True, exist_ok=True)

@@ -6,17 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from analysis.laws import LAWS
-from analysis.sources.frame import MlflowRuns
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import MlflowRuns
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options import one_of
-from sweeps.active import choice
-from sweeps.active.choice import Candidate, Choice
-from sweeps.active.options import ActiveSweep
+from openr1.sweeps.active import choice
+from openr1.sweeps.active.choice import Candidate, Choice
+from openr1.sweeps.active.options import ActiveSweep
 
 if TYPE_CHECKING:
-    from analysis.laws import Law
+    from openr1.analysis.laws import Law
 
 
 def create_law(sweep: ActiveSweep) -> Law:

@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.formatting import DASH, percent, scientific, short
+from openr1.analysis.formatting import DASH, percent, scientific, short
 from openr1.console import console as console_of
 from openr1.console import print_table
-from sweeps.active.figure import NAMES, TITLES
-from sweeps.active.options import ActiveOptions
+from openr1.sweeps.active.figure import NAMES, TITLES
+from openr1.sweeps.active.options import ActiveOptions
 
 if TYPE_CHECKING:
-    from sweeps.active.choice import Choice
-    from sweeps.active.config import PlanConfig
-    from sweeps.active.replay import ReplayResult
+    from openr1.sweeps.active.choice import Choice
+    from openr1.sweeps.active.config import PlanConfig
+    from openr1.sweeps.active.replay import ReplayResult
 
 
 def print_replay(result: ReplayResult, config: PlanConfig, console: Console) -> None:

@@ -11,14 +11,14 @@ import shutil
 from pathlib import Path
 
 from openr1.artifacts import Store
+from openr1.sweeps.catalogue import change
+from openr1.sweeps.catalogue.change import Change
+from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
+from openr1.sweeps.catalogue.rename import require_quiet, search_storage
+from openr1.sweeps.planning.tracked_runs import store_is_there
 from openr1.system.faults import writing
 from openr1.tracking import study_changes
-from sweeps.catalogue import change
-from sweeps.catalogue.change import Change
-from sweeps.catalogue.config import StudiesConfig
-from sweeps.catalogue.entries import Catalogue, StudyEntry
-from sweeps.catalogue.rename import require_quiet, search_storage
-from sweeps.planning.tracked_runs import store_is_there
 
 DELETED = ".deleted"  # folder of artifacts that are being deleted, so that none is ever there in part
 
@@ -31,7 +31,7 @@ def check_deletion(catalogue: Catalogue, entry: StudyEntry, config: StudiesConfi
     if entry.change is None or entry.change.action != "delete":
         require_quiet(catalogue, entry)
     if url := search_storage(entry, config):
-        from sweeps.optuna.study_changes import search_names
+        from openr1.sweeps.optuna.study_changes import search_names
 
         search_names(url)  # it opens
 
@@ -46,7 +46,7 @@ def delete(catalogue: Catalogue, entry: StudyEntry, config: StudiesConfig) -> No
             _remove_artifact(folder, Store(config.paths.artifacts).root / DELETED)
         shutil.rmtree(Store(config.paths.artifacts).root / DELETED, ignore_errors=True)
     if url := search_storage(entry, config):
-        from sweeps.optuna.study_changes import delete_search
+        from openr1.sweeps.optuna.study_changes import delete_search
 
         delete_search(url, entry.name)
     if store_is_there(config.tracking):

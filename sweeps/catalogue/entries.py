@@ -17,19 +17,19 @@ from openr1.data.hashing import digest
 from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
 from openr1.runs.record import FOLDER
+from openr1.sweeps.catalogue import change
+from openr1.sweeps.catalogue.change import Change
+from openr1.sweeps.limits.spent import spent_on
+from openr1.sweeps.planning.at_work import is_at_work
+from openr1.sweeps.planning.states import StagePlace
+from openr1.sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs, store_is_there
+from openr1.sweeps.status import plan_file
 from openr1.system.records import DamagedFile, read_json
 from openr1.tracking.directions import best_of
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.names import CURVES
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.reading import archived_studies, study_names
-from sweeps.catalogue import change
-from sweeps.catalogue.change import Change
-from sweeps.limits.spent import spent_on
-from sweeps.planning.at_work import is_at_work
-from sweeps.planning.states import StagePlace
-from sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs, store_is_there
-from sweeps.status import plan_file
 
 PARENT, ROLE = "mlflow.parentRunId", "role"
 WAITING = "waiting"

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from openr1.errors import ConfigError
 from openr1.runs import record
+from openr1.sweeps.catalogue import change
+from openr1.sweeps.catalogue.change import Change
+from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
+from openr1.sweeps.planning.tracked_runs import store_is_there
+from openr1.sweeps.status import plan_file
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile
 from openr1.tracking import study_changes
-from sweeps.catalogue import change
-from sweeps.catalogue.change import Change
-from sweeps.catalogue.config import StudiesConfig
-from sweeps.catalogue.entries import Catalogue, StudyEntry
-from sweeps.planning.tracked_runs import store_is_there
-from sweeps.status import plan_file
 
 
 def rename(catalogue: Catalogue, config: StudiesConfig) -> None:
@@ -73,7 +73,7 @@ def _check(catalogue: Catalogue, entry: StudyEntry, config: StudiesConfig) -> No
     if inner := catalogue.holds_others(entry):
         raise ConfigError(f"name: the folder of {entry.name!r} holds the study {inner!r}; rename that first")
     if url := search_storage(entry, config):
-        from sweeps.optuna.study_changes import search_names
+        from openr1.sweeps.optuna.study_changes import search_names
 
         if new in search_names(url):
             raise ConfigError(f"to: there is a search {new!r} in its storage already; choose another name")
@@ -95,7 +95,7 @@ def _rename_files(source: Path, target: Path, config: StudiesConfig) -> None:
         plan = plan_file.read(config.paths, old)
         if plan["study"] != new:  # by an earlier try
             if "search" in plan:
-                from sweeps.optuna.study_changes import rename_search
+                from openr1.sweeps.optuna.study_changes import rename_search
 
                 rename_search(config.storage or plan["search"]["storage"], old, new)
             write_json(source / plan_file.FILE, plan_file.renamed(plan, new, target), shared=True)

@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.catalogue.entries import WAITING, Catalogue, StudyEntry
-from sweeps.cost.table import format_bytes, format_duration
+from openr1.sweeps.catalogue.entries import WAITING, Catalogue, StudyEntry
+from openr1.sweeps.cost.table import format_bytes, format_duration
 
 HEADS = ("study", "runs", "FLOPs", "best", "age", "size", "")
 ORDER = ("finished", "running", "failed", "killed", "pruned", WAITING)

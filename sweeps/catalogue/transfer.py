@@ -17,16 +17,16 @@ from openr1.runs import record
 from openr1.runs.reproduction.bundle import SUFFIX, TRACKED, unpack_bundle, write_bundle
 from openr1.runs.reproduction.origins import FolderOrigin, Origin
 from openr1.runs.reproduction.tracked import TrackedOrigin
+from openr1.sweeps.catalogue import change
+from openr1.sweeps.catalogue.change import Change
+from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
+from openr1.sweeps.status import plan_file
 from openr1.system.faults import writing
 from openr1.system.files import check_place, write_json
 from openr1.system.records import read_json
 from openr1.tracking.names import check_folder
 from openr1.tracking.study_transfer import track_study
-from sweeps.catalogue import change
-from sweeps.catalogue.change import Change
-from sweeps.catalogue.config import StudiesConfig
-from sweeps.catalogue.entries import Catalogue, StudyEntry
-from sweeps.status import plan_file
 
 
 def export_study(entry: StudyEntry, config: StudiesConfig) -> int:

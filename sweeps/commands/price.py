@@ -11,16 +11,16 @@ from omegaconf import DictConfig
 from openr1.console import console as console_of
 from openr1.errors import ConfigError
 from openr1.runs.trial import finished_metrics
-from sweeps.config import require_search
-from sweeps.cost.price import price_study
-from sweeps.cost.table import show_price
-from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.loader import create_trial_loader
-from sweeps.planning.plan import PlannedRun
-from sweeps.status import plan_file
-from sweeps.study.expansion import Expansion, Job
-from sweeps.study.forecasts import register_forecasts
-from sweeps.study.rounds import plan_round
+from openr1.sweeps.config import require_search
+from openr1.sweeps.cost.price import price_study
+from openr1.sweeps.cost.table import show_price
+from openr1.sweeps.planning.concurrency import runs_at_once
+from openr1.sweeps.planning.loader import create_trial_loader
+from openr1.sweeps.planning.plan import PlannedRun
+from openr1.sweeps.status import plan_file
+from openr1.sweeps.study.expansion import Expansion, Job
+from openr1.sweeps.study.forecasts import register_forecasts
+from openr1.sweeps.study.rounds import plan_round
 
 
 def show(
@@ -45,7 +45,7 @@ def show(
         if forecast is not None:
             raise ConfigError("forecast: the runs of a search are not known before it starts; forecast those of a design")
         require_search(options)
-        from sweeps.optuna.preview import preview_search
+        from openr1.sweeps.optuna.preview import preview_search
 
         preview_search(create_trial_loader(loader), config, params, options, words, command)
         return

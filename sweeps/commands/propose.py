@@ -11,11 +11,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from analysis.laws import LAWS
-from analysis.sources.frame import SOURCES
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import SOURCES
 from openr1.errors import ConfigError
 from openr1.options import load_config, one_line
-from sweeps.active.config import PlanConfig, PlanSweep
+from openr1.sweeps.active.config import PlanConfig, PlanSweep
 
 
 @cache
@@ -33,7 +33,7 @@ def compose(overrides: Sequence[str] = ()) -> PlanConfig:
     """
     register()
     try:
-        with initialize_config_module("conf.plan", version_base="1.3"):
+        with initialize_config_module("openr1.conf.plan", version_base="1.3"):
             composed = hydra.compose("propose", list(overrides))
     except HydraException as error:
         raise ConfigError(one_line(error)) from error
@@ -61,10 +61,10 @@ def run(cfg: DictConfig, command: str) -> None:
     """
     config = load_plan_config(cfg)
     if config.replay.path:
-        from sweeps.active.report import replay
+        from openr1.sweeps.active.report import replay
 
         replay(config, command)
     else:
-        from sweeps.active.proposal import propose
+        from openr1.sweeps.active.proposal import propose
 
         propose(config, command)

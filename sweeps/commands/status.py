@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from openr1.errors import Interrupted
 from openr1.options import load_config
-from sweeps.status.config import StatusConfig
+from openr1.sweeps.status.config import StatusConfig
 
 
 def register() -> None:
@@ -38,20 +38,20 @@ def show_status(config: StatusConfig) -> None:
 
     from openr1.console import console as console_of
     from openr1.console import print_table
-    from sweeps.status import plan_file
+    from openr1.sweeps.status import plan_file
 
     console = console_of()
     read_status: Any
     table: Any
     if not plan_file.path_of(config.paths, config.status).exists():
-        from sweeps.status.table import status_table as table
-        from sweeps.status.tracked_status import read_tracked_status as read_status
+        from openr1.sweeps.status.table import status_table as table
+        from openr1.sweeps.status.tracked_status import read_tracked_status as read_status
     elif "search" in plan_file.read(config.paths, config.status):
-        from sweeps.optuna.status import read_search_status as read_status
-        from sweeps.optuna.status import search_status_table as table
+        from openr1.sweeps.optuna.status import read_search_status as read_status
+        from openr1.sweeps.optuna.status import search_status_table as table
     else:
-        from sweeps.status.study_status import read_status
-        from sweeps.status.table import status_table as table
+        from openr1.sweeps.status.study_status import read_status
+        from openr1.sweeps.status.table import status_table as table
 
     status = read_status(config)
     if config.once or not console.is_terminal:

@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 
 from openr1.errors import ConfigError
 from openr1.options import load_config
-from sweeps.catalogue.config import StudiesConfig
+from openr1.sweeps.catalogue.config import StudiesConfig
 
 if TYPE_CHECKING:
-    from sweeps.catalogue.entries import Catalogue
+    from openr1.sweeps.catalogue.entries import Catalogue
 
 
 def register() -> None:
@@ -34,9 +34,9 @@ def execute(config: StudiesConfig) -> None:
 
     :raises ConfigError: as :func:`run` does.
     """
+    from openr1.sweeps.catalogue.change import changing
+    from openr1.sweeps.catalogue.entries import read_catalogue
     from openr1.tracking.mlflow import end_dead_runs
-    from sweeps.catalogue.change import changing
-    from sweeps.catalogue.entries import read_catalogue
 
     end_dead_runs(config.tracking)
     if config.studies == "list":
@@ -50,7 +50,7 @@ def execute(config: StudiesConfig) -> None:
 def _list(catalogue: Catalogue, archived: bool) -> None:
     from openr1.console import console as console_of
     from openr1.console import print_table
-    from sweeps.catalogue.table import studies_table
+    from openr1.sweeps.catalogue.table import studies_table
 
     console = console_of()
     if not catalogue.studies:
@@ -63,15 +63,15 @@ def _list(catalogue: Catalogue, archived: bool) -> None:
 
 
 def _rename(catalogue: Catalogue, config: StudiesConfig) -> str:
-    from sweeps.catalogue.rename import rename
+    from openr1.sweeps.catalogue.rename import rename
 
     rename(catalogue, config)
     return f"renamed {config.name} to {config.to}; openr1-fit runs.study={config.to} writes its report anew"
 
 
 def _archive(catalogue: Catalogue, config: StudiesConfig) -> str:
+    from openr1.sweeps.catalogue.rename import require_quiet
     from openr1.tracking.study_changes import archive_study
-    from sweeps.catalogue.rename import require_quiet
 
     entry = catalogue.get(str(config.name))
     require_quiet(catalogue, entry)
@@ -83,9 +83,9 @@ def _archive(catalogue: Catalogue, config: StudiesConfig) -> str:
 
 
 def _delete(catalogue: Catalogue, config: StudiesConfig) -> str:
-    from sweeps.catalogue.delete import check_deletion, delete
-    from sweeps.catalogue.table import states_text
-    from sweeps.cost.table import format_bytes
+    from openr1.sweeps.catalogue.delete import check_deletion, delete
+    from openr1.sweeps.catalogue.table import states_text
+    from openr1.sweeps.cost.table import format_bytes
 
     entry = catalogue.get(str(config.name))
     check_deletion(catalogue, entry, config)
@@ -110,7 +110,7 @@ def _ask(about: str) -> None:
 
 
 def _export(catalogue: Catalogue, config: StudiesConfig) -> str:
-    from sweeps.catalogue.transfer import export_study
+    from openr1.sweeps.catalogue.transfer import export_study
 
     count = export_study(catalogue.get(str(config.name)), config)
     runs = f"{count} finished run{'s' * (count != 1)}"
@@ -118,7 +118,7 @@ def _export(catalogue: Catalogue, config: StudiesConfig) -> str:
 
 
 def _import(catalogue: Catalogue, config: StudiesConfig) -> str:
-    from sweeps.catalogue.transfer import import_study
+    from openr1.sweeps.catalogue.transfer import import_study
 
     name, count = import_study(catalogue, config)
     return f"imported {name}: {count} tracked run{'s' * (count != 1)}; openr1-fit runs.study={name} reads it"

@@ -22,13 +22,13 @@ from openr1.distributed.launcher import is_distributed
 from openr1.errors import ConfigError
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
+from openr1.sweeps.cost.conditions import STEPPED
+from openr1.sweeps.cost.measured import Measurement
+from openr1.sweeps.cost.speed import SpeedModel
+from openr1.sweeps.planning.concurrency import limit_threads
 from openr1.system.files import locked
 from openr1.system.records import read_sealed, write_sealed
 from openr1.training.budget import TokenBudget
-from sweeps.cost.conditions import STEPPED
-from sweeps.cost.measured import Measurement
-from sweeps.cost.speed import SpeedModel
-from sweeps.planning.concurrency import limit_threads
 
 FOLDER = "calibrations"
 START_SECONDS = 12.0  # of a process that imports torch, transformers and MLflow, where it was not measured
@@ -193,7 +193,7 @@ def _time_steps_in(
             command = [
                 sys.executable,
                 "-m",
-                "sweeps.cost.calibration_process",
+                "openr1.sweeps.cost.calibration_process",
                 str(folder),
                 str(i),
                 str(at_once),

@@ -1,4 +1,4 @@
-"""One process of a calibration (:mod:`sweeps.cost.calibration`): waits for the others, then times steps of each model."""
+"""One process of a calibration (:mod:`openr1.sweeps.cost.calibration`): waits for the others, then times steps of each model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from openr1.config.schema import Config
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
+from openr1.sweeps.cost.calibration import Calibration
 from openr1.system.files import write_json
 from openr1.system.interrupts import end_with_parent
 from openr1.tracking import mlflow as tracking
-from sweeps.cost.calibration import Calibration
 
 WAIT_SECONDS = 120.0  # for the other processes
 

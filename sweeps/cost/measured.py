@@ -9,10 +9,10 @@ import numpy as np
 
 from openr1.errors import ConfigError
 from openr1.stages.options import STAGES
+from openr1.sweeps.cost.conditions import STEPPED, Conditions, params_of_run, run_conditions, work_of
+from openr1.sweeps.planning.tracked_runs import is_reused, read_tracked_runs
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.options import TrackingConfig
-from sweeps.cost.conditions import STEPPED, Conditions, params_of_run, run_conditions, work_of
-from sweeps.planning.tracked_runs import is_reused, read_tracked_runs
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Measurement:
     """Speed of one run, or of a calibration.
 
     :ivar params: non-embedding parameters of the model at work; 0 without one.
-    :ivar pace: seconds for each estimated FLOP (:func:`sweeps.cost.conditions.work_of`).
+    :ivar pace: seconds for each estimated FLOP (:func:`openr1.sweeps.cost.conditions.work_of`).
     :ivar eval_pace: seconds for each FLOP of evaluation during training; None where it was not measured.
     :ivar overhead: seconds to build the model, to save and to track; None where it was not measured.
     """

@@ -11,17 +11,17 @@ from openr1.config.schema import Config
 from openr1.distributed.launcher import is_distributed
 from openr1.distributed.options import ComputeConfig
 from openr1.runs.prepare import PreparedRun
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.cost.calibration import calibrate, stages_to_calibrate, worker_start
+from openr1.sweeps.cost.measured import measurements_of
+from openr1.sweeps.cost.memory import peak_memory
+from openr1.sweeps.cost.schedule import schedule
+from openr1.sweeps.cost.speed import SpeedModel, Timing
+from openr1.sweeps.limits.amount import Amount, run_amount, total
+from openr1.sweeps.planning.plan import PlannedRun, distinct_stages
+from openr1.sweeps.planning.states import StagePlace, State, state_of_run
+from openr1.sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
 from openr1.tracking.mlflow import hardware
-from sweeps.config import SweepConfig
-from sweeps.cost.calibration import calibrate, stages_to_calibrate, worker_start
-from sweeps.cost.measured import measurements_of
-from sweeps.cost.memory import peak_memory
-from sweeps.cost.schedule import schedule
-from sweeps.cost.speed import SpeedModel, Timing
-from sweeps.limits.amount import Amount, run_amount, total
-from sweeps.planning.plan import PlannedRun, distinct_stages
-from sweeps.planning.states import StagePlace, State, state_of_run
-from sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
 
 CALIBRATION_SHARE = 0.05  # of the FLOPs of a study, that a calibration may take where no limit needs it
 

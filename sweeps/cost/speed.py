@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from openr1.config.schema import Config
+from openr1.sweeps.cost.conditions import SAME, STEPPED, Conditions, evaluation_flops, stage_conditions, stage_work
+from openr1.sweeps.cost.measured import Measurement
 from openr1.training.context import RunEstimate
-from sweeps.cost.conditions import SAME, STEPPED, Conditions, evaluation_flops, stage_conditions, stage_work
-from sweeps.cost.measured import Measurement
 
 # sources of an expected time
 EARLIER, CALIBRATED, DISSIMILAR = "earlier runs", "calibration", "dissimilar runs"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
-from sweeps.active.options import ActiveSweep
-from sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.active.options import ActiveSweep
+from openr1.sweeps.designs.base import Design, Finished, Overrides
 
 if TYPE_CHECKING:
-    from sweeps.active.choice import Candidate, Choice
+    from openr1.sweeps.active.choice import Candidate, Choice
 
 
 class Active(Design[ActiveSweep]):
@@ -27,12 +27,12 @@ class Active(Design[ActiveSweep]):
         return True
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        from sweeps.active.tables import describe_choice
+        from openr1.sweeps.active.tables import describe_choice
 
         return describe_choice(self._choice(finished), self.sweep)
 
     def _choice(self, finished: Sequence[Finished]) -> Choice:
-        from sweeps.active.study_choice import choose_for_study, create_law
+        from openr1.sweeps.active.study_choice import choose_for_study, create_law
 
         law = create_law(self.sweep)
         return choose_for_study(law, self.sweep, self._config, self.candidates, {run.overrides for run in finished})
@@ -48,7 +48,7 @@ class Active(Design[ActiveSweep]):
     def candidates(self) -> list[Candidate]:
         """The candidates with their N, D and C."""
         from openr1.runs.plan import plan
-        from sweeps.active.choice import Candidate, candidate_overrides
+        from openr1.sweeps.active.choice import Candidate, candidate_overrides
 
         candidates = []
         for scale, tokens in itertools.product(self.sweep.candidates.scale, self.sweep.candidates.tokens):

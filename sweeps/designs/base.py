@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
-from sweeps.config import SweepConfig
+from openr1.sweeps.config import SweepConfig
 
 if TYPE_CHECKING:
     from openr1.training.budget import TokenBudget

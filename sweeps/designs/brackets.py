@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from openr1.errors import ConfigError
-from sweeps.designs.base import Finished, Overrides
+from openr1.sweeps.designs.base import Finished, Overrides
 
 MIN_LEVELS = 3  # of an axis, so that one lies between others
 SIDES = (-1, 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
 
 
 class CommandLine(Design[SweepConfig]):

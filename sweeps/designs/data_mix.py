@@ -13,9 +13,9 @@ from annotated_types import Ge, Le
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, Positive, Seed
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.values import override
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.designs.values import override
 
 POINTS = ("lattice", "dirichlet")
 Mix = tuple[float, ...]  # a share of each source
@@ -45,7 +45,7 @@ class DataMix(Design[DataMixSweep]):
         return [] if finished else [self._overrides(mix) for mix in self._mixes()]
 
     def report(self, finished: Sequence[Finished]) -> list[str]:
-        from sweeps.designs.mixture_surface import describe_mixes
+        from openr1.sweeps.designs.mixture_surface import describe_mixes
 
         runs = [run for run in finished if "eval_loss" in run.metrics]
         mixes = [self._mix(run.config) for run in runs]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from openr1.errors import ConfigError
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.values import override
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.designs.values import override
 
 
 @dataclass

@@ -17,10 +17,10 @@ from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, Parameters
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
-from sweeps.designs.values import override
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
+from openr1.sweeps.designs.values import override
 
 
 @dataclass
@@ -151,5 +151,5 @@ def _overrides(budget: float, point: tuple[str, ...]) -> Overrides:
 @cache
 def _shipped_sizes() -> dict[str, float]:
     """Read the sizes of ``conf/scale``: the parameters of each."""
-    folder = Path(str(resources.files("conf"))) / "scale"
+    folder = Path(str(resources.files("openr1.conf"))) / "scale"
     return {path.stem: float(OmegaConf.load(path).params) for path in folder.glob("*.yaml")}

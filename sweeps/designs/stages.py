@@ -14,9 +14,9 @@ from openr1.config.schema import Config, to_dict
 from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.options.ranges import Share
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.values import override
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.designs.values import override
 
 
 @dataclass

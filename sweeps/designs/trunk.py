@@ -19,11 +19,11 @@ from omegaconf import MISSING
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, Tokens
 from openr1.runs.fingerprint import identify
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.sweeps.designs.brackets import require_different
+from openr1.sweeps.designs.values import override
 from openr1.training.budget import resolve, shared_until
-from sweeps.config import SweepConfig
-from sweeps.designs.base import Design, Finished, Overrides
-from sweeps.designs.brackets import require_different
-from sweeps.designs.values import override
 
 DURATIONS = ("tokens", "flops", "tokens_per_param")  # keys of budget
 

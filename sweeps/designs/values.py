@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweeps.compat import value_text
+from openr1.sweeps.compat import value_text
 
 
 def override(key: str, value: Any) -> str:

@@ -9,7 +9,7 @@ from annotated_types import Gt, Le
 
 from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, Positive, Unit
-from sweeps.limits.amount import Amount
+from openr1.sweeps.limits.amount import Amount
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweeps.limits.allowance import Allowance
-from sweeps.limits.amount import Amount, total
+from openr1.sweeps.limits.allowance import Allowance
+from openr1.sweeps.limits.amount import Amount, total
 
 
 class SpendLimit:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 
 from openr1.distributed.options import ComputeConfig
 from openr1.stages.options import STAGES
+from openr1.sweeps.limits.amount import Amount, measured_amount, total
+from openr1.sweeps.planning.tracked_runs import is_reused, read_tracked_runs
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.options import TrackingConfig
-from sweeps.limits.amount import Amount, measured_amount, total
-from sweeps.planning.tracked_runs import is_reused, read_tracked_runs
 
 
 def spent_by(tracking: TrackingConfig, study: str, without: Collection[str] = ()) -> Amount:

@@ -11,8 +11,8 @@ from omegaconf import MISSING
 from openr1.errors import ConfigError
 from openr1.options import one_of
 from openr1.options.ranges import OneOf, Seconds, Seed, Share, Unit
+from openr1.sweeps.config import SweepConfig
 from openr1.tracking.names import check_folder
-from sweeps.config import SweepConfig
 
 DIRECTIONS = ("minimize", "maximize")
 
@@ -51,11 +51,11 @@ class SearchConfig(SweepConfig):
     constraints: Any = None  # metric -> its upper bound
     enqueue: list[Any] = field(default_factory=list)  # configs that are tried first: {optim.lr: 1e-3, …}
 
-    sampler: str = "tpe"  # a name in sweeps.optuna.samplers.SAMPLERS
+    sampler: str = "tpe"  # a name in openr1.sweeps.optuna.samplers.SAMPLERS
     sampler_options: Any = None  # keyword arguments of Optuna's class
-    pruner: str = "none"  # a name in sweeps.optuna.pruners.PRUNERS
+    pruner: str = "none"  # a name in openr1.sweeps.optuna.pruners.PRUNERS
     pruner_options: Any = None  # steps are counted in tokens
-    terminator: str = "none"  # a name in sweeps.optuna.terminators.TERMINATORS
+    terminator: str = "none"  # a name in openr1.sweeps.optuna.terminators.TERMINATORS
     terminator_options: Any = None
 
     retries: Annotated[int, Interval(ge=0, le=1000)] = 0  # of a trial that raises

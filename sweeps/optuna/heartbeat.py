@@ -11,9 +11,9 @@ import optuna
 from optuna import Study, Trial
 from optuna.trial import FrozenTrial
 
+from openr1.sweeps.optuna.compat import storage_of, trial_id
+from openr1.sweeps.optuna.config import SearchConfig
 from openr1.system.processes import has_ended, is_on_this_machine
-from sweeps.optuna.compat import storage_of, trial_id
-from sweeps.optuna.config import SearchConfig
 
 ATTRIBUTE = "heartbeat"  # system attribute of a trial: the time of its last heartbeat
 

@@ -11,18 +11,18 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from openr1.config.schema import Config
+from openr1.sweeps.cost.price import times_are_needed
+from openr1.sweeps.limits.allowance import require_confirmation
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.price import SearchPrice, price_search, trial_amount, trial_seconds
+from openr1.sweeps.optuna.price_table import print_search_price
+from openr1.sweeps.optuna.samplers import FINITE
+from openr1.sweeps.optuna.space import Space
+from openr1.sweeps.optuna.storage import is_missing_file, open_storage, without_password
+from openr1.sweeps.optuna.trial_counts import TrialCounts
+from openr1.sweeps.planning.concurrency import runs_at_once
+from openr1.sweeps.status import plan_file
 from openr1.system.records import DamagedFile, read_json
-from sweeps.cost.price import times_are_needed
-from sweeps.limits.allowance import require_confirmation
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.price import SearchPrice, price_search, trial_amount, trial_seconds
-from sweeps.optuna.price_table import print_search_price
-from sweeps.optuna.samplers import FINITE
-from sweeps.optuna.space import Space
-from sweeps.optuna.storage import is_missing_file, open_storage, without_password
-from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.planning.concurrency import runs_at_once
-from sweeps.status import plan_file
 
 
 def price_before_launch(

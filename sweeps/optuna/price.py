@@ -12,13 +12,13 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from openr1.errors import ConfigError
-from sweeps.cost.price import RunPrice, StagePrice, price_study
-from sweeps.limits.amount import Amount, run_amount, total
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.space import Space
-from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.loader import trial_config
-from sweeps.planning.plan import PlannedRun, plan_runs
+from openr1.sweeps.cost.price import RunPrice, StagePrice, price_study
+from openr1.sweeps.limits.amount import Amount, run_amount, total
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.space import Space
+from openr1.sweeps.planning.concurrency import runs_at_once
+from openr1.sweeps.planning.loader import trial_config
+from openr1.sweeps.planning.plan import PlannedRun, plan_runs
 
 SAMPLES = 8  # from the space, whose mean is taken as that of a trial
 
@@ -99,7 +99,7 @@ def price_search(
 
     :param config: of the app, composed without the sweeps.
     :param remaining: trials to come.
-    :param needed: as :func:`sweeps.cost.price.price_study` takes it.
+    :param needed: as :func:`openr1.sweeps.cost.price.price_study` takes it.
     :raises ConfigError: where all of them are invalid.
     """
     first = {key: axis.end_values()[0] for key, axis in space.axes.items()}

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from openr1.console import print_table
-from sweeps.cost.price import RunPrice
-from sweeps.cost.table import format_bytes, format_duration
-from sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
+from openr1.sweeps.cost.price import RunPrice
+from openr1.sweeps.cost.table import format_bytes, format_duration
+from openr1.sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
 
 AMOUNTS: list[tuple[str, Callable[[RunPrice], float]]] = [
     ("total GPU hours to come", lambda trial: trial_amount(trial).gpu_hours),

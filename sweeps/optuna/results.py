@@ -11,10 +11,10 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.storage import without_password
+from openr1.sweeps.optuna.trial_counts import TrialCounts
 from openr1.system.files import replacing
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.storage import without_password
-from sweeps.optuna.trial_counts import TrialCounts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,7 @@
 
 A worker may be killed between any two writes. A trial that is to return therefore says so before it ends as failed, and
 whoever comes next queues its successor if it has none (:func:`queue_successors`). Two workers that do so at once make two, of
-which the first counts (:class:`sweeps.optuna.trial_counts.TrialCounts`).
+which the first counts (:class:`openr1.sweeps.optuna.trial_counts.TrialCounts`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import optuna
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.optuna.compat import CONSTRAINTS, FIRST_FAILED, FIXED_PARAMS, RETRY_HISTORY, storage_of, trial_id
-from sweeps.optuna.heartbeat import ATTRIBUTE as HEARTBEAT
-from sweeps.optuna.trial_counts import PREDECESSOR, SUCCESSOR, SURPLUS, is_second_successor, predecessors
+from openr1.sweeps.optuna.compat import CONSTRAINTS, FIRST_FAILED, FIXED_PARAMS, RETRY_HISTORY, storage_of, trial_id
+from openr1.sweeps.optuna.heartbeat import ATTRIBUTE as HEARTBEAT
+from openr1.sweeps.optuna.trial_counts import PREDECESSOR, SUCCESSOR, SURPLUS, is_second_successor, predecessors
 
 
 def retry_trial(study: Study, trial: FrozenTrial, reason: str, retries: int) -> bool:

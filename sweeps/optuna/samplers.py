@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError
 from openr1.options import one_of
-from sweeps.optuna.compat import is_stop_outside_optimize
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.space import Space
+from openr1.sweeps.optuna.compat import is_stop_outside_optimize
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.space import Space
 
 T = TypeVar("T")
 

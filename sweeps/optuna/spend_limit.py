@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.runs import plan
-from sweeps.limits.allowance import Allowance
-from sweeps.limits.amount import Amount, total
-from sweeps.limits.spend_limit import SpendLimit
+from openr1.sweeps.limits.allowance import Allowance
+from openr1.sweeps.limits.amount import Amount, total
+from openr1.sweeps.limits.spend_limit import SpendLimit
 
 SPENT, ESTIMATED = "spent", "estimated"  # attributes of a trial that has ended, and of one that runs
 

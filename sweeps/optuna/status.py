@@ -11,12 +11,12 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sweeps.cost.table import REASONS, format_duration
-from sweeps.optuna.plan import read_trial_counts
-from sweeps.optuna.trial_counts import TrialCounts, failure_reason
-from sweeps.optuna.worker import describe_params
-from sweeps.status import plan_file
-from sweeps.status.config import StatusConfig
+from openr1.sweeps.cost.table import REASONS, format_duration
+from openr1.sweeps.optuna.plan import read_trial_counts
+from openr1.sweeps.optuna.trial_counts import TrialCounts, failure_reason
+from openr1.sweeps.optuna.worker import describe_params
+from openr1.sweeps.status import plan_file
+from openr1.sweeps.status.config import StatusConfig
 
 SHOWN = 10  # trials, of those that have ended
 COLOURS = {TrialState.COMPLETE: "green", TrialState.FAIL: "red", TrialState.PRUNED: "yellow", TrialState.RUNNING: "cyan"}

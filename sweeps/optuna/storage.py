@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from openr1.errors import ConfigError, RunError
+from openr1.sweeps.optuna.patience import PatientStorage
 from openr1.system.faults import fault_line, is_full
 from openr1.system.files import check_place, locked
-from sweeps.optuna.patience import PatientStorage
 
 JOURNAL = "journal://"
 ENTRY = b'{"op_code":'  # how the entries of a journal begin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import optuna
 
-from sweeps.optuna.storage import is_missing_file, open_storage
+from openr1.sweeps.optuna.storage import is_missing_file, open_storage
 
 
 def rename_search(url: str, name: str, to: str) -> None:

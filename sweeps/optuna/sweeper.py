@@ -15,23 +15,23 @@ from optuna import Study
 
 from openr1.config.schema import Config
 from openr1.console import console as console_of
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.plan import price_before_launch, trial_limit
+from openr1.sweeps.optuna.results import summarise, write_results
+from openr1.sweeps.optuna.space import parse_space
+from openr1.sweeps.optuna.spend_limit import SearchSpendLimit
+from openr1.sweeps.optuna.storage import is_sqlite, open_storage, without_password
+from openr1.sweeps.optuna.study import open_study, study_identity
+from openr1.sweeps.optuna.trial_counts import TrialCounts
+from openr1.sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, launcher_of
+from openr1.sweeps.optuna.trial_task import TrialTask
+from openr1.sweeps.optuna.validation import check_search, config_composer, options_of
+from openr1.sweeps.optuna.worker import Worker
+from openr1.sweeps.planning.at_work import at_work
+from openr1.sweeps.planning.grammar import format_value
+from openr1.sweeps.planning.loader import create_trial_loader
 from openr1.system.faults import writing
 from openr1.tracking.options import TrackingConfig
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.plan import price_before_launch, trial_limit
-from sweeps.optuna.results import summarise, write_results
-from sweeps.optuna.space import parse_space
-from sweeps.optuna.spend_limit import SearchSpendLimit
-from sweeps.optuna.storage import is_sqlite, open_storage, without_password
-from sweeps.optuna.study import open_study, study_identity
-from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.optuna.trial_runners import LOCAL_LAUNCHERS, at_once, create_runner, launcher_of
-from sweeps.optuna.trial_task import TrialTask
-from sweeps.optuna.validation import check_search, config_composer, options_of
-from sweeps.optuna.worker import Worker
-from sweeps.planning.at_work import at_work
-from sweeps.planning.grammar import format_value
-from sweeps.planning.loader import create_trial_loader
 
 
 def sweep(
@@ -46,7 +46,7 @@ def sweep(
 
     :param config: of the app, composed without the sweeps.
     :param given: options of the search.
-    :returns: the summary of :func:`sweeps.optuna.results.summarise`.
+    :returns: the summary of :func:`openr1.sweeps.optuna.results.summarise`.
     :raises ConfigError: before any trial, where the search is not valid.
     :raises RunError: where too many trials fail.
     """

@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from openr1.errors import ConfigError
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.samplers import look_up, refuse_unknown_options
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.samplers import look_up, refuse_unknown_options
 
 Terminator = Callable[[Study], str | None]  # returns the reason to stop; None to continue
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps.optuna.compat import RETRY_HISTORY
-from sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.compat import RETRY_HISTORY
+from openr1.sweeps.optuna.config import SearchConfig
 
 SURPLUS = "surplus"  # user attribute of a trial that began when there were enough
 SUCCESSOR = "successor"  # user attribute of a failed trial: the system attributes of the one that takes its place

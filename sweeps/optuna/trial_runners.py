@@ -13,10 +13,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from openr1.errors import ConfigError
-from sweeps.compat import connect_to_ray, joblib_options, submitit_options, submitit_shared_options
-from sweeps.optuna.config import SearchConfig
-from sweeps.planning.concurrency import limit_threads, process_count
-from sweeps.study.process_pool import pool_of
+from openr1.sweeps.compat import connect_to_ray, joblib_options, submitit_options, submitit_shared_options
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.planning.concurrency import limit_threads, process_count
+from openr1.sweeps.study.process_pool import pool_of
 
 if TYPE_CHECKING:
     import submitit

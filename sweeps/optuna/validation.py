@@ -15,12 +15,12 @@ from openr1.config.schema import Config
 from openr1.errors import ConfigError
 from openr1.options import load_options, one_line
 from openr1.stages.figures import check_figures
-from sweeps.optuna.config import SearchConfig, validate_options
-from sweeps.optuna.pruners import create_pruner
-from sweeps.optuna.samplers import create_sampler
-from sweeps.optuna.space import Space
-from sweeps.optuna.terminators import create_terminator
-from sweeps.planning.loader import trial_config
+from openr1.sweeps.optuna.config import SearchConfig, validate_options
+from openr1.sweeps.optuna.pruners import create_pruner
+from openr1.sweeps.optuna.samplers import create_sampler
+from openr1.sweeps.optuna.space import Space
+from openr1.sweeps.optuna.terminators import create_terminator
+from openr1.sweeps.planning.loader import trial_config
 
 
 def options_of(given: Mapping[str, Any] | DictConfig) -> SearchConfig:

@@ -24,20 +24,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
+from openr1.sweeps.compat import result_of
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.optuna.compat import storage_of, stored_trial, suggest
+from openr1.sweeps.optuna.config import SearchConfig
+from openr1.sweeps.optuna.heartbeat import Heartbeat
+from openr1.sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
+from openr1.sweeps.optuna.space import Space
+from openr1.sweeps.optuna.spend_limit import ESTIMATED, SPENT, SearchSpendLimit
+from openr1.sweeps.optuna.terminators import create_terminator
+from openr1.sweeps.optuna.trial_counts import TrialCounts
+from openr1.sweeps.optuna.trial_runners import TrialRunner
+from openr1.sweeps.optuna.trial_task import TrialOutcome
 from openr1.system.interrupts import deferred
 from openr1.system.processes import current_process
-from sweeps.compat import result_of
-from sweeps.limits.amount import Amount
-from sweeps.optuna.compat import storage_of, stored_trial, suggest
-from sweeps.optuna.config import SearchConfig
-from sweeps.optuna.heartbeat import Heartbeat
-from sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
-from sweeps.optuna.space import Space
-from sweeps.optuna.spend_limit import ESTIMATED, SPENT, SearchSpendLimit
-from sweeps.optuna.terminators import create_terminator
-from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.optuna.trial_runners import TrialRunner
-from sweeps.optuna.trial_task import TrialOutcome
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"

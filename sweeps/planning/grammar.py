@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, Quote
 from hydra.errors import HydraException
 
 from openr1.errors import ConfigError
-from sweeps.compat import value_text
+from openr1.sweeps.compat import value_text
 
 
 def parse_overrides(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
-from sweeps.compat import apply_overrides, group_exists
+from openr1.sweeps.compat import apply_overrides, group_exists
 
 
 def trial_config(loader: ConfigLoader, config: DictConfig, overrides: Sequence[str]) -> Config:

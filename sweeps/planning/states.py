@@ -80,7 +80,7 @@ def state_of_run(places: Sequence[StagePlace], tracked: Mapping[str, TrackedRun]
     """Return the state of a run, and the reason where it failed or was pruned.
 
     :param places: of its stages, in order.
-    :param tracked: runs of its study by fingerprint (:func:`sweeps.planning.tracked_runs.latest_by_fingerprint`).
+    :param tracked: runs of its study by fingerprint (:func:`openr1.sweeps.planning.tracked_runs.latest_by_fingerprint`).
     """
     unmade = [place for place in places if not place.is_made]
     if not unmade:

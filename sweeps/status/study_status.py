@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from openr1.sweeps.cost.schedule import schedule
+from openr1.sweeps.planning.states import StagePlace, State, state_of_run
+from openr1.sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
+from openr1.sweeps.status import plan_file
+from openr1.sweeps.status.config import StatusConfig
 from openr1.tracking.mlflow import TrackedRun
-from sweeps.cost.schedule import schedule
-from sweeps.planning.states import StagePlace, State, state_of_run
-from sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
-from sweeps.status import plan_file
-from sweeps.status.config import StatusConfig
 
 ENDED = (State.DONE, State.FAILED, State.PRUNED)
 SCORES = ("eval_loss", "pass_at_1")  # of a run: the lowest of the first is best, the highest of the second
@@ -26,7 +26,7 @@ class RunStatus:
     :ivar share: of its work that is done.
     :ivar scores: the last measured values of :data:`SCORES`.
     :ivar left: known FLOPs that are still to do; 0 of a run that has ended.
-    :ivar parts: fingerprints and seconds of what is still to do, as :func:`sweeps.cost.schedule.schedule` takes them.
+    :ivar parts: fingerprints and seconds of what is still to do, as :func:`openr1.sweeps.cost.schedule.schedule` takes them.
     :ivar is_timed: the time of all that is still to do is known.
     """
 

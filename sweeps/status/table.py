@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from sweeps.cost.table import REASONS, format_duration, state_cell
-from sweeps.planning.states import State
-from sweeps.status.plan_file import resume_hint
-from sweeps.status.study_status import SCORES, RunStatus, StudyStatus
+from openr1.sweeps.cost.table import REASONS, format_duration, state_cell
+from openr1.sweeps.planning.states import State
+from openr1.sweeps.status.plan_file import resume_hint
+from openr1.sweeps.status.study_status import SCORES, RunStatus, StudyStatus
 
 # the states that are shown first where not all rows fit
 ORDER = (State.RUNNING, State.FAILED, State.STOPPED, State.PRUNED, State.DONE, State.WAITING)

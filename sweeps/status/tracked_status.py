@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from openr1.runs.reproduction.origins import is_named
+from openr1.sweeps.planning.states import StagePlace, State, state_of_run
+from openr1.sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
+from openr1.sweeps.status import plan_file
+from openr1.sweeps.status.config import StatusConfig
+from openr1.sweeps.status.study_status import SCORES, RunStatus, StudyStatus, scores_of
 from openr1.tracking.mlflow import TrackedRun, read_config
-from sweeps.planning.states import StagePlace, State, state_of_run
-from sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs
-from sweeps.status import plan_file
-from sweeps.status.config import StatusConfig
-from sweeps.status.study_status import SCORES, RunStatus, StudyStatus, scores_of
 
 PARENT, STEP, ROLE = "mlflow.parentRunId", "step.", "role"
 

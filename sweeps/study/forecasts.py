@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from openr1.errors import ConfigError
 from openr1.rl.budget import RolloutBudget
+from openr1.sweeps.planning.plan import PlannedRun
 from openr1.tracking.environment import git_commit
 from openr1.tracking.mlflow import log_study
-from sweeps.planning.plan import PlannedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,9 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
     """
     import pandas as pd
 
-    from analysis.forecast.forecast import as_pass_rate, forecast
-    from analysis.forecast.registry import register
-    from analysis.laws import RlPower
+    from openr1.analysis.forecast.forecast import as_pass_rate, forecast
+    from openr1.analysis.forecast.registry import register
+    from openr1.analysis.laws import RlPower
 
     begun = [run.name for run in runs if run.main.share_done() > 0]
     if begun:
@@ -67,7 +67,7 @@ def register_forecasts(runs: Sequence[PlannedRun], study: str) -> tuple[list[Pat
 
 def _read_runs(uri: str, study: str, stage: PreparedRun) -> pd.DataFrame:
     """Return the finished runs of a study of the same stage; of reinforcement learning, the points of their curves."""
-    from analysis.sources.readers import read_mlflow
+    from openr1.analysis.sources.readers import read_mlflow
 
     where = {"stage": stage.kind}
     if not stage.config.stage.rollouts:

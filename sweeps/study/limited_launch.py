@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
-from sweeps.compat import joblib_options
-from sweeps.cost.price import RunPrice
-from sweeps.limits.amount import Amount
-from sweeps.limits.spend_limit import SpendLimit
-from sweeps.planning.concurrency import parallel_processes
-from sweeps.study.process_pool import pool_of
+from openr1.sweeps.compat import joblib_options
+from openr1.sweeps.cost.price import RunPrice
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.limits.spend_limit import SpendLimit
+from openr1.sweeps.planning.concurrency import parallel_processes
+from openr1.sweeps.study.process_pool import pool_of
 
 INTERRUPTED = "interrupted"
 

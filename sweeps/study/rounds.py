@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from openr1.config.schema import Config
 from openr1.runs.trial import finished_metrics
-from sweeps.compat import result_of
-from sweeps.planning.plan import PlannedRun, distinct_stages, plan_runs
+from openr1.sweeps.compat import result_of
+from openr1.sweeps.planning.plan import PlannedRun, distinct_stages, plan_runs
 
 LINE_SECONDS = 20.0  # between two lines of progress where the output is no terminal
 TIES = ("stage.keep_states", "stage.trunk")  # by which a design has a run start from the states of another

@@ -17,23 +17,23 @@ from omegaconf import DictConfig, OmegaConf
 from openr1.console import console as console_of
 from openr1.errors import ConfigError, StoreError
 from openr1.runs.trial import finished_metrics
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.cost.price import RunPrice, price_study, times_are_needed
+from openr1.sweeps.cost.table import show_price
+from openr1.sweeps.limits.allowance import require_confirmation
+from openr1.sweeps.limits.amount import Amount, total
+from openr1.sweeps.limits.spend_limit import SpendLimit
+from openr1.sweeps.limits.spent import spent_by
+from openr1.sweeps.planning.at_work import at_work
+from openr1.sweeps.planning.concurrency import runs_at_once
+from openr1.sweeps.planning.loader import create_trial_loader
+from openr1.sweeps.status import plan_file
+from openr1.sweeps.study.expansion import Expansion, Job
+from openr1.sweeps.study.limited_launch import LimitedLauncher
+from openr1.sweeps.study.process_pool import pool_of
+from openr1.sweeps.study.rounds import plan_round, run_round
+from openr1.sweeps.study.watched_task import WatchedTask
 from openr1.system.faults import writing
-from sweeps.config import SweepConfig
-from sweeps.cost.price import RunPrice, price_study, times_are_needed
-from sweeps.cost.table import show_price
-from sweeps.limits.allowance import require_confirmation
-from sweeps.limits.amount import Amount, total
-from sweeps.limits.spend_limit import SpendLimit
-from sweeps.limits.spent import spent_by
-from sweeps.planning.at_work import at_work
-from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.loader import create_trial_loader
-from sweeps.status import plan_file
-from sweeps.study.expansion import Expansion, Job
-from sweeps.study.limited_launch import LimitedLauncher
-from sweeps.study.process_pool import pool_of
-from sweeps.study.rounds import plan_round, run_round
-from sweeps.study.watched_task import WatchedTask
 
 
 def sweep(

@@ -10,9 +10,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from openr1.sweeps.planning.worker_process import exit_with
 from openr1.system.processes import ProcessIdentity, current_process
 from openr1.tracking.observer import RunObserver, observing
-from sweeps.planning.worker_process import exit_with
 
 
 @dataclass

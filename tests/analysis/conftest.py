@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.frame import tidy
+from openr1.analysis.sources.frame import tidy
 
 TRUTH = {"E": 1.9, "A": 30.0, "alpha": 0.35, "B": 126.0, "beta": 0.4}
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Fit, cli
-from analysis.config import compose
-from analysis.laws import LAWS
-from analysis.report import terminal
-from analysis.report.narrative import answer
-from analysis.study import analyse
+from openr1.analysis import Fit, cli
+from openr1.analysis.config import compose
+from openr1.analysis.laws import LAWS
+from openr1.analysis.report import terminal
+from openr1.analysis.report.narrative import answer
+from openr1.analysis.study import analyse
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
@@ -255,7 +255,7 @@ def test_an_override_that_does_not_compose_is_a_config_error():
 
 def test_composing_imports_nothing_heavy():
     code = (
-        "import sys; from analysis.config import compose; compose(['runs.study=x']); import analysis.cli;"
+        "import sys; from openr1.analysis.config import compose; compose(['runs.study=x']); import openr1.analysis.cli;"
         "print(*sorted({name.split('.')[0] for name in sys.modules}"
         " & {'torch', 'transformers', 'mlflow', 'matplotlib', 'pandas', 'scipy', 'datasets', 'jinja2'}))"
     )

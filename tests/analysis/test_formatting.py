@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.formatting import (
+from openr1.analysis.formatting import (
     DASH,
     TIMES,
     Words,

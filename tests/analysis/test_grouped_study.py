@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 from helpers.studies import KINDS
 
-from analysis import Groups, Holdout, fit, fit_by, report
-from analysis.charts.groups import HUES, assign_colours, chart_groups
-from analysis.charts.matplotlib import draw, to_bytes
-from analysis.config import compose
-from analysis.fit.groups import split_by
-from analysis.fit.labels import sort_key
-from analysis.fit.resampling import Bootstrap
-from analysis.formatting import percent
-from analysis.report import terminal
-from analysis.report.group_tables import optimum, parameters
-from analysis.report.html import render
-from analysis.sources.frame import tidy
-from analysis.study import analyse_groups
+from openr1.analysis import Groups, Holdout, fit, fit_by, report
+from openr1.analysis.charts.groups import HUES, assign_colours, chart_groups
+from openr1.analysis.charts.matplotlib import draw, to_bytes
+from openr1.analysis.config import compose
+from openr1.analysis.fit.groups import split_by
+from openr1.analysis.fit.labels import sort_key
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.formatting import percent
+from openr1.analysis.report import terminal
+from openr1.analysis.report.group_tables import optimum, parameters
+from openr1.analysis.report.html import render
+from openr1.analysis.sources.frame import tidy
+from openr1.analysis.study import analyse_groups
 from openr1.errors import ConfigError
 
 FAST = Bootstrap(resamples=20)

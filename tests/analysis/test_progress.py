@@ -2,8 +2,8 @@
 
 from helpers.law_runs import isoflop_runs
 
-from analysis import Bootstrap, fit, forecast
-from analysis.progress import telling
+from openr1.analysis import Bootstrap, fit, forecast
+from openr1.analysis.progress import telling
 
 
 def test_a_fit_says_how_far_its_resamples_are():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers.law_runs import answering, group_sizes, reused_problems
 
-from analysis.cli import _compare_variants
-from analysis.config import compose
-from analysis.study import analyse
+from openr1.analysis.cli import _compare_variants
+from openr1.analysis.config import compose
+from openr1.analysis.study import analyse
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

@@ -7,8 +7,8 @@ import pickle
 import pytest
 from helpers.studies import study_of_kind
 
-from analysis.fit.result import Fit
-from analysis.warning import RankedWarning, Severity, ranked
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.warning import RankedWarning, Severity, ranked
 
 WARNING = RankedWarning("the runs have one size", Severity.NO_ANSWER)
 

@@ -23,8 +23,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from analysis.charts.marks import BLUE, GREEN, ORANGE, PURPLE, SKY, Axis, Chart, Line, Panel, Scatter, span
-from analysis.charts.matplotlib import draw, to_bytes
+from openr1.analysis.charts.marks import BLUE, GREEN, ORANGE, PURPLE, SKY, Axis, Chart, Line, Panel, Scatter, span
+from openr1.analysis.charts.matplotlib import draw, to_bytes
 from openr1.models.build import build
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.parametrization import PARAMETRIZATIONS, Parametrization

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import Bootstrap, fit
-from analysis.fit.resampling import INTERVALS
-from analysis.laws import Chinchilla, IsoFlop, TrainingFlops
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.fit.resampling import INTERVALS
+from openr1.analysis.laws import Chinchilla, IsoFlop, TrainingFlops
+from openr1.analysis.sources.frame import tidy
 
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
 VECTOR = np.array([list(TRUTH.values())])

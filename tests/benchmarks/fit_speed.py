@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from helpers.law_runs import LAW_STUDIES, training_curves
 
-from analysis import Bootstrap, fit
-from analysis.laws import LAWS, Chinchilla
-from analysis.laws.curve_regression import CurveRegression
-from analysis.numerics.optimise import Objective
-from analysis.sources.frame import FileRuns, read, tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws import LAWS, Chinchilla
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.numerics.optimise import Objective
+from openr1.analysis.sources.frame import FileRuns, read, tidy
 
 DELTA = 1e-3
 TRUTH = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}

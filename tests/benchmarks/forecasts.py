@@ -27,12 +27,12 @@ import numpy as np
 import pandas as pd
 from fit_speed import baseline
 
-from analysis.fit.fit import fit
-from analysis.fit.resampling import Bootstrap
-from analysis.forecast.forecast import forecast
-from analysis.laws import Chinchilla, IsoFlop
-from analysis.laws.base import best_runs
-from analysis.sources.frame import Columns, tidy
+from openr1.analysis.fit.fit import fit
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.forecast.forecast import forecast
+from openr1.analysis.laws import Chinchilla, IsoFlop
+from openr1.analysis.laws.base import best_runs
+from openr1.analysis.sources.frame import Columns, tidy
 from openr1.errors import ConfigError
 
 CUTS = (0.10, 0.25, 0.50)

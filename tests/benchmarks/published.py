@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import Bootstrap, Fit, fit
-from analysis.laws import Chinchilla, DataConstrained, IsoFlop, Law, Overtraining, RlSigmoid, TaskError
-from analysis.laws.allocation import weighted_line
-from analysis.sources.frame import Columns, tidy
+from openr1.analysis import Bootstrap, Fit, fit
+from openr1.analysis.laws import Chinchilla, DataConstrained, IsoFlop, Law, Overtraining, RlSigmoid, TaskError
+from openr1.analysis.laws.allocation import weighted_line
+from openr1.analysis.sources.frame import Columns, tidy
 
 NO_BOOTSTRAP = Bootstrap(resamples=0)
 Row = tuple[str, float, float]  # quantity, published, fitted

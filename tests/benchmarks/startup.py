@@ -20,7 +20,7 @@ from helpers.configs import composed
 COMPOSE = (
     "import hydra.main\nfrom hydra import compose, initialize_config_module\nfrom openr1.config.schema import register\n"
     "register()\n"
-    "with initialize_config_module('conf', version_base='1.3'): compose('config')"
+    "with initialize_config_module('openr1.conf', version_base='1.3'): compose('config')"
 )
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from analysis.config import compose
-from analysis.sources.frame import read
-from analysis.study import Study, analyse
+from openr1.analysis.config import compose
+from openr1.analysis.sources.frame import read
+from openr1.analysis.study import Study, analyse
 
 COMMAND = str(Path(sys.executable).with_name("openr1"))
 EXPERIMENT = Path(__file__).parents[2] / "conf" / "experiment" / "trunk_micro.yaml"

@@ -12,9 +12,9 @@ from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
 from openr1.runs import record
 from openr1.runs.record import RunRecord, StageRecord
+from openr1.sweeps.catalogue.config import StudiesConfig
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
-from sweeps.catalogue.config import StudiesConfig
 
 SHARED = "ab" * 8  # fingerprint of a run that two studies have
 CONFIG = {"model": {"family": "qwen2"}, "scale": {"name": "30k"}, "data": {"name": "none"}, "seed": 0, "tracking": {}}

@@ -12,7 +12,7 @@ from openr1.config.schema import Config, register
 def composed(*overrides: str) -> Config:
     """Compose and check the config of a run."""
     register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
     return load_run_config(cfg)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.laws import LAWS, Law
-from analysis.sources.frame import tidy
+from openr1.analysis.laws import LAWS, Law
+from openr1.analysis.sources.frame import tidy
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
 

@@ -22,6 +22,6 @@ MODULES = [
 MODULES += [f"transformers.models.{family}.modeling_{family}" for family in ("qwen2", "qwen3", "llama")]
 MODULES += ["transformers.trainer", "accelerate", "matplotlib.figure", "rich.live", "scipy.optimize"]
 MODULES += ["openr1.cli", "openr1.runs.trial", "openr1.runs.summary", "openr1.stages.pretrain", "openr1.stages.sft"]
-MODULES += ["sweeps.cli", "sweeps.optuna.sweeper", "sweeps.optuna.worker", "analysis.cli"]
+MODULES += ["openr1.sweeps.cli", "openr1.sweeps.optuna.sweeper", "openr1.sweeps.optuna.worker", "openr1.analysis.cli"]
 for module in MODULES:
     importlib.import_module(module)

@@ -9,9 +9,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from analysis.config import compose
-from analysis.laws import LAWS
-from analysis.study import Study, analyse
 from helpers.law_runs import (
     GAO,
     MOE,
@@ -24,6 +21,9 @@ from helpers.law_runs import (
     schedule_curves,
     weight_decays,
 )
+from openr1.analysis.config import compose
+from openr1.analysis.laws import LAWS
+from openr1.analysis.study import Study, analyse
 
 
 def loss(n, d):

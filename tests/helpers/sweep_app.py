@@ -26,4 +26,4 @@ if __name__ == "__main__":
     from openr1.console import guarded
 
     register()
-    guarded(hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(objective))
+    guarded(hydra.main(version_base="1.3", config_path="pkg://openr1.conf", config_name="config")(objective))

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 
 from helpers.configs import composed
 from openr1.models.options import ScaleConfig
-from sweeps.designs import design_class
-from sweeps.designs.base import Finished
+from openr1.sweeps.designs import design_class
+from openr1.sweeps.designs.base import Finished
 
 
 @cache
@@ -20,7 +20,7 @@ def base():
 
 @cache
 def size(name):
-    return ScaleConfig(**OmegaConf.load(Path(str(resources.files("conf"))) / "scale" / f"{name}.yaml"))
+    return ScaleConfig(**OmegaConf.load(Path(str(resources.files("openr1.conf"))) / "scale" / f"{name}.yaml"))
 
 
 def compose(overrides):

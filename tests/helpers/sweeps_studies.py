@@ -6,11 +6,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from sweeps.optuna.config import SearchConfig, validate_options
-from sweeps.optuna.space import parse_space
-from sweeps.optuna.study import open_study, study_identity
-from sweeps.optuna.trial_task import TrialOutcome
-from sweeps.optuna.worker import Worker
+from openr1.sweeps.optuna.config import SearchConfig, validate_options
+from openr1.sweeps.optuna.space import parse_space
+from openr1.sweeps.optuna.study import open_study, study_identity
+from openr1.sweeps.optuna.trial_task import TrialOutcome
+from openr1.sweeps.optuna.worker import Worker
 
 CONFIG = OmegaConf.create(
     {"x": 1.0, "n": 2, "kind": "a", "depth": {"whole": 4}, "compute": {"precision": "float32", "threads": 1}}

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from helpers.studies import budgets, study_of_kind
 
-from analysis.charts import chart_study
-from analysis.charts.groups import chart_groups
-from analysis.config import compose
-from analysis.report.html import render
-from analysis.study import analyse_groups
+from openr1.analysis.charts import chart_study
+from openr1.analysis.charts.groups import chart_groups
+from openr1.analysis.config import compose
+from openr1.analysis.report.html import render
+from openr1.analysis.study import analyse_groups
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("report_pages")]
 KINDS = ("budgets", "rl_sigmoid", "rl_isocompute", "test_time", "overoptimisation")

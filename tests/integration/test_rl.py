@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from helpers.cli import Command, succeed
 
-from analysis.fit.fit import fit
-from analysis.sources.frame import Columns, MlflowRuns, read
+from openr1.analysis.fit.fit import fit
+from openr1.analysis.sources.frame import Columns, MlflowRuns, read
 from openr1.artifacts import Store
 from openr1.tracking import mlflow as tracking
 

@@ -39,7 +39,7 @@ def test_guides_reference_and_results_are_apart(site):
 
 def test_the_api_is_that_of_the_docstrings(site):
     page = (site / "api.html").read_text()
-    assert 'id="analysis.fit"' in page
+    assert 'id="openr1.analysis.fit"' in page
     assert ":func:" not in page
     assert ":param" not in page
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.cli import Command
 from helpers.postgres import postgres_server
 
-from sweeps.optuna.storage import open_storage
+from openr1.sweeps.optuna.storage import open_storage
 
 pytestmark = pytest.mark.integration
 APP = Path(__file__).parents[1] / "helpers" / "sweep_app.py"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from helpers.configs import composed
 
-from sweeps.planning.plan import plan_runs
+from openr1.sweeps.planning.plan import plan_runs
 
 TINY = ["data=files", "data.tokenizer.vocab_size=300", "data.context=32", "data.eval_fraction=0.1", "data.eval_tokens=512"]
 TINY += ["scale=30k", "budget.steps=12", "optim.batch_tokens=128", "stage.eval_points=2", "study=half"]

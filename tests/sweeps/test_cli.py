@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_module
 
 from openr1.config.schema import register
 from openr1.errors import ConfigError
-from sweeps import cli
+from openr1.sweeps import cli
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_options_of_a_search_name_the_choice_that_has_them(monkeypatch, capsys):
 )
 def test_only_a_search_has_the_options_of_a_search(words, sweeper, kind):
     register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         config = compose("config", words, return_hydra_config=True)
     assert config.hydra.sweeper._target_.endswith(sweeper)
     assert config.sweep.kind == kind

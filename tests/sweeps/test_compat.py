@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.hydra_joblib_launcher import _core as joblib_core
-from sweeps import compat
+from openr1.sweeps import compat
 
 SOURCES = [
     (ConfigLoaderImpl._apply_overrides_to_config, "d2862382c3a7"),

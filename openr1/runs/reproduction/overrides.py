@@ -27,7 +27,7 @@ def with_overrides(resolved: dict[str, Any], overrides: Sequence[str]) -> Config
     choices = [str(override.input_line) for override in parsed if override.key_or_group in GROUPS]
     cfg = OmegaConf.create(resolved)
     if choices:
-        with initialize_config_module("conf", version_base="1.3"):
+        with initialize_config_module("openr1.conf", version_base="1.3"):
             composed = compose("config", overrides=choices)
         for group in (override.key_or_group for override in parsed if override.key_or_group in GROUPS):
             cfg[group] = composed[group]

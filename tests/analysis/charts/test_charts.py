@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import pytest
 from helpers.studies import KINDS, budgets, sizes, study_of, study_of_kind
 
-from analysis.charts import chart_study, plotly
-from analysis.charts.marks import (
+from openr1.analysis.charts import chart_study, plotly
+from openr1.analysis.charts.marks import (
     STOPS,
     TICK_STEPS,
     Axis,
@@ -31,10 +31,10 @@ from analysis.charts.marks import (
     log_ticks,
     span,
 )
-from analysis.charts.matplotlib import draw, to_bytes
-from analysis.charts.parts import SHOWN
-from analysis.figures import Figures
-from analysis.fit.resampling import Holdout
+from openr1.analysis.charts.matplotlib import draw, to_bytes
+from openr1.analysis.charts.parts import SHOWN
+from openr1.analysis.figures import Figures
+from openr1.analysis.fit.resampling import Holdout
 
 
 @pytest.fixture(params=KINDS)
@@ -372,7 +372,7 @@ def test_numbers_of_a_log_axis_are_round_and_not_too_near(ends, gap, ticks):
 
 
 def test_the_report_takes_the_same_numbers():
-    script = resources.files("analysis.report").joinpath("templates/report.js").read_text()
+    script = resources.files("openr1.analysis.report").joinpath("templates/report.js").read_text()
     steps = json.loads(re.search(r"const STEPS = (.*);", script).group(1))
     assert [tuple(row) for row in steps] == list(TICK_STEPS)
 

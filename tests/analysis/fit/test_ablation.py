@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
-from analysis.fit.ablation import Ablation, compare, differing_settings
-from analysis.report.ablations import markdown, sentences
+from openr1.analysis.fit.ablation import Ablation, compare, differing_settings
+from openr1.analysis.report.ablations import markdown, sentences
 from openr1.errors import ConfigError
 
 PASS = Ablation(metric="pass_at_1")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import LAWS, Bootstrap, Columns, Fit, Groups, Holdout, Prior, compare_nested, fit, fit_by, tidy
-from analysis.laws import Chinchilla
+from openr1.analysis import LAWS, Bootstrap, Columns, Fit, Groups, Holdout, Prior, compare_nested, fit, fit_by, tidy
+from openr1.analysis.laws import Chinchilla
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis import Bootstrap, compare_nested, fit
+from openr1.analysis import Bootstrap, compare_nested, fit
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

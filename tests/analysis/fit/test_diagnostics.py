@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from helpers.law_runs import isoflop_runs
 
-from analysis import Bootstrap, fit
-from analysis.formatting import quantity
-from analysis.laws import Chinchilla, FormulaLaw, PowerLaw
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.formatting import quantity
+from openr1.analysis.laws import Chinchilla, FormulaLaw, PowerLaw
+from openr1.analysis.sources.frame import tidy
 
 SOME = Bootstrap(200)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis import Bootstrap, Fit, fit
+from openr1.analysis import Bootstrap, Fit, fit
 from openr1.errors import ConfigError
 
 SMALL = Bootstrap(resamples=100)

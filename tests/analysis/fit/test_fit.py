@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from helpers.law_runs import LAW_STUDIES, isoflop_runs
 
-from analysis import LAWS, Bootstrap, Fit, Holdout, fit
-from analysis.laws import PowerLaw
-from analysis.sources.frame import tidy
+from openr1.analysis import LAWS, Bootstrap, Fit, Holdout, fit
+from openr1.analysis.laws import PowerLaw
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 SMALL = Bootstrap(resamples=60)

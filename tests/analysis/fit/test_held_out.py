@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from helpers.studies import study_of
 
-from analysis import Bootstrap, Holdout, fit
-from analysis.report.narrative import answer
-from analysis.report.tables import ranking
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, Holdout, fit
+from openr1.analysis.report.narrative import answer
+from openr1.analysis.report.tables import ranking
+from openr1.analysis.sources.frame import tidy
 
 NONE = Bootstrap(0)
 

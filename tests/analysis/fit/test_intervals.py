@@ -6,10 +6,10 @@ import pytest
 from helpers.law_runs import LAW_STUDIES, isoflop_runs
 from scipy.stats import bootstrap, t
 
-from analysis import Bootstrap, fit
-from analysis.fit.intervals import bca_intervals, percentile_intervals
-from analysis.laws import Chinchilla, PowerLaw
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.fit.intervals import bca_intervals, percentile_intervals
+from openr1.analysis.laws import Chinchilla, PowerLaw
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -94,7 +94,7 @@ def test_intervals_from_a_part_of_many_rows_are_as_wide_as_from_all(points, monk
     runs = pd.DataFrame({"N": n, "loss": loss, "run": np.repeat(np.arange(2000 // points), points).astype(str)})
     law = PowerLaw(x="N")
     whole = fit(runs, law, bootstrap=Bootstrap(resamples=200))
-    monkeypatch.setattr(sys.modules["analysis.fit.fit"], "MOST_RESAMPLED", 500)
+    monkeypatch.setattr(sys.modules["openr1.analysis.fit.fit"], "MOST_RESAMPLED", 500)
     part = fit(runs, law, bootstrap=Bootstrap(resamples=200))
     assert part.params == whole.params
     for name in ("E", "alpha"):

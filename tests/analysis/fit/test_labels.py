@@ -1,4 +1,4 @@
-from analysis.fit.labels import shorten_trials, sort_key
+from openr1.analysis.fit.labels import shorten_trials, sort_key
 
 
 def test_trials_are_told_apart_by_what_differs():

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Bootstrap, Fit, fit
-from analysis.fit.parabola_bias import bias_at
-from analysis.laws import IsoFlop
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, Fit, fit
+from openr1.analysis.fit.parabola_bias import bias_at
+from openr1.analysis.laws import IsoFlop
+from openr1.analysis.sources.frame import tidy
 
 NONE = Bootstrap(0)
 TARGET = 1e24

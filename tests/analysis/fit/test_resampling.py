@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from helpers.law_runs import isoflop_runs
 
-from analysis import Bootstrap, Holdout
-from analysis.fit.resampling import resampling_groups
+from openr1.analysis import Bootstrap, Holdout
+from openr1.analysis.fit.resampling import resampling_groups
 from openr1.errors import ConfigError
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Bootstrap, fit_by
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit_by
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 SMALL = Bootstrap(resamples=50)

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.charts.groups import chart_groups
-from analysis.charts.matplotlib import draw, to_bytes
-from analysis.config import compose
-from analysis.fit.resampling import Bootstrap
-from analysis.fit.transfer import transfer_of
-from analysis.laws.hyperparameter import Hyperparameter
-from analysis.report import terminal
-from analysis.report.group_tables import transfer
-from analysis.report.html import render
-from analysis.sources.frame import tidy
-from analysis.study import analyse, analyse_groups
+from openr1.analysis.charts.groups import chart_groups
+from openr1.analysis.charts.matplotlib import draw, to_bytes
+from openr1.analysis.config import compose
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.fit.transfer import transfer_of
+from openr1.analysis.laws.hyperparameter import Hyperparameter
+from openr1.analysis.report import terminal
+from openr1.analysis.report.group_tables import transfer
+from openr1.analysis.report.html import render
+from openr1.analysis.sources.frame import tidy
+from openr1.analysis.study import analyse, analyse_groups
 from openr1.errors import ConfigError
 
 SIZES = (5e4, 2e5, 1e6)

@@ -8,11 +8,11 @@ import pytest
 from helpers.law_runs import isoflop_runs
 from helpers.studies import study_of
 
-from analysis import Bootstrap, fit, tidy
-from analysis.fit.undetermined import too_wide
-from analysis.laws import Chinchilla, FormulaLaw, TrainingFlops
-from analysis.laws.numeric_frontier import search_frontier
-from analysis.report.narrative import answer
+from openr1.analysis import Bootstrap, fit, tidy
+from openr1.analysis.fit.undetermined import too_wide
+from openr1.analysis.laws import Chinchilla, FormulaLaw, TrainingFlops
+from openr1.analysis.laws.numeric_frontier import search_frontier
+from openr1.analysis.report.narrative import answer
 from openr1.errors import ConfigError
 
 SOME = Bootstrap(200)

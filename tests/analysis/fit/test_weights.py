@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Bootstrap, fit
-from analysis.fit.weights import run_weights
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.fit.weights import run_weights
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from helpers.law_runs import isoflop_runs
 
-from analysis import Bootstrap, forecast, tidy
-from analysis.laws import Chinchilla
+from openr1.analysis import Bootstrap, forecast, tidy
+from openr1.analysis.laws import Chinchilla
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

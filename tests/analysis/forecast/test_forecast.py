@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from helpers.law_runs import LAW_STUDIES, isoflop_runs
 
-from analysis import Bootstrap, forecast
-from analysis.forecast.forecast import as_pass_rate
-from analysis.laws import Chinchilla, IsoFlop, RlPower, RlSigmoid
-from analysis.report.forecasts import sentences
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, forecast
+from openr1.analysis.forecast.forecast import as_pass_rate
+from openr1.analysis.laws import Chinchilla, IsoFlop, RlPower, RlSigmoid
+from openr1.analysis.report.forecasts import sentences
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 SMALL, NONE = Bootstrap(resamples=50), Bootstrap(resamples=0)

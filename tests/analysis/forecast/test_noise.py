@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.forecast.noise import RunNoise, estimate_noise, seed_noise
+from openr1.analysis.forecast.noise import RunNoise, estimate_noise, seed_noise
 from openr1.errors import ConfigError
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from helpers.law_runs import isoflop_runs
 
-from analysis import Bootstrap, forecast
-from analysis.forecast.registry import (
+from openr1.analysis import Bootstrap, forecast
+from openr1.analysis.forecast.registry import (
     FOLDER,
     all_faults,
     all_outcomes,
@@ -15,8 +15,8 @@ from analysis.forecast.registry import (
     register,
     verify,
 )
-from analysis.laws import Chinchilla
-from analysis.report.html import render_forecasts
+from openr1.analysis.laws import Chinchilla
+from openr1.analysis.report.html import render_forecasts
 from openr1.errors import ConfigError
 
 RUNS = [{"name": "scale=1m", "fingerprint": "abc"}, {"name": "scale=2m", "fingerprint": "def"}]

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.forecast.candidates import candidates
-from analysis.forecast.rolling import origins, scores, validate
-from analysis.laws import Chinchilla
+from openr1.analysis.forecast.candidates import candidates
+from openr1.analysis.forecast.rolling import origins, scores, validate
+from openr1.analysis.laws import Chinchilla
 
 
 def test_origins_leave_runs_on_both_sides(runs):

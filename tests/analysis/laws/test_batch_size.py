@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from helpers.law_runs import CRITICAL, batch_sizes
 
-from analysis import Bootstrap, fit
-from analysis.laws import BatchSize
-from analysis.laws.batch_size import log_min_tokens
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws import BatchSize
+from openr1.analysis.laws.batch_size import log_min_tokens
 from openr1.errors import ConfigError
 
 TRUTH = np.array([list(CRITICAL.values())])

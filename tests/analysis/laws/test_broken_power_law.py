@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Bootstrap, fit
-from analysis.laws.base import TrainingFlops
-from analysis.laws.broken_power_law import BrokenPowerLaw
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.broken_power_law import BrokenPowerLaw
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 STEEPER = [1.5, 40.0, 0.1, 0.3, 1e9, 0.3]

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from scipy.optimize import approx_fprime, minimize_scalar
 
-from analysis import Bootstrap, fit
-from analysis.laws import Chinchilla, TrainingFlops
-from analysis.laws.curve_regression import CurveRegression
-from analysis.laws.regression import CurveLaw
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws import Chinchilla, TrainingFlops
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

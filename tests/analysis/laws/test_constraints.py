@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis import Bootstrap, Fit, Prior, fit
-from analysis.laws import Chinchilla
+from openr1.analysis import Bootstrap, Fit, Prior, fit
+from openr1.analysis.laws import Chinchilla
 from openr1.errors import ConfigError
 
 NONE, SMALL = Bootstrap(resamples=0), Bootstrap(resamples=200)

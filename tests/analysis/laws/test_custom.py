@@ -2,10 +2,10 @@ import textwrap
 
 import pytest
 
-from analysis import Bootstrap, Fit, fit
-from analysis.config import compose
-from analysis.laws import Chinchilla
-from analysis.laws.custom import law_class, law_reference
+from openr1.analysis import Bootstrap, Fit, fit
+from openr1.analysis.config import compose
+from openr1.analysis.laws import Chinchilla
+from openr1.analysis.laws.custom import law_class, law_reference
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
@@ -13,8 +13,8 @@ MODULE = textwrap.dedent(
     """
     from dataclasses import dataclass
 
-    from analysis.laws.base import Parameter
-    from analysis.laws.regression import CurveLaw
+    from openr1.analysis.laws.base import Parameter
+    from openr1.analysis.laws.regression import CurveLaw
 
 
     @dataclass
@@ -78,8 +78,8 @@ def test_the_command_line_takes_the_class_and_its_options(module):
     ("name", "line"),
     [
         ("nowhere:MyLaw", "law: nowhere cannot be imported"),
-        ("my_laws:Missing", "law: my_laws:Missing must be a dataclass derived from analysis.laws.Law"),
-        ("my_laws:Plain", "law: my_laws:Plain must be a dataclass derived from analysis.laws.Law"),
+        ("my_laws:Missing", "law: my_laws:Missing must be a dataclass derived from openr1.analysis.laws.Law"),
+        ("my_laws:Plain", "law: my_laws:Plain must be a dataclass derived from openr1.analysis.laws.Law"),
         ("my_laws:Unfinished", "law: my_laws:Unfinished does not define curve, formula, parameters, predictors"),
         (":MyLaw", "law: :MyLaw must be MODULE:CLASS, such as my.module:MyLaw"),
         ("my_laws:", "law: my_laws: must be MODULE:CLASS, such as my.module:MyLaw"),
@@ -94,8 +94,8 @@ def test_what_is_no_law_is_one_line(module, name, line):
 
 HEAD = """
 from dataclasses import dataclass
-from analysis.laws.base import Parameter
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.base import Parameter
+from openr1.analysis.laws.regression import CurveLaw
 
 @dataclass
 class Faulty(CurveLaw):

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import TrainingFlops
-from analysis.laws.chinchilla import Chinchilla
-from analysis.laws.data_constrained import DataConstrained
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.sources.frame import tidy
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.chinchilla import Chinchilla
+from openr1.analysis.laws.data_constrained import DataConstrained
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 INNER = {"E": 1.87, "A": 521.0, "alpha": 0.35, "B": 1488.0, "beta": 0.37}

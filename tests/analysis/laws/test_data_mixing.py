@@ -6,14 +6,14 @@ import pytest
 from helpers.law_runs import LAW_STUDIES, mixes
 from helpers.studies import mixtures, study_of, study_of_kind
 
-from analysis import fit
-from analysis.charts import chart_study
-from analysis.fit.resampling import Bootstrap
-from analysis.fit.result import Fit
-from analysis.laws import DataMixing
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.report.narrative import answer
+from openr1.analysis import fit
+from openr1.analysis.charts import chart_study
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.fit.result import Fit
+from openr1.analysis.laws import DataMixing
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.report.narrative import answer
 from openr1.errors import ConfigError
 
 WEB, CODE = "data.sources.web.weight", "data.sources.code.weight"

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.distillation import Distillation
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.distillation import Distillation
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 SUPERVISED = {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "gamma": 0.452}

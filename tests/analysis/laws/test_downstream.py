@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 from helpers.studies import KINDS, study_of
 
-from analysis import fit
-from analysis.fit.resampling import Bootstrap
-from analysis.laws.downstream import Downstream
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.report.narrative import answer
+from openr1.analysis import fit
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.laws.downstream import Downstream
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.report.narrative import answer
 from openr1.errors import ConfigError
 
 KS = (1, 2, 4, 8, 16)

@@ -2,17 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Groups, fit, fit_by
-from analysis.charts.groups import chart_groups
-from analysis.charts.matplotlib import draw, to_bytes
-from analysis.config import compose
-from analysis.fit.resampling import Bootstrap
-from analysis.laws.effective_speedup import TREATED, EffectiveSpeedup
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.report.narrative import answer
-from analysis.sources.frame import tidy
-from analysis.study import analyse, analyse_groups
+from openr1.analysis import Groups, fit, fit_by
+from openr1.analysis.charts.groups import chart_groups
+from openr1.analysis.charts.matplotlib import draw, to_bytes
+from openr1.analysis.config import compose
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.laws.effective_speedup import TREATED, EffectiveSpeedup
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.report.narrative import answer
+from openr1.analysis.sources.frame import tidy
+from openr1.analysis.study import analyse, analyse_groups
 from openr1.errors import ConfigError
 
 E, A, ALPHA = 1.8, 2.5e4, 0.22

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import TrainingFlops
-from analysis.laws.envelope import Curves, Envelope
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.envelope import Curves, Envelope
 from openr1.errors import ConfigError
 
 

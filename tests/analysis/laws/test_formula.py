@@ -1,7 +1,7 @@
 import pytest
 
-from analysis import Bootstrap, Fit, fit
-from analysis.laws import FormulaLaw
+from openr1.analysis import Bootstrap, Fit, fit
+from openr1.analysis.laws import FormulaLaw
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.hyperparameter import Hyperparameter
+from openr1.analysis.laws.hyperparameter import Hyperparameter
 from openr1.errors import ConfigError
 
 LR = (1.79, -0.713, 0.307)

@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from analysis import Bootstrap, fit
-from analysis.laws.allocation import weighted_line
-from analysis.laws.base import TrainingFlops
-from analysis.laws.isoflop import IsoFlop, precisions
-from analysis.numerics.random_effects import scatter_about_line
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws.allocation import weighted_line
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.isoflop import IsoFlop, precisions
+from openr1.analysis.numerics.random_effects import scatter_about_line
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 TRUTH = [1.0, 0.45, 1 / 20, 1 - 0.9 * 0.45, 1.7, 200, 0.14]

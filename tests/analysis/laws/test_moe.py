@@ -5,13 +5,13 @@ from helpers.law_runs import LAW_STUDIES, MOE
 from helpers.studies import experts, study_of_kind
 from scipy.optimize import minimize_scalar
 
-from analysis import fit
-from analysis.fit.resampling import Bootstrap
-from analysis.laws import Chinchilla, Moe, MoeLeverage, TrainingFlops
-from analysis.laws.moe import experts_per_active
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
-from analysis.report.narrative import answer
+from openr1.analysis import fit
+from openr1.analysis.fit.resampling import Bootstrap
+from openr1.analysis.laws import Chinchilla, Moe, MoeLeverage, TrainingFlops
+from openr1.analysis.laws.moe import experts_per_active
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
+from openr1.analysis.report.narrative import answer
 from openr1.errors import ConfigError
 
 PARAMS = np.array([MOE])

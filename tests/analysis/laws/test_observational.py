@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from helpers.law_runs import model_scores
 
-from analysis import Bootstrap, Fit, Holdout, fit
-from analysis.laws import Observational
-from analysis.sources.frame import tidy
+from openr1.analysis import Bootstrap, Fit, Holdout, fit
+from openr1.analysis.laws import Observational
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(0)

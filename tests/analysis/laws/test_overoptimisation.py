@@ -4,8 +4,8 @@ import pytest
 from helpers.law_runs import GAO, LAW_STUDIES
 from scipy.optimize import minimize_scalar
 
-from analysis import Bootstrap, fit
-from analysis.laws import Overoptimisation
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws import Overoptimisation
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(0)

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from analysis.laws.base import TrainingFlops
-from analysis.laws.overtraining import Overtraining, TaskError
-from analysis.laws.points import Inputs
-from analysis.laws.regression import CurveLaw
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.overtraining import Overtraining, TaskError
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.regression import CurveLaw
 from openr1.errors import ConfigError
 
 TRUTH = {"E": 1.8, "a": 212.0, "b": 367.0, "eta": 0.136}

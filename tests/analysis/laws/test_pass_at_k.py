@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.pass_at_k import PassAtK, pass_at_k
+from openr1.analysis.laws.pass_at_k import PassAtK, pass_at_k
 from openr1.errors import ConfigError
 
 TRUTH = (-1.8, -0.3)

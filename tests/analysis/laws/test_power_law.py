@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.base import TrainingFlops
-from analysis.laws.points import Inputs
-from analysis.laws.power_law import PowerLaw
+from openr1.analysis.laws.base import TrainingFlops
+from openr1.analysis.laws.points import Inputs
+from openr1.analysis.laws.power_law import PowerLaw
 from openr1.errors import ConfigError
 
 TRUTH = {"E": 1.5, "A": 40.0, "alpha": 0.2}

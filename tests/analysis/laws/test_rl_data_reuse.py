@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from helpers.law_runs import REUSE, reused_problems
 
-from analysis import Bootstrap, fit, tidy
-from analysis.laws import RlDataReuse
+from openr1.analysis import Bootstrap, fit, tidy
+from openr1.analysis.laws import RlDataReuse
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(0)

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from helpers.law_runs import ROLLOUTS, group_sizes
 
-from analysis import Bootstrap, fit, tidy
-from analysis.laws import RlIsocompute
-from analysis.laws.saturation import fit_saturation, saturation
+from openr1.analysis import Bootstrap, fit, tidy
+from openr1.analysis.laws import RlIsocompute
+from openr1.analysis.laws.saturation import fit_saturation, saturation
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(0)

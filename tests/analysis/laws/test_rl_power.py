@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.rl_power import RlPower
+from openr1.analysis.laws.rl_power import RlPower
 from openr1.errors import ConfigError
 
 TRUTH = (0.13, 1.4e10, 1.1, 0.16)

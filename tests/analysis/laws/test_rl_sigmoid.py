@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Bootstrap, fit, fit_by
-from analysis.laws.rl_sigmoid import RlSigmoid
+from openr1.analysis import Bootstrap, fit, fit_by
+from openr1.analysis.laws.rl_sigmoid import RlSigmoid
 from openr1.errors import ConfigError
 
 TRUTH = (0.4, 0.65, 10.0, 1.7)

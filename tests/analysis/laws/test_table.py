@@ -5,7 +5,7 @@ import re
 import pytest
 from helpers.source import ROOT
 
-from analysis.laws import LAWS
+from openr1.analysis.laws import LAWS
 
 TABLE = re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| (.+?) \|$", (ROOT / "docs" / "analysis.md").read_text(), re.M)
 ROWS = {name: (formula.replace("\\", ""), source) for name, formula, source in TABLE}

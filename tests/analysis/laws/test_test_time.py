@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from helpers.law_runs import ANSWERING, answering
 
-from analysis import Bootstrap, fit, tidy
-from analysis.laws import TestTime, TrainingFlops
+from openr1.analysis import Bootstrap, fit, tidy
+from openr1.analysis.laws import TestTime, TrainingFlops
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(0)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from helpers.law_runs import weight_decays
 
-from analysis import Bootstrap, fit
-from analysis.laws import WeightDecay
+from openr1.analysis import Bootstrap, fit
+from openr1.analysis.laws import WeightDecay
 from openr1.errors import ConfigError
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.interpolate import Akima1DInterpolator
 
-from analysis.numerics.isoflop_profiles import Akima, Parabola, akima_cubics
+from openr1.analysis.numerics.isoflop_profiles import Akima, Parabola, akima_cubics
 
 
 def profile(log_n, loss):

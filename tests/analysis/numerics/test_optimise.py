@@ -3,10 +3,10 @@ import pytest
 from helpers.law_runs import isoflop_runs
 from scipy.optimize import minimize
 
-from analysis.laws import Chinchilla
-from analysis.laws.curve_regression import CurveRegression
-from analysis.numerics.nonnegative import nonnegative_least_squares
-from analysis.numerics.optimise import Objective, Regression
+from openr1.analysis.laws import Chinchilla
+from openr1.analysis.laws.curve_regression import CurveRegression
+from openr1.analysis.numerics.nonnegative import nonnegative_least_squares
+from openr1.analysis.numerics.optimise import Objective, Regression
 
 RNG = np.random.default_rng(0)
 ONE = np.zeros(1, dtype=int)

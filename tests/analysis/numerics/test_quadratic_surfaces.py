@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.numerics.quadratic_surfaces import Surface, least_squares
+from openr1.analysis.numerics.quadratic_surfaces import Surface, least_squares
 
 RNG = np.random.default_rng(0)
 GRID = np.stack(np.meshgrid(np.arange(5.0), np.arange(4.0)), axis=-1).reshape(-1, 2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.numerics.random_effects import scatter_about_line
+from openr1.analysis.numerics.random_effects import scatter_about_line
 
 
 def draw(between, points=2000, seed=0):

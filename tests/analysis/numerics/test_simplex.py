@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.numerics.simplex import minimise_on_simplex
+from openr1.analysis.numerics.simplex import minimise_on_simplex
 
 
 @pytest.mark.parametrize("sources", [2, 3, 4, 6])

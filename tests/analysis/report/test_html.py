@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.charts import chart_study, plotly
-from analysis.formatting import number, percent, scientific, short, times
-from analysis.report import fit_tables, tables
-from analysis.report.html import render
+from openr1.analysis.charts import chart_study, plotly
+from openr1.analysis.formatting import number, percent, scientific, short, times
+from openr1.analysis.report import fit_tables, tables
+from openr1.analysis.report.html import render
 
 
 class Page(HTMLParser):

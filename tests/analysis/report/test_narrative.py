@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.fit.diagnostics import describe_run
-from analysis.formatting import Words, compute, percent, quantity, scientific, share, short, three_decimals
-from analysis.report.narrative import answer, describe_diagnostics, support
-from analysis.report.tables import ranking
+from openr1.analysis.fit.diagnostics import describe_run
+from openr1.analysis.formatting import Words, compute, percent, quantity, scientific, share, short, three_decimals
+from openr1.analysis.report.narrative import answer, describe_diagnostics, support
+from openr1.analysis.report.tables import ranking
 from openr1.errors import ConfigError
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from helpers.studies import study_of_kind
 
-from analysis.report.study_warnings import study_warnings
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.report.study_warnings import study_warnings
+from openr1.analysis.warning import RankedWarning, Severity
 
 
 def with_warnings(fit, *severities):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers.studies import KINDS, budgets, study_of, study_of_kind
 
-from analysis.formatting import percent
-from analysis.report import terminal
-from analysis.warning import RankedWarning, Severity
+from openr1.analysis.formatting import percent
+from openr1.analysis.report import terminal
+from openr1.analysis.warning import RankedWarning, Severity
 
 
 def printed(study, capsys):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from analysis import report
-from analysis.config import compose
-from analysis.report import tracked
-from analysis.study import analyse
+from openr1.analysis import report
+from openr1.analysis.config import compose
+from openr1.analysis.report import tracked
+from openr1.analysis.study import analyse
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

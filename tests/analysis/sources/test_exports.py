@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.columns import Columns, Units
-from analysis.sources.frame import FileRuns, read, tidy
+from openr1.analysis.sources.columns import Columns, Units
+from openr1.analysis.sources.frame import FileRuns, read, tidy
 from openr1.errors import ConfigError
 
 NEEDS = ("D", "loss")

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from analysis.sources.columns import Columns, Units
-from analysis.sources.frame import FileRuns, read
-from analysis.sources.readers import read_file
+from openr1.analysis.sources.columns import Columns, Units
+from openr1.analysis.sources.frame import FileRuns, read
+from openr1.analysis.sources.readers import read_file
 from openr1.errors import ConfigError
 
 PLAIN = pd.DataFrame({"N": [2e7, 3e8], "D": [1e9, 4e9], "loss": [3.57, 3.1]})

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS
-from analysis.sources import frame
-from analysis.sources.frame import Columns, FileRuns, MlflowRuns, group_budgets, tidy
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources import frame
+from openr1.analysis.sources.frame import Columns, FileRuns, MlflowRuns, group_budgets, tidy
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 

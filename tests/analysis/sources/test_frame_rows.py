@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.frame import Columns, tidy
+from openr1.analysis.sources.frame import Columns, tidy
 from openr1.errors import ConfigError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.frame import tidy
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 NEEDS = ("N", "D", "loss")

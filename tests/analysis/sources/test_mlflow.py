@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import report
-from analysis.config import compose
-from analysis.sources import frame, mlflow
-from analysis.sources.frame import Columns, MlflowRuns
-from analysis.study import analyse_groups
+from openr1.analysis import report
+from openr1.analysis.config import compose
+from openr1.analysis.sources import frame, mlflow
+from openr1.analysis.sources.frame import Columns, MlflowRuns
+from openr1.analysis.study import analyse_groups
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.frame import Columns, tidy
-from analysis.sources.numbers import Notation, in_words, read_numbers
-from analysis.sources.readers import read_file
+from openr1.analysis.sources.frame import Columns, tidy
+from openr1.analysis.sources.numbers import Notation, in_words, read_numbers
+from openr1.analysis.sources.readers import read_file
 from openr1.errors import ConfigError
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS
-from analysis.sources.columns import Columns
-from analysis.sources.frame import tidy
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.columns import Columns
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
 
 NEEDS = ("N", "D", "loss")

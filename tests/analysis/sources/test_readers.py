@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from analysis import Bootstrap, fit, read_csv, read_file, read_mlflow
-from analysis.sources.readers import TRACKED
+from openr1.analysis import Bootstrap, fit, read_csv, read_file, read_mlflow
+from openr1.analysis.sources.readers import TRACKED
 from openr1.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from helpers.shown_studies import POINTS, loss, pretraining, reinforcement_learning
 
-import analysis
+from openr1 import analysis
 from openr1.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
@@ -47,7 +47,7 @@ def outputs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(outputs):
-    return analysis.read_study("sizes", outputs)
+    return openr1.analysis.read_study("sizes", outputs)
 
 
 def test_the_frame_has_the_columns_of_the_table_of_runs(runs):
@@ -64,16 +64,16 @@ def test_the_frame_has_the_columns_of_the_table_of_runs(runs):
 
 
 def test_a_study_is_found_by_folder_by_address_and_by_environment(outputs, monkeypatch, tmp_path):
-    assert len(analysis.read_study("sizes", uri=f"sqlite:///{outputs}/mlflow.db")) == 6
+    assert len(openr1.analysis.read_study("sizes", uri=f"sqlite:///{outputs}/mlflow.db")) == 6
     monkeypatch.chdir(outputs.parent)
-    assert len(analysis.read_study("sizes")) == 6
+    assert len(openr1.analysis.read_study("sizes")) == 6
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENR1_OUTPUTS", str(outputs))
-    assert len(analysis.read_study("sizes")) == 6
+    assert len(openr1.analysis.read_study("sizes")) == 6
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
-    assert len(analysis.read_study("sizes", outputs)) == 6  # what is given counts
+    assert len(openr1.analysis.read_study("sizes", outputs)) == 6  # what is given counts
     with pytest.raises(ConfigError, match=r"^uri: there is no store at sqlite:"):
-        analysis.read_study("sizes")
+        openr1.analysis.read_study("sizes")
 
 
 def test_filters_take_values_lists_and_functions(runs):
@@ -115,12 +115,12 @@ def test_a_wrong_question_is_one_line_with_names_that_are_near(runs, ask, line):
 
 def test_a_study_that_is_not_there_is_told_with_those_that_are_near(outputs):
     with pytest.raises(ConfigError, match=r"^study: there are no finished runs of study 'size' in .*; did you mean sizes\?$"):
-        analysis.read_study("size", outputs)
+        openr1.analysis.read_study("size", outputs)
 
 
 def test_the_best_runs_of_groups(runs):
     best = runs.group_by("scale").best("eval_loss")
-    assert isinstance(best, analysis.StudyRuns)
+    assert isinstance(best, openr1.analysis.StudyRuns)
     assert list(zip(best.frame["scale"], best.frame["lr"], strict=True)) == [("30k", 0.01), ("100k", 0.01), ("300k", 0.01)]
     assert runs.best("eval_loss").frame["scale"].item() == "300k"
     assert runs.best("eval_loss", "max").frame["scale"].item() == "30k"
@@ -150,13 +150,13 @@ def test_curves_are_tidy(runs):
 
 
 def test_a_rate_is_best_where_it_is_highest(outputs):
-    runs = analysis.read_study("recipes", outputs)
+    runs = openr1.analysis.read_study("recipes", outputs)
     assert runs.best("pass_at_1").frame["seed"].item() == 1
     assert runs.best("pretrain.eval_loss", "min").frame["seed"].item() == 0
 
 
 def test_a_recipe_has_its_trials_or_the_runs_of_a_stage_and_the_curves_of_its_steps(outputs):
-    runs = analysis.read_study("recipes", outputs)
+    runs = openr1.analysis.read_study("recipes", outputs)
     assert set(runs.frame["role"]) == {"trial"}
     learned = runs.filter(seed=1).filter(stage="grpo")
     assert learned.frame[["name", "recipe"]].values.tolist() == [["grpo s1", "zero"]]
@@ -177,7 +177,7 @@ def test_runs_print_in_a_terminal_and_a_notebook(runs, outputs):
     html = runs._repr_html_()
     assert html.count("<tr") == 7
     assert "study sizes: 6 finished runs" in html
-    assert repr(analysis.read_study("learning", outputs)).startswith("study learning: 1 finished run\n")
+    assert repr(openr1.analysis.read_study("learning", outputs)).startswith("study learning: 1 finished run\n")
 
 
 def test_importing_analysis_imports_neither_pandas_nor_mlflow():

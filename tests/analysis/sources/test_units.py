@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sources.columns import Columns
-from analysis.sources.frame import tidy
-from analysis.sources.units import parse_option, split_header
+from openr1.analysis.sources.columns import Columns
+from openr1.analysis.sources.frame import tidy
+from openr1.analysis.sources.units import parse_option, split_header
 from openr1.errors import ConfigError
 
 PF_DAY = 8.64e19

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import analysis
-from analysis import Bootstrap, Columns, Holdout, read_csv, read_file, read_mlflow, tidy
-from analysis.sources.wording import in_python
+from openr1 import analysis
+from openr1.analysis import Bootstrap, Columns, Holdout, read_csv, read_file, read_mlflow, tidy
+from openr1.analysis.sources.wording import in_python
 from openr1.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)

@@ -11,7 +11,7 @@ from openr1.data.hashing import digest
 from openr1.errors import ConfigError
 from openr1.options import flatten, one_line
 
-CONF = Path(str(resources.files("conf")))
+CONF = Path(str(resources.files("openr1.conf")))
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "benchmark")
 GROUPS += ("recipe", "sweep", "experiment")
 SHIPPED = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]

@@ -8,9 +8,9 @@ from annotated_types import Ge, Gt, Interval, Le, MinLen, MultipleOf
 from hydra.utils import get_class
 from omegaconf import MISSING
 
-from analysis.config import FitConfig
-from analysis.laws import LAWS
-from analysis.sources.frame import SOURCES as RUNS
+from openr1.analysis.config import FitConfig
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import SOURCES as RUNS
 from openr1.config.schema import Config
 from openr1.curation.options import STEPS
 from openr1.data.options import SOURCES
@@ -23,10 +23,10 @@ from openr1.rewards.options import RewardConfig
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS
 from openr1.stages.options import STAGES
-from sweeps.active.config import PlanConfig
-from sweeps.designs import DESIGNS
-from sweeps.optuna.config import AxisConfig, SearchConfig
-from sweeps.status.config import StatusConfig
+from openr1.sweeps.active.config import PlanConfig
+from openr1.sweeps.designs import DESIGNS
+from openr1.sweeps.optuna.config import AxisConfig, SearchConfig
+from openr1.sweeps.status.config import StatusConfig
 
 SCHEMAS = [
     *(Config, FitConfig, PlanConfig, StatusConfig, SearchConfig, AxisConfig, RewardConfig),

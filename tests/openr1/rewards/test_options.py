@@ -11,7 +11,9 @@ from openr1.rewards import REWARDS, Reward, RewardConfig, TermConfig
 from openr1.rewards.mix import build_terms
 from openr1.rewards.options import check_reward
 
-SHIPPED = sorted(path.name for path in resources.files("conf").joinpath("reward").iterdir() if path.name.endswith(".yaml"))
+SHIPPED = sorted(
+    path.name for path in resources.files("openr1.conf").joinpath("reward").iterdir() if path.name.endswith(".yaml")
+)
 
 
 def test_a_mix_is_changed_from_the_command_line():
@@ -33,7 +35,7 @@ def mix(name="cosine", **keys):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_mix_can_be_built(name):
-    config = typed(OmegaConf.load(resources.files("conf").joinpath("reward", name)))
+    config = typed(OmegaConf.load(resources.files("openr1.conf").joinpath("reward", name)))
     check_reward(config)
     assert [term.name for term in build_terms(config)] == list(config.terms) != []
 

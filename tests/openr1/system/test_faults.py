@@ -6,8 +6,8 @@ from helpers.faults import small_disk
 
 from openr1.console import exiting, guarded
 from openr1.errors import ConfigError, Pruned, RunError
+from openr1.sweeps.optuna.trial_task import is_out_of_memory
 from openr1.system.faults import BY_NUMBER, fault_line, is_full, writing
-from sweeps.optuna.trial_task import is_out_of_memory
 
 
 @pytest.mark.parametrize("number", sorted(set(BY_NUMBER) - {errno.ENOMEM}))

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws import LAWS, TrainingFlops
-from analysis.sources.frame import MlflowRuns, tidy
+from openr1.analysis.laws import LAWS, TrainingFlops
+from openr1.analysis.sources.frame import MlflowRuns, tidy
 from openr1.errors import ConfigError
-from sweeps import cli
-from sweeps.active.choice import Candidate, choose, read_finished
-from sweeps.active.choosers import CHOOSERS, State, active, choose_first
-from sweeps.active.config import PlanSweep, Replay
-from sweeps.active.options import ActiveOptions, CandidateGrid, Target
-from sweeps.active.pool import Pool
-from sweeps.active.posterior import sample_posterior
-from sweeps.active.proposal import commands, estimate_candidates
-from sweeps.active.replay import ReplayResult, read_pool, run_replay
-from sweeps.commands.propose import compose
-from sweeps.config import Allowance
+from openr1.sweeps import cli
+from openr1.sweeps.active.choice import Candidate, choose, read_finished
+from openr1.sweeps.active.choosers import CHOOSERS, State, active, choose_first
+from openr1.sweeps.active.config import PlanSweep, Replay
+from openr1.sweeps.active.options import ActiveOptions, CandidateGrid, Target
+from openr1.sweeps.active.pool import Pool
+from openr1.sweeps.active.posterior import sample_posterior
+from openr1.sweeps.active.proposal import commands, estimate_candidates
+from openr1.sweeps.active.replay import ReplayResult, read_pool, run_replay
+from openr1.sweeps.commands.propose import compose
+from openr1.sweeps.config import Allowance
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()
@@ -289,7 +289,7 @@ def test_the_shipped_config_of_the_plan_composes():
 
 
 def test_composing_a_plan_imports_nothing_heavy(tmp_path):
-    code = "import sys; from sweeps.commands.propose import compose; compose(['replay.path=points.csv'])"
+    code = "import sys; from openr1.sweeps.commands.propose import compose; compose(['replay.path=points.csv'])"
     code += "; print([m for m in ('torch', 'mlflow', 'pandas', 'matplotlib', 'scipy', 'optuna') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True).strip() == "[]"
 

@@ -6,8 +6,8 @@ from helpers.damage import zero
 from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError, RunError
+from openr1.sweeps.commands import check
 from openr1.system.records import write_record
-from sweeps.commands import check
 
 ARTIFACT = "pretrain-0123456789abcdef"
 

@@ -9,9 +9,9 @@ import pytest
 from helpers.configs import composed
 
 from openr1.runs.estimate import estimate_run
-from sweeps.cost import calibration
-from sweeps.cost.calibration import Calibration, calibrate, shortened
-from sweeps.cost.speed import SpeedModel
+from openr1.sweeps.cost import calibration
+from openr1.sweeps.cost.calibration import Calibration, calibrate, shortened
+from openr1.sweeps.cost.speed import SpeedModel
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_workers_that_begin_together_time_once(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_process_measures_the_pace_of_training_and_of_evaluation(tiny, tmp_path):
-    from sweeps.cost.calibration_process import time_steps
+    from openr1.sweeps.cost.calibration_process import time_steps
 
     paces = time_steps(composed(*tiny), tmp_path / "run")
     assert paces["pace"] > 0

@@ -9,7 +9,7 @@ from openr1.models import mtp
 from openr1.models.build import build
 from openr1.models.shape import count
 from openr1.runs.estimate import estimate_run
-from sweeps.cost.memory import activation_memory, peak_memory, state_memory
+from openr1.sweeps.cost.memory import activation_memory, peak_memory, state_memory
 
 SEQUENCES = 2
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from helpers.configs import composed
 
-from sweeps.config import SweepConfig
-from sweeps.cost.price import _devices, times_are_needed
-from sweeps.limits.allowance import Allowance
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.cost.price import _devices, times_are_needed
+from openr1.sweeps.limits.allowance import Allowance
 
 
 def test_times_are_needed_where_a_limit_is_in_hours_that_cost():

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeps.cost.schedule import schedule
+from openr1.sweeps.cost.schedule import schedule
 
 
 @pytest.mark.parametrize(

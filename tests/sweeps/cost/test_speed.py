@@ -9,11 +9,11 @@ from helpers.configs import composed
 from openr1.config.schema import to_dict
 from openr1.options import flatten
 from openr1.runs.estimate import estimate_run
+from openr1.sweeps.cost import measured
+from openr1.sweeps.cost.conditions import evaluation_flops, stage_conditions
+from openr1.sweeps.cost.measured import Measurement, mean_loads, measurements_of
+from openr1.sweeps.cost.speed import CALIBRATED, DISSIMILAR, EARLIER, SpeedModel
 from openr1.tracking.mlflow import TrackedRun
-from sweeps.cost import measured
-from sweeps.cost.conditions import evaluation_flops, stage_conditions
-from sweeps.cost.measured import Measurement, mean_loads, measurements_of
-from sweeps.cost.speed import CALIBRATED, DISSIMILAR, EARLIER, SpeedModel
 
 HERE = "2 x a processor"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

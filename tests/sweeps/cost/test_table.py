@@ -3,13 +3,13 @@
 from types import SimpleNamespace
 
 from openr1.console import console
-from sweeps.cost.price import RunPrice, StagePrice, StudyPrice
-from sweeps.cost.speed import Timing
-from sweeps.cost.table import show_price
-from sweeps.limits.amount import Amount
-from sweeps.planning.plan import PlannedRun
-from sweeps.planning.states import State
-from sweeps.study.rounds import names_of_runs
+from openr1.sweeps.cost.price import RunPrice, StagePrice, StudyPrice
+from openr1.sweeps.cost.speed import Timing
+from openr1.sweeps.cost.table import show_price
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.planning.plan import PlannedRun
+from openr1.sweeps.planning.states import State
+from openr1.sweeps.study.rounds import names_of_runs
 
 
 def stage(name, trains):

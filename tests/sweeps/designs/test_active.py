@@ -6,15 +6,15 @@ import pytest
 from helpers.cli import command
 from helpers.configs import composed
 
-from analysis.laws import LAWS
-from analysis.sources.frame import tidy
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import tidy
 from openr1.errors import ConfigError
-from sweeps.active import choice
-from sweeps.active.choice import Candidate
-from sweeps.active.options import ActiveSweep, CandidateGrid, Target
-from sweeps.config import Allowance
-from sweeps.designs.active import Active
-from sweeps.designs.base import Finished
+from openr1.sweeps.active import choice
+from openr1.sweeps.active.choice import Candidate
+from openr1.sweeps.active.options import ActiveSweep, CandidateGrid, Target
+from openr1.sweeps.config import Allowance
+from openr1.sweeps.designs.active import Active
+from openr1.sweeps.designs.base import Finished
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()

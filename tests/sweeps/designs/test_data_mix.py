@@ -6,9 +6,9 @@ from helpers.cli import command
 from helpers.configs import composed
 
 from openr1.errors import ConfigError
-from sweeps.designs.base import Finished
-from sweeps.designs.data_mix import DataMix, DataMixSweep, dirichlet, lattice
-from sweeps.designs.mixture_surface import describe_mixes, fit_surface
+from openr1.sweeps.designs.base import Finished
+from openr1.sweeps.designs.data_mix import DataMix, DataMixSweep, dirichlet, lattice
+from openr1.sweeps.designs.mixture_surface import describe_mixes, fit_surface
 
 DATA = ("data=stdlib_sums",)
 

@@ -2,7 +2,7 @@ import pytest
 from helpers.sweep_designs import study
 
 from openr1.errors import ConfigError
-from sweeps.designs.grid import Grid, GridSweep
+from openr1.sweeps.designs.grid import Grid, GridSweep
 
 
 def test_every_combination_in_one_round_the_last_axis_fastest():

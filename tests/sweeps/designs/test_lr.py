@@ -7,14 +7,14 @@ from helpers.cli import command
 from helpers.configs import composed
 from helpers.sweep_designs import compose, study
 
-from analysis.config import compose as compose_fit
-from analysis.laws import LAWS
-from analysis.sources.frame import read, tidy
+from openr1.analysis.config import compose as compose_fit
+from openr1.analysis.laws import LAWS
+from openr1.analysis.sources.frame import read, tidy
 from openr1.errors import ConfigError
+from openr1.sweeps.designs.base import Finished
+from openr1.sweeps.designs.lr import Lr, LrSweep
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
-from sweeps.designs.base import Finished
-from sweeps.designs.lr import Lr, LrSweep
 
 CELLS = {"scales": ["70k", "200k"], "tokens": [1e6, 4e6]}
 

@@ -6,8 +6,8 @@ from helpers.configs import composed
 
 from openr1.config.schema import Config
 from openr1.errors import ConfigError
-from sweeps.designs.base import Finished
-from sweeps.designs.stages import Stages, StagesSweep
+from openr1.sweeps.designs.base import Finished
+from openr1.sweeps.designs.stages import Stages, StagesSweep
 
 ZERO = ("data=sums", "scale=300k", "recipe=r1_zero")
 R1 = ("data=sums", "scale=300k", "recipe=r1")
@@ -80,7 +80,7 @@ def test_a_wrong_option_is_one_line(given, options, line):
 
 @pytest.mark.slow
 def test_the_report_says_what_was_spent_and_which_share_is_best(monkeypatch):
-    monkeypatch.setattr("sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
+    monkeypatch.setattr("openr1.sweeps.designs.stages.flops_of_steps", lambda config: {"base": 7e11, "eval_zero": 1e9})
     some = design(*ZERO, budget=[2e12, 1e12], shares=[0, 0.5])
     rates = dict(zip(some.next([]), (0.2, 0.3, 0.5, 0.4), strict=True))
     finished = [

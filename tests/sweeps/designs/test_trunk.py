@@ -14,19 +14,19 @@ from openr1.config.schema import register
 from openr1.distributed.options import ComputeConfig
 from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
+from openr1.sweeps.designs.base import Finished
+from openr1.sweeps.designs.trunk import Trunk, TrunkSweep
+from openr1.sweeps.limits.amount import measured_amount
+from openr1.sweeps.study.expansion import load_sweep
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
-from sweeps.designs.base import Finished
-from sweeps.designs.trunk import Trunk, TrunkSweep
-from sweeps.limits.amount import measured_amount
-from sweeps.study.expansion import load_sweep
 
 TOKENS = [1280, 2560, 5120]  # 10, 20 and 40 steps of the tiny run; they decay from 7, 14 and 28 on
 
 
 @cache
 def base(*overrides):
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         return compose("config", overrides=list(overrides))
 
 

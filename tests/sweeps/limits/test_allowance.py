@@ -3,10 +3,10 @@
 import pytest
 
 from openr1.errors import ConfigError
-from sweeps.config import SweepConfig
-from sweeps.limits.allowance import Allowance, require_confirmation
-from sweeps.limits.amount import Amount
-from sweeps.limits.spend_limit import SpendLimit
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.limits.allowance import Allowance, require_confirmation
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.limits.spend_limit import SpendLimit
 
 
 def test_a_price_above_the_limit_needs_confirmation():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from helpers.planned_studies import told
 
-from sweeps.limits import spent
-from sweeps.limits.spent import spent_by
+from openr1.sweeps.limits import spent
+from openr1.sweeps.limits.spent import spent_by
 
 
 def test_a_study_has_spent_the_amounts_of_all_its_runs(study, monkeypatch):

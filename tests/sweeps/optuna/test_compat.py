@@ -11,7 +11,7 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.study import _constrained_optimization
 from optuna.trial import TrialState
 
-from sweeps.optuna import compat
+from openr1.sweeps.optuna import compat
 
 SOURCES = [
     (Study.stop, "026c9429543d"),

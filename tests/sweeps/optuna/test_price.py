@@ -9,15 +9,15 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from openr1.config.schema import PathsConfig
-from sweeps.cost.price import RunPrice, StagePrice
-from sweeps.cost.speed import Timing
-from sweeps.limits.amount import Amount
-from sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
-from sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
-from sweeps.optuna.status import SearchStatus, search_status_table
-from sweeps.planning.concurrency import runs_at_once
-from sweeps.planning.states import State
-from sweeps.status import plan_file
+from openr1.sweeps.cost.price import RunPrice, StagePrice
+from openr1.sweeps.cost.speed import Timing
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
+from openr1.sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
+from openr1.sweeps.optuna.status import SearchStatus, search_status_table
+from openr1.sweeps.planning.concurrency import runs_at_once
+from openr1.sweeps.planning.states import State
+from openr1.sweeps.status import plan_file
 
 X = "x=interval(0,1)"
 

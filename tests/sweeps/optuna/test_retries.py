@@ -4,11 +4,11 @@ import pytest
 from helpers.sweeps_studies import opened, space_of, sweep_of, worker_of
 from optuna.trial import TrialState
 
+from openr1.sweeps.optuna import retries
+from openr1.sweeps.optuna.compat import storage_of, stored_trial, trial_id
+from openr1.sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
+from openr1.sweeps.optuna.trial_counts import SURPLUS, TrialCounts
 from openr1.system.processes import current_process
-from sweeps.optuna import retries
-from sweeps.optuna.compat import storage_of, stored_trial, trial_id
-from sweeps.optuna.retries import discard_trial, queue_successors, retry_trial
-from sweeps.optuna.trial_counts import SURPLUS, TrialCounts
 
 X = "x=interval(0,1)"
 

@@ -3,10 +3,10 @@ import threading
 import pytest
 from helpers.sweeps_studies import opened, space_of, sweep_of, worker_of
 
-from sweeps.limits.amount import Amount
-from sweeps.optuna.spend_limit import SearchSpendLimit
-from sweeps.optuna.trial_counts import TrialCounts
-from sweeps.optuna.trial_task import TrialOutcome
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.optuna.spend_limit import SearchSpendLimit
+from openr1.sweeps.optuna.trial_counts import TrialCounts
+from openr1.sweeps.optuna.trial_task import TrialOutcome
 
 X = "x=interval(0,1)"
 

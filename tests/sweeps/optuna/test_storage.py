@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import TrialState
 
 from openr1.errors import ConfigError
-from sweeps.optuna.retries import retry_trial
-from sweeps.optuna.storage import open_storage
+from openr1.sweeps.optuna.retries import retry_trial
+from openr1.sweeps.optuna.storage import open_storage
 
 WORKERS = 4
 

@@ -3,8 +3,8 @@
 import optuna
 import pytest
 
-from sweeps.optuna.storage import open_storage
-from sweeps.optuna.study_changes import delete_search, rename_search, search_names
+from openr1.sweeps.optuna.storage import open_storage
+from openr1.sweeps.optuna.study_changes import delete_search, rename_search, search_names
 
 
 @pytest.fixture

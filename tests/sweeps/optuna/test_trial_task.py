@@ -4,10 +4,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from openr1.errors import Pruned, RunError
+from openr1.sweeps.limits.amount import Amount
+from openr1.sweeps.optuna.retries import retry_trial
+from openr1.sweeps.optuna.trial_task import OptunaObserver, TrialTask
 from openr1.tracking import observer
-from sweeps.limits.amount import Amount
-from sweeps.optuna.retries import retry_trial
-from sweeps.optuna.trial_task import OptunaObserver, TrialTask
 
 X = "x=interval(0,1)"
 

@@ -1,4 +1,4 @@
-from sweeps.planning.at_work import at_work, is_at_work
+from openr1.sweeps.planning.at_work import at_work, is_at_work
 
 
 def test_a_study_is_worked_on_until_the_last_process_is_done(tmp_path):

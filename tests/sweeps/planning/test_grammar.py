@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 from openr1.config.schema import register, to_dict
 from openr1.errors import ConfigError
 from openr1.options import flatten
+from openr1.sweeps.optuna.space import parse_space
+from openr1.sweeps.planning.grammar import format_value
+from openr1.sweeps.planning.loader import TrialLoader, trial_config
+from openr1.sweeps.study.expansion import Expansion
 from openr1.tracking import mlflow as tracking
-from sweeps.optuna.space import parse_space
-from sweeps.planning.grammar import format_value
-from sweeps.planning.loader import TrialLoader, trial_config
-from sweeps.study.expansion import Expansion
 
 FORMS = [  # a sweep, where the config has its value, and all that it may be
     ("optim.lr=1e-3,3e-3,1e-2", "optim.lr", {1e-3, 3e-3, 1e-2}),
@@ -64,7 +64,7 @@ FORMS = [  # a sweep, where the config has its value, and all that it may be
 def app():
     """The shipped config, composed for a study."""
     register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         hydra: Hydra = GlobalHydra.instance().hydra
         config = hydra.compose_config("config", ["scale=30k"], run_mode=RunMode.MULTIRUN)
         yield SimpleNamespace(config=config, loader=TrialLoader(hydra.config_loader))

@@ -5,14 +5,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from openr1.config.schema import register
-from sweeps.planning.loader import TrialLoader
+from openr1.sweeps.planning.loader import TrialLoader
 
 ZERO = ["recipe=r1_zero", "data=sums"]
 
 
 def test_a_key_is_deleted_after_what_comes_before_it():
     register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", [], RunMode.MULTIRUN)
         some = TrialLoader(loader)

@@ -12,17 +12,17 @@ from openr1 import cli as openr1_cli
 from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
+from openr1.sweeps import cli
+from openr1.sweeps.config import SweepConfig
+from openr1.sweeps.cost import price as price_module
+from openr1.sweeps.cost.price import StudyPrice, price_study
+from openr1.sweeps.cost.schedule import schedule
+from openr1.sweeps.cost.speed import Timing
+from openr1.sweeps.planning.states import State
+from openr1.sweeps.status import plan_file, study_status
+from openr1.sweeps.status.config import StatusConfig
+from openr1.sweeps.status.table import rows_that_fit, status_table
 from openr1.tracking.options import TrackingConfig
-from sweeps import cli
-from sweeps.config import SweepConfig
-from sweeps.cost import price as price_module
-from sweeps.cost.price import StudyPrice, price_study
-from sweeps.cost.schedule import schedule
-from sweeps.cost.speed import Timing
-from sweeps.planning.states import State
-from sweeps.status import plan_file, study_status
-from sweeps.status.config import StatusConfig
-from sweeps.status.table import rows_that_fit, status_table
 
 SECONDS = 10.0  # that every stage takes
 

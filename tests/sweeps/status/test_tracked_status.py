@@ -3,12 +3,12 @@ from helpers.planned_studies import begun, published, told
 
 from openr1.config.schema import PathsConfig
 from openr1.errors import ConfigError
+from openr1.sweeps.planning.states import State
+from openr1.sweeps.status import tracked_status
+from openr1.sweeps.status.config import StatusConfig
+from openr1.sweeps.status.table import status_table
+from openr1.sweeps.status.tracked_status import read_tracked_status
 from openr1.tracking.options import TrackingConfig
-from sweeps.planning.states import State
-from sweeps.status import tracked_status
-from sweeps.status.config import StatusConfig
-from sweeps.status.table import status_table
-from sweeps.status.tracked_status import read_tracked_status
 
 
 @pytest.fixture

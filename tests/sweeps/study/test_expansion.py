@@ -9,17 +9,17 @@ from hydra.types import RunMode
 
 from openr1.config.schema import register
 from openr1.errors import ConfigError
-from sweeps.designs.base import Design
-from sweeps.designs.isoflop import IsoFlopSweep
-from sweeps.planning.loader import TrialLoader
-from sweeps.study.expansion import Expansion
+from openr1.sweeps.designs.base import Design
+from openr1.sweeps.designs.isoflop import IsoFlopSweep
+from openr1.sweeps.planning.loader import TrialLoader
+from openr1.sweeps.study.expansion import Expansion
 
 
 @pytest.fixture
 def expansion():
     """Return a function that expands words of a command line; those of ``sweep`` compose the config."""
     register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("openr1.conf", version_base="1.3"):
         hydra: Hydra = GlobalHydra.instance().hydra
 
         def made(*words, **params):
@@ -101,7 +101,7 @@ def test_hydra_refuses_an_option_that_no_kind_has(expansion):
 
 
 def test_every_design_has_its_contract(expansion):
-    from sweeps.designs import DESIGNS, design_class
+    from openr1.sweeps.designs import DESIGNS, design_class
 
     for kind, (options, _) in DESIGNS.items():
         assert options.kind == kind

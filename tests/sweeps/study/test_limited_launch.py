@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from sweeps.limits.allowance import Allowance
-from sweeps.limits.amount import Amount, total
-from sweeps.limits.spend_limit import SpendLimit
-from sweeps.study.limited_launch import LimitedLauncher
+from openr1.sweeps.limits.allowance import Allowance
+from openr1.sweeps.limits.amount import Amount, total
+from openr1.sweeps.limits.spend_limit import SpendLimit
+from openr1.sweeps.study.limited_launch import LimitedLauncher
 
 EACH = Amount(flops=10.0)
 

@@ -11,8 +11,8 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from openr1.errors import RunError
-from sweeps.study import process_pool
-from sweeps.study.process_pool import ProcessPool
+from openr1.sweeps.study import process_pool
+from openr1.sweeps.study.process_pool import ProcessPool
 
 pytestmark = pytest.mark.slow
 

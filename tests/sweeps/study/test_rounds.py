@@ -3,8 +3,8 @@ from helpers.cli import command
 from helpers.configs import composed
 
 from openr1.errors import ConfigError
+from openr1.sweeps.planning.plan import plan_runs
 from openr1.tracking import mlflow as tracking
-from sweeps.planning.plan import plan_runs
 
 
 def multirun(*arguments, cwd):
