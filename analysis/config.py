@@ -95,7 +95,7 @@ class FitConfig:
 
     @property
     def constraints(self) -> dict[str, Any]:
-        """The keyword arguments of :func:`openr1.analysis.fit` that say how runs and parameters are weighted and constrained."""
+        """Keyword arguments of :func:`openr1.analysis.fit` that say how runs and parameters are weighted and constrained."""
         return {"weights": self.weights, "fix": self.fix, "tie": self.tie, "priors": self.priors}
 
 

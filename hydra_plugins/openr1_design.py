@@ -10,6 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from openr1.sweeps.designs import DESIGNS
+from openr1.system.packages import require
 
 for schema, _ in DESIGNS.values():
     ConfigStore.instance().store(name=schema.__name__, node=schema, provider="openr1")
@@ -28,6 +29,7 @@ class DesignSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
+        require("torch")
         from openr1.sweeps.study.sweeper import sweep
 
         assert self.hydra_context  # setup was called before

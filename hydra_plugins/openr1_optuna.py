@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from openr1.sweeps.config import require_search
 from openr1.sweeps.optuna.config import SearchConfig
+from openr1.system.packages import require
 
 ConfigStore.instance().store(name="SearchConfig", node=SearchConfig, provider="openr1")
 
@@ -33,6 +34,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         require_search(self.options)
+        require("torch")
         from openr1.sweeps.optuna.sweeper import sweep
 
         assert self.hydra_context  # setup was called before

@@ -8,6 +8,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from openr1.system.packages import require
+
 
 class PriceSweeper(Sweeper):
     """A sweeper that prints the price of its runs instead of launching them.
@@ -27,6 +29,7 @@ class PriceSweeper(Sweeper):
         self.hydra_context, self.config = hydra_context, config
 
     def sweep(self, arguments: list[str]) -> Any:
+        require("torch")
         from openr1.sweeps.commands.price import show
 
         assert self.hydra_context  # setup was called before

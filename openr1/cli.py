@@ -21,6 +21,7 @@ from openr1.console import exiting, guarded
 from openr1.errors import ConfigError
 from openr1.system.faults import writing
 from openr1.system.interrupts import interruptible
+from openr1.system.packages import require
 
 if TYPE_CHECKING:
     from openr1.runs.trial import TrialResult
@@ -40,6 +41,7 @@ def execute(cfg: DictConfig) -> float | None:
         if (sweep := job.runtime.choices.get("sweep") or "default") != "default":
             raise ConfigError(f"sweep={sweep}: chooses the runs of a study; add -m to make them")
         config = load_run_config(cfg)
+        require("torch")
         from openr1.runs.trial import run_trial
 
         trial = run_trial(config)

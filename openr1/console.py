@@ -22,6 +22,7 @@ from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.options import one_line
 from openr1.system.faults import writing
 from openr1.system.interrupts import interruptible, received
+from openr1.system.packages import naming_extras
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,12 +76,12 @@ def exit_with(error: Exception) -> NoReturn:
 
 @contextmanager
 def exiting() -> Iterator[None]:
-    """Exit with one line for a user-facing error or a fault of the machine in the block.
+    """Exit with one line for a user-facing error, a fault of the machine or a missing package in the block.
 
     A task function of Hydra needs it, since Hydra puts a line of its own in front of an error.
     """
     try:
-        with writing():
+        with writing(), naming_extras():
             yield
     except (ConfigError, RunError) as error:
         exit_with(error)
@@ -115,7 +116,7 @@ def _guarded(command: Callable[[], object]) -> None:
     logging.raiseExceptions = False  # a line of a log that cannot be written, as on a full disk, is no reason for a stack trace
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises instead of printing its own report
     try:
-        with writing():
+        with writing(), naming_extras():
             command()
     except (ConfigError, RunError, HydraException, OmegaConfBaseException) as error:
         exit_with(error)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Tidying(Keys):
-    """Names of options in messages about a frame that :func:`openr1.analysis.tidy` has not read: a unit is an argument of that."""
+    """Names of options in messages about a frame that :func:`openr1.analysis.tidy` has not read: it takes units."""
 
     def unit(self, key: str, value: str) -> str:
         return f"tidy(frame, {super().unit(key, value)})"

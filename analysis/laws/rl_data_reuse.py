@@ -29,8 +29,8 @@ class RlDataReuse(CurveLaw):
 
     D problems were drawn in all, so that ``passes = D/U``. A problem that comes again teaches less: D of them are worth D' new
     ones, in which the pass rate follows the sigmoid of :class:`openr1.analysis.laws.rl_sigmoid.RlSigmoid`. ``D'`` is that of
-    :class:`openr1.analysis.laws.data_constrained.DataConstrained`: a pass after ``p`` others is worth ``exp(-(p - 1)/R_D)`` of a pass
-    over new problems.
+    :class:`openr1.analysis.laws.data_constrained.DataConstrained`: a pass after ``p`` others is worth ``exp(-(p - 1)/R_D)`` of
+    a pass over new problems.
 
     The paper studies the question, not this formula: at a fixed number of steps, its pass rates hardly change up to 25
     passes, and overfit at 100 (its abstract, and the figure in the code of its authors, were read; its text was not). This

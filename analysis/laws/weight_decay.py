@@ -26,10 +26,11 @@ class WeightDecay(Law):
     """The time scale ``tau = batch/(lr weight_decay D)`` of lowest loss as a power of D/N.
 
     AdamW averages its updates over the last ``1/(lr weight_decay)`` steps; tau is this number as a share of all steps of a run.
-    The weight decay of a run follows as ``batch/(lr tau D)``. As in :class:`openr1.analysis.laws.hyperparameter.Hyperparameter`, a
-    cell is the runs of one N and one D, its optimum is the minimum of a parabola of loss in log tau, or of a quadratic surface
-    in log tau and log batch size for three or more batch sizes, and a cell without an inner optimum is left out. Runs of a cell
-    may differ in their weight decay or in their learning rate. Fitted by least squares of log tau over the cells.
+    The weight decay of a run follows as ``batch/(lr tau D)``. As in
+    :class:`openr1.analysis.laws.hyperparameter.Hyperparameter`, a cell is the runs of one N and one D, its optimum is the
+    minimum of a parabola of loss in log tau, or of a quadratic surface in log tau and log batch size for three or more batch
+    sizes, and a cell without an inner optimum is left out. Runs of a cell may differ in their weight decay or in their learning
+    rate. Fitted by least squares of log tau over the cells.
     """
 
     name: ClassVar[str] = "weight_decay"

@@ -19,6 +19,7 @@ from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.base import Verdict
 from openr1.rewards.scorer import Score
+from openr1.system.packages import require
 
 WORDS = {True: "right", False: "wrong", None: "no verdict"}
 BATCH = 1000  # cases per call of the scorer
@@ -119,6 +120,7 @@ def verify_command(texts: list[str], kind: str, prompt: str, time_limit: float, 
 
     :param texts: a gold answer and a completion, or the path of a JSONL file.
     """
+    require("math_verify")
     if not 0 < time_limit < math.inf:
         raise ConfigError(f"--time-limit: must be above 0, not {time_limit:g}")
     if len(texts) == 1:

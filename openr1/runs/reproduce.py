@@ -16,6 +16,7 @@ from openr1.console import console as console_of
 from openr1.console import guarded
 from openr1.errors import ConfigError
 from openr1.system.files import check_place, write_json
+from openr1.system.packages import require
 
 if TYPE_CHECKING:
     from openr1.runs.record import RunRecord
@@ -236,6 +237,7 @@ def run(words: Sequence[str]) -> int:
     :raises ConfigError: for a run, a study or an override that does not exist.
     """
     args = _parse(words)
+    require("torch")
     uri = args.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(args.outputs).absolute()}/mlflow.db"
     overrides = args.words if args.study else args.words[1:]
     with TemporaryDirectory() as scratch:

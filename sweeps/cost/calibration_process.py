@@ -1,4 +1,4 @@
-"""One process of a calibration (:mod:`openr1.sweeps.cost.calibration`): waits for the others, then times steps of each model."""
+"""One process of a calibration (:mod:`openr1.sweeps.cost.calibration`): waits for the others, then times each model's steps."""
 
 from __future__ import annotations
 

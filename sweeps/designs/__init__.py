@@ -1,7 +1,7 @@
 """Designs of studies: which runs a sweep makes. One module a kind, with its options, which ``conf/sweep/KIND.yaml`` composes.
 
-A new kind is a subclass of :class:`openr1.sweeps.config.SweepConfig`, a subclass of :class:`openr1.sweeps.designs.base.Design`, and a line
-here. These modules import nothing heavy, since every command composes their options.
+A new kind is a subclass of :class:`openr1.sweeps.config.SweepConfig`, a subclass of :class:`openr1.sweeps.designs.base.Design`,
+and a line here. These modules import nothing heavy, since every command composes their options.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("openr1", "sweeps", "analysis", "hydra_plugins", "conf")
+LINKED = ("sweeps", "analysis", "conf")  # folders at the top of the repository whose packages are parts of openr1
+PACKAGES = ("openr1", "hydra_plugins", *LINKED)
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -88,6 +89,7 @@ def module_file(name: str) -> Path | None:
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = ("openr1", *parts) if parts[0] in LINKED else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

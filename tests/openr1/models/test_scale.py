@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-import conf
+from openr1 import conf
 from openr1.models.families import FAMILIES
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.shape import count, solve_shape
