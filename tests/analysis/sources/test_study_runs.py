@@ -47,7 +47,7 @@ def outputs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(outputs):
-    return openr1.analysis.read_study("sizes", outputs)
+    return analysis.read_study("sizes", outputs)
 
 
 def test_the_frame_has_the_columns_of_the_table_of_runs(runs):
@@ -64,16 +64,16 @@ def test_the_frame_has_the_columns_of_the_table_of_runs(runs):
 
 
 def test_a_study_is_found_by_folder_by_address_and_by_environment(outputs, monkeypatch, tmp_path):
-    assert len(openr1.analysis.read_study("sizes", uri=f"sqlite:///{outputs}/mlflow.db")) == 6
+    assert len(analysis.read_study("sizes", uri=f"sqlite:///{outputs}/mlflow.db")) == 6
     monkeypatch.chdir(outputs.parent)
-    assert len(openr1.analysis.read_study("sizes")) == 6
+    assert len(analysis.read_study("sizes")) == 6
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENR1_OUTPUTS", str(outputs))
-    assert len(openr1.analysis.read_study("sizes")) == 6
+    assert len(analysis.read_study("sizes")) == 6
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
-    assert len(openr1.analysis.read_study("sizes", outputs)) == 6  # what is given counts
+    assert len(analysis.read_study("sizes", outputs)) == 6  # what is given counts
     with pytest.raises(ConfigError, match=r"^uri: there is no store at sqlite:"):
-        openr1.analysis.read_study("sizes")
+        analysis.read_study("sizes")
 
 
 def test_filters_take_values_lists_and_functions(runs):
@@ -115,7 +115,7 @@ def test_a_wrong_question_is_one_line_with_names_that_are_near(runs, ask, line):
 
 def test_a_study_that_is_not_there_is_told_with_those_that_are_near(outputs):
     with pytest.raises(ConfigError, match=r"^study: there are no finished runs of study 'size' in .*; did you mean sizes\?$"):
-        openr1.analysis.read_study("size", outputs)
+        analysis.read_study("size", outputs)
 
 
 def test_the_best_runs_of_groups(runs):
@@ -150,13 +150,13 @@ def test_curves_are_tidy(runs):
 
 
 def test_a_rate_is_best_where_it_is_highest(outputs):
-    runs = openr1.analysis.read_study("recipes", outputs)
+    runs = analysis.read_study("recipes", outputs)
     assert runs.best("pass_at_1").frame["seed"].item() == 1
     assert runs.best("pretrain.eval_loss", "min").frame["seed"].item() == 0
 
 
 def test_a_recipe_has_its_trials_or_the_runs_of_a_stage_and_the_curves_of_its_steps(outputs):
-    runs = openr1.analysis.read_study("recipes", outputs)
+    runs = analysis.read_study("recipes", outputs)
     assert set(runs.frame["role"]) == {"trial"}
     learned = runs.filter(seed=1).filter(stage="grpo")
     assert learned.frame[["name", "recipe"]].values.tolist() == [["grpo s1", "zero"]]
@@ -177,7 +177,7 @@ def test_runs_print_in_a_terminal_and_a_notebook(runs, outputs):
     html = runs._repr_html_()
     assert html.count("<tr") == 7
     assert "study sizes: 6 finished runs" in html
-    assert repr(openr1.analysis.read_study("learning", outputs)).startswith("study learning: 1 finished run\n")
+    assert repr(analysis.read_study("learning", outputs)).startswith("study learning: 1 finished run\n")
 
 
 def test_importing_analysis_imports_neither_pandas_nor_mlflow():

@@ -115,7 +115,7 @@ def test_a_renamed_study_is_renamed_everywhere(outputs, capsys):
     assert new in own.data.tags[NOTE]
     assert PREFIX + view_id(new) in view_tags(outputs)
     assert PREFIX + view_id("one") not in view_tags(outputs)
-    assert len(openr1.analysis.read_study(new, outputs)) == 2
+    assert len(analysis.read_study(new, outputs)) == 2
     # the run is found by its fingerprint, so that nothing is made again
     assert tracking.find(places(outputs)[1], new, "1" * 16)
     assert capsys.readouterr().out == f"renamed one to {new}; openr1-fit runs.study={new} writes its report anew\n"
@@ -133,7 +133,7 @@ def test_archived_studies_are_hidden_and_whole(outputs, capsys):
     assert PREFIX + view_id("one") not in view_tags(outputs)
     act(outputs, archived=True)
     assert " archived" in capsys.readouterr().out
-    assert len(openr1.analysis.read_study("one", outputs)) == 2
+    assert len(analysis.read_study("one", outputs)) == 2
     assert write_views(uri(outputs)).name == "group/two"
     act(outputs, "restore", "one")
     assert archived_studies(uri(outputs)) == set()
@@ -152,7 +152,7 @@ def test_deleting_a_study_keeps_what_others_use(outputs, capsys):
     assert not (outputs / "studies" / "one").exists()
     assert not (outputs / "artifacts" / ".deleted").exists()
     assert PREFIX + view_id("one") not in view_tags(outputs)
-    assert len(openr1.analysis.read_study("group/two", outputs)) == 2
+    assert len(analysis.read_study("group/two", outputs)) == 2
     act(outputs, "delete", "group/two", confirm=True)
     assert artifacts(outputs) == set()
     assert not (outputs / "studies" / "group").exists()
@@ -282,7 +282,7 @@ def test_a_rename_that_is_killed_goes_on(outputs, killed, monkeypatch):
     monkeypatch.undo()
     act(outputs, "rename", "one", "first")
     assert names(outputs) == {"first", "group/two"}
-    assert len(openr1.analysis.read_study("first", outputs)) == 2
+    assert len(analysis.read_study("first", outputs)) == 2
     assert json.loads((outputs / "studies" / "first" / "plan.json").read_text())["study"] == "first"
 
 
@@ -313,7 +313,7 @@ def test_an_exported_study_is_imported_elsewhere_with_curves_params_and_times(ou
     act(there, "import", tmp_path / "one.zip")
     assert "imported one: 2 tracked runs; openr1-fit runs.study=one reads it\n" in capsys.readouterr().out
     assert names(there) == {"one"}
-    here, gone = (openr1.analysis.read_study("one", folder) for folder in (outputs, there))
+    here, gone = (analysis.read_study("one", folder) for folder in (outputs, there))
     same = ["name", "N", "D", "C", "eval_loss", "scale", "seed", "trial", "fingerprint", "start_time"]
     assert gone.frame[same].equals(here.frame[same])
     assert gone.curves("eval_loss").equals(here.curves("eval_loss"))
@@ -330,7 +330,7 @@ def test_an_exported_study_is_imported_elsewhere_with_curves_params_and_times(ou
         act(there, "import", tmp_path / "one.zip")
     act(there, "import", tmp_path / "one.zip", "anna/one")
     assert names(there) == {"one", "anna/one"}
-    assert len(openr1.analysis.read_study("anna/one", there)) == 2
+    assert len(analysis.read_study("anna/one", there)) == 2
 
 
 def test_an_export_with_weights_has_the_artifacts(outputs, tmp_path):
@@ -359,5 +359,5 @@ def test_an_import_that_is_killed_goes_on(outputs, tmp_path, monkeypatch):
         act(there, "import", tmp_path / "one.zip")
     monkeypatch.setattr(study_transfer, "_track", whole)
     act(there, "import", tmp_path / "one.zip")
-    assert len(openr1.analysis.read_study("one", there)) == 2
+    assert len(analysis.read_study("one", there)) == 2
     assert not (there / "studies" / "one" / change.FILE).exists()
