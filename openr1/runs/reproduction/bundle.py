@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from openr1.artifacts import Store
 from openr1.errors import ConfigError
@@ -48,7 +49,7 @@ def write_bundle(
         for name in dict.fromkeys(run.study for run in runs):
             if plan := next((found for origin in origins if (found := origin.plan(name))), None):
                 bundle.write(plan, f"studies/{name}/{PLAN}")
-        if study and (tracked := next((found for origin in origins if (found := origin.tracked(study))), [])):
+        if tracked := _tracked(study, origins):
             bundle.writestr(TRACKED, "".join(f"{json.dumps(run)}\n" for run in tracked))
         made = dict.fromkeys(stage.artifact_name for run in complete for stage in run.stages)
         for name in made if weights else ():
@@ -59,6 +60,11 @@ def write_bundle(
             for file in sorted(each for each in folder.rglob("*") if each.is_file()):
                 bundle.write(file, f"artifacts/{name}/{file.relative_to(folder).as_posix()}")
     return gone
+
+
+def _tracked(study: str | None, origins: Sequence[Origin]) -> list[dict[str, Any]]:
+    """Return the runs of a study as MLflow has them; none of single runs."""
+    return next((found for origin in origins if study and (found := origin.tracked(study))), [])
 
 
 def unpack_bundle(path: Path, folder: Path) -> tuple[list[str], str | None]:

@@ -120,7 +120,7 @@ def test_a_study_that_is_not_there_is_told_with_those_that_are_near(outputs):
 
 def test_the_best_runs_of_groups(runs):
     best = runs.group_by("scale").best("eval_loss")
-    assert isinstance(best, openr1.analysis.StudyRuns)
+    assert isinstance(best, analysis.StudyRuns)
     assert list(zip(best.frame["scale"], best.frame["lr"], strict=True)) == [("30k", 0.01), ("100k", 0.01), ("300k", 0.01)]
     assert runs.best("eval_loss").frame["scale"].item() == "300k"
     assert runs.best("eval_loss", "max").frame["scale"].item() == "30k"
