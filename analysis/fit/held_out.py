@@ -51,9 +51,11 @@ def _frontier_losses(train_fit: Fit, rows: pd.DataFrame) -> list[dict[str, Any]]
     A law of any N and D takes the cost of a run from its N and D, as it does that of the optimum: the C of a run is a few
     percent off this rule, by which an optimum would seem worse than a run of the same C.
     """
+    if not len(rows):
+        return []
     exact = train_fit.law.allocates and not train_fit.law.best_runs_only and {"N", "D"} <= set(rows)
-    budgets = train_fit.flops_of(rows["N"], rows["D"]) if exact and len(rows) else rows["C"]
-    table = train_fit.frontier(np.asarray(budgets, dtype=float)) if len(rows) else rows
+    budgets = train_fit.flops_of(rows["N"], rows["D"]) if exact else rows["C"]
+    table = train_fit.frontier(np.asarray(budgets, dtype=float))
     names = {"loss": "frontier", "loss_low": "frontier_low", "loss_high": "frontier_high"}
     if "loss_low" not in table:
         return [dict.fromkeys(names.values()) for _ in range(len(rows))]

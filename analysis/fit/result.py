@@ -307,11 +307,11 @@ class Fit:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Fit:
         """Invert :meth:`to_dict`."""
+        law = law_class(values["law"])(**values["options"])
         known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
         known["diagnostics"] = _with_warnings(values["diagnostics"])
         if values.get("holdout"):
             known["holdout"] = _with_warnings(values["holdout"])
-        law = law_class(values["law"])(**values["options"])
         if values.get("constraints") and isinstance(law, CurveLaw):
             law = law.constrained(Constraints.from_dict(values["constraints"]))
         return cls(

@@ -29,20 +29,21 @@ if TYPE_CHECKING:
 
 
 def answer(study: Study) -> list[str]:
-    """Return the advice of the law that answers and the budget of the target loss, without how far to trust them."""
+    """Return the advice of the law that answers, the budget of the target loss, and the comparison that the config asks for."""
     forecast = sentences(study.forecast, study.compute_unit()) if study.forecast else []
+    compared = [str(study.comparison)] if study.comparison else []
     return [
         *advise(study, study.main),
         *_describe_budget(study, study.main),
         *forecast,
         *outcome_sentences(study.outcomes),
+        *compared,
     ]
 
 
 def support(study: Study) -> list[str]:
-    """Return how far to trust the answer: why this law gives it, the held-out error, and the comparison of the config."""
-    compared = [str(study.comparison)] if study.comparison else []
-    return [*_describe_choice(study), *_describe_holdout(study, study.main), *compared]
+    """Return how far to trust the answer: why this law gives it, and the held-out error."""
+    return [*_describe_choice(study), *_describe_holdout(study, study.main)]
 
 
 def _describe_choice(study: Study) -> list[str]:

@@ -41,9 +41,7 @@ def study_warnings(study: Study | GroupedStudy) -> list[StudyWarning]:
         told = [StudyWarning(fit.law.title if several else "", warning) for warning in _of_fit(study, fit)]
         (own if fit is study.main else others).extend(told)
     for name, reason in study.failed.items():
-        asked = name == study.config.law.name
-        failure = RankedWarning(f"{name} was not fitted: {reason}", Severity.NO_ANSWER if asked else Severity.HELD_OUT)
-        (own if asked else others).append(StudyWarning("", failure))
+        own.append(StudyWarning("", RankedWarning(f"the law {name} was not fitted: {reason}", Severity.NO_ANSWER)))
     return [*_ranked(own), *_ranked(others)]
 
 
@@ -60,7 +58,9 @@ def _of_groups(study: GroupedStudy) -> list[StudyWarning]:
     if not study.groups.unlabelled:
         return failed
     counted = count_rows(len(study.runs.frame), study.runs.frame)
-    outside = f"{study.groups.unlabelled} of {counted} have no {study.groups.by} and are in no group"
+    number = study.groups.unlabelled
+    verbs = ("has", "is") if number == 1 else ("have", "are")
+    outside = f"{number} of {counted} {verbs[0]} no {study.groups.by} and {verbs[1]} in no group"
     return [*failed, StudyWarning("", RankedWarning(outside, Severity.DATA))]
 
 

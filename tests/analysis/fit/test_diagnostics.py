@@ -23,7 +23,7 @@ def test_a_good_study_has_nothing_to_warn_of():
 
 
 def test_too_few_points_are_said():
-    assert warned(fit(isoflop_runs(3, 3), "chinchilla", bootstrap=Bootstrap(0)), "too few points (9 for 5 parameters)")
+    assert warned(fit(isoflop_runs(3, 3), "chinchilla", bootstrap=Bootstrap(0)), "only 9 points for 5 parameters")
 
 
 def test_a_ridge_names_what_trades_off():

@@ -8,7 +8,7 @@ import pytest
 from helpers.studies import study_of
 
 from openr1.analysis import Bootstrap, Holdout, fit
-from openr1.analysis.report.narrative import answer
+from openr1.analysis.report.narrative import support
 from openr1.analysis.report.tables import ranking
 from openr1.analysis.sources.frame import tidy
 
@@ -74,8 +74,8 @@ def test_the_answer_predicts_the_run_and_names_the_optimum_apart(tmp_path):
     options = ("law=chinchilla", "holdout.largest_budgets=2", "bootstrap.resamples=0")
     study = study_of(tmp_path, off_optimum(), *options)
     row = study.main.holdout["best_runs"][-1]
-    text = " ".join(answer(study))
+    text = " ".join(support(study))
     assert f"It predicts a loss of {row['predicted']:.3f} for the best run of 10²¹ FLOPs, at its" in text
     assert f"the measured loss is {row['measured']:.3f}" in text
-    assert f"the compute-optimal run of that budget would have a loss of {row['frontier']:.3f}." in text
+    assert f"the compute-optimal run at the same cost would have a loss of {row['frontier']:.3f}." in text
     assert f"{row['predicted']:.3f}" != f"{row['frontier']:.3f}"

@@ -223,7 +223,7 @@ def test_warnings_of_the_runs_and_failed_laws_are_told(tmp_path):
     study = study_of(tmp_path, table, "compare=[chinchilla,isoflop,hyperparameter]", "bootstrap.resamples=0")
     text = rendered(study).text
     assert "C differs from 6ND by more than a factor of ten in 1 of 20 rows" in text
-    assert "Hyperparameter was not fitted:" in text
+    assert "The law hyperparameter was not fitted:" in text
     assert study.command in text
 
 

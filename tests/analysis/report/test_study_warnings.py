@@ -26,18 +26,18 @@ def test_warnings_of_the_answer_come_by_their_severity_and_those_of_other_laws_l
     runs = replace(study.runs, warnings=[RankedWarning("the weights are odd", Severity.DATA)])
     study = replace(study, fits=fits, runs=runs, failed={"moe": "there are no experts"})
     assert ranked(study) == [
+        "The law moe was not fitted: there are no experts.",
         "Parametric law: Chinchilla MISLEADING.",
         "Parametric law: Chinchilla PARAMETER.",
         "The weights are odd.",
         "IsoFLOP profiles: Isoflop NO_ANSWER.",
-        "Moe was not fitted: there are no experts.",
     ]
 
 
 def test_a_law_that_was_asked_for_and_not_fitted_is_the_gravest():
     study = study_of_kind("budgets")
     study = replace(study, fits={"isoflop": study.fits["isoflop"]}, failed={"chinchilla": "N is missing"})
-    assert ranked(study)[0] == "Chinchilla was not fitted: N is missing."
+    assert ranked(study)[0] == "The law chinchilla was not fitted: N is missing."
 
 
 def test_the_bias_of_parabolas_is_a_warning_of_their_law():

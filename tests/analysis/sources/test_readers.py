@@ -109,6 +109,7 @@ def test_a_store_or_a_study_that_is_not_there_is_named(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"^uri: .*none.db"):
         read_mlflow(f"sqlite:///{tmp_path}/none.db", "demo")
     monkeypatch.setattr("openr1.tracking.mlflow.read_runs", lambda uri, study: [])
+    monkeypatch.setattr("openr1.tracking.reading.study_names", lambda uri: ["demo2"])
     with pytest.raises(ConfigError, match=r"^study: there are no finished runs of study 'demo'"):
         read_mlflow("sqlite:///x", "demo")
 
