@@ -3,6 +3,7 @@
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const STEPS = [[1, 1.5, 2, 3, 4, 5, 7], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]];
+const TITLE_LETTER = 8, LEGEND_LETTER = 7, KEY = 110, TITLE_LINE = 18; // pixels: widths of letters, of the axis and the sign of a name, a line
 const ROOM = { xaxis: { scientific: 58, short: 44, plain: 44 }, yaxis: { scientific: 24, short: 24, plain: 24 } };
 
 const write = {
@@ -63,6 +64,25 @@ const options = {
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 };
 
+// plotly breaks no lines; letters are the most of a line
+function breakLines(text, letters) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    if (last && last.length + word.length >= letters) lines.push(word);
+    else lines[lines.length - 1] = last ? last + " " + word : word;
+  }
+  return lines;
+}
+
+// break the title and the names of the legend where the screen is narrow, as on a phone
+function fit(data, layout, width) {
+  const title = breakLines(layout.title?.text ?? "", width / TITLE_LETTER);
+  const named = (trace) => (trace.name ? { ...trace, name: breakLines(trace.name, (width - KEY) / LEGEND_LETTER).join("<br>") } : trace);
+  const margin = { ...layout.margin, t: (layout.margin?.t ?? 0) + (title.length - 1) * TITLE_LINE };
+  return [data.map(named), { ...layout, margin, title: { ...layout.title, text: title.join("<br>") } }];
+}
+
 async function unpack(id) {
   const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (character) => character.charCodeAt(0));
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
@@ -76,7 +96,8 @@ async function draw() {
     panels.forEach(({ data, layout, axes }, index) => {
       const graph = document.getElementById(`${name}-${index}`);
       const saved = { toImageButtonOptions: { format: "svg", filename: panels.length > 1 ? `${name}-${index + 1}` : name } };
-      Plotly.newPlot(graph, data, touched ? { ...layout, dragmode: false } : layout, { ...options, ...saved }).then(() => {
+      const [traces, fitted] = fit(data, layout, graph.clientWidth);
+      Plotly.newPlot(graph, traces, touched ? { ...fitted, dragmode: false } : fitted, { ...options, ...saved }).then(() => {
         number(graph, axes);
         graph.on("plotly_afterplot", () => number(graph, axes)); // after zooming or resizing
       });
