@@ -203,6 +203,7 @@ FILES: Table = {
 }
 ARTIFACT: Table = {
     "artifact.json": "the record, written last: inputs, metrics, and the size and hash of each other file",
+    "run.json": "the study, the tracked run, the config and the environment that made it",
     "model/": "weights, config and tokenizer, for `from_pretrained`",
     "model/mtp/": "modules of multi-token prediction",
     "adapter/": "LoRA adapters, which are merged into the model too",
