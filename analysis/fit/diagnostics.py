@@ -305,7 +305,9 @@ def _find_narrow(
 
 def describe_run(frame: pd.DataFrame, label: str) -> str:
     """Name what is left out: a run, a budget, a point of a single training curve, or the run with these values."""
-    if {"name", "run_id"} & set(frame) and "run" not in frame and not label.isdigit():
+    named = [frame[name].astype(str) for name in ("name", "run_id") if name in frame] if "run" not in frame else []
+    # names may be numbers, and are then no positions
+    if named and (not label.isdigit() or any((names == label).any() for names in named)):
         return f"run {label}"
     if "run" in frame and frame["run"].nunique() > 1 and label in set(frame["run"].astype(str)):
         return f"run {label}"
