@@ -73,7 +73,8 @@ def sweep(
                     OmegaConf.save(config, folder / "multirun.yaml")
             plan_file.write(price, known, plan_file.command_line("openr1 -m", config), expansion.adapts, written)
             for one in {run.config.study: run.config for run in runs}.values():
-                working.enter_context(at_work(Path(one.paths.studies) / one.study))
+                if (one.tracking.uri, one.study) not in studies:  # not once more in each round
+                    working.enter_context(at_work(Path(one.paths.studies) / one.study))
                 plan_file.track(one.tracking, one.paths, one.study)
             written += plan_file.entries_of(price, known, written)[: len(jobs)]
             before += jobs

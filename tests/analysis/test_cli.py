@@ -11,6 +11,7 @@ import pytest
 
 from openr1.analysis import Fit, cli
 from openr1.analysis.config import compose
+from openr1.analysis.formatting import percent
 from openr1.analysis.laws import LAWS
 from openr1.analysis.report import terminal
 from openr1.analysis.report.narrative import answer
@@ -81,7 +82,7 @@ def test_the_demo_is_reported(here, table, monkeypatch, capsys):
 
     fit = Fit.load(out / "chinchilla")
     printed = capsys.readouterr().out
-    assert "held-out error" in printed
+    assert percent(fit.holdout["best_runs_error"]) in printed
     assert f"alpha {fit.params['alpha']:.3f}" in printed
     assert "report: outputs/studies/demo/report.html" in printed
 
