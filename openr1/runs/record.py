@@ -6,13 +6,14 @@ holds no weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.artifacts import NAME, STARTED, Artifact
 from openr1.config.schema import to_dict
+from openr1.data.hashing import digest
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json
 
@@ -117,6 +118,16 @@ def read_beginning(folder: Path) -> dict[str, Any]:
         return read_json(folder / STARTED)
     except DamagedFile:
         return {}
+
+
+def fingerprint_of(steps: Sequence[tuple[str, str, str]]) -> str:
+    """Return the fingerprint of a trial: of its steps together, or of its one stage.
+
+    :param steps: name, kind and fingerprint of each; a stage alone has no name.
+    """
+    if not steps[0][0]:
+        return steps[0][2]
+    return digest([list(step) for step in steps])[:16]
 
 
 def folder_of(studies: str | Path, study: str) -> Path:

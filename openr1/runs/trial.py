@@ -82,9 +82,8 @@ class TrialResult:
 
 def trial_fingerprint(config: Config, steps: Sequence[RecipeStep | PreparedRun]) -> str:
     """Return the fingerprint of a trial: of its steps together, or of its one stage."""
-    if config.recipe is None:
-        return steps[0].fingerprint
-    return digest([[step.name, step.config.stage.kind, step.fingerprint] for step in steps])[:16]
+    is_recipe = config.recipe is not None
+    return record.fingerprint_of([(step.name if is_recipe else "", step.config.stage.kind, step.fingerprint) for step in steps])
 
 
 def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, float] | None:

@@ -13,10 +13,9 @@ from typing import Any
 
 from openr1.artifacts import NAME, Store
 from openr1.config.schema import PathsConfig
-from openr1.data.hashing import digest
 from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
-from openr1.runs.record import FOLDER
+from openr1.runs.record import FOLDER, fingerprint_of
 from openr1.sweeps.catalogue import change
 from openr1.sweeps.catalogue.change import Change
 from openr1.sweeps.limits.spent import spent_on
@@ -81,7 +80,8 @@ class StudyEntry:
             states["finished"] = len(self.records)
         known = {run.tags.get("fingerprint") for run in self.trials} | {path.stem for path in self.records}
         plan = self.plan or {"runs": []}
-        waiting = len({_fingerprint(run["stages"]) for run in plan["runs"]} - known)
+        planned = [[(stage["name"], stage["kind"], stage["fingerprint"]) for stage in run["stages"]] for run in plan["runs"]]
+        waiting = len(set(map(fingerprint_of, planned)) - known)
         if "search" in plan:
             waiting = max(0, plan["search"]["n_trials"] - len(known))
         return dict(states) | ({WAITING: waiting} if waiting else {})
@@ -212,13 +212,6 @@ def _stages(path: Path) -> Sequence[Mapping[str, Any]]:
         return read_json(path).get("stages", ())
     except DamagedFile:
         return ()
-
-
-def _fingerprint(stages: Sequence[Mapping[str, Any]]) -> str:
-    """Return the fingerprint of a planned trial, as :func:`openr1.runs.trial.trial_fingerprint` does."""
-    if not stages[0]["name"]:
-        return stages[0]["fingerprint"]
-    return digest([[stage["name"], stage["kind"], stage["fingerprint"]] for stage in stages])[:16]
 
 
 def _size(path: Path) -> int:
