@@ -124,6 +124,8 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
     :param uri: of a store elsewhere; by default that of ``outputs`` if it is given, else ``MLFLOW_TRACKING_URI`` if it is set.
     :raises ConfigError: for a store or study that does not exist.
     """
+    if not isinstance(study, str) or not study:
+        raise ConfigError(f"study: {study!r} is not the name of a study")
     folder = outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs")
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")

@@ -122,7 +122,8 @@ def read(paths: PathsConfig, study: str) -> dict[str, Any]:
     """
     path = path_of(paths, study)
     if not path.exists():
-        known = sorted(plan.parent.name for plan in Path(paths.studies).glob(f"*/{FILE}"))
+        root = Path(paths.studies)
+        known = sorted(plan.parent.relative_to(root).as_posix() for plan in root.rglob(FILE))  # a name may have slashes
         there = f"there are {', '.join(known)}" if known else "no study has one"
         raise ConfigError(f"status: {path} is not there; {there} (openr1-plan and openr1 -m write it)")
     try:

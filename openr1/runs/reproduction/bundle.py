@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -73,17 +74,22 @@ def unpack_bundle(path: Path, folder: Path) -> tuple[list[str], str | None]:
     :returns: the fingerprints of the runs to be reproduced, and the study that they are.
     :raises ConfigError: for a file that is no bundle.
     """
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as bundle:
+            if CONTENTS not in bundle.namelist():
+                raise ValueError(f"it has no {CONTENTS}")
             contents = json.loads(bundle.read(CONTENTS))
             if contents["version"] != VERSION:
                 raise ConfigError(f"{path}: is a bundle of version {contents['version']}; this version reads {VERSION}")
             bundle.extractall(folder)
             return contents["runs"], contents["study"]
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, zlib.error) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{path}: is no bundle of openr1-reproduce --export: {error}") from error
+        made = "openr1-plan studies export and openr1-reproduce --export write"
+        raise ConfigError(f"{path}: is no whole bundle, as {made}: {error}") from error
 
 
 def with_makers(runs: Sequence[RunRecord], origins: Sequence[Origin]) -> list[RunRecord]:

@@ -189,3 +189,9 @@ def test_importing_analysis_imports_neither_pandas_nor_mlflow():
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("study", [None, "", 3])
+def test_a_study_has_a_name(outputs, study):
+    with pytest.raises(ConfigError, match=r"^study: .* is not the name of a study"):
+        analysis.read_study(study, outputs)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from openr1.sweeps.catalogue import change
 from openr1.sweeps.catalogue.entries import read_catalogue
 from openr1.sweeps.commands import studies
 from openr1.sweeps.planning.at_work import at_work
+from openr1.sweeps.status import plan_file
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.reading import archived_studies, find_study, read_runs, study_names
 from openr1.tracking.store import client
@@ -218,7 +220,7 @@ def test_a_deletion_is_asked_for_on_a_terminal(outputs, monkeypatch, capsys):
         (["list", "one"], r"name: belongs to rename, archive, "),
         (["export", "one", "one.tar"], r"to: one.tar does not end in .zip"),
         (["export", "one"], r"to: give the file, such as demo.zip: openr1-plan studies export one TO"),
-        (["import", "none.zip"], r"none.zip: is no bundle of openr1-reproduce --export: "),
+        (["import", "none.zip"], r"there is no file none.zip"),
         (["renam", "one", "b"], r"studies: 'renam' is not one of list, rename, "),
     ],
 )
@@ -229,6 +231,24 @@ def test_a_wrong_change_is_one_line_and_changes_nothing(outputs, words, line):
     assert "\n" not in str(told.value)
     assert {path: path.stat().st_mtime_ns for path in (outputs / "studies").rglob("*.json")} == before
     assert names(outputs) == {"one", "group/two"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "text"])
+def test_a_damaged_bundle_is_one_line(outputs, tmp_path, damage):
+    act(outputs, "export", "one", tmp_path / "one.zip")
+    whole = (tmp_path / "one.zip").read_bytes()
+    (tmp_path / "bad.zip").write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"text")
+    if damage == "other":
+        with zipfile.ZipFile(tmp_path / "bad.zip", "w") as bundle:
+            bundle.writestr("readme", "no bundle")
+    with pytest.raises(ConfigError, match=r"is no whole bundle, as openr1-plan studies export"):
+        act(outputs, "import", tmp_path / "bad.zip", "two")
+    assert names(outputs) == {"one", "group/two"}
+
+
+def test_the_status_of_an_unknown_study_names_those_in_folders_too(outputs):
+    with pytest.raises(ConfigError, match=r"there are group/two"):
+        plan_file.read(places(outputs)[0], "none")
 
 
 @pytest.mark.parametrize("words", [["rename", "one", "b"], ["delete", "one"], ["archive", "one"]])
