@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from openr1.analysis.config import FitConfig, register_custom_laws, register_schemas
-from openr1.console import exiting, guarded
 from openr1.options import load_config
+from openr1.options.guard import exiting, guarded
 from openr1.system.faults import writing
 from openr1.system.files import check_place
 

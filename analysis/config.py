@@ -22,9 +22,9 @@ from openr1.analysis.laws import LAWS, Law
 from openr1.analysis.laws.constraints import read_priors, read_values
 from openr1.analysis.laws.custom import law_class
 from openr1.analysis.sources.frame import SOURCES, Source
-from openr1.errors import ConfigError
 from openr1.options import load_config, one_line, one_of
 from openr1.options.ranges import Flops, Positive
+from openr1.system.errors import ConfigError
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from openr1.console import console
+from openr1.system.terminal import console
 
 _tell: ContextVar[Callable[[str], object] | None] = ContextVar("tell", default=None)
 

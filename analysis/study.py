@@ -28,7 +28,7 @@ from openr1.analysis.laws import Hyperparameter
 from openr1.analysis.sources import frame
 from openr1.analysis.sources.frame import Runs
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
-from openr1.console import exiting, guarded
-from openr1.errors import ConfigError
+from openr1.options.guard import exiting, guarded
+from openr1.system.errors import ConfigError
 from openr1.system.faults import writing
 from openr1.system.interrupts import interruptible
 from openr1.system.packages import require

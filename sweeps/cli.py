@@ -17,9 +17,9 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 
 from openr1.config.schema import register as register_runs
-from openr1.console import exiting, guarded
-from openr1.errors import ConfigError
+from openr1.options.guard import exiting, guarded
 from openr1.sweeps.commands import check, propose, status, studies
+from openr1.system.errors import ConfigError
 
 HELP = """\
 openr1-plan: the price of a study before it starts, its next runs, its status while it runs, what was damaged, all studies.

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from omegaconf import MISSING, DictConfig
 
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.sweeps.limits.allowance import Allowance
+from openr1.system.errors import ConfigError
 
 
 @dataclass

@@ -291,8 +291,8 @@ def test_unknown_paths(path):
     [
         "openr1.models",
         "openr1.options.load_config",
-        "openr1.artifacts.Artifact.path",
-        "openr1.artifacts.Artifact.name",
+        "openr1.system.artifacts.Artifact.path",
+        "openr1.system.artifacts.Artifact.name",
         "openr1.analysis.fit",
     ],
 )
@@ -301,7 +301,8 @@ def test_known_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["openr1.model", "openr1.options.load", "openr1.artifacts.Artifact.found", "openr1.analysis.fits", "nothing.x"]
+    "name",
+    ["openr1.model", "openr1.options.load", "openr1.system.records.Record.found", "openr1.analysis.fits", "nothing.x"],
 )
 def test_unknown_names(name):
     assert not is_name(name)

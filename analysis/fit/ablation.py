@@ -17,8 +17,8 @@ import numpy as np
 from annotated_types import Interval
 
 from openr1.analysis.fit.labels import format_label, short_names
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

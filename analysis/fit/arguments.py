@@ -16,7 +16,7 @@ from openr1.analysis.sources.frame import RESERVED, Runs, holds_budgets, told
 from openr1.analysis.sources.plausibility import check_units
 from openr1.analysis.sources.rows import check_sizes_of_runs, has_points
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

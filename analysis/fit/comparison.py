@@ -11,7 +11,7 @@ from openr1.analysis.fit.arguments import read_rows, require_columns
 from openr1.analysis.fit.result import Fit
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.sources.frame import require_tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,7 +31,7 @@ from openr1.analysis.progress import tell
 from openr1.analysis.sources.frame import mark_told, require_tidy
 from openr1.analysis.sources.rows import join_columns
 from openr1.analysis.warning import RankedWarning, Severity, ranked
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from openr1.analysis.fit.shared import fit_shared
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.progress import tell
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 from openr1.analysis.laws.base import Law, Solution, TrainingFlops
 from openr1.analysis.laws.chinchilla import Chinchilla
 from openr1.analysis.laws.isoflop import IsoFlop
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Ge, Interval, Le
 
 from openr1.analysis.laws.constraints import is_number
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, OneOf, Or, ProperShare, Seed
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from openr1.analysis.laws.constraints import Constraints
 from openr1.analysis.laws.custom import law_class, law_reference
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.warning import RankedWarning
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:

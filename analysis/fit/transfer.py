@@ -13,7 +13,7 @@ import numpy as np
 
 from openr1.analysis.fit.resampling import Bootstrap, drawn_together
 from openr1.analysis.laws.hyperparameter import Cell, Cells, Hyperparameter
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

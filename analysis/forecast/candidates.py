@@ -12,7 +12,7 @@ from openr1.analysis.fit.undetermined import one_direction
 from openr1.analysis.fit.weights import weighted
 from openr1.analysis.laws import Chinchilla, DataConstrained, Law, Overtraining, PowerLaw
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

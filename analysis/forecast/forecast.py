@@ -19,7 +19,7 @@ from openr1.analysis.forecast.rolling import scores, validate
 from openr1.analysis.laws import Law
 from openr1.analysis.sources.frame import require_tidy
 from openr1.analysis.sources.rows import usable
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

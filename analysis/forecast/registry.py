@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.analysis.fit.result import to_json_values
 from openr1.analysis.forecast.noise import LEVELS
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.system.records import SEAL, DamagedFile, read_json
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from openr1.analysis.laws.base import Parameter
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Positive
+from openr1.system.errors import ConfigError
 
 PRIOR = "{alpha: {mean: 0.34, sd: 0.02}}"
 

@@ -14,8 +14,8 @@ from openr1.analysis.laws import LAWS
 from openr1.analysis.laws.base import Law
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
 from openr1.options import one_of
+from openr1.system.errors import ConfigError
 
 PROBES = (2, 5)  # sets of parameters, and runs, that the shape of a curve is looked at with
 

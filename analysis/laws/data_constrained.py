@@ -13,8 +13,8 @@ from openr1.analysis.laws.base import Parameter
 from openr1.analysis.laws.chinchilla import Chinchilla
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

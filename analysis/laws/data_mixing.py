@@ -23,8 +23,8 @@ from openr1.analysis.laws.regression import GRID, CurveLaw
 from openr1.analysis.numerics.simplex import minimise_on_simplex
 from openr1.analysis.sources.frame import Columns, group_budgets
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
 from openr1.options.ranges import Count, OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

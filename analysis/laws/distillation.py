@@ -13,7 +13,7 @@ from openr1.analysis.laws.base import Parameter
 from openr1.analysis.laws.broken_power_law import softplus
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import GRID, CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from openr1.analysis.laws.per_k import ROW, rows_per_k, scaled_starts
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.numerics.optimise import OBJECTIVES
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

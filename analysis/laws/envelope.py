@@ -11,7 +11,7 @@ from annotated_types import Interval
 from openr1.analysis.laws.allocation import AllocationLaw, Optima
 from openr1.analysis.laws.base import Solution
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

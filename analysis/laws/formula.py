@@ -14,7 +14,7 @@ from openr1.analysis.laws.base import Parameter
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.sources.frame import Columns
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 FUNCTIONS = {
     name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")

@@ -14,8 +14,8 @@ from openr1.analysis.numerics.optimise import Objective
 from openr1.analysis.numerics.quadratic_surfaces import Surface, least_squares
 from openr1.analysis.sources.frame import group_budgets
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

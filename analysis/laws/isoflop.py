@@ -14,8 +14,8 @@ from openr1.analysis.laws.base import Solution, TrainingFlops, best_runs
 from openr1.analysis.numerics.isoflop_profiles import Akima, IsoFlopProfile, Parabola
 from openr1.analysis.numerics.random_effects import LEAST, Scatter, scatter_about_line, t_factor
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from openr1.analysis.laws.base import Parameter, TrainingFlops
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from openr1.analysis.laws.cells import BestOfCells
 from openr1.analysis.laws.moe import experts_per_active
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,8 @@ from openr1.analysis.laws.curve_regression import STEP, CurveRegression
 from openr1.analysis.laws.numeric_frontier import search_frontier
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.numerics.optimise import OBJECTIVES, STEPS, Objective
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

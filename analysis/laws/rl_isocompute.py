@@ -15,8 +15,8 @@ from openr1.analysis.laws.group_sizes import Budgets
 from openr1.analysis.laws.saturation import fit_saturation, saturation
 from openr1.analysis.numerics.optimise import Objective
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

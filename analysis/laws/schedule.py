@@ -16,7 +16,7 @@ from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.numerics.rate_changes import RateChanges, rate_changes, warmup_end
 from openr1.analysis.sources.schedules import configured, rates_of_runs
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

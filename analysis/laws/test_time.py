@@ -16,8 +16,8 @@ from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.numerics.optimise import OBJECTIVES
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

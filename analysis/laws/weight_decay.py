@@ -13,7 +13,7 @@ from openr1.analysis.laws.base import Law, Parameter, Solution
 from openr1.analysis.laws.hyperparameter import Cells, exclusion_warnings
 from openr1.analysis.numerics.optimise import Objective
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

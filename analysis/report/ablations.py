@@ -11,9 +11,9 @@ from rich.table import Table
 
 from openr1.analysis.charts.ablations import chart_ablation
 from openr1.analysis.formatting import DASH, join_words, scientific
-from openr1.console import console as console_of
-from openr1.console import print_table
 from openr1.system.files import replacing
+from openr1.system.terminal import console as console_of
+from openr1.system.terminal import print_table
 
 if TYPE_CHECKING:
     from openr1.analysis.config import FitConfig

@@ -21,7 +21,7 @@ from openr1.analysis.formatting import (
 from openr1.analysis.report.advice import advise
 from openr1.analysis.report.forecasts import outcome_sentences, sentences
 from openr1.analysis.report.tables import held_out_rows
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.analysis.fit.result import Fit

@@ -17,8 +17,8 @@ from openr1.analysis.report.predictions import format_optimum
 from openr1.analysis.report.study_warnings import SHOWN, study_warnings
 from openr1.analysis.report.tables import held_out_rows
 from openr1.analysis.study import GroupedStudy, Study
-from openr1.console import console as console_of
-from openr1.console import print_table
+from openr1.system.terminal import console as console_of
+from openr1.system.terminal import print_table
 
 if TYPE_CHECKING:
     from openr1.analysis.fit.result import Fit

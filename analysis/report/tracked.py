@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from openr1.analysis.sources.frame import MlflowRuns
 from openr1.analysis.study import GroupedStudy, Study
-from openr1.errors import ConfigError, StoreError
+from openr1.system.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from openr1.analysis.fit.result import Fit

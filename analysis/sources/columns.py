@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @dataclass

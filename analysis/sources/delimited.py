@@ -14,7 +14,7 @@ import numpy as np
 
 from openr1.analysis.sources.columns import MARKS, Keys
 from openr1.analysis.sources.numbers import DECIMAL, Notation, TextNumbers, shown_roles
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

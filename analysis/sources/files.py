@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from openr1.analysis.sources.columns import Keys
 from openr1.analysis.sources.delimited import read_delimited
 from openr1.analysis.sources.numbers import PLAIN, Notation
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,7 +33,7 @@ from openr1.analysis.sources.rows import (
     usable,
 )
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from openr1.analysis.sources.columns import Keys
 from openr1.analysis.sources.numbers import in_words
 from openr1.analysis.sources.units import Unit
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

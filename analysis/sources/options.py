@@ -13,9 +13,9 @@ from openr1.analysis.sources.exports import LAYOUTS, melt_chart
 from openr1.analysis.sources.files import FORMATS, FileOptions, Table, read_table, study_name
 from openr1.analysis.sources.numbers import Notation
 from openr1.analysis.sources.rows import select_rows
-from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
 from openr1.options.ranges import OneOf
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from openr1.analysis.sources.mixed_units import check_mixed_units, flops_ratios
 from openr1.analysis.sources.numbers import in_words
 from openr1.analysis.sources.units import Unit, split_header
 from openr1.analysis.warning import RankedWarning, Severity
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

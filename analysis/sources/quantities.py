@@ -14,7 +14,7 @@ from openr1.analysis.sources.exports import is_chart_export
 from openr1.analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from openr1.analysis.sources.rows import join_columns
 from openr1.analysis.sources.units import LARGEST_LOGARITHM, Unit, has_unknown_base, parse_option, split_header
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from openr1.analysis.sources.frame import Runs, read
 from openr1.analysis.sources.options import FileRuns, MlflowRuns, Source
 from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
+from openr1.system.errors import ConfigError
 
 # the names that runs of openr1 have for the quantities, as conf/analysis/runs/mlflow.yaml
 TRACKED = Columns(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openr1.analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
-from openr1.errors import ConfigError
 from openr1.options.near import near_names
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

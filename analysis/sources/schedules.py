@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
 

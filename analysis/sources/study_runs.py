@@ -11,8 +11,8 @@ from openr1.analysis.formatting import quantity
 from openr1.analysis.sources import mlflow
 from openr1.analysis.sources.columns import Columns
 from openr1.analysis.sources.rows import holds_any, join_values
-from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
+from openr1.system.errors import ConfigError
 from openr1.tracking.directions import best_of
 
 if TYPE_CHECKING:

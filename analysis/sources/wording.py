@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 P = ParamSpec("P")
 R = TypeVar("R")

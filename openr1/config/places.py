@@ -8,7 +8,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from openr1.console import exiting
+from openr1.options.guard import exiting
 from openr1.system.files import check_place
 
 

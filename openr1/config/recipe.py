@@ -13,8 +13,8 @@ from typing import Any
 
 from openr1.config.schema import Config, to_dict
 from openr1.config.validation import validate
-from openr1.errors import ConfigError
 from openr1.options import load_config
+from openr1.system.errors import ConfigError
 
 WHOLE = ("stage", "budget")  # groups that a step replaces as a whole, not key by key
 NAMED = ("kind", "family", "name")  # a group with one of these keys, such as another data=, replaces that of the run too

@@ -13,11 +13,11 @@ from openr1.data.options import check_data
 from openr1.distributed.deepspeed import is_sharded
 from openr1.distributed.launcher import is_distributed
 from openr1.distributed.options import check_compute
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.options import check_model, check_scale
 from openr1.rewards.options import check_reward
 from openr1.stages.validation import check_stage
+from openr1.system.errors import ConfigError
 from openr1.tracking.names import check_folder, check_name
 from openr1.training.options import check_budget, check_optim
 

@@ -17,8 +17,8 @@ from openr1.curation.rows import Decision, Rows, tuples
 from openr1.data import language
 from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
 from openr1.data.hashing import digest
-from openr1.errors import ConfigError
 from openr1.rewards.base import sample_of
+from openr1.system.errors import ConfigError
 from openr1.system.records import read_sealed, write_sealed
 
 if TYPE_CHECKING:

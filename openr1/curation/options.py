@@ -11,10 +11,10 @@ from omegaconf import MISSING
 
 from openr1.data.language import SCRIPTS
 from openr1.data.options import SOURCES, SourceConfig
-from openr1.errors import ConfigError
 from openr1.options import load_options
 from openr1.options.ranges import Count, CountOrZero, OneOf, Positive, PositiveShare, ProperShare, Seed, Share
 from openr1.rewards.options import ScoringTerm, check_scoring_term
+from openr1.system.errors import ConfigError
 
 OF = ("completion", "prompt")
 

@@ -22,7 +22,7 @@ from openr1.curation.options import CurationStep
 from openr1.curation.preference import OpenRater
 from openr1.curation.rows import Decision, Rows
 from openr1.data.snippets import snippet
-from openr1.errors import RunError
+from openr1.system.errors import RunError
 
 if TYPE_CHECKING:
     import datasets

@@ -12,9 +12,9 @@ from openr1.curation.rows import Decision, Rows, tuples
 from openr1.curation.selection import ranks
 from openr1.data.answers import PROBLEM_COLUMNS, SAMPLE_COLUMNS, problem_of
 from openr1.data.hashing import digest
-from openr1.errors import ConfigError
 from openr1.rewards.base import Sample, sample_of
 from openr1.rewards.rater import Rater
+from openr1.system.errors import ConfigError
 from openr1.system.records import read_sealed, write_sealed
 
 # Opens the rater of a step, given the step and the key that it stands at.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import datasets

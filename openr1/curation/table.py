@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openr1.data.answers import answer_schema
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 
 from openr1.data.json_text import any_digits, is_whole
 from openr1.data.tables import Row
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 LEVEL = re.compile(r"^\s*level\b", re.IGNORECASE)  # "Level 5", as in the MATH data set
 

@@ -14,7 +14,7 @@ from openr1.data.documents import Document
 from openr1.data.options import DataConfig
 from openr1.data.prefill import continued
 from openr1.data.tokenizer import Encoder
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -18,8 +18,8 @@ from openr1.data.options import DataConfig, Paths
 from openr1.data.sequences import Documents, Examples, Packed, Pairs, Sequences, View
 from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
-from openr1.errors import ConfigError
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.system.errors import ConfigError
 from openr1.system.faults import writing
 from openr1.system.files import locked
 from openr1.system.records import DamagedFile, read_record

@@ -11,7 +11,7 @@ from openr1.data.cells import is_missing
 from openr1.data.conversations import Turn
 from openr1.data.options import FilesSource, HubSource
 from openr1.data.tables import Row
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 EMPTY, NO_TEXT = "an empty cell", "a turn without text, such as a call of a tool"  # reasons why rows are left out
 BLANK = "a text or an answer of white space"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 FORMATS = ("text", "jsonl", "json", "csv", "tsv", "parquet")
 PROSE = "txt text md markdown rst tex"

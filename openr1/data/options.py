@@ -9,8 +9,8 @@ from annotated_types import Ge, Le
 from omegaconf import MISSING
 
 from openr1.data.formats import FORMATS
-from openr1.errors import ConfigError
 from openr1.options.ranges import Count, FreeText, NotNegative, OneOf, ProperShare, Seed, Share, Unit
+from openr1.system.errors import ConfigError
 
 
 class Paths(Protocol):

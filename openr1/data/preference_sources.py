@@ -15,7 +15,7 @@ from openr1.data.preferences import PairReader, content_of
 from openr1.data.readability import RULE
 from openr1.data.sources import Files, Hub, Procedural, Source
 from openr1.data.tasks import generate, options_of
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 class PreferenceFiles(Files):

@@ -14,7 +14,7 @@ from openr1.data.conversations import Turn
 from openr1.data.documents import EMPTY, NO_TEXT, Columns, Document
 from openr1.data.options import PairColumns, PreferenceFilesSource, PreferenceHubSource
 from openr1.data.tables import Row
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 VERSION = 2  # raised when the same rows give other pairs
 EQUAL = "two answers that are the same"

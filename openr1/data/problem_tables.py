@@ -16,7 +16,7 @@ from openr1.data.options import FilesSource, HubSource
 from openr1.data.sources import Files, Hub
 from openr1.data.tables import Row
 from openr1.data.tasks.problem import KINDS, Problem
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 LETTERS = "ABCDEFGHIJ"
 SINGLE_COLUMNS = ("answer", "difficulty", "task", "function", "starter")  # options that name one column each

@@ -16,7 +16,7 @@ from openr1.data.options import DataConfig, Paths, ProblemColumns
 from openr1.data.problem_tables import read_table
 from openr1.data.sources import Files, Hub, Procedural, Source, open_sources
 from openr1.data.tasks.problem import Problem, is_held_out
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 OPTIONAL_COLUMNS = ("function", "starter")  # part of the fingerprint only if given, so that older fingerprints stay valid
 _EXTENTS: dict[tuple[str, str, str | None], Extent] = {}

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from openr1.artifacts import Store
 from openr1.data.documents import Columns, Document
 from openr1.data.formats import FORMATS, files_under, find_files, formats_of, read_text
 from openr1.data.hashing import hash_files
@@ -21,7 +20,8 @@ from openr1.data.readable_pairs import VERSION as LAYOUT
 from openr1.data.tables import Row, read_rows
 from openr1.data.tasks import generate, options_of
 from openr1.data.traces import has_layout, oracle_completion
-from openr1.errors import ConfigError
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError
 from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:

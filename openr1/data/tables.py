@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data.formats import BYTE_ORDER_MARK, COMPRESSED, READ_ERRORS, open_file, unreadable
 from openr1.data.json_text import any_digits
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow

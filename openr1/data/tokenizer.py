@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from openr1.data.hashing import hash_files
 from openr1.data.options import DataConfig, SourceConfig
-from openr1.errors import ConfigError
 from openr1.models.options import ModelConfig, ScaleConfig
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

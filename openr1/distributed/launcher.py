@@ -24,7 +24,7 @@ import yaml
 
 from openr1.distributed.deepspeed import STRATEGIES, is_sharded, release_stale_locks
 from openr1.distributed.devices import asking_device
-from openr1.errors import ConfigError, Interrupted, Pruned, RunError
+from openr1.system.errors import ConfigError, Interrupted, Pruned, RunError
 from openr1.system.files import write_json
 from openr1.system.interrupts import INTERRUPT_SECONDS
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Interval, Le
 
 from openr1.distributed.deepspeed import STRATEGIES
-from openr1.errors import ConfigError
 from openr1.options.ranges import Count, Minutes, OneOf, Or, Positive, Unit
+from openr1.system.errors import ConfigError
 
 
 @dataclass

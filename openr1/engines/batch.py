@@ -11,7 +11,7 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from openr1.engines.batch_invariant import PackedLinear, pack
 from openr1.engines.kv_cache import NAME, ForwardPass, JoiningPrompt, Slots, align, attention
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 AttentionInterface.register(NAME, attention)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from openr1.data.chat_template import end_of_turn
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def read_end_tokens(model: str, revision: str | None = None) -> set[int]:

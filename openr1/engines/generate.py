@@ -14,10 +14,10 @@ from openr1.data.tasks import Problem
 from openr1.data.traces import oracle_completion
 from openr1.engines import Engine, Reply, Request, open_engine
 from openr1.engines.journal import Journal, fill_journal
-from openr1.errors import RunError
 from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.shape import Shape
+from openr1.system.errors import RunError
 
 if TYPE_CHECKING:
     from openr1.data.options import DataConfig, TaskSource

@@ -19,7 +19,7 @@ from openr1.data.prefill import opens, with_opened_tag
 from openr1.engines import base
 from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.options import OpenAIEngine, Sampling
-from openr1.errors import ConfigError, RunError
+from openr1.system.errors import ConfigError, RunError
 
 CHECK_SECONDS = 10.0  # for the answer of a server that is only to be there
 LONGEST_WAIT = 60.0  # seconds between two tries, unless the server asks for more

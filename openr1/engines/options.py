@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 from omegaconf import MISSING
 
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Count, CountOrZero, MayBeEmpty, OneOf, Positive, PositiveShare, Seconds, Unit
+from openr1.system.errors import ConfigError
 
 DTYPES = ("float32", "bfloat16", "float16")
 

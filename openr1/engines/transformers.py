@@ -28,10 +28,10 @@ from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine
 from openr1.engines.sampling import draw, sampling_distribution, uniforms
 from openr1.engines.speculation import Speculator
-from openr1.errors import ConfigError
 from openr1.models import mtp
 from openr1.models.checkpoints import load_model
 from openr1.models.mtp_files import check_modules
+from openr1.system.errors import ConfigError
 
 
 @dataclass

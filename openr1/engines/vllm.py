@@ -14,7 +14,7 @@ from openr1.engines import base
 from openr1.engines.base import Completion, Reply, ReplyCollector, Request, RequestError
 from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, VllmEngine
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 class Engine(base.Engine):

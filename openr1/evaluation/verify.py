@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openr1.console import guarded
 from openr1.data import program_tests
 from openr1.data.snippets import snippet
 from openr1.data.tasks.problem import KINDS, Problem
-from openr1.errors import ConfigError
+from openr1.options.guard import guarded
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.base import Verdict
 from openr1.rewards.scorer import Score
+from openr1.system.errors import ConfigError
 from openr1.system.packages import require
 
 WORDS = {True: "right", False: "wrong", None: "no verdict"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
 from openr1.models.options import ModelConfig
 from openr1.models.parametrization import RECORD, Parametrization, TensorRule, rules_of, scale_initial_weights
 from openr1.models.shape import Shape
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn

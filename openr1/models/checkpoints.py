@@ -10,10 +10,10 @@ from contextlib import suppress
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES, KEYS
 from openr1.models.parametrization import RECORD, Parametrization
 from openr1.models.shape import Shape
+from openr1.system.errors import ConfigError
 from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:

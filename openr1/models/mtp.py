@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from openr1.errors import ConfigError
 from openr1.models.mtp_files import CONFIG, FOLDER, WEIGHTS, saved_depth
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

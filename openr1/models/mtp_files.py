@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 FOLDER, WEIGHTS, CONFIG = "mtp", "model.safetensors", "config.json"
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 from omegaconf import MISSING
 
-from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES
 from openr1.options.ranges import OneOf, Parameters, Positive, Share
+from openr1.system.errors import ConfigError
 
 ATTENTION = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES
 from openr1.models.shape import Shape
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn

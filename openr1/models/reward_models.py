@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.models.build import family_config
 from openr1.models.checkpoints import load_with, refuse_code
+from openr1.system.errors import ConfigError
 from openr1.system.hub import look_for_hub
 
 if TYPE_CHECKING:

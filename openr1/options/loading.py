@@ -20,8 +20,8 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from openr1.errors import ConfigError
 from openr1.options.ranges import check_ranges, typed_fields
+from openr1.system.errors import ConfigError
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openr1.errors import ConfigError
 from openr1.options import load_options
 from openr1.rewards.base import Reward, Sample
 from openr1.rewards.model_based import ModelReward
 from openr1.rewards.options import RewardConfig, TermConfig, term_options
 from openr1.rewards.registry import REWARDS
+from openr1.system.errors import ConfigError
 
 
 @dataclass(frozen=True)

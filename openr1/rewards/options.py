@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, Le
 
-from openr1.errors import ConfigError
 from openr1.options import check_ranges, load_options
 from openr1.options.ranges import OneOf, Seconds
 from openr1.rewards.by_task import MAX_WEIGHT, check_by_task
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS, Limits
+from openr1.system.errors import ConfigError
 
 PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from multiprocessing.connection import Pipe, wait
 from typing import Any
 
-from openr1.errors import ConfigError, RunError
 from openr1.rewards.base import Verdict, wrong_verdict
 from openr1.rewards.options import RewardConfig
 from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, Ready, StepStart, Task, TaskResult
+from openr1.system.errors import ConfigError, RunError
 
 
 class WorkerProcess:

@@ -19,7 +19,6 @@ from weakref import WeakValueDictionary
 
 from omegaconf import MISSING
 
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.models.checkpoints import UnknownFamily, checkpoint_shape
 from openr1.models.options import ModelConfig, ScaleConfig
@@ -27,6 +26,7 @@ from openr1.models.reward_scoring import score_ids
 from openr1.options.ranges import Count, FreeText, OneOf
 from openr1.rewards.base import Sample
 from openr1.rewards.model_based import PARTS, ModelReward, ModelRewardOptions
+from openr1.system.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.system.records import read_json
 

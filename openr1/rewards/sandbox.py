@@ -18,11 +18,11 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from openr1.errors import ConfigError
 from openr1.options import load_options
 from openr1.options.ranges import Seconds, Unit
 from openr1.rewards.function_calls import build_call_program, same_result
 from openr1.rewards.outputs import same_output
+from openr1.system.errors import ConfigError
 
 Test = tuple[str, ...]  # of a problem, see openr1.data.tasks.base.Problem
 PROVIDERS: dict[str, str] = {

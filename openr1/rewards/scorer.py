@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.errors import RunError
 from openr1.rewards.base import Sample, Verdict, Verified
 from openr1.rewards.by_task import TaskWeights
 from openr1.rewards.mix import open_model
@@ -20,6 +19,7 @@ from openr1.rewards.pool import WorkerPool
 from openr1.rewards.protocol import LATE, VERDICT, PartialScore, Task
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import build_sandbox
+from openr1.system.errors import RunError
 
 if TYPE_CHECKING:
     from openr1.data.tasks.base import Problem

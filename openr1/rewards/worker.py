@@ -17,13 +17,13 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from openr1.errors import ConfigError
 from openr1.rewards.base import Sample, Verdict, Verified, wrong_verdict
 from openr1.rewards.correctness import judge_answer
 from openr1.rewards.mix import Term, build_terms
 from openr1.rewards.options import RewardConfig
 from openr1.rewards.protocol import LATE, START_SECONDS, VERDICT, PartialScore, Ready, StepStart, Task, TaskResult
 from openr1.rewards.sandbox import build_sandbox
+from openr1.system.errors import ConfigError
 from openr1.system.interrupts import SIGNALS
 
 SOFT = 0.9  # share of a time limit, in processor time, after which Python code is interrupted; the rest is killed at the limit

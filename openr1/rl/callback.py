@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.distributed.collectives import rank
-from openr1.errors import ConfigError
 from openr1.rl.budget import RolloutBudget
 from openr1.rl.compute_ledger import ComputeLedger
 from openr1.rl.evaluation import EVAL_METRICS
+from openr1.system.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.training.callback import HISTORY, TrainingCallback
 from openr1.training.context import StageContext

@@ -20,8 +20,8 @@ from openr1.engines.base import Completion, KeptTokens, Reply, Request, RequestE
 from openr1.engines.codec import Codec
 from openr1.engines.options import Sampling, TransformersEngine, VllmEngine
 from openr1.engines.transformers import Engine
-from openr1.errors import RunError
 from openr1.models.checkpoints import checkpoint_of
+from openr1.system.errors import RunError
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer

@@ -12,11 +12,11 @@ import torch
 
 from openr1.data.prefill import closes, opens, with_opened_tag
 from openr1.data.tasks import Problem, direct_completion, reasoned_completion
-from openr1.errors import ConfigError, RunError
 from openr1.rewards import Sample, Score, Scorer, TermConfig
 from openr1.rl.evaluation import PolicyScores
 from openr1.rl.mismatch import Mismatch
 from openr1.rl.rollouts import Group
+from openr1.system.errors import ConfigError, RunError
 
 REWARD_PROBLEMS = 4  # problems of each source whose rewards are checked
 PROBABILITY_ANSWERS = 16  # answers whose probabilities are compared

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from openr1.errors import ConfigError
 from openr1.rewards.by_task import check_tasks
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

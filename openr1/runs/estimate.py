@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.models.checkpoints import UnknownFamily, checkpoint_of, checkpoint_shape
 from openr1.models.shape import Shape
@@ -18,6 +17,7 @@ from openr1.rl import budget as rollout_budget
 from openr1.runs.dataset import problems_extent
 from openr1.runs.inputs import is_served, with_local_checkpoint
 from openr1.stages.scoring_models import scoring_models
+from openr1.system.errors import ConfigError
 from openr1.training import branching
 from openr1.training.budget import initial_shape, resolve
 from openr1.training.context import RunEstimate

@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from openr1.artifacts import Store
 from openr1.config.schema import Config, to_dict
 from openr1.curation import decontamination
 from openr1.curation.options import CurationStep, Decontaminate, Preferred, steps_of
@@ -27,6 +26,7 @@ from openr1.rl.rules import policy_rules
 from openr1.runs.dataset import dataset_fingerprint, problems_fingerprint
 from openr1.runs.inputs import artifact_references, is_served, with_named_checkpoint
 from openr1.stages.scoring_models import comparing_terms, scoring_functions, scoring_models
+from openr1.system.artifacts import Store
 
 OBSERVING = ("log_every", "log_completions", "preflight")  # options of stage=grpo that change no result
 

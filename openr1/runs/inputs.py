@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import Artifact, Store
-from openr1.errors import ConfigError
 from openr1.models.smollm2 import PACKAGE
 from openr1.stages.scoring_models import scoring_models, with_reward_models
+from openr1.system.artifacts import Artifact, Store
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import Artifact, Store
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.models.mtp_files import check_modules
 from openr1.models.reward_models import is_reward_model
@@ -22,6 +20,8 @@ from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify, training_parts
 from openr1.runs.inputs import input_artifacts, is_served, missing_artifacts, with_local_checkpoint
 from openr1.runs.requirements import check_requirements
+from openr1.system.artifacts import Artifact, Store
+from openr1.system.errors import ConfigError
 from openr1.tracking.progress import share_done
 from openr1.training import branching
 from openr1.training.budget import resolve

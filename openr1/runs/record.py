@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.artifacts import NAME, STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
+from openr1.system.artifacts import NAME, STARTED, Artifact
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json
 

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from openr1.config.schema import register
-from openr1.console import console as console_of
-from openr1.console import guarded
-from openr1.errors import ConfigError
+from openr1.options.guard import guarded
+from openr1.system.errors import ConfigError
 from openr1.system.files import check_place, write_json
 from openr1.system.packages import require
+from openr1.system.terminal import console as console_of
 
 if TYPE_CHECKING:
     from openr1.runs.record import RunRecord

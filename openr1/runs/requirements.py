@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import NAME, Store
 from openr1.distributed.devices import require_device
 from openr1.distributed.launcher import check_processes
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.judge import JudgeOptions, check_judge
 from openr1.rewards.preference import check_reward_model
 from openr1.stages.scoring_models import scoring_models
+from openr1.system.artifacts import NAME, Store
+from openr1.system.errors import ConfigError
 from openr1.training.parametrization import parametrization_of
 
 if TYPE_CHECKING:

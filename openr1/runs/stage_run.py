@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import NAME, STARTED, Artifact
 from openr1.config.schema import to_dict
 from openr1.data.answers import first_answers
 from openr1.distributed.devices import asking_device
@@ -23,6 +22,7 @@ from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.record import beginning
 from openr1.runs.requirements import check_build
 from openr1.stages import stage_module
+from openr1.system.artifacts import NAME, STARTED, Artifact
 from openr1.system.faults import writing
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json

@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.config.schema import Config
-from openr1.console import console as open_console
-from openr1.console import print_table
 from openr1.evaluation.recipe_table import recipe_table
 from openr1.models.shape import size_of
 from openr1.rl.budget import RolloutBudget
 from openr1.runs.stage_run import StageResult
 from openr1.runs.trial import TrialResult, finished_stages
+from openr1.system.terminal import console as open_console
+from openr1.system.terminal import print_table
 from openr1.training.budget import TokenBudget
 
 Rows = list[tuple[str, str]]

@@ -18,10 +18,10 @@ from openr1.config.load import load_run_config
 from openr1.distributed.devices import keep_own_gpu
 from openr1.distributed.launcher import ABOUT, CONFIG, RESULT, log_name
 from openr1.distributed.work_queue import join_queue
-from openr1.errors import Interrupted
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_in_process, silence_third_party, stage_context
 from openr1.stages import stage_module
+from openr1.system.errors import Interrupted
 from openr1.system.faults import writing
 from openr1.system.files import write_json
 from openr1.system.interrupts import interruptible

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from openr1.data import problems
 from openr1.data.answers import FILE, answer_rows, read_answers, write_answers
 from openr1.engines.journal import Journal
-from openr1.errors import RunError
 from openr1.evaluation import metrics
 from openr1.evaluation.best_of_n import FILE as CURVE
 from openr1.evaluation.best_of_n import add_scores, curve_csv, curve_markdown
@@ -27,6 +26,7 @@ from openr1.rewards.base import VERDICTS as VERSION
 from openr1.rewards.rater import Rater
 from openr1.stages.model_answers import ask_model
 from openr1.stages.scoring_models import comparing_terms
+from openr1.system.errors import RunError
 from openr1.system.files import write_json
 from openr1.system.records import read_sealed, write_sealed
 from openr1.training.context import StageContext

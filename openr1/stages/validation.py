@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import NAME
 from openr1.data.options import SOURCES, ArtifactSource
 from openr1.engines.options import Sampling, check_engine
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of
 from openr1.rewards.options import check_scoring_term
 from openr1.rl.validation import check_policy
@@ -21,6 +19,8 @@ from openr1.stages.options import (
     RejectStage,
 )
 from openr1.stages.scoring_models import COMPARING, scoring_models
+from openr1.system.artifacts import NAME
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

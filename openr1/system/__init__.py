@@ -1,1 +1,1 @@
-"""The operating system: files that are whole or absent, damage of files, faults of the machine, and signals."""
+"""The ground floor: user-facing errors, artifacts, files that are whole or absent, faults of the machine, signals, tables."""

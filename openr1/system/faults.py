@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openr1.errors import ConfigError, Pruned, RunError
+from openr1.system.errors import ConfigError, Pruned, RunError
 
 MAKE_ROOM = "make room, and the same command goes on"
 MAKE_WRITABLE = "make it writable, or give another place"

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.faults import is_full, writing
 
 TEMPORARY = ".tmp"  # ends the names of files that are being written

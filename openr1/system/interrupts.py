@@ -1,4 +1,5 @@
-"""Signals that end a command in order: SIGINT, SIGTERM and SIGHUP raise :class:`openr1.errors.Interrupted` in the main thread.
+"""Signals that end a command in order: SIGINT, SIGTERM and SIGHUP raise :class:`~openr1.system.errors.Interrupted` in the main
+thread.
 
 What must be whole runs within :func:`deferred`: the exception waits for its end, such as that of a step of training, whose
 state is then saved, but for :data:`DEFERRED_SECONDS` at most. A signal that a command ignores from its start, as under
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from openr1.errors import Interrupted
+from openr1.system.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFERRED_SECONDS = 5.0

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from openr1.errors import StoreError
+from openr1.system.errors import StoreError
 from openr1.system.processes import current_process, has_ended
 from openr1.tracking import sqlite
 from openr1.tracking.options import TrackingConfig

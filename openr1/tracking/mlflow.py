@@ -8,10 +8,10 @@ Curves of ``train_loss`` and ``eval_loss`` have ``tokens`` and ``flops`` at the 
 :func:`openr1.tracking.names.to_key` turns a name into a key that MLflow accepts;
 reading turns it back.
 
-If the store does not answer, the user sees one line. Before a run the store is refused (:class:`openr1.errors.ConfigError`). A
-run that cannot begin in it is FAILED. While a run trains, what cannot be sent waits in memory and is sent later. What still
-waits at the end is kept in a file (:mod:`openr1.tracking.outbox`), and :class:`openr1.errors.StoreError` is raised after the
-artifact is complete.
+If the store does not answer, the user sees one line. Before a run the store is refused
+(:class:`~openr1.system.errors.ConfigError`). A run that cannot begin in it is FAILED. While a run trains, what cannot be sent
+waits in memory and is sent later. What still waits at the end is kept in a file (:mod:`openr1.tracking.outbox`), and
+:class:`~openr1.system.errors.StoreError` is raised after the artifact is complete.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Any
 
 import yaml
 
-from openr1.errors import Pruned, RunError, StoreError
 from openr1.options import flatten
+from openr1.system.errors import Pruned, RunError, StoreError
 from openr1.system.interrupts import deferred
 from openr1.tracking import observer, outbox
 from openr1.tracking.dead_runs import end_dead_runs, process_tags

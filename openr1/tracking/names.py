@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NAME_BYTES = 200  # file systems allow 255, of which the name of a temporary file needs some
 TAG_LENGTH = 5000  # characters of a tag; longer ones are cut

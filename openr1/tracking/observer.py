@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from openr1.errors import Pruned
+from openr1.system.errors import Pruned
 
 
 class RunObserver:

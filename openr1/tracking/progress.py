@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from openr1.artifacts import Store
+    from openr1.system.artifacts import Store
 
 SCORES = {"eval_loss", "pass_at_1", "reasoned_rate"}  # metrics of an evaluation
 SHOWN = SCORES | {"train_loss", "reward"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking.names import from_key, is_for_the_ui, to_key
 from openr1.tracking.params import HIDDEN, hidden_params, take_facts
 from openr1.tracking.patience import is_away

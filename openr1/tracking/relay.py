@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from openr1.errors import Pruned, RunError
+from openr1.system.errors import Pruned, RunError
 from openr1.tracking import observer
 from openr1.tracking.observer import RunObserver
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.faults import writing
 
 HEADER = 100  # bytes of a SQLite file before its first table

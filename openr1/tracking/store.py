@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from openr1.errors import ConfigError, RunError, StoreError
+from openr1.system.errors import ConfigError, RunError, StoreError
 from openr1.system.faults import fault_line, is_full
 from openr1.system.files import check_place, locked
 from openr1.system.interrupts import deferred

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking import views
 from openr1.tracking.reading import archived_studies
 from openr1.tracking.store import client, existing_store, search_runs, store_errors

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from openr1.console import guarded
-from openr1.errors import ConfigError, RunError
+from openr1.options.guard import guarded
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.files import check_place
 
 HOST = "127.0.0.1"  # the UI has no password

@@ -13,11 +13,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openr1.artifacts import Store
 from openr1.distributed.deepspeed import COMPLETE_FILE, checkpoint_layout
 from openr1.distributed.options import ComputeConfig
-from openr1.errors import ConfigError
 from openr1.options import flatten
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, check_format, read_record, write_record
 from openr1.training.budget import Budget, TokenBudget, phases, shared_until

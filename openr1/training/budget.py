@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from openr1.data import vocab_size
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape
 from openr1.models.shape import ParamCount, Shape, count, solve_shape
+from openr1.system.errors import ConfigError
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES
 from openr1.training.parametrization import base_shape, parametrization_of
 from openr1.training.schedule import Phases, phases_of, weight_change

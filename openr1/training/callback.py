@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 
 from openr1.distributed.collectives import barrier, broadcast_first, gather, rank, world_size
 from openr1.distributed.deepspeed import COMPLETE_FILE
-from openr1.errors import Interrupted, RunError
+from openr1.system.errors import Interrupted, RunError
 from openr1.system.files import read_json_lines, replacing, write_json
 from openr1.system.interrupts import received, take_time
 from openr1.tracking import observer

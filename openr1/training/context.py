@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.artifacts import Artifact
 from openr1.models.shape import Shape, count
+from openr1.system.artifacts import Artifact
 from openr1.training.budget import Budget, TokenBudget
 
 if TYPE_CHECKING:

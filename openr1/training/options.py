@@ -7,10 +7,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Le, MultipleOf
 
-from openr1.errors import ConfigError
 from openr1.models.options import ScaleConfig, check_scale
 from openr1.models.parametrization import PARAMETRIZATIONS
 from openr1.options.ranges import Flops, NotNegative, OneOf, Positive, Share, Tokens
+from openr1.system.errors import ConfigError
 from openr1.training.hyperparameters import BATCH_RULES, LR_RULES, SCHEDULES
 
 BUDGETS = ("tokens", "flops", "steps", "completions", "epochs")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 Row = dict[str, np.ndarray]
 TOLERANCE = 0.05  # greatest difference of logits alone and in a row, in standard deviations; bfloat16 rounds to 0.01

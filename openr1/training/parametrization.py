@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_of, checkpoint_parametrization
 from openr1.models.parametrization import Parametrization
 from openr1.models.shape import Shape, solve_shape
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.config.schema import Config

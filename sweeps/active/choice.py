@@ -11,10 +11,10 @@ import numpy as np
 from openr1.analysis.laws import TrainingFlops
 from openr1.analysis.sources import frame
 from openr1.analysis.sources.frame import Columns, MlflowRuns, Source
-from openr1.errors import ConfigError
 from openr1.sweeps.active.choosers import State, active, choose_first
 from openr1.sweeps.active.options import ActiveOptions
 from openr1.sweeps.active.pool import Pool, curve_law, least_runs
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

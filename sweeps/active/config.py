@@ -12,10 +12,10 @@ from omegaconf import MISSING
 from openr1.analysis.fit.resampling import Holdout
 from openr1.analysis.laws import Law
 from openr1.analysis.sources.frame import Columns, FileRuns, Source
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import OneOf, PositiveShare
 from openr1.sweeps.active.options import ActiveOptions
+from openr1.system.errors import ConfigError
 
 CHOOSERS = ("active", "random", "cheapest", "d_optimal")
 

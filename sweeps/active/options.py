@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Interval, Le
 
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, Parameters, Seed, Share, Tokens
 from openr1.sweeps.config import SweepConfig
+from openr1.system.errors import ConfigError
 
 
 @dataclass

@@ -16,11 +16,11 @@ from hydra.errors import HydraException
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
-from openr1.errors import ConfigError
 from openr1.options import one_line
 from openr1.runs.estimate import estimate_run
 from openr1.sweeps.active.choice import Candidate, Choice, candidate_overrides, choose, read_finished, validate_choice
 from openr1.sweeps.active.config import PlanSweep
+from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openr1.analysis.sources.frame import read
-from openr1.errors import ConfigError
 from openr1.sweeps.active.choosers import CHOOSERS, State, choose_first
 from openr1.sweeps.active.config import Replay
 from openr1.sweeps.active.options import ActiveOptions
 from openr1.sweeps.active.pool import Pool, curve_law, least_runs
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd

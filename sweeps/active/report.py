@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.console import console as console_of
 from openr1.sweeps.active.figure import TITLES, replay_chart
 from openr1.sweeps.active.replay import ReplayResult, read_pool, run_replay
 from openr1.sweeps.active.tables import print_replay
+from openr1.system.terminal import console as console_of
 
 if TYPE_CHECKING:
     from openr1.sweeps.active.config import PlanConfig

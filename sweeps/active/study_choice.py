@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources.frame import MlflowRuns
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options import one_of
 from openr1.sweeps.active import choice
 from openr1.sweeps.active.choice import Candidate, Choice
 from openr1.sweeps.active.options import ActiveSweep
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.analysis.laws import Law

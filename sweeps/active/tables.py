@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from openr1.analysis.formatting import DASH, percent, scientific, short
-from openr1.console import console as console_of
-from openr1.console import print_table
 from openr1.sweeps.active.figure import NAMES, TITLES
 from openr1.sweeps.active.options import ActiveOptions
+from openr1.system.terminal import console as console_of
+from openr1.system.terminal import print_table
 
 if TYPE_CHECKING:
     from openr1.sweeps.active.choice import Choice

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.files import locked, write_json
 from openr1.system.records import DamagedFile, read_json
 

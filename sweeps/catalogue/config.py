@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, one_of
+from openr1.system.errors import ConfigError
 from openr1.tracking.names import check_folder
 from openr1.tracking.options import TrackingConfig
 

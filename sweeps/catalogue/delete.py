@@ -10,13 +10,13 @@ import os
 import shutil
 from pathlib import Path
 
-from openr1.artifacts import Store
 from openr1.sweeps.catalogue import change
 from openr1.sweeps.catalogue.change import Change
 from openr1.sweeps.catalogue.config import StudiesConfig
 from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
 from openr1.sweeps.catalogue.rename import require_quiet, search_storage
 from openr1.sweeps.planning.tracked_runs import store_is_there
+from openr1.system.artifacts import Store
 from openr1.system.faults import writing
 from openr1.tracking import study_changes
 

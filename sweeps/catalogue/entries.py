@@ -11,9 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from openr1.artifacts import NAME, Store
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
 from openr1.options.near import did_you_mean
 from openr1.runs.record import FOLDER, fingerprint_of
 from openr1.sweeps.catalogue import change
@@ -23,6 +21,8 @@ from openr1.sweeps.planning.at_work import is_at_work
 from openr1.sweeps.planning.states import StagePlace
 from openr1.sweeps.planning.tracked_runs import latest_by_fingerprint, read_tracked_runs, store_is_there
 from openr1.sweeps.status import plan_file
+from openr1.system.artifacts import NAME, Store
+from openr1.system.errors import ConfigError
 from openr1.system.records import DamagedFile, read_json
 from openr1.tracking.directions import best_of
 from openr1.tracking.mlflow import TrackedRun

@@ -9,7 +9,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from openr1.errors import ConfigError
 from openr1.runs import record
 from openr1.sweeps.catalogue import change
 from openr1.sweeps.catalogue.change import Change
@@ -17,6 +16,7 @@ from openr1.sweeps.catalogue.config import StudiesConfig
 from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
 from openr1.sweeps.planning.tracked_runs import store_is_there
 from openr1.sweeps.status import plan_file
+from openr1.system.errors import ConfigError
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile
 from openr1.tracking import study_changes

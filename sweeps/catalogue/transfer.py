@@ -11,8 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from openr1.artifacts import Store
-from openr1.errors import ConfigError
 from openr1.runs import record
 from openr1.runs.reproduction.bundle import SUFFIX, TRACKED, unpack_bundle, write_bundle
 from openr1.runs.reproduction.origins import FolderOrigin, Origin
@@ -22,6 +20,8 @@ from openr1.sweeps.catalogue.change import Change
 from openr1.sweeps.catalogue.config import StudiesConfig
 from openr1.sweeps.catalogue.entries import Catalogue, StudyEntry
 from openr1.sweeps.status import plan_file
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError
 from openr1.system.faults import writing
 from openr1.system.files import check_place, write_json
 from openr1.system.records import read_json

@@ -9,10 +9,10 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from openr1.artifacts import Store, check_artifact
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError, RunError
 from openr1.options import load_config
+from openr1.system.artifacts import Store, check_artifact
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.records import DamagedFile
 
 ALL = "all"

@@ -8,8 +8,6 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from openr1.console import console as console_of
-from openr1.errors import ConfigError
 from openr1.runs.trial import finished_metrics
 from openr1.sweeps.config import require_search
 from openr1.sweeps.cost.price import price_study
@@ -21,6 +19,8 @@ from openr1.sweeps.status import plan_file
 from openr1.sweeps.study.expansion import Expansion, Job
 from openr1.sweeps.study.forecasts import register_forecasts
 from openr1.sweeps.study.rounds import plan_round
+from openr1.system.errors import ConfigError
+from openr1.system.terminal import console as console_of
 
 
 def show(

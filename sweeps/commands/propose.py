@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources.frame import SOURCES
-from openr1.errors import ConfigError
 from openr1.options import load_config, one_line
 from openr1.sweeps.active.config import PlanConfig, PlanSweep
+from openr1.system.errors import ConfigError
 
 
 @cache

@@ -9,9 +9,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from openr1.errors import Interrupted
 from openr1.options import load_config
 from openr1.sweeps.status.config import StatusConfig
+from openr1.system.errors import Interrupted
 
 
 def register() -> None:
@@ -36,9 +36,9 @@ def show_status(config: StatusConfig) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from openr1.console import console as console_of
-    from openr1.console import print_table
     from openr1.sweeps.status import plan_file
+    from openr1.system.terminal import console as console_of
+    from openr1.system.terminal import print_table
 
     console = console_of()
     read_status: Any

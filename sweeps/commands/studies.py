@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from openr1.errors import ConfigError
 from openr1.options import load_config
 from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.sweeps.catalogue.entries import Catalogue
@@ -48,9 +48,9 @@ def execute(config: StudiesConfig) -> None:
 
 
 def _list(catalogue: Catalogue, archived: bool) -> None:
-    from openr1.console import console as console_of
-    from openr1.console import print_table
     from openr1.sweeps.catalogue.table import studies_table
+    from openr1.system.terminal import console as console_of
+    from openr1.system.terminal import print_table
 
     console = console_of()
     if not catalogue.studies:

@@ -19,13 +19,13 @@ import yaml
 from openr1.config.schema import Config, to_dict
 from openr1.data.hashing import digest
 from openr1.distributed.launcher import is_distributed
-from openr1.errors import ConfigError
 from openr1.runs.inputs import input_artifacts, with_local_checkpoint
 from openr1.runs.prepare import PreparedRun
 from openr1.sweeps.cost.conditions import STEPPED
 from openr1.sweeps.cost.measured import Measurement
 from openr1.sweeps.cost.speed import SpeedModel
 from openr1.sweeps.planning.concurrency import limit_threads
+from openr1.system.errors import ConfigError
 from openr1.system.files import locked
 from openr1.system.records import read_sealed, write_sealed
 from openr1.training.budget import TokenBudget

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openr1.errors import ConfigError
 from openr1.stages.options import STAGES
 from openr1.sweeps.cost.conditions import STEPPED, Conditions, params_of_run, run_conditions, work_of
 from openr1.sweeps.planning.tracked_runs import is_reused, read_tracked_runs
+from openr1.system.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.options import TrackingConfig
 

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from openr1.console import WIDEST, print_table
 from openr1.runs.prepare import PreparedRun
 from openr1.sweeps.cost.price import RunPrice, StudyPrice
 from openr1.sweeps.cost.speed import CALIBRATED, DISSIMILAR
 from openr1.sweeps.planning.plan import distinct_stages
 from openr1.sweeps.planning.states import State
+from openr1.system.terminal import WIDEST, print_table
 
 COLOURS = {State.DONE: "green", State.FAILED: "red", State.PRUNED: "yellow", State.RUNNING: "cyan"}
 WORK = ("N", "D", "D/N", "C", "steps", "lr")

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.sweeps.active.options import ActiveSweep
 from openr1.sweeps.designs.base import Design, Finished, Overrides
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.sweeps.active.choice import Candidate, Choice

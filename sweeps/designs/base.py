@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.sweeps.config import SweepConfig
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.training.budget import TokenBudget

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Finished, Overrides
+from openr1.system.errors import ConfigError
 
 MIN_LEVELS = 3  # of an axis, so that one lies between others
 SIDES = (-1, 1)

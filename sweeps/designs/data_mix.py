@@ -11,11 +11,11 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, Positive, Seed
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 
 POINTS = ("lattice", "dirichlet")
 Mix = tuple[float, ...]  # a share of each source

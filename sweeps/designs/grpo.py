@@ -12,12 +12,12 @@ from omegaconf import MISSING
 
 from openr1.config.recipe import UNMADE, recipe_steps
 from openr1.config.schema import Config, to_dict
-from openr1.errors import ConfigError
 from openr1.options.ranges import Flops
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 
 LEAST = (2, 1)  # of each axis: a group of one answer has no signal
 WORDS = (("fewer rollouts", "more rollouts"), ("fewer problems", "more problems"))  # of each axis

@@ -14,13 +14,13 @@ from annotated_types import Ge, Gt, Interval, Le, MinLen
 from omegaconf import MISSING, OmegaConf
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
 from openr1.options.ranges import Flops, Parameters
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 
 
 @dataclass

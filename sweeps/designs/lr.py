@@ -12,12 +12,12 @@ from typing import Annotated, NamedTuple
 from annotated_types import Gt, Interval, Le, MinLen
 
 from openr1.config.recipe import UNMADE, recipe_steps
-from openr1.errors import ConfigError
 from openr1.options.ranges import OneOf, Positive, Tokens
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 
 TOKENS_PER_PARAM = 20.0  # Chinchilla, arXiv 2203.15556
 DIRECTIONS = ("minimize", "maximize")

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 
 from openr1.config.schema import Config, to_dict
-from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.options.ranges import Share
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 
 
 @dataclass
@@ -113,8 +113,8 @@ class Stages(Design[StagesSweep]):
 
 def flops_of_steps(config: Config) -> dict[str, float]:
     """Return the FLOPs of each finished step of a recipe."""
-    from openr1.artifacts import Store
     from openr1.runs.plan import run_steps
+    from openr1.system.artifacts import Store
 
     store = Store(config.paths.artifacts)
     artifacts = {stage.name: store.find(stage.config.stage.kind, stage.fingerprint) for stage in run_steps(config)}

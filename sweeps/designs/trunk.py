@@ -16,13 +16,13 @@ from typing import Annotated
 from annotated_types import Gt, Le, MinLen
 from omegaconf import MISSING
 
-from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, Tokens
 from openr1.runs.fingerprint import identify
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
 from openr1.sweeps.designs.brackets import require_different
 from openr1.sweeps.designs.values import override
+from openr1.system.errors import ConfigError
 from openr1.training.budget import resolve, shared_until
 
 DURATIONS = ("tokens", "flops", "tokens_per_param")  # keys of budget

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from annotated_types import Gt, Le
 
-from openr1.errors import ConfigError
 from openr1.options.ranges import Flops, Positive, Unit
 from openr1.sweeps.limits.amount import Amount
+from openr1.system.errors import ConfigError
 
 
 @dataclass

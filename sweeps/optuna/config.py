@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval, Le
 from omegaconf import MISSING
 
-from openr1.errors import ConfigError
 from openr1.options import one_of
 from openr1.options.ranges import OneOf, Seconds, Seed, Share, Unit
 from openr1.sweeps.config import SweepConfig
+from openr1.system.errors import ConfigError
 from openr1.tracking.names import check_folder
 
 DIRECTIONS = ("minimize", "maximize")

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from openr1.errors import RunError
+from openr1.system.errors import RunError
 from openr1.system.interrupts import received
 
 AWAY_SECONDS = 120.0  # after which a command gives up

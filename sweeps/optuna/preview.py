@@ -8,13 +8,13 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from openr1.console import console as console_of
 from openr1.sweeps.optuna.plan import read_trial_counts, save_plan, trial_limit
 from openr1.sweeps.optuna.price import price_search
 from openr1.sweeps.optuna.price_table import print_search_price
 from openr1.sweeps.optuna.space import parse_space
 from openr1.sweeps.optuna.validation import check_search, options_of
 from openr1.sweeps.status import plan_file
+from openr1.system.terminal import console as console_of
 
 
 def preview_search(

@@ -11,7 +11,6 @@ import optuna
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from openr1.errors import ConfigError
 from openr1.sweeps.cost.price import RunPrice, StagePrice, price_study
 from openr1.sweeps.limits.amount import Amount, run_amount, total
 from openr1.sweeps.optuna.config import SearchConfig
@@ -19,6 +18,7 @@ from openr1.sweeps.optuna.space import Space
 from openr1.sweeps.planning.concurrency import runs_at_once
 from openr1.sweeps.planning.loader import trial_config
 from openr1.sweeps.planning.plan import PlannedRun, plan_runs
+from openr1.system.errors import ConfigError
 
 SAMPLES = 8  # from the space, whose mean is taken as that of a trial
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from openr1.console import print_table
 from openr1.sweeps.cost.price import RunPrice
 from openr1.sweeps.cost.table import format_bytes, format_duration
 from openr1.sweeps.optuna.price import SearchPrice, trial_amount, trial_seconds
+from openr1.system.terminal import print_table
 
 AMOUNTS: list[tuple[str, Callable[[RunPrice], float]]] = [
     ("total GPU hours to come", lambda trial: trial_amount(trial).gpu_hours),

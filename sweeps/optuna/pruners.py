@@ -8,9 +8,9 @@ import optuna
 from optuna import pruners
 from optuna.pruners import BasePruner
 
-from openr1.errors import ConfigError
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.samplers import look_up, refuse_unknown_options
+from openr1.system.errors import ConfigError
 
 PRUNERS: dict[str, type[BasePruner]] = {
     "none": pruners.NopPruner,

@@ -14,11 +14,11 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from openr1.errors import ConfigError
 from openr1.options import one_of
 from openr1.sweeps.optuna.compat import is_stop_outside_optimize
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.space import Space
+from openr1.system.errors import ConfigError
 
 T = TypeVar("T")
 

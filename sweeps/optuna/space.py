@@ -20,12 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from openr1.errors import ConfigError
 from openr1.options import one_line
 from openr1.sweeps.compat import is_integer_key, quoted_value
 from openr1.sweeps.optuna.compat import contains
 from openr1.sweeps.optuna.config import AxisConfig
 from openr1.sweeps.planning.grammar import format_value, is_nested, parse_overrides, range_length, without_shuffle
+from openr1.system.errors import ConfigError
 
 TAGS = ("log", "int")
 Distribution: TypeAlias = CategoricalDistribution | FloatDistribution | IntDistribution

@@ -9,11 +9,11 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.runs import plan
 from openr1.sweeps.limits.allowance import Allowance
 from openr1.sweeps.limits.amount import Amount, total
 from openr1.sweeps.limits.spend_limit import SpendLimit
+from openr1.system.errors import ConfigError
 
 SPENT, ESTIMATED = "spent", "estimated"  # attributes of a trial that has ended, and of one that runs
 

@@ -16,8 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
-from openr1.errors import ConfigError, RunError
 from openr1.sweeps.optuna.patience import PatientStorage
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.faults import fault_line, is_full
 from openr1.system.files import check_place, locked
 

@@ -12,13 +12,13 @@ import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
-from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.pruners import create_pruner
 from openr1.sweeps.optuna.samplers import FINITE, create_sampler
 from openr1.sweeps.optuna.space import Space
 from openr1.sweeps.optuna.storage import open_storage
+from openr1.system.errors import ConfigError
 
 IDENTITY = "identity"  # user attribute of a study
 ENQUEUED = "enqueued"  # user attribute of a study: the configs of sweep.enqueue that are in its queue

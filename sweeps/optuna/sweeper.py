@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
 from openr1.config.schema import Config
-from openr1.console import console as console_of
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.plan import price_before_launch, trial_limit
 from openr1.sweeps.optuna.results import summarise, write_results
@@ -31,6 +30,7 @@ from openr1.sweeps.planning.at_work import at_work
 from openr1.sweeps.planning.grammar import format_value
 from openr1.sweeps.planning.loader import create_trial_loader
 from openr1.system.faults import writing
+from openr1.system.terminal import console as console_of
 from openr1.tracking.options import TrackingConfig
 
 

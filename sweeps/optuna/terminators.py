@@ -9,9 +9,9 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from openr1.errors import ConfigError
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.samplers import look_up, refuse_unknown_options
+from openr1.system.errors import ConfigError
 
 Terminator = Callable[[Study], str | None]  # returns the reason to stop; None to continue
 

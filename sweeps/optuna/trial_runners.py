@@ -12,11 +12,11 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from openr1.errors import ConfigError
 from openr1.sweeps.compat import connect_to_ray, joblib_options, submitit_options, submitit_shared_options
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.planning.concurrency import limit_threads, process_count
 from openr1.sweeps.study.process_pool import pool_of
+from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     import submitit

@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
 
-from openr1.errors import Pruned, RunError
 from openr1.options import one_line
 from openr1.sweeps.limits.amount import Amount, run_amount, total
 from openr1.sweeps.optuna.compat import storage_of, trial_id_of_number
@@ -22,6 +21,7 @@ from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.pruners import create_pruner
 from openr1.sweeps.optuna.storage import open_storage
 from openr1.sweeps.planning.worker_process import exit_with
+from openr1.system.errors import Pruned, RunError
 from openr1.system.processes import ProcessIdentity, current_process
 from openr1.tracking.observer import RunObserver, observing
 

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options import load_options, one_line
 from openr1.stages.figures import check_figures
 from openr1.sweeps.optuna.config import SearchConfig, validate_options
@@ -21,6 +20,7 @@ from openr1.sweeps.optuna.samplers import create_sampler
 from openr1.sweeps.optuna.space import Space
 from openr1.sweeps.optuna.terminators import create_terminator
 from openr1.sweeps.planning.loader import trial_config
+from openr1.system.errors import ConfigError
 
 
 def options_of(given: Mapping[str, Any] | DictConfig) -> SearchConfig:

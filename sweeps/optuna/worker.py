@@ -22,7 +22,6 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 
-from openr1.errors import ConfigError, RunError
 from openr1.options import one_line
 from openr1.sweeps.compat import result_of
 from openr1.sweeps.limits.amount import Amount
@@ -36,6 +35,7 @@ from openr1.sweeps.optuna.terminators import create_terminator
 from openr1.sweeps.optuna.trial_counts import TrialCounts
 from openr1.sweeps.optuna.trial_runners import TrialRunner
 from openr1.sweeps.optuna.trial_task import TrialOutcome
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.interrupts import deferred
 from openr1.system.processes import current_process
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from omegaconf import DictConfig
 
-from openr1.errors import RunError
+from openr1.system.errors import RunError
 
 
 def process_count(n_jobs: int) -> int:

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep, Sweep
 from hydra.errors import HydraException
 
-from openr1.errors import ConfigError
 from openr1.sweeps.compat import value_text
+from openr1.system.errors import ConfigError
 
 
 def parse_overrides(arguments: Iterable[str], loader: ConfigLoader) -> list[Override]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from openr1.artifacts import Store
+from openr1.system.artifacts import Store
 from openr1.system.files import read_json_lines
 from openr1.tracking.mlflow import TrackedRun
 from openr1.tracking.progress import last_report_time, share_done

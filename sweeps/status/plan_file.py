@@ -29,10 +29,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError, RunError
 from openr1.sweeps.cost.price import RunPrice, StudyPrice
 from openr1.sweeps.planning.grammar import format_value
 from openr1.sweeps.planning.states import StagePlace
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.files import write_json
 from openr1.system.records import DamagedFile, read_json
 from openr1.tracking.options import TrackingConfig

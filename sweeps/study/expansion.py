@@ -10,7 +10,6 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options import load_options
 from openr1.stages.figures import check_figures
 from openr1.sweeps.compat import split_sweeps
@@ -19,6 +18,7 @@ from openr1.sweeps.designs import DESIGNS, design_class
 from openr1.sweeps.designs.base import Finished, Overrides
 from openr1.sweeps.planning.grammar import parse_overrides, range_length
 from openr1.sweeps.planning.loader import trial_config
+from openr1.system.errors import ConfigError
 
 MOST_RUNS = 100_000
 Job = tuple[str, ...]  # all overrides of one run, those of the command line first

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openr1.errors import ConfigError
 from openr1.rl.budget import RolloutBudget
 from openr1.sweeps.planning.plan import PlannedRun
+from openr1.system.errors import ConfigError
 from openr1.tracking.environment import git_commit
 from openr1.tracking.mlflow import log_study
 

@@ -22,9 +22,9 @@ from hydra.plugins.launcher import Launcher
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from openr1.errors import Interrupted, RunError
 from openr1.sweeps.compat import joblib_options, joblib_task, process_ids
 from openr1.sweeps.planning.concurrency import PROCESS_KILLED, parallel_processes, process_count
+from openr1.system.errors import Interrupted, RunError
 from openr1.system.interrupts import INTERRUPT_SECONDS, interruptible, received, start_worker
 
 ATTEMPTS = 3  # of a job whose process is killed

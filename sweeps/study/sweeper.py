@@ -14,8 +14,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from openr1.console import console as console_of
-from openr1.errors import ConfigError, StoreError
 from openr1.runs.trial import finished_metrics
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.cost.price import RunPrice, price_study, times_are_needed
@@ -33,7 +31,9 @@ from openr1.sweeps.study.limited_launch import LimitedLauncher
 from openr1.sweeps.study.process_pool import pool_of
 from openr1.sweeps.study.rounds import plan_round, run_round
 from openr1.sweeps.study.watched_task import WatchedTask
+from openr1.system.errors import ConfigError, StoreError
 from openr1.system.faults import writing
+from openr1.system.terminal import console as console_of
 
 
 def sweep(

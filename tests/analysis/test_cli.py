@@ -16,7 +16,7 @@ from openr1.analysis.laws import LAWS
 from openr1.analysis.report import terminal
 from openr1.analysis.report.narrative import answer
 from openr1.analysis.study import analyse
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
 FAST = ["bootstrap.resamples=20"]

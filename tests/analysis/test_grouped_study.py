@@ -21,7 +21,7 @@ from openr1.analysis.report.group_tables import optimum, parameters
 from openr1.analysis.report.html import render
 from openr1.analysis.sources.frame import tidy
 from openr1.analysis.study import analyse_groups
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 FAST = Bootstrap(resamples=20)
 # laws of several variables, which have no curve of each group

@@ -33,7 +33,7 @@ from openr1.analysis.forecast.forecast import forecast
 from openr1.analysis.laws import Chinchilla, IsoFlop
 from openr1.analysis.laws.base import best_runs
 from openr1.analysis.sources.frame import Columns, tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 CUTS = (0.10, 0.25, 0.50)
 STARTS = 40  # of SciPy

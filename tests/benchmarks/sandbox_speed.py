@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.providers.process import ENVIRONMENT, PYTHON
 from openr1.rewards.sandbox import build_sandbox
+from openr1.system.errors import ConfigError
 
 PROGRAM = "print(sum(map(int, input().split())))"
 FLAGS = PYTHON[: PYTHON.index("-c") + 1]

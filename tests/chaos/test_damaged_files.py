@@ -10,10 +10,10 @@ from helpers.damage import FAULTS, damaged, files_of
 from helpers.kills import killed
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError, RunError
 from openr1.rl.callback import PolicyCallback
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError, RunError
 from openr1.training.callback import TrainingCallback
 
 pytestmark = [pytest.mark.integration, pytest.mark.nightly]

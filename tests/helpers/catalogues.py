@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
 from openr1.runs import record
 from openr1.runs.record import RunRecord, StageRecord
 from openr1.sweeps.catalogue.config import StudiesConfig
+from openr1.system.artifacts import Artifact, Store
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

@@ -21,7 +21,7 @@ import optuna
 import psutil
 
 from helpers.cli import Command
-from openr1.artifacts import Store
+from openr1.system.artifacts import Store
 from openr1.tracking import mlflow as tracking
 
 LITTER_SECONDS = 30  # a killed command's processes have this long to notice it and end

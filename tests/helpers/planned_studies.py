@@ -4,7 +4,7 @@ import json
 import time
 from datetime import UTC, datetime
 
-from openr1.artifacts import Artifact
+from openr1.system.artifacts import Artifact
 from openr1.tracking.mlflow import TrackedRun
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.rewards.providers.bubblewrap import Bubblewrap, BubblewrapOptions
 from openr1.rewards.sandbox import Limits
+from openr1.system.errors import ConfigError
 
 AS_USER = "in a user namespace"
 WAYS = ["as root", AS_USER] if os.geteuid() == 0 else [AS_USER]

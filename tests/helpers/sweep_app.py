@@ -23,7 +23,7 @@ def objective(cfg):
 
 
 if __name__ == "__main__":
-    from openr1.console import guarded
+    from openr1.options.guard import guarded
 
     register()
     guarded(hydra.main(version_base="1.3", config_path="pkg://openr1.conf", config_name="config")(objective))

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from helpers.configs import composed
 
-from openr1.errors import Pruned, RunError
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import Pruned, RunError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.observer import RunObserver, observing
 

@@ -13,10 +13,10 @@ import pytest
 from helpers.cli import start_run
 from helpers.configs import composed
 
-from openr1.artifacts import Store
-from openr1.errors import RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import Store
+from openr1.system.errors import RunError
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration

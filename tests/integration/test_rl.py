@@ -12,7 +12,7 @@ from helpers.cli import Command, succeed
 
 from openr1.analysis.fit.fit import fit
 from openr1.analysis.sources.frame import Columns, MlflowRuns, read
-from openr1.artifacts import Store
+from openr1.system.artifacts import Store
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration

@@ -15,12 +15,12 @@ from helpers.configs import composed
 from helpers.data import read_problems
 from helpers.models import write_model, write_reward_model
 
-from openr1.artifacts import RECORD, STARTED, Store
 from openr1.engines.journal import Journal
-from openr1.errors import RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
 from openr1.stages import model_answers
+from openr1.system.artifacts import RECORD, STARTED, Store
+from openr1.system.errors import RunError
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ import pytest
 from helpers.cli import Command, command
 from helpers.configs import composed
 
-from openr1.artifacts import Store
 from openr1.runs.fingerprint import identify
+from openr1.system.artifacts import Store
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from helpers.cli import Command, command, succeed
 from helpers.faults import Line, forked, killed_after, locked_file, mlflow_server, open_anew, resize, small_disk
 from helpers.stores import TEMPLATE
 
-from openr1.errors import ConfigError, StoreError
+from openr1.system.errors import ConfigError, StoreError
 from openr1.system.records import read_sealed
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import patience

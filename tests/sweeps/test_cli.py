@@ -6,8 +6,8 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from openr1.config.schema import register
-from openr1.errors import ConfigError
 from openr1.sweeps import cli
+from openr1.system.errors import ConfigError
 
 
 @pytest.mark.parametrize(

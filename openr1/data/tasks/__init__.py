@@ -21,8 +21,8 @@ from openr1.data.tasks.multiple_choice import MultipleChoice
 from openr1.data.tasks.problem import Problem, Split, is_held_out, split
 from openr1.data.tasks.strings import Strings
 from openr1.data.tasks.sums import Sums
-from openr1.errors import ConfigError
 from openr1.options import load_options
+from openr1.system.errors import ConfigError
 
 __all__ = ["TASKS", "DrawnTask", "Problem", "Split", "Task", "accepts", "direct_completion", "find_task", "generate"]
 __all__ += ["held_out", "is_held_out", "options_of", "reasoned_completion", "split", "verify"]

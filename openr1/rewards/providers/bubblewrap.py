@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from openr1.errors import ConfigError
 from openr1.rewards.providers.process import PYTHON, build_arguments, run_limited
 from openr1.rewards.providers.seccomp import build_filter
 from openr1.rewards.sandbox import Execution, Limits, Provider, SandboxError
+from openr1.system.errors import ConfigError
 
 HOME = "/python"  # the interpreter's path inside, which reveals nothing of the host
 NOBODY = "65534"

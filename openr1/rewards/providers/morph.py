@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from openr1.errors import ConfigError
 from openr1.options.ranges import FreeText
 from openr1.rewards.providers.remote import Machine, Rented
+from openr1.system.errors import ConfigError
 
 CHUNK = 60_000  # characters of a file in one command, below the kernel's limit of one argument
 

@@ -19,8 +19,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval, MinLen
 
-from openr1.errors import ConfigError
 from openr1.rewards.sandbox import Execution, Provider, SandboxError
+from openr1.system.errors import ConfigError
 
 RETRIED = {429, 500, 502, 503, 504}  # HTTP status of errors that may be temporary
 # allows whole numbers of any length, and adds no name to the program

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from openr1.errors import ConfigError
 from openr1.rewards.sandbox import Execution, Limits, Provider, SandboxError
+from openr1.system.errors import ConfigError
 
 FOLDER = "/tmp/openr1"
 ERRORS = 10_000  # bytes of the errors that are returned

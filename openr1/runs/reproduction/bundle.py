@@ -18,10 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openr1.artifacts import Store
-from openr1.errors import ConfigError
 from openr1.runs.record import FOLDER, RunRecord, artifact_inputs
 from openr1.runs.reproduction.origins import PLAN, Origin
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
 CONTENTS, POINTS, TRACKED = "bundle.json", "points.csv", "tracked.jsonl"

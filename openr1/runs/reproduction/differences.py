@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openr1.artifacts import NAME
 from openr1.config.recipe import RecipeStep
 from openr1.config.schema import Config, to_dict
 from openr1.options import flatten
 from openr1.runs.record import RunRecord, StageRecord
+from openr1.system.artifacts import NAME
 
 OWN = ("study", "paths.", "tracking.")  # keys of a config that are a rerun's own
 DIRTY = "-dirty"

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from openr1.artifacts import NAME, Artifact, Store
-from openr1.errors import ConfigError, RunError
 from openr1.runs import record
 from openr1.runs.record import RunRecord, StageRecord
+from openr1.system.artifacts import NAME, Artifact, Store
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.records import DamagedFile
 
 T = TypeVar("T")

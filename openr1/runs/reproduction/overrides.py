@@ -12,8 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.options import one_line
+from openr1.system.errors import ConfigError
 
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "recipe")
 

@@ -14,11 +14,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from openr1.artifacts import NAME, Store
 from openr1.config.recipe import RecipeStep
 from openr1.config.schema import Config
 from openr1.data.hashing import digest
-from openr1.errors import ConfigError, RunError
 from openr1.runs import record
 from openr1.runs.plan import run_steps
 from openr1.runs.record import RunRecord
@@ -27,6 +25,8 @@ from openr1.runs.reproduction.differences import Difference, config_differences,
 from openr1.runs.reproduction.origins import Origin
 from openr1.runs.reproduction.overrides import with_overrides
 from openr1.runs.trial import run_trial
+from openr1.system.artifacts import NAME, Store
+from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.names import short
 from openr1.tracking.observer import RunObserver, observing

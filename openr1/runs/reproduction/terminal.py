@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from openr1.console import print_table
 from openr1.runs.reproduction.comparison import Comparison
 from openr1.runs.reproduction.rerun import PlannedRerun
+from openr1.system.terminal import print_table
 
 MOST_PACKAGES = 10  # lines of packages that differ, before the rest is only counted
 NOTHING = "nothing differs: commit, packages, data, hardware and threads are those of the original"

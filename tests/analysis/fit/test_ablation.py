@@ -5,7 +5,7 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from openr1.analysis.fit.ablation import Ablation, compare, differing_settings
 from openr1.analysis.report.ablations import markdown, sentences
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 PASS = Ablation(metric="pass_at_1")
 

@@ -9,7 +9,7 @@ import pytest
 
 from openr1.analysis import LAWS, Bootstrap, Columns, Fit, Groups, Holdout, Prior, compare_nested, fit, fit_by, tidy
 from openr1.analysis.laws import Chinchilla
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 TOLD = "the column 'weight' is not used; weights='weight' weights the rows by it"

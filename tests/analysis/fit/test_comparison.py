@@ -1,7 +1,7 @@
 import pytest
 
 from openr1.analysis import Bootstrap, compare_nested, fit
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 

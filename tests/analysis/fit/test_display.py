@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from openr1.analysis import Bootstrap, Fit, fit
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SMALL = Bootstrap(resamples=100)
 

@@ -8,7 +8,7 @@ from helpers.law_runs import LAW_STUDIES, isoflop_runs
 from openr1.analysis import LAWS, Bootstrap, Fit, Holdout, fit
 from openr1.analysis.laws import PowerLaw
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SMALL = Bootstrap(resamples=60)
 ALLOCATING = ("isoflop", "chinchilla", "power_law")

@@ -10,7 +10,7 @@ from openr1.analysis import Bootstrap, fit
 from openr1.analysis.fit.intervals import bca_intervals, percentile_intervals
 from openr1.analysis.laws import Chinchilla, PowerLaw
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from helpers.law_runs import isoflop_runs
 
 from openr1.analysis import Bootstrap, Holdout
 from openr1.analysis.fit.resampling import resampling_groups
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def test_budgets_are_resampled_within():

@@ -4,7 +4,7 @@ import pytest
 
 from openr1.analysis import Bootstrap, fit_by
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SMALL = Bootstrap(resamples=50)
 

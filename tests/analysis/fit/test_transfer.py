@@ -15,7 +15,7 @@ from openr1.analysis.report.group_tables import transfer
 from openr1.analysis.report.html import render
 from openr1.analysis.sources.frame import tidy
 from openr1.analysis.study import analyse, analyse_groups
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SIZES = (5e4, 2e5, 1e6)
 CURVATURE = 0.05  # loss per squared logarithm

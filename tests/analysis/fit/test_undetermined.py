@@ -13,7 +13,7 @@ from openr1.analysis.fit.undetermined import too_wide
 from openr1.analysis.laws import Chinchilla, FormulaLaw, TrainingFlops
 from openr1.analysis.laws.numeric_frontier import search_frontier
 from openr1.analysis.report.narrative import answer
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SOME = Bootstrap(200)
 

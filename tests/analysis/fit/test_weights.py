@@ -4,7 +4,7 @@ import pytest
 
 from openr1.analysis import Bootstrap, fit
 from openr1.analysis.fit.weights import run_weights
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 

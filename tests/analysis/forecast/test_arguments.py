@@ -9,7 +9,7 @@ from helpers.law_runs import isoflop_runs
 
 from openr1.analysis import Bootstrap, forecast, tidy
 from openr1.analysis.laws import Chinchilla
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 FAR = 1e23

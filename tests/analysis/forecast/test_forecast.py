@@ -10,7 +10,7 @@ from openr1.analysis.forecast.forecast import as_pass_rate
 from openr1.analysis.laws import Chinchilla, IsoFlop, RlPower, RlSigmoid
 from openr1.analysis.report.forecasts import sentences
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SMALL, NONE = Bootstrap(resamples=50), Bootstrap(resamples=0)
 FAR = 1e23  # a hundred times the largest run of the study

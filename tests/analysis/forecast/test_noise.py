@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.forecast.noise import RunNoise, estimate_noise, seed_noise
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def drawn(scale, growth, runs=4000, seed=0):

@@ -17,7 +17,7 @@ from openr1.analysis.forecast.registry import (
 )
 from openr1.analysis.laws import Chinchilla
 from openr1.analysis.report.html import render_forecasts
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 RUNS = [{"name": "scale=1m", "fingerprint": "abc"}, {"name": "scale=2m", "fingerprint": "def"}]
 

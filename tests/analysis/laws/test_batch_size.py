@@ -6,7 +6,7 @@ from helpers.law_runs import CRITICAL, batch_sizes
 from openr1.analysis import Bootstrap, fit
 from openr1.analysis.laws import BatchSize
 from openr1.analysis.laws.batch_size import log_min_tokens
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = np.array([list(CRITICAL.values())])
 NONE = Bootstrap(0)

@@ -7,7 +7,7 @@ from openr1.analysis.laws.base import TrainingFlops
 from openr1.analysis.laws.broken_power_law import BrokenPowerLaw
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 STEEPER = [1.5, 40.0, 0.1, 0.3, 1e9, 0.3]
 FLATTER = [0.5, 300.0, 0.4, -0.25, 1e9, 0.2]

@@ -8,7 +8,7 @@ from openr1.analysis.laws import Chinchilla, TrainingFlops
 from openr1.analysis.laws.curve_regression import CurveRegression
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 

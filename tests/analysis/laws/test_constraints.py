@@ -3,7 +3,7 @@ import pytest
 
 from openr1.analysis import Bootstrap, Fit, Prior, fit
 from openr1.analysis.laws import Chinchilla
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE, SMALL = Bootstrap(resamples=0), Bootstrap(resamples=200)
 

@@ -6,7 +6,7 @@ from openr1.analysis import Bootstrap, Fit, fit
 from openr1.analysis.config import compose
 from openr1.analysis.laws import Chinchilla
 from openr1.analysis.laws.custom import law_class, law_reference
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 MODULE = textwrap.dedent(

@@ -10,7 +10,7 @@ from openr1.analysis.laws.data_constrained import DataConstrained
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 INNER = {"E": 1.87, "A": 521.0, "alpha": 0.35, "B": 1488.0, "beta": 0.37}
 TRUTH = {"R_D": 15.0, "R_N": 5.0, **INNER}

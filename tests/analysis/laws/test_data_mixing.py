@@ -14,7 +14,7 @@ from openr1.analysis.laws import DataMixing
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.report.narrative import answer
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 WEB, CODE = "data.sources.web.weight", "data.sources.code.weight"
 TWO = {

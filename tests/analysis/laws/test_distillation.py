@@ -5,7 +5,7 @@ import pytest
 from openr1.analysis.laws.distillation import Distillation
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 SUPERVISED = {"E": 1.22, "A": 3355.0, "alpha": 0.408, "B": 18186.0, "beta": 0.431, "gamma": 0.452}
 PARAMS = np.array([[2.549, 522.6, 1.315, 0.09, 2243.0, 0.321, 24181.0, 0.637, 0.764]])

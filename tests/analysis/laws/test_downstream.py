@@ -9,7 +9,7 @@ from openr1.analysis.laws.downstream import Downstream
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.report.narrative import answer
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 KS = (1, 2, 4, 8, 16)
 LAWS = [Downstream(), Downstream(chance=0.25), Downstream(x="ND", chance=0.1), Downstream(k=True)]

@@ -13,7 +13,7 @@ from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.report.narrative import answer
 from openr1.analysis.sources.frame import tidy
 from openr1.analysis.study import analyse, analyse_groups
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 E, A, ALPHA = 1.8, 2.5e4, 0.22
 RECIPES = {"base": 1.0, "muon": 2.4, "slow": 0.5}

@@ -6,7 +6,7 @@ import pytest
 
 from openr1.analysis.laws.base import TrainingFlops
 from openr1.analysis.laws.envelope import Curves, Envelope
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def loss(n, d):

@@ -2,7 +2,7 @@ import pytest
 
 from openr1.analysis import Bootstrap, Fit, fit
 from openr1.analysis.laws import FormulaLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 

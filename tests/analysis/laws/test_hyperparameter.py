@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.laws.hyperparameter import Hyperparameter
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 LR = (1.79, -0.713, 0.307)
 BATCH = (0.58, 0.0, 0.571)

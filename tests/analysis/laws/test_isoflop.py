@@ -9,7 +9,7 @@ from openr1.analysis.laws.base import TrainingFlops
 from openr1.analysis.laws.isoflop import IsoFlop, precisions
 from openr1.analysis.numerics.random_effects import scatter_about_line
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = [1.0, 0.45, 1 / 20, 1 - 0.9 * 0.45, 1.7, 200, 0.14]
 

@@ -12,7 +12,7 @@ from openr1.analysis.laws.moe import experts_per_active
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.report.narrative import answer
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 PARAMS = np.array([MOE])
 LEVERAGE = np.array([[1.7, 1e4, 0.2, 1.2, -0.036]])

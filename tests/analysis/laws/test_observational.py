@@ -6,7 +6,7 @@ from helpers.law_runs import model_scores
 from openr1.analysis import Bootstrap, Fit, Holdout, fit
 from openr1.analysis.laws import Observational
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(0)
 NAMES = ["knowledge", "maths", "code", "commonsense"]

@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 
 from openr1.analysis import Bootstrap, fit
 from openr1.analysis.laws import Overoptimisation
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(0)
 

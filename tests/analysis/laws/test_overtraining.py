@@ -7,7 +7,7 @@ from openr1.analysis.laws.base import TrainingFlops
 from openr1.analysis.laws.overtraining import Overtraining, TaskError
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = {"E": 1.8, "a": 212.0, "b": 367.0, "eta": 0.136}
 ERROR = {"k": 2.2, "gamma": 0.71, "epsilon": 0.857}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.laws.pass_at_k import PassAtK, pass_at_k
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = (-1.8, -0.3)
 

@@ -5,7 +5,7 @@ import pytest
 from openr1.analysis.laws.base import TrainingFlops
 from openr1.analysis.laws.points import Inputs
 from openr1.analysis.laws.power_law import PowerLaw
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = {"E": 1.5, "A": 40.0, "alpha": 0.2}
 

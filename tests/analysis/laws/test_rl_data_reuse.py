@@ -5,7 +5,7 @@ from helpers.law_runs import REUSE, reused_problems
 
 from openr1.analysis import Bootstrap, fit, tidy
 from openr1.analysis.laws import RlDataReuse
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(0)
 # error rates of a model of 7B after 10, 20, 40, 60 and 100 steps of 512 problems, each of which comes tau times by then: read

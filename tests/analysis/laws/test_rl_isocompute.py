@@ -6,7 +6,7 @@ from helpers.law_runs import ROLLOUTS, group_sizes
 from openr1.analysis import Bootstrap, fit, tidy
 from openr1.analysis.laws import RlIsocompute
 from openr1.analysis.laws.saturation import fit_saturation, saturation
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(0)
 

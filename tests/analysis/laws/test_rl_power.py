@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.laws.rl_power import RlPower
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = (0.13, 1.4e10, 1.1, 0.16)
 

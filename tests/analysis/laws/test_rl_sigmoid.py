@@ -4,7 +4,7 @@ import pytest
 
 from openr1.analysis import Bootstrap, fit, fit_by
 from openr1.analysis.laws.rl_sigmoid import RlSigmoid
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 TRUTH = (0.4, 0.65, 10.0, 1.7)
 

@@ -6,7 +6,7 @@ from helpers.law_runs import MULTI_POWER, schedule_curves
 from openr1.analysis import Bootstrap, Holdout, fit
 from openr1.analysis.laws import Schedule
 from openr1.analysis.sources.frame import Columns, tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.training.options import OptimConfig
 from openr1.training.schedule import learning_rates, phases_of
 

@@ -5,7 +5,7 @@ from helpers.law_runs import ANSWERING, answering
 
 from openr1.analysis import Bootstrap, fit, tidy
 from openr1.analysis.laws import TestTime, TrainingFlops
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(0)
 

@@ -4,7 +4,7 @@ from helpers.law_runs import weight_decays
 
 from openr1.analysis import Bootstrap, fit
 from openr1.analysis.laws import WeightDecay
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def test_the_best_time_scale_is_found_again():

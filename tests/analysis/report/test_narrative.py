@@ -11,7 +11,7 @@ from openr1.analysis.fit.diagnostics import describe_run
 from openr1.analysis.formatting import Words, compute, percent, quantity, scientific, share, short, three_decimals
 from openr1.analysis.report.narrative import answer, describe_diagnostics, support
 from openr1.analysis.report.tables import ranking
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def said(study):

@@ -42,7 +42,7 @@ def test_a_report_is_found_in_the_run_of_its_study(store, tmp_path):
 
 @pytest.mark.slow
 def test_a_store_that_refuses_the_report_is_a_warning(store, tmp_path, capsys, monkeypatch):
-    from openr1.errors import StoreError
+    from openr1.system.errors import StoreError
     from openr1.tracking import study_run
 
     def refuse(*_):

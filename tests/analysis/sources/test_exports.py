@@ -4,7 +4,7 @@ import pytest
 
 from openr1.analysis.sources.columns import Columns, Units
 from openr1.analysis.sources.frame import FileRuns, read, tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NEEDS = ("D", "loss")
 

@@ -14,7 +14,7 @@ import pytest
 from openr1.analysis.sources.columns import Columns, Units
 from openr1.analysis.sources.frame import FileRuns, read
 from openr1.analysis.sources.readers import read_file
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 PLAIN = pd.DataFrame({"N": [2e7, 3e8], "D": [1e9, 4e9], "loss": [3.57, 3.1]})
 NEEDS = ("N", "D", "loss")

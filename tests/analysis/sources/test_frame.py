@@ -7,7 +7,7 @@ import pytest
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources import frame
 from openr1.analysis.sources.frame import Columns, FileRuns, MlflowRuns, group_budgets, tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
 

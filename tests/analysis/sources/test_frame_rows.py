@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.sources.frame import Columns, tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, "OOM"])

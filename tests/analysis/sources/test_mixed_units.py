@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NEEDS = ("N", "D", "loss")
 SETS = {"five": [3, 11, 20, 33, 40], "a third": range(0, 48, 3), "half": range(0, 48, 2), "a budget": range(8)}

@@ -9,7 +9,7 @@ from openr1.analysis.config import compose
 from openr1.analysis.sources import frame, mlflow
 from openr1.analysis.sources.frame import Columns, MlflowRuns
 from openr1.analysis.study import analyse_groups
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

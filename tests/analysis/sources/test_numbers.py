@@ -5,7 +5,7 @@ import pytest
 from openr1.analysis.sources.frame import Columns, tidy
 from openr1.analysis.sources.numbers import Notation, in_words, read_numbers
 from openr1.analysis.sources.readers import read_file
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def values(*cells, key="N", **notation):

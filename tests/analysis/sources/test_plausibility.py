@@ -5,7 +5,7 @@ import pytest
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources.columns import Columns
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NEEDS = ("N", "D", "loss")
 GRID = [(n, d) for n in (2e7, 6e7, 2e8, 6e8, 2e9, 7e9) for d in (4e8, 4e9, 4e10)]

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from openr1.analysis import Bootstrap, fit, read_csv, read_file, read_mlflow
 from openr1.analysis.sources.readers import TRACKED
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking.mlflow import TrackedRun
 
 

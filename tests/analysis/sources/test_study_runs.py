@@ -8,7 +8,7 @@ import pytest
 from helpers.shown_studies import POINTS, loss, pretraining, reinforcement_learning
 
 from openr1 import analysis
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 

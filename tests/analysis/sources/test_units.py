@@ -7,7 +7,7 @@ import pytest
 from openr1.analysis.sources.columns import Columns
 from openr1.analysis.sources.frame import tidy
 from openr1.analysis.sources.units import parse_option, split_header
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 PF_DAY = 8.64e19
 

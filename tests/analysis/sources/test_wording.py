@@ -5,7 +5,7 @@ import pytest
 from openr1 import analysis
 from openr1.analysis import Bootstrap, Columns, Holdout, read_csv, read_file, read_mlflow, tidy
 from openr1.analysis.sources.wording import in_python
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NONE = Bootstrap(resamples=0)
 

@@ -4,10 +4,10 @@ from helpers.configs import composed
 from openr1.config.load import load_run_config
 from openr1.config.recipe import merged
 from openr1.config.schema import to_dict
-from openr1.errors import ConfigError, RunError
 from openr1.runs.plan import plan
 from openr1.runs.stage_run import own_flops
 from openr1.runs.trial import run_trial
+from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
 
 RECIPE = ["recipe=r1_distill", "data=sums"]

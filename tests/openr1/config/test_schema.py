@@ -8,8 +8,8 @@ from hydra.errors import HydraException
 from openr1.config.load import load_run_config
 from openr1.config.schema import to_dict
 from openr1.data.hashing import digest
-from openr1.errors import ConfigError
 from openr1.options import flatten, one_line
+from openr1.system.errors import ConfigError
 
 CONF = Path(str(resources.files("openr1.conf")))
 GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "optim", "compute", "tracking", "benchmark")

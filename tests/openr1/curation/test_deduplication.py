@@ -10,7 +10,7 @@ from openr1.curation import decontamination, deduplication
 from openr1.curation.options import Decontaminate, ExactDedupe, NearDedupe
 from openr1.curation.rows import Rows
 from openr1.curation.shingles import shingles
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def rows_of(rows):

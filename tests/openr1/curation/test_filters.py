@@ -10,7 +10,7 @@ from openr1.curation import filters
 from openr1.curation.options import Errors, Finished, Format, Language, Length, PassRate, Verify
 from openr1.curation.rows import Rows
 from openr1.data.language import share
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def rows_of(*rows):

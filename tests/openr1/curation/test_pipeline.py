@@ -15,7 +15,7 @@ from openr1.curation.pipeline import FUNCTIONS, curate
 from openr1.curation.table import read_samples, write_examples
 from openr1.data.answers import answer_schema
 from openr1.data.snippets import snippet
-from openr1.errors import ConfigError, RunError
+from openr1.system.errors import ConfigError, RunError
 
 ALL = {
     "errors": {},

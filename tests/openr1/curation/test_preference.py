@@ -8,10 +8,10 @@ from openr1.curation import preference
 from openr1.curation.options import Preferred, steps_of
 from openr1.curation.pipeline import curate
 from openr1.curation.rows import Rows
-from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig
 from openr1.rewards.options import ScoringTerm
 from openr1.rewards.rater import Rater
+from openr1.system.errors import ConfigError
 
 
 class LengthRater:

@@ -15,7 +15,7 @@ from openr1.data.tokenizer import load_checkpoint
 from openr1.engines.base import Request, RequestError
 from openr1.engines.codec import Codec
 from openr1.engines.end_tokens import check_agreement
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 CHAT = [{"role": "user", "content": "a"}]
 ESCAPES = {

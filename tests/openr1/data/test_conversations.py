@@ -7,7 +7,7 @@ from helpers.data import open_source
 
 from openr1.data.options import FilesSource
 from openr1.data.sources import Document
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def turn(role, content, **more):

@@ -16,7 +16,7 @@ from openr1.config.schema import to_dict
 from openr1.data.corpus import index_source
 from openr1.data.options import TaskSource
 from openr1.data.sequences import Documents
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from helpers.data import open_source
 
 from openr1.data.options import FilesSource
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 ROWS = [{"text": "one", "n": 1}, {"text": "two, with “quotes”\nand a line", "n": 2}]
 TEXTS = [row["text"] for row in ROWS]

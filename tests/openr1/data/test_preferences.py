@@ -10,7 +10,7 @@ from helpers.data import fingerprint, open_source, prepare
 
 from openr1.data.options import PreferenceFilesSource
 from openr1.data.readability import readability
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 USER = {"role": "user", "content": "Add 1 and 2."}
 ROWS = [{"prompt": f"Add 1 and {i}.", "chosen": f"It is {i + 1}.", "rejected": f"It may be {i}."} for i in range(40)]

@@ -10,7 +10,7 @@ from helpers.data import problems_by_source, problems_extent, problems_fingerpri
 
 from openr1.data.cells import label
 from openr1.data.tasks.problem import Problem, is_held_out
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 MODEL = "model.checkpoint=sft-0123456789abcdef"
 

@@ -6,7 +6,7 @@ from helpers import data
 
 from openr1.data.options import FilesSource, HubSource, PythonStdlibSource, TaskSource
 from openr1.data.sources import MIN_PIECE, Document, split_text
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from helpers.data import fingerprint, prepare, vocab_size
 from openr1.data.options import FilesSource
 from openr1.data.sources import Document
 from openr1.data.tokenizer import Encoder
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 STRANGE = "naïve 漢字 🙂 \x00\x7f\r\n\t  12345 <think>x</think>" + "".join(map(chr, range(256)))
 

@@ -6,7 +6,7 @@ from openr1.data.readability import readability
 from openr1.data.sources import open_sources
 from openr1.data.tasks import generate, reasoned_completion, verify
 from openr1.data.traces import oracle_completion
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def sums(**options):

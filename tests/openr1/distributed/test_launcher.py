@@ -9,10 +9,10 @@ from helpers.configs import composed
 from openr1.distributed import launcher
 from openr1.distributed.deepspeed import deepspeed_config
 from openr1.distributed.devices import keep_own_gpu
-from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan, run_steps
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError, RunError
 from openr1.training.budget import resolve, split_batch
 
 SEVERAL = ["compute=ddp", "compute.processes=2"]

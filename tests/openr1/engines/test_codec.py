@@ -11,7 +11,7 @@ from openr1.data.documents import Document
 from openr1.data.options import DataConfig
 from openr1.engines.base import Request
 from openr1.engines.codec import Codec
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 # leaves white space and the thoughts of earlier answers out, as those of reasoning models do

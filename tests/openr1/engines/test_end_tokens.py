@@ -5,7 +5,7 @@ import pytest
 from helpers.models import TEMPLATE, tokenizer, write_model
 
 from openr1.engines.end_tokens import check_end_tokens
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 NEVER_ENDS = "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}\n{% endfor %}"
 ENDS_ONLY_THE_USER = (

@@ -10,7 +10,7 @@ import pytest
 
 from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.options import OpenAIEngine
-from openr1.errors import ConfigError, RunError
+from openr1.system.errors import ConfigError, RunError
 
 
 class Server(ThreadingHTTPServer):

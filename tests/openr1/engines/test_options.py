@@ -6,8 +6,8 @@ import pytest
 from openr1.engines import ENGINES, Completion, Reply, Request, Sampling
 from openr1.engines.base import ReplyCollector, RequestError
 from openr1.engines.options import OpenAIEngine, TransformersEngine, VllmEngine, check_engine
-from openr1.errors import ConfigError
 from openr1.options import check_ranges
+from openr1.system.errors import ConfigError
 
 
 def test_the_defaults_are_possible(monkeypatch):

@@ -11,9 +11,9 @@ from helpers.models import FAMILIES, WIDE, write_model
 from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.options import TransformersEngine
 from openr1.engines.speculation import Speculator
-from openr1.errors import ConfigError
 from openr1.models import mtp
 from openr1.models.checkpoints import load_model
+from openr1.system.errors import ConfigError
 
 SAMPLINGS = [
     Sampling(temperature=0, max_tokens=16),

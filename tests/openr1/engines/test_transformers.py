@@ -11,7 +11,7 @@ from openr1.engines import Request, Sampling, open_engine
 from openr1.engines.batch import Batch
 from openr1.engines.end_tokens import check_end_tokens
 from openr1.engines.options import TransformersEngine
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 def prompts(count, seed=0, longest=60):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.evaluation.verify import read_cases, verify_command
+from openr1.system.errors import ConfigError
 
 LIMIT = 10.0
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 import transformers
 
-from openr1.errors import ConfigError
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_of, checkpoint_shape, load
 from openr1.models.families import FAMILIES, KEYS
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.shape import DECIDED, count, size_of, solve_shape
+from openr1.system.errors import ConfigError
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)
 SIZES = [

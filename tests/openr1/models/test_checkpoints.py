@@ -12,9 +12,9 @@ from helpers.models import TINY, write_model
 from openr1.data.tokenizer import load_checkpoint
 from openr1.engines.options import TransformersEngine
 from openr1.engines.transformers import Engine
-from openr1.errors import ConfigError
 from openr1.models.checkpoints import checkpoint_shape, load, load_model
 from openr1.models.options import ModelConfig
+from openr1.system.errors import ConfigError
 
 
 class Attack:

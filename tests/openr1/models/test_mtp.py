@@ -12,7 +12,6 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from openr1.errors import ConfigError
 from openr1.models import flops, mtp
 from openr1.models.build import build
 from openr1.models.checkpoints import checkpoint_shape, load
@@ -20,6 +19,7 @@ from openr1.models.families import FAMILIES
 from openr1.models.mtp_files import CONFIG, FOLDER, WEIGHTS, saved_depth
 from openr1.models.options import ModelConfig, MtpOptions, ScaleConfig
 from openr1.models.shape import Shape, count, solve_shape
+from openr1.system.errors import ConfigError
 from openr1.training.packing import pack
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)

@@ -8,12 +8,12 @@ import pytest
 import torch
 import transformers
 
-from openr1.errors import ConfigError
 from openr1.models.build import build, parameter_rules
 from openr1.models.families import FAMILIES
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.parametrization import HEAD, HIDDEN, ROUTER, Parametrization, tensor_rules
 from openr1.models.shape import solve_shape
+from openr1.system.errors import ConfigError
 from openr1.training.muon import update_scale
 from openr1.training.optimisers import optimiser_of
 from openr1.training.options import MuonOptions, OptimConfig

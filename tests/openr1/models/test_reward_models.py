@@ -10,13 +10,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification
 
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.models.build import build
 from openr1.models.families import FAMILIES
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.models.reward_models import build_reward_model, is_reward_model, load_reward_model, start_reward_model
 from openr1.models.shape import Shape, count, solve_shape
+from openr1.system.errors import ConfigError
 
 SMALL = ScaleConfig("small", 2e5, 64, 3, 2, 1)
 VOCAB, CONTEXT, PAD = 300, 48, 1

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 import pytest
 from omegaconf import BooleanNode, OmegaConf, ValidationError
 
-from openr1.errors import ConfigError
 from openr1.options import compat, load_config
+from openr1.system.errors import ConfigError
 
 
 @dataclass

@@ -11,9 +11,9 @@ from omegaconf import MISSING, OmegaConf
 
 from openr1.config.load import load_run_config
 from openr1.config.schema import register, to_dict
-from openr1.errors import ConfigError
 from openr1.options import RENAMED_KEYS, flatten, load_config, load_options, one_line
 from openr1.options.loading import _may_be_added
+from openr1.system.errors import ConfigError
 
 
 @dataclass

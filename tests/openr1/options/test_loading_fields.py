@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.options import load_config
+from openr1.system.errors import ConfigError
 
 
 @dataclass

@@ -16,7 +16,6 @@ from openr1.curation.options import STEPS
 from openr1.data.options import SOURCES
 from openr1.data.tasks import TASKS
 from openr1.engines.options import ENGINES
-from openr1.errors import ConfigError
 from openr1.options import check_ranges, load_options
 from openr1.options.ranges import Count, FreeText, MayBeEmpty, OneOf, Or, describe, split, typed_fields
 from openr1.rewards.options import RewardConfig
@@ -27,6 +26,7 @@ from openr1.sweeps.active.config import PlanConfig
 from openr1.sweeps.designs import DESIGNS
 from openr1.sweeps.optuna.config import AxisConfig, SearchConfig
 from openr1.sweeps.status.config import StatusConfig
+from openr1.system.errors import ConfigError
 
 SCHEMAS = [
     *(Config, FitConfig, PlanConfig, StatusConfig, SearchConfig, AxisConfig, RewardConfig),

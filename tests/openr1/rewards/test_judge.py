@@ -8,10 +8,10 @@ import pytest
 from helpers.servers import sums_server
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError, RunError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.judge import Judge, JudgeOptions, read_score
 from openr1.rewards.judge_cache import JudgeCache
+from openr1.system.errors import ConfigError, RunError
 
 PROBLEM = Problem("Explain 1+1.", "")
 KEY = "reward.terms.judge.options"

@@ -6,10 +6,10 @@ import pytest
 from helpers.configs import composed
 from omegaconf import OmegaConf
 
-from openr1.errors import ConfigError
 from openr1.rewards import REWARDS, Reward, RewardConfig, TermConfig
 from openr1.rewards.mix import build_terms
 from openr1.rewards.options import check_reward
+from openr1.system.errors import ConfigError
 
 SHIPPED = sorted(
     path.name for path in resources.files("openr1.conf").joinpath("reward").iterdir() if path.name.endswith(".yaml")

@@ -10,7 +10,6 @@ from transformers import AutoModelForSequenceClassification
 
 from openr1.data.options import DataConfig
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.rewards import REWARDS, RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.model_based import normalise, scored_text
@@ -22,6 +21,7 @@ from openr1.rewards.preference import (
     reward_shape,
     write_prompt_form,
 )
+from openr1.system.errors import ConfigError
 
 ANSWERS = ("<think>1+1 is 2</think><answer>2</answer>", "<think>no</think><answer>3</answer>", "<think>for ever")
 PROBLEM = Problem("1+1=", "2", task="sums")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.rewards import REWARDS, Sample, Verified, sandbox, verify
 from openr1.rewards.correctness import judge_answer
 from openr1.rewards.sandbox import Execution, Limits, Provider, Sandbox, SandboxError, build_sandbox
+from openr1.system.errors import ConfigError
 
 ADD = "print(sum(map(int, input().split())))"
 TESTS = (("1 2", "3"), ("2 2", "4\n"), ("5 5", "10"))

@@ -11,12 +11,12 @@ from multiprocessing.connection import wait
 import pytest
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError, RunError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.pool import record_failure
 from openr1.rewards.protocol import LATE, VERDICT, PartialScore, StepStart, Task
 from openr1.rewards.sandbox import Limits
 from openr1.rewards.scorer import refuse_broken
+from openr1.system.errors import ConfigError, RunError
 
 OURS = '''
 import os, re, signal, time

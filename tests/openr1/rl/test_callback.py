@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.rl.callback import STATE, read_state
+from openr1.system.errors import ConfigError
 
 
 def test_a_checkpoint_of_version_0_1_is_refused(tmp_path):

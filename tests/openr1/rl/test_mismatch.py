@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from openr1.errors import RunError
 from openr1.rl.mismatch import mismatch, truncated_weights
 from openr1.rl.preflight import check_probabilities
+from openr1.system.errors import RunError
 
 NAN = math.nan
 

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.rewards import Score
 from openr1.rl.preflight import check_rewards
+from openr1.system.errors import ConfigError
 
 PROBLEMS = {"sums": [Problem("1+1=", "2", "1+1")]}
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.rl import rollouts, sharing
 from openr1.runs.fingerprint import identify
+from openr1.system.errors import ConfigError
 
 PROBLEMS = ["stage=grpo", "data=sums", "optim=rl", "budget.steps=2", "model.checkpoint=sft-0123456789abcdef"]
 TWO = ["compute=ddp", "compute.processes=2"]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from helpers.configs import composed, tiny_run, write_text
 
-from openr1.errors import ConfigError
 from openr1.runs import reproduce
 from openr1.runs.trial import run_trial
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.reading import find_study
 

@@ -1,9 +1,9 @@
 import pytest
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.models.shape import solve_shape
 from openr1.runs.requirements import check_build, check_requirements
+from openr1.system.errors import ConfigError
 
 
 def check(config):

@@ -9,11 +9,11 @@ from helpers.cli import start_run
 from helpers.configs import composed
 from helpers.faults import forked
 
-from openr1.artifacts import Store
-from openr1.console import guarded
-from openr1.errors import ConfigError, RunError
+from openr1.options.guard import guarded
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
 
 

@@ -4,10 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.configs import composed
 
-from openr1.artifacts import Store
-from openr1.errors import ConfigError, RunError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError, RunError
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import pytest
 from helpers.configs import composed
 from helpers.data import read_problems
 
-from openr1.artifacts import RECORD
 from openr1.data.answers import read_answers, write_answers
 from openr1.data.tasks.base import is_held_out
 from openr1.engines import Completion, Reply
-from openr1.errors import ConfigError, RunError
 from openr1.evaluation import metrics
 from openr1.evaluation.grouping import grouped
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import RECORD
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.records import read_record, write_record
 from openr1.tracking import mlflow as tracking
 

@@ -3,10 +3,10 @@ from fnmatch import fnmatchcase
 import pytest
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.runs.stage_run import run_stage
 from openr1.stages.figures import FIGURES, check_figures, figures_of
 from openr1.stages.options import STAGES
+from openr1.system.errors import ConfigError
 
 
 def test_every_stage_has_figures():

@@ -4,14 +4,14 @@ from helpers.configs import composed
 from helpers.damage import FAULTS
 from helpers.data import read_problems
 
-from openr1.artifacts import Store
 from openr1.data.answers import Answer, ProblemAnswers, answer_rows, read_answers, write_answers
 from openr1.data.tasks.base import Problem, is_held_out
 from openr1.engines.journal import Journal, fill_journal
-from openr1.errors import RunError
 from openr1.models.flops import generation_flops
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import Store
+from openr1.system.errors import RunError
 from openr1.tracking import mlflow as tracking
 
 

@@ -9,13 +9,13 @@ from helpers.configs import composed
 from helpers.data import read_problems
 from transformers import AutoModelForCausalLM
 
-from openr1.errors import ConfigError, RunError
 from openr1.models import flops
 from openr1.rl import generation, preflight
 from openr1.rl.callback import PolicyCallback
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
 
 pytestmark = pytest.mark.slow  # some forty runs of reinforcement learning

@@ -3,13 +3,13 @@
 import pytest
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.rl.callback import PolicyCallback
 from openr1.rl.rollouts import Rollouts
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
 from openr1.runs.summary import show_trial
 from openr1.runs.trial import TrialResult
+from openr1.system.errors import ConfigError
 
 pytestmark = pytest.mark.slow  # a dozen runs of reinforcement learning
 

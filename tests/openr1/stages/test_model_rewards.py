@@ -10,7 +10,6 @@ from helpers.servers import sums_server
 from openr1.config.load import load_run_config
 from openr1.config.schema import to_dict
 from openr1.data.answers import read_answers
-from openr1.errors import ConfigError
 from openr1.evaluation import metrics
 from openr1.evaluation.grouping import grouped
 from openr1.models import flops
@@ -19,6 +18,7 @@ from openr1.runs.fingerprint import identify
 from openr1.runs.plan import plan, run_steps
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 
 SHORT = ["stage=grpo", "optim=rl", "optim.lr=1e-3", "stage.prompts=4", "stage.samples=4", "stage.sampling.max_tokens=24"]
 SHORT += ["stage.eval.every=2", "stage.eval.problems=6", "stage.eval.samples=2", "budget.steps=4", "stage.preflight=false"]

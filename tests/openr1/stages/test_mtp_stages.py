@@ -7,11 +7,11 @@ from helpers.configs import composed
 from safetensors.torch import load_file
 
 from openr1.data.answers import read_answers
-from openr1.errors import ConfigError
 from openr1.models.mtp_files import saved_depth
 from openr1.runs.fingerprint import identify
 from openr1.runs.prepare import prepare
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 
 SUMS = ["data=sums", "data.sources.sums.problems=120", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]

@@ -8,11 +8,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openr1.data.options import ArtifactSource
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.evaluation.grouping import follows_template
 from openr1.rewards import RewardConfig, Scorer, TermConfig
 from openr1.rl import preflight
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 
 pytestmark = pytest.mark.xdist_group("opened")  # they share a model
 SUMS = ["data=sums", "data.sources.sums.problems=300", "data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "scale=30k"]

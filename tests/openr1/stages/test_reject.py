@@ -4,9 +4,9 @@ from helpers.configs import composed
 from helpers.data import prepare
 
 from openr1.data.options import ArtifactSource
-from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 
 
 @pytest.fixture

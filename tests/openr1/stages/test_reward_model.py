@@ -11,8 +11,6 @@ from helpers.data import prepare
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from openr1.artifacts import NAME
-from openr1.errors import ConfigError
 from openr1.evaluation.preferences import preference_metrics
 from openr1.models.reward_models import load_reward_model
 from openr1.models.reward_scoring import score_texts
@@ -21,6 +19,8 @@ from openr1.rewards.preference import read_prompt_form
 from openr1.runs.fingerprint import identify
 from openr1.runs.prepare import prepare as prepare_run
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import NAME
+from openr1.system.errors import ConfigError
 
 PAIRS = ["stage=reward_model", "data=readability", "data.sources.readability.problems=300", "data.eval_fraction=0.2"]
 PAIRS += ["data.sources.readability.options.max_terms=4", "data.tokenizer.vocab_size=258", "data.eval_tokens=4096", "scale=30k"]

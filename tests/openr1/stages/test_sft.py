@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from openr1.data.chat import encoder_for
 from openr1.data.sources import Document
 from openr1.engines.codec import Codec
-from openr1.errors import ConfigError
 from openr1.models import flops
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -4,9 +4,9 @@ import os
 import pytest
 from helpers.faults import small_disk
 
-from openr1.console import exiting, guarded
-from openr1.errors import ConfigError, Pruned, RunError
+from openr1.options.guard import exiting, guarded
 from openr1.sweeps.optuna.trial_task import is_out_of_memory
+from openr1.system.errors import ConfigError, Pruned, RunError
 from openr1.system.faults import BY_NUMBER, fault_line, is_full, writing
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from openr1.errors import ConfigError, RunError
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.files import check_place, locked, replacing, write_json
 
 

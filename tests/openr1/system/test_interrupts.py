@@ -13,8 +13,8 @@ import pytest
 BEGIN = """
 import os, signal, sys, time
 from openr1.system import interrupts
-from openr1.console import guarded
-from openr1.errors import ConfigError, Interrupted
+from openr1.options.guard import guarded
+from openr1.system.errors import ConfigError, Interrupted
 """
 
 

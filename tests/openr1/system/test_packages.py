@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.system.packages import extra_of, naming_extras, require
 
 REQUIREMENTS = [

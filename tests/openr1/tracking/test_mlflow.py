@@ -6,7 +6,7 @@ import pytest
 from helpers.cli import command
 from mlflow.exceptions import MlflowException
 
-from openr1.errors import ConfigError, Interrupted, StoreError
+from openr1.system.errors import ConfigError, Interrupted, StoreError
 from openr1.system.interrupts import interruptible, received
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig

@@ -5,7 +5,7 @@ import pytest
 from helpers.configs import composed
 from mlflow.utils.validation import _validate_metric_name
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking.names import KEY_LENGTH, check_folder, check_name, from_key, query_condition, to_key
 
 NAMES = [

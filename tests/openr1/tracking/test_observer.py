@@ -1,6 +1,6 @@
 import pytest
 
-from openr1.errors import Pruned
+from openr1.system.errors import Pruned
 from openr1.tracking import observer
 
 

@@ -2,7 +2,7 @@ import pytest
 from helpers.damage import FAULTS
 from mlflow.exceptions import MlflowException
 
-from openr1.errors import StoreError
+from openr1.system.errors import StoreError
 from openr1.system.records import read_sealed
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import patience

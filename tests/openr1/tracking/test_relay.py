@@ -2,7 +2,7 @@
 
 import pytest
 
-from openr1.errors import Pruned, RunError
+from openr1.system.errors import Pruned, RunError
 from openr1.tracking import observer
 from openr1.tracking.observer import RunObserver, observing
 from openr1.tracking.relay import RelayObserver, Repeater

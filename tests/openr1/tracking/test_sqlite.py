@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from openr1.errors import ConfigError, RunError
+from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import sqlite, store
 

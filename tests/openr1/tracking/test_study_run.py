@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.studies import write_views

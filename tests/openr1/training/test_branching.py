@@ -9,14 +9,14 @@ import pytest
 from helpers.cli import start_run
 from helpers.configs import composed, tiny_run
 
-from openr1.artifacts import Store
 from openr1.config.load import load_run_config
 from openr1.config.schema import to_dict
-from openr1.errors import ConfigError
 from openr1.runs import plan
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.artifacts import Store
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 
 STEP = 128  # tokens, of the tiny run

@@ -1,7 +1,7 @@
 import pytest
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 from openr1.training.budget import resolve
 
 

@@ -8,12 +8,12 @@ from helpers.configs import composed, tiny_run
 from helpers.kills import killed
 from safetensors.torch import load_file
 
-from openr1.errors import ConfigError
 from openr1.models.options import MtpOptions
 from openr1.runs import plan
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import checkpoint_fingerprint, identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 from openr1.training.callback import TrainingCallback
 from openr1.training.mtp import MultiTokenLoss
 

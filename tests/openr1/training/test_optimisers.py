@@ -4,10 +4,10 @@ import pytest
 from helpers.configs import composed
 from helpers.kills import killed
 
-from openr1.errors import ConfigError
 from openr1.runs.estimate import estimate_run
 from openr1.runs.fingerprint import identify
 from openr1.runs.stage_run import run_stage
+from openr1.system.errors import ConfigError
 from openr1.training.callback import TrainingCallback
 
 MUP = ["optim=mup", "scale@optim.base=30k"]

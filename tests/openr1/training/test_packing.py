@@ -3,10 +3,10 @@ import pytest
 import torch
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.models.build import build
 from openr1.models.families import FAMILIES
 from openr1.models.shape import solve_shape
+from openr1.system.errors import ConfigError
 from openr1.training.packing import assign_rows, check_isolation, pack
 from openr1.training.trainer import collate
 

@@ -11,7 +11,6 @@ import pytest
 
 from openr1.analysis.laws import LAWS, TrainingFlops
 from openr1.analysis.sources.frame import MlflowRuns, tidy
-from openr1.errors import ConfigError
 from openr1.sweeps import cli
 from openr1.sweeps.active.choice import Candidate, choose, read_finished
 from openr1.sweeps.active.choosers import CHOOSERS, State, active, choose_first
@@ -23,6 +22,7 @@ from openr1.sweeps.active.proposal import commands, estimate_candidates
 from openr1.sweeps.active.replay import ReplayResult, read_pool, run_replay
 from openr1.sweeps.commands.propose import compose
 from openr1.sweeps.config import Allowance
+from openr1.system.errors import ConfigError
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()

@@ -3,10 +3,10 @@
 import pytest
 from helpers.damage import zero
 
-from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError, RunError
 from openr1.sweeps.commands import check
+from openr1.system.artifacts import Artifact, Store
+from openr1.system.errors import ConfigError, RunError
 from openr1.system.records import write_record
 
 ARTIFACT = "pretrain-0123456789abcdef"

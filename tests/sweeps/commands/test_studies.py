@@ -13,13 +13,13 @@ from helpers.catalogues import SHARED, make_study, options, places, publish, wit
 from openr1 import analysis
 from openr1.analysis.config import compose
 from openr1.analysis.sources import frame
-from openr1.errors import ConfigError
 from openr1.runs.record import read as read_record
 from openr1.sweeps.catalogue import change
 from openr1.sweeps.catalogue.entries import read_catalogue
 from openr1.sweeps.commands import studies
 from openr1.sweeps.planning.at_work import at_work
 from openr1.sweeps.status import plan_file
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.reading import archived_studies, find_study, read_runs, study_names
 from openr1.tracking.store import client

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-from openr1.console import console
 from openr1.sweeps.cost.price import RunPrice, StagePrice, StudyPrice
 from openr1.sweeps.cost.speed import Timing
 from openr1.sweeps.cost.table import show_price
@@ -10,6 +9,7 @@ from openr1.sweeps.limits.amount import Amount
 from openr1.sweeps.planning.plan import PlannedRun
 from openr1.sweeps.planning.states import State
 from openr1.sweeps.study.rounds import names_of_runs
+from openr1.system.terminal import console
 
 
 def stage(name, trains):

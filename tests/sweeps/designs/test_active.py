@@ -8,13 +8,13 @@ from helpers.configs import composed
 
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources.frame import tidy
-from openr1.errors import ConfigError
 from openr1.sweeps.active import choice
 from openr1.sweeps.active.choice import Candidate
 from openr1.sweeps.active.options import ActiveSweep, CandidateGrid, Target
 from openr1.sweeps.config import Allowance
 from openr1.sweeps.designs.active import Active
 from openr1.sweeps.designs.base import Finished
+from openr1.system.errors import ConfigError
 
 TRUTH = np.array([[1.8, 480.0, 0.35, 2000.0, 0.37]])
 LAW = LAWS["chinchilla"]()

@@ -5,10 +5,10 @@ import pytest
 from helpers.cli import command
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Finished
 from openr1.sweeps.designs.data_mix import DataMix, DataMixSweep, dirichlet, lattice
 from openr1.sweeps.designs.mixture_surface import describe_mixes, fit_surface
+from openr1.system.errors import ConfigError
 
 DATA = ("data=stdlib_sums",)
 

@@ -1,8 +1,8 @@
 import pytest
 from helpers.sweep_designs import study
 
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.grid import Grid, GridSweep
+from openr1.system.errors import ConfigError
 
 
 def test_every_combination_in_one_round_the_last_axis_fastest():

@@ -5,9 +5,9 @@ import pytest
 from helpers.configs import composed
 
 from openr1.config.schema import to_dict
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Finished
 from openr1.sweeps.designs.grpo import Grpo, GrpoSweep
+from openr1.system.errors import ConfigError
 
 POLICY = ("stage=grpo", "data=sums", "model.checkpoint=sft-0123456789abcdef", "optim=rl", "budget.steps=10")
 RECIPE = ("data=sums", "recipe=r1_zero", "recipe.steps.zero.optim.lr=1e-4")

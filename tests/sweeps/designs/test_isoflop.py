@@ -5,8 +5,8 @@ from helpers.cli import command
 from helpers.configs import composed
 from helpers.sweep_designs import compose, study
 
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.isoflop import IsoFlop, IsoFlopSweep, Optimum
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 

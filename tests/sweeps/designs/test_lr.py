@@ -10,9 +10,9 @@ from helpers.sweep_designs import compose, study
 from openr1.analysis.config import compose as compose_fit
 from openr1.analysis.laws import LAWS
 from openr1.analysis.sources.frame import read, tidy
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Finished
 from openr1.sweeps.designs.lr import Lr, LrSweep
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 

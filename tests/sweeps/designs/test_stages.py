@@ -5,9 +5,9 @@ from helpers.cli import command
 from helpers.configs import composed
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Finished
 from openr1.sweeps.designs.stages import Stages, StagesSweep
+from openr1.system.errors import ConfigError
 
 ZERO = ("data=sums", "scale=300k", "recipe=r1_zero")
 R1 = ("data=sums", "scale=300k", "recipe=r1")

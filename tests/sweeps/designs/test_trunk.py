@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 from openr1.config.load import load_run_config
 from openr1.config.schema import register
 from openr1.distributed.options import ComputeConfig
-from openr1.errors import ConfigError
 from openr1.runs.fingerprint import identify
 from openr1.sweeps.designs.base import Finished
 from openr1.sweeps.designs.trunk import Trunk, TrunkSweep
 from openr1.sweeps.limits.amount import measured_amount
 from openr1.sweeps.study.expansion import load_sweep
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 from openr1.training.budget import resolve
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.limits.allowance import Allowance, require_confirmation
 from openr1.sweeps.limits.amount import Amount
 from openr1.sweeps.limits.spend_limit import SpendLimit
+from openr1.system.errors import ConfigError
 
 
 def test_a_price_above_the_limit_needs_confirmation():

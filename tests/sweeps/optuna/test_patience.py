@@ -11,11 +11,11 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage
 from sqlalchemy.exc import OperationalError
 
-from openr1.errors import RunError
 from openr1.sweeps.optuna import patience, storage
 from openr1.sweeps.optuna.compat import storage_of, trial_id
 from openr1.sweeps.optuna.patience import PatientStorage
 from openr1.sweeps.optuna.storage import open_storage
+from openr1.system.errors import RunError
 from openr1.system.processes import current_process
 
 AWAY = OperationalError("SELECT 1", {}, Exception("connection refused\nis the server running?"))

@@ -4,7 +4,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from openr1.config.schema import Config
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 
 @pytest.mark.parametrize(

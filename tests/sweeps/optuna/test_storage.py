@@ -7,9 +7,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from openr1.errors import ConfigError
 from openr1.sweeps.optuna.retries import retry_trial
 from openr1.sweeps.optuna.storage import open_storage
+from openr1.system.errors import ConfigError
 
 WORKERS = 4
 

@@ -2,9 +2,9 @@ import pytest
 from helpers.sweeps_studies import CONFIG, opened, space_of, sweep_of
 from omegaconf import OmegaConf
 
-from openr1.errors import ConfigError
 from openr1.sweeps.optuna.samplers import SAMPLERS
 from openr1.sweeps.optuna.storage import open_storage
+from openr1.system.errors import ConfigError
 from openr1.system.processes import current_process, has_ended
 
 X = "x=interval(0,1)"

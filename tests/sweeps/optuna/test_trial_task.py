@@ -3,10 +3,10 @@ from helpers.sweeps_studies import CONFIG, opened, space_of, sweep_of
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from openr1.errors import Pruned, RunError
 from openr1.sweeps.limits.amount import Amount
 from openr1.sweeps.optuna.retries import retry_trial
 from openr1.sweeps.optuna.trial_task import OptunaObserver, TrialTask
+from openr1.system.errors import Pruned, RunError
 from openr1.tracking import observer
 
 X = "x=interval(0,1)"

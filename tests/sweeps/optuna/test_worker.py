@@ -5,12 +5,12 @@ import pytest
 from helpers.sweeps_studies import opened, space_of, sweep_of, worker_of
 from optuna.trial import TrialState
 
-from openr1.errors import RunError
 from openr1.sweeps.optuna.compat import storage_of, stored_trial, trial_id
 from openr1.sweeps.optuna.results import best_trials, summarise, trials_frame
 from openr1.sweeps.optuna.retries import retry_trial
 from openr1.sweeps.optuna.trial_counts import TrialCounts
 from openr1.sweeps.optuna.trial_task import TrialOutcome
+from openr1.system.errors import RunError
 from openr1.system.processes import current_process
 
 X = "x=interval(0,1)"

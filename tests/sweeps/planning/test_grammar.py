@@ -12,12 +12,12 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from openr1.config.schema import register, to_dict
-from openr1.errors import ConfigError
 from openr1.options import flatten
 from openr1.sweeps.optuna.space import parse_space
 from openr1.sweeps.planning.grammar import format_value
 from openr1.sweeps.planning.loader import TrialLoader, trial_config
 from openr1.sweeps.study.expansion import Expansion
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 
 FORMS = [  # a sweep, where the config has its value, and all that it may be

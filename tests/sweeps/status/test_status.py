@@ -9,9 +9,7 @@ from helpers.planned_studies import begun, published, told
 from rich.console import Console
 
 from openr1 import cli as openr1_cli
-from openr1.artifacts import Artifact, Store
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
 from openr1.sweeps import cli
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.cost import price as price_module
@@ -22,6 +20,8 @@ from openr1.sweeps.planning.states import State
 from openr1.sweeps.status import plan_file, study_status
 from openr1.sweeps.status.config import StatusConfig
 from openr1.sweeps.status.table import rows_that_fit, status_table
+from openr1.system.artifacts import Artifact, Store
+from openr1.system.errors import ConfigError
 from openr1.tracking.options import TrackingConfig
 
 SECONDS = 10.0  # that every stage takes

@@ -2,12 +2,12 @@ import pytest
 from helpers.planned_studies import begun, published, told
 
 from openr1.config.schema import PathsConfig
-from openr1.errors import ConfigError
 from openr1.sweeps.planning.states import State
 from openr1.sweeps.status import tracked_status
 from openr1.sweeps.status.config import StatusConfig
 from openr1.sweeps.status.table import status_table
 from openr1.sweeps.status.tracked_status import read_tracked_status
+from openr1.system.errors import ConfigError
 from openr1.tracking.options import TrackingConfig
 
 

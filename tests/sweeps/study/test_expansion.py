@@ -8,11 +8,11 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from openr1.config.schema import register
-from openr1.errors import ConfigError
 from openr1.sweeps.designs.base import Design
 from openr1.sweeps.designs.isoflop import IsoFlopSweep
 from openr1.sweeps.planning.loader import TrialLoader
 from openr1.sweeps.study.expansion import Expansion
+from openr1.system.errors import ConfigError
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import psutil
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from openr1.errors import RunError
 from openr1.sweeps.study import process_pool
 from openr1.sweeps.study.process_pool import ProcessPool
+from openr1.system.errors import RunError
 
 pytestmark = pytest.mark.slow
 

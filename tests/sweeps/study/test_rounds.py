@@ -2,8 +2,8 @@ import pytest
 from helpers.cli import command
 from helpers.configs import composed
 
-from openr1.errors import ConfigError
 from openr1.sweeps.planning.plan import plan_runs
+from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 
 

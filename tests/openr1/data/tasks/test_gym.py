@@ -20,7 +20,7 @@ from openr1.data.tasks import (
     reasoned_completion,
     verify,
 )
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 # some that are quick, of each kind: one answer, any of many, text that is evaluated, a set whose content follows its size
 SOME = ["chain_sum", "countdown", "propositional_logic", "acre", "spell_backward", "gsm_symbolic"]

@@ -21,7 +21,7 @@ from openr1.data.tasks import (
     split,
     verify,
 )
-from openr1.errors import ConfigError
+from openr1.system.errors import ConfigError
 
 # of the first fifty problems with seed 0 and default options: everything that a data set or a score depends on. Where one of
 # these changes, the version of the task goes up

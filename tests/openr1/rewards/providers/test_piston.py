@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from openr1.data.tasks.base import Problem
-from openr1.errors import ConfigError
 from openr1.rewards import RewardConfig, Sample, Scorer, TermConfig
 from openr1.rewards.sandbox import Limits, SandboxError, build_sandbox
+from openr1.system.errors import ConfigError
 
 
 class Server(ThreadingHTTPServer):

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from openr1.errors import ConfigError
 from openr1.rewards.sandbox import Limits, SandboxError, build_sandbox
+from openr1.system.errors import ConfigError
 
 LIMITS = Limits(cpu_seconds=1, wall_seconds=2, output_kb=10, disk_mb=1)
 

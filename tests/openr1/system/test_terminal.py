@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from openr1.console import console, print_table
+from openr1.system.terminal import console, print_table
 
 
 def wide():

@@ -5,8 +5,8 @@ import json
 import pytest
 from helpers.damage import FAULTS
 
-from openr1.artifacts import RECORD, Artifact, Store, check_artifact
-from openr1.errors import RunError
+from openr1.system.artifacts import RECORD, Artifact, Store, check_artifact
+from openr1.system.errors import RunError
 from openr1.system.records import DamagedFile
 
 NAME = "pretrain-0123456789abcdef"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openr1.errors import RunError
+from openr1.system.errors import RunError
 from openr1.system.files import locked
 from openr1.system.records import DamagedFile, Record, read_record, write_record
 

@@ -1,4 +1,4 @@
-"""The command line: user-facing errors as one line, and tables that are never cut."""
+"""The guard around a command: user-facing errors and faults of the machine are one line, and a signal ends it in order."""
 
 from __future__ import annotations
 
@@ -12,53 +12,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from openr1.errors import ConfigError, Interrupted, RunError
 from openr1.options import one_line
+from openr1.system.errors import ConfigError, Interrupted, RunError
 from openr1.system.faults import writing
 from openr1.system.interrupts import interruptible, received
 from openr1.system.packages import naming_extras
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 # a number, a list, a truth value or null, in the place of the choice of a group
 NOT_A_NAME = re.compile(r"(?:[-+]?[\d._]+(?:[eE][-+]?\d+)?,?)+|\[.*\]|(?i:true|false|null|none)")
-PIPED_WIDTH = 100  # least number of columns of output that is no terminal
-WIDEST = 10_000
 traces = False  # user-facing errors show their stack trace
-
-
-def console(stderr: bool = False) -> Console:
-    """Return a console that is wider in a pipe or a file than the 80 columns that rich assumes."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=max(PIPED_WIDTH, _columns()))
-    return console
-
-
-def _columns() -> int:
-    given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isdigit() else 0
-
-
-def print_table(table: Table, console: Console) -> None:
-    """Print a table without cutting words or numbers: a narrow terminal wraps its lines, a pipe has no limit."""
-    from rich.measure import Measurement
-
-    needed = Measurement.get(console, console.options.update(width=WIDEST), table)
-    width = needed.minimum if console.is_terminal else needed.maximum
-    if width > console.width:
-        table.width = width
-    console.print(table, crop=False)
 
 
 def exit_with(error: Exception) -> NoReturn:
