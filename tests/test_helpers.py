@@ -18,5 +18,6 @@ def test_tests_of_a_group_share_a_process(tmp_path):
         "@pytest.mark.parametrize('n', range(4))\ndef test_pid(n): open(f'{os.getpid()}.pid', 'w')\n"
     )
     words = ["-c", os.devnull, "--rootdir", str(tmp_path), "-n", "2", "--dist", "loadgroup"]
-    subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, check=True, capture_output=True)
+    env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, env=env, check=True, capture_output=True)
     assert len(list(tmp_path.glob("*.pid"))) == 1
