@@ -318,6 +318,7 @@ def _evaluate_holdout(
     if held is None:
         return None, None, []
     train, test = frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
+    cut = _warn_of_cut_runs(law, train, test)
     try:
         train_fit = fit(train, law, bootstrap=bootstrap)
         result = held_out_errors(train_fit, train, test)
@@ -328,4 +329,21 @@ def _evaluate_holdout(
         RankedWarning(f"{TRAIN}{warning}", max(warning.severity, Severity.HELD_OUT))
         for warning in train_fit.diagnostics["warnings"]
     ]
-    return train_fit, result, said
+    return train_fit, result, cut + said
+
+
+def _warn_of_cut_runs(law: Law, train: pd.DataFrame, test: pd.DataFrame) -> list[RankedWarning]:
+    """Warn if held-out rows continue runs that the law is fitted to: to predict them is easier than to predict a new run.
+
+    A law of a learning curve (its response is no loss) is asked just that.
+    """
+    if law.response != "loss" or "run" not in test:
+        return []
+    cut = sorted(set(train["run"].astype(str)) & set(test["run"].astype(str)))
+    if not cut:
+        return []
+    line = (
+        f"{len(cut)} of {test['run'].nunique()} held-out runs, such as {cut[0]}, have earlier rows in the fit: the held-out "
+        "error is that of continuing a run, and that of a new run is likely larger"
+    )
+    return [RankedWarning(line, Severity.HELD_OUT)]

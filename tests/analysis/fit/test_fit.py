@@ -60,6 +60,16 @@ def test_runs_above_a_number_of_flops_are_held_out(runs):
     assert result.error < 1e-3
 
 
+@pytest.mark.parametrize(("query", "cut"), [("run_id == 'r3'", False), ("D > 3e7", True)])
+def test_held_out_rows_that_continue_fitted_runs_are_said(query, cut):
+    n, d = (grid.ravel() for grid in np.meshgrid([1e5, 2e5, 4e5, 8e5], [1e6, 4e6, 1.6e7, 6.4e7], indexing="ij"))
+    frame = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "loss": 1.9 + 30 * n**-0.35 + 126 * d**-0.4})
+    frame["run_id"] = [f"r{i}" for i in np.repeat(range(4), 4)]
+    result = fit(frame, "chinchilla", Holdout(query=query), Bootstrap(0))
+    said = [line for line in result.diagnostics["warnings"] if "4 of 4 held-out runs, such as r0, have earlier rows" in line]
+    assert len(said) == cut
+
+
 def test_a_holdout_that_leaves_too_little_is_a_warning(runs):
     result = fit(runs(), "chinchilla", Holdout(largest_budgets=4), Bootstrap(0))
     assert result.holdout is None
