@@ -166,7 +166,7 @@ def price_study(
     """
     runs = [run for planned in rounds for run in planned]
     config, here = runs[0].config, hardware()
-    target, at_once = sweep.hardware or here, max(1, min(at_once, sum(run.share_done() < 1 for run in runs)))
+    target, at_once = sweep.hardware or here, max(1, min(at_once, sum(not run.is_done() for run in runs)))
     speed, cache = SpeedModel(measurements_of(config.tracking, target), target, at_once), Path(config.paths.cache)
     if target == here:
         stages = distinct_stages(runs)

@@ -26,12 +26,14 @@ class PlannedRun:
         """The stage whose N, D and C stand for the run: the last that trains, or the last."""
         return next((stage for stage in reversed(self.stages) if stage.config.stage.trains), self.stages[-1])
 
+    def is_done(self) -> bool:
+        """Return True if all stages have left their artifacts: stages of no known FLOPs, such as evaluations, count too."""
+        return all(stage.artifact() for stage in self.stages)
+
     def share_done(self) -> float:
         """Return the share of the run's known FLOPs that is done; the share of its stages where no FLOPs are known."""
         shares = [stage.share_done() for stage in self.stages]
         flops = [stage.estimate.flops_new or 0.0 for stage in self.stages]
-        if all(share == 1 for share in shares):
-            return 1.0
         if not sum(flops):
             return sum(shares) / len(shares)
         return sum(count * share for count, share in zip(flops, shares, strict=True)) / sum(flops)

@@ -204,7 +204,7 @@ def entries_of(
 
 
 def _sum(price: StudyPrice) -> dict[str, Any]:
-    done = sum(run.run.share_done() == 1 for run in price.runs)
+    done = sum(run.run.is_done() for run in price.runs)
     seconds = price.seconds if price.is_timed or not price.unfinished else None
     return {"runs": len(price.runs), "done": done, **asdict(price.amount), "seconds": seconds, "unknown": price.unknown}
 

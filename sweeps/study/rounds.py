@@ -121,7 +121,7 @@ def _show_progress(runs: list[PlannedRun], console: Console, stop: threading.Eve
         task = bar.add_task("", total=total)
         while True:
             ended = stop.wait(1.0)
-            finished, flops = sum(run.share_done() == 1 for run in runs), spent()
+            finished, flops = sum(run.is_done() for run in runs), spent()
             if not started:
                 # the time that processes take to start is no part of the rate
                 started, begin, before = flops > before, time.monotonic(), flops

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 from helpers.cli import command
 from helpers.configs import composed
 
-from openr1.sweeps.planning.plan import plan_runs
+from openr1.sweeps.planning.plan import PlannedRun, plan_runs
 from openr1.system.errors import ConfigError
 from openr1.tracking import mlflow as tracking
 
@@ -19,6 +21,16 @@ def test_a_plan_resolves_every_run_and_refuses_an_impossible_one(tiny):
     assert [run.share_done() for run in runs] == [0, 0]
     with pytest.raises(ConfigError, match="below one step"):
         plan_runs([("", composed(*tiny)), ("", composed(*tiny, "budget.steps=null", "budget.tokens=1"))])
+
+
+def test_a_run_is_done_with_its_last_artifact_though_an_evaluation_has_no_known_flops():
+    def stage(flops, artifact, share):
+        return SimpleNamespace(estimate=SimpleNamespace(flops_new=flops), artifact=lambda: artifact, share_done=lambda: share)
+
+    trained, evaluating, evaluated = stage(1e12, "model", 1.0), stage(None, None, 0.5), stage(None, "answers", 1.0)
+    assert PlannedRun("", None, [trained, evaluating]).share_done() == 1
+    assert not PlannedRun("", None, [trained, evaluating]).is_done()
+    assert PlannedRun("", None, [trained, evaluated]).is_done()
 
 
 @pytest.mark.integration
