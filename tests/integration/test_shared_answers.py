@@ -23,7 +23,7 @@ from openr1.system.artifacts import RECORD, STARTED, Store
 from openr1.system.errors import RunError
 from openr1.tracking import mlflow as tracking
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("shared_answers")]
 
 OWN = {RECORD, STARTED}  # files that name the time and the tracked run
 TIMES = {"wall_seconds", "tokens_per_second"}

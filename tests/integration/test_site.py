@@ -9,7 +9,7 @@ import sys
 import pytest
 from helpers.source import ROOT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("site")]
 for name in ("furo", "myst_parser", "sphinx", "sphinx_copybutton"):
     pytest.importorskip(name)
 

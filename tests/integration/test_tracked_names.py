@@ -9,7 +9,7 @@ from openr1.tracking import catalogue
 from openr1.tracking.mlflow import client
 from openr1.tracking.params import HIDDEN
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("tracked_names")]
 RECIPES = ("recipe r1_zero", "recipe r1_distill")  # pretraining aside, all stages but those that have no metric of their own
 
 

@@ -14,7 +14,7 @@ from helpers.cli import command, succeed
 from helpers.configs import tiny_run
 from helpers.postgres import free_port, postgres_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("tracking_server")]
 
 ADMIN = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "a password of 1"}
 READER = {"MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": "a password of 2"}
