@@ -19,7 +19,7 @@ from helpers.sweep_designs import study
 from openr1.analysis import Bootstrap, fit
 from openr1.config.schema import register
 from openr1.data.options import SOURCES
-from openr1.data.sources import SOURCE_CLASSES, open_sources
+from openr1.data.registry import SOURCE_CLASSES, open_sources
 from openr1.data.tasks import TASKS
 from openr1.data.tasks.problem import Problem
 from openr1.models.build import build

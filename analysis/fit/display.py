@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,34 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from openr1.analysis.fit.result import Fit
+    from openr1.analysis.laws.base import Law
 
 GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "eta", "tau")
 CURVE = 100  # points of a curve in a figure
 
 
-def to_frame(fit: Fit) -> pd.DataFrame:
+class Fitted(Protocol):
+    """The parts of a :class:`openr1.analysis.fit.result.Fit` that are shown."""
+
+    law: Law
+    params: dict[str, float]
+    se: dict[str, float]
+    objective: dict[str, Any]
+    n_points: int
+    diagnostics: dict[str, Any]
+    frame: pd.DataFrame | None
+
+    @property
+    def error(self) -> float | None: ...
+
+    def ends(self, name: str) -> tuple[float | None, float | None]: ...
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray: ...
+
+    def frontier(self, flops: np.ndarray | float) -> pd.DataFrame: ...
+
+
+def to_frame(fit: Fitted) -> pd.DataFrame:
     """Return a row per parameter: ``estimate``, ``se``, ``low``, ``high`` and ``meaning``; ends are missing where open."""
     import pandas as pd
 
@@ -31,7 +52,7 @@ def to_frame(fit: Fit) -> pd.DataFrame:
     return table.astype(dict.fromkeys(("estimate", "se", "low", "high"), float))
 
 
-def text(fit: Fit) -> str:
+def text(fit: Fitted) -> str:
     """Return the law, a line per parameter with its 95 % interval, and the warnings."""
     width = max(len(name) for name in fit.params)
     lines = [f"{fit.law.title} ({fit.law.name}): {fit.law.formula}", f"{fit.n_points} points, {_objective(fit)}"]
@@ -43,7 +64,7 @@ def text(fit: Fit) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in fit.diagnostics["warnings"])])
 
 
-def html(fit: Fit) -> str:
+def html(fit: Fitted) -> str:
     """Return the same as a table for a notebook."""
     from markupsafe import Markup
 
@@ -61,7 +82,7 @@ def html(fit: Fit) -> str:
     )
 
 
-def latex(fit: Fit) -> str:
+def latex(fit: Fitted) -> str:
     """Return a ``tabular`` of the parameters with their 95 % intervals, for a paper with ``booktabs``."""
     lines = [r"\begin{tabular}{lrl}", r"\toprule", r"Parameter & Estimate & 95\,\% interval \\", r"\midrule"]
     for name, value in fit.params.items():
@@ -71,7 +92,7 @@ def latex(fit: Fit) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
-def plot(fit: Fit, ax: Axes | None = None, x: str | None = None) -> Axes:
+def plot(fit: Fitted, ax: Axes | None = None, x: str | None = None) -> Axes:
     """Draw the measured and the predicted responses of the runs, and the best response of each budget where the law has one.
 
     :param x: the column along the axis; by default C, or else the first predictor.
@@ -103,7 +124,7 @@ def plot(fit: Fit, ax: Axes | None = None, x: str | None = None) -> Axes:
     return ax
 
 
-def _objective(fit: Fit) -> str:
+def _objective(fit: Fitted) -> str:
     known = fit.objective
     delta = f" (delta {known['delta']:g})" if known.get("delta") else ""
     return f"{known['name']}{delta} sum {number(known['value'])}"

@@ -13,7 +13,7 @@ from openr1.system.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from openr1.analysis.sources.frame import Columns
+    from openr1.analysis.sources.columns import Columns
     from openr1.tracking.mlflow import TrackedRun
 
 CHOICES = ("stage", "role")  # a condition on one of these selects among trials and steps

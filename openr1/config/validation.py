@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from openr1.data.options import check_data
+from openr1.data.validation import check_data
 from openr1.distributed.deepspeed import is_sharded
 from openr1.distributed.launcher import is_distributed
 from openr1.distributed.options import check_compute

@@ -12,7 +12,8 @@ import numpy as np
 from openr1.curation.options import Decontaminate
 from openr1.curation.rows import Decision, Rows
 from openr1.curation.shingles import shingles
-from openr1.data.sources import SOURCE_CLASSES, Source
+from openr1.data.registry import SOURCE_CLASSES
+from openr1.data.sources import Source
 from openr1.data.words import RULE, split_words
 
 if TYPE_CHECKING:

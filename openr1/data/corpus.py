@@ -19,7 +19,8 @@ from openr1.data.chat import encoder_for
 from openr1.data.documents import Document
 from openr1.data.hashing import hash64, unit
 from openr1.data.options import DataConfig, Paths
-from openr1.data.sources import Procedural, Source, open_sources
+from openr1.data.registry import open_sources
+from openr1.data.sources import Procedural, Source
 from openr1.data.tokenizer import Encoder, build_tokenizer, is_trained, reference_weights
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.system.errors import ConfigError

@@ -15,8 +15,8 @@ from openr1.data.corpus import HELD_OUT, RECORD, build_corpus
 from openr1.data.hashing import digest
 from openr1.data.mixture import draw, interleave, permutation, place
 from openr1.data.options import DataConfig, Paths
+from openr1.data.registry import open_sources
 from openr1.data.sequences import Documents, Examples, Packed, Pairs, Sequences, View
-from openr1.data.sources import open_sources
 from openr1.data.tokenizer import is_trained, reference_weights, source_weights, tokenizer_identity
 from openr1.models.options import ModelConfig, ScaleConfig
 from openr1.system.errors import ConfigError

@@ -13,7 +13,7 @@ from openr1.data.hashing import hash_files
 from openr1.data.options import PreferenceFilesSource, PreferenceHubSource, ReadabilitySource
 from openr1.data.preferences import PairReader, content_of
 from openr1.data.readability import RULE
-from openr1.data.sources import Files, Hub, Procedural, Source
+from openr1.data.sources import Files, Hub, Procedural
 from openr1.data.tasks import generate, options_of
 from openr1.system.errors import ConfigError
 
@@ -78,10 +78,3 @@ class ReadablePairs(Procedural):
             raise ConfigError(
                 f"{self.key}.task: the oracle of {config.task} writes no reasoning of two steps or more; use sums"
             )
-
-
-PREFERENCE_CLASSES: dict[str, type[Source]] = {
-    "preference_files": PreferenceFiles,
-    "preference_hub": PreferenceHub,
-    "readability": ReadablePairs,
-}

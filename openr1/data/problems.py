@@ -14,7 +14,8 @@ from openr1.data import tasks
 from openr1.data.hashing import digest
 from openr1.data.options import DataConfig, Paths, ProblemColumns
 from openr1.data.problem_tables import read_table
-from openr1.data.sources import Files, Hub, Procedural, Source, open_sources
+from openr1.data.registry import open_sources
+from openr1.data.sources import Files, Hub, Procedural, Source
 from openr1.data.tasks.problem import Problem, is_held_out
 from openr1.system.errors import ConfigError
 

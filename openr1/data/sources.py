@@ -1,4 +1,4 @@
-"""Sources of documents. One class for each ``kind`` of source; each is read as a stream, as often as needed."""
+"""Sources of documents, each read as a stream, as often as needed. :mod:`openr1.data.registry` lists them by kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from openr1.data.documents import Columns, Document
 from openr1.data.formats import FORMATS, files_under, find_files, formats_of, read_text
 from openr1.data.hashing import hash_files
-from openr1.data.options import ArtifactSource, DataConfig, FilesSource, HubSource, Paths, SourceConfig, TaskSource
+from openr1.data.options import ArtifactSource, FilesSource, HubSource, SourceConfig, TaskSource
 from openr1.data.readable_pairs import VERSION as LAYOUT
 from openr1.data.tables import Row, read_rows
 from openr1.data.tasks import generate, options_of
@@ -244,33 +244,6 @@ class Procedural(Source):
             )
         for problem in problems:
             yield Document(oracle_completion(problem, self.config), problem.prompt)
-
-
-SOURCE_CLASSES: dict[str, type[Source]] = {
-    "python_stdlib": PythonStdlib,
-    "files": Files,
-    "hub": Hub,
-    "task": Procedural,
-    "artifact": ArtifactData,
-}
-
-
-def open_sources(data: DataConfig, paths: Paths, group: str = "sources") -> dict[str, Source]:
-    """Open the sources of a mix by name, in the order of the config.
-
-    :param group: ``sources`` or ``held_out``.
-    """
-    cache, artifacts = Path(paths.cache), Path(paths.artifacts)
-    configs: dict[str, SourceConfig] = getattr(data, group)
-    return {name: _source_class(config)(f"data.{group}.{name}", config, cache, artifacts) for name, config in configs.items()}
-
-
-def _source_class(config: SourceConfig) -> type[Source]:
-    if config.pairs:
-        from openr1.data.preference_sources import PREFERENCE_CLASSES  # it builds on the classes here
-
-        return PREFERENCE_CLASSES[config.kind]
-    return SOURCE_CLASSES[config.kind]
 
 
 def optional_columns(config: FilesSource | HubSource) -> dict[str, Any]:

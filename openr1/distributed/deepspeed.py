@@ -9,18 +9,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openr1.distributed.options import ZERO_STAGES, ComputeConfig
+
 if TYPE_CHECKING:
     from transformers import Trainer
 
-    from openr1.distributed.options import ComputeConfig
-
 COMPLETE_FILE = "complete"  # in a checkpoint that was written to its end; it holds the layout
-STRATEGIES = {"zero2": 2, "zero3": 3}
 
 
 def is_sharded(compute: ComputeConfig) -> bool:
     """Return True if DeepSpeed runs the training."""
-    return compute.processes > 1 and compute.strategy in STRATEGIES
+    return compute.processes > 1 and compute.strategy in ZERO_STAGES
 
 
 def checkpoint_layout(compute: ComputeConfig) -> str:
@@ -33,7 +32,7 @@ def checkpoint_layout(compute: ComputeConfig) -> str:
 
 def deepspeed_config(compute: ComputeConfig) -> dict[str, Any]:
     """Return the DeepSpeed config of a run. transformers replaces ``auto`` by the arguments of the Trainer."""
-    stage = STRATEGIES[compute.strategy]
+    stage = ZERO_STAGES[compute.strategy]
     zero: dict[str, Any] = {"stage": stage, "contiguous_gradients": True, "overlap_comm": compute.device == "cuda"}
     if stage == 3:
         buckets = ("reduce_bucket_size", "stage3_prefetch_bucket_size", "stage3_param_persistence_threshold")

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from openr1.distributed.deepspeed import STRATEGIES, is_sharded, release_stale_locks
+from openr1.distributed.deepspeed import is_sharded, release_stale_locks
 from openr1.distributed.devices import asking_device
+from openr1.distributed.options import ZERO_STAGES
 from openr1.system.errors import ConfigError, Interrupted, Pruned, RunError
 from openr1.system.files import write_json
 from openr1.system.interrupts import INTERRUPT_SECONDS
@@ -53,7 +54,7 @@ def check_processes(config: Config) -> None:
     if not is_distributed(config):
         return
     compute, trains = config.compute, config.stage.trains
-    if trains and compute.strategy in STRATEGIES and importlib.util.find_spec("deepspeed") is None:
+    if trains and compute.strategy in ZERO_STAGES and importlib.util.find_spec("deepspeed") is None:
         raise ConfigError(f"compute.strategy: {compute.strategy} needs DeepSpeed: pip install 'openr1[deepspeed]'")
     if (compute.device if trains else asking_device(config)) == "cuda":
         import torch

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Le
 
-from openr1.distributed.deepspeed import STRATEGIES
 from openr1.options.ranges import Count, Minutes, OneOf, Or, Positive, Unit
 from openr1.system.errors import ConfigError
+
+ZERO_STAGES = {"zero2": 2, "zero3": 3}  # strategies of DeepSpeed -> the stage of ZeRO
 
 
 @dataclass
@@ -23,7 +24,7 @@ class ComputeConfig:
     parallel_trials: Annotated[int, Ge(1), Le(10_000), Or(-1)] = -1
     # processes of a stage that trains or asks a model, each with a device of its own; other stages use one
     processes: Annotated[int, Ge(1), Le(65_536)] = 1
-    strategy: Annotated[str, OneOf(("none", "ddp", *STRATEGIES))] = "none"  # for several processes: ddp, zero2 or zero3
+    strategy: Annotated[str, OneOf(("none", "ddp", *ZERO_STAGES))] = "none"  # for several processes: ddp, zero2 or zero3
     port: Annotated[int, Interval(ge=0, le=65_535)] = 0  # port at which the processes find each other; 0 for a free one
     micro_batch: Count | None = None  # most sequences in one forward pass on one device; null for all of a step
     gradient_checkpointing: bool = False
@@ -42,4 +43,4 @@ def check_compute(compute: ComputeConfig) -> None:
     :raises ConfigError: for the first key that is wrong.
     """
     if compute.processes > 1 and compute.strategy == "none":
-        raise ConfigError(f"compute.strategy: {compute.processes} processes need one of ddp, {', '.join(STRATEGIES)}")
+        raise ConfigError(f"compute.strategy: {compute.processes} processes need one of ddp, {', '.join(ZERO_STAGES)}")

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openr1.data.tasks.base import Problem
-    from openr1.rewards.model_based import ModelReward
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ class Reward:
     options: type | None = None  # dataclass of the options, all with defaults; None for a function of free keywords
     group: bool = False  # a value depends on the other samples of the prompt
     needs: str | None = None  # "verdict": the verdict on the answer; "tests": the result of every test of a code problem
-    # of a model-based reward: opens its model, given its options, the key that they stand at, and the folder of caches; such a
-    # reward is computed in the process of the scorer, and its function is not called there
-    opens: Callable[[Any, str, Path | None], ModelReward] | None = None
+    # of a model-based reward: opens its model (openr1.rewards.model_based.ModelReward), given its options, the key where they
+    # stand, and the folder of caches; such a reward is computed in the process of the scorer: its function is not called there
+    opens: Callable[[Any, str, Path | None], Any] | None = None
 
     def __call__(self, samples: Sequence[Sample], **options: Any) -> list[float | None]:
         if self.options is None:

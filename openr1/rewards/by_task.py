@@ -6,15 +6,13 @@ The final stage of R1 (arXiv 2501.12948, section 2.3.4) combines them so: rules 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from openr1.data.tasks.base import Problem
     from openr1.rewards.options import RewardConfig
-
-MAX_WEIGHT = 1e6  # of a term, on either side of 0
 
 
 class TaskWeights:
@@ -42,28 +40,6 @@ class TaskWeights:
         """Return the terms of a problem, with their weights."""
         label = self.label(problem)
         return self.all if label is None else self.by_task[label]
-
-
-def check_by_task(config: RewardConfig, key: str = "reward") -> None:
-    """Refuse weights of terms that do not exist, and a task without terms.
-
-    :raises ConfigError: for the first.
-    """
-    for task, weights in config.by_task.items():
-        if not weights:
-            raise ConfigError(f"{key}.by_task.{task}: no term is named; there are {', '.join(config.terms) or 'none'}")
-        for name in weights:
-            if name not in config.terms:
-                known = ", ".join(config.terms) or "none"
-                raise ConfigError(f"{key}.by_task.{task}.{name}: is not a term of {key}.terms; there are {known}")
-            if not _is_weight(weights[name]):
-                allowed = f"a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
-                raise ConfigError(f"{key}.by_task.{task}.{name}: must be {allowed}, not {weights[name]!r}")
-
-
-def _is_weight(value: Any) -> bool:
-    # OmegaConf does not convert the numbers of a mapping within a mapping
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_WEIGHT
 
 
 def check_tasks(config: RewardConfig, tasks: Mapping[str, Sequence[str]], key: str = "reward") -> None:

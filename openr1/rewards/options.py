@@ -11,12 +11,12 @@ from annotated_types import Ge, Interval, Le
 
 from openr1.options import check_ranges, load_options
 from openr1.options.ranges import OneOf, Seconds
-from openr1.rewards.by_task import MAX_WEIGHT, check_by_task
 from openr1.rewards.registry import REWARDS
 from openr1.rewards.sandbox import PROVIDERS, Limits
 from openr1.system.errors import ConfigError
 
 PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+MAX_WEIGHT = 1e6  # of a term, on either side of 0
 
 
 @dataclass
@@ -67,7 +67,29 @@ def check_reward(config: RewardConfig) -> None:
             _refuse_function(key, function)
         term_options(function, term.options, f"{key}.options")
     check_ranges(config, "reward")
-    check_by_task(config)
+    _check_by_task(config)
+
+
+def _check_by_task(config: RewardConfig) -> None:
+    """Refuse weights of terms that do not exist, and a task without terms.
+
+    :raises ConfigError: for the first.
+    """
+    for task, weights in config.by_task.items():
+        if not weights:
+            raise ConfigError(f"reward.by_task.{task}: no term is named; there are {', '.join(config.terms) or 'none'}")
+        for name in weights:
+            if name not in config.terms:
+                known = ", ".join(config.terms) or "none"
+                raise ConfigError(f"reward.by_task.{task}.{name}: is not a term of reward.terms; there are {known}")
+            if not _is_weight(weights[name]):
+                allowed = f"a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
+                raise ConfigError(f"reward.by_task.{task}.{name}: must be {allowed}, not {weights[name]!r}")
+
+
+def _is_weight(value: Any) -> bool:
+    # OmegaConf does not convert the numbers of a mapping within a mapping
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_WEIGHT
 
 
 def check_scoring_term(term: ScoringTerm, key: str) -> None:

@@ -1,7 +1,7 @@
 """The data of a whole config: what a run hands to the functions of ``openr1.data``."""
 
 from openr1 import data
-from openr1.data import problems, sources
+from openr1.data import problems, registry
 from openr1.runs.dataset import dataset_fingerprint as fingerprint
 from openr1.runs.dataset import prepare_dataset as prepare
 from openr1.runs.dataset import problems_extent, problems_fingerprint
@@ -23,4 +23,4 @@ def read_problems(config):
 
 
 def open_source(config, name="mine"):
-    return sources.open_sources(config.data, config.paths)[name]
+    return registry.open_sources(config.data, config.paths)[name]

@@ -36,7 +36,7 @@ def run(setting, figures) -> None:
     os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"ACCELERATE_USE_DEEPSPEED": "true", **process_environment(replace(config.compute, processes=2))}
     AcceleratorState._reset_state(reset_partial_state=True)  # that of the run before
-    deepspeed.is_sharded = lambda compute: compute.strategy in deepspeed.STRATEGIES
+    deepspeed.is_sharded = lambda compute: compute.strategy in deepspeed.ZERO_STAGES
     sharded = run_stage(config, quiet=True).artifact
     rows = [[row for row in artifact.history() if "train_loss" in row] for artifact in (plain, sharded)]
     value = max(abs(one["train_loss"] / other["train_loss"] - 1) for one, other in zip(*rows, strict=True))

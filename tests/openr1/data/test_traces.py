@@ -1,11 +1,12 @@
 import pytest
 
 from openr1.config.schema import PathsConfig
-from openr1.data.options import DataConfig, TaskSource, check_data
+from openr1.data.options import DataConfig, TaskSource
 from openr1.data.readability import readability
-from openr1.data.sources import open_sources
+from openr1.data.registry import open_sources
 from openr1.data.tasks import generate, reasoned_completion, verify
 from openr1.data.traces import oracle_completion
+from openr1.data.validation import check_data
 from openr1.system.errors import ConfigError
 
 
