@@ -4,13 +4,18 @@
 """
 
 import csv
+import re
 import tempfile
 from pathlib import Path
 
 import pytest
 from helpers.cli import command
 
+from openr1.analysis import LAWS
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parents[2]
+CHOICES = re.compile(r"<(laws|conf/[\w/]+)>")
 TABLE = Path(__file__).with_name("bad_lines.tsv")  # command, its words, and its answer
 SMALL = {"openr1": ["scale=30k", "budget.tokens=2e4"]}
 # 6 runs, and prose that is no table
@@ -25,9 +30,16 @@ DAILY = 1  # parts that are not nightly
 
 
 def read_lines() -> list[tuple[str, str, str]]:
-    """Return the command, the words and the answer of each line of the table."""
+    """Return the command, the words and the answer of each line of the table; the answer as it is written there."""
     with TABLE.open(newline="") as file:
         return [(name, words, answer) for name, words, answer in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def choices(place: re.Match[str]) -> str:
+    """Return the choices of a group that stands as ``<conf/scale>`` in an answer, or for ``<laws>`` all laws."""
+    if place[1] == "laws":
+        return ", ".join(LAWS)
+    return ", ".join(sorted(path.stem for path in (ROOT / place[1]).glob("*.yaml")))
 
 
 def words_of(name: str, line: str) -> list[str]:
@@ -59,6 +71,7 @@ def test_a_wrong_line_is_told_in_one_line_and_writes_nothing(part, tmp_path):
     faults = []
     for number, (name, line, answer) in enumerate(read_lines()[part::PARTS]):
         status, told, written = answer_of(name, line, tmp_path / str(number))
+        answer = CHOICES.sub(choices, answer)
         if answer.startswith(LATE):
             written = [path for path in written if not path.startswith("outputs")]
         if status != 2 or told != [f"{name}: {answer}"] or written:
@@ -73,7 +86,8 @@ def write_answers() -> None:
         with tempfile.TemporaryDirectory() as folder:
             status, told, _ = answer_of(name, line, Path(folder) / str(number))
         good = status == 2 and len(told) == 1
-        rows.append((name, line, told[0].removeprefix(f"{name}: ") if good else answer))
+        same = good and told[0] == f"{name}: {CHOICES.sub(choices, answer)}"
+        rows.append((name, line, told[0].removeprefix(f"{name}: ") if good and not same else answer))
         if rows[-1][2] != answer or not good:
             print(f"{name} {line}\n  status {status}: {told[-2:]}", flush=True)
     with TABLE.open("w", newline="") as file:
