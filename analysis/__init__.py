@@ -7,7 +7,7 @@ from openr1.analysis.fit.groups import Groups
 from openr1.analysis.fit.resampling import Bootstrap, Holdout
 from openr1.analysis.fit.result import Fit
 from openr1.analysis.forecast import forecast as _forecast
-from openr1.analysis.interactive import draw, fit_study, plot, tell
+from openr1.analysis.interactive import draw, fit_study, plot, read_forecasts, tell
 from openr1.analysis.laws import LAWS
 from openr1.analysis.laws.constraints import Prior
 from openr1.analysis.sources.frame import Columns, Runs, tidy
@@ -44,6 +44,7 @@ __all__ = [
     "plot",
     "read_csv",
     "read_file",
+    "read_forecasts",
     "read_mlflow",
     "read_plan",
     "read_study",

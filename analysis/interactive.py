@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from matplotlib.figure import Figure
 
     from openr1.analysis.charts.marks import Chart
     from openr1.analysis.fit.ablation import AblationStudy
     from openr1.analysis.study import GroupedStudy, Study
+
+
+BESIDE = (5.2, 4.1)  # inches of a panel beside others
 
 
 def fit_study(*overrides: str) -> Study | GroupedStudy | AblationStudy:
@@ -34,18 +40,22 @@ def fit_study(*overrides: str) -> Study | GroupedStudy | AblationStudy:
     return (study.analyse_groups if config.by else study.analyse)(config, list(overrides))
 
 
-def draw(study: Study | GroupedStudy | AblationStudy, figure: str = "") -> Figure:
-    """Draw a figure of the report of a study, which a notebook shows by itself.
+def draw(study: Study | GroupedStudy | AblationStudy, *figures: str) -> Figure:
+    """Draw figures of the report of a study beside each other; a notebook shows them by itself.
 
-    :param figure: such as ``"isoflop"``; by default the first one. The error for another name lists those that there are.
-    :raises ConfigError: for a figure that the study does not have.
+    :param figures: such as ``"isoflop"``; by default the first one. A figure that the runs do not determine is left out.
+    :raises ConfigError: if the study has none of them; the line lists those that it has.
     """
     from openr1.analysis.charts.matplotlib import draw as draw_chart
 
     charts = _charts(study)
-    if figure and figure not in charts:
-        raise ConfigError(f"figure: this study has no figure {figure!r}; it has {', '.join(charts)}")
-    return draw_chart(charts[figure or next(iter(charts))])
+    drawn = [charts[name] for name in figures or list(charts)[:1] if name in charts]
+    if not drawn:
+        raise ConfigError(f"figures: this study has no figure {' or '.join(figures)}; it has {', '.join(charts)}")
+    if len(drawn) == 1:
+        return draw_chart(drawn[0])
+    panels = tuple(panel for chart in drawn for panel in chart.panels)
+    return draw_chart(replace(drawn[0], panels=panels, size=BESIDE))
 
 
 def plot(
@@ -64,6 +74,28 @@ def plot(
     from openr1.analysis.charts.tables import chart_table
 
     return draw_chart(chart_table(frame, x, y, by, ends, labels))
+
+
+def read_forecasts(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
+    """Read the registered forecasts of a study, a row per planned run.
+
+    The response is ``predicted``, and lies with 95 % probability between ``low`` and ``high``. ``measured`` is missing until
+    the run exists and a report has compared it.
+
+    :param outputs: the folder of outputs; by default ``OPENR1_OUTPUTS``, or ``outputs``.
+    """
+    import pandas as pd
+
+    from openr1.analysis.forecast.registry import read_outcomes
+    from openr1.analysis.sources.readers import outputs_folder
+
+    columns = ["name", "fingerprint", "N", "D", "C", "response", "predicted", "low", "high", "measured", "written"]
+    rows = []
+    for outcome in read_outcomes(outputs_folder(outputs) / "studies" / study):
+        known = outcome.forecast
+        low, high = known["intervals"]["95"]
+        rows.append({**known, **known["run"], "low": low, "high": high, "measured": outcome.measured})
+    return pd.DataFrame(rows, columns=columns)
 
 
 def tell(study: Study | GroupedStudy) -> str:

@@ -44,10 +44,7 @@ analysis.draw(study, "isoflop")
 # The law that predicted the held-out runs best is drawn with its 95 % interval, dashed where no run has been.
 
 # %%
-analysis.draw(study, "frontier")
-
-# %%
-analysis.draw(study, "allocation")
+analysis.draw(study, "frontier", "allocation")
 
 # %% [markdown]
 # ## How far to believe them

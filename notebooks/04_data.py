@@ -31,7 +31,9 @@ SCALE = "30k"
 TOKENS = 400_000  # of each run on source code
 UNIQUE = [25_000, 50_000, 100_000, 200_000, 400_000]  # of which so many are distinct
 TRACES = [100_000, 200_000, 400_000]  # tokens of a student that learns from answers
+TEACHER = 300_000  # tokens of its teacher, too few for one that is always right
 PROBLEMS = 3_000  # that the teacher answers
+ASKED = 200  # held-out problems that a student is asked
 MORE = ""  # further overrides of all commands
 
 # %% [markdown]
@@ -43,7 +45,8 @@ MORE = ""  # further overrides of all commands
 # %%
 run(
     f"openr1 -m experiment=distill_micro study=data_verification recipe=distill_trained,distill_unverified scale={SCALE}"
-    f" budget.tokens={','.join(map(str, TRACES))} data.sources.sums.problems={PROBLEMS} {MORE}"
+    f" budget.tokens={','.join(map(str, TRACES))} data.sources.sums.problems={PROBLEMS}"
+    f" recipe.steps.teacher.budget.tokens={TEACHER} recipe.steps.eval.stage.problems={ASKED} {MORE}"
 )
 
 # %%

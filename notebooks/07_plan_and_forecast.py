@@ -33,6 +33,7 @@ NEXT = "demo_next"  # the study of the planned runs
 SCALES = ["50k", "100k", "150k", "200k", "300k"]
 BUDGETS = ["2.5e12", "5e12", "1e13"]  # FLOPs of a run
 MINUTES = 10  # that the run may take on this machine
+ALONE = "hydra.launcher.n_jobs=1"  # no other run beside it, since that would slow it down
 MORE = ""  # further overrides
 
 # %% [markdown]
@@ -42,7 +43,7 @@ MORE = ""  # further overrides
 # trained.
 
 # %%
-run(f"openr1-plan {RECIPE} study={NEXT} scale={','.join(SCALES)} budget.flops={','.join(BUDGETS)} {MORE}")
+run(f"openr1-plan {RECIPE} study={NEXT} scale={','.join(SCALES)} budget.flops={','.join(BUDGETS)} {ALONE} {MORE}")
 
 # %% [markdown]
 # ## The forecasts
@@ -58,22 +59,21 @@ planned = plan.join(forecast.table.drop(columns=["N", "D", "C"])).assign(minutes
 planned[["name", "N", "D", "C", "minutes", "predicted", "run_low_95", "run_high_95"]].round(3)
 
 # %%
-analysis.plot(
-    planned, "minutes", "predicted", by="C", minutes="Minutes on this machine", predicted="Forecast loss (nats/token)"
-)
+words = {"minutes": "Minutes on this machine", "predicted": "Forecast loss (nats/token)"}
+analysis.plot(planned, "minutes", "predicted", by="N", **words)
 
 # %% [markdown]
 # Within the time, the candidate of the lowest forecast is chosen. It stands here beyond the best runs so far, with
 # the interval in which the run is expected to be.
 
 # %%
-affordable = planned[planned["minutes"] <= MINUTES]
+affordable = planned[(planned["minutes"] <= MINUTES) & (planned["state"] == "waiting")]
 chosen = affordable.loc[affordable["predicted"].idxmin()]
 done = runs.tidy().frame
 best = done.loc[done.groupby("budget")["loss"].idxmin(), ["C", "loss"]].assign(what="best of a budget")
 ahead = chosen.to_frame().T.rename(columns={"predicted": "loss"}).assign(what="forecast")
 both = pd.concat([best, ahead])
-analysis.plot(both, "C", "loss", by="what", ends=("run_low_95", "run_high_95"))
+analysis.plot(both, "C", "loss", by="what", ends=("run_low_95", "run_high_95"), what="")
 
 # %% [markdown]
 # ## The registration
@@ -81,7 +81,9 @@ analysis.plot(both, "C", "loss", by="what", ends=("run_low_95", "run_high_95"))
 # The forecast is written before the run exists. It is refused for a run that has begun, and never written twice.
 
 # %%
-run(f"openr1-plan {' '.join(chosen['overrides'])} forecast={STUDY}")
+if chosen["fingerprint"] not in list(analysis.read_forecasts(NEXT)["fingerprint"]):
+    run(f"openr1-plan {' '.join(chosen['overrides'])} {ALONE} forecast={STUDY}")
+analysis.read_forecasts(NEXT)
 
 # %% [markdown]
 # ## The answer

@@ -17,7 +17,8 @@ from openr1.system.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDE = 8.0  # the largest value over the smallest, from which on an axis is logarithmic
+# the largest value over the smallest, from which on an axis is logarithmic: of amounts such as N, and of all other columns
+WIDE_AMOUNT, WIDE = 1.5, 8.0
 FEW = 12  # rows of a group that a line joins, and groups that have a colour of their own
 # metrics of runs -> the quantities whose names and formats they have
 MEASURES = {"eval_loss": "loss", "flops": "C", "tokens": "D", "params_non_embedding": "N", "unique_tokens": "U"}
@@ -114,7 +115,8 @@ def _axis(column: str, values: np.ndarray, label: str | None, log: bool | None =
     """Return the axis of a column, logarithmic where its values are positive and far apart."""
     known = MEASURES.get(column, column)
     numbers = QUANTITIES[known][1] if known in QUANTITIES else "plain"
-    log = bool(values.min() > 0 and values.max() >= WIDE * values.min()) if log is None else log
+    wide = WIDE if numbers == "plain" else WIDE_AMOUNT
+    log = bool(values.min() > 0 and values.max() >= wide * values.min()) if log is None else log
     if log and numbers == "plain" and values.max() >= 1e4:
         numbers = "short"
     return Axis(label or _name(column), log, numbers if log else "plain", span(values, 0.06, log=log))

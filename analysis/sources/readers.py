@@ -131,7 +131,7 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
         raise ConfigError(f"study: {study!r} is not the name of a study")
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
-    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{Path(_outputs(outputs)).absolute()}/mlflow.db", study=study)
+    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{outputs_folder(outputs).absolute()}/mlflow.db", study=study)
     return StudyRuns(study, source.uri, tuple(source.tracked_runs(ARGUMENTS)), TRACKED)
 
 
@@ -139,8 +139,8 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
 def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
     """Read the runs that ``openr1-plan`` priced for a study, a row per run.
 
-    The columns are ``name``, ``overrides``, ``state``, N, D, C, ``seconds`` of the work that is left, ``memory_bytes`` and the
-    rest of ``plan.json``; what is not known is missing.
+    The columns are ``name``, ``overrides``, ``fingerprint`` of the last stage, ``state``, N, D, C, ``seconds`` of the work that
+    is left, ``memory_bytes`` and the rest of ``plan.json``; what is not known is missing.
 
     :param outputs: the folder of outputs; by default ``OPENR1_OUTPUTS``, or ``outputs``.
     :raises ConfigError: for a study that has no plan.
@@ -149,15 +149,16 @@ def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
 
     import pandas as pd
 
-    path = Path(_outputs(outputs), "studies", study, "plan.json")
+    path = outputs_folder(outputs) / "studies" / study / "plan.json"
     if not path.exists():
         raise ConfigError(f"study: there is no plan of {study!r} at {path}; openr1-plan OVERRIDES study={study} writes it")
-    runs = pd.DataFrame(json.loads(path.read_text())["runs"])
-    return runs.rename(columns={"params": "N", "tokens": "D", "flops": "C"})
+    rows = [{**run, "fingerprint": run["stages"][-1]["fingerprint"]} for run in json.loads(path.read_text())["runs"]]
+    return pd.DataFrame(rows).rename(columns={"params": "N", "tokens": "D", "flops": "C"})
 
 
-def _outputs(outputs: str | Path | None) -> str | Path:
-    return outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs")
+def outputs_folder(outputs: str | Path | None) -> Path:
+    """Return the folder of outputs: the one that is given, ``OPENR1_OUTPUTS``, or ``outputs``."""
+    return Path(outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs"))
 
 
 def _merge(columns: Columns | Mapping[str, str] | None, names: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 from openr1.system.errors import RunError
@@ -14,7 +15,8 @@ WIDTH = "120"  # characters of a line of what a command prints
 
 
 def enter_project() -> None:
-    """Change from the folder of the notebooks to the root of the project, where ``outputs`` is; elsewhere do nothing."""
+    """Change from the folder of the notebooks to the root of the project, where ``outputs`` is; stay in any other folder."""
+    warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm would like a package for bars, which nothing shows
     if Path.cwd().name == "notebooks" and (Path.cwd().parent / "pyproject.toml").exists():
         os.chdir("..")
 
@@ -25,9 +27,11 @@ def run(command: str) -> None:
     :raises RunError: if it fails; the reason is the last line that was printed.
     """
     script, *words = shlex.split(command)
+    # a kernel asks for colours, which a table of text cannot have
+    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
     begun = subprocess.Popen(
         [str(Path(sys.executable).with_name(script)), *words],
-        env={**os.environ, "COLUMNS": WIDTH},
+        env={**environment, "COLUMNS": WIDTH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -35,7 +39,7 @@ def run(command: str) -> None:
     try:
         assert begun.stdout is not None
         for line in begun.stdout:
-            print(line, end="", flush=True)
+            print(line, end="")
     except KeyboardInterrupt:  # the command stops as it does at Ctrl-C in a shell, and resumes when it is run again
         begun.terminate()
         raise
