@@ -149,6 +149,14 @@ def test_curves_are_tidy(runs):
     pd.testing.assert_series_equal(last["eval_loss"].sort_index(), ended.sort_index(), check_names=False)
 
 
+def test_runs_are_what_a_fit_takes(runs):
+    rows = runs.tidy().frame
+    assert {"N", "D", "C", "loss", "budget"} <= set(rows)
+    assert len(rows) == 6
+    fitted = analysis.fit(runs, "power_law", bootstrap=analysis.Bootstrap(resamples=0))
+    assert fitted.n_points == analysis.fit(rows, "power_law", bootstrap=analysis.Bootstrap(resamples=0)).n_points
+
+
 def test_a_rate_is_best_where_it_is_highest(outputs):
     runs = analysis.read_study("recipes", outputs)
     assert runs.best("pass_at_1").frame["seed"].item() == 1
