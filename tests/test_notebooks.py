@@ -13,7 +13,10 @@ import pandas as pd
 import pytest
 from helpers.cli import succeed
 from helpers.configs import tiny_run
+from helpers.shown_studies import r1_zero
 from nbclient.exceptions import CellExecutionError
+
+from openr1.tracking.options import TrackingConfig
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
@@ -23,24 +26,18 @@ SPEC.loader.exec_module(notebooks)
 PATHS = notebooks.list_notebooks()
 
 IN_PROCESS = "hydra/launcher=basic"  # saves the start of a pool
-SUMS = ["data=sums", "data.sources.sums.problems=100", "+data.sources.sums.options={min_terms:2,max_terms:2,maximum:9}"]
-SUMS += ["data.eval_fraction=0.2", "data.tokenizer.vocab_size=258", "data.context=64", "data.eval_tokens=1024", "scale=30k"]
-ZERO = ["recipe=r1_zero", "study=r1_zero_micro", *SUMS, "+recipe.steps.base.budget.steps=150"]
-ZERO += ["+recipe.steps.base.optim.batch_tokens=1024", "recipe.steps.zero.budget.steps=8", "recipe.steps.zero.optim.lr=1e-4"]
-ZERO += [f"recipe.steps.zero.stage.{key}" for key in ("prompts=8", "samples=4", "eval.every=1", "eval.problems=14")]
-ZERO += [f"recipe.steps.eval_{step}.stage.problems=14" for step in ("base", "zero")]
-
 group = partial(pytest.mark.xdist_group, "notebooks")
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory, text_file):
-    """Train a small study and a small R1-Zero under the names of those of the demo; return the folder of outputs."""
+    """Train a small study under the name of that of the demo, and log a made-up R1-Zero; return the folder of outputs."""
     folder = tmp_path_factory.mktemp("notebooks")
     run = [word for word in tiny_run(text_file, folder) if not word.startswith(("scale=", "budget."))]
     grid = ["study=demo", "scale=30k,50k,70k", "budget.tokens=2e3,3e3,4500,7e3", IN_PROCESS, "sweep.calibrate=false"]
     succeed("openr1", "-m", *run, *grid, cwd=folder)
-    succeed("openr1", *ZERO, cwd=folder)
+    store = TrackingConfig(uri=f"sqlite:///{folder}/outputs/mlflow.db", artifacts=f"{folder}/outputs/mlartifacts")
+    r1_zero(store, "r1_zero_micro")
     return folder / "outputs"
 
 
