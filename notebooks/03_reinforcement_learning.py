@@ -79,7 +79,7 @@ trial = trials.frame.iloc[0]
 spent = {"base": trial["base.flops"], "zero": trial["base.flops"] + trial["zero.flops"]}
 ends = {step: [trial[f"eval_{step}.pass_at_1{end}"] for end in ("", "_low", "_high")] for step in spent}
 steps = pd.DataFrame(ends, index=["pass_at_1", "low", "high"]).T.assign(C=spent).reset_index(names="after")
-analysis.plot(steps, "C", "pass_at_1", by="after", ends=("low", "high"))
+analysis.plot(steps, "C", "pass_at_1", ends=("low", "high"), C="FLOPs of the base model and of reinforcement learning")
 
 # %% [markdown]
 # ## The answer

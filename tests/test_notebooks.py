@@ -149,9 +149,9 @@ def test_what_reinforcement_learning_buys(execute, outputs):
 @pytest.mark.integration
 @group()
 def test_data(execute):
-    sizes = {"TOKENS": 8000, "UNIQUE": [4000, 8000], "TRACES": [8000], "TEACHER": 20_000, "PROBLEMS": 300, "ASKED": 10}
+    sizes = {"TOKENS": 8000, "UNIQUE": [4000, 8000], "TRACES": [8000], "PROBLEMS": 300, "ASKED": 10}
     notebook = execute("04", **sizes, MORE=f"{IN_PROCESS} optim.batch_tokens=512")
-    assert figures(notebook) == 3
+    assert figures(notebook) == 4
     assert re.search(
         r"^Verified answers teach a pass rate of .*, unverified ones .* The best mix has a share", answer(notebook)
     )

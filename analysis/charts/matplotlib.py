@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from openr1.analysis.charts.marks import (
     GREY,
@@ -178,6 +178,8 @@ def _set_axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
         _set_ticks(along, ticks, [STYLES[axis.numbers](tick) for tick in ticks])
     else:
         along.set_major_locator(MaxNLocator(max(3, int(length * PER_INCH[which])), steps=ROUND))
+        if axis.numbers != "plain":
+            along.set_major_formatter(FuncFormatter(lambda tick, _: _raise(STYLES[axis.numbers](tick))))
 
 
 def _set_ticks(along, places, names) -> None:

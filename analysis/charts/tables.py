@@ -119,4 +119,4 @@ def _axis(column: str, values: np.ndarray, label: str | None, log: bool | None =
     log = bool(values.min() > 0 and values.max() >= wide * values.min()) if log is None else log
     if log and numbers == "plain" and values.max() >= 1e4:
         numbers = "short"
-    return Axis(label or _name(column), log, numbers if log else "plain", span(values, 0.06, log=log))
+    return Axis(label or _name(column), log, numbers, span(values, 0.06, log=log))
