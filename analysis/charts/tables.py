@@ -70,7 +70,7 @@ def _groups(rows: pd.DataFrame, x: str, y: str, by: str | None, ends: tuple[str,
     hues = colour_labels(names) if by else {"": BLUE}
     marks: list[Mark] = []
     for name in names:
-        look = {"name": _short_name(by, name), "colour": hues[name]}
+        look: dict[str, Any] = {"name": _short_name(by, name), "colour": hues[name]}
         if "run" in rows:
             parts = [part for _, part in groups[name].groupby("run", sort=False)]
             marks += [
