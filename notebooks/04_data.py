@@ -92,11 +92,13 @@ analysis.plot(mixes, "data.sources.sums.weight", "eval_loss", **{"data.sources.s
 # ## The answer
 
 # %%
-last = students[students["student.tokens"] == students["student.tokens"].max()].set_index("recipe")["pass_at_1"]
+last = students.sort_values("student.tokens").groupby("recipe").last()
+right, any_answer = last.loc["distill_trained"], last.loc["distill_unverified"]
 most, least = repeated.loc[repeated["epochs"].idxmax()], repeated.loc[repeated["epochs"].idxmin()]
 best = mixes.loc[mixes["eval_loss"].idxmin()]
 print(
-    f"Verified answers teach a pass rate of {last['distill_trained']:.1%}, unverified ones {last['distill_unverified']:.1%}."
+    f"Verified answers teach a loss of {right['eval_loss']:.3f} and a pass rate of {right['pass_at_1']:.1%}, all answers"
+    f" {any_answer['eval_loss']:.3f} and {any_answer['pass_at_1']:.1%}."
     f" With the same compute, {short(most['unique_tokens'])} tokens seen {most['epochs']:.0f} times end at a loss of"
     f" {most['eval_loss']:.3f}, and {short(least['unique_tokens'])} tokens at {least['eval_loss']:.3f}."
     f" The best mix has a share of sums of {best['data.sources.sums.weight']:.2f}."

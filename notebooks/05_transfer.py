@@ -51,10 +51,11 @@ run(
 
 # %%
 runs = analysis.read_study(STUDY)
-analysis.plot(runs.filter(optimiser="adamw").frame, "lr", "eval_loss", by="scale")
+first, last = (runs.filter(**{"optim.parametrization": name}).frame for name in PARAMETRIZATIONS)
+analysis.plot(first, "lr", "eval_loss", by="scale", lr=f"Learning rate, {PARAMETRIZATIONS[0]}")
 
 # %%
-analysis.plot(runs.filter(optimiser="adamw_completep").frame, "lr", "eval_loss", by="scale")
+analysis.plot(last, "lr", "eval_loss", by="scale", lr=f"Learning rate, {PARAMETRIZATIONS[1]}")
 
 # %% [markdown]
 # ## What it costs to take the small model's learning rate

@@ -153,7 +153,7 @@ def test_data(execute):
     notebook = execute("04", **sizes, MORE=f"{IN_PROCESS} optim.batch_tokens=512")
     assert figures(notebook) == 4
     assert re.search(
-        r"^Verified answers teach a pass rate of .*, unverified ones .* The best mix has a share", answer(notebook)
+        r"^Verified answers teach a loss of .*, all answers .* The best mix has a share of sums of 0\.\d", answer(notebook)
     )
 
 
