@@ -54,7 +54,8 @@ students = analysis.read_study("data_verification").frame
 analysis.plot(students, "student.tokens", "eval_loss", by="recipe", **{"student.tokens": "Tokens of the student"})
 
 # %%
-analysis.plot(students, "student.tokens", "pass_at_1", by="recipe", **{"student.tokens": "Tokens of the student"})
+ends = ("pass_at_1_low", "pass_at_1_high")
+analysis.plot(students, "student.tokens", "pass_at_1", by="recipe", ends=ends, **{"student.tokens": "Tokens of the student"})
 
 # %% [markdown]
 # ## Repetition

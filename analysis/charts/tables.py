@@ -98,22 +98,27 @@ def _scale(column: pd.Series, label: str | None) -> Scale | None:
     return Scale(axis.label, float(column.min()), float(column.max()), axis.log, axis.numbers)
 
 
+def _measure(column: str) -> str:
+    """Return the quantity that a column holds, also that of a step of a recipe such as ``student.tokens``, or its name."""
+    return MEASURES.get(column.rpartition(".")[2], column)
+
+
 def _name(column: str) -> str:
     """Return the words for a column: those of its quantity, or its name."""
-    known = MEASURES.get(column, column)
+    known = _measure(column)
     return QUANTITIES[known][2] if known in QUANTITIES else column.replace("_", " ")
 
 
 def _short_name(by: str | None, label: str) -> str:
     """Return the label of a group: an amount as its quantity is written, all else as it is."""
     size = parse_size(label)
-    known = MEASURES.get(by or "", by or "")
+    known = _measure(by or "")
     return quantity(known, size) if known in QUANTITIES and np.isfinite(size) else label
 
 
 def _axis(column: str, values: np.ndarray, label: str | None, log: bool | None = None) -> Axis:
     """Return the axis of a column, logarithmic where its values are positive and far apart."""
-    known = MEASURES.get(column, column)
+    known = _measure(column)
     numbers = QUANTITIES[known][1] if known in QUANTITIES else "plain"
     wide = WIDE if numbers == "plain" else WIDE_AMOUNT
     log = bool(values.min() > 0 and values.max() >= wide * values.min()) if log is None else log
