@@ -26,7 +26,7 @@ SPEC.loader.exec_module(notebooks)
 PATHS = notebooks.list_notebooks()
 
 IN_PROCESS = "hydra/launcher=basic"  # saves the start of a pool
-group = partial(pytest.mark.xdist_group, "notebooks")
+group = partial(pytest.mark.xdist_group, "notebooks")  # of the tests that share a study
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,6 @@ def points(tmp_path):
 
 
 @pytest.mark.integration
-@group()
 def test_compute_optimal_sizes(execute, points):
     laws = ["compare=[isoflop,chinchilla,power_law]", "holdout.largest_budgets=1", "bootstrap.resamples=20"]
     notebook = execute("02", WORDS=["runs=csv", f"runs.path={points}", *laws])
@@ -132,7 +131,6 @@ def test_compute_optimal_sizes(execute, points):
 
 
 @pytest.mark.integration
-@group()
 def test_a_notebook_says_where_there_are_no_runs(execute):
     with pytest.raises(CellExecutionError, match=r"runs.uri: there is no store"):
         execute("02")
@@ -147,10 +145,9 @@ def test_what_reinforcement_learning_buys(execute, outputs):
 
 
 @pytest.mark.integration
-@group()
 def test_data(execute):
     sizes = {"TOKENS": 8000, "UNIQUE": [4000, 8000], "TRACES": [8000], "PROBLEMS": 300, "ASKED": 10}
-    notebook = execute("04", **sizes, MORE=f"{IN_PROCESS} optim.batch_tokens=512")
+    notebook = execute("04", **sizes, MORE=IN_PROCESS)
     assert figures(notebook) == 4
     assert re.search(
         r"^Verified answers teach a loss of .*, all answers .* The best mix has a share of sums of 0\.\d", answer(notebook)
@@ -158,7 +155,6 @@ def test_data(execute):
 
 
 @pytest.mark.integration
-@group()
 def test_which_hyperparameters_transfer(execute):
     small = f"{IN_PROCESS} optim.batch_tokens=512"
     notebook = execute("05", SCALES=["50k", "100k"], TOKENS=5000, RATES=[0.25, 1, 4], EXTEND=2, MORE=small)
@@ -167,7 +163,6 @@ def test_which_hyperparameters_transfer(execute):
 
 
 @pytest.mark.integration
-@group()
 def test_a_published_table(execute):
     notebook = execute("06", RESAMPLES=20)
     assert figures(notebook) == 3
