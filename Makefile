@@ -12,7 +12,7 @@ TORCH_BACKEND ?= $(if $(UV_FIND_LINKS),,$(shell $(PYTHON) -c '$(ASK)' 2>/dev/nul
 TORCH = $(addprefix --torch-backend=,$(TORCH_BACKEND))
 
 .DEFAULT_GOAL := help
-.PHONY: help install vllm demo test integration nightly lint format ui docs benchmark clean
+.PHONY: help install vllm demo notebooks test integration nightly lint format ui docs benchmark clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -42,6 +42,9 @@ demo: install  ## train the demo study and an R1-Zero, fit their laws, write rep
 	$(BIN)/openr1-fit experiment=demo
 	$(BIN)/openr1 experiment=r1_zero_micro
 	$(BIN)/openr1-fit experiment=r1_zero_micro
+
+notebooks: install  ## execute the notebooks on the studies of make demo, as pages in dist/notebooks
+	@$(BIN)/python notebooks/execute.py
 
 test: install  ## the fast suite
 	$(BIN)/python -m pytest -m "not slow and not integration and not gpu" -n 2 --dist loadfile -q

@@ -7,10 +7,11 @@ from openr1.analysis.fit.groups import Groups
 from openr1.analysis.fit.resampling import Bootstrap, Holdout
 from openr1.analysis.fit.result import Fit
 from openr1.analysis.forecast import forecast as _forecast
+from openr1.analysis.interactive import draw, fit_study, plot, read_forecasts, tell
 from openr1.analysis.laws import LAWS
 from openr1.analysis.laws.constraints import Prior
 from openr1.analysis.sources.frame import Columns, Runs, tidy
-from openr1.analysis.sources.readers import read_csv, read_file, read_mlflow, read_study
+from openr1.analysis.sources.readers import read_csv, read_file, read_mlflow, read_plan, read_study
 from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
 from openr1.system.short_names import shorten
@@ -35,12 +36,18 @@ __all__ = [
     "Runs",
     "StudyRuns",
     "compare_nested",
+    "draw",
     "fit",
     "fit_by",
+    "fit_study",
     "forecast",
+    "plot",
     "read_csv",
     "read_file",
+    "read_forecasts",
     "read_mlflow",
+    "read_plan",
     "read_study",
+    "tell",
     "tidy",
 ]

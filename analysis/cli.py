@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -40,17 +39,10 @@ def app(cfg: DictConfig) -> None:
 
 def _compare_variants(config: FitConfig) -> None:
     """Compare the variants of a study with its base line, write the table and print it."""
-    from openr1.analysis.fit.ablation import compare
     from openr1.analysis.report import ablations
-    from openr1.analysis.sources.frame import read
+    from openr1.analysis.study import compare_variants
 
-    frame, options = read(config.runs, []).frame, config.ablation
-    named = {column: quantity for quantity, column in vars(config.runs.columns).items() if column}
-
-    def column(name: str) -> str:  # a metric may stand under the name of its quantity, such as eval_loss under loss
-        return name if name in frame else named.get(name, name)
-
-    study = compare(frame, replace(options, metric=column(str(options.metric)), compute=column(options.compute)))
+    study = compare_variants(config)
     with writing(config.directory):
         path = ablations.write(study, config)
     ablations.show(study, config, path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openr1.analysis.config import FitConfig
+from openr1.analysis.fit.ablation import AblationStudy, compare
 from openr1.analysis.fit.comparison import Comparison, compare_nested
 from openr1.analysis.fit.fit import fit
 from openr1.analysis.fit.groups import Groups, fit_by, split_by
@@ -238,6 +239,20 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
         for group, fit in groups.fits.items()
     }
     return GroupedStudy(config=config, runs=runs, target_flops=target, overrides=overrides, groups=groups, parts=parts)
+
+
+def compare_variants(config: FitConfig) -> AblationStudy:
+    """Read the runs and compare the variants that ``config.ablation`` is about with their base line. Nothing is written.
+
+    :raises ConfigError: if there are no runs, or no base line.
+    """
+    runs, options = frame.read(config.runs, []).frame, config.ablation
+    named = {column: quantity for quantity, column in vars(config.runs.columns).items() if column}
+
+    def column(name: str) -> str:  # a metric may stand under the name of its quantity, such as eval_loss under loss
+        return name if name in runs else named.get(name, name)
+
+    return compare(runs, replace(options, metric=column(str(options.metric)), compute=column(options.compute)))
 
 
 def _add_unusable_groups(groups: Groups, runs: Runs, by: str, known: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -74,8 +74,12 @@ def chart_groups(study: GroupedStudy) -> dict[str, Chart]:
 
 
 def assign_colours(study: GroupedStudy) -> dict[str, str]:
-    """Assign a colour to each group: from dark to light if groups are numbers or scales, or too many for distinct hues."""
-    labels = list(study.parts)
+    """Assign a colour to each group of a study."""
+    return colour_labels(list(study.parts))
+
+
+def colour_labels(labels: Sequence[str]) -> dict[str, str]:
+    """Assign a colour to each label: from dark to light if labels are numbers or scales, or too many for distinct hues."""
     ordered = len(labels) > 2 and all(np.isfinite(parse_size(label)) for label in labels)
     if ordered or len(labels) > len(HUES):
         scale = Scale("", 0, len(labels) - 1)

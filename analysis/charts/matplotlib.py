@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from openr1.analysis.charts.marks import (
     GREY,
@@ -82,7 +82,14 @@ PER_INCH = {"x": 1.4, "y": 2}  # largest number of numbers per inch of a linear 
 MARGIN = 0.9  # inches of a panel that are not axis
 
 
-def draw(chart: Chart, figures: Figures | None = None) -> Figure:
+class Drawing(Figure):
+    """A figure that a notebook shows by itself, as SVG."""
+
+    def _repr_svg_(self) -> str:
+        return to_bytes(self, "svg").decode()
+
+
+def draw(chart: Chart, figures: Figures | None = None) -> Drawing:
     """Draw a chart.
 
     :param figures: the style and the width; null for the style of reports.
@@ -93,7 +100,7 @@ def draw(chart: Chart, figures: Figures | None = None) -> Figure:
     with mpl.rc_context(RC[figures.style]):
         columns = min(chart.columns, len(chart.panels))
         rows = -(-len(chart.panels) // columns)
-        figure = Figure(figsize=(chart.size[0] * columns, chart.size[1] * rows), layout="constrained")
+        figure = Drawing(figsize=(chart.size[0] * columns, chart.size[1] * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, chart.panels, strict=False):
             _draw_panel(axes, panel, chart.size)
@@ -171,6 +178,8 @@ def _set_axis(axes: Axes, which: str, axis: Axis, length: float) -> None:
         _set_ticks(along, ticks, [STYLES[axis.numbers](tick) for tick in ticks])
     else:
         along.set_major_locator(MaxNLocator(max(3, int(length * PER_INCH[which])), steps=ROUND))
+        if axis.numbers != "plain":
+            along.set_major_formatter(FuncFormatter(lambda tick, _: _raise(STYLES[axis.numbers](tick))))
 
 
 def _set_ticks(along, places, names) -> None:

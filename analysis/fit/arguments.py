@@ -15,6 +15,7 @@ from openr1.analysis.sources.columns import Keys
 from openr1.analysis.sources.frame import RESERVED, Runs, holds_budgets, told
 from openr1.analysis.sources.plausibility import check_units
 from openr1.analysis.sources.rows import check_sizes_of_runs, has_points
+from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.warning import RankedWarning, Severity
 from openr1.system.errors import ConfigError
 
@@ -35,12 +36,14 @@ TIDYING = _Tidying(columns="")
 
 
 def read_frame(frame: Any, argument: str = "frame") -> pd.DataFrame:
-    """Return the rows of a DataFrame, or of the ``Runs`` that the readers and ``tidy`` return.
+    """Return the rows of a DataFrame, of the ``Runs`` that the readers and ``tidy`` return, or of the runs of a study.
 
     :raises ConfigError: for anything else, or several columns of one name.
     """
     import pandas as pd
 
+    if isinstance(frame, StudyRuns):
+        return frame.tidy().frame
     if isinstance(frame, Runs):
         return frame.frame
     if not isinstance(frame, pd.DataFrame):

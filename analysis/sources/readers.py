@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openr1.analysis.sources.columns import ARGUMENTS, DEFAULT_NEEDS, MARKS, Columns, Units, mapping
 from openr1.analysis.sources.frame import Runs, read
@@ -15,6 +15,9 @@ from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
 from openr1.options import check_ranges
 from openr1.system.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # the names that runs of openr1 have for the quantities, as conf/analysis/runs/mlflow.yaml
 TRACKED = Columns(
@@ -126,11 +129,36 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
     """
     if not isinstance(study, str) or not study:
         raise ConfigError(f"study: {study!r} is not the name of a study")
-    folder = outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs")
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
-    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{Path(folder).absolute()}/mlflow.db", study=study)
+    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{outputs_folder(outputs).absolute()}/mlflow.db", study=study)
     return StudyRuns(study, source.uri, tuple(source.tracked_runs(ARGUMENTS)), TRACKED)
+
+
+@speaking_python
+def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
+    """Read the runs that ``openr1-plan`` priced for a study, a row per run.
+
+    The columns are ``name``, ``overrides``, ``fingerprint`` of the last stage, ``state``, N, D, C, ``seconds`` of the work that
+    is left, ``memory_bytes`` and the rest of ``plan.json``; what is not known is missing.
+
+    :param outputs: the folder of outputs; by default ``OPENR1_OUTPUTS``, or ``outputs``.
+    :raises ConfigError: for a study that has no plan.
+    """
+    import json
+
+    import pandas as pd
+
+    path = outputs_folder(outputs) / "studies" / study / "plan.json"
+    if not path.exists():
+        raise ConfigError(f"study: there is no plan of {study!r} at {path}; openr1-plan OVERRIDES study={study} writes it")
+    rows = [{**run, "fingerprint": run["stages"][-1]["fingerprint"]} for run in json.loads(path.read_text())["runs"]]
+    return pd.DataFrame(rows).rename(columns={"params": "N", "tokens": "D", "flops": "C"})
+
+
+def outputs_folder(outputs: str | Path | None) -> Path:
+    """Return the folder of outputs: the one that is given, ``OPENR1_OUTPUTS``, or ``outputs``."""
+    return Path(outputs if outputs is not None else os.environ.get("OPENR1_OUTPUTS", "outputs"))
 
 
 def _merge(columns: Columns | Mapping[str, str] | None, names: Mapping[str, str]) -> dict[str, str]:

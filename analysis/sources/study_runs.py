@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openr1.analysis.formatting import quantity
 from openr1.analysis.sources import mlflow
 from openr1.analysis.sources.columns import Columns
+from openr1.analysis.sources.frame import Runs, tidy
 from openr1.analysis.sources.rows import holds_any, join_values
 from openr1.options.near import did_you_mean
 from openr1.system.errors import ConfigError
@@ -91,7 +92,7 @@ class StudyRuns:
     def curves(self, metric: str, *columns: str) -> pd.DataFrame:
         """Return the curve of a metric during training: a row per run and step at which it was logged.
 
-        The columns are ``run``, ``step``, ``tokens``, ``flops`` and ``value``; ``run`` is the name, or the id if names repeat.
+        The columns are ``run``, ``step``, ``tokens``, ``flops`` and the metric; ``run`` is the name, or the id if names repeat.
         The curves of a recipe's trial are those of its steps.
 
         :param columns: of the runs, which are set beside each point, such as ``"scale"``.
@@ -114,11 +115,20 @@ class StudyRuns:
                 if metric in point:
                     about = {"run": run.name if named else run.run_id, **{column: row[column] for column in columns}}
                     amounts = {name: point.get(name) for name in ("tokens", "flops")}
-                    rows.append({**about, "step": int(point["step"]), **amounts, "value": point[metric]})
+                    rows.append({**about, "step": int(point["step"]), **amounts, metric: point[metric]})
         if not rows:
             known = (name for _, run in drawn for name in run.metrics)
             raise ConfigError(f"curves: no run has a curve of {metric!r}{did_you_mean(metric, known)}")
         return pd.DataFrame(rows).astype({"tokens": float, "flops": float})
+
+    def tidy(self, needs: Sequence[str] | None = None) -> Runs:
+        """Return the runs as the tidy frame that a fit takes; :func:`openr1.analysis.fit` calls this where it is given runs.
+
+        :param needs: quantities that a usable run must have; by default N, D, C and the loss.
+        """
+        held = {key: key for key in AMOUNTS if key in self._frame} | {"loss": self.names.loss or "eval_loss"}
+        known = {key: name for key, name in held.items() if name in self._frame}
+        return tidy(self._frame, known, needs=needs, units_known=True)
 
     def __len__(self) -> int:
         return len(self._frame)

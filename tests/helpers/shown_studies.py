@@ -61,6 +61,25 @@ def reinforcement_learning(config: TrackingConfig, study: str) -> str:
     return run.run_id
 
 
+def r1_zero(config: TrackingConfig, study: str) -> None:
+    """Log a trial of R1-Zero: a base model, reinforcement learning along a sigmoid in compute, and an evaluation of each."""
+    tags = {"role": "trial", "stage": "recipe", "recipe": "r1_zero", "seed": 0, "scale": "500k", "fingerprint": "trial"}
+    ended = {"base.flops": 1e13, "zero.flops": 2e12}
+    rates = [0.2 + 0.7 / (1 + (8 / step) ** 2) if step else 0.2 for step in range(41)]
+    for step, rate in (("base", rates[0]), ("zero", rates[-1])):
+        ended |= {f"eval_{step}.pass_at_1{end}": rate + off for end, off in (("", 0), ("_low", -0.04), ("_high", 0.04))}
+    with tracking.track(config, study, "r1_zero", tags, {"seed": 0}, {}) as trial:
+        about = {"role": "stage", "stage": "grpo", "seed": 0, "scale": "500k", "fingerprint": "grpo"}
+        with tracking.track(config, study, "grpo zero", about, {"seed": 0}, {}, parent=trial.run_id) as run:
+            for step in range(0, 41, 2):
+                shown = {"reasoned_rate": rates[step], "response_tokens": 20 + 10 * rates[step]}
+                row = {"tokens": 1e4 * step, "flops": 5e10 * step, "pass_at_1": rates[step], **shown}
+                run.log(row, step)
+            run.log_results({**row, "params_non_embedding": 5e5}, step)
+        trial.tag(**{"step.zero": run.run_id})
+        trial.summarise({"flops": 1.2e13, "pass_at_1": rates[-1], **ended}, 0)
+
+
 def many_runs(config: TrackingConfig, study: str, count: int) -> None:
     """Log a study of many finished runs. The rows of one run are copied in the database, since requests would take minutes."""
     pretraining(config, study)

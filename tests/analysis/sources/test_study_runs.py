@@ -139,14 +139,22 @@ def test_groups_are_runs_too(runs):
 
 def test_curves_are_tidy(runs):
     curves = runs.filter(scale="30k").curves("eval_loss", "lr")
-    assert list(curves) == ["run", "lr", "step", "tokens", "flops", "value"]
+    assert list(curves) == ["run", "lr", "step", "tokens", "flops", "eval_loss"]
     assert len(curves) == 2 * POINTS
     for _, curve in curves.groupby("run"):
         assert curve["step"].is_monotonic_increasing
         assert curve["flops"].tolist() == pytest.approx((6 * 3e4 * curve["tokens"]).tolist())
     last = curves.groupby("run").last()
     ended = runs.filter(scale="30k").frame.set_index("name")["eval_loss"]
-    pd.testing.assert_series_equal(last["value"].sort_index(), ended.sort_index(), check_names=False)
+    pd.testing.assert_series_equal(last["eval_loss"].sort_index(), ended.sort_index(), check_names=False)
+
+
+def test_runs_are_what_a_fit_takes(runs):
+    rows = runs.tidy().frame
+    assert {"N", "D", "C", "loss", "budget"} <= set(rows)
+    assert len(rows) == 6
+    fitted = analysis.fit(runs, "power_law", bootstrap=analysis.Bootstrap(resamples=0))
+    assert fitted.n_points == analysis.fit(rows, "power_law", bootstrap=analysis.Bootstrap(resamples=0)).n_points
 
 
 def test_a_rate_is_best_where_it_is_highest(outputs):
@@ -161,7 +169,7 @@ def test_a_recipe_has_its_trials_or_the_runs_of_a_stage_and_the_curves_of_its_st
     learned = runs.filter(seed=1).filter(stage="grpo")
     assert learned.frame[["name", "recipe"]].values.tolist() == [["grpo s1", "zero"]]
     curves = runs.curves("pass_at_1", "seed")
-    assert curves[["run", "seed", "value"]].values.tolist() == [
+    assert curves[["run", "seed", "pass_at_1"]].values.tolist() == [
         ["grpo s0", 0, 0.2],
         ["grpo s0", 0, 0.4],
         ["grpo s1", 1, pytest.approx(0.3)],
