@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 import numpy as np
@@ -67,10 +67,12 @@ class Hyperparameter(Law):
         return ("N", "D", self.objective, *self.targets)
 
     def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
-        """Return the law of the loss, and rows with the objective in its place."""
-        if self.objective == "loss" or self.objective not in frame:
-            return self, frame
-        return replace(self, objective="loss"), frame.assign(loss=frame[self.objective])
+        """Return rows with the objective in the place of the loss."""
+        return self, self._with_objective(frame)
+
+    def _with_objective(self, frame: pd.DataFrame) -> pd.DataFrame:
+        is_other = self.objective != "loss" and self.objective in frame
+        return frame.assign(loss=frame[self.objective]) if is_other else frame
 
     @property
     def formula(self) -> str:
@@ -121,6 +123,7 @@ class Hyperparameter(Law):
         """
         import pandas as pd
 
+        frame = self._with_objective(frame)
         cells = Cells(frame, self)
         known = ["N", "D", "lr", *(["batch"] if "batch" in frame else []), "loss"]
         table = pd.DataFrame(cells.table)[known]

@@ -87,7 +87,10 @@ def trial_fingerprint(config: Config, steps: Sequence[RecipeStep | PreparedRun])
 
 
 def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, float] | None:
-    """Return the metrics of a trial that its study has already; None if something is left to do."""
+    """Return the metrics of a trial that its study has already; None if something is left to do.
+
+    Of a recipe they are those of all steps, a later one's in place of an earlier one's, and each as ``STEP.METRIC`` too.
+    """
     from openr1.tracking import mlflow as tracking
 
     artifacts = [artifact for step in steps if (artifact := step.artifact())]
@@ -95,7 +98,14 @@ def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, 
         return None
     if not tracking.find(config.tracking, config.study, trial_fingerprint(config, steps)):
         return None
-    return {name: value for artifact in artifacts for name, value in artifact.metrics.items()}
+    metrics = {name: value for artifact in artifacts for name, value in artifact.metrics.items()}
+    if config.recipe is None:
+        return metrics
+    return metrics | {
+        f"{step.name}.{name}": value
+        for step, artifact in zip(steps, artifacts, strict=True)
+        for name, value in artifact.metrics.items()
+    }
 
 
 def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResult:

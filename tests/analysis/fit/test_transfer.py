@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from openr1.analysis.charts import chart_study
 from openr1.analysis.charts.groups import chart_groups
 from openr1.analysis.charts.matplotlib import draw, to_bytes
 from openr1.analysis.config import compose
@@ -116,3 +117,17 @@ def test_the_error_can_take_the_place_of_the_loss(tmp_path):
     study = analyse(compose([*words, f"out={tmp_path}/out"]))
     assert study.main.params["lr_N_exponent"] == pytest.approx(0, abs=0.02)
     assert study.transfer.small[0] == pytest.approx(0.006, rel=0.02)
+
+
+def test_figures_of_the_error_do_not_draw_a_loss_beside_it(tmp_path):
+    """The losses of the runs have no minimum, so that a figure of them would have no cell to draw."""
+    frame = grid(0.0, name="pass_at_1").assign(pass_at_1=lambda rows: 3.5 - rows["pass_at_1"], loss=lambda rows: 2 + rows["lr"])
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    words = ["law=hyperparameter", "law.objective=error", "runs=csv", f"runs.path={tmp_path}/p.csv", "bootstrap.resamples=20"]
+    study = analyse(compose([*words, f"out={tmp_path}/out"]))
+    best = study.main.law.fitted_rows(study.runs.frame)
+    assert list(best["lr"]) == pytest.approx([0.006] * len(best), rel=0.02)
+    assert len(best) == len(SIZES)
+    charts = chart_study(study)
+    assert to_bytes(draw(charts["hyperparameter"]), "svg")
+    assert render(study, charts)
