@@ -44,10 +44,8 @@ class TrialResult:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Metrics of all stages; the last stage wins where several have one of the same name. ``wall_seconds`` is their sum."""
-        metrics: dict[str, float] = {}
-        for result in self.stages.values():
-            metrics |= result.metrics
+        """Metrics of all stages as :func:`named_metrics` names them. ``wall_seconds`` is their sum."""
+        metrics = named_metrics({step: result.metrics for step, result in self.stages.items()})
         return metrics | {"wall_seconds": sum(result.metrics.get("wall_seconds", 0.0) for result in self.stages.values())}
 
     def tracked_metrics(self) -> dict[str, float]:
@@ -80,6 +78,14 @@ class TrialResult:
         return all(result.reused for result in self.stages.values())
 
 
+def named_metrics(stages: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of all stages: a later stage's in place of an earlier one's, and of a recipe each as ``STEP.NAME``
+    too.
+    """
+    metrics = {name: value for of_stage in stages.values() for name, value in of_stage.items()}
+    return metrics | {f"{step}.{name}": value for step, own in stages.items() if step for name, value in own.items()}
+
+
 def trial_fingerprint(config: Config, steps: Sequence[RecipeStep | PreparedRun]) -> str:
     """Return the fingerprint of a trial: of its steps together, or of its one stage."""
     is_recipe = config.recipe is not None
@@ -87,10 +93,7 @@ def trial_fingerprint(config: Config, steps: Sequence[RecipeStep | PreparedRun])
 
 
 def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, float] | None:
-    """Return the metrics of a trial that its study has already; None if something is left to do.
-
-    Of a recipe they are those of all steps, a later one's in place of an earlier one's, and each as ``STEP.METRIC`` too.
-    """
+    """Return the metrics of a trial that its study has already, by :func:`named_metrics`; None if something is left to do."""
     from openr1.tracking import mlflow as tracking
 
     artifacts = [artifact for step in steps if (artifact := step.artifact())]
@@ -98,14 +101,8 @@ def finished_metrics(config: Config, steps: Sequence[PreparedRun]) -> dict[str, 
         return None
     if not tracking.find(config.tracking, config.study, trial_fingerprint(config, steps)):
         return None
-    metrics = {name: value for artifact in artifacts for name, value in artifact.metrics.items()}
-    if config.recipe is None:
-        return metrics
-    return metrics | {
-        f"{step.name}.{name}": value
-        for step, artifact in zip(steps, artifacts, strict=True)
-        for name, value in artifact.metrics.items()
-    }
+    named = zip(steps, artifacts, strict=True)
+    return named_metrics({step.name if config.recipe else "": artifact.metrics for step, artifact in named})
 
 
 def run_trial(config: Config, trial: str = "", quiet: bool = False) -> TrialResult:

@@ -96,12 +96,15 @@ def figures_of(config: Config) -> list[str]:
 
 
 def check_figures(names: Iterable[str], key: str, config: Config) -> None:
-    """Refuse a name that no stage of the run makes.
+    """Refuse a name that no stage of the run makes. ``STEP.NAME`` is that of a step of a recipe.
 
     :param key: of the names in the config of the sweep.
     :raises ConfigError: for the first, naming the figures that there are.
     """
     known = figures_of(config)
+    steps = config.recipe.steps if config.recipe else {}
     for name in names:
-        if not any(fnmatchcase(name, pattern) for pattern in known):
-            raise ConfigError(f"{key}: {name!r} is not a figure of these runs; they make {', '.join(known)}")
+        step, _, of_step = name.partition(".")
+        patterns, figure = (FIGURES[steps[step].stage.kind], of_step) if step in steps else (known, name)
+        if not any(fnmatchcase(figure, pattern) for pattern in patterns):
+            raise ConfigError(f"{key}: {name!r} is not a figure of these runs; they make {', '.join(patterns)}")

@@ -24,4 +24,8 @@ def test_what_no_stage_makes_is_refused():
     with pytest.raises(ConfigError, match=r"^sweep\.objective: 'foo' is not a figure of these runs; they make eval_loss, "):
         check_figures(["eval_loss", "foo"], "sweep.objective", composed())
     recipe = composed("recipe=r1_zero", "data=sums")
-    check_figures(["pass_at_1", "eval_loss", "reward_accuracy"], "sweep.objective", recipe)
+    check_figures(["pass_at_1", "eval_loss", "reward_accuracy", "zero.pass_at_1", "base.eval_loss"], "sweep.objective", recipe)
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.objective: 'base\.pass_at_1' is not a figure of these runs; they make eval_loss, "
+    ):
+        check_figures(["base.pass_at_1"], "sweep.objective", recipe)
