@@ -134,6 +134,7 @@ STUDY: Table = {
 }
 FOR_THE_UI: Table = {
     "*_by_gflops": "the same curve at a step that counts FLOPs in units of 1e9, for MLflow's charts",
+    "*_by_tokens": "the same curve at a step that counts tokens",
     "system/*": "use of processor, memory and GPU, with `tracking.system_metrics=true`",
 }
 METRICS: Mapping[str, Table] = {
