@@ -199,6 +199,7 @@ FILES: Table = {
     "answers.json": "of an evaluation: its first answers, as a table that the UI shows",
     "answers.parquet": "of an evaluation: all answers with their verdicts",
     "completions/*.json": "of GRPO: answers of a rollout with rewards, advantages and lengths",
+    "plan.json": "of a study: its runs, or its search, and their price before they started",
     "failure.txt": "of a run that failed: the stack trace",
     "report/*": "of a study: the report and its figures",
 }

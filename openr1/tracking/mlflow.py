@@ -212,6 +212,15 @@ class Run:
         value = {"name": short(name, DATASET_LENGTH), "digest": digest, "source": source, "profile": json.dumps(profile)}
         self._add("dataset", value | {"context": context})
 
+    def log_model(self) -> None:
+        """Log the model that the run has left as its output, by the run's tags (:mod:`openr1.tracking.lineage`)."""
+        self._add("model", None)
+
+    def log_model_inputs(self, names: Iterable[str]) -> None:
+        """Log the models of these artifacts as inputs of the run."""
+        if given := list(names):
+            self._add("model_inputs", given)
+
     def log_file(self, path: Path) -> None:
         """Log a file of the artifact that a person wants to see beside the run."""
         self._add("file", str(path.absolute()))

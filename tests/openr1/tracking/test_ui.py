@@ -33,7 +33,8 @@ def test_each_tag_of_the_experiment_is_written_once_at_the_start(tmp_path, monke
     ui.show(config.uri, None, ui.PORT, False, tmp_path / "none.db")
     assert len(written) == len(set(written)) == 3  # two views, and the kind of the experiment
     parent = find_study(config.uri, "second")
-    assert parent and store.get_run(parent).data.metrics["best_eval_loss"] == 2.0
+    assert parent
+    assert store.get_run(parent).data.metrics["best_eval_loss"] == 2.0
 
 
 @pytest.mark.integration
