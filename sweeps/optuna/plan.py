@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
@@ -28,10 +28,13 @@ from openr1.system.records import DamagedFile, read_json
 def price_before_launch(
     options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, console: Console
 ) -> None:
-    """Print the price of a search that is about to begin, write it to ``plan.json``, and refuse it above ``sweep.ask_above``.
+    """Print the price of a search that is about to begin, refuse it above ``sweep.ask_above``, and keep it in ``plan.json``.
+
+    The plan is a file of the search's run in MLflow too, as that of a design is.
 
     :param config: of the app; for an app other than ``openr1`` there is no price.
     :raises ConfigError: in a line that says the price and the limit, or where every run of the space is invalid.
+    :raises StoreError: if the store refuses the plan.
     """
     if OmegaConf.get_type(config) is not Config:
         return
@@ -45,6 +48,8 @@ def price_before_launch(
         print_search_price(price, console)
         require_confirmation(price.amount, options.ask_above, options.confirm)
     save_plan(options, limit, config, plan_file.command_line("openr1 -m", config), price)
+    tracking, paths = (cast(Any, OmegaConf.to_object(config[group])) for group in ("tracking", "paths"))
+    plan_file.track(tracking, paths, options.name)
 
 
 def trial_limit(options: SearchConfig, space: Space) -> int:
