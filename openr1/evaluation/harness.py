@@ -1,7 +1,7 @@
 """Export of the problems of an evaluation as a task of EleutherAI's lm-evaluation-harness, for a comparison of both.
 
-``python -m openr1.evaluation.harness outputs/artifacts/evaluate-FINGERPRINT FOLDER`` writes the task and prints the
-command that runs it on the same checkpoint, which is a folder that transformers loads. The harness itself is not needed for that.
+``python -m openr1.evaluation.harness outputs/artifacts/evaluate-FINGERPRINT FOLDER`` writes the task, and prints the command
+that runs it on the same checkpoint, which is a folder that transformers loads. Neither needs the harness itself.
 """
 
 from __future__ import annotations
