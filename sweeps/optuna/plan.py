@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, cast
 
@@ -76,7 +77,7 @@ def read_trial_counts(storage: str, name: str) -> TrialCounts | None:
 
 
 def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: str, price: SearchPrice | None) -> Path:
-    """Write ``plan.json`` of a search.
+    """Write ``plan.json`` of a search, without the password of its storage.
 
     :param price: None where it was not priced; an earlier price is kept then.
     """
@@ -86,7 +87,8 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
         before = read_json(path).get("search", {})
     except DamagedFile:
         before = {}
-    search: dict[str, Any] = {"name": options.name, "storage": without_password(options.storage), "n_trials": limit}
+    storage = without_password(options.storage)
+    search: dict[str, Any] = {"name": options.name, "storage": storage, "n_trials": limit}
     search |= {"objective": dict(zip(options.objectives, options.directions, strict=True))}
     if price is None and "trial" in before:
         search["trial"] = before["trial"]
@@ -101,4 +103,6 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
             )
         }
     plan = {"search": search, "runs": [], "at_once": price.at_once if price else options.n_jobs or runs_at_once(config)}
+    # the command line may name the storage with its password, and the plan goes to MLflow
+    command = shlex.join(word.replace(options.storage, storage) for word in shlex.split(command))
     return plan_file.save(paths, options.name, command, plan)

@@ -61,7 +61,8 @@ def test_the_same_command_resumes_and_another_one_is_refused(tiny, tmp_path):
     names = {
         file.path for file in tracking.client(f"sqlite:///{tmp_path}/outputs/mlflow.db").list_artifacts(parent.info.run_id)
     }
-    assert parent.data.tags["command"].startswith("openr1 -m sweep=search ")
+    assert parent.data.tags["command"].startswith("openr1 -m ")
+    assert "sweep.n_trials=9" in parent.data.tags["command"]
     assert {"plan.json", "optimization_results.yaml", "trials.parquet", "history.png", "slice.png"} <= names
 
 
