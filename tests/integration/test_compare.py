@@ -151,7 +151,6 @@ def test_a_run_shows_the_models_that_it_starts_from_and_leaves(page, addresses, 
     heading.scroll_into_view_if_needed()
     shows(page, "sft-0000000000000001")
     shows(page, "grpo-0000000000000002")
-    picture(page, "lineage")
     page.get_by_role("link", name="sft-0000000000000001").first.click()
     shows(page, "About this logged model")
     shows(page, "sft 500k s0 qwen2")
