@@ -22,6 +22,7 @@ from openr1.runs.prepare import PreparedRun, prepare
 from openr1.runs.record import beginning
 from openr1.runs.requirements import check_build
 from openr1.stages import stage_module
+from openr1.stages.options import STAGES
 from openr1.system.artifacts import NAME, STARTED, Artifact
 from openr1.system.faults import writing
 from openr1.system.files import write_json
@@ -45,6 +46,9 @@ SCRATCH = (
     UNSENT,
     Reporter.FILE,
 )  # needed only to resume; not part of the artifact
+
+
+MODELS = ("model", "reward_model")  # contents of artifacts that have a model
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ def execute(run: PreparedRun, trial: str = "", quiet: bool = False, parent: str 
             tracked.log_table(first_answers(artifact.path) if kind == "evaluate" else [], "answers.json", 0)
             content = "model_sha256" if config.stage.trains else "data_sha256"
             tracked.tag(**{content: artifact.sha256()}, reused=reused)
+            if config.tracking.lineage and config.stage.makes in MODELS:
+                tracked.log_model()
     return StageResult(config, artifact, estimate, tracked.run_id, reused)
 
 
@@ -150,6 +156,8 @@ def _log_data(run: PreparedRun, tracked) -> None:
     for model in ("model", "trunk"):
         if NAME.fullmatch(made := run.inputs.get(model, "")):
             tracked.tag(parent_artifact=made)
+    if run.config.tracking.lineage:
+        tracked.log_model_inputs(artifact.name for artifact in run.artifacts.values() if STAGES[artifact.kind].makes in MODELS)
 
 
 def _make(run: PreparedRun, tracked, quiet: bool) -> Artifact:

@@ -134,6 +134,7 @@ STUDY: Table = {
 }
 FOR_THE_UI: Table = {
     "*_by_gflops": "the same curve at a step that counts FLOPs in units of 1e9, for MLflow's charts",
+    "*_by_tokens": "the same curve at a step that counts tokens",
     "system/*": "use of processor, memory and GPU, with `tracking.system_metrics=true`",
 }
 METRICS: Mapping[str, Table] = {
@@ -198,6 +199,7 @@ FILES: Table = {
     "answers.json": "of an evaluation: its first answers, as a table that the UI shows",
     "answers.parquet": "of an evaluation: all answers with their verdicts",
     "completions/*.json": "of GRPO: answers of a rollout with rewards, advantages and lengths",
+    "plan.json": "of a study: its runs, or its search, and their price before they started",
     "failure.txt": "of a run that failed: the stack trace",
     "report/*": "of a study: the report and its figures",
 }

@@ -33,7 +33,7 @@ from openr1.system.interrupts import deferred
 from openr1.tracking import observer, outbox
 from openr1.tracking.dead_runs import end_dead_runs, process_tags
 from openr1.tracking.environment import environment, git_commit, hardware
-from openr1.tracking.names import by_flops, short, to_key, to_tags
+from openr1.tracking.names import by_amounts, short, to_key, to_tags
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.outbox import UNSENT, Outbox
 from openr1.tracking.params import split_facts, split_params
@@ -125,7 +125,7 @@ class Run:
         """Log a point of the run's curves. Steps that an earlier attempt already sent are not sent again."""
         if step >= self.first_step:
             self.summarise(metrics, step)
-            for key, value, position in by_flops(metrics):
+            for key, value, position in by_amounts(metrics):
                 self.summarise({key: value}, position)
 
     def summarise(self, metrics: dict[str, float], step: int) -> None:
@@ -211,6 +211,15 @@ class Run:
         source = json.dumps({"name": name})
         value = {"name": short(name, DATASET_LENGTH), "digest": digest, "source": source, "profile": json.dumps(profile)}
         self._add("dataset", value | {"context": context})
+
+    def log_model(self) -> None:
+        """Log the model that the run has left as its output, by the run's tags (:mod:`openr1.tracking.lineage`)."""
+        self._add("model", None)
+
+    def log_model_inputs(self, names: Iterable[str]) -> None:
+        """Log the models of these artifacts as inputs of the run."""
+        if given := list(names):
+            self._add("model_inputs", given)
 
     def log_file(self, path: Path) -> None:
         """Log a file of the artifact that a person wants to see beside the run."""

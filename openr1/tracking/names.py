@@ -17,7 +17,9 @@ REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in a key
 ESCAPED = re.compile(r":([0-9A-F]+):")
 UNQUOTED = re.compile(r"[^\w .:/+-]")  # characters that MLflow's queries cannot hold, or read in another way
 NOT_PATHS = ("", ".", "..")
-BY_GFLOPS = "_by_gflops"  # ending of the names of curves whose step is FLOPs in units of 1e9
+# endings of the names of curves whose step is an amount, of which a step of MLflow can hold 9e18
+BY_GFLOPS, BY_TOKENS = "_by_gflops", "_by_tokens"
+AMOUNTS = {BY_GFLOPS: ("flops", 1e9), BY_TOKENS: ("tokens", 1.0)}  # ending -> name of the amount, and its unit
 CURVES = ("eval_loss", "pass_at_1")  # results that have such curves
 SYSTEM = "system/"  # beginning of the names of MLflow's system metrics
 
@@ -68,18 +70,19 @@ def to_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     return {to_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
 
 
-def by_flops(row: Mapping[str, float]) -> Iterator[tuple[str, float, int]]:
-    """Yield the name, value and step of the points that a row of the curves has in curves whose step is FLOPs.
+def by_amounts(row: Mapping[str, float]) -> Iterator[tuple[str, float, int]]:
+    """Yield the name, value and step of the points that a row of the curves has in curves whose step is an amount.
 
     The charts of MLflow draw a metric against its step on a logarithmic axis, but not against another metric.
     """
-    if "flops" in row:
-        yield from ((name + BY_GFLOPS, row[name], round(row["flops"] / 1e9)) for name in CURVES if name in row)
+    for ending, (amount, unit) in AMOUNTS.items():
+        if amount in row:
+            yield from ((name + ending, row[name], round(row[amount] / unit)) for name in CURVES if name in row)
 
 
 def is_for_the_ui(name: str) -> bool:
     """Return True for a metric that only the UI needs, which readers of runs do not get."""
-    return name.endswith(BY_GFLOPS) or name.startswith(SYSTEM)
+    return name.endswith(tuple(AMOUNTS)) or name.startswith(SYSTEM)
 
 
 def short(text: str, length: int, whole: str | None = None) -> str:

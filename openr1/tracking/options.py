@@ -14,4 +14,5 @@ class TrackingConfig:
     uri: str = MISSING
     artifacts: str | None = None  # folder for files of tracked runs; null for the store's default
     experiment: str = "openr1"
+    lineage: bool = True  # log the model of each stage, and the models that it starts from: links, no copies
     system_metrics: bool = False  # log CPU, memory and GPU of the machine every ten seconds

@@ -13,6 +13,7 @@ from typing import Any
 
 from openr1.system.files import locked
 from openr1.system.records import read_sealed, write_sealed
+from openr1.tracking import lineage
 
 UNSENT = ".unsent"
 METRICS_PER_REQUEST = 900  # MLflow refuses more than 1000
@@ -135,10 +136,20 @@ def _send_dataset(client: Any, run_id: str, value: dict[str, str]) -> None:
         client.log_inputs(run_id, inputs)
 
 
+def _send_model(client: Any, run_id: str, _: None) -> None:
+    lineage.unless_refused(lineage.log_output)(client, run_id)
+
+
+def _send_model_inputs(client: Any, run_id: str, names: list[str]) -> None:
+    lineage.unless_refused(lineage.log_inputs)(client, run_id, names)
+
+
 SENDERS: dict[str, Callable[[Any, str, Any], None]] = {
     "params": _send_params,
     "tags": _send_tags,
     "dataset": _send_dataset,
+    "model": _send_model,
+    "model_inputs": _send_model_inputs,
     "file": lambda client, run_id, path: client.log_artifact(run_id, path),
     "text": lambda client, run_id, value: client.log_text(run_id, *value),
     "table": lambda client, run_id, value: client.log_table(run_id, *value),

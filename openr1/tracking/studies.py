@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,8 +66,7 @@ def write_views(uri: str, study: str | None = None) -> ShownStudy:
     shown = next(iter(by_study)) if study is None else study
     if shown not in by_study:
         raise ConfigError(f"study: there are no runs of {shown!r} in {uri}; it has {', '.join(sorted(by_study))}")
-    for name, runs in by_study.items():
-        write_view(uri, name, runs)
+    _write(uri, by_study)
     return ShownStudy(shown, by_study[shown][0].info.experiment_id)
 
 
@@ -76,11 +75,20 @@ def write_view(uri: str, study: str, runs: Sequence[MlflowRun]) -> None:
 
     :raises StoreError: if the store refuses it.
     """
-    metrics = {name for run in runs for name in run.data.metrics}
-    tag, value = views.saved_view(study, metrics, varied_params(runs), int(time.time() * 1000))
+    _write(uri, {study: runs})
+
+
+def _write(uri: str, by_study: Mapping[str, Sequence[MlflowRun]]) -> None:
+    """Write each tag of each experiment once."""
+    tags: dict[str, dict[str, str]] = {}
+    for study, runs in by_study.items():
+        metrics = {name for run in runs for name in run.data.metrics}
+        tag, value = views.saved_view(study, metrics, varied_params(runs), int(time.time() * 1000))
+        tags.setdefault(runs[0].info.experiment_id, dict(views.KIND))[tag] = value
     with store_errors(uri):
-        for key, text in {tag: value, **views.KIND}.items():
-            client(uri).set_experiment_tag(runs[0].info.experiment_id, key, text)
+        for experiment, texts in tags.items():
+            for key, text in texts.items():
+                client(uri).set_experiment_tag(experiment, key, text)
 
 
 def varied_params(runs: Sequence[MlflowRun]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from openr1.tracking.lineage import models_of
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.reading import ARCHIVED, search_all
 from openr1.tracking.store import client, ensure_experiment, ensure_study, locked_store, store_errors
@@ -53,18 +54,24 @@ def rename_study(uri: str, study: str, name: str) -> None:
             if run.data.tags.get("role") == "study":
                 client(uri).update_run(run.info.run_id, name=name)
             client(uri).set_tag(run.info.run_id, "study", name)
+        for model in list(models_of(client(uri), study)):
+            client(uri).set_logged_model_tags(model.model_id, {"study": name})
     _delete_view(uri, study)
     describe_study(uri, name)
 
 
 def delete_study(uri: str, study: str) -> None:
-    """Delete the runs of a study, its own run and its view. MLflow keeps deleted runs until ``mlflow gc`` removes them.
+    """Delete the runs of a study, their models, its own run and its view.
+
+    MLflow keeps what is deleted until ``mlflow gc`` removes it.
 
     :raises StoreError: if the store refuses it.
     """
     runs = _own_run_last(uri, study)
     _delete_view(uri, study)
     with store_errors(uri), locked_store(uri):
+        for model in list(models_of(client(uri), study)):
+            client(uri).delete_logged_model(model.model_id)
         for run in runs:
             client(uri).delete_run(run.info.run_id)
 

@@ -49,9 +49,10 @@ class Law:
     error: str
 
 
-def describe_study(uri: str, study: str) -> str | None:
+def describe_study(uri: str, study: str, view: bool = True) -> str | None:
     """Write what the runs of a study came to into its own run, and the view of its runs into the experiment.
 
+    :param view: False if the view is written already.
     :returns: the id of the study's run; None if the store has no such study.
     :raises StoreError: if the store refuses it.
     """
@@ -61,7 +62,7 @@ def describe_study(uri: str, study: str) -> str | None:
     parent, runs = found
     trials = [run for run in runs if run.data.tags.get("role") == "trial"]
     with locked_store(uri):  # workers of a search may end together
-        if parent.data.tags.get(ARCHIVED) != "true":
+        if view and parent.data.tags.get(ARCHIVED) != "true":
             write_view(uri, study, runs)
         runs = trials or runs
         _log_best(uri, parent, runs)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openr1.tracking import lineage
 from openr1.tracking.mlflow import ENVIRONMENT, PARAMS_PER_REQUEST
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.outbox import METRICS_PER_REQUEST
@@ -14,6 +15,7 @@ from openr1.tracking.store import client, ensure_experiment, ensure_study, store
 from openr1.tracking.study_run import describe_study
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
 ORIGIN = "imported_from"  # tag: the id that the run had in the store that it comes from
@@ -72,8 +74,17 @@ def track_study(config: TrackingConfig, study: str, runs: Sequence[dict[str, Any
         with store_errors(config.uri):
             for key, value in steps.items():
                 client(config.uri).set_tag(ids[given["run_id"]], key, value)
+            if config.lineage:  # a run comes after those that it starts from
+                _log_lineage(client(config.uri), ids[given["run_id"]], given["tags"])
     describe_study(config.uri, study)
     return ids
+
+
+def _log_lineage(store: MlflowClient, run_id: str, tags: dict[str, str]) -> None:
+    if lineage.CONTENT in tags:
+        lineage.unless_refused(lineage.log_output)(store, run_id)
+    if names := lineage.input_names(tags):
+        lineage.unless_refused(lineage.log_inputs)(store, run_id, names)
 
 
 def _keep_or_delete(uri: str, run: MlflowRun, ids: dict[str, str]) -> None:

@@ -43,7 +43,7 @@ def show(uri: str, study: str | None, port: int, browser: bool, searches: Path) 
     from openr1.tracking.study_run import describe_study
 
     shown = write_views(uri, study)
-    describe_study(uri, shown.name)
+    describe_study(uri, shown.name, view=False)
     if uri.startswith("http"):
         _announce(shown.address(uri.rstrip("/")), shown.charts(uri.rstrip("/")), browser)
         return

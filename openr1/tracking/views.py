@@ -18,7 +18,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlencode
 
-from openr1.tracking.names import BY_GFLOPS, CURVES, query_condition
+from openr1.tracking.names import BY_GFLOPS, BY_TOKENS, CURVES, query_condition
 
 PREFIX = "mlflow.sharedViewState."
 SECTION = "openr1-charts"
@@ -100,10 +100,11 @@ def _column(kind: str, name: str) -> str:
 def _charts(metrics: Collection[str], varied: Collection[str]) -> dict[str, Any]:
     charts = []
     for curve in CURVES:
-        if curve + BY_GFLOPS in metrics:
-            title = f"{curve} against FLOPs, in 1e9"
-            charts.append(_line(curve + BY_GFLOPS, title, xAxisKey="step", xAxisScaleType="log"))
-        if curve in metrics and TOKENS in metrics:
+        for ending, amount in ((BY_GFLOPS, "FLOPs, in 1e9"), (BY_TOKENS, "tokens")):
+            if curve + ending in metrics:
+                title = f"{curve} against {amount}"
+                charts.append(_line(curve + ending, title, xAxisKey="step", xAxisScaleType="log"))
+        if curve + BY_TOKENS not in metrics and {curve, TOKENS} <= set(metrics):  # runs of earlier versions
             charts.append(_line(curve, f"{curve} against tokens", xAxisKey="metric", selectedXAxisMetricKey=TOKENS))
     measured = measured_of(metrics)
     if measured and varied:

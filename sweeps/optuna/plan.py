@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from hydra.core.config_loader import ConfigLoader
@@ -28,10 +29,13 @@ from openr1.system.records import DamagedFile, read_json
 def price_before_launch(
     options: SearchConfig, space: Space, config: DictConfig, loader: ConfigLoader, console: Console
 ) -> None:
-    """Print the price of a search that is about to begin, write it to ``plan.json``, and refuse it above ``sweep.ask_above``.
+    """Print the price of a search that is about to begin, refuse it above ``sweep.ask_above``, and keep it in ``plan.json``.
+
+    The plan is a file of the search's run in MLflow too, as that of a design is.
 
     :param config: of the app; for an app other than ``openr1`` there is no price.
     :raises ConfigError: in a line that says the price and the limit, or where every run of the space is invalid.
+    :raises StoreError: if the store refuses the plan.
     """
     if OmegaConf.get_type(config) is not Config:
         return
@@ -45,6 +49,8 @@ def price_before_launch(
         print_search_price(price, console)
         require_confirmation(price.amount, options.ask_above, options.confirm)
     save_plan(options, limit, config, plan_file.command_line("openr1 -m", config), price)
+    tracking, paths = (cast(Any, OmegaConf.to_object(config[group])) for group in ("tracking", "paths"))
+    plan_file.track(tracking, paths, options.name)
 
 
 def trial_limit(options: SearchConfig, space: Space) -> int:
@@ -71,7 +77,7 @@ def read_trial_counts(storage: str, name: str) -> TrialCounts | None:
 
 
 def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: str, price: SearchPrice | None) -> Path:
-    """Write ``plan.json`` of a search.
+    """Write ``plan.json`` of a search, without the password of its storage.
 
     :param price: None where it was not priced; an earlier price is kept then.
     """
@@ -81,7 +87,8 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
         before = read_json(path).get("search", {})
     except DamagedFile:
         before = {}
-    search: dict[str, Any] = {"name": options.name, "storage": without_password(options.storage), "n_trials": limit}
+    storage = without_password(options.storage)
+    search: dict[str, Any] = {"name": options.name, "storage": storage, "n_trials": limit}
     search |= {"objective": dict(zip(options.objectives, options.directions, strict=True))}
     if price is None and "trial" in before:
         search["trial"] = before["trial"]
@@ -96,4 +103,6 @@ def save_plan(options: SearchConfig, limit: int, config: DictConfig, command: st
             )
         }
     plan = {"search": search, "runs": [], "at_once": price.at_once if price else options.n_jobs or runs_at_once(config)}
+    # the command line may name the storage with its password, and the plan goes to MLflow
+    command = shlex.join(word.replace(options.storage, storage) for word in shlex.split(command))
     return plan_file.save(paths, options.name, command, plan)

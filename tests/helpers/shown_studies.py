@@ -80,6 +80,23 @@ def r1_zero(config: TrackingConfig, study: str) -> None:
         trial.summarise({"flops": 1.2e13, "pass_at_1": rates[-1], **ended}, 0)
 
 
+def stages(config: TrackingConfig, study: str) -> dict[str, str]:
+    """Log the stages of a recipe, each of which starts from the model of the one before; return the ids of their runs."""
+    runs, before = {}, []
+    for number, stage in enumerate(("pretrain", "sft", "grpo", "evaluate")):
+        tags = {"role": "stage", "stage": stage, "scale": "500k", "family": "qwen2", "fingerprint": f"{number:016x}"}
+        tags["artifact"] = f"/outputs/artifacts/{stage}-{number:016x}"
+        with tracking.track(config, study, f"{stage} 500k s0 qwen2", tags, {"seed": 0}, {"seed": 0}) as run:
+            run.log_model_inputs(before)
+            run.log_results({"params_non_embedding": 5e5, "flops": 1e12}, 1)
+            if stage != "evaluate":
+                run.tag(model_sha256="0" * 64)
+                run.log_model()
+        before = [f"{stage}-{number:016x}"]
+        runs[stage] = run.run_id
+    return runs
+
+
 def many_runs(config: TrackingConfig, study: str, count: int) -> None:
     """Log a study of many finished runs. The rows of one run are copied in the database, since requests would take minutes."""
     pretraining(config, study)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.shown_studies import many_runs, pretraining, reinforcement_learning
+from helpers.shown_studies import many_runs, pretraining, reinforcement_learning, stages
 
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.study_run import describe_study
@@ -38,6 +38,7 @@ def outputs(tmp_path_factory):
     many_runs(config, "many", MANY)
     reinforcement_learning(config, "learning")
     describe_study(config.uri, "learning")
+    stages(config, "recipe")
     pretraining(config, "sizes")
     return folder
 
@@ -141,6 +142,18 @@ def test_completions_are_a_table(page, addresses, outputs):
     shows(page, "advantage")
     shows(page, "<answer>3</answer>")
     picture(page, "completions")
+
+
+def test_a_run_shows_the_models_that_it_starts_from_and_leaves(page, addresses, outputs):
+    run = run_of(outputs, "recipe", stage="grpo")
+    page.goto(run_address(root_of(addresses), run.info.experiment_id, run.info.run_id))
+    heading = page.get_by_text("Logged models (2)")
+    heading.scroll_into_view_if_needed()
+    shows(page, "sft-0000000000000001")
+    shows(page, "grpo-0000000000000002")
+    page.get_by_role("link", name="sft-0000000000000001").first.click()
+    shows(page, "About this logged model")
+    shows(page, "sft 500k s0 qwen2")
 
 
 def test_the_table_of_five_hundred_runs_opens_about_as_fast_as_that_of_six(page, addresses, outputs):

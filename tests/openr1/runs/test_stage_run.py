@@ -56,6 +56,20 @@ def test_a_run_makes_a_model_that_loads_and_a_tracked_run(tiny):
     assert evaluated[1]["eval_loss"] < evaluated[0]["eval_loss"]
 
 
+def test_a_stage_logs_the_models_that_it_starts_from_and_leaves(tiny):
+    first = run_stage(composed(*tiny), quiet=True)
+    start = f"model.checkpoint={first.artifact.name}"
+    second = run_stage(composed(*tiny, start), quiet=True)
+    without = run_stage(composed(*tiny, start, "seed=1", "tracking.lineage=false"), quiet=True)
+    store = tracking.client(second.config.tracking.uri)
+    runs = [store.get_run(result.run_id) for result in (first, second, without)]
+    made = [[store.get_logged_model(one.model_id) for one in run.outputs.model_outputs] for run in runs]
+    assert [[model.name for model in models] for models in made] == [[first.artifact.name], [second.artifact.name], []]
+    taken = [[one.model_id for one in run.inputs.model_inputs] for run in runs]
+    assert taken == [[], [made[0][0].model_id], []]
+    assert made[0][0].tags["artifact"] == str(first.artifact.path.absolute())
+
+
 def test_bits_per_byte_is_the_loss_in_other_units(tiny):
     result = run_stage(composed(*tiny, "data.tokenizer.vocab_size=258"), quiet=True)
     # without merges a token is a byte, but for the end of a document

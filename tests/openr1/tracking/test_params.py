@@ -37,15 +37,16 @@ def test_facts_are_no_charts_and_are_still_metrics_for_readers(config):
     assert read.params == {}
 
 
-def test_curves_against_flops_are_for_the_ui_only(config):
+def test_curves_against_flops_and_tokens_are_for_the_ui_only(config):
     with tracking.track(config, "s", "n", {"stage": "sft"}, {}, {}) as run:
-        run.log({"flops": 2.4e9, "eval_loss": 3.0, "pass_at_1": 0.5}, 7)
-        run.log({"flops": 5e9, "train_loss": 3.0}, 8)
+        run.log({"flops": 2.4e9, "tokens": 4e13, "eval_loss": 3.0, "pass_at_1": 0.5}, 7)
+        run.log({"flops": 5e9, "tokens": 5e13, "train_loss": 3.0}, 8)
     for name, value in {"eval_loss": 3.0, "pass_at_1": 0.5}.items():
-        (point,) = tracking.client(config.uri).get_metric_history(run.run_id, f"{name}_by_gflops")
-        assert (point.step, point.value) == (2, value)
+        for ending, step in {"by_gflops": 2, "by_tokens": 40_000_000_000_000}.items():
+            (point,) = tracking.client(config.uri).get_metric_history(run.run_id, f"{name}_{ending}")
+            assert (point.step, point.value) == (step, value)
     (read,) = tracking.read_runs(config.uri, "s")
-    assert set(read.metrics) == {"flops", "eval_loss", "pass_at_1", "train_loss"}
+    assert set(read.metrics) == {"flops", "tokens", "eval_loss", "pass_at_1", "train_loss"}
 
 
 def test_more_tags_than_one_request_may_have_are_sent(config):

@@ -1,4 +1,6 @@
 import socket
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from helpers.cli import command
@@ -6,6 +8,7 @@ from helpers.cli import command
 from openr1.tracking import mlflow as tracking
 from openr1.tracking import resources, ui
 from openr1.tracking.options import TrackingConfig
+from openr1.tracking.reading import find_study
 
 
 def test_another_port_is_taken_where_the_first_is_in_use():
@@ -15,6 +18,23 @@ def test_another_port_is_taken_where_the_first_is_in_use():
         number = taken.getsockname()[1]
         assert ui.free_port(number) != number
     assert ui.free_port(number) == number
+
+
+def test_each_tag_of_the_experiment_is_written_once_at_the_start(tmp_path, monkeypatch):
+    config = TrackingConfig(f"sqlite:///{tmp_path}/mlflow.db", f"{tmp_path}/artifacts")
+    for study in ("first", "second"):
+        with tracking.track(config, study, "n", {"stage": "sft"}, {}, {}) as run:
+            run.log({"eval_loss": 2.0, "tokens": 10.0, "flops": 1e9}, 1)
+    written, store = [], tracking.client(config.uri)
+    set_tag = store.set_experiment_tag
+    monkeypatch.setattr(store, "set_experiment_tag", lambda of, key, text: (written.append(key), set_tag(of, key, text)))
+    served = nullcontext(SimpleNamespace(wait=lambda: 0))
+    monkeypatch.setattr(ui, "_serving", lambda *_: served)
+    ui.show(config.uri, None, ui.PORT, False, tmp_path / "none.db")
+    assert len(written) == len(set(written)) == 3  # two views, and the kind of the experiment
+    parent = find_study(config.uri, "second")
+    assert parent
+    assert store.get_run(parent).data.metrics["best_eval_loss"] == 2.0
 
 
 @pytest.mark.integration

@@ -89,6 +89,19 @@ def test_the_status_of_a_search(tmp_path, search_price):
     ]
 
 
+def test_a_plan_has_no_password(tmp_path):
+    sweep = sweep_of(tmp_path)
+    sweep.storage = "postgresql+psycopg2://me:secret@host/db"
+    config = OmegaConf.create({"paths": OmegaConf.structured(PathsConfig(str(tmp_path), studies=str(tmp_path)))})
+    config.hydra = {"launcher": {"n_jobs": 2}}
+    path = save_plan(sweep, 6, config, f"openr1 -m sweep=search sweep.storage={sweep.storage}", None)
+    assert "secret" not in path.read_text()
+    assert (
+        "'sweep.storage=postgresql+psycopg2://me:***@host/db'"
+        in plan_file.read(OmegaConf.to_object(config.paths), "study")["command"]
+    )
+
+
 def test_how_many_runs_a_launcher_has_at_once():
     def at_once(**launcher):
         return runs_at_once(OmegaConf.create({"hydra": {"launcher": launcher}}))

@@ -61,7 +61,9 @@ def test_the_same_command_resumes_and_another_one_is_refused(tiny, tmp_path):
     names = {
         file.path for file in tracking.client(f"sqlite:///{tmp_path}/outputs/mlflow.db").list_artifacts(parent.info.run_id)
     }
-    assert {"optimization_results.yaml", "trials.parquet", "history.png", "slice.png"} <= names
+    assert parent.data.tags["command"].startswith("openr1 -m ")
+    assert "sweep.n_trials=9" in parent.data.tags["command"]
+    assert {"plan.json", "optimization_results.yaml", "trials.parquet", "history.png", "slice.png"} <= names
 
 
 def test_a_value_that_the_config_does_not_take_is_refused_before_any_trial(tmp_path):
