@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import urllib.error
@@ -12,6 +13,7 @@ from pathlib import Path
 
 SECONDS = 5.0  # for an answer
 OFFLINE = "HF_HUB_OFFLINE"
+HUB_ID = re.compile(r"[\w.-]*\w[\w.-]*(/[\w.-]+)?")  # a name, or an owner and a name; a path from / or ~ is none
 
 
 def look_for_hub(name: str | Path) -> None:
@@ -19,7 +21,7 @@ def look_for_hub(name: str | Path) -> None:
 
     :param name: of a model or data set; nothing is asked for one that is a path.
     """
-    if not Path(name).exists() and not os.environ.get(OFFLINE):
+    if HUB_ID.fullmatch(str(name)) and not Path(name).exists() and not os.environ.get(OFFLINE):
         _decide(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
 
 

@@ -82,3 +82,24 @@ def test_nothing_changes_where_the_hub_answers(monkeypatch, server, capsys):
     hub.look_for_hub("some/model")
     assert hub.OFFLINE not in os.environ
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("Qwen/Qwen2.5-1.5B", True),
+        ("gpt2", True),
+        ("/nowhere", False),
+        ("~/models/mine", False),
+        ("./mine", False),
+        ("../mine", False),
+        ("outputs/artifacts/sft-0123456789abcdef/model", False),
+        ("mine/", False),
+    ],
+)
+def test_a_path_is_nothing_to_ask_the_hub_for(monkeypatch, tmp_path, name, asked):
+    monkeypatch.chdir(tmp_path)
+    asked_for = []
+    monkeypatch.setattr(hub, "answers", lambda address: asked_for.append(address) or True)
+    hub.look_for_hub(name)
+    assert bool(asked_for) == asked
