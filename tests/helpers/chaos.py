@@ -26,7 +26,7 @@ from openr1.tracking import mlflow as tracking
 
 LITTER_SECONDS = 30  # a killed command's processes have this long to notice it and end
 # figures that differ from one time to the next
-TIMED = re.compile(r"second|hours|mfu|memory|^(rollout|score|update)_share$")
+TIMED = re.compile(r"second|hours|mfu|memory|\b(rollout|score|update)_share$")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 # logs of each command, stores of reproductions, which are named by the time, and why an attempt failed
 UNCOMPARED = re.compile(r"(multi)?runs/|reproductions/|.*/failure\.txt$")
