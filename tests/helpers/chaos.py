@@ -28,8 +28,8 @@ LITTER_SECONDS = 30  # a killed command's processes have this long to notice it 
 # figures that differ from one time to the next
 TIMED = re.compile(r"second|hours|mfu|memory|\b(rollout|score|update)_share$")
 RUN_ID = re.compile(r"[0-9a-f]{32}")
-# logs of each command, stores of reproductions, which are named by the time, why an attempt failed, and what a killed process left
-# of a store that it made: the next one to make it deletes that, but tests copy an empty store in its place
+# logs of each command, stores of reproductions, which are named by the time, why an attempt failed, and what a killed process
+# left of a store that it made: the next one to make it deletes that, but tests copy an empty store in its place
 UNCOMPARED = re.compile(r"(multi)?runs/|reproductions/|.*/failure\.txt$|\.mlflow\.db\.making(-journal)?$")
 
 
