@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -53,12 +54,16 @@ def trains(folder, runs=1):
 
 
 def curves(folder):
-    """Return the curves of the runs under way."""
-    return [path for path in Path(folder).rglob(".partial/*/history.jsonl") if "train_loss" in path.read_text()]
+    """Return the curves of the runs under way; none while folders are moved into place."""
+    with suppress(FileNotFoundError):
+        return [path for path in Path(folder).rglob(".partial/*/history.jsonl") if "train_loss" in path.read_text()]
+    return []
 
 
 def checkpoints(folder):
-    return list(Path(folder).rglob("checkpoints/checkpoint-*/complete"))
+    with suppress(FileNotFoundError):
+        return list(Path(folder).rglob("checkpoints/checkpoint-*/complete"))
+    return []
 
 
 def statuses(folder, study="default"):
