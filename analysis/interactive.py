@@ -87,8 +87,9 @@ def read_forecasts(study: str, outputs: str | Path | None = None) -> pd.DataFram
     import pandas as pd
 
     from openr1.analysis.forecast.registry import read_outcomes
-    from openr1.analysis.sources.readers import outputs_folder
+    from openr1.analysis.sources.readers import check_name, outputs_folder
 
+    check_name(study)
     columns = ["name", "fingerprint", "N", "D", "C", "response", "predicted", "low", "high", "measured", "written"]
     rows = []
     for outcome in read_outcomes(outputs_folder(outputs) / "studies" / study):

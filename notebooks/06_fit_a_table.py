@@ -38,8 +38,8 @@ RESAMPLES = 200  # of the bootstrap; 1000 for a paper
 # %% [markdown]
 # ## The table
 #
-# What is certain is read as it is meant, and what is not certain is refused with the column and a value. Rows that
-# are left out are listed with the reason.
+# A value that can be read in one way only is read so. Any other value is refused, and the message names the column and
+# the value. Rows that are left out are listed with the reason.
 
 # %%
 table = analysis.read_file(PATH, **COLUMNS)

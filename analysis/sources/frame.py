@@ -26,11 +26,13 @@ from openr1.analysis.sources.rows import (
     exclusion_reasons,
     join_columns,
     least,
+    name_runs,
     parse_number,
     points_column,
     require_one_stage,
     select_rows,
     usable,
+    without_name,
 )
 from openr1.analysis.warning import RankedWarning, Severity
 from openr1.system.errors import ConfigError
@@ -221,7 +223,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     used = _derive(quantities.values, table, request)
     read = [*source.notes, *repeated, *quantities.notes, *_suggest(source, table, used, names, request)]
     others, said = _other_columns(table, names, used, keys, request.units_known)
-    nameless = _without_name(used["run"]) if "run" in used and "run" not in request.needs else None
+    nameless = without_name(used["run"]) if "run" in used and "run" not in request.needs else None
     if nameless is not None and nameless.all():
         said.append(f"run: the column {str(used.pop('run').name)!r} is empty; each row is a run of its own")
     points = points_column(table.drop(columns="run", errors="ignore"), not request.units_known)
@@ -243,7 +245,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
     dropped = table.assign(reason=reason)[reason != ""]
     frame = frame[reason == ""].reset_index(drop=True)
     if "run" in used and "run" not in request.needs:
-        said += _name_runs(frame)
+        said += name_runs(frame)
     check_sizes_of_runs(frame, points or keys.column("run"))
     if frame.empty:
         check_shares(pd.DataFrame(used), request.needs, quantities.told, keys)
@@ -324,22 +326,6 @@ def _suggest(
     if lines and request.strict:
         raise ConfigError(lines[0])
     return lines
-
-
-def _without_name(runs: pd.Series) -> pd.Series:
-    return runs.isna() | (runs.astype(str).str.strip() == "")
-
-
-def _name_runs(frame: pd.DataFrame) -> list[str]:
-    """Make each row without a run a run of its own, with a line that says so."""
-    nameless = _without_name(frame["run"])
-    if not nameless.any():
-        return []
-    # whole numbers are floats beside missing ones
-    known = frame["run"].map(lambda run: f"{run:.15g}" if isinstance(run, float) else str(run))
-    frame["run"] = known.mask(nameless, "row " + frame.index.astype(str).to_series(index=frame.index))
-    count = int(nameless.sum())
-    return [f"run: {count} row{'s have' if count > 1 else ' has'} no run; each is a run of its own"]
 
 
 def _is_headless(table: pd.DataFrame) -> bool:

@@ -15,6 +15,7 @@ from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
 from openr1.options import check_ranges
 from openr1.system.errors import ConfigError
+from openr1.system.records import DamagedFile, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,8 +128,7 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
     :param uri: of a store elsewhere; by default that of ``outputs`` if it is given, else ``MLFLOW_TRACKING_URI`` if it is set.
     :raises ConfigError: for a store or study that does not exist.
     """
-    if not isinstance(study, str) or not study:
-        raise ConfigError(f"study: {study!r} is not the name of a study")
+    check_name(study)
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
     source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{outputs_folder(outputs).absolute()}/mlflow.db", study=study)
@@ -143,17 +143,26 @@ def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
     is left, ``memory_bytes`` and the rest of ``plan.json``; what is not known is missing.
 
     :param outputs: the folder of outputs; by default ``OPENR1_OUTPUTS``, or ``outputs``.
-    :raises ConfigError: for a study that has no plan.
+    :raises ConfigError: for a study that has no plan, or a damaged one.
     """
-    import json
-
     import pandas as pd
 
+    check_name(study)
     path = outputs_folder(outputs) / "studies" / study / "plan.json"
     if not path.exists():
         raise ConfigError(f"study: there is no plan of {study!r} at {path}; openr1-plan OVERRIDES study={study} writes it")
-    rows = [{**run, "fingerprint": run["stages"][-1]["fingerprint"]} for run in json.loads(path.read_text())["runs"]]
+    try:
+        runs = read_json(path)["runs"]
+    except DamagedFile as error:
+        raise ConfigError(f"study: {error}; openr1-plan OVERRIDES study={study} writes it anew") from error
+    rows = [{**run, "fingerprint": run["stages"][-1]["fingerprint"]} for run in runs]
     return pd.DataFrame(rows).rename(columns={"params": "N", "tokens": "D", "flops": "C"})
+
+
+def check_name(study: Any) -> None:
+    """Refuse what is not the name of a study."""
+    if not isinstance(study, str) or not study:
+        raise ConfigError(f"study: {study!r} is not the name of a study")
 
 
 def outputs_folder(outputs: str | Path | None) -> Path:

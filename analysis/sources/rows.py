@@ -218,3 +218,20 @@ def describe_unread(key: str, numbers: Numbers, texts: pd.Series) -> str:
     more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
     rows = "1 row is left out, since" if len(places) == 1 else f"{len(places)} rows are left out, since"
     return f"{key}: {rows} {', '.join(named)}{more} {'is not a number' if len(places) == 1 else 'are not numbers'}"
+
+
+def without_name(runs: pd.Series) -> pd.Series:
+    """Return a mask of the rows that name no run."""
+    return runs.isna() | (runs.astype(str).str.strip() == "")
+
+
+def name_runs(frame: pd.DataFrame) -> list[str]:
+    """Make each row without a run a run of its own, with a line that says so."""
+    nameless = without_name(frame["run"])
+    if not nameless.any():
+        return []
+    # whole numbers are floats beside missing ones
+    known = frame["run"].map(lambda run: f"{run:.15g}" if isinstance(run, float) else str(run))
+    frame["run"] = known.mask(nameless, "row " + frame.index.astype(str).to_series(index=frame.index))
+    count = int(nameless.sum())
+    return [f"run: {count} row{'s have' if count > 1 else ' has'} no run; each is a run of its own"]

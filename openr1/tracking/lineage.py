@@ -26,6 +26,23 @@ PARAMS, NUMBERS = ("scale", "stage", "family"), ("params_non_embedding",)  # of 
 TAGS = ("artifact", "study", CONTENT)
 
 
+def _unless_refused(send: Callable[..., None]) -> Callable[..., None]:
+    """Return a sender that leaves out what the store refuses, since no run fails for its lineage, and says so once."""
+    from mlflow.exceptions import MlflowException
+
+    @functools.wraps(send)
+    def sender(*values: Any) -> None:
+        try:
+            send(*values)
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            _say_refused(next(iter(str(error).splitlines()), ""))
+
+    return sender
+
+
+@_unless_refused
 def log_output(client: MlflowClient, run_id: str) -> None:
     """Log the model that a run has left as its output, unless an earlier attempt did."""
     from mlflow.entities import LoggedModelOutput
@@ -45,6 +62,7 @@ def log_output(client: MlflowClient, run_id: str) -> None:
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
 
 
+@_unless_refused
 def log_inputs(client: MlflowClient, run_id: str, names: Sequence[str]) -> None:
     """Log models as inputs of a run: of each name the model of its study, or else the newest; those that are there."""
     from mlflow.entities import LoggedModelInput
@@ -63,22 +81,6 @@ def log_inputs(client: MlflowClient, run_id: str, names: Sequence[str]) -> None:
 def input_names(tags: Mapping[str, str]) -> list[str]:
     """Return the names of the artifacts that a run took, by its tags."""
     return [value for key, value in sorted(tags.items()) if key.startswith("input.") and NAME.fullmatch(value)]
-
-
-def unless_refused(send: Callable[..., None]) -> Callable[..., None]:
-    """Return a sender that leaves out what the store refuses, since no run fails for its lineage, and says so once."""
-    from mlflow.exceptions import MlflowException
-
-    @functools.wraps(send)
-    def sender(*values: Any) -> None:
-        try:
-            send(*values)
-        except MlflowException as error:
-            if is_away(error):
-                raise
-            _say_refused(next(iter(str(error).splitlines()), ""))
-
-    return sender
 
 
 @functools.cache

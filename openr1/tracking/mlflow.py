@@ -20,7 +20,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from openr1.tracking.names import by_amounts, short, to_key, to_tags
 from openr1.tracking.options import TrackingConfig
 from openr1.tracking.outbox import UNSENT, Outbox
 from openr1.tracking.params import split_facts, split_params
-from openr1.tracking.patience import is_away, without_waiting
+from openr1.tracking.patience import without_waiting
 from openr1.tracking.reading import CONFIG_FILE, TrackedRun, read_config, read_history, read_run, read_runs
 from openr1.tracking.resources import system_metrics
 from openr1.tracking.store import (
@@ -174,7 +174,7 @@ class Run:
             self.outbox.take(path)
 
     def _send(self) -> None:
-        send(self.outbox, self.uri, self._refused)
+        outbox.send_all(self.outbox, self.uri, self._refused)
 
     def _refused(self, error: StoreError) -> None:
         self.lost = self.lost or error
@@ -251,22 +251,6 @@ class Run:
         self.keep()
 
 
-def send(waiting: Outbox, uri: str, refused: Callable[[StoreError], None]) -> None:
-    """Send what waits; drop what the store refuses.
-
-    :raises StoreError: if the store is away; what it has not got keeps waiting.
-    """
-    while waiting.items:
-        try:
-            with store_errors(uri):
-                waiting.send()
-        except StoreError as error:
-            if error.__cause__ is not None and is_away(error.__cause__):
-                raise
-            waiting.drop_first()
-            refused(error)
-
-
 def send_kept(config: TrackingConfig, folder: Path) -> None:
     """Send what earlier runs have kept for the store because it was away at their end.
 
@@ -277,7 +261,7 @@ def send_kept(config: TrackingConfig, folder: Path) -> None:
     def warn(error: StoreError) -> None:
         print(f"warning: {error}; a part of what was kept for it is lost", file=sys.stderr, flush=True)
 
-    outbox.send_kept(config.uri, folder, client, lambda items: send(items, config.uri, warn))
+    outbox.send_kept(config.uri, folder, client, lambda items: outbox.send_all(items, config.uri, warn))
 
 
 @contextmanager

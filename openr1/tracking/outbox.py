@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from openr1.system.errors import StoreError
 from openr1.system.files import locked
 from openr1.system.records import read_sealed, write_sealed
 from openr1.tracking import lineage
+from openr1.tracking.patience import is_away
+from openr1.tracking.store import store_errors
 
 UNSENT = ".unsent"
 METRICS_PER_REQUEST = 900  # MLflow refuses more than 1000
@@ -80,6 +83,22 @@ def _read_kept(path: Path) -> dict[str, Any] | None:
     return kept
 
 
+def send_all(waiting: Outbox, uri: str, refused: Callable[[StoreError], None]) -> None:
+    """Send what waits; drop what the store refuses.
+
+    :raises StoreError: if the store is away; what it has not got keeps waiting.
+    """
+    while waiting.items:
+        try:
+            with store_errors(uri):
+                waiting.send()
+        except StoreError as error:
+            if error.__cause__ is not None and is_away(error.__cause__):
+                raise
+            waiting.drop_first()
+            refused(error)
+
+
 def send_kept(uri: str, folder: Path, client: Callable[[str], Any], send: Callable[[Outbox], None]) -> None:
     """Send what earlier runs have kept for a store.
 
@@ -136,20 +155,12 @@ def _send_dataset(client: Any, run_id: str, value: dict[str, str]) -> None:
         client.log_inputs(run_id, inputs)
 
 
-def _send_model(client: Any, run_id: str, _: None) -> None:
-    lineage.unless_refused(lineage.log_output)(client, run_id)
-
-
-def _send_model_inputs(client: Any, run_id: str, names: list[str]) -> None:
-    lineage.unless_refused(lineage.log_inputs)(client, run_id, names)
-
-
 SENDERS: dict[str, Callable[[Any, str, Any], None]] = {
     "params": _send_params,
     "tags": _send_tags,
     "dataset": _send_dataset,
-    "model": _send_model,
-    "model_inputs": _send_model_inputs,
+    "model": lambda client, run_id, _: lineage.log_output(client, run_id),
+    "model_inputs": lineage.log_inputs,
     "file": lambda client, run_id, path: client.log_artifact(run_id, path),
     "text": lambda client, run_id, value: client.log_text(run_id, *value),
     "table": lambda client, run_id, value: client.log_table(run_id, *value),

@@ -82,9 +82,9 @@ def track_study(config: TrackingConfig, study: str, runs: Sequence[dict[str, Any
 
 def _log_lineage(store: MlflowClient, run_id: str, tags: dict[str, str]) -> None:
     if lineage.CONTENT in tags:
-        lineage.unless_refused(lineage.log_output)(store, run_id)
+        lineage.log_output(store, run_id)
     if names := lineage.input_names(tags):
-        lineage.unless_refused(lineage.log_inputs)(store, run_id, names)
+        lineage.log_inputs(store, run_id, names)
 
 
 def _keep_or_delete(uri: str, run: MlflowRun, ids: dict[str, str]) -> None:
