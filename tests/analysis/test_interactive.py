@@ -74,3 +74,13 @@ def test_a_plan_is_a_table(tmp_path):
     path.write_text(json.dumps({"runs": [{**run, "seconds": None, "stages": stages}]}))
     (row,) = analysis.read_plan("next", tmp_path).to_dict("records")
     assert (row["N"], row["D"], row["C"], row["fingerprint"]) == (3e4, 1e6, 1e11, "zero")
+    path.write_text('{"runs": [')
+    with pytest.raises(ConfigError, match=r"^study: .*plan\.json .*; openr1-plan OVERRIDES study=next writes it anew$"):
+        analysis.read_plan("next", tmp_path)
+
+
+@pytest.mark.parametrize("read", [analysis.read_plan, analysis.read_forecasts, analysis.read_study])
+@pytest.mark.parametrize("study", [None, "", 3])
+def test_what_is_no_name_of_a_study_is_one_line(read, study, tmp_path):
+    with pytest.raises(ConfigError, match=f"^study: {study!r} is not the name of a study$"):
+        read(study, tmp_path)
