@@ -28,10 +28,11 @@ TAGS = ("artifact", "study", CONTENT)
 
 def _unless_refused(send: Callable[..., None]) -> Callable[..., None]:
     """Return a sender that leaves out what the store refuses, since no run fails for its lineage, and says so once."""
-    from mlflow.exceptions import MlflowException
 
     @functools.wraps(send)
     def sender(*values: Any) -> None:
+        from mlflow.exceptions import MlflowException  # once the store has set how MLflow logs
+
         try:
             send(*values)
         except MlflowException as error:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -138,3 +140,8 @@ def test_models_follow_their_study(config, tmp_path):
     delete_study(config.uri, "copy")
     assert list(lineage.models_of(store, "copy")) == []
     assert len(list(lineage.models_of(store, "it's another"))) == 2
+
+
+def test_tracking_does_not_import_mlflow_before_it_has_set_how_mlflow_logs():
+    script = "import sys, openr1.tracking.mlflow, openr1.tracking.study_transfer; print('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "False\n"
