@@ -56,6 +56,11 @@ class Design(ABC, Generic[S]):
         return []
 
     @property
+    def objective(self) -> str | None:
+        """The metric that decides on further runs, by its name among those of a trial; None if none does."""
+        return None
+
+    @property
     def adapts(self) -> bool:
         """True if results decide on further runs."""
         return False

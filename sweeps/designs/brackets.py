@@ -111,6 +111,11 @@ class Bracket(Generic[L]):
         return self.next_level(axis, self.axes[axis], side)
 
 
+def objective_of(step: str | None, name: str) -> str:
+    """Return the name that a metric of a step has among those of its trial. A name with its step stays as it is."""
+    return name if step is None or "." in name else f"{step}.{name}"
+
+
 def losses_of(finished: Iterable[Finished], objective: str) -> dict[Overrides, float | None]:
     """Return for the overrides of each run the metric to minimise; None where the run failed or lacks it."""
     values = {run.overrides: run.metrics.get(objective, math.nan) for run in finished}

@@ -15,7 +15,7 @@ from openr1.config.schema import Config, to_dict
 from openr1.options.ranges import Flops
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
-from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
+from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, objective_of, require_different
 from openr1.sweeps.designs.values import override
 from openr1.system.errors import ConfigError
 
@@ -40,7 +40,7 @@ class GrpoSweep(SweepConfig):
     answers: Annotated[int, Ge(2), Le(10**9)] | None = None  # answers of a step, instead: problems are answers / rollouts
     # most numbers to add at each end, until the highest pass rate lies between others
     extend: Annotated[int, Interval(ge=0, le=1000)] = 3
-    objective: str = "pass_at_1"  # metric to maximise
+    objective: str = "pass_at_1"  # metric to maximise, of the step
     step: str | None = None  # the step of the recipe that is reinforcement learning
 
     def __post_init__(self) -> None:
@@ -66,6 +66,10 @@ class Grpo(Design[GrpoSweep]):
         return [run for bracket in self._brackets(finished).values() for run in bracket.missing]
 
     @property
+    def objective(self) -> str:
+        return objective_of(self.sweep.step, self.sweep.objective)
+
+    @property
     def adapts(self) -> bool:
         return self.sweep.extend > 0
 
@@ -80,9 +84,9 @@ class Grpo(Design[GrpoSweep]):
 
     def _describe(self, bracket: Bracket[int]) -> str:
         if bracket.best is None:
-            return f"no run has {self.sweep.objective}"
+            return f"no run has {self.objective}"
         rollouts, *prompts = bracket.best
-        text = f"highest {self.sweep.objective} {-bracket.losses[bracket.best]:.4f} at {rollouts} rollouts of a problem"
+        text = f"highest {self.objective} {-bracket.losses[bracket.best]:.4f} at {rollouts} rollouts of a problem"
         if prompts:
             text += f" and {prompts[0]} problems of a step"
         return f"{text}; {bracket.describe(WORDS)}"
@@ -90,7 +94,7 @@ class Grpo(Design[GrpoSweep]):
     def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket[int]]:
         """Return the bracket of each budget, the largest budget first."""
         places = self._place
-        losses = {run: None if value is None else -value for run, value in losses_of(finished, self.sweep.objective).items()}
+        losses = {run: None if value is None else -value for run, value in losses_of(finished, self.objective).items()}
         large = {run.overrides for run in finished if self._overspent(run) > OVERSPENT}
         axes = [sorted(self.sweep.rollouts), *([sorted(self.sweep.prompts)] if self.sweep.prompts else [])]
         return {
@@ -155,7 +159,7 @@ class Grpo(Design[GrpoSweep]):
     def _overspent(self, run: Finished) -> float:
         """Return the compute of a run over its budget; 0 where it is not known."""
         budget = next((float(text.partition("=")[2]) for text in run.overrides if "budget.flops=" in text), 0.0)
-        return run.metrics.get("flops", 0.0) / budget if budget else 0.0
+        return run.metrics.get(objective_of(self.sweep.step, "flops"), 0.0) / budget if budget else 0.0
 
     def _next_level(self, place: str, budget: float, large: set[Overrides], axis: int, levels: Sequence[int], side: int) -> int:
         """Return the number beyond an end, at the ratio of the end to its neighbour."""

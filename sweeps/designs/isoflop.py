@@ -74,6 +74,10 @@ class IsoFlop(Design[IsoFlopSweep]):
         return [run for bracket in self._brackets(finished).values() for run in reversed(bracket.missing)]
 
     @property
+    def objective(self) -> str:
+        return self.sweep.objective
+
+    @property
     def adapts(self) -> bool:
         return self.sweep.extend > 0
 
@@ -84,14 +88,14 @@ class IsoFlop(Design[IsoFlopSweep]):
 
     def _describe(self, bracket: Bracket[str]) -> str:
         if bracket.best is None:
-            return f"no run has {self.sweep.objective}"
+            return f"no run has {self.objective}"
         (scale,) = bracket.best
-        text = f"lowest {self.sweep.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
+        text = f"lowest {self.objective} {bracket.losses[bracket.best]:.4f} at {scale} of {', '.join(bracket.axes[0])}"
         return f"{text}; {bracket.describe([('smaller size', 'larger size')])}"
 
     def _brackets(self, finished: Sequence[Finished]) -> dict[float, Bracket[str]]:
         """Return the bracket of each budget, the largest budget first."""
-        losses = losses_of(finished, self.sweep.objective)
+        losses = losses_of(finished, self.objective)
         return {
             budget: Bracket([scales], partial(_overrides, budget), losses, partial(self._next_size, budget), self.sweep.extend)
             for budget, scales in self._first_round.items()

@@ -15,7 +15,7 @@ from openr1.config.recipe import UNMADE, recipe_steps
 from openr1.options.ranges import OneOf, Positive, Tokens
 from openr1.sweeps.config import SweepConfig
 from openr1.sweeps.designs.base import Design, Finished, Overrides
-from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, require_different
+from openr1.sweeps.designs.brackets import MIN_LEVELS, Bracket, losses_of, objective_of, require_different
 from openr1.sweeps.designs.values import override
 from openr1.system.errors import ConfigError
 
@@ -96,6 +96,10 @@ class Lr(Design[LrSweep]):
         return [run for _, bracket in self._brackets(finished) for run in bracket.missing]
 
     @property
+    def objective(self) -> str:
+        return objective_of(self.sweep.step, self.sweep.objective)
+
+    @property
     def adapts(self) -> bool:
         return self.sweep.extend > 0
 
@@ -104,11 +108,11 @@ class Lr(Design[LrSweep]):
 
     def _describe(self, cell: Cell, bracket: Bracket[float]) -> str:
         if bracket.best is None:
-            return f"no run has {self.sweep.objective}"
+            return f"no run has {self.objective}"
         lr, *batch = bracket.best
         best = self._sign * bracket.losses[bracket.best]
         which = "lowest" if self._sign > 0 else "highest"
-        text = f"{which} {self.sweep.objective} {best:.4f} at learning rate {lr:g}, "
+        text = f"{which} {self.objective} {best:.4f} at learning rate {lr:g}, "
         text += f"{lr / cell.lr:.3g} times that of the config"
         if batch:
             text += f", and batches of {batch[0]:g} tokens, {batch[0] / cell.batch:.3g} times"
@@ -117,7 +121,7 @@ class Lr(Design[LrSweep]):
     def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket[float]]]:
         losses = {
             run: None if value is None else self._sign * value
-            for run, value in losses_of(finished, self.sweep.objective).items()
+            for run, value in losses_of(finished, self.objective).items()
         }
         return [
             (cell, Bracket(cell.axes, cell.run, losses, partial(self._next_level, cell), self.sweep.extend))

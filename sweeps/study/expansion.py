@@ -52,9 +52,9 @@ class Expansion:
         design = design_class(self.sweep.kind)
         self.combinations = [tuple(combination) for combination in combinations]
         self.designs = [design(self.sweep, partial(self._compose, combination)) for combination in self.combinations]
-        if objective := getattr(self.sweep, "objective", None):
-            for combination in self.combinations:
-                check_figures([objective], "sweep.objective", self._compose(combination, ()))
+        for combination, of_combination in zip(self.combinations, self.designs, strict=True):
+            if of_combination.objective is not None:
+                check_figures([of_combination.objective], "sweep.objective", self._compose(combination, ()))
         # of each combination, in the order of its rounds
         self.finished: list[dict[Overrides, Finished]] = [{} for _ in self.combinations]
 

@@ -29,8 +29,11 @@ def rewarded(sweep, *overrides, best, problems=32, fails=(), spent=1.0):
             value = numbers(run)
             rate = 0.8 - 0.02 * math.log(value["samples"] / best(value["flops"])) ** 2
             rate -= 0.01 * math.log(value.get("prompts", problems) / problems) ** 2
-            metrics = {} if value["samples"] in fails else {"pass_at_1": rate, "flops": spent * value["flops"]}
-            finished.append(Finished(run, None, metrics))
+            own = {"pass_at_1": rate, "flops": spent * value["flops"]}
+            metrics = own if sweep.step is None else {f"{sweep.step}.{name}": number for name, number in own.items()}
+            # of a recipe, the last evaluation and all stages together are not what a step reached and spent
+            others = {} if sweep.step is None else {"pass_at_1": 1 - rate, "flops": 1e3 * own["flops"]}
+            finished.append(Finished(run, None, {} if value["samples"] in fails else metrics | others))
     return finished, rounds, Grpo(sweep, compose).report(finished)
 
 
@@ -91,7 +94,9 @@ def test_the_answers_of_a_step_may_be_the_same_at_any_number_of_rollouts():
 
 def test_the_step_of_a_recipe_gets_the_budget():
     sweep = GrpoSweep(budgets=[1e11], step="zero")
-    finished, _, _ = rewarded(sweep, *RECIPE, best=lambda _: 8)
+    finished, rounds, report = rewarded(sweep, *RECIPE, best=lambda _: 8)
+    assert len(rounds) == 1
+    assert report == ["1e+11 FLOPs: highest zero.pass_at_1 0.8000 at 8 rollouts of a problem; bracketed"]
     zero = to_dict(composed(*RECIPE, *finished[0].overrides))["recipe"]["steps"]["zero"]  # is possible
     assert (zero["budget"]["flops"], zero["budget"]["steps"], zero["stage"]["samples"]) == (1e11, None, 4)
     assert finished[0].overrides == (

@@ -132,7 +132,9 @@ def rewarded(sweep, *overrides, best):
         rounds += 1
         for run in runs:
             rate = 0.8 - math.log(float(run[-1].partition("=")[2]) / best) ** 2
-            finished.append(Finished(run, None, {"pass_at_1": rate}))
+            # of a recipe, the last evaluation is not that of the step
+            named = {"pass_at_1": rate} if sweep.step is None else {f"{sweep.step}.pass_at_1": rate, "pass_at_1": 1 - rate}
+            finished.append(Finished(run, None, named))
     return finished, rounds, design.report(finished)
 
 
@@ -150,7 +152,7 @@ def test_the_learning_rate_of_a_step_of_a_recipe_is_swept_at_each_size():
     assert finished[0].overrides == ("scale=100k", "++recipe.steps.zero.optim.lr=5e-05")
     assert composed(*RECIPE, *finished[0].overrides).recipe.steps["zero"].optim["lr"] == 5e-5
     assert len(finished) == 6
-    assert report[1].startswith("scale=50k: highest pass_at_1 0.8000 at learning rate 0.0001, 1 times")
+    assert report[1].startswith("scale=50k: highest zero.pass_at_1 0.8000 at learning rate 0.0001, 1 times")
 
 
 @pytest.mark.parametrize(
