@@ -120,8 +120,7 @@ class Lr(Design[LrSweep]):
 
     def _brackets(self, finished: Sequence[Finished]) -> list[tuple[Cell, Bracket[float]]]:
         losses = {
-            run: None if value is None else self._sign * value
-            for run, value in losses_of(finished, self.objective).items()
+            run: None if value is None else self._sign * value for run, value in losses_of(finished, self.objective).items()
         }
         return [
             (cell, Bracket(cell.axes, cell.run, losses, partial(self._next_level, cell), self.sweep.extend))
