@@ -37,7 +37,7 @@ NOT_NEEDED := torchvision torchaudio torchcodec triton
 	@touch $@
 
 demo: install  ## train the demo study and an R1-Zero, fit their laws, write reports under outputs/studies
-	@echo "The demo takes roughly 20 to 40 minutes on two cores, depending on the processor. Ctrl-C stops it, and make demo goes on."
+	@echo "The demo takes roughly 15 to 40 minutes on two cores, depending on the processor. Ctrl-C stops it, and make demo goes on."
 	$(BIN)/openr1 -m experiment=demo
 	$(BIN)/openr1-fit experiment=demo
 	$(BIN)/openr1 experiment=r1_zero_micro
