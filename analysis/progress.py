@@ -11,7 +11,7 @@ from openr1.system.terminal import console
 _tell: ContextVar[Callable[[str], object] | None] = ContextVar("tell", default=None)
 
 
-def tell(step: str) -> None:
+def tell_step(step: str) -> None:
     """Say what is done now, where somebody asked for it."""
     if teller := _tell.get():
         teller(f"{step} …")

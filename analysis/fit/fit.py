@@ -27,7 +27,7 @@ from openr1.analysis.laws import Law, TrainingFlops
 from openr1.analysis.laws.constraints import Constraints, read_priors, read_values
 from openr1.analysis.laws.custom import law_class
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.analysis.progress import tell
+from openr1.analysis.progress import tell_step
 from openr1.analysis.sources.frame import mark_told, require_tidy
 from openr1.analysis.sources.rows import join_columns
 from openr1.analysis.warning import RankedWarning, Severity, ranked
@@ -85,7 +85,7 @@ def fit(
     notes = [*said, *check_plain_frame(given, law.needs)]
     frame = mark_told(frame, [*law.needs, "weight"])  # the fit without the held-out runs need not tell again
     started = time.perf_counter()
-    tell(f"{law.title}: the best of many starts, {count_rows(len(frame), frame)}")
+    tell_step(f"{law.title}: the best of many starts, {count_rows(len(frame), frame)}")
     solution = law.estimate(frame)
     if law.response in frame and len(frame) > 1 and frame[law.response].nunique() == 1:
         raise ConfigError(f"runs: all {len(frame)} rows have the same {law.response}; a law needs runs that differ")
@@ -94,7 +94,7 @@ def fit(
     params = {name: float(value) for name, value in zip(names, solution.params[0], strict=True)}
     together = drawn_together(law, frame)
     draws, left_out, failed = _resample(law, frame, solution.params, bootstrap, together)
-    tell(f"{law.title}: intervals and diagnostics")
+    tell_step(f"{law.title}: intervals and diagnostics")
     runs = _run_labels(frame, together)
     widen = widening_factor(law, frame, len(runs))
     intervals = _compute_intervals(law, frame, solution, names, draws, left_out, bootstrap, widen)
@@ -244,7 +244,7 @@ def _resample(
             drawn = law
             if noise is not None and isinstance(law, CurveLaw):
                 drawn = law.constrained(replace(law.constraints, noise=noise[rows]))
-            tell(f"{law.title}: {len(counts)} resamples, {rows.start / len(counts):.0%} done")
+            tell_step(f"{law.title}: {len(counts)} resamples, {rows.start / len(counts):.0%} done")
             parts.append(drawn.resample(frame, params, counts[rows][:, group_of]))
         return np.concatenate(parts)
 

@@ -16,7 +16,7 @@ from openr1.analysis.fit.resampling import Bootstrap, Holdout
 from openr1.analysis.fit.result import Fit, to_json_values
 from openr1.analysis.fit.shared import fit_shared
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.analysis.progress import tell
+from openr1.analysis.progress import tell_step
 from openr1.analysis.warning import RankedWarning, Severity
 from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
@@ -155,7 +155,7 @@ def fit_by(
     result = Groups(by, {}, unlabelled=unlabelled)
     for group, rows in groups.items():
         try:
-            tell(f"group {group}")
+            tell_step(f"group {group}")
             result.fits[group] = fit(rows, law, None if group in holdout_failures else holdout, bootstrap, **options)
         except ConfigError as error:
             result.failed[group] = str(error).removeprefix("law: ")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openr1.analysis.formatting import scientific
-from openr1.analysis.progress import tell
+from openr1.analysis.progress import tell_step
 from openr1.analysis.sources.budgets import group_budgets
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def validate(frame: pd.DataFrame, candidates: Sequence[Candidate]) -> pd.DataFra
     for origin in limits:
         below, above = frame[frame["C"] <= origin].reset_index(drop=True), frame[frame["C"] > origin]
         for candidate in candidates:
-            tell(f"forecast: {candidate.name}, fitted up to {scientific(origin)} FLOPs and tried beyond")
+            tell_step(f"forecast: {candidate.name}, fitted up to {scientific(origin)} FLOPs and tried beyond")
             law = candidate.law
             targets = law.fitted_rows(above)
             predicted = law.predict(candidate.estimate(below), targets)[0]

@@ -10,7 +10,7 @@ from openr1.analysis.charts.groups import chart_groups
 from openr1.analysis.charts.marks import Chart
 from openr1.analysis.figures import Figures
 from openr1.analysis.forecast.registry import all_faults, all_outcomes, list_faults
-from openr1.analysis.progress import tell
+from openr1.analysis.progress import tell_step
 from openr1.analysis.report.html import render, render_forecasts
 from openr1.analysis.study import GroupedStudy, Study
 from openr1.system.files import replacing, write_json
@@ -58,7 +58,7 @@ def _write_figures(charts: dict[str, Chart], figures: Figures, directory: Path) 
 
     directory.mkdir(parents=True, exist_ok=True)
     for name, chart in charts.items():
-        tell(f"the figure {name}")
+        tell_step(f"the figure {name}")
         figure = draw(chart, figures)
         for form in figures.formats:
             (directory / f"{name}.{form}").write_bytes(to_bytes(figure, form, figures.style))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OPTION = "tracking.lineage"
 CONTENT = "model_sha256"  # tag of a run that has left a model
 PARAMS, NUMBERS = ("scale", "stage", "family"), ("params_non_embedding",)  # of a model, from the tags and metrics of its run
+RESULTS = ("eval_loss", "pass_at_1", "eval_accuracy", "tokens", "flops")  # of its run, which MLflow's list of models shows
 TAGS = ("artifact", "study", CONTENT)
 
 
@@ -46,7 +47,7 @@ def _unless_refused(send: Callable[..., None]) -> Callable[..., None]:
 @_unless_refused
 def log_output(client: MlflowClient, run_id: str) -> None:
     """Log the model that a run has left as its output, unless an earlier attempt did."""
-    from mlflow.entities import LoggedModelOutput
+    from mlflow.entities import LoggedModelOutput, Metric
 
     run = client.get_run(run_id)
     tags, experiment = run.data.tags, run.info.experiment_id
@@ -60,6 +61,10 @@ def log_output(client: MlflowClient, run_id: str) -> None:
         kept = {key: tags[key] for key in TAGS if key in tags}
         model = client.create_logged_model(experiment, name, run_id, kept, params)
     client.finalize_logged_model(model.model_id, "READY")
+    finals = [metric for metric in run.data._metric_objs if metric.key in RESULTS]
+    results = [Metric(one.key, one.value, one.timestamp, one.step, model_id=model.model_id) for one in finals]
+    if results:
+        client.log_batch(run_id, metrics=results)
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
 
 

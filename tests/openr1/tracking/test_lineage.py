@@ -30,7 +30,7 @@ def stage(config, kind, fingerprint, study="s", inputs=(), keep=None, resume=Non
     with tracking.track(config, study, kind, tags, {}, {}, resume, keep=keep) as run:
         run.log_model_inputs(inputs)
         yield run
-        run.summarise({"params_non_embedding": 25_000.0}, 1)
+        run.summarise({"params_non_embedding": 25_000.0, "eval_loss": 2.5, "wall_seconds": 3.0}, 1)
         run.tag(model_sha256="c0ffee")
         run.log_model()
 
@@ -54,6 +54,8 @@ def test_a_model_is_a_link_and_the_next_stage_has_it_as_its_input(config, tmp_pa
     assert model.params == {"scale": "30k", "stage": "pretrain", "params_non_embedding": "25000"}
     assert model.tags == {"artifact": f"/out/{BASE}", "study": "s", "model_sha256": "c0ffee"}
     assert tracking.client(config.uri).get_logged_model(tuned).name == f"sft-{SFT}"
+    assert {metric.key: (metric.value, metric.step) for metric in model.metrics} == {"eval_loss": (2.5, 1)}
+    assert len(tracking.client(config.uri).get_metric_history(first.run_id, "eval_loss")) == 1  # the run keeps it once
     assert not (tmp_path / "mlartifacts" / "models").exists()
 
 
