@@ -7,6 +7,7 @@ brings is never run.
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from openr1.models.families import FAMILIES, KEYS
 from openr1.models.parametrization import RECORD, Parametrization
 from openr1.models.shape import Shape
 from openr1.system.errors import ConfigError
-from openr1.system.hub import look_for_hub
+from openr1.system.hub import HUB_ID, look_for_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -78,11 +79,13 @@ def refuse_code(checkpoint: str, revision: str | None, key: str = "model.checkpo
     """Refuse a checkpoint that names code of its own, for which transformers would otherwise ask at the terminal.
 
     :param key: where the checkpoint stands in the config, for messages.
-    :raises ConfigError: if its config or tokenizer names code.
+    :raises ConfigError: if its config or tokenizer names code, or it is a path that is not there.
     """
     from transformers import PreTrainedConfig
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
+    if not HUB_ID.fullmatch(checkpoint) and not Path(checkpoint).is_dir():
+        raise ConfigError(f"{key}: {checkpoint!r} is neither a directory with a config.json nor a Hub id")
     look_for_hub(checkpoint)
     files: dict[str, dict[str, Any]] = {}
     with suppress(OSError):  # a missing file is refused by what reads it

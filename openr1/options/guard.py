@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import yaml
 from hydra.errors import HydraException
+from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from openr1.options import one_line
@@ -92,9 +93,11 @@ def _guarded(command: Callable[[], object]) -> None:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
         exit_with(ConfigError(f"{place}is not YAML that can be read: {error.problem or error.context}"))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, AssertionError) as error:
         if str(error).startswith("Only one of --run, --multirun"):
             exit_with(ConfigError("-m, --cfg, --info and --shell-completion: give one of them"))
+        if (found := _section_without_keys(error)) is not None:
+            exit_with(ConfigError(found))
         if not _is_of_choices(error):
             raise
         exit_with(ConfigError(_describe_choice(sys.argv[1:])))  # Hydra does not name the group
@@ -102,6 +105,23 @@ def _guarded(command: Callable[[], object]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has closed it
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _section_without_keys(error: Exception) -> str | None:
+    """Describe an override that OmegaConf cannot set, since what it is a key of is null or a list; None for other errors."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is not OmegaConf.update.__code__:
+            continue
+        key, config, above = frame.f_locals["key"], frame.f_locals["cfg"], []
+        for part in key.split(".")[:-1]:
+            above.append(part)
+            name, config = ".".join(above), config._get_node(part)
+            if isinstance(config, ListConfig):
+                return f"{key}: {name} is a list; write it whole, as {name}=[…]"
+            if config is None or config._is_none():
+                how = f"choose one with {name}=NAME" if _is_group(name) else f"give it whole, as {name}={{KEY:VALUE}}"
+                return f"{key}: {name} is null and has no keys; {how}"
+    return None
 
 
 def _is_of_choices(error: Exception) -> bool:
@@ -112,10 +132,13 @@ def _is_of_choices(error: Exception) -> bool:
 
 def _describe_choice(words: Sequence[str]) -> str:
     """Say which word of a command line chooses something else than a name."""
-    roots = (files("openr1.conf"), files("openr1.conf") / "analysis")
     for word in words:
         group, _, value = word.partition("=")
-        name = group.lstrip("+").partition("@")[0]
-        if name and any((root / name).is_dir() for root in roots) and NOT_A_NAME.fullmatch(value):
+        if _is_group(group.lstrip("+").partition("@")[0]) and NOT_A_NAME.fullmatch(value):
             return f"{group.lstrip('+')}: {value} is not the name of a choice; --help lists them"
     return "the choice of a group is a name, not a number; --help lists the names"
+
+
+def _is_group(name: str) -> bool:
+    """Return whether a key chooses a config of a folder."""
+    return bool(name) and any((root / name).is_dir() for root in (files("openr1.conf"), files("openr1.conf") / "analysis"))

@@ -33,6 +33,7 @@ GRAMMAR = "override_grammar"  # in the errors of Hydra about an override that ca
 # ends of the messages about a value in the place of a section of options, or of named entries
 SECTION = "holds several options; set one as {}.NAME=VALUE"
 ENTRIES = "holds several entries; add one as +{}.NAME=VALUE"
+ENTRY = "an entry is added whole, as '+{}={{{}:{{KEY:VALUE}}}}'"
 
 # keys of version 0.1, and their names since; refused with the new name for one release
 RENAMED_KEYS = {
@@ -192,6 +193,7 @@ def one_line(error: Exception) -> str:
         )
     if GRAMMAR in str(error):
         found = re.search(r"(?:override|input|error at:) '(?!<EOF>)(.+?)'(?:\s|$)", str(error))
+        found = found or re.search(r"LexerNoViableAltException: (\S.*)", str(error))
         word = found[1] if found else "an override"
         if "missing EQUAL" in str(error):
             return f"{word}: is not KEY=VALUE, such as scale=100k"
@@ -241,11 +243,19 @@ def _describe_shape(message: str, key: str, option: str, value: str) -> str:
     :param key: where the fault is, which may be but a place in the list.
     :param option: the option that was given the value.
     """
+    if "list index out of range" in message:
+        return f"{key}: there is no such place in the list; write it whole, as {key.partition('[')[0]}=[…]"
     if "is not a ListConfig" in message:
         written = f"; write {option}=[{value if key == option or value.startswith('[') else f'[{value}]'}]" if value else ""
         return f"{option}: is a list{' of lists' * (key != option)}{written}"
     if re.search(r"'(list|ListConfig)' to string|of type '(list|ListConfig)' could not be converted", message):
         return f"{option}: takes one value, not a list" + (f" such as {value}" if value else "")
+    if message.startswith("Invalid type assigned: dict is not a subclass"):  # of a new entry, which Hydra leaves untyped
+        parts = option.split(".")
+        above, name = key.rpartition(".")[0], key.rpartition(".")[2]
+        if not above and name in parts[1:]:  # OmegaConf names the last part alone
+            above = ".".join(parts[: parts.index(name, 1)])
+        return f"{above}: {ENTRY.format(above, name)}"
     if re.match(r"Invalid type assigned|Cannot merge DictConfig with|Cannot assign \w+ to Dict", message):
         return f"{key}: {(ENTRIES if 'to Dict' in message else SECTION).format(key)}"
     return ""

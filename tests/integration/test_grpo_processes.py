@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers.configs import composed
+from helpers.models import write_reward_model
 
+from openr1.rl.options import LOSSES
 from openr1.runs.stage_run import run_stage
 from openr1.system.errors import Pruned, RunError
 from openr1.tracking import mlflow as tracking
@@ -61,15 +63,8 @@ def completions(config, result):
     return texts
 
 
-@pytest.mark.parametrize(
-    ("strategy", "options"),
-    [
-        ("ddp", BNPO),
-        pytest.param("zero2", [*SHORT, "stage.loss.beta=0.05"], marks=needs_deepspeed),
-        pytest.param("zero3", [*SHORT, "stage.loss.beta=0.05", "compute.micro_batch=3"], marks=needs_deepspeed),
-    ],
-)
-def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
+def runs_of_one_and_two(rl, tmp_path, strategy, options):
+    """Run on one process and on two, compare their answers and figures, and return the second run and its config."""
     alone = composed(*rl, *options)
     single = run_stage(alone, quiet=True)
     config = composed(*rl, *options, f"compute={strategy}", f"paths.artifacts={tmp_path}/two", "study=two")
@@ -86,13 +81,45 @@ def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
         assert after.keys() == before.keys()
         for name in before.keys() - {"seconds"} - (OF_PASSES if config.compute.micro_batch else set()):
             assert after[name] == pytest.approx(before[name], abs=1e-5, rel=1e-5), (name, before["step"])
-    # some answers are masked, some groups were replaced, and something was learned
-    rows = [row for row in second if "policy_loss" in row]
-    assert 0 < rows[0]["rollout_finished_rate"] < 1
-    assert two.metrics["written"] > two.metrics["completions"]
-    assert all(row["grad_norm"] > 0 for row in rows)
+    assert all(row["grad_norm"] > 0 for row in second if "policy_loss" in row)  # something was learned
     for name in single.metrics.keys() - MEASURED:
         assert two.metrics[name] == pytest.approx(single.metrics[name], rel=1e-5, abs=1e-5), name
+    return config, two
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("ddp", BNPO),
+        pytest.param("zero2", [*SHORT, "stage.loss.beta=0.05"], marks=needs_deepspeed),
+        pytest.param("zero3", [*SHORT, "stage.loss.beta=0.05", "compute.micro_batch=3"], marks=needs_deepspeed),
+    ],
+)
+def test_two_processes_learn_what_one_learns(rl, tmp_path, strategy, options):
+    _, two = runs_of_one_and_two(rl, tmp_path, strategy, options)
+    # some answers are masked, and some groups were replaced
+    rows = [row for row in two.artifact.history() if "policy_loss" in row]
+    assert 0 < rows[0]["rollout_finished_rate"] < 1
+    assert two.metrics["written"] > two.metrics["completions"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "loss",
+    [*(name for name in LOSSES if name != "cispo"), "cispo stage.loss.epsilon_high=5.0", "grpo stage.loss.importance=sequence"],
+)
+def test_every_loss_is_on_two_processes_what_it_is_on_one(rl, tmp_path, loss):
+    runs_of_one_and_two(rl, tmp_path, "ddp", [*SHORT, "stage.updates=2", *f"stage.loss.type={loss}".split()])
+
+
+@pytest.mark.nightly
+def test_each_process_asks_the_reward_model_for_its_own_answers(rl, tmp_path):
+    rewards = write_reward_model(tmp_path / "rewards")
+    mix = f"reward.terms={{preference:{{function:preference,options:{{model:{rewards}}}}}}}"
+    _, two = runs_of_one_and_two(rl, tmp_path, "ddp", [*SHORT, f"+{mix}"])
+    row = next(row for row in two.artifact.history() if "policy_loss" in row)
+    assert "reward_preference" in row  # 0, since scores are standardised within a group
+    assert row["flops_reward"] > 0
 
 
 def test_a_rank_that_is_killed_ends_the_run_and_the_same_command_resumes_to_the_same_bits(rl, tmp_path, monkeypatch):

@@ -62,6 +62,24 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
             "+reward.by_task.sums=3",
             "openr1: reward.by_task.sums: holds several entries; add one as +reward.by_task.sums.NAME=VALUE",
         ),
+        ("+data.sources.x={kind:sums}", "openr1: data.sources: an entry is added whole, as '+data.sources={x:{KEY:VALUE}}'"),
+        ("+data.sources.x.weight=2", "openr1: data.sources: an entry is added whole, as '+data.sources={x:{KEY:VALUE}}'"),
+        ("+reward.terms.x.a.b=1", "openr1: reward.terms: an entry is added whole, as '+reward.terms={x:{KEY:VALUE}}'"),
+        (
+            "recipe.steps.base.seed=1",
+            "openr1: recipe.steps.base.seed: recipe is null and has no keys; choose one with recipe=NAME",
+        ),
+        ("++recipe.name=x", "openr1: recipe.name: recipe is null and has no keys; choose one with recipe=NAME"),
+        (
+            "-m sweep=isoflop sweep.budgets=[1e10] sweep.budgets.x=1",
+            "openr1: sweep.budgets.x: sweep.budgets is a list; write it whole",
+        ),
+        (
+            "-m sweep=isoflop sweep.budgets=[1e10] sweep.budgets.3=1",
+            "openr1: sweep.budgets[3]: there is no such place in the list; write it whole, as sweep.budgets=[…]",
+        ),
+        ("stage=sft data=sums model.checkpoint=./x", "openr1: model.checkpoint: './x' is neither a directory"),
+        ("stage=evaluate data=sums model.checkpoint=a/b/c", "openr1: model.checkpoint: 'a/b/c' is neither a directory"),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )

@@ -125,6 +125,7 @@ def test_a_renamed_key_of_a_saved_config_is_refused_with_its_new_name():
     [
         ("optim.lr", "optim.lr: is not KEY=VALUE, such as scale=100k"),
         ("optim.lr=[1", "[1: cannot be read; close its brackets"),
+        ("model.checkpoint=~/x", "model.checkpoint=~/x: cannot be read; close its brackets and quotes, or put a text"),
         ("+", "an override: cannot be read; close its brackets"),
     ],
 )
