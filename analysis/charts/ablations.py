@@ -20,7 +20,7 @@ def chart_ablation(study: AblationStudy) -> Chart:
     marks: list[Mark | Rule] = [Rule(0.0)]
     ends = [0.0]
     for place, variant in enumerate(study.variants):
-        shown = variant.verdict in ("higher", "lower")
+        shown = variant.leaves_out_zero
         hue = (BLUE if variant.difference > 0 else ORANGE) if shown else GREY
         known = np.isfinite([variant.low, variant.high]).all()
         text = f"<b>{escape(variant.label)}</b><br>difference {variant.difference:+.4f}<br>{variant.verdict}"

@@ -28,6 +28,7 @@ GROUPS = ("model", "scale", "data", "stage", "engine", "reward", "budget", "opti
 SEED = "seed"
 ABSENT = "none"  # value of a setting that a run does not have
 SAME = 1e-12  # differences of rates below which two results are the same
+EQUAL = "the same results"  # a verdict
 SHOWN = 3  # settings of a variant that its label names
 
 
@@ -58,6 +59,7 @@ class Variant:
     :ivar p: of no difference, two-sided, by Student's t; NaN without an interval.
     :ivar pairs: values of the columns of pairs that both have; 0 if the means of all runs are compared.
     :ivar compute: mean compute of a run; NaN if it is not known.
+    :ivar corrected: the difference is shown after Holm's correction for the number of comparisons (Holm 1979).
     """
 
     label: str
@@ -70,17 +72,25 @@ class Variant:
     p: float
     pairs: int
     compute: float
+    corrected: bool = False
+
+    @property
+    def leaves_out_zero(self) -> bool:
+        """True if the interval, by itself, shows a difference."""
+        return self.low > 0 or self.high < 0
 
     @property
     def verdict(self) -> str:
-        """The comparison in words: ``higher``, ``lower``, or why nothing is shown."""
+        """The comparison in words: ``higher`` or ``lower``, with ``perhaps`` if only the interval by itself shows it, or why
+        nothing is shown.
+        """
         if math.isnan(self.low):
             return "not known: too few seeds"
         if self.low == self.high == 0:
-            return "the same results"
-        if self.low <= 0 <= self.high:
+            return EQUAL
+        if not self.leaves_out_zero:
             return "no difference shown"
-        return "higher" if self.difference > 0 else "lower"
+        return ("" if self.corrected else "perhaps ") + ("higher" if self.difference > 0 else "lower")
 
 
 @dataclass(frozen=True)
@@ -94,16 +104,6 @@ class AblationStudy:
     variants: list[Variant]
     notes: list[str]
 
-    def holm(self) -> list[Variant]:
-        """Return the variants whose difference is shown after Holm's correction for the number of comparisons (Holm 1979)."""
-        known = sorted((variant for variant in self.variants if variant.p == variant.p), key=lambda variant: variant.p)
-        shown = []
-        for place, variant in enumerate(known):
-            if variant.p > (1 - self.level) / (len(known) - place):
-                break
-            shown.append(variant)
-        return shown
-
     def to_frame(self) -> pd.DataFrame:
         """Return a row per variant, the base line first."""
         import pandas as pd
@@ -112,6 +112,7 @@ class AblationStudy:
         for variant in (self.baseline, *self.variants):
             row = dataclasses.asdict(variant)
             settings = row.pop("settings")
+            row.pop("corrected")  # the verdict tells it
             rows.append({**row, "verdict": "base line" if variant is self.baseline else variant.verdict, **settings})
         return pd.DataFrame(rows)
 
@@ -159,6 +160,7 @@ def compare(frame: pd.DataFrame, options: Ablation) -> AblationStudy:
         variants.append(
             _compare(frame.loc[groups[group]], base_rows, _label(changed, names), dict(zip(keys, group, strict=True)), options)
         )
+    variants = _corrected(variants, options.level)
     line = _describe(base_rows, "base line", dict(zip(keys, base, strict=True)), options)
     return AblationStudy(options.metric, options.level, options.pair, line, variants, notes)
 
@@ -183,6 +185,17 @@ def _written(value: Any) -> str:
         return f"{float(value):g}" if not isinstance(value, bool) else str(value)
     except (TypeError, ValueError):
         return format_label(value)
+
+
+def _corrected(variants: Sequence[Variant], level: float) -> list[Variant]:
+    """Return the variants, each with whether Holm's correction leaves its difference; equal results are no comparison."""
+    tested = [variant for variant in variants if variant.p == variant.p and variant.verdict != EQUAL]
+    labels = []
+    for place, variant in enumerate(sorted(tested, key=lambda variant: variant.p)):
+        if variant.p > (1 - level) / (len(tested) - place):
+            break
+        labels.append(variant.label)
+    return [dataclasses.replace(variant, corrected=variant.label in labels) for variant in variants]
 
 
 def _find_baseline(groups: Sequence[tuple[str, ...]], keys: Sequence[str], given: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # suffix of a scale, such as 1.5b -> factor
 NUMBERS = re.compile(r"([0-9]+)")
+OF_SOMETHING = {"weight", "options", "function", "kind", "name"}  # ends of keys that say nothing without what they belong to
 OUTER_COMMA = re.compile(r",(?![^\[{]*[\]}])")  # a comma that is not within a list or a mapping
 
 
@@ -33,11 +34,12 @@ def parse_size(label: str) -> float:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the shortest ends of keys that tell them apart."""
+    """Return the shortest ends of keys that tell them apart and mean something."""
     names = {}
     for key in keys:
         parts = key.split(".")
-        for count in range(1, len(parts) + 1):
+        least = min(len(parts), 1 + (parts[-1] in OF_SOMETHING))
+        for count in range(least, len(parts) + 1):
             name = ".".join(parts[-count:])
             if sum(other == name or other.endswith(f".{name}") for other in keys) == 1:
                 break

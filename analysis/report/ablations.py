@@ -88,8 +88,8 @@ def markdown(study: AblationStudy, name: str) -> str:
 def sentences(study: AblationStudy) -> list[str]:
     """Return what the table shows, and how it was made."""
     known = [variant for variant in study.variants if variant.p == variant.p and variant.low != variant.high]
-    shown = [variant for variant in known if variant.verdict in ("higher", "lower")]
-    holm = study.holm()
+    shown = [variant for variant in known if variant.leaves_out_zero]
+    holm = [variant for variant in known if variant.corrected]
     lines = list(study.notes)
     if known:
         chance = (1 - study.level) * len(known)

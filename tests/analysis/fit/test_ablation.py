@@ -85,10 +85,21 @@ def test_intervals_hold_no_difference_about_as_often_as_they_say():
 
 def test_holm_s_correction_counts_all_comparisons():
     study = compare(runs(), PASS)
-    assert [variant.label for variant in study.holm()] == ["beta=0.1"]
+    assert [variant.label for variant in study.variants if variant.corrected] == ["beta=0.1"]
     text = " ".join(sentences(study))
     assert "1 of 3 intervals leave out 0; by chance alone 0.15 would" in text
     assert "1 differs: beta=0.1" in text
+
+
+def test_a_difference_that_holm_s_correction_does_not_leave_is_only_perhaps_one():
+    frame = runs(seeds=3)
+    worse = np.array([-0.014, -0.010, -0.018])  # p = .026: below .05, above .05 / 3
+    frame.loc[frame["stage.loss.beta"] == 0.1, "pass_at_1"] = frame["pass_at_1"][:3].to_numpy() + worse
+    study = compare(frame, PASS)
+    variant = by_label(study)["beta=0.1"]
+    assert 0.05 / 3 < variant.p < 0.05
+    assert (variant.leaves_out_zero, variant.corrected, variant.verdict) == (True, False, "perhaps lower")
+    assert "After Holm's correction for 3 comparisons, 0 differ." in " ".join(sentences(study))
 
 
 def test_the_settings_that_differ_tell_variants_apart():
