@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 3  # different values that a parabola needs
+ROUNDING = 1e-9  # of a logarithm that is at an edge
 WORDS = {"rollouts": "rollouts of a problem", "prompts": "problems of a step"}
 
 
@@ -112,8 +113,8 @@ class Profile:
             if coefficients[self.place[name] + 1] >= 0:
                 return f"the pass rate does not curve downward in the {WORDS[name]}"
             ends = self.logs[name].min(), self.logs[name].max()
-            if not ends[0] < place < ends[1]:
-                side = "smallest" if place <= ends[0] else "largest"
+            if not ends[0] + ROUNDING < place < ends[1] - ROUNDING:
+                side = "smallest" if place <= ends[0] + ROUNDING else "largest"
                 return f"the best number of {WORDS[name]} is at the {side} that was tried"
         return ""
 

@@ -5,6 +5,7 @@ from helpers.law_runs import ROLLOUTS, group_sizes
 
 from openr1.analysis import Bootstrap, fit, tidy
 from openr1.analysis.laws import RlIsocompute
+from openr1.analysis.laws.group_sizes import Budgets
 from openr1.analysis.laws.saturation import fit_saturation, saturation
 from openr1.system.errors import ConfigError
 
@@ -48,6 +49,17 @@ def test_intervals_hold_the_exponent_and_the_best_number_about_as_often_as_they_
         best = ROLLOUTS["rollouts_coefficient"] * 8.1e12**0.35
         held += [low <= 0.35 <= high, below <= best <= above]
     assert np.mean(held) > 0.85
+
+
+@pytest.mark.parametrize("least", [2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("ratio", [1.5, 2, 3])
+def test_the_edge_of_any_grid_is_an_edge(least, ratio):
+    rollouts = least * ratio ** np.arange(5)  # whose logarithms are rounded in many ways
+    rate = 0.7 - 0.02 * np.log(rollouts) - 0.01 * np.log(rollouts) ** 2
+    budget = Budgets(pd.DataFrame({"C": 1e12, "rollouts": rollouts, "pass_at_1": rate}), ("rollouts",), 7, None)
+    assert budget.table[0]["excluded"] == "the best number of rollouts of a problem is at the smallest that was tried"
+    budget = Budgets(pd.DataFrame({"C": 1e12, "rollouts": rollouts, "pass_at_1": rate[::-1]}), ("rollouts",), 7, None)
+    assert budget.table[0]["excluded"] == "the best number of rollouts of a problem is at the largest that was tried"
 
 
 def test_a_best_number_at_an_edge_is_left_out_and_named():
