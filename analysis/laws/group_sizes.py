@@ -59,8 +59,9 @@ class Budgets:
 class Profile:
     """The runs of one budget: ``pass = c + sum over axes of g x + h x^2``, x the logarithm of a number.
 
-    The other of rollouts and problems is an axis too if it varies, so that its effect is not taken for that of a target: with a
-    slope alone where there are two values of it.
+    The other of rollouts and problems is an axis too if it varies by itself, so that its effect is not taken for that of a
+    target: with a slope alone where there are two values of it. Where it follows from the target, as with equal answers of a
+    step, the parabola is of both together.
     """
 
     def __init__(self, frame: pd.DataFrame, rows: np.ndarray, targets: list[str], nearest: int) -> None:
@@ -90,7 +91,10 @@ class Profile:
             if self.levels[name] > 1:
                 self.place[name] = len(columns)
                 at = values - self.centre[name]
-                columns += [at, at**2] if self.levels[name] >= LEAST else [at]
+                own = [at, at**2] if self.levels[name] >= LEAST else [at]
+                if name not in targets and _follow(columns, own):
+                    continue  # as problems follow from rollouts where a step always has as many answers
+                columns += own
         self.design = np.stack(columns, axis=1)
 
     def row(self, weight: np.ndarray) -> dict[str, Any]:
@@ -135,3 +139,8 @@ class Profile:
             value += slope * at + bend * at**2
             places.append(at + self.centre[name])
         return np.stack(places, axis=1), value, coefficients
+
+
+def _follow(columns: list[np.ndarray], more: list[np.ndarray]) -> bool:
+    """Return whether further columns of a design depend on those that it has, so that no fit can tell their effects apart."""
+    return int(np.linalg.matrix_rank(np.stack([*columns, *more], axis=1))) < len(columns) + len(more)

@@ -51,6 +51,13 @@ def test_intervals_hold_the_exponent_and_the_best_number_about_as_often_as_they_
     assert np.mean(held) > 0.85
 
 
+def test_problems_that_follow_from_rollouts_are_no_axis_of_their_own():
+    frame = study(noise=0)
+    frame["pass_at_1"] += 0.005 * np.log(frame["prompts"] / 32) ** 2  # the effect that problems have there
+    frame["prompts"] = 256 / frame["rollouts"]
+    assert fit(frame, RlIsocompute(), bootstrap=NONE).params == pytest.approx(ROLLOUTS, rel=1e-6)
+
+
 @pytest.mark.parametrize("least", [2, 3, 4, 5, 6, 7])
 @pytest.mark.parametrize("ratio", [1.5, 2, 3])
 def test_the_edge_of_any_grid_is_an_edge(least, ratio):
