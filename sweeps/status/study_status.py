@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -15,7 +15,8 @@ from openr1.sweeps.status.config import StatusConfig
 from openr1.tracking.mlflow import TrackedRun
 
 ENDED = (State.DONE, State.FAILED, State.PRUNED)
-SCORES = ("eval_loss", "pass_at_1")  # of a run: the lowest of the first is best, the highest of the second
+SCORES = ("eval_loss", "pass_at_1")  # of a run, in the order of the columns
+CHOICES: dict[str, Callable[..., RunStatus]] = {"pass_at_1": max, "eval_loss": min}  # what is best, by the first that runs have
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ class StudyStatus:
 
     @property
     def best(self) -> tuple[RunStatus, str] | None:
-        """The best finished run, and the name of the score that it is best by."""
-        for score, choose in zip(SCORES, (min, max), strict=True):
+        """The best finished run, and the name of the score that it is best by: the pass rate where runs have one, since what is
+        evaluated may all start from one model, and has its loss.
+        """
+        for score, choose in CHOICES.items():
             done = [run for run in self.runs if run.state is State.DONE and score in run.scores]
             if done:
                 return choose(done, key=lambda run: run.scores[score]), score

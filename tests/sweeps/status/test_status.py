@@ -19,6 +19,7 @@ from openr1.sweeps.cost.speed import Timing
 from openr1.sweeps.planning.states import State
 from openr1.sweeps.status import plan_file, study_status
 from openr1.sweeps.status.config import StatusConfig
+from openr1.sweeps.status.study_status import RunStatus, StudyStatus
 from openr1.sweeps.status.table import rows_that_fit, status_table
 from openr1.system.artifacts import Artifact, Store
 from openr1.system.errors import ConfigError
@@ -95,6 +96,15 @@ def test_a_run_whose_process_was_killed_is_stopped(half):
     assert study_status.read_status(config).runs[1].state is State.STOPPED
     published(replace(study[3].main), eval_loss=5.0)
     assert study_status.read_status(config).runs[3].state is State.DONE
+
+
+def test_the_best_of_runs_with_a_pass_rate_is_the_highest_one_since_they_may_share_a_loss():
+    def done(name, **scores):
+        return RunStatus(name, 0, State.DONE, "", 1.0, scores, 0.0, [], True)
+
+    runs = [done("a", pass_at_1=0.5, eval_loss=1.0), done("b", pass_at_1=0.8, eval_loss=1.0), done("c", eval_loss=0.9)]
+    run, score = StudyStatus("s", "openr1 -m", runs, None, False).best
+    assert (run.name, score) == ("b", "pass_at_1")
 
 
 def test_a_pruned_run(half, monkeypatch):
