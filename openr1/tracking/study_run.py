@@ -173,7 +173,7 @@ def _description(parent: MlflowRun, runs: Sequence[MlflowRun], laws: Sequence[La
     """Return the description of a study in Markdown, as many rows of its table as a tag can hold."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(Counter(map(_state, runs)).items()))
     experiment = parent.info.experiment_id
-    lines = [f"Study **{parent.data.tags['study']}**: {len(runs)} runs ({states}).", ""]
+    lines = [f"Study **{parent.data.tags['study']}**: {len(runs)} run{'s' * (len(runs) != 1)} ({states}).", ""]
     if laws:
         report = run_address("", experiment, parent.info.run_id, f"{REPORT}/report.html")
         lines += [f"[Report]({report})", "", "| law | parameters | held-out error |", "|---|---|---|"]

@@ -95,7 +95,7 @@ def calibrate(
     places = {_path(folder, stage, speed): stage for stage in stages}
     fresh = _uncached(places)
     if fresh and speed.at_once * sum(_steps(stage) * _flops_a_step(stage) for stage in fresh.values()) <= most:
-        say(f"timing a few steps of {len(fresh)} models, {speed.at_once} at once")
+        say(f"timing a few steps of {len(fresh)} model{'s' * (len(fresh) != 1)}, {speed.at_once} at once")
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock"):  # commands that start together time once, and do not slow each other down
             fresh = _uncached(places)

@@ -67,7 +67,9 @@ def _title(price: StudyPrice) -> str:
     left = {trains: sum(_left(stage) for stage in stages if stage.config.stage.trains == trains) for trains in (True, False)}
     words = [f"{left[True]:.3g} training FLOPs"] if any(stage.config.stage.trains for stage in stages) else []
     words += [f"at most {left[False]:.3g} FLOPs of answers"] if any(not s.config.stage.trains for s in stages) else []
-    title = f"{len(runs)} runs, {sum(run.run.is_done() for run in runs)} done; {' and '.join(words)} to go"
+    title = (
+        f"{len(runs)} run{'s' * (len(runs) != 1)}, {sum(run.run.is_done() for run in runs)} done; {' and '.join(words)} to go"
+    )
     if any(len(run.run.stages) > 1 for run in runs):
         title += f" in {len(stages)} stages, {sum(stage.artifact() is not None for stage in stages)} done"
     if any(stage.estimate.flops is None and not stage.artifact() for stage in stages):

@@ -101,7 +101,7 @@ class Trunk(Design[TrunkSweep]):
         if not runs:
             return []
         flops, whole = (sum(run.get(key, run["flops"]) for run in runs) for key in ("flops_new", "flops"))
-        text = f"{len(runs)} runs took {flops:.3g} FLOPs"
+        text = f"{len(runs)} run{'s' * (len(runs) != 1)} took {flops:.3g} FLOPs"
         return [text if flops == whole else f"{text}; separate runs would take {whole:.3g}: {1 - flops / whole:.0%} saved"]
 
     @cached_property

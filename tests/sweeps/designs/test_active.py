@@ -102,7 +102,7 @@ def test_the_whole_command_goes_on_from_the_runs_of_others(tiny, tmp_path):
     words += ["sweep.candidates.tokens=[1536,6144]"]
     done = command("openr1", "-m", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("1 runs, 0 done") == 2
+    assert done.stderr.count("1 run, 0 done") == 2
     assert "8 runs, " in done.stderr
     assert "Loss at N = " in done.stderr
     assert "Nothing to run: all candidates are done." in done.stderr

@@ -125,7 +125,7 @@ def test_the_report_says_how_many_flops_are_saved(tiny):
     figures = ({"flops": 400.0}, {"flops": 200.0, "flops_new": 50.0}, {})
     runs = [Finished((), None, metrics) for metrics in figures]
     assert trunks_design.report(runs) == ["2 runs took 450 FLOPs; separate runs would take 600: 25% saved"]
-    assert trunks_design.report(runs[:1]) == ["1 runs took 400 FLOPs"]
+    assert trunks_design.report(runs[:1]) == ["1 run took 400 FLOPs"]
     assert trunks_design.report([]) == []
 
 
