@@ -20,7 +20,8 @@ def rows_per_k(frame: pd.DataFrame, names: Mapping[str, int]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    base = frame.drop(columns=list(names)).assign(**{ROW: np.arange(len(frame))})
+    base = frame.drop(columns=list(names)).copy()  # in one piece, where the columns of a study came one by one
+    base[ROW] = np.arange(len(frame))
     melted = pd.concat([base.assign(k=float(k), coverage=frame[name].astype(float)) for name, k in names.items()])
     return melted.dropna(subset="coverage").reset_index(drop=True)
 
