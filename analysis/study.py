@@ -152,7 +152,8 @@ def analyse(config: FitConfig, overrides: list[str] | None = None) -> Study:
     :raises ConfigError: if there are no runs, or no law can be fitted to them.
     """
     needs = {name for law in config.laws for name in law.needs} | ({"C"} if config.forecast else set())
-    runs = frame.read(config.runs, sorted(needs), all(law.zero_compute for law in config.laws))
+    uses = sorted({name for law in config.laws for name in law.uses})
+    runs = frame.read(config.runs, sorted(needs), all(law.zero_compute for law in config.laws), uses=uses)
     fits, failed = {}, {}
     errors = []
     for law in config.laws:
@@ -217,7 +218,7 @@ def analyse_groups(config: FitConfig, overrides: list[str] | None = None) -> Gro
     """
     if config.by is None:
         raise ConfigError("by: no column is given")
-    runs = frame.read(config.runs, list(config.law.needs), config.law.zero_compute)
+    runs = frame.read(config.runs, list(config.law.needs), config.law.zero_compute, uses=config.law.uses)
     # a column that holds a quantity is called after it
     by = next((key for key, name in runs.names.items() if name == config.by and key in runs.frame), config.by)
     groups = fit_by(runs.frame, by, config.law, config.holdout, config.bootstrap, config.share, **config.constraints)

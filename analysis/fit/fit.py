@@ -189,7 +189,8 @@ def _prepare(law: Law, frame: pd.DataFrame, constraints: Constraints) -> tuple[L
         hint = ", or set runs.flops_6nd=true" if missing == ["C"] else ""
         there = join_columns(frame.drop(columns="budget", errors="ignore"))
         raise ConfigError(f"runs.columns.{missing[0]}: {law.name} needs this column; name it{hint}; there are {there}")
-    frame = require_tidy(frame, prepared.needs, law.zero_compute)
+    used = [name for name in prepared.uses if name in frame]
+    frame = require_tidy(frame, [*prepared.needs, *used], law.zero_compute)
     if not isinstance(prepared, CurveLaw) or not isinstance(law, CurveLaw):
         if constraints:
             raise ConfigError(f"fix, tie and priors: are for laws that are one curve; {law.name} is not")

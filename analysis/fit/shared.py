@@ -56,6 +56,10 @@ class SharedLaw(CurveLaw):
     def needs(self) -> tuple[str, ...]:
         return (*self.base.needs, GROUP)
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        return self.base.uses
+
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         return {**self.base.inputs(frame), GROUP: frame[GROUP].to_numpy()}
 

@@ -103,6 +103,11 @@ class Law(ABC):
         """The columns of a frame that the law is fitted to."""
 
     @property
+    def uses(self) -> tuple[str, ...]:
+        """The quantities that count where a table has them; a row without a usable one is then left out."""
+        return ()
+
+    @property
     def predictors(self) -> tuple[str, ...]:
         """The variables of the curve; empty for a law that is not one curve."""
         return ()

@@ -18,6 +18,7 @@ from openr1.analysis.laws.mixing_terms import (
     power_mean,
     power_mean_slopes,
 )
+from openr1.analysis.laws.own_columns import own_numbers
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import GRID, CurveLaw
 from openr1.analysis.numerics.simplex import minimise_on_simplex
@@ -129,7 +130,7 @@ class DataMixing(CurveLaw):
 
     def prepare(self, frame: pd.DataFrame) -> tuple[Law, pd.DataFrame]:
         found = [str(name) for name in frame if str(name).startswith(PREFIX) and str(name).endswith(SUFFIX)]
-        weights = self.weights or [name for name in found if frame[name].astype(float).nunique() > 1]
+        weights = self.weights or [name for name in found if own_numbers(frame, name).nunique() > 1]
         missing = [name for name in weights if name not in frame]
         if missing or len(weights) < 2:
             shares = _find_shares(frame)
@@ -150,9 +151,9 @@ class DataMixing(CurveLaw):
 
         :raises ConfigError: for a weight that is negative or missing.
         """
-        weights = frame[self.weights].astype(float).to_numpy()
+        weights = np.stack([own_numbers(frame, name).to_numpy() for name in self.weights], axis=1)
         for name, values in zip(self.weights, weights.T, strict=True):
-            if not ((values >= 0) & (values < np.inf)).all():
+            if not (values >= 0).all():
                 raise ConfigError(f"law.weights: {name} is missing or negative in row {int(np.argmin(values >= 0))}")
         if not (weights.sum(axis=1) > 0).all():
             raise ConfigError(f"law.weights: all weights are 0 in row {int(np.argmin(weights.sum(axis=1) > 0))}")

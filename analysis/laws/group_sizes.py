@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 3  # different values that a parabola needs
-ROUNDING = 1e-9  # of a logarithm that is at an edge
+ROUNDING = 1e-9  # of a logarithm that is at an edge, and of equal pass rates
 WORDS = {"rollouts": "rollouts of a problem", "prompts": "problems of a step"}
 
 
@@ -113,6 +113,8 @@ class Profile:
     def _reason(self, places: np.ndarray, coefficients: np.ndarray) -> str:
         if np.isnan(coefficients).any():
             return "too few runs differ"
+        if np.ptp(self.rate) <= ROUNDING:
+            return "all pass rates are the same"
         for name, place in zip(self.targets, places, strict=True):
             if coefficients[self.place[name] + 1] >= 0:
                 return f"the pass rate does not curve downward in the {WORDS[name]}"

@@ -11,6 +11,7 @@ from annotated_types import Ge, Interval, Le
 
 from openr1.analysis.formatting import join_names
 from openr1.analysis.laws.base import Law, Parameter, Solution
+from openr1.analysis.laws.own_columns import own_numbers
 from openr1.analysis.laws.points import Inputs, Points
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.numerics.optimise import OBJECTIVES
@@ -59,6 +60,12 @@ class Observational(CurveLaw):
     # benchmark -> score of guessing; 0 if absent
     chance: dict[str, Annotated[float, Ge(0), Le(0.99)]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.benchmarks:
+            if self.benchmarks.count(name) > 1:
+                raise ConfigError(f"law.benchmarks: {name!r} stands there twice")
+
     @property
     def needs(self) -> tuple[str, ...]:
         return ("family", "N", "D")
@@ -98,6 +105,8 @@ class Observational(CurveLaw):
         missing = [name for name in names if name not in known]
         if missing:
             raise ConfigError(f"law.benchmarks: no row has a score of {join_names(missing)}")
+        if other := [name for name in self.chance if name not in names]:
+            raise ConfigError(f"law.chance.{other[0]}: is no benchmark of these runs; there are {join_names(names, 20)}")
         return replace(self, benchmarks=list(names), families=sorted(rows["family"].astype(str).unique())), rows
 
     def fitted_rows(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -117,10 +126,12 @@ class Observational(CurveLaw):
                 )
                 raise ConfigError(f"law.benchmarks: {what}")
             label = next((name for name in ("run", "name", "Model", "model") if name in frame), None)
+            for name in self.benchmarks:
+                own_numbers(frame, name)
             models = frame.assign(run=frame[label].astype(str) if label else frame.index.map("row {}".format))
             kept = [name for name in models if name not in self.benchmarks]
             rows = models.melt(id_vars=kept, value_vars=self.benchmarks, var_name="benchmark", value_name="score")
-        rows = rows.assign(score=rows["score"].astype(float)).dropna(subset="score").reset_index(drop=True)
+        rows = rows.assign(score=own_numbers(rows, "score")).dropna(subset="score").reset_index(drop=True)
         if not rows["score"].between(0, 1).all():
             low, high = rows["score"].min(), rows["score"].max()
             raise ConfigError(f"law.benchmarks: scores must be shares from 0 to 1; they range from {low:g} to {high:g}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openr1.analysis.laws.own_columns import own_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,12 +19,13 @@ def rows_per_k(frame: pd.DataFrame, names: Mapping[str, int]) -> pd.DataFrame:
     """Return a row per run and k, with ``k``, ``coverage`` and the position of the run in ``row``.
 
     :param names: the columns of each k, which the rows lack.
+    :raises ConfigError: for a value of them that is no number.
     """
     import pandas as pd
 
     base = frame.drop(columns=list(names)).copy()  # in one piece, where the columns of a study came one by one
     base[ROW] = np.arange(len(frame))
-    melted = pd.concat([base.assign(k=float(k), coverage=frame[name].astype(float)) for name, k in names.items()])
+    melted = pd.concat([base.assign(k=float(k), coverage=own_numbers(frame, name)) for name, k in names.items()])
     return melted.dropna(subset="coverage").reset_index(drop=True)
 
 

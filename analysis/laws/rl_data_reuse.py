@@ -61,6 +61,10 @@ class RlDataReuse(CurveLaw):
     R0: Annotated[float, Interval(ge=0, lt=1)] | None = None  # pass rate before training if it was measured; null to fit it
     worth: ProperShare = 0.5  # share of the worth of a new problem below which a repeat does not pay
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        return ("rollouts",)
+
     def inputs(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return D and U in problems (n,), U no larger than D."""
         drawn = frame["D"].to_numpy(dtype=float)

@@ -70,6 +70,10 @@ class RlIsocompute(Law):
         return ("C", "pass_at_1", *self.targets)
 
     @property
+    def uses(self) -> tuple[str, ...]:
+        return ("prompts",)
+
+    @property
     def formula(self) -> str:
         if self.form == "saturating":
             return "rollouts*(C) = rollouts_max/(1 + (C_half/C)^steepness)"

@@ -195,6 +195,10 @@ class TestTime(CurveLaw):
             raise ConfigError(
                 f"runs.columns.coverage: must be from 0 to 1; it ranges from {accuracy.min():g} to {accuracy.max():g}"
             )
+        if np.ptp(accuracy) == 0:
+            raise ConfigError(
+                f"runs.columns.coverage: all {len(accuracy)} rows have the same accuracy; a law needs rows that differ"
+            )
         if accuracy.max() <= self.chance:
             raise ConfigError(f"law.chance: no run is more accurate than {self.chance:g}; the best has {accuracy.max():g}")
         if self.loss.logs and not (accuracy > 0).all():

@@ -76,6 +76,7 @@ class _Request:
     flops_6nd: bool
     where: Mapping[str, Any]
     needs: Sequence[str]
+    uses: Sequence[str]
     strict: bool  # refuse a table in which a needed quantity has another name, instead of a warning
     units_known: bool
     units: Mapping[str, Any]
@@ -89,6 +90,7 @@ def read(
     zero_compute: bool = False,
     keys: Keys = CONFIG,
     strict: bool | None = None,
+    uses: Sequence[str] = (),
 ) -> Runs:
     """Read the tidy frame of a source.
 
@@ -97,6 +99,7 @@ def read(
     :param keys: how messages call options.
     :param strict: refuse a table in which a needed quantity seems to have another name, instead of a warning; by default if
         ``needs`` are given.
+    :param uses: the quantities that a usable row must have if the table has any numbers of them.
     :raises ConfigError: if the source does not exist, or its columns are not those of the config.
     """
     request = _Request(
@@ -104,6 +107,7 @@ def read(
         flops_6nd=source.flops_6nd,
         where=source.where,
         needs=DEFAULT_NEEDS if needs is None else needs,
+        uses=uses,
         strict=(needs is not None if strict is None else strict) and not source.units_known,
         units_known=source.units_known,
         units={key: unit for key, unit in vars(source.units).items() if unit is not None},
@@ -151,6 +155,7 @@ def tidy(
         flops_6nd=flops_6nd,
         where=mapping(where, "where", {"COLUMN": "value"}),
         needs=DEFAULT_NEEDS if needs is None else needs,
+        uses=(),
         strict=False,
         units_known=units_known,
         units=mapping(units, "units", {"N": 1e6}),
@@ -186,10 +191,11 @@ def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool =
     :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
     """
     training = ["C"] if concerns_training(frame, needs) else []
+    tidied = "tidy(frame)" if {*needs} <= {*DEFAULT_NEEDS} else f"tidy(frame, needs={[*needs]})"
     for key in {*needs, *training} & set(frame) & set(vars(Columns())) - set(LABELS):
         values = frame[key]
         if values.dtype.kind not in "fiu":
-            raise ConfigError(f"{key}: holds text or objects rather than numbers; fit tidy(frame).frame, which reads them")
+            raise ConfigError(f"{key}: holds text or objects rather than numbers; fit {tidied}.frame, which reads them")
         bad = ~usable(key, values, zero_compute)
         if bad.any():
             kind = {"signed": "missing or infinite", "zero": "missing, negative or infinite"}.get(
@@ -197,7 +203,7 @@ def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool =
             )
             raise ConfigError(
                 f"{key}: {bad.sum()} of {len(frame)} values are {kind}, the first in row {frame.index[bad][0]}; fit"
-                " tidy(frame).frame, which leaves those rows out and says so"
+                f" {tidied}.frame, which leaves those rows out and says so"
             )
     if "C" in frame and "budget" not in frame:
         return frame.assign(budget=budgets_of(frame["C"].to_numpy(dtype=float), zero_compute))
@@ -233,11 +239,14 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
         said.append(f"the column {names.get('C', '6ND')!r} has no usable FLOPs, and is left out")
         used.pop("C")
+    for key in [key for key in request.uses if key in used and key not in request.needs and not usable(key, used[key], False).any()]:
+        said.append(f"the column {names[key]!r} has no usable numbers, and is left out")
+        used.pop(key)
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
     # whatever a law of training needs, its budgets, held-out runs and advice are about FLOPs
     training = ["C"] if concerns_training(frame, request.needs) else []
-    needed = [key for key in used if key in (*request.needs, *training, "weight")]
+    needed = [key for key in used if key in (*request.needs, *request.uses, *training, "weight")]
     reason = mark_unfinished(table, list(request.where))
     texts = {key: table[name] for key, name in names.items()}
     unusable = exclusion_reasons(frame, needed, quantities.numbers, texts, request.zero_compute)
