@@ -91,6 +91,9 @@ def advise_test_time(study: Study, fit: Fit) -> list[str]:
     ]
     if law.x == "ND" and not sizes[0] <= n[0] <= sizes[1]:
         sentences.append("No run has such a size, so that this extrapolates.")
+    most = float(law.fitted_rows(frame)[law.column].max())
+    if amount[0] > most:
+        sentences.append(f"No run has more than {most:.4g} {unit} on a question, so that this extrapolates.")
     if law.amount == "samples" and amount[0] < 1.005:
         sentences.append("A single answer to each question is best: more of them cost more training than they are worth.")
     return sentences

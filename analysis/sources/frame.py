@@ -239,7 +239,9 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
         said.append(f"the column {names.get('C', '6ND')!r} has no usable FLOPs, and is left out")
         used.pop("C")
-    for key in [key for key in request.uses if key in used and key not in request.needs and not usable(key, used[key], False).any()]:
+    for key in [
+        key for key in request.uses if key in used and key not in request.needs and not usable(key, used[key], False).any()
+    ]:
         said.append(f"the column {names[key]!r} has no usable numbers, and is left out")
         used.pop(key)
     frame = pd.concat([pd.DataFrame(used), others], axis=1)

@@ -9,6 +9,7 @@ from helpers.law_runs import answering, group_sizes, reused_problems
 
 from openr1.analysis.cli import _compare_variants
 from openr1.analysis.config import compose
+from openr1.analysis.report.advice_of_rl import advise_test_time
 from openr1.analysis.study import analyse
 from openr1.tracking import mlflow as tracking
 from openr1.tracking.options import TrackingConfig
@@ -78,6 +79,13 @@ def test_training_and_answering(folder):
     result = analyse(study(folder, "test_time_micro")).main
     assert result.params["gamma"] == pytest.approx(0.6, abs=0.1)
     assert result.law.cost_of_one(result.frame) == pytest.approx(2 * 3e5 * 40)
+
+
+@pytest.mark.parametrize(("questions", "beyond"), [(10, True), (1e6, False)])
+def test_more_answers_than_any_run_gave_are_an_extrapolation(folder, questions, beyond):
+    found = analyse(study(folder, "test_time_micro", f"law.questions={questions}"))
+    text = " ".join(advise_test_time(found, found.main))
+    assert ("No run has more than 64 answers on a question, so that this extrapolates." in text) is beyond
 
 
 def test_ablations_are_a_table_and_a_figure(folder, capsys):
