@@ -60,7 +60,14 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, parameters: Mapping[s
         if given and "parameters" in cell.metadata.get("tags", []):
             notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(given, metadata={"tags": ["injected-parameters"]}))
             break
-    NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, timeout=TIMEOUT, coalesce_streams=True).execute()
+    client = NotebookClient(
+        notebook,
+        resources={"metadata": {"path": str(folder)}},
+        timeout=TIMEOUT,
+        coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # the kernel and its client are of one machine
+    )
+    client.execute()
 
 
 def answer(notebook: nbformat.NotebookNode) -> str:

@@ -65,10 +65,18 @@ def tokenizer_identity(data: DataConfig, model: ModelConfig, scale: ScaleConfig,
     root = Path(checkpoint)
     if not root.is_dir():
         return {"checkpoint": checkpoint, "revision": model.revision}
-    files = sorted(path for path in root.iterdir() if any(word in path.name for word in ("token", "vocab", "merges")))
+    return {"checkpoint": hash_files(_files_of(root), cache)}
+
+
+def _files_of(checkpoint: Path) -> list[Path]:
+    """Return the files of the tokenizer in the directory of a checkpoint.
+
+    :raises ConfigError: if there are none.
+    """
+    files = sorted(path for path in checkpoint.iterdir() if any(word in path.name for word in ("token", "vocab", "merges")))
     if not files:
-        raise ConfigError(f"model.checkpoint: {checkpoint} holds no tokenizer")
-    return {"checkpoint": hash_files(files, cache)}
+        raise ConfigError(f"model.checkpoint: {str(checkpoint)!r} is a directory that holds no tokenizer")
+    return files
 
 
 def is_trained(model: ModelConfig, scale: ScaleConfig) -> bool:
@@ -102,6 +110,8 @@ def load_checkpoint(checkpoint: str, revision: str | None) -> PreTrainedTokenize
     from openr1.models.checkpoints import refuse_code
 
     refuse_code(checkpoint, revision)
+    if (folder := Path(checkpoint)).is_dir():
+        _files_of(folder)
     try:
         return AutoTokenizer.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
     except Exception as error:  # tokenizers raises no other class for a file that is cut short

@@ -197,7 +197,7 @@ def one_line(error: Exception) -> str:
         word = found[1] if found else "an override"
         if "missing EQUAL" in str(error):
             return f"{word}: is not KEY=VALUE, such as scale=100k"
-        hint = "close its brackets and quotes, or put a text that has such characters in quotes: \"KEY='[1'\""
+        hint = "close its brackets and quotes, or put a text that has such characters or a ~ in quotes: \"KEY='[1'\""
         return f"{word}: cannot be read; {hint}"
     # a ConfigError has been put into words already, with the whole of its key
     wrapped = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error, ConfigError)
