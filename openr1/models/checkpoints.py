@@ -62,12 +62,13 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
 
     checkpoint = checkpoint_of(model, scale)
     look_for_hub(str(checkpoint))
+    neither = f"model.checkpoint: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
     try:
         raw, _ = PreTrainedConfig.get_config_dict(checkpoint, revision=model.revision)
     except OSError as error:
-        raise ConfigError(
-            f"model.checkpoint: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
-        ) from error
+        raise ConfigError(neither) from error
+    if not raw:  # as of a directory without one
+        raise ConfigError(neither)
     _refuse_auto_map(str(checkpoint), "config.json", raw)
     known = [family.model_type for family in FAMILIES.values()]
     if raw.get("model_type") not in known:

@@ -284,13 +284,13 @@ def track(
     :param params: logged flat, with dotted names.
     :param shown: names of the params that the UI shows; None for all.
     :param resolved: the config that reproduces the run; kept as a file of the run.
-    :param resume: id of the tracked run of an earlier attempt, which is continued if it exists.
+    :param resume: id of the tracked run of an earlier attempt, which is continued if it exists and is of the study.
     :param parent: id of the parent run, in place of the study's.
     :param keep: folder of the artifacts, beside which is kept what the store has not got at the end.
     :raises StoreError: if the store refuses the beginning of the run, or a part of its results.
     """
     experiment = ensure_experiment(config)
-    resumed = resume if resume is not None and run_exists(config.uri, resume) else None
+    resumed = resume if resume is not None and run_exists(config.uri, resume, study) else None
     if resumed is None:
         parent = parent or ensure_study(config, experiment, study)
         tags = {"mlflow.parentRunId": parent, "study": study, **tags, **observer.tags()}

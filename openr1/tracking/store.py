@@ -227,19 +227,21 @@ def search_runs(uri: str, experiments: list[str], tags: dict[str, str], *conditi
             return
 
 
-def run_exists(uri: str, run_id: str) -> bool:
+def run_exists(uri: str, run_id: str, study: str | None = None) -> bool:
     """Return True if the store has this run and it is not deleted.
 
+    :param study: that the run must be of: a study may have been renamed since somebody wrote down its runs.
     :raises StoreError: if the store does not answer.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        return client(uri).get_run(run_id).info.lifecycle_stage == "active"
+        run = client(uri).get_run(run_id)
     except MlflowException as error:
         if is_away(error):
             raise StoreError(f"tracking.uri: {uri}: {reason(error)}") from error
         return False
+    return run.info.lifecycle_stage == "active" and study in (None, run.data.tags.get("study"))
 
 
 def preload() -> None:

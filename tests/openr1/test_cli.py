@@ -79,7 +79,10 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
             "openr1: sweep.budgets[3]: there is no such place in the list; write it whole, as sweep.budgets=[…]",
         ),
         ("stage=sft data=sums model.checkpoint=./x", "openr1: model.checkpoint: './x' is neither a directory"),
-        ("stage=evaluate data=sums model.checkpoint=.", "openr1: model.checkpoint: '.' is a directory that holds no tokenizer"),
+        (
+            "stage=evaluate data=sums model.checkpoint=.",
+            "openr1: model.checkpoint: '.' is neither a directory with a config.json",
+        ),
         ("stage=evaluate data=sums model.checkpoint=a/b/c", "openr1: model.checkpoint: 'a/b/c' is neither a directory"),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],

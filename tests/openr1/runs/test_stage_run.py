@@ -15,6 +15,7 @@ from openr1.runs.stage_run import run_stage
 from openr1.system.artifacts import Store
 from openr1.system.errors import ConfigError, RunError
 from openr1.tracking import mlflow as tracking
+from openr1.tracking.study_changes import rename_study
 
 
 def curve(artifact):
@@ -92,6 +93,20 @@ def test_what_is_done_is_not_done_again_and_another_study_shares_it(tiny):
     assert len(tracking.read_history(config.tracking.uri, tracked.run_id)) == len(
         {row["step"] for row in first.artifact.history()}
     )
+
+
+def test_a_study_that_was_renamed_keeps_its_runs_and_a_new_one_of_its_old_name_has_its_own(tiny):
+    config = composed(*tiny)
+    first = run_stage(config, quiet=True)
+    rename_study(config.tracking.uri, config.study, "older")
+    again = run_stage(config, quiet=True)
+    assert again.reused
+    of_study = {study: tracking.read_runs(config.tracking.uri, study) for study in ("older", config.study)}
+    assert {study: [run.run_id for run in runs] for study, runs in of_study.items()} == {
+        "older": [first.run_id],
+        config.study: [again.run_id],
+    }
+    assert again.run_id != first.run_id
 
 
 @pytest.mark.slow
