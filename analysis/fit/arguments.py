@@ -119,6 +119,7 @@ def predict_rows(law: Law, params: np.ndarray, frame: pd.DataFrame) -> np.ndarra
     import pandas as pd
 
     needs = [name for name in law.needs if name != law.response]
+    numbers = [name for name in needs if name in frame and name not in LABELS]
     try:
         predicted = law.predict(params, frame)
     except KeyError as error:
@@ -126,11 +127,13 @@ def predict_rows(law: Law, params: np.ndarray, frame: pd.DataFrame) -> np.ndarra
         if str(error.args[0]).isidentifier():  # a column that the options of the law name
             require_columns(frame, [error.args[0]], "frame", law)
         raise
+    except ConfigError:
+        raise
     except (TypeError, ValueError):
-        for name in (name for name in needs if name in frame and frame[name].dtype.kind not in "fiu"):
+        for name in (name for name in numbers if frame[name].dtype.kind not in "fiu"):
             raise ConfigError(f"frame: {name} must hold numbers, not texts or objects") from None
         raise
-    for name in (name for name in needs if name in vars(Columns()) and name not in LABELS and name in frame):
+    for name in (name for name in numbers if name in vars(Columns())):
         values = pd.to_numeric(frame[name], errors="coerce")
         wrong = values.abs().lt(np.inf) & ~usable(name, values, law.zero_compute) & ~np.isfinite(predicted).all(axis=0)
         if wrong.any():
