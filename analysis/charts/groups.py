@@ -58,18 +58,15 @@ SIZES = 5  # largest number of lines of a group, for a law with a line per model
 HIGH = 1.7  # upper limit of the loss axis, in ranges of the frontiers' loss
 DIAMOND = 5.0
 HELD = " Diamonds are held-out points; the laws that are drawn are fitted without them."
+GROUP_FIGURES = ("groups", "transfer", "parameters", "predictions")  # names of the figures of a grouped study
 Look = dict[str, str]
 
 
 def chart_groups(study: GroupedStudy) -> dict[str, Chart]:
     """Chart a grouped study, by name, in reading order."""
     transfer = chart_transfer(study, assign_colours(study))
-    charts = {
-        "groups": chart_curves(study),
-        "transfer": transfer,
-        "parameters": chart_parameters(study),
-        "predictions": chart_predictions(study),
-    }
+    drawn = (chart_curves(study), transfer, chart_parameters(study), chart_predictions(study))
+    charts = dict(zip(GROUP_FIGURES, drawn, strict=True))
     return {name: chart.relabelled(study.words.axis_labels) for name, chart in charts.items() if chart is not None}
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from openr1.analysis.charts.groups import colour_labels
 from openr1.analysis.charts.marks import BLUE, Axis, Chart, Line, Mark, Panel, Scale, Scatter, span
+from openr1.analysis.fit.arguments import read_frame
 from openr1.analysis.fit.labels import format_label, parse_size
 from openr1.analysis.formatting import QUANTITIES, quantity
+from openr1.analysis.sources.rows import check_names, parse_number
+from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.options.near import did_you_mean
+from openr1.options.types import shown
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,9 +47,14 @@ def chart_table(
     :param labels: of the axes and the legend, column -> words; by default those of the quantities.
     :raises ConfigError: for a column that there is not, or without a row that has both values.
     """
-    for column in (x, y, *([by] if by else []), *(ends or [])):
+    frame = frame.frame if isinstance(frame, StudyRuns) else read_frame(frame)
+    check_names(frame)
+    numbers = (x, y, *(ends or []))
+    for column in (*numbers, *([by] if by is not None else [])):
         if column not in frame:
             raise ConfigError(f"plot: there is no column {column!r}{did_you_mean(column, map(str, frame))}")
+    for column in numbers:
+        _require_numbers(frame[column])
     rows = frame[np.isfinite(frame[[x, y]].astype(float)).all(axis=1)].sort_values(x, kind="stable")
     if rows.empty:
         raise ConfigError(f"plot: no row has both {x} and {y}")
@@ -63,9 +73,26 @@ def chart_table(
     return Chart(f"{up.label} against {across.label}", "", (panel,), size=(7.0, 4.2) if by else (6.0, 4.2))
 
 
+def _require_numbers(column: pd.Series) -> None:
+    """Refuse a column of texts that are no numbers, of dates or of objects, which have no place on an axis.
+
+    :raises ConfigError: naming the first value that is none.
+    """
+    if column.dtype.kind not in "mM":
+        try:
+            column.astype(float)
+            return
+        except (TypeError, ValueError):
+            pass
+    cells = column.dropna()
+    wrong = next((cell for cell in cells if not isinstance(cell, Real) and parse_number(cell) is None), column.dtype)
+    raise ConfigError(f"plot: the column {column.name!r} must hold numbers, not {shown(wrong)}")
+
+
 def _groups(rows: pd.DataFrame, x: str, y: str, by: str | None, ends: tuple[str, str] | None) -> list[Mark]:
     """Return the marks of each group, the smallest label first."""
-    groups = {format_label(value): part for value, part in rows.groupby(by, sort=False)} if by else {"": rows}
+    labels = rows[by].map(format_label, na_action="ignore") if by else None
+    groups = {str(label): part for label, part in rows.groupby(labels, sort=False)} if by else {"": rows}
     names = sorted(groups, key=lambda label: (parse_size(label), label))
     hues = colour_labels(names) if by else {"": BLUE}
     marks: list[Mark] = []

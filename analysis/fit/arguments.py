@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openr1.analysis.laws.constraints import is_number
-from openr1.analysis.sources.columns import Keys
+from openr1.analysis.sources.columns import LABELS, Columns, Keys
 from openr1.analysis.sources.frame import RESERVED, Runs, holds_budgets, told
 from openr1.analysis.sources.plausibility import check_units
-from openr1.analysis.sources.rows import check_sizes_of_runs, has_points
+from openr1.analysis.sources.rows import check_names, check_sizes_of_runs, has_points, least, usable
 from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.warning import RankedWarning, Severity
+from openr1.options.types import shown
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def read_frame(frame: Any, argument: str = "frame") -> pd.DataFrame:
     if isinstance(frame, Runs):
         return frame.frame
     if not isinstance(frame, pd.DataFrame):
-        raise ConfigError(f"{argument}: must be a DataFrame, or what tidy or read_csv returns, not {_shown(frame)}")
+        raise ConfigError(f"{argument}: must be a DataFrame, or what tidy or read_csv returns, not {shown(frame)}")
     if frame.columns.has_duplicates:
         name = frame.columns[frame.columns.duplicated()][0]
         raise ConfigError(f"{argument}: several columns are named {name!r}; rename all but one")
@@ -62,6 +63,7 @@ def read_rows(frame: Any, argument: str = "frame") -> pd.DataFrame:
     frame = read_frame(frame, argument)
     if frame.empty:
         raise ConfigError(f"{argument}: has no rows")
+    check_names(frame)
     return frame
 
 
@@ -71,7 +73,7 @@ def check_option(value: Any, argument: str, kind: type, example: str) -> None:
     :raises ConfigError: with an example of what to write.
     """
     if value is not None and not isinstance(value, kind):
-        raise ConfigError(f"{argument}: must be a {kind.__name__}, such as {example}, not {_shown(value)}")
+        raise ConfigError(f"{argument}: must be a {kind.__name__}, such as {example}, not {shown(value)}")
 
 
 def positive_number(value: Any, argument: str) -> float:
@@ -80,7 +82,7 @@ def positive_number(value: Any, argument: str) -> float:
     :raises ConfigError: for anything else, such as a list.
     """
     if not is_number(value) or value <= 0:
-        raise ConfigError(f"{argument}: must be one positive finite number, not {_shown(value)}")
+        raise ConfigError(f"{argument}: must be one positive finite number, not {shown(value)}")
     return float(value)
 
 
@@ -94,7 +96,7 @@ def positive_numbers(values: Any, argument: str) -> np.ndarray:
     except (TypeError, ValueError):
         numbers = np.full(1, np.nan)
     if numbers.ndim > 1 or not (np.isfinite(numbers) & (numbers > 0)).all():
-        raise ConfigError(f"{argument}: must be a positive finite number, or a list of them, not {_shown(values)}")
+        raise ConfigError(f"{argument}: must be a positive finite number, or a list of them, not {shown(values)}")
     return numbers
 
 
@@ -108,19 +110,36 @@ def require_columns(frame: pd.DataFrame, names: Sequence[str], argument: str, la
         raise ConfigError(f"{argument}: lacks the {word} {', '.join(missing)}, which {law.name} needs")
 
 
-@contextmanager
-def naming_columns(frame: pd.DataFrame, law: Law, argument: str = "frame") -> Iterator[None]:
-    """Predict within: only a failure shows which of its columns a law predicts from, since some serve the fit alone.
+def predict_rows(law: Law, params: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    """Predict the responses (m, n) of rows. Only a failure, or a prediction that is no number, shows which of the columns a law
+    predicts from, since some serve the fit alone.
 
-    :raises ConfigError: naming the columns that are missing.
+    :raises ConfigError: naming the columns that are missing, or that hold no numbers, or none that a run can have.
     """
+    import pandas as pd
+
+    needs = [name for name in law.needs if name != law.response]
+    numbers = [name for name in needs if name in frame and name not in LABELS]
     try:
-        yield
+        predicted = law.predict(params, frame)
     except KeyError as error:
-        require_columns(frame, [name for name in law.needs if name != law.response], argument, law)
+        require_columns(frame, needs, "frame", law)
         if str(error.args[0]).isidentifier():  # a column that the options of the law name
-            require_columns(frame, [error.args[0]], argument, law)
+            require_columns(frame, [error.args[0]], "frame", law)
         raise
+    except ConfigError:
+        raise
+    except (TypeError, ValueError):
+        for name in (name for name in numbers if frame[name].dtype.kind not in "fiu"):
+            raise ConfigError(f"frame: {name} must hold numbers, not texts or objects") from None
+        raise
+    for name in (name for name in numbers if name in vars(Columns())):
+        values = pd.to_numeric(frame[name], errors="coerce")
+        wrong = values.abs().lt(np.inf) & ~usable(name, values, law.zero_compute) & ~np.isfinite(predicted).all(axis=0)
+        if wrong.any():
+            allowed = "positive" if least(name, law.zero_compute) == "positive" else "0 or positive"
+            raise ConfigError(f"frame: {name} must be {allowed}, not {values[wrong].iloc[0]:g}")
+    return predicted
 
 
 def settle_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[RankedWarning]]:
@@ -179,9 +198,3 @@ def reading_json(path: Path) -> Iterator[Any]:
     except (KeyError, TypeError, AttributeError) as error:
         reason = f"there is no entry {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise ConfigError(f"directory: {path} is not of this version of the analysis ({reason}); fit the runs again") from error
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a message shows it: a short one as it is, else its type."""
-    shown = repr(value)
-    return shown if len(shown) <= 40 and "\n" not in shown else f"a {type(value).__name__}"

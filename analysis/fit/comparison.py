@@ -11,6 +11,7 @@ from openr1.analysis.fit.arguments import read_rows, require_columns
 from openr1.analysis.fit.result import Fit
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.sources.frame import require_tidy
+from openr1.options.types import shown
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def compare_nested(smaller: Fit, larger: Fit, frame: pd.DataFrame | Runs) -> Com
     """
     from scipy.stats import chi2
 
+    for argument, fitted in (("smaller", smaller), ("larger", larger)):
+        if not isinstance(fitted, Fit):
+            raise ConfigError(f"{argument}: must be a Fit, as fit returns it, not {shown(fitted)}")
     frame = read_rows(frame)
     small, large = smaller.law, larger.law
     if not isinstance(small, CurveLaw) or not isinstance(large, CurveLaw) or small.loss != large.loss:

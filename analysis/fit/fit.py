@@ -31,6 +31,7 @@ from openr1.analysis.progress import tell_step
 from openr1.analysis.sources.frame import mark_told, require_tidy
 from openr1.analysis.sources.rows import join_columns
 from openr1.analysis.warning import RankedWarning, Severity, ranked
+from openr1.options import typed
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ MOST_RESAMPLED = 50_000  # rows beyond which intervals come from resamples of th
 BATCH = 30_000_000  # counts of rows at a time, a quarter of a gigabyte
 
 
+@typed("weights", "fix", "priors")
 def fit(
     frame: pd.DataFrame | Runs,
     law: str | Law | type[Law] = "chinchilla",

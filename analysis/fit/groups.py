@@ -18,6 +18,7 @@ from openr1.analysis.fit.shared import fit_shared
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.progress import tell_step
 from openr1.analysis.warning import RankedWarning, Severity
+from openr1.options import typed
 from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -103,6 +104,7 @@ class Groups:
         law = {"law": self.law.name, "formula": self.law.formula, "options": asdict(self.law)}
         return to_json_values({"by": self.by, **law, "groups": groups, "failed": self.failed, "unlabelled": self.unlabelled})
 
+    @typed()
     def save(self, directory: str | Path) -> Path:
         """Write ``groups.json`` and ``groups.csv``, and each fit into a folder of its own."""
         directory = Path(directory)
@@ -114,6 +116,7 @@ class Groups:
         return directory / GROUPS_FILE
 
     @classmethod
+    @typed()
     def load(cls, directory: str | Path) -> Groups:
         """Read what :meth:`save` wrote.
 
@@ -124,6 +127,7 @@ class Groups:
             return cls(known["by"], fits, known["failed"], known["unlabelled"])
 
 
+@typed("by")
 def fit_by(
     frame: pd.DataFrame | Runs,
     by: str,
@@ -144,10 +148,11 @@ def fit_by(
     """
     frame, law = read_rows(frame), resolve_law(law)
     check_option(holdout, "holdout", Holdout, "Holdout(fraction=0.2)")
+    check_option(bootstrap, "bootstrap", Bootstrap, "Bootstrap(resamples=100)")
     labelled = split_by(frame, by)
     groups = law.select_groups(labelled)
     unlabelled = len(frame) - sum(map(len, labelled.values()))
-    if share:
+    if len(share):
         if not isinstance(law, CurveLaw):
             raise ConfigError(f"share: is for laws that are one curve; {law.name} is not")
         return Groups(by, fit_shared(groups, law, share, bootstrap, **options), unlabelled=unlabelled)

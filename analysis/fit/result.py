@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from openr1.analysis.fit import display
-from openr1.analysis.fit.arguments import naming_columns, positive_number, positive_numbers, read_frame, reading_json
+from openr1.analysis.fit.arguments import positive_number, positive_numbers, predict_rows, read_frame, reading_json
 from openr1.analysis.fit.intervals import bca_intervals, percentile_intervals
 from openr1.analysis.fit.undetermined import too_wide
 from openr1.analysis.laws import Law, TrainingFlops
@@ -20,6 +20,7 @@ from openr1.analysis.laws.constraints import Constraints
 from openr1.analysis.laws.custom import law_class, law_reference
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.warning import RankedWarning
+from openr1.options import typed
 from openr1.system.errors import ConfigError
 from openr1.system.files import replacing
 
@@ -105,11 +106,10 @@ class Fit:
         :param interval: ``curve`` or ``run`` for a frame with ``predicted``, ``low`` and ``high``: the 95 % interval of the
             curve, or of a new run, which has the scatter of the fitted runs too. Neither knows how wrong the law is beyond the
             runs; :func:`openr1.analysis.forecast` measures that.
-        :raises ConfigError: for rows that lack a column.
+        :raises ConfigError: for rows that lack a column, or whose values no run can have.
         """
         frame = read_frame(frame)
-        with naming_columns(frame, self.law):
-            predicted = self.law.predict(self.vector, frame)[0]
+        predicted = predict_rows(self.law, self.vector, frame)[0]
         if interval is None:
             return predicted
         import pandas as pd
@@ -136,11 +136,11 @@ class Fit:
     def interval(self, frame: pd.DataFrame | Runs) -> np.ndarray:
         """Return the lower and upper ends (2, n) of the predictions; NaN without a bootstrap.
 
-        :raises ConfigError: for rows that lack a column.
+        :raises ConfigError: for rows that lack a column, or whose values no run can have.
         """
         rows = read_frame(frame)
-        with naming_columns(rows, self.law):
-            return self.interval_of(lambda params: self.law.predict(params, rows))
+        predict_rows(self.law, self.vector, rows)
+        return self.interval_of(lambda params: self.law.predict(params, rows))
 
     def interval_of(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return the 95 % interval (2, ...) of any function of the parameters.
@@ -318,6 +318,7 @@ class Fit:
             **{**known, "law": law, "flops_of": TrainingFlops(**values["flops_of"]), "frontier_table": values["frontier"]}
         )
 
+    @typed()
     def save(self, directory: str | Path) -> Path:
         """Write ``fit.json``, and the draws of the bootstrap and the jackknife as CSV files with a column per parameter."""
         directory = Path(directory)
@@ -330,6 +331,7 @@ class Fit:
         return directory / FIT_FILE
 
     @classmethod
+    @typed()
     def load(cls, directory: str | Path) -> Fit:
         """Read what :meth:`save` wrote.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from openr1.analysis.forecast.rolling import scores, validate
 from openr1.analysis.laws import Law
 from openr1.analysis.sources.frame import require_tidy
 from openr1.analysis.sources.rows import usable
+from openr1.options import typed
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Forecast:
         )
 
 
+@typed("flops")
 def forecast(
     frame: pd.DataFrame | Runs,
     flops: float | Sequence[float] | None = None,
@@ -90,13 +92,14 @@ def forecast(
     frame, said = settle_columns(read_rows(frame))
     frame = require_tidy(frame, ["C"])
     check_weights(frame)
-    known = [resolve_law(law) for law in ([laws] if isinstance(laws, str | Law) else laws)]
+    several = isinstance(laws, Iterable) and not isinstance(laws, str)
+    known = [resolve_law(law) for law in cast(Any, laws if several else [laws])]
     if at is None:
         given: np.ndarray | pd.DataFrame = positive_numbers(flops, "flops")
     else:
         given = read_rows(at, "at").reset_index(drop=True)
         for key in (key for key in ("N", "D", "C") if key in given):
-            if not usable(key, given[key], zero_compute=False).all():
+            if given[key].dtype.kind not in "fiu" or not usable(key, given[key], zero_compute=False).all():
                 raise ConfigError(f"at: {key} must hold positive finite numbers")
     choices = {candidate.name: candidate for candidate in candidates(frame, known)}
     validation = validate(frame, list(choices.values()))

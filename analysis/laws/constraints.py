@@ -27,9 +27,6 @@ class Prior:
     log_sd: Positive | None = None  # standard deviation of the natural logarithm: 0.1 is about 10 %
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and not is_number(value):
-                raise ConfigError(f"priors.{name}: must be a finite number, not {value!r}")
         check_ranges(self, "priors")
         given = {name for name, value in vars(self).items() if value is not None}
         if given not in ({"mean", "sd"}, {"median", "log_sd"}):
@@ -157,9 +154,10 @@ def read_priors(values: Any) -> dict[str, Prior]:
             continue
         if not isinstance(value, Mapping) or not set(value) <= set(Prior.__dataclass_fields__):
             raise ConfigError(f"priors.{name}: must be like {PRIOR} or {{E: {{median: 1.7, log_sd: 0.1}}}}, not {value!r}")
-        if wrong := [key for key, number in value.items() if not is_number(number)]:
-            raise ConfigError(f"priors.{name}.{wrong[0]}: must be a finite number, not {value[wrong[0]]!r}")
-        priors[name] = Prior(**value)
+        try:
+            priors[name] = Prior(**value)
+        except ConfigError as error:
+            raise ConfigError(f"priors.{name}{str(error).removeprefix('priors')}") from error
     return priors
 
 

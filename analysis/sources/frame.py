@@ -21,6 +21,7 @@ from openr1.analysis.sources.options import SOURCES, FileRuns, MlflowRuns, Sourc
 from openr1.analysis.sources.plausibility import check_loss_names, check_shares, check_units, concerns_training, find_odd_rows
 from openr1.analysis.sources.quantities import Quantities, map_columns, read_quantities, suggest
 from openr1.analysis.sources.rows import (
+    check_names,
     check_sizes_of_runs,
     describe_unread,
     exclusion_reasons,
@@ -35,6 +36,7 @@ from openr1.analysis.sources.rows import (
     without_name,
 )
 from openr1.analysis.warning import RankedWarning, Severity
+from openr1.options import typed
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ def read(
     return _tidy(source.load(keys), request)
 
 
+@typed("where", "units")
 def tidy(
     table: pd.DataFrame,
     columns: Columns | Mapping[str, str] | None = None,
@@ -215,6 +218,7 @@ def _tidy(source: Table, request: _Request) -> Runs:
 
     keys = request.keys
     _refuse_repeated_conditions(source.rows, request)
+    check_names(source.rows)
     table = add_names(select_rows(source.rows, request.where, keys))
     require_one_stage(table, keys)
     try:

@@ -14,6 +14,7 @@ from openr1.analysis.sources.exports import is_chart_export
 from openr1.analysis.sources.numbers import Notation, Numbers, in_words, read_numbers, shown_roles
 from openr1.analysis.sources.rows import join_columns
 from openr1.analysis.sources.units import LARGEST_LOGARITHM, Unit, has_unknown_base, parse_option, split_header
+from openr1.options.near import did_you_mean
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,9 +46,13 @@ def map_columns(table: pd.DataFrame, columns: Columns, flops_6nd: bool, needs: S
     """Return quantity -> column, for the quantities that the table has: under the name that is given, under their own, or
     under their own with a unit, such as ``N (M)``. A weight counts only if its column is named.
 
-    :raises ConfigError: for a column that is missing, or that two columns are called by.
+    :raises ConfigError: for a column that is missing, or that two columns are called by; for an argument ``needs`` with a name
+        that is neither a quantity nor a column.
     """
     names = {}
+    known = [*vars(columns), *map(str, table)]
+    if not keys.config and (unknown := [name for name in needs if name not in known]):
+        raise ConfigError(f"needs: there is no quantity or column {unknown[0]!r}{did_you_mean(unknown[0], known)}")
     for key, name in vars(columns).items():
         absent = name is not None and name not in table
         if (flops_6nd and key == "C") or (absent and key in OPTIONAL and key not in needs):

@@ -13,9 +13,10 @@ from openr1.analysis.sources.frame import Runs, read
 from openr1.analysis.sources.options import FileRuns, MlflowRuns, Source
 from openr1.analysis.sources.study_runs import StudyRuns
 from openr1.analysis.sources.wording import speaking_python
-from openr1.options import check_ranges
+from openr1.options import check_ranges, typed
 from openr1.system.errors import ConfigError
 from openr1.system.records import DamagedFile, read_json
+from openr1.tracking.names import check_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ TRACKED = Columns(
 
 
 @speaking_python
+@typed("where", "units", "columns")
 def read_file(
     path: str | Path,
     *,
@@ -92,6 +94,7 @@ def read_csv(path: str | Path, **options: Any) -> Runs:
 
 
 @speaking_python
+@typed("where", "columns")
 def read_mlflow(
     uri: str,
     study: str,
@@ -118,6 +121,7 @@ def read_mlflow(
 
 
 @speaking_python
+@typed("study")
 def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None = None) -> StudyRuns:
     """Read the finished runs of a study of openr1, to be filtered, grouped and drawn.
 
@@ -131,11 +135,14 @@ def read_study(study: str, outputs: str | Path | None = None, *, uri: str | None
     check_name(study)
     if uri is None and outputs is None:
         uri = os.environ.get("MLFLOW_TRACKING_URI")
-    source = MlflowRuns(columns=TRACKED, uri=uri or f"sqlite:///{outputs_folder(outputs).absolute()}/mlflow.db", study=study)
+    store = f"sqlite:///{outputs_folder(outputs).absolute()}/mlflow.db" if uri is None else uri
+    source = MlflowRuns(columns=TRACKED, uri=store, study=study)
+    check_ranges(source)
     return StudyRuns(study, source.uri, tuple(source.tracked_runs(ARGUMENTS)), TRACKED)
 
 
 @speaking_python
+@typed("study")
 def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
     """Read the runs that ``openr1-plan`` priced for a study, a row per run.
 
@@ -160,9 +167,13 @@ def read_plan(study: str, outputs: str | Path | None = None) -> pd.DataFrame:
 
 
 def check_name(study: Any) -> None:
-    """Refuse what is not the name of a study."""
+    """Refuse what is not the name of a study.
+
+    :raises ConfigError: for anything else, or a name that no folder can have.
+    """
     if not isinstance(study, str) or not study:
         raise ConfigError(f"study: {study!r} is not the name of a study")
+    check_folder(study, "study", nested=True)
 
 
 def outputs_folder(outputs: str | Path | None) -> Path:

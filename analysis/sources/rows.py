@@ -9,6 +9,7 @@ import numpy as np
 
 from openr1.analysis.sources.columns import CONFIG, LABELS, NONNEGATIVE, SHARES, SIGNED, Keys
 from openr1.options.near import near_names
+from openr1.options.types import shown
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ SAME_SIZE = 0.01  # relative difference of numbers of parameters of one model, a
 SHOWN = 3  # rows that a message names
 
 RUN_NAMES = ("name", "run_name", "run name", "experiment", "experiment_name")  # columns of trackers, in lower case
+# columns whose equal values tell which rows belong together
+NAMING = (*LABELS, "run_id", "name", "fingerprint", "seed", "step")
+NO_NAMES = (list, dict, set, np.ndarray)
 STEPS = ("step", "_step", "steps", "iteration", "iter")
 
 
@@ -41,6 +45,8 @@ def select_rows(table: pd.DataFrame, where: Mapping[str, Any], keys: Keys = CONF
             there = f"did you mean {' or '.join(near)}?" if near else f"there are {join_columns(table)}"
             raise ConfigError(f"{keys.option('where')}.{name}: there is no such column; {there}")
         values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        if not values:
+            raise ConfigError(f"{keys.option('where')}.{name}: the list of values is empty; name one that rows have")
         met = holds_any(table[name], values)
         if len(table) and not met.any():
             raise ConfigError(
@@ -112,6 +118,22 @@ def points_column(frame: pd.DataFrame, exported: bool) -> str | None:
         if frame[name].notna().all() and 1 < frame[name].nunique() < len(frame):
             return name
     return None
+
+
+def check_names(frame: pd.DataFrame) -> None:
+    """Refuse columns that have several names each, and names of runs that are lists or the like.
+
+    :raises ConfigError: for the first such column.
+    """
+    if frame.columns.nlevels > 1:
+        raise ConfigError(
+            f"columns: the names of the columns have {frame.columns.nlevels} levels; give each one name, as"
+            " frame.set_axis([...], axis=1) does"
+        )
+    for name in (name for name in NAMING if name in frame):
+        cells = np.asarray(frame[name])
+        if cells.dtype == object and (wrong := [cell for cell in cells.flat if isinstance(cell, NO_NAMES)]):
+            raise ConfigError(f"{name}: must hold texts or numbers, not {shown(wrong[0])}")
 
 
 def has_points(frame: pd.DataFrame) -> bool:

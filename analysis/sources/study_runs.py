@@ -12,6 +12,7 @@ from openr1.analysis.sources import mlflow
 from openr1.analysis.sources.columns import Columns
 from openr1.analysis.sources.frame import Runs, tidy
 from openr1.analysis.sources.rows import holds_any, join_values
+from openr1.options import typed
 from openr1.options.near import did_you_mean
 from openr1.system.errors import ConfigError
 from openr1.tracking.directions import best_of
@@ -70,6 +71,7 @@ class StudyRuns:
         chosen._frame  # noqa: B018  # so that a wrong condition is told here
         return chosen
 
+    @typed()
     def group_by(self, *columns: str) -> GroupedRuns:
         """Return the runs in groups of equal values of some columns, in the order of their first runs.
 
@@ -81,6 +83,7 @@ class StudyRuns:
             self._require(column, "group_by")
         return GroupedRuns(self, columns)
 
+    @typed()
     def best(self, metric: str, direction: str | None = None) -> StudyRuns:
         """Return the run with the best value of a metric.
 
@@ -89,6 +92,7 @@ class StudyRuns:
         """
         return self._with_ids([self._best_id(self._frame, metric, direction)])
 
+    @typed()
     def curves(self, metric: str, *columns: str) -> pd.DataFrame:
         """Return the curve of a metric during training: a row per run and step at which it was logged.
 
@@ -121,6 +125,7 @@ class StudyRuns:
             raise ConfigError(f"curves: no run has a curve of {metric!r}{did_you_mean(metric, known)}")
         return pd.DataFrame(rows).astype({"tokens": float, "flops": float})
 
+    @typed()
     def tidy(self, needs: Sequence[str] | None = None) -> Runs:
         """Return the runs as the tidy frame that a fit takes; :func:`openr1.analysis.fit` calls this where it is given runs.
 
@@ -220,6 +225,7 @@ class GroupedRuns:
     def __len__(self) -> int:
         return len(list(self._groups()))
 
+    @typed()
     def best(self, metric: str, direction: str | None = None) -> StudyRuns:
         """Return the best run of each group, as :meth:`StudyRuns.best` does; a group without the metric has none."""
         require_column(self.runs._frame, metric, "best")

@@ -11,12 +11,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from numbers import Real
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 
+from openr1.options.types import check_type, in_words
 from openr1.system.errors import ConfigError
 
 
@@ -46,6 +48,13 @@ class MayBeEmpty:
     """A text that may have no characters."""
 
 
+@dataclass(frozen=True)
+class Typed:
+    """A type that OmegaConf cannot declare, such as a text or a list of texts, for an option that is declared as anything."""
+
+    hint: Any
+
+
 # a limit beyond every use keeps a slip of the keyboard, such as 1e30 tokens, from being waited for
 Count = Annotated[int, Ge(1), Le(10**9)]
 CountOrZero = Annotated[int, Ge(0), Le(10**9)]
@@ -66,16 +75,20 @@ FreeText = Annotated[str, MayBeEmpty()]
 def check_ranges(options: Any, key: str = "") -> None:
     """Refuse options that are outside of their declared ranges.
 
-    :param options: an instance of a dataclass of options, or a node of OmegaConf that is typed by one; those within are
-        checked too.
+    :param options: an instance of a dataclass of options, whose types are checked too, or a node of OmegaConf that is typed by
+        one; those within are checked too.
     :param key: where the options stand in the config; empty for the whole config.
     :raises ConfigError: for the first value that is not allowed, in a line that names its key and what is allowed.
     """
     schema: Any = OmegaConf.get_type(options) if isinstance(options, DictConfig) else type(options)
     for name, hint in typed_fields(schema).items():
-        if isinstance(options, DictConfig) and OmegaConf.is_missing(options, name):
+        place, of_config = f"{key}.{name}".lstrip("."), isinstance(options, DictConfig)
+        if of_config and OmegaConf.is_missing(options, name):
             continue
-        _check(options[name] if isinstance(options, DictConfig) else getattr(options, name), hint, f"{key}.{name}".lstrip("."))
+        value = options[name] if of_config else getattr(options, name)
+        if not of_config and not (isinstance(value, str) and value == MISSING):
+            check_type(value, hint, place, describe(split(hint)[1]))
+        _check(value, hint, place)
 
 
 def one_of(value: str, key: str, choices: Collection[str]) -> None:
@@ -113,9 +126,13 @@ def describe(declared: Sequence[Any]) -> str:
 
 
 def _check(value: Any, hint: Any, key: str) -> None:
+    plain, declared = split(hint)
+    for rule in declared:
+        if isinstance(rule, Typed):
+            container = isinstance(value, DictConfig | ListConfig)
+            check_type(OmegaConf.to_container(value) if container else value, rule.hint, key)
     if value is None:
         return
-    plain, declared = split(hint)
     if is_dataclass(value) or (isinstance(value, DictConfig) and is_dataclass(OmegaConf.get_type(value))):
         check_ranges(value, key)
     elif isinstance(value, Mapping | DictConfig):
@@ -130,7 +147,7 @@ def _check(value: Any, hint: Any, key: str) -> None:
             _check(entry, inner, f"{key}[{place}]")
     elif isinstance(value, str) and plain is not Any:
         _check_text(value, declared, key)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, Real) and not isinstance(value, bool):
         _check_number(value, declared, key)
 
 
@@ -150,7 +167,7 @@ def _check_text(value: str, declared: Sequence[Any], key: str) -> None:
         raise ConfigError(f"{key}: must not be empty")
 
 
-def _check_number(value: float, declared: Sequence[Any], key: str) -> None:
+def _check_number(value: Any, declared: Sequence[Any], key: str) -> None:
     if any(isinstance(rule, Or) and value == rule.value for rule in declared):
         return
     if not math.isfinite(value):
@@ -164,7 +181,7 @@ def _check_number(value: float, declared: Sequence[Any], key: str) -> None:
             raise ConfigError(f"{key}: must be {allowed}, not {value:g}")
 
 
-def _holds(value: float, rule: Any) -> bool:
+def _holds(value: Any, rule: Any) -> bool:
     if isinstance(rule, MultipleOf):
         return value % float(cast(float, rule.multiple_of)) == 0
     return all(
@@ -187,6 +204,8 @@ def _limit(rule: Any) -> str:
         return f"one of {', '.join(map(str, rule.choices))}"
     if isinstance(rule, MinLen):
         return f"at least {rule.min_length} values"
+    if isinstance(rule, Typed):
+        return in_words(rule.hint)
     if not isinstance(rule, Gt | Ge | Lt | Le | Interval):
         return ""
     given = {name: getattr(rule, name) for name in LIMITS if getattr(rule, name, None) is not None}

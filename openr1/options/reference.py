@@ -77,6 +77,6 @@ def _allowed(plain: Any, declared: Sequence[Any]) -> str:
     if get_origin(plain) is dict:
         return "mapping"
     unit = "".join(f", in {rule.name}" for rule in declared if isinstance(rule, Unit))
-    word = WORDS.get(plain, "")
     limits = describe(declared)
+    word = "" if plain is Any and limits else WORDS.get(plain, "")
     return (limits if limits.startswith("one of") else ", ".join(filter(None, (word, limits)))) + unit

@@ -9,12 +9,13 @@ from annotated_types import Ge, Interval, Le
 from omegaconf import MISSING
 
 from openr1.options import one_of
-from openr1.options.ranges import OneOf, Seconds, Seed, Share, Unit
+from openr1.options.ranges import OneOf, Seconds, Seed, Share, Typed, Unit
 from openr1.sweeps.config import SweepConfig
 from openr1.system.errors import ConfigError
 from openr1.tracking.names import check_folder
 
 DIRECTIONS = ("minimize", "maximize")
+NAMES, OPTIONS = Typed(str | list[str]), Typed(dict[str, Any] | None)
 
 
 @dataclass
@@ -46,17 +47,18 @@ class SearchConfig(SweepConfig):
     # concurrent trials of this worker; null for the number of processes of hydra/launcher=local
     n_jobs: Annotated[int, Ge(1), Le(10_000)] | None = None
 
-    objective: Any = "eval_loss"  # a metric of a run, or a list of several
-    direction: Any = "minimize"  # minimize or maximize, for all or for each
-    constraints: Any = None  # metric -> its upper bound
-    enqueue: list[Any] = field(default_factory=list)  # configs that are tried first: {optim.lr: 1e-3, …}
+    objective: Annotated[Any, NAMES] = "eval_loss"  # a metric of a run, or a list of several
+    direction: Annotated[Any, NAMES] = "minimize"  # minimize or maximize, for all or for each
+    constraints: Annotated[Any, Typed(dict[str, float] | None)] = None  # metric -> its upper bound
+    # configs that are tried first: {optim.lr: 1e-3, …}
+    enqueue: Annotated[list[Any], Typed(list[dict[str, Any]])] = field(default_factory=list)
 
     sampler: str = "tpe"  # a name in openr1.sweeps.optuna.samplers.SAMPLERS
-    sampler_options: Any = None  # keyword arguments of Optuna's class
+    sampler_options: Annotated[Any, OPTIONS] = None  # keyword arguments of Optuna's class
     pruner: str = "none"  # a name in openr1.sweeps.optuna.pruners.PRUNERS
-    pruner_options: Any = None  # steps are counted in tokens
+    pruner_options: Annotated[Any, OPTIONS] = None  # steps are counted in tokens
     terminator: str = "none"  # a name in openr1.sweeps.optuna.terminators.TERMINATORS
-    terminator_options: Any = None
+    terminator_options: Annotated[Any, OPTIONS] = None
 
     retries: Annotated[int, Interval(ge=0, le=1000)] = 0  # of a trial that raises
     lost_retries: Annotated[int, Interval(ge=0, le=1000)] = 3  # of a trial whose worker was killed
@@ -83,12 +85,9 @@ def validate_options(sweep: SearchConfig) -> None:
     :raises ConfigError: for the first.
     """
     check_folder(sweep.name, "sweep.name", nested=True)
-    for key in ("objectives", "directions"):
-        if not all(isinstance(name, str) and name for name in getattr(sweep, key)) or not getattr(sweep, key):
-            raise ConfigError(f"sweep.{key[:-1]}: must be a name or a list of names, not {getattr(sweep, key[:-1])!r}")
-    bounds = sweep.constraints or {}
-    if not isinstance(bounds, dict) or any(type(bound) not in (int, float) for bound in bounds.values()):
-        raise ConfigError(f"sweep.constraints: must map figures to their upper bounds, such as {{flops: 1e12}}, not {bounds!r}")
+    for key, names in (("objective", sweep.objectives), ("direction", sweep.directions)):
+        if not names or not all(names):
+            raise ConfigError(f"sweep.{key}: must be a name or a list of names, not {getattr(sweep, key)!r}")
     if len(sweep.directions) != len(sweep.objectives):
         given, wanted = len(sweep.directions), len(sweep.objectives)
         raise ConfigError(f"sweep.direction: {given} for {wanted} objectives; give one for all, or one for each")

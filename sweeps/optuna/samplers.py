@@ -14,7 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from openr1.options import one_of
+from openr1.options import check_type, one_of
+from openr1.options.types import hints_of
 from openr1.sweeps.optuna.compat import is_stop_outside_optimize
 from openr1.sweeps.optuna.config import SearchConfig
 from openr1.sweeps.optuna.space import Space
@@ -62,7 +63,10 @@ def create_sampler(sweep: SearchConfig, space: Space) -> PerWorkerSampler:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return kind(**{"seed": sweep.seed if sweep.sampler in SHARED_SEED else seed}, **options)
 
-    create(0)  # so that a wrong value of an option is refused now
+    try:
+        create(0)  # so that a wrong value of an option is refused now
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"sweep.sampler_options: {error}") from error
     return PerWorkerSampler(create, f"{sweep.seed} {sweep.name}")
 
 
@@ -76,15 +80,18 @@ def look_up(key: str, kinds: dict[str, T], name: str) -> T:
 
 
 def refuse_unknown_options(key: str, kind: Callable, options: dict[str, Any], reserved: tuple[str, ...] = ()) -> None:
-    """Refuse options that the class or function has no argument for.
+    """Refuse options that the class or function has no argument for, or one of another type.
 
     :param reserved: arguments that are not the user's to give.
     :raises ConfigError: for the first.
     """
+    hints = hints_of(kind)
     known = [name for name in inspect.signature(kind).parameters if name not in reserved]
-    for name in options:
+    for name, value in options.items():
         if name not in known:
             raise ConfigError(f"sweep.{key}_options.{name}: no such option; there are {', '.join(known) or 'none'}")
+        whole = isinstance(value, float) and value.is_integer()  # 1e6 is a number of tokens
+        check_type(int(value) if whole else value, hints.get(name, Any), f"sweep.{key}_options.{name}")
 
 
 class PerWorkerSampler(BaseSampler):

@@ -32,6 +32,11 @@ def test_a_study_is_fitted_by_the_words_of_the_command(words):
     assert len([axes for axes in beside.axes if axes.get_visible()]) == 3
     with pytest.raises(ConfigError, match=r"^figures: this study has no figure rl; it has .*frontier"):
         analysis.draw(study, "rl")
+    with pytest.raises(ConfigError, match=r"^figures: there is no figure 'frontir'; did you mean frontier\?$"):
+        analysis.draw(study, "isoflop", "frontir")
+    for figure in (1, ["isoflop"]):
+        with pytest.raises(ConfigError, match=r"^figures: must be a text, not "):
+            analysis.draw(study, figure)
 
 
 def test_groups_are_fitted_one_by_one(words):
@@ -44,13 +49,20 @@ def test_groups_are_fitted_one_by_one(words):
 def test_variants_are_compared(words):
     study = analysis.fit_study(*words, "ablation.metric=loss", "ablation.keys=[family]", "ablation.baseline={family: a}")
     assert isinstance(study, AblationStudy)
+    with pytest.raises(ConfigError, match=r"^study: must be a Study or GroupedStudy, as fit_study returns it, not a"):
+        analysis.tell(study)
     assert analysis.draw(study).axes
 
 
 def test_registered_forecasts_are_a_table(tmp_path):
     from helpers.studies import budgets
 
+    with pytest.raises(ConfigError, match=r"^study: there is no folder of 'next' at .*next$"):
+        analysis.read_forecasts("next", tmp_path)
+    (tmp_path / "studies" / "next").mkdir(parents=True)
     assert analysis.read_forecasts("next", tmp_path).empty
+    with pytest.raises(ConfigError, match=r"^study: there is no folder of 'nexd' at .*nexd; did you mean next\?$"):
+        analysis.read_forecasts("nexd", tmp_path)
     table = analysis.tidy(budgets()).frame
     known = analysis.forecast(
         table, at=pd.DataFrame({"N": [3e9], "D": [2e11], "C": [4e21]}), bootstrap=analysis.Bootstrap(resamples=0)
@@ -84,3 +96,29 @@ def test_a_plan_is_a_table(tmp_path):
 def test_what_is_no_name_of_a_study_is_one_line(read, study, tmp_path):
     with pytest.raises(ConfigError, match=f"^study: {study!r} is not the name of a study$"):
         read(study, tmp_path)
+
+
+@pytest.mark.parametrize("read", [analysis.read_plan, analysis.read_forecasts, analysis.read_study])
+def test_a_study_lies_in_a_folder(read, tmp_path):
+    for study, line in (
+        ("x" * 300, "xxx.* has 300 bytes"),
+        ("demo\n", r"'demo\\n' has characters"),
+        ("../x", "'../x' is the name"),
+    ):
+        with pytest.raises(ConfigError, match=f"^study: {line}") as caught:
+            read(study, tmp_path)
+        assert "\n" not in str(caught.value)
+    for outputs in (1, [], True):
+        with pytest.raises(ConfigError, match=r"^outputs: must be a text or a path, not "):
+            read("demo", outputs)
+    with pytest.raises(ConfigError, match=r"^(study: there is no|uri: there is no store)"):
+        read("demo", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("study", [None, "demo", 1])
+def test_what_is_no_study_is_one_line(study):
+    for ask in (analysis.draw, analysis.tell):
+        with pytest.raises(ConfigError, match=r"^study: must be a Study or .*, as fit_study returns it, not"):
+            ask(study)
+    with pytest.raises(ConfigError, match=r"^overrides: must be a text, not 1$"):
+        analysis.fit_study(1)

@@ -81,3 +81,33 @@ def test_a_table_without_values_is_refused(runs):
 
 def test_a_notebook_shows_a_plot_by_itself(runs):
     assert plot(runs, "C", "eval_loss", by="scale", scale="Size")._repr_svg_().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "line"),
+    [
+        ((1, "C"), {}, "x: must be a text, not 1"),
+        (("C", None), {}, "y: must be a text, not None"),
+        (("C", "N", ["scale"]), {}, "by: must be a text, not ['scale']"),
+        (("C", "N"), {"ends": ("low",)}, "ends: must be a tuple of 2 texts, not ('low',)"),
+        (("C", "N"), {"ends": 1}, "ends: must be a tuple of 2 texts, not 1"),
+        (("C", "N"), {"N": 1}, "N: must be a text, not 1"),
+        (("scale", "N", "scale"), {}, "plot: the column 'scale' must hold numbers, not '100k'"),
+        (("C", "day"), {}, "plot: the column 'day' must hold numbers, not Timestamp"),
+        (("C", "N"), {"ends": ("scale", "N")}, "plot: the column 'scale' must hold numbers, not '100k'"),
+    ],
+)
+def test_what_has_no_place_on_an_axis_is_refused(runs, names, options, line):
+    with pytest.raises(ConfigError) as caught:
+        plot(runs.assign(day=pd.Timestamp("2024-01-01")), *names, **options)
+    assert str(caught.value).startswith(line)
+
+
+def test_a_table_is_a_frame(runs):
+    for wrong in (None, 1, {"N": [1]}):
+        with pytest.raises(ConfigError, match=r"^frame: must be a DataFrame, or "):
+            plot(wrong, "C", "N")
+    with pytest.raises(ConfigError, match=r"^frame: several columns are named 'N'; rename all but one$"):
+        plot(pd.concat([runs, runs[["N"]]], axis=1), "C", "N")
+    with pytest.raises(ConfigError, match=r"^run: must hold texts or numbers, not \[1\]$"):
+        plot(runs.assign(run=[[1]] * len(runs)), "C", "N")

@@ -105,6 +105,8 @@ def test_nested_laws_are_compared_on_the_same_runs(frame, result):
     refuse("smaller: is fitted to other rows than", compare_nested, changed, result, frame)
     tied = fit(frame, tie=[["alpha", "beta"]], bootstrap=NONE)
     refuse("frame: has no rows", compare_nested, tied, result, frame.iloc[:0])
+    refuse("smaller: must be a Fit, as fit returns it, not None", compare_nested, None, result, frame)
+    refuse("larger: must be a Fit, as fit returns it, not 'a'", compare_nested, result, "a", frame)
     refuse("frame: lacks the column D", compare_nested, tied, result, frame.drop(columns="D"))
     power_law = fit(frame, "power_law", bootstrap=NONE)
     refuse("smaller: power_law is no special case of chinchilla", compare_nested, power_law, result, frame)
@@ -167,6 +169,8 @@ def test_a_frame_is_a_frame(result, wrong):
         ({"holdout": {"fraction": 0.2}}, "holdout: must be a Holdout"),
         ({"bootstrap": 100}, "bootstrap: must be a Bootstrap, such as Bootstrap(resamples=100), not 100"),
         ({"weights": np.ones(25)}, "weights: must be one of sqrt_flops, recency, inverse_variance, seeds, or the name of"),
+        ({"tie": None}, "tie: must be a list of lists of texts, not None"),
+        ({"tie": ["alpha", "beta"]}, "tie[0]: must be a list of texts, not 'alpha'"),
         ({"fix": {"alpha": "0.3"}}, "fix.alpha: must be a finite number, not '0.3'"),
     ],
 )
@@ -183,10 +187,43 @@ def test_rows_and_columns_that_are_missing_are_named(frame, result):
     refuse("frame: lacks the column D, which chinchilla needs", result.predict, frame[["N"]])
     refuse("frame: lacks the columns N, D", result.interval, frame[["loss"]])
     assert len(result.predict(frame.iloc[:0])) == 0
+    refuse("run: must hold texts or numbers, not [1]", fit, frame.assign(run=[[1]] * len(frame)))
+    refuse("run_id: must hold texts or numbers, not [1]", tidy, frame.assign(run_id=[[1]] * len(frame)))
+    levels = frame.set_axis(pd.MultiIndex.from_product([["x"], frame.columns]), axis=1)
+    refuse("columns: the names of the columns have 2 levels; give each one name", tidy, levels)
+    refuse("columns: the names of the columns have 2 levels", fit, levels)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [(-1.0, "N must be positive, not -1"), (0, "N must be positive, not 0"), ("1b", "N must hold numbers, not texts")],
+)
+def test_no_run_is_predicted_that_cannot_be(frame, result, size, message):
+    for predict in (result.predict, result.interval):
+        refuse(f"frame: {message}", predict, frame.assign(N=size))
+    assert np.isnan(result.predict(frame.assign(N=np.nan))).all()
+    assert np.isfinite(result.predict(frame.assign(N=np.inf))).all()
 
 
 def test_groups_are_of_one_column(frame):
     refuse("by: must be the name of one column, not ['family', 'one']", fit_by, frame, ["family", "one"])
+    for share in (1, "alpha"):
+        refuse(f"share: must be a list of texts, not {share!r}", fit_by, frame.assign(g=1), "g", share=share)
+    refuse("bootstrap: must be a Bootstrap", fit_by, frame.assign(g=1), "g", bootstrap=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"where": {1: 1}}, "where.1: there is no such column; there are "),
+        ({"where": {"N": []}}, "where.N: the list of values is empty"),
+        ({"zero_compute": "x"}, "zero_compute: must be true or false, not 'x'"),
+        ({"needs": "N"}, "needs: must be a list of texts, not 'N'"),
+        ({"needs": ["foo"]}, "needs: there is no quantity or column 'foo'; there are "),
+    ],
+)
+def test_a_wrong_argument_of_tidy_is_named(table, options, message):
+    refuse(message, tidy, table(), **options)
 
 
 def test_columns_may_be_a_mapping(table):
@@ -217,6 +254,8 @@ def test_a_fit_of_an_earlier_version_and_a_missing_folder_are_named(tmp_path, re
     path.write_text(json.dumps(values))
     refuse(f"directory: {path} is not of this version of the analysis (there is no entry 'flops_of')", Fit.load, tmp_path)
     missing = tmp_path / "missing"
+    for of_directory in (Fit.load, Groups.load, result.save):
+        refuse("directory: must be a text or a path, not 1", of_directory, 1)
     refuse(f"directory: {missing / 'fit.json'} cannot be read: No such file", Fit.load, missing)
     refuse(f"directory: {missing / 'groups.json'} cannot be read: No such file", Groups.load, missing)
 
@@ -231,9 +270,24 @@ def test_a_figure_needs_runs_and_a_column(tmp_path, result):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        (Holdout, {"fraction": "a"}, "holdout.fraction: must be a finite number, not 'a'"),
+        (Holdout, {"fraction": "a"}, "holdout.fraction: must be a finite number, above 0 and below 1, not 'a'"),
         (Holdout, {"above_flops": [1e21]}, "holdout.above_flops: must be a finite number"),
-        (Holdout, {"query": 5}, "holdout.query: must be a query of pandas, such as 'N > 1e9', not 5"),
+        (Holdout, {"query": 5}, "holdout.query: must be a text, not 5"),
+        (Holdout, {"largest_budgets": 1.5}, "holdout.largest_budgets: must be a whole number, from 0 to 10000, not 1.5"),
+        *(
+            (
+                Bootstrap,
+                {"resamples": value},
+                "bootstrap.resamples: must be a whole number, at least 2, at most 1e+06, or 0, not",
+            )
+            for value in (10.5, 10.0, "10", True, None, [1])
+        ),
+        (Bootstrap, {"resamples": np.int64(1)}, "bootstrap.resamples: must be at least 2, or 0, not 1"),
+        (Bootstrap, {"seed": 1.5}, "bootstrap.seed: must be a whole number"),
+        (Bootstrap, {"interval": ["bca"]}, "bootstrap.interval: must be a text, one of bca, percentile, not ['bca']"),
+        (Bootstrap, {"interval": None}, "bootstrap.interval: must be a text, one of bca, percentile, not None"),
+        (Bootstrap, {"profile": "no"}, "bootstrap.profile: must be true or false, not 'no'"),
+        (Chinchilla, {"delta": "a"}, "law.delta: must be a finite number"),
         (Prior, {"mean": "a", "sd": 1}, "priors.mean: must be a finite number, not 'a'"),
         (Prior, {"median": 1.7, "log_sd": [0.1]}, "priors.log_sd: must be a finite number"),
     ],

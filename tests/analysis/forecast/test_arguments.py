@@ -51,4 +51,7 @@ def test_what_is_missing_or_of_another_type_is_named(frame):
     refuse("frame: must be a DataFrame", None, FAR)
     refuse("law: 'chinchila' is not one of", frame, FAR, laws=["chinchila"])
     refuse("law: must be a name", frame, FAR, laws=[None])
+    refuse("law: must be a name", frame, FAR, laws=1)
+    refuse("stack: must be true or false, not 'no'", frame, FAR, stack="no")
+    refuse("at: N must hold positive finite numbers", frame, at=at.assign(C=6e22, N="10b"))
     refuse("bootstrap: must be a Bootstrap", frame, FAR, bootstrap=100)

@@ -74,9 +74,9 @@ def test_a_log_normal_prior_holds_a_coefficient(runs, truth):
         ({"tie": [["A", "B"]]}, "tie: A depends on the units of the runs"),
         ({"tie": [["alpha", "beta"]], "fix": {"beta": 0.3}}, "tie: beta is constrained twice"),
         ({"fix": {"E": 1.0}, "priors": {"E": Prior(mean=1, sd=1)}}, "priors: E is constrained twice"),
-        ({"priors": {"E": {"mean": 1}}}, "priors: give mean and sd of a normal prior, or median and log_sd"),
+        ({"priors": {"E": {"mean": 1}}}, "priors.E: give mean and sd of a normal prior, or median and log_sd"),
         ({"priors": {"E": {"mean": 1, "sigma": 1}}}, "priors.E: must be like"),
-        ({"priors": {"E": {"mean": 1, "sd": 0}}}, "priors.sd: must be above 0"),
+        ({"priors": {"E": {"mean": 1, "sd": 0}}}, "priors.E.sd: must be above 0"),
     ],
 )
 def test_an_impossible_constraint_is_one_line(runs, options, line):

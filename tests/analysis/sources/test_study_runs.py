@@ -103,6 +103,11 @@ def test_filters_take_values_lists_and_functions(runs):
         (lambda runs: runs.best("D"), r"best: the name of 'D' does not tell its direction; add direction='min' or "),
         (lambda runs: runs.best("eval_loss", "down"), r"best: direction is 'min' or 'max', not 'down'$"),
         (lambda runs: runs.best("scale", "min"), r"best: 'scale' is no number$"),
+        (lambda runs: runs.group_by(None), r"columns: must be a text, not None$"),
+        (lambda runs: runs.group_by(["scale"]), r"columns: must be a text, not \['scale'\]$"),
+        (lambda runs: runs.best(1), r"metric: must be a text, not 1$"),
+        (lambda runs: runs.group_by("scale").best(None), r"metric: must be a text, not None$"),
+        (lambda runs: runs.curves(1), r"metric: must be a text, not 1$"),
         (lambda runs: runs.curves("eval_los"), r"curves: no run has a curve of 'eval_los'; did you mean eval_loss\?$"),
         (lambda runs: runs.curves("eval_loss", "lrr"), r"curves: there is no column 'lrr'; did you mean lr or "),
     ],
@@ -116,6 +121,9 @@ def test_a_wrong_question_is_one_line_with_names_that_are_near(runs, ask, line):
 def test_a_study_that_is_not_there_is_told_with_those_that_are_near(outputs):
     with pytest.raises(ConfigError, match=r"^study: there are no finished runs of study 'size' in .*; did you mean sizes\?$"):
         analysis.read_study("size", outputs)
+    for uri, line in ((1, "must be a text, not 1"), ([], r"must be a text, not \[\]"), ("", "must not be empty")):
+        with pytest.raises(ConfigError, match=f"^uri: {line}$"):
+            analysis.read_study("sizes", uri=uri)
 
 
 def test_the_best_runs_of_groups(runs):

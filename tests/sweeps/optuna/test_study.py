@@ -4,10 +4,13 @@ from omegaconf import OmegaConf
 
 from openr1.sweeps.optuna.samplers import SAMPLERS
 from openr1.sweeps.optuna.storage import open_storage
+from openr1.sweeps.optuna.terminators import create_terminator
 from openr1.system.errors import ConfigError
 from openr1.system.processes import current_process, has_ended
 
 X = "x=interval(0,1)"
+NAMES = ("objective", "direction")
+MAPPINGS = ("constraints", "sampler_options", "pruner_options", "terminator_options")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,17 @@ def test_workers_and_resumed_ones_draw_other_samples(tmp_path, name):
         ({"pruner": "median", "objective": ["a", "b"]}, "cannot prune"),
         ({"objective": ["a", "b"], "direction": ["minimize"] * 3}, "sweep.direction: 3 for 2"),
         ({"direction": "down"}, "'down' is not one of"),
+        ({"sampler_options": {"n_startup_trials": "x"}}, "^sweep.sampler_options.n_startup_trials: must be a whole number"),
+        ({"sampler": "nsga2", "sampler_options": {"population_size": 0}}, "^sweep.sampler_options: "),
+        ({"pruner": "median", "pruner_options": {"n_warmup_steps": 1.5}}, "^sweep.pruner_options.n_warmup_steps: must be a wh"),
+        *(
+            ({key: value}, f"^sweep.{key}: must be a text or a list")
+            for key in NAMES
+            for value in (1, True, 1.5, None, {"a": 1})
+        ),
+        *(({key: value}, f"^sweep.{key}: must be a mapping") for key in MAPPINGS for value in (1, [1], {1: 2})),
+        ({"constraints": {"flops": "x"}}, "^sweep.constraints.flops: must be a finite number"),
+        ({"enqueue": [1]}, r"^sweep.enqueue\[0\]: must be a mapping of texts"),
         ({"storage": "nowhere"}, "sweep.storage: 'nowhere' is not one of"),
         ({"storage": "sqlite://"}, "does not outlast its process"),
         (
@@ -104,6 +118,14 @@ def test_workers_and_resumed_ones_draw_other_samples(tmp_path, name):
 def test_a_sweep_that_cannot_be_is_refused_in_a_line(tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
         opened(sweep_of(tmp_path, **options), space_of(X))
+
+
+def test_the_options_of_a_terminator_have_types(tmp_path):
+    options = {"terminator": "stagnation", "terminator_options": {"trials": "x"}}
+    with pytest.raises(ConfigError, match=r"^sweep.terminator_options.trials: must be a whole number, not 'x'$"):
+        create_terminator(sweep_of(tmp_path, **options))
+    warm = {"pruner": "median", "pruner_options": {"n_warmup_steps": 1e6}}
+    opened(sweep_of(tmp_path, **warm), space_of(X))
 
 
 def test_a_journal_is_a_storage(tmp_path):
