@@ -12,6 +12,7 @@ from omegaconf import MISSING
 from openr1.data.language import SCRIPTS
 from openr1.data.options import SOURCES, SourceConfig
 from openr1.options import load_options
+from openr1.options.loading import SECTION
 from openr1.options.ranges import Count, CountOrZero, OneOf, Positive, PositiveShare, ProperShare, Seed, Share
 from openr1.rewards.options import ScoringTerm, check_scoring_term
 from openr1.system.errors import ConfigError
@@ -235,6 +236,8 @@ def steps_of(key: str, given: Mapping[str, Mapping[str, Any] | None]) -> dict[st
     for name, options in given.items():
         if options is None:
             continue
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"{key}.{name}: {SECTION.format(f'{key}.{name}')}")
         kind = options.get("kind", name)
         if kind not in STEPS:
             raise ConfigError(f"{key}.{name}.kind: {kind!r} is not one of {', '.join(STEPS)}")

@@ -93,7 +93,7 @@ def _guarded(command: Callable[[], object]) -> None:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.name}, line {mark.line + 1}: " if mark else ""
         exit_with(ConfigError(f"{place}is not YAML that can be read: {error.problem or error.context}"))
-    except (TypeError, ValueError, IndexError, AssertionError) as error:
+    except (TypeError, ValueError, IndexError, AttributeError, AssertionError) as error:
         if str(error).startswith("Only one of --run, --multirun"):
             exit_with(ConfigError("-m, --cfg, --info and --shell-completion: give one of them"))
         if (found := _section_without_keys(error)) is not None:
@@ -113,14 +113,15 @@ def _section_without_keys(error: Exception) -> str | None:
         if frame.f_code is not OmegaConf.update.__code__:
             continue
         key, config, above = frame.f_locals["key"], frame.f_locals["cfg"], []
-        for part in key.split(".")[:-1]:
+        parts = key.split(".")
+        for part in parts if isinstance(frame.f_locals["value"], dict) else parts[:-1]:
             above.append(part)
             name, config = ".".join(above), config._get_node(part)
             if isinstance(config, ListConfig):
                 return f"{key}: {name} is a list; write it whole, as {name}=[…]"
             if config is None or config._is_none():
-                how = f"choose one with {name}=NAME" if _is_group(name) else f"give it whole, as {name}={{KEY:VALUE}}"
-                return f"{key}: {name} is null and has no keys; {how}"
+                group = name if _is_group(name) else f"GROUP@{name}"
+                return f"{key}: {name} is null and has no keys; choose a config for it with {group}=NAME"
     return None
 
 

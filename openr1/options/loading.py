@@ -243,6 +243,8 @@ def _describe_shape(message: str, key: str, option: str, value: str) -> str:
     :param key: where the fault is, which may be but a place in the list.
     :param option: the option that was given the value.
     """
+    if "Cannot merge DictConfig with ListConfig" in message:
+        return f"{key}: is a list; write {key}=[…]"
     if "list index out of range" in message:
         return f"{key}: there is no such place in the list; write it whole, as {key.partition('[')[0]}=[…]"
     if "is not a ListConfig" in message:

@@ -92,6 +92,8 @@ def refuse_unknown_options(key: str, kind: Callable, options: dict[str, Any], re
             raise ConfigError(f"sweep.{key}_options.{name}: no such option; there are {', '.join(known) or 'none'}")
         whole = isinstance(value, float) and value.is_integer()  # 1e6 is a number of tokens
         check_type(int(value) if whole else value, hints.get(name, Any), f"sweep.{key}_options.{name}")
+        if isinstance(value, int | float) and not value >= 0:  # all are counts, steps, shares or scales
+            raise ConfigError(f"sweep.{key}_options.{name}: must be at least 0, not {value}")
 
 
 class PerWorkerSampler(BaseSampler):

@@ -67,9 +67,9 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
         ("+reward.terms.x.a.b=1", "openr1: reward.terms: an entry is added whole, as '+reward.terms={x:{KEY:VALUE}}'"),
         (
             "recipe.steps.base.seed=1",
-            "openr1: recipe.steps.base.seed: recipe is null and has no keys; choose one with recipe=NAME",
+            "openr1: recipe.steps.base.seed: recipe is null and has no keys; choose a config for it with recipe=NAME",
         ),
-        ("++recipe.name=x", "openr1: recipe.name: recipe is null and has no keys; choose one with recipe=NAME"),
+        ("++recipe.name=x", "openr1: recipe.name: recipe is null and has no keys; choose a config for it with recipe=NAME"),
         (
             "-m sweep=isoflop sweep.budgets=[1e10] sweep.budgets.x=1",
             "openr1: sweep.budgets.x: sweep.budgets is a list; write it whole",
@@ -84,6 +84,17 @@ def test_shell_completion_completes_groups_and_choices(tmp_path):
             "openr1: model.checkpoint: '.' is neither a directory with a config.json",
         ),
         ("stage=evaluate data=sums model.checkpoint=a/b/c", "openr1: model.checkpoint: 'a/b/c' is neither a directory"),
+        ("recipe={steps:1}", "openr1: recipe: recipe is null and has no keys; choose a config for it with recipe=NAME"),
+        (
+            "optim.base={width:8}",
+            "openr1: optim.base: optim.base is null and has no keys; choose a config for it with GROUP@optim.base",
+        ),
+        ("stage=curate stage.steps={exact_dedupe:1}", "openr1: stage.steps.exact_dedupe: holds several options; set one as"),
+        ("-m sweep=isoflop sweep.budgets={a:1}", "openr1: sweep.budgets: is a list; write sweep.budgets=[…]"),
+        (
+            "-m sweep=search optim.lr=interval(1e-3,1e-2) sweep.sampler_options={n_startup_trials:-1}",
+            "openr1: sweep.sampler_options.n_startup_trials: must be at least 0, not -1",
+        ),
         ("sweep=grid", "openr1: sweep=grid: chooses the runs of a study; add -m to make them"),
     ],
 )
