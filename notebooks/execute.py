@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 OUT = Path("dist/notebooks")
 DEMO = {"01": "demo", "02": "demo", "03": "r1_zero_micro", "07": "demo"}  # notebook -> the study that it reads
 TIMEOUT = 3600  # seconds of a cell
+WORDS_STAY_WHOLE = "<style>.jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere }</style>"
 
 
 def list_notebooks(names: Sequence[str] = ()) -> list[Path]:
@@ -95,7 +96,7 @@ def write_executed(path: Path) -> bool:
         error = f"{failed.ename}: {failed.evalue}"
     nbformat.write(notebook, OUT / f"{path.stem}.ipynb")
     page = OUT / f"{path.stem}.html"
-    page.write_text(HTMLExporter().from_notebook_node(notebook)[0])
+    page.write_text(HTMLExporter().from_notebook_node(notebook)[0].replace("</head>", f"{WORDS_STAY_WHOLE}</head>", 1))
     print(f"{page}, {time.monotonic() - start:.0f} s", error or answer(notebook), sep="\n", end="\n\n", flush=True)
     return not error
 
