@@ -237,7 +237,7 @@ def test_an_architecture_with_a_memory_of_its_own_is_refused(tmp_path, model_at)
 
 
 def test_a_model_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"^model\.checkpoint: no tokenizer"):
+    with pytest.raises(ConfigError, match=r"^model\.checkpoint: .* holds no tokenizer"):
         open_engine(TransformersEngine(model=str(tmp_path)))
 
 
