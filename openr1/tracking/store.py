@@ -44,8 +44,23 @@ REFUSALS = {  # code of an error of MLflow -> reason
 }
 
 
-@functools.cache
 def client(uri: str) -> MlflowClient:
+    """Return the client of a store, which is opened once: a relative file is that of the current folder.
+
+    :raises ConfigError: if the store cannot be opened.
+    :raises RunError: if the disk is full.
+    """
+    path = sqlite.path_of(uri)
+    # MLflow and SQLAlchemy keep what they have opened under its address, whatever the folder is later
+    return _opened(uri if path is None else f"sqlite:///{path.absolute()}")
+
+
+@functools.cache
+def _opened(uri: str) -> MlflowClient:
+    return open_store(uri)
+
+
+def open_store(uri: str) -> MlflowClient:
     """Open the store, and create it first if it is a SQLite file that does not exist yet.
 
     Requests of the client wait for a store that is locked or away (:mod:`openr1.tracking.patience`).

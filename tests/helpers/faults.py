@@ -38,7 +38,7 @@ def resize(folder: Path, size: str) -> None:
 
 def open_anew(uri: str):
     """Open a store as a new process does; a fresh one is made and not copied."""
-    return store.client.opened.__wrapped__(uri)
+    return store.open_store(uri)
 
 
 def forked(function) -> int:

@@ -1,6 +1,5 @@
 """MLflow stores that begin as copies of an empty one: making the tables of a SQLite file takes more than a second."""
 
-import functools
 import os
 import shutil
 import uuid
@@ -17,7 +16,6 @@ def copy_empty_stores() -> None:
         return
     opened = store.client
 
-    @functools.cache
     def client(uri):
         path = Path(uri.removeprefix("sqlite:///"))
         if uri.startswith("sqlite:///") and not path.exists():

@@ -21,6 +21,17 @@ def track(config, study="s", resume=None, **tags):
     return tracking.track(config, study, "name", {"stage": "pretrain", **tags}, {"optim": {"lr": 0.1}}, {"seed": 3}, resume)
 
 
+def test_a_relative_store_is_that_of_the_current_folder(tmp_path, monkeypatch):
+    for place, runs in (("a", 1), ("b", 2)):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        relative = TrackingConfig(uri="sqlite:///mlflow.db", artifacts="artifacts")
+        for number in range(runs):
+            with track(relative, fingerprint=str(number)):
+                pass
+        assert len(tracking.read_runs(relative.uri, "s")) == runs
+
+
 def test_a_run_is_read_back_with_its_curves_config_and_parent(config):
     with track(config, fingerprint="f") as run:
         for step in (1, 2):

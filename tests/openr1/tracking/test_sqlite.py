@@ -73,7 +73,7 @@ def test_a_store_cut_in_the_middle_is_one_line_and_not_touched(path):
     truncate(path, path.stat().st_size // 2)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=r"^tracking\.uri: [^\n]*$"):
-        store.client.opened.__wrapped__(f"sqlite:///{path}")
+        store.open_store(f"sqlite:///{path}")
     assert path.read_bytes() == before
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_database_is_one_line_and_not_touched(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("notes")
     with pytest.raises(ConfigError, match=r"^tracking\.uri: .*notes\.txt is no SQLite database, [^\n]*; give another file$"):
-        store.client.opened.__wrapped__(f"sqlite:///{path}")
+        store.open_store(f"sqlite:///{path}")
     assert path.read_text() == "notes"
 
 
@@ -109,4 +109,4 @@ def test_a_store_is_made_aside_and_a_failure_leaves_nothing(tmp_path):
 
 def test_a_store_in_an_impossible_place_is_one_line_at_once():
     with pytest.raises(ConfigError, match=r"^tracking\.uri: [^\n]*/proc/x\.db cannot be opened: [^\n]*$"):
-        store.client.opened.__wrapped__("sqlite:////proc/x.db")
+        store.open_store("sqlite:////proc/x.db")
