@@ -190,12 +190,12 @@ def _written(value: Any) -> str:
 def _corrected(variants: Sequence[Variant], level: float) -> list[Variant]:
     """Return the variants, each with whether Holm's correction leaves its difference; equal results are no comparison."""
     tested = [variant for variant in variants if variant.p == variant.p and variant.verdict != EQUAL]
-    labels = []
+    shown = set()
     for place, variant in enumerate(sorted(tested, key=lambda variant: variant.p)):
         if variant.p > (1 - level) / (len(tested) - place):
             break
-        labels.append(variant.label)
-    return [dataclasses.replace(variant, corrected=variant.label in labels) for variant in variants]
+        shown.add(id(variant))  # labels of many settings may be cut to the same
+    return [dataclasses.replace(variant, corrected=id(variant) in shown) for variant in variants]
 
 
 def _find_baseline(groups: Sequence[tuple[str, ...]], keys: Sequence[str], given: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ import numpy as np
 
 from openr1.analysis.laws.constraints import is_number
 from openr1.analysis.sources.columns import LABELS, Columns, Keys
-from openr1.analysis.sources.frame import RESERVED, Runs, holds_budgets, told
+from openr1.analysis.sources.frame import RESERVED, Runs
 from openr1.analysis.sources.plausibility import check_units
 from openr1.analysis.sources.rows import check_names, check_sizes_of_runs, has_points, least, usable
 from openr1.analysis.sources.study_runs import StudyRuns
+from openr1.analysis.sources.tidied import holds_budgets, told
 from openr1.analysis.warning import RankedWarning, Severity
 from openr1.options.types import shown
 from openr1.system.errors import ConfigError

@@ -10,7 +10,7 @@ import numpy as np
 from openr1.analysis.fit.arguments import read_rows, require_columns
 from openr1.analysis.fit.result import Fit
 from openr1.analysis.laws.regression import CurveLaw
-from openr1.analysis.sources.frame import require_tidy
+from openr1.analysis.sources.tidied import require_tidy
 from openr1.options.types import shown
 from openr1.system.errors import ConfigError
 

@@ -28,8 +28,8 @@ from openr1.analysis.laws.constraints import Constraints, read_priors, read_valu
 from openr1.analysis.laws.custom import law_class
 from openr1.analysis.laws.regression import CurveLaw
 from openr1.analysis.progress import tell_step
-from openr1.analysis.sources.frame import mark_told, require_tidy
 from openr1.analysis.sources.rows import join_columns
+from openr1.analysis.sources.tidied import mark_told, require_tidy
 from openr1.analysis.warning import RankedWarning, Severity, ranked
 from openr1.options import typed
 from openr1.system.errors import ConfigError

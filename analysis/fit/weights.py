@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openr1.analysis.sources.frame import mark_told
+from openr1.analysis.sources.tidied import mark_told
 from openr1.system.errors import ConfigError
 
 if TYPE_CHECKING:

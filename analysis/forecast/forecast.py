@@ -17,8 +17,8 @@ from openr1.analysis.forecast.candidates import Candidate, candidates, on_one_li
 from openr1.analysis.forecast.noise import LEVELS, RunNoise, estimate_noise, seed_noise
 from openr1.analysis.forecast.rolling import scores, validate
 from openr1.analysis.laws import Law
-from openr1.analysis.sources.frame import require_tidy
 from openr1.analysis.sources.rows import usable
+from openr1.analysis.sources.tidied import require_tidy
 from openr1.options import typed
 from openr1.system.errors import ConfigError
 

@@ -126,9 +126,8 @@ class Observational(CurveLaw):
                 )
                 raise ConfigError(f"law.benchmarks: {what}")
             label = next((name for name in ("run", "name", "Model", "model") if name in frame), None)
-            for name in self.benchmarks:
-                own_numbers(frame, name)
-            models = frame.assign(run=frame[label].astype(str) if label else frame.index.map("row {}".format))
+            scores = {name: own_numbers(frame, name) for name in self.benchmarks}
+            models = frame.assign(run=frame[label].astype(str) if label else frame.index.map("row {}".format), **scores)
             kept = [name for name in models if name not in self.benchmarks]
             rows = models.melt(id_vars=kept, value_vars=self.benchmarks, var_name="benchmark", value_name="score")
         rows = rows.assign(score=own_numbers(rows, "score")).dropna(subset="score").reset_index(drop=True)

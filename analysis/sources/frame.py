@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from openr1.analysis.sources.budgets import BUDGET_TOLERANCE, budgets_of, group_budgets
-from openr1.analysis.sources.columns import CONFIG, DEFAULT_NEEDS, LABELS, MARKS, TIDY, Columns, Keys, mapping
+from openr1.analysis.sources.budgets import budgets_of, group_budgets
+from openr1.analysis.sources.columns import CONFIG, DEFAULT_NEEDS, MARKS, TIDY, Columns, Keys, mapping
 from openr1.analysis.sources.exports import add_names, is_chart_export, mark_unfinished
 from openr1.analysis.sources.files import Table
 from openr1.analysis.sources.numbers import Notation
@@ -26,7 +24,6 @@ from openr1.analysis.sources.rows import (
     describe_unread,
     exclusion_reasons,
     join_columns,
-    least,
     name_runs,
     parse_number,
     points_column,
@@ -35,6 +32,7 @@ from openr1.analysis.sources.rows import (
     usable,
     without_name,
 )
+from openr1.analysis.sources.tidied import holds_budgets, mark_told
 from openr1.analysis.warning import RankedWarning, Severity
 from openr1.options import typed
 from openr1.system.errors import ConfigError
@@ -46,7 +44,6 @@ __all__ = ["SOURCES", "Columns", "FileRuns", "MlflowRuns", "Runs", "Source", "gr
 
 # columns that the frame has itself, or that a fit would use -> the name of a table's own column of that name
 RESERVED = {"budget": "budget_unused", "weight": "weight_unused"}
-TOLD = "told"  # attribute of a frame: the quantities whose units are checked, and of whose use somebody knows
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,51 +165,6 @@ def tidy(
     return _tidy(Table(table, Notation(decimal, thousands)), request)
 
 
-def told(frame: pd.DataFrame) -> list[str]:
-    """Return the quantities of a frame that :func:`mark_told` marked; none of a frame that is not from here."""
-    return list(frame.attrs.get(TOLD, ()))
-
-
-def mark_told(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Return a frame, not a copy of its values, with more quantities of which a fit need not tell again."""
-    frame = frame.copy(deep=False)
-    frame.attrs[TOLD] = [*told(frame), *names]
-    return frame
-
-
-def holds_budgets(frame: pd.DataFrame) -> bool:
-    """Return True if the column ``budget`` is the compute that runs share."""
-    if "C" not in frame or not {frame["C"].dtype.kind, frame["budget"].dtype.kind} <= {*"fiu"}:
-        return False
-    budgets = budgets_of(frame["C"].to_numpy(dtype=float), zero_compute=True)
-    return np.allclose(frame["budget"], budgets, rtol=BUDGET_TOLERANCE, equal_nan=True)
-
-
-def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool = False) -> pd.DataFrame:
-    """Return rows with the compute budget of each, of a frame whose needed quantities are all usable numbers.
-
-    :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
-    """
-    training = ["C"] if concerns_training(frame, needs) else []
-    tidied = "tidy(frame)" if {*needs} <= {*DEFAULT_NEEDS} else f"tidy(frame, needs={[*needs]})"
-    for key in {*needs, *training} & set(frame) & set(vars(Columns())) - set(LABELS):
-        values = frame[key]
-        if values.dtype.kind not in "fiu":
-            raise ConfigError(f"{key}: holds text or objects rather than numbers; fit {tidied}.frame, which reads them")
-        bad = ~usable(key, values, zero_compute)
-        if bad.any():
-            kind = {"signed": "missing or infinite", "zero": "missing, negative or infinite"}.get(
-                least(key, zero_compute), "missing, not positive or infinite"
-            )
-            raise ConfigError(
-                f"{key}: {bad.sum()} of {len(frame)} values are {kind}, the first in row {frame.index[bad][0]}; fit"
-                f" {tidied}.frame, which leaves those rows out and says so"
-            )
-    if "C" in frame and "budget" not in frame:
-        return frame.assign(budget=budgets_of(frame["C"].to_numpy(dtype=float), zero_compute))
-    return frame
-
-
 def _tidy(source: Table, request: _Request) -> Runs:
     import pandas as pd
 
@@ -240,14 +192,12 @@ def _tidy(source: Table, request: _Request) -> Runs:
     if "run" not in used and points:
         used["run"] = table[points]
         said.append(f"rows with the same {points} are points of one run, which resamples keep together")
-    if "C" in used and "C" not in request.needs and not _usable(used["C"], request.zero_compute).any():
-        said.append(f"the column {names.get('C', '6ND')!r} has no usable FLOPs, and is left out")
-        used.pop("C")
-    for key in [
-        key for key in request.uses if key in used and key not in request.needs and not usable(key, used[key], False).any()
-    ]:
-        said.append(f"the column {names[key]!r} has no usable numbers, and is left out")
-        used.pop(key)
+    for key in ("C", *request.uses):
+        if key in used and key not in request.needs and not usable(key, used[key], request.zero_compute).any():
+            said.append(
+                f"the column {names.get(key, '6ND')!r} has no usable {'FLOPs' if key == 'C' else 'numbers'}, and is left out"
+            )
+            used.pop(key)
     frame = pd.concat([pd.DataFrame(used), others], axis=1)
 
     # whatever a law of training needs, its budgets, held-out runs and advice are about FLOPs
@@ -279,11 +229,6 @@ def _tidy(source: Table, request: _Request) -> Runs:
     frame = mark_told(_without_own_budget(frame, [] if request.units_known else said), [*used, "budget"])
     as_read, as_called = ([RankedWarning(line, Severity.DATA) for line in lines] for lines in (read, said))
     return Runs(frame, dropped.reset_index(drop=True), [*as_read, *checked, *as_called], dict(names))
-
-
-def _usable(flops: pd.Series, zero_compute: bool) -> pd.Series:
-    """Return a mask of the rows with FLOPs."""
-    return ((flops >= 0) if zero_compute else (flops > 0)) & (flops < float("inf"))
 
 
 def _refuse_repeated_conditions(table: pd.DataFrame, request: _Request) -> None:

@@ -62,18 +62,22 @@ def _checkpoint_config(model: ModelConfig, scale: ScaleConfig) -> PreTrainedConf
 
     checkpoint = checkpoint_of(model, scale)
     look_for_hub(str(checkpoint))
-    neither = f"model.checkpoint: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
     try:
         raw, _ = PreTrainedConfig.get_config_dict(checkpoint, revision=model.revision)
     except OSError as error:
-        raise ConfigError(neither) from error
+        raise absent("model.checkpoint", str(checkpoint)) from error
     if not raw:  # as of a directory without one
-        raise ConfigError(neither)
+        raise absent("model.checkpoint", str(checkpoint))
     _refuse_auto_map(str(checkpoint), "config.json", raw)
     known = [family.model_type for family in FAMILIES.values()]
     if raw.get("model_type") not in known:
         raise UnknownFamily(f"model.checkpoint: {checkpoint!r} is a {raw.get('model_type')}, not one of {', '.join(known)}")
     return CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
+
+
+def absent(key: str, checkpoint: str) -> ConfigError:
+    """Return the error about a checkpoint that is not there."""
+    return ConfigError(f"{key}: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached")
 
 
 def refuse_code(checkpoint: str, revision: str | None, key: str = "model.checkpoint") -> None:
@@ -86,7 +90,7 @@ def refuse_code(checkpoint: str, revision: str | None, key: str = "model.checkpo
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
     if not HUB_ID.fullmatch(checkpoint) and not Path(checkpoint).is_dir():
-        raise ConfigError(f"{key}: {checkpoint!r} is neither a directory with a config.json nor a Hub id")
+        raise absent(key, checkpoint)
     look_for_hub(checkpoint)
     files: dict[str, dict[str, Any]] = {}
     with suppress(OSError):  # a missing file is refused by what reads it

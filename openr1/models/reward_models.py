@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from openr1.models.build import family_config
-from openr1.models.checkpoints import load_with, refuse_code
+from openr1.models.checkpoints import absent, load_with, refuse_code
 from openr1.system.errors import ConfigError
 from openr1.system.hub import look_for_hub
 
@@ -113,9 +113,7 @@ def _config(key: str, checkpoint: str, revision: str | None) -> PreTrainedConfig
     try:
         config = AutoConfig.from_pretrained(checkpoint, revision=revision or "main", trust_remote_code=False)
     except OSError as error:
-        raise ConfigError(
-            f"{key}: {checkpoint!r} is neither a directory with a config.json nor a Hub id that can be reached"
-        ) from error
+        raise absent(key, checkpoint) from error
     except (ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{key}: {checkpoint} cannot be loaded: {reason}") from error

@@ -61,6 +61,7 @@ def log_output(client: MlflowClient, run_id: str) -> None:
         kept = {key: tags[key] for key in TAGS if key in tags}
         model = client.create_logged_model(experiment, name, run_id, kept, params)
     client.finalize_logged_model(model.model_id, "READY")
+    # with the times that the run has them at, so that they are no second points of its curves
     finals = [metric for metric in run.data._metric_objs if metric.key in RESULTS]
     results = [Metric(one.key, one.value, one.timestamp, one.step, model_id=model.model_id) for one in finals]
     if results:

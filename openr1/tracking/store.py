@@ -55,11 +55,6 @@ def client(uri: str) -> MlflowClient:
     return _opened(uri if path is None else f"sqlite:///{path.absolute()}")
 
 
-@functools.cache
-def _opened(uri: str) -> MlflowClient:
-    return open_store(uri)
-
-
 def open_store(uri: str) -> MlflowClient:
     """Open the store, and create it first if it is a SQLite file that does not exist yet.
 
@@ -91,6 +86,9 @@ def open_store(uri: str) -> MlflowClient:
             raise RunError(f"tracking.uri: {fault_line(error, path)}") from error
         raise ConfigError(f"tracking.uri: {uri} cannot be opened: {reason(error)}") from error
     return cast("MlflowClient", PatientClient(store, uri))
+
+
+_opened = functools.cache(open_store)
 
 
 def _open_file(uri: str, path: Path, connect: Callable[[str], MlflowClient]) -> MlflowClient:

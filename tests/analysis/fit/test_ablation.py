@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
-from openr1.analysis.fit.ablation import Ablation, compare, differing_settings
+from openr1.analysis.fit.ablation import Ablation, _corrected, compare, differing_settings
 from openr1.analysis.report.ablations import markdown, sentences
 from openr1.system.errors import ConfigError
 
@@ -100,6 +102,16 @@ def test_a_difference_that_holm_s_correction_does_not_leave_is_only_perhaps_one(
     assert 0.05 / 3 < variant.p < 0.05
     assert (variant.leaves_out_zero, variant.corrected, variant.verdict) == (True, False, "perhaps lower")
     assert "After Holm's correction for 3 comparisons, 0 differ." in " ".join(sentences(study))
+
+
+def test_variants_whose_labels_are_cut_to_the_same_have_verdicts_of_their_own():
+    frame = runs()
+    more = {f"stage.loss.{name}": frame["stage.loss.beta"] for name in ("a", "b", "c")}
+    frame = frame.assign(**more, **{"stage.loss.z": np.where(frame["stage.loss.type"] == "grpo", 1.0, 0.0)})
+    study = compare(frame, Ablation(metric="pass_at_1", baseline={"stage.loss.beta": 0, "stage.loss.type": "dapo"}))
+    same = [dataclasses.replace(variant, label="equal") for variant in study.variants]
+    assert [one.corrected for one in _corrected(same, 0.95)] == [one.corrected for one in study.variants]
+    assert {one.corrected for one in study.variants} == {True, False}
 
 
 def test_the_settings_that_differ_tell_variants_apart():
