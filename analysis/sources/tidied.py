@@ -42,7 +42,7 @@ def holds_budgets(frame: pd.DataFrame) -> bool:
 def require_tidy(frame: pd.DataFrame, needs: Sequence[str], zero_compute: bool = False) -> pd.DataFrame:
     """Return rows with the compute budget of each, of a frame whose needed quantities are all usable numbers.
 
-    :raises ConfigError: for the first quantity with other values, which :func:`tidy` reads or leaves out.
+    :raises ConfigError: for the first quantity with other values, which :func:`openr1.analysis.tidy` reads or leaves out.
     """
     training = ["C"] if concerns_training(frame, needs) else []
     tidied = "tidy(frame)" if {*needs} <= {*DEFAULT_NEEDS} else f"tidy(frame, needs={[*needs]})"
